@@ -21,17 +21,17 @@ export interface EtcdFiles {
 /** The prefix if none is given. */
 const PREFIX = "/ipvlan";
 
-/** What follows the prefix in keys: see `Keys`. */
+/** Finds the kind of a key, the word after its prefix: see `Keys`. */
 const KINDS = /\/[^/]+.*\/(hosts|alive|heard|copies|networks|pools|blocks|claims|wishes)(\/|$)/;
 
-/** The prefix of an access, without a slash at the end. @throws {"etcd-option"} It is none. */
+/** Returns the prefix of an access, without a final slash. @throws {"etcd-option"} It is not valid. */
 export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
   const problem = prefixProblem(prefix);
   if (problem) throw problem;
   return prefix;
 }
 
-/** What is wrong with an access, without a look at its files. */
+/** Finds what is wrong with an access, without reading its files. */
 export function accessProblems(access: EtcdAccess): IpvlanErrorOf<"etcd-option">[] {
   const { endpoints, cert, key, user, passwordFile, prefix = PREFIX } = access;
   const problems: (IpvlanErrorOf<"etcd-option"> | undefined)[] = endpoints.map(endpointProblem);
@@ -111,7 +111,7 @@ function endpointProblem(endpoint: string): IpvlanErrorOf<"etcd-option"> | undef
 
 function prefixProblem(prefix: string): IpvlanErrorOf<"etcd-option"> | undefined {
   const [, kind] = KINDS.exec(prefix) ?? [];
-  // It would be within the keys of a shorter prefix, or around those of a longer one.
+  // Its keys would mix with those of a shorter or a longer prefix.
   const rule = kind === undefined
     ? "write it like /ipvlan or /ipvlan/site-2"
     : `the keys of a shorter prefix have "${kind}" there: use another word`;

@@ -30,7 +30,7 @@ import { sharedAddressHeld } from "./errors.ts";
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;
 
-/** How many blocks are looked into at a time for single addresses. */
+/** How many blocks are read at a time to find single addresses. */
 const LOOK_AT_ONCE = 16;
 
 /** The range of the claims in a block. */
@@ -40,15 +40,15 @@ export function claimsIn({ keys }: Session, { subnet }: PoolRecord, block: strin
   return { key: keys.claim(subnet, block), end: `${last}\0` };
 }
 
-/** The value of the claim of an address on record. */
+/** Makes the value of a claim from the record of its address. */
 export function claimValue(hostId: string, record: AddressRecord): string {
   const { holder: { sandbox, network, names }, since, token } = record;
   const value: ClaimValue = { host: hostId, sandbox, network, names, since, token };
   return JSON.stringify(value);
 }
 
-/** The parts of a pool in which to look for something free, the one in which to begin first. */
-function* stretches(
+/** Splits a pool into the parts to search for free space, in the order of the search. */
+function* searchOrder(
   pool: PoolRecord,
   from: bigint,
   range: Prefix | undefined,
@@ -72,7 +72,7 @@ export async function takeBlock(
   const next = pool.next === undefined
     ? homeBlock(prefix, session.hostId)
     : addressOf(pool.next).bits;
-  for (const { from, last } of stretches(pool, next, range)) {
+  for (const { from, last } of searchOrder(pool, next, range)) {
     for (let at = from; at <= last;) {
       const tried = await tryBlock(session, pool, at, last);
       if (tried.isStale) {
@@ -90,13 +90,13 @@ export async function takeBlock(
   return false;
 }
 
-/** What came of the request for a block. */
-interface Tried {
-  /** The set of its free addresses, if this host has it now. */
+/** The answer to a request for a block. */
+interface BlockAnswer {
+  /** The set of the block's free addresses, if this host has the block now. */
   free?: bigint;
-  /** Otherwise: the first addresses of the blocks from there on that are taken. */
+  /** Otherwise: the first addresses of the taken blocks from this one on. */
   taken: bigint[];
-  /** The key of the pool is not as it is on record. */
+  /** Whether the key of the pool has changed. */
   isStale?: boolean;
 }
 
@@ -105,7 +105,7 @@ async function tryBlock(
   pool: PoolRecord,
   at: bigint,
   last: bigint,
-): Promise<Tried> {
+): Promise<BlockAnswer> {
   const { keys, records, hostId, etcd: { damage } } = session;
   const { subnet } = pool;
   const prefix = prefixOfPool(pool);
@@ -145,7 +145,7 @@ async function tryBlock(
         ],
       };
     },
-    ({ succeeded, revision, ranges }): Tried => {
+    ({ succeeded, revision, ranges }): BlockAnswer => {
       if (succeeded) return { taken: [], free: holdBlock(session, asked, ranges[0]!, revision) };
       const [[poolPair], [pair], claims, window] = ranges as [
         KeyValue[],
@@ -153,7 +153,7 @@ async function tryBlock(
         ...KeyValue[][],
       ];
       if (damage.read(readBlock, pair)?.token === asked.token) {
-        // An attempt that got no answer was carried out.
+        // An earlier attempt took effect, but its answer was lost.
         return { taken: [], free: holdBlock(session, asked, claims!, pair!.modRevision) };
       }
       records.deleteBlock(pool.id, first);
@@ -166,8 +166,8 @@ async function tryBlock(
 }
 
 /**
- * Records a block that etcd has as this host's, and returns the set of its free addresses. An
- * address is not free if any host has a claim on it.
+ * Records a block that etcd has for this host. Returns the set of its free addresses, which no host
+ * has a claim on.
  */
 export function holdBlock(
   { records, etcd }: Pick<Session, "records" | "etcd">,
@@ -182,18 +182,18 @@ export function holdBlock(
   const pool = records.pool(asked.pool)!;
   const { family, bits } = addressOf(first);
   const next = hexOf({ family, bits: bits + blockSize(prefixOfPool(pool)) });
-  // Behind the last block, the search begins at the first one.
+  // After the last block, the search goes on at the first one.
   records.putPool({ ...pool, next: next < first ? undefined : next });
   return free;
 }
 
-/** What came of the request for a single address. */
+/** The answer to a request for a single address. */
 export type Claimed =
-  /** It is in use on record, and claimed. */
+  /** It is claimed, and in use on record. */
   | { kind: "taken"; address: string }
-  /** A host, by id, keeps it. */
+  /** The host with this id keeps it. */
   | { kind: "kept"; host: string }
-  /** It has a claim. */
+  /** It has a claim already. */
   | { kind: "held"; claim: ClaimValue };
 
 /** Claims one address that no host keeps. @param used Its record, if etcd has lost the claim. */
@@ -240,7 +240,7 @@ export async function claimAddress(
           records.putAddress({
             ...now,
             state: now.state === "asked" ? "used" : now.state,
-            // It may have been released and taken again since.
+            // The address may have been released and taken again since.
             told: now.token === asked.token ? asked.version : 0,
             revision: claim?.modRevision ?? revision,
           });
@@ -256,7 +256,7 @@ export async function claimAddress(
   }
 }
 
-/** What came of the search for single addresses. */
+/** The result of a search for single addresses. */
 export interface Search {
   /** The address that was taken. */
   taken?: string;
@@ -264,7 +264,7 @@ export interface Search {
   keepers: Set<string>;
 }
 
-/** Claims some address that no host keeps: one outside of all blocks, or given up by a block's host. */
+/** Claims any address that no host keeps: one outside of all blocks, or given up by a block's host. */
 export async function claimAny(
   session: Session,
   pool: PoolRecord,
@@ -275,7 +275,7 @@ export async function claimAny(
   const size = blockSize(prefix);
   const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
   const keepers = new Set<string>();
-  for (const { from, last } of stretches(pool, homeBlock(prefix, hostId), request.range)) {
+  for (const { from, last } of searchOrder(pool, homeBlock(prefix, hostId), request.range)) {
     for (let at = from; at <= last;) {
       const [pairs = []] = await session.read({
         key: keys.block(pool.subnet, hex(at)),
@@ -300,7 +300,7 @@ export async function claimAny(
           insideOf(prefix, bits, request.range);
         for (const bit of shuffled(bitsOf(open))) {
           const address = hex(bits + bit);
-          // A record is there if the address is given up and etcd has not been told.
+          // It has a record if it was given up and etcd does not know that yet.
           if (session.records.address(pool.id, address)) continue;
           const { kind } = await claimAddress(session, pool, address, request);
           if (kind === "taken") return { taken: address, keepers };
@@ -312,16 +312,16 @@ export async function claimAny(
   return { keepers };
 }
 
-/** The numbers in a random order, so that hosts that look at once do not all ask for the same one. */
+/** Shuffles numbers, so that hosts that search at the same time ask for different ones. */
 function shuffled(numbers: Iterable<bigint>): bigint[] {
   return [...numbers].map((number) => ({ number, order: Math.random() }))
     .sort((a, b) => a.order - b.order).map(({ number }) => number);
 }
 
-/** How many names an error has at most; a transaction has 128 steps at most. */
+/** The most names in an error: etcd allows 128 steps in a transaction. */
 const MOST_NAMES = 100;
 
-/** The names of hosts, by id; the id where etcd has no name. */
+/** Finds the names of hosts. A host without a name in etcd has its id. */
 export async function hostNames(session: Session, ids: Iterable<string>): Promise<string[]> {
   const { etcd, keys } = session;
   const all = [...ids].slice(0, MOST_NAMES);
@@ -330,7 +330,7 @@ export async function hostNames(session: Session, ids: Iterable<string>): Promis
   return ranges.map(([pair], index) => etcd.damage.read(readHost, pair)?.name ?? all[index]!);
 }
 
-/** The error that an address has a claim. */
+/** Makes the error for an address that has a claim. */
 export async function heldError(
   session: Session,
   address: string,

@@ -2,7 +2,7 @@ import type { KeyValue } from "./etcd_wire.ts";
 import { addressIn } from "./values.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
-/** The keys of an etcd that are damaged and were passed over. Each is named once. */
+/** The damaged keys of an etcd, which are skipped. Each is reported once. */
 export class Damage {
   readonly #known = new Set<string>();
   #unnamed: string[] = [];
@@ -16,19 +16,19 @@ export class Damage {
     }
   }
 
-  /** The addresses in the keys of blocks or claims, in hexadecimal digits. */
+  /** Reads the addresses in the keys of blocks or claims, in hexadecimal digits. */
   addresses(pairs: readonly KeyValue[]): string[] {
     return pairs.flatMap((pair) => this.read(({ key }) => addressIn(key), pair) ?? []);
   }
 
-  /** Passes an error over. @throws It is about something else than a damaged key. */
+  /** Skips the damaged key that an error is about. @throws Any other error. */
   pass(error: unknown): void {
     if (!isIpvlanError(error, "damaged-key")) throw error;
     if (!this.#known.has(error.key)) this.#unnamed.push(error.message);
     this.#known.add(error.key);
   }
 
-  /** The sentences about those that have not been named yet. */
+  /** Returns a sentence for each key that has not been reported yet. */
   name(): string[] {
     return this.#unnamed.splice(0);
   }

@@ -10,7 +10,7 @@ export function etcdOption(
   return new IpvlanError("etcd-option", { option, value, rule });
 }
 
-/** Makes the error that a holder has an address: on a host, or on this one if none is given. */
+/** Makes the error for an address that is held on a host, or on this one if none is given. */
 export function sharedAddressHeld(
   address: string,
   sandbox: string,

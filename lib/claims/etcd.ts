@@ -25,8 +25,8 @@ import type { EtcdAccess } from "./types.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { etcdOption } from "./errors.ts";
 
-/** How long to wait for one of several endpoints at least, in milliseconds. */
-const ENDPOINT_PATIENCE = 1500;
+/** The shortest time to wait for one of several endpoints, in milliseconds. */
+const ENDPOINT_TIMEOUT = 1500;
 
 /** How long to wait before all endpoints are tried again, in milliseconds. */
 const PAUSE = 100;
@@ -37,11 +37,11 @@ export interface Outcome {
   succeeded: boolean;
   /** The revision of the store. */
   revision: number;
-  /** What each range has, in the order of the steps; those of the success or of the failure. */
+  /** The keys of each range, in the order of the steps of `success`, or of `failure`. */
   ranges: KeyValue[][];
   /**
-   * Whether an attempt before the one that was answered may still be carried out: it got no answer.
-   * Every transaction here has the same effect once or twice, so the answer holds.
+   * Whether an earlier attempt, which got no answer, may still take effect. Every transaction here is
+   * idempotent, so the answer holds.
    */
   mayRepeat: boolean;
 }
@@ -54,20 +54,20 @@ export interface WatchEvent {
   value: string | undefined;
 }
 
-/** How long a call may take, what ends it, and who hears that it waits. */
+/** The deadline and the signal of a call, and a callback for a long wait. */
 export interface CallOptions extends WaitOptions {
   /** When to give up, by `performance.now()`. */
   deadline: number;
 }
 
-/** An answer that is an error. */
+/** The body of an answer that is an error. */
 interface Refusal {
   code?: number;
   message?: string;
   error?: string;
 }
 
-/** Who this host is to etcd, by the files of its access as they were when they were read. */
+/** The credentials of this host, as its files had them when they were last read. */
 interface Identity {
   files: EtcdFiles;
   /** Sends requests, with the certificates. */
@@ -76,9 +76,9 @@ interface Identity {
   token?: Promise<string>;
 }
 
-/** etcd, through the endpoints of one access. */
+/** A client of etcd, for the endpoints of one access. */
 export class Etcd implements Disposable {
-  /** What was read here and is damaged. */
+  /** The damaged keys that were read here. */
   readonly damage: Damage = new Damage();
   readonly #access: EtcdAccess;
   #identity: Identity;
@@ -148,20 +148,20 @@ export class Etcd implements Disposable {
     return (answer as { ID: string }).ID;
   }
 
-  /** Renews a lease. Resolves to whether it still is there. */
+  /** Renews a lease. Resolves to whether it still exists. */
   async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
     const { answer } = await this.#call("lease/keepalive", { ID: lease }, options);
     return Number((answer as { result?: { TTL?: string } }).result?.TTL ?? 0) > 0;
   }
 
-  /** Ends a lease. The keys that have it go. */
+  /** Revokes a lease. etcd deletes the keys that are attached to it. */
   async revoke(lease: string, options: CallOptions): Promise<void> {
     await this.#call("lease/revoke", { ID: lease }, options);
   }
 
   /**
-   * Watches a range from a revision on. It ends when the connection does, or if etcd does not have
-   * any more what happened since that revision.
+   * Watches a range from a revision on. Ends when the connection breaks, or if etcd has compacted
+   * that revision.
    */
   async *watch(
     { key, end }: { key: string; end: string },
@@ -173,7 +173,7 @@ export class Etcd implements Disposable {
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
       const options = { deadline, signal: ended };
-      // The answer lasts, so only its beginning has a limit.
+      // The answer has no end, so only its beginning has a deadline.
       const begun = async (endpoint: string, response: Response) =>
         response.ok ? response : await answerOf(endpoint, response);
       const { answer } = await this.#call("watch", { create_request: create }, options, begun);
@@ -214,7 +214,7 @@ export class Etcd implements Disposable {
         signal?.throwIfAborted();
         const left = deadline - performance.now();
         if (left <= 0) throw this.#unreachable(reasons);
-        const share = Math.max(ENDPOINT_PATIENCE, left / this.#endpoints.length);
+        const share = Math.max(ENDPOINT_TIMEOUT, left / this.#endpoints.length);
         const limit = new AbortController();
         const timer = setTimeout(() => limit.abort(), Math.min(left, share));
         const attempt = AbortSignal.any([limit.signal, ...signal ? [signal] : []]);
@@ -229,7 +229,7 @@ export class Etcd implements Disposable {
           if (this.#renew(identity)) isRenewed = true;
           else if (isIpvlanError(error, "etcd-refused")) throw error;
           const reason = reasonOf(error);
-          // The time of the last attempt is often too short for an answer.
+          // The last attempt often has too little time left for an answer.
           if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
           if (!hasNoEffect(error)) mayRepeat = true;
         } finally {
@@ -237,7 +237,7 @@ export class Etcd implements Disposable {
         }
       }
       if (isRenewed) continue;
-      // A certificate that is wrong now is wrong in a second.
+      // A retry does not help against a wrong certificate.
       if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
         throw this.#unreachable(reasons);
       }
@@ -246,10 +246,10 @@ export class Etcd implements Disposable {
   }
 
   /**
-   * Reads the files of the access again, after a request has failed. What works goes on with the
-   * files as they were: etcd may not know the new password yet.
+   * Reads the files of the access again, after a request has failed. Requests that work keep the old
+   * ones: etcd may not know the new password yet.
    *
-   * @param used What the request was sent with.
+   * @param used The credentials of the request.
    * @returns Whether the files have changed since then, so that another attempt is worth it.
    */
   #renew(used: Identity): boolean {
@@ -306,7 +306,7 @@ export class Etcd implements Disposable {
   }
 }
 
-/** How many keys a page has. */
+/** The number of keys in a page. */
 const PAGE = 1000;
 
 const NO_ANSWER = "no answer";
@@ -314,7 +314,7 @@ const NO_ANSWER = "no answer";
 /** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
 const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
 
-/** @throws {"etcd-option"} The certificates cannot be used, or the key is that of another one. */
+/** Makes credentials. @throws {"etcd-option"} A certificate is not valid, or the key is not its key. */
 function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
   const { ca, cert, key } = files;
   try {
@@ -377,13 +377,13 @@ async function answerOf(endpoint: string, response: Response): Promise<unknown> 
   throw new IpvlanError("etcd-refused", { endpoint, reason });
 }
 
-/** Whether a request has no effect for sure: it was refused, or there was no connection. */
+/** Whether a request surely had no effect: it was refused, or there was no connection. */
 function hasNoEffect(error: unknown): boolean {
   return isIpvlanError(error, "etcd-refused") ||
     error instanceof TypeError && textOf(error).includes("client error (Connect)");
 }
 
-/** What was wrong, in a few words: without the address, which the caller names. */
+/** Describes an error in a few words, without the address, which the caller names. */
 function reasonOf(error: unknown): string {
   const { name } = error as Error;
   if (name === "TimeoutError" || name === "AbortError") return NO_ANSWER;
@@ -391,7 +391,7 @@ function reasonOf(error: unknown): string {
     .replace(/^client error \(\w+\): /, "").replace(/\s+/g, " ");
 }
 
-/** The message of an error; `fetch` has it in the cause of its own. */
+/** Returns the message of an error. `fetch` puts it into the cause. */
 function textOf({ message, cause }: Error): string {
   return cause instanceof Error ? cause.message : message;
 }

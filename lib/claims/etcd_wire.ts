@@ -1,5 +1,5 @@
 /**
- * Transactions and ranges as etcd's JSON gateway has them: keys and values in Base64, numbers as texts
+ * Transactions and ranges as etcd's JSON gateway takes them: keys and values in Base64, numbers as texts
  * (etcd, `rpc.proto`).
  *
  * @module
@@ -20,13 +20,13 @@ export type Compare =
   & {
     /** The key, or the first one. */
     key: string;
-    /** The end of the range, which is not in it. */
+    /** The end of the range, exclusive. */
     end?: string;
     /** The comparison. */
     result: "EQUAL" | "GREATER" | "LESS";
   }
   & (
-    /** The revision at which it was made, 0 if it is not there; or that of its last change. */
+    /** The revision that created the key (0: it does not exist), or that changed it last. */
     | { target: "CREATE" | "MOD"; revision: number }
     | { target: "VALUE"; value: string }
   );
@@ -35,9 +35,9 @@ export type Compare =
 export interface Range {
   /** The key, or the first one. */
   key: string;
-  /** The end of the range, which is not in it. */
+  /** The end of the range, exclusive. */
   end?: string;
-  /** How many at most. */
+  /** The most keys to read. */
   limit?: number;
   /** Whether values are left out. */
   keysOnly?: boolean;
@@ -53,13 +53,13 @@ export type Step =
 export interface Transaction {
   /** The conditions. */
   compare: readonly Compare[];
-  /** What to do if they hold. */
+  /** The steps if they hold. */
   success: readonly Step[];
-  /** What to read if they do not. */
+  /** The ranges to read if they do not. */
   failure?: readonly Range[];
 }
 
-/** The end of the range of all keys that begin with a text: the text with its last byte counted up. */
+/** Returns the end of the range of all keys with a prefix: the prefix with its last byte plus one. */
 export function endOf(prefix: string): string {
   const last = prefix.charCodeAt(prefix.length - 1);
   return prefix.slice(0, -1) + String.fromCharCode(last + 1);

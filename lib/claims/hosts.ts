@@ -1,6 +1,6 @@
 /**
- * The hosts under a prefix, what they hold, and the removal of one that is gone for good. None of this
- * needs the records.
+ * Lists the hosts under a prefix and what they hold, and removes a host that is gone for good. Nothing
+ * here needs the records.
  *
  * @module
  */
@@ -17,11 +17,11 @@ export interface Reader {
   etcd: Etcd;
   /** The keys. */
   keys: Keys;
-  /** How long a call may take. */
+  /** Makes the options of a call. */
   options: () => CallOptions;
 }
 
-/** How many keys are deleted at a time. Each is a condition and a step, and 128 of each are allowed. */
+/** How many keys are deleted at a time. Each is a condition and a step; etcd allows 128 of each. */
 const DELETED_AT_ONCE = 60;
 
 /** Reads a claim with its address. */
@@ -52,7 +52,7 @@ export async function listClaims(
   return claims;
 }
 
-/** A host of which nothing else is known. */
+/** Makes a host that holds nothing. */
 function newHost(id: string, name: string): SharedHost {
   return { id, name, isAlive: false, copies: [], claims: {}, kept: {} };
 }
@@ -75,13 +75,13 @@ async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedH
   });
 }
 
-/** What each registered host is called: its name, or its id where another one has the name, too. */
+/** Finds the name of each registered host, or its id if another one has the name, too. */
 export async function hostNames(reader: Reader): Promise<string[]> {
   const hosts = Map.groupBy(await registeredHosts(reader), ({ name }) => name);
   return [...hosts].flatMap(([name, all]) => all.length === 1 ? [name] : all.map(({ id }) => id));
 }
 
-/** All hosts by name, with what they hold. One that was removed only in part has its id for a name. */
+/** Lists all hosts by name, with what they hold. The name of a half-removed host is its id. */
 export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   const { etcd, keys, options } = reader;
   const hosts = new Map((await registeredHosts(reader)).map((host) => [host.id, host]));
@@ -113,7 +113,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
 }
 
 /**
- * Removes a host: its key first, so that none of its transactions succeeds any more, and then its
+ * Removes a host: its key first, so that its transactions fail from then on, and then its
  * claims and blocks. If the host registers anew meanwhile, the rest stays.
  *
  * @param force Whether it is known to be switched off.
@@ -127,7 +127,7 @@ export async function removeHost(
   const { keys } = reader;
   let hosts = await registeredHosts(reader);
   const isMeant = ({ id, name }: SharedHost) => id === idOrName || name === idOrName;
-  // One that was removed only in part is found by what it holds.
+  // A half-removed host is found by its claims and blocks.
   if (!hosts.some(isMeant)) hosts = await listHosts(reader);
   const named = hosts.filter(isMeant);
   const found = named.find(({ id }) => id === idOrName) ?? named[0];
@@ -148,14 +148,14 @@ export async function removeHost(
   return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
 }
 
-/** The condition that there is no such key. */
+/** The condition that a key does not exist. */
 function isMissing(key: string): Compare {
   return { key, target: "CREATE", result: "EQUAL", revision: 0 };
 }
 
 /**
- * Deletes the key of a host, unless the host may run and holds addresses. If it does something meanwhile,
- * its key changes, and all is looked at again.
+ * Deletes the key of a host, unless the host may run and holds addresses. If the host does something
+ * meanwhile, its key changes, and the check starts again.
  */
 async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolean): Promise<void> {
   const { etcd, keys, options } = reader;
@@ -164,7 +164,7 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
     const { ranges } = await etcd.read([key, alive, heard].map((key) => ({ key })), options());
     const [pair, isAlive, isHeard] = ranges.map(([first]) => first);
     if (isAlive) throw new IpvlanError("host-alive", { host: name, reason: "agent" });
-    // Of one that never had an agent, silence says nothing.
+    // The silence of a host proves nothing if it never ran an agent.
     const isSilent = !pair || !isHeard && etcd.damage.read(readHost, pair)?.agent === true;
     if (!force && !isSilent && (await listClaims(reader)).some(({ host }) => host === id)) {
       throw new IpvlanError("host-alive", { host: name, reason: isHeard ? "heard" : "no agent" });
@@ -199,7 +199,7 @@ async function deleteOwn(
       for (const { key } of own) deleted.add(key);
       for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
         const batch = own.slice(from, from + DELETED_AT_ONCE);
-        // Another host may have removed this one, too, and a third one may have what it had.
+        // Another host may have removed this one, too, and a third one may have taken its addresses.
         const unchanged = batch.map(({ key, modRevision }): Compare => ({
           key,
           target: "MOD",
@@ -220,7 +220,7 @@ async function deleteOwn(
   return [...deleted];
 }
 
-/** Takes a host out of the lists of all networks. A network without a host goes. */
+/** Removes a host from all networks. A network without a host is deleted. */
 async function removeFromNetworks({ etcd, keys, options }: Reader, id: string): Promise<void> {
   for await (const { pairs } of etcd.pages(keys.network(), endOf(keys.network()), options)) {
     for (const { key } of pairs) await removeFromNetwork({ etcd, keys, options }, key, id);

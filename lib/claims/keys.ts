@@ -6,13 +6,13 @@
 import { type Address, formatAddress, parseAddress } from "../ipam/address.ts";
 import { contains, type Prefix, whyUnusable } from "../ipam/prefix.ts";
 
-/** The fewest and the most addresses of a block. */
+/** The fewest and the most addresses in a block. */
 const BLOCK_SIZE = { least: 4n, most: 64n };
 
-/** How many blocks a pool is divided into, where the sizes above allow it. */
+/** The number of blocks in a pool, where the sizes above allow it. */
 const BLOCKS = 16n;
 
-/** The keys under a prefix. All parts of a key sort like what they stand for. */
+/** The keys under a prefix. Blocks and claims sort by address. */
 export class Keys {
   /** The prefix, without a slash at the end. */
   readonly prefix: string;
@@ -22,47 +22,47 @@ export class Keys {
     this.prefix = prefix;
   }
 
-  /** What a host is called, and its last transaction. All of them, if no id is given. */
+  /** The key of a host, with its name and last transaction. Without an id, the prefix of all. */
   host(id = ""): string {
     return `${this.prefix}/hosts/${id}`;
   }
 
-  /** There while a host's agent runs. */
+  /** The key that exists while a host's agent runs. */
   alive(id = ""): string {
     return `${this.prefix}/alive/${id}`;
   }
 
-  /** There for ten minutes after a host was heard of. */
+  /** The key that exists for ten minutes after a host was heard from. */
   heard(id = ""): string {
     return `${this.prefix}/heard/${id}`;
   }
 
-  /** A copy of a host that was refused, by the token on its record. All of them, if none is given. */
+  /** The key of a refused copy of a host, by the copy's token. Without them, the prefix of all. */
   copy(id = "", token = ""): string {
     return `${this.prefix}/copies/${id === "" ? "" : `${id}/`}${token}`;
   }
 
-  /** The settings and hosts of a network. */
+  /** The key of a network, with its settings and hosts. */
   network(name = ""): string {
     return `${this.prefix}/networks/${name}`;
   }
 
-  /** A pool. All of them, if no subnet is given. */
+  /** The key of a pool. Without a subnet, the prefix of all. */
   pool(subnet = ""): string {
     return `${this.prefix}/pools/${poolPart(subnet)}`;
   }
 
-  /** A block, by its first address. All blocks of a pool, if no address is given. */
+  /** The key of a block, by its first address. Without one, the prefix of the pool's blocks. */
   block(subnet = "", first = ""): string {
     return this.#inPool("blocks", subnet, first);
   }
 
-  /** A claim, by its address. All claims in a pool, if no address is given. */
+  /** The key of a claim, by its address. Without one, the prefix of the pool's claims. */
   claim(subnet = "", address = ""): string {
     return this.#inPool("claims", subnet, address);
   }
 
-  /** The wish of a host. All wishes about a pool, if no id is given. */
+  /** The key of a host's wish. Without an id, the prefix of all wishes about the pool. */
   wish(subnet = "", id = ""): string {
     return this.#inPool("wishes", subnet, id);
   }
@@ -89,7 +89,7 @@ export function partsOf(key: string): { subnet: string; last: string } {
   return { subnet: subnetOf(parts.at(-2)!), last: parts.at(-1)! };
 }
 
-/** The subnet that a part of a key stands for. */
+/** Reads the subnet from a part of a key. */
 export function subnetOf(part: string): string {
   return part.replace(/-(?=\d+$)/, "/");
 }
@@ -99,7 +99,7 @@ export function hexOf({ family, bits }: Address): string {
   return bits.toString(16).padStart(family === 4 ? 8 : 32, "0");
 }
 
-/** The address that a part of a key stands for. */
+/** Reads the address from a part of a key. */
 export function addressOf(hex: string): Address {
   return { family: hex.length === 8 ? 4 : 6, bits: BigInt(`0x${hex}`) };
 }
@@ -110,7 +110,7 @@ export function textOf(hex: string): string {
 }
 
 /**
- * How many addresses a block of a pool has: a sixteenth of the pool, but at least 4 and at most 64. A
+ * The size of a block of a pool: a sixteenth of the pool, but at least 4 and at most 64 addresses. A
  * smaller pool is one block.
  */
 export function blockSize(pool: Prefix): bigint {
@@ -124,7 +124,7 @@ export function blockOf(pool: Prefix, address: bigint): bigint {
   return address - (address - pool.first) % blockSize(pool);
 }
 
-/** The first address of the block at which a host begins to look for a free one. */
+/** The first address of the block where a host starts to search for a free one. */
 export function homeBlock(pool: Prefix, hostId: string): bigint {
   const size = blockSize(pool);
   const count = (pool.last - pool.first + 1n) / size;
@@ -170,14 +170,14 @@ export function insideOf(pool: Prefix, first: bigint, range: Prefix | undefined)
   return inside;
 }
 
-/** The numbers in a set, from the smallest on. */
+/** Lists the numbers in a set, from the smallest on. */
 export function* bitsOf(set: bigint): Generator<bigint> {
   for (let bit = 0n, rest = set; rest > 0n; bit++, rest >>= 1n) {
     if (rest & 1n) yield bit;
   }
 }
 
-/** How many numbers a set has. */
+/** Counts the numbers in a set. */
 export function countOf(set: bigint): number {
   return [...bitsOf(set)].length;
 }
@@ -192,7 +192,7 @@ export function textSet(text: string): bigint {
   return BigInt(`0x${text}`);
 }
 
-/** What differs between two pools' reserved addresses, a sentence each. */
+/** Compares the reserved addresses of two pools. Returns a sentence for each difference. */
 export function reservedDifferences(
   own: Readonly<Record<string, string>>,
   theirs: Readonly<Record<string, string>>,

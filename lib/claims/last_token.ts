@@ -1,9 +1,9 @@
 import type { HostRecord } from "./records.ts";
 
 /**
- * The token of a host's last transaction, outside of its state folder: under `/run`, which a reboot
- * empties. A copy of the state folder, or a backup that is put back, has another token than this file, or
- * none. Then etcd is asked before an address is given away.
+ * Keeps the token of a host's last transaction outside of its state folder: under `/run`, which a
+ * reboot empties. A copied or restored state folder does not match this file. Then the host asks etcd
+ * before it gives an address away.
  */
 export class LastToken {
   readonly #folder: string;
@@ -16,7 +16,7 @@ export class LastToken {
     this.#place = `${dev}:${ino}`;
   }
 
-  /** The tokens of a host, the last one first; none if none is known for this state folder. */
+  /** Reads the tokens of a host, the last one first. Without any for this state folder, it is empty. */
   read(id: string): string[] {
     try {
       const [place, ...tokens] = Deno.readTextFileSync(`${this.#folder}/${id}`).split(" ");
@@ -27,19 +27,19 @@ export class LastToken {
   }
 
   /**
-   * Keeps the token of a host's last transaction, and that of the one that is asked for. Where that is not
-   * possible, every address costs a request.
+   * Writes the tokens of a host's last and of its pending transaction. If that fails, every address
+   * costs a request.
    */
   write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
     const text = `${this.#place} ${token} ${asked}`.trimEnd();
     try {
       this.#write(`${this.#folder}/${id}`, new TextEncoder().encode(text));
     } catch {
-      // It is missing then, which is safe.
+      // A missing file is safe.
     }
   }
 
-  /** Writes over what is there, in one step: a process that is killed leaves the old text or the new one. */
+  /** Overwrites the file in one step: a killed process leaves the old text or the new one. */
   #write(path: string, bytes: Uint8Array): void {
     using file = this.#open(path);
     file.writeSync(bytes);

@@ -1,5 +1,5 @@
 /**
- * What is decided from the records alone. Each function runs inside a transaction of the store.
+ * Decides from the records alone. Each function runs inside a transaction of the store.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { sharedAddressHeld } from "./errors.ts";
 
 /** A request for an address, checked. */
 export interface Request {
-  /** Who will use it. */
+  /** The user of the address. */
   holder: Holder;
   /** The address, in hexadecimal digits. */
   address?: string;
@@ -36,7 +36,7 @@ export function prefixOfPool({ subnet }: SharedPool): Prefix {
   return parsePrefix(subnet).prefix;
 }
 
-/** Checks what is wanted of a pool. @throws {IpvlanError} No endpoint of it can have the address. */
+/** Checks a wanted address or range. @throws {IpvlanError} No endpoint of the pool can have it. */
 export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "address" | "range"> {
   const prefix = prefixOfPool(pool);
   const { subnet, reserved } = pool;
@@ -68,7 +68,7 @@ export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "ad
   return { range };
 }
 
-/** What the record says of an error by which nothing may be given away; `undefined` of another one. */
+/** The value of `refused` for an error that stops new addresses; `undefined` for other errors. */
 export function refusalOf(error: unknown): string | undefined {
   if (isIpvlanError(error, "host-removed")) return "removed";
   if (isIpvlanError(error, "etcd-older")) return "older";
@@ -76,8 +76,8 @@ export function refusalOf(error: unknown): string | undefined {
 }
 
 /**
- * Says on record that nothing may be given away, if that is what an error means. Of what etcd has not been
- * told, another host with the id of this one may have given the same: it is lost.
+ * Records that no address may be given away, if an error means that. If another host uses this one's
+ * id, it may have given away the addresses that etcd does not know yet, so they are lost.
  */
 export function refuse(records: ClaimRecords, prefix: string, error: unknown): void {
   const refusal = refusalOf(error);
@@ -93,7 +93,7 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
   }
 }
 
-/** Why etcd refuses a host, by its record; `undefined` if it does not. */
+/** Makes the error for a host that etcd refuses, by its record; `undefined` if it does not. */
 export function whyRefused({ prefix, id, refused }: HostRecord): IpvlanError | undefined {
   if (refused === undefined) return undefined;
   const [kind, ...name] = refused.split(" ");
@@ -112,8 +112,8 @@ export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken
  * Finds the addresses of a pool that a host claims for itself, in hexadecimal digits: those of its links,
  * and those of etcd's members. Reserved addresses are left out.
  *
- * @returns `isComplete`: whether the host gives up other addresses that it claimed before. After a start, no
- * link may have its address yet; then it keeps them.
+ * @returns `isComplete`: whether the host gives up other addresses that it claimed before. Soon after
+ * boot, the links may have no addresses yet: then it keeps them.
  */
 export function ownAddresses(
   pool: SharedPool,
@@ -124,7 +124,7 @@ export function ownAddresses(
     return checked.ok ? [checked.value] : [];
   };
   const own = addresses.flatMap(inPool);
-  // An endpoint with a name in it is no address.
+  // An endpoint may have a host name in place of an address.
   const members = pool.access.endpoints.map((endpoint) => new URL(endpoint).hostname)
     .flatMap((host) => inPool(host.replace(/^\[(.*)\]$/, "$1")));
   return { wanted: [...new Set([...own, ...members])], isComplete: own.length > 0 };
@@ -133,7 +133,7 @@ export function ownAddresses(
 /**
  * Takes an address that this host keeps or has freed.
  *
- * @param lastToken Tells whether the record is the newest; none if etcd has just said so.
+ * @param lastToken Tells whether the record is the newest. Left out if etcd has just confirmed that.
  * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
  * @throws {"shared-address-held"} The wanted address is in use on this host.
  */
@@ -190,7 +190,7 @@ function takeWanted(
   return address;
 }
 
-/** A new use of an address. */
+/** Makes the record of a new use of an address. */
 export function newUse(pool: string, address: string, { holder, since }: Request): AddressRecord {
   return {
     pool,
@@ -223,7 +223,7 @@ function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request)
   records.putAddress({ ...newUse(pool, address, request), block, revision });
 }
 
-/** Frees an address in use. This host still has it until etcd is told. */
+/** Frees an address in use. This host keeps it until etcd knows. */
 export function free(records: ClaimRecords, pool: string, address: string): void {
   const hex = hexOf(parseAddress(address));
   const record = records.address(pool, hex);
@@ -231,7 +231,7 @@ export function free(records: ClaimRecords, pool: string, address: string): void
   if (record?.state === "lost") records.deleteAddress(pool, hex);
 }
 
-/** Changes who uses an address, if it is in use. */
+/** Changes the holder of an address, if it is in use. */
 export function describe(
   records: ClaimRecords,
   pool: string,
@@ -250,7 +250,7 @@ export function lastOf(first: string, size: bigint): string {
   return hexOf({ family, bits: bits + size - 1n });
 }
 
-/** The addresses in use, or freed, that are a block's. */
+/** The addresses of a block that are in use or freed. */
 export function addressesOf(
   records: ClaimRecords,
   block: BlockRecord,
@@ -261,15 +261,15 @@ export function addressesOf(
     .filter((record) => record.block === first);
 }
 
-/** A set with the place of an address in its block. */
+/** Makes a set of one address of a block. */
 export function bitOf(first: string, address: string): bigint {
   return 1n << (addressOf(address).bits - addressOf(first).bits);
 }
 
 /**
- * Records what etcd says of a block of this host. An address that etcd does not have among the kept ones
- * was given up, and may be another host's: etcd is told nothing of it any more. One in use has to be
- * claimed by itself.
+ * Records a block of this host as etcd has it. An address that etcd does not list as kept was given up,
+ * and may be another host's, so nothing more is written about it. An address in use needs a claim
+ * of its own.
  */
 export function adoptBlock(
   records: ClaimRecords,
@@ -286,14 +286,14 @@ export function adoptBlock(
   records.putBlock({ ...block, kept: set, free: block.free & set, dirty: true, revision });
 }
 
-/** Deletes the record of a block that is not this host's. Its addresses in use have to be claimed. */
+/** Deletes the record of a block that is not this host's. Its addresses in use need their own claims. */
 export function loseBlock(records: ClaimRecords, pool: PoolRecord, block: BlockRecord): void {
   const size = blockSize(prefixOfPool(pool));
   for (const record of addressesOf(records, block, size)) dropKept(records, record);
   records.deleteBlock(pool.id, block.first);
 }
 
-/** Records that an address is not kept. If it is in use, it has to be claimed by itself. */
+/** Records that an address is not kept. If it is in use, it needs a claim of its own. */
 export function dropKept(records: ClaimRecords, record: AddressRecord): void {
   const isUsed = record.state === "used" || record.state === "lost";
   if (!isUsed) records.deleteAddress(record.pool, record.address);

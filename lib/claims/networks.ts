@@ -9,7 +9,7 @@ import type { SharedSettings } from "./types.ts";
 import { type NetworkValue, readNetwork } from "./values.ts";
 import { IpvlanError } from "../base/errors.ts";
 
-/** Makes a network in etcd, or takes over what is there. Returns all of its settings. */
+/** Makes a network in etcd, or joins it. Returns all of its settings. */
 export async function defineNetwork(
   session: Session,
   name: string,
@@ -25,7 +25,7 @@ export async function defineNetwork(
   }))!.settings;
 }
 
-/** Says that this host does not have a network any more. With its last host, it goes. */
+/** Removes this host from a network. A network without a host is deleted. */
 export async function forgetNetwork(session: Session, name: string): Promise<void> {
   await swap(session, name, (there) => {
     const hosts = there?.hosts.filter((id) => id !== session.hostId) ?? [];
@@ -33,7 +33,7 @@ export async function forgetNetwork(session: Session, name: string): Promise<voi
   });
 }
 
-/** What differs between given settings and those of a network, by name. */
+/** Compares given settings with those of a network. Returns a sentence for each difference, by name. */
 export function settingDifferences(given: SharedSettings, there: SharedSettings): string[] {
   return Object.keys(given).sort()
     .filter((name) => canonical(given[name]) !== canonical(there[name]))
@@ -42,7 +42,7 @@ export function settingDifferences(given: SharedSettings, there: SharedSettings)
     );
 }
 
-/** The text of a JSON value; equal values have equal texts, in whatever order their fields are. */
+/** Writes a value as JSON with its fields in order, so that equal values have equal texts. */
 function canonical(value: unknown): string {
   if (value === undefined) return "not set";
   return JSON.stringify(
@@ -54,7 +54,7 @@ function canonical(value: unknown): string {
   );
 }
 
-/** Replaces a network by what a function makes of it, until no other host comes between. */
+/** Changes a network by a function. Retries if another host has changed it meanwhile. */
 async function swap(
   session: Session,
   name: string,

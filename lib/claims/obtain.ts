@@ -5,7 +5,7 @@ import type { Session } from "./session.ts";
 import { countUntold, settlePool } from "./settle.ts";
 import { putWish, type Wish } from "./wishes.ts";
 
-/** What came of a request: an address, a wish that others may grant, or neither: look again. */
+/** The result of a request: an address, or a wish that others may grant; with neither, a new block. */
 export interface Found {
   address?: string;
   wish?: Wish;
@@ -19,7 +19,7 @@ export async function obtain(
   range: string | undefined,
   wish: Wish | undefined,
 ): Promise<Found> {
-  // What was given up and has not been told may be just what is wanted.
+  // The wanted address may be one that this host gave up, and etcd does not know that yet.
   if (countUntold(session, pool) > 0) await settlePool(session, pool);
   const { address } = request;
   if (address !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * The key of a pool, which says which addresses nobody gets.
+ * The key of a pool, with its reserved addresses.
  *
  * @module
  */
@@ -19,13 +19,13 @@ export function poolId(access: EtcdAccess, subnet: string): string {
   return `${prefixOf(access)} ${subnet}`;
 }
 
-/** The condition that the key of a pool is as it was. */
+/** The condition that the key of a pool has not changed. */
 export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord): Compare {
   return { key: keys.pool(subnet), target: "MOD", result: "EQUAL", revision };
 }
 
 /**
- * Makes the key of a pool, or takes over what is there, and records the pool.
+ * Makes the key of a pool, or takes over the existing one, and records the pool.
  *
  * @throws {"shared-pool-differs"} The key has other reserved addresses.
  * @throws {"shared-pools-overlap"} Another pool overlaps.
@@ -35,7 +35,7 @@ export async function joinPool(session: Session, pool: PoolRecord): Promise<void
   session.store.transaction(() => session.records.putPool({ ...pool, revision }));
 }
 
-/** Does the same for a pool on record whose key is not as it was. Returns its record. */
+/** Does the same for a pool on record whose key has changed. Returns its record. */
 export async function rejoinPool(session: Session, { id }: PoolRecord): Promise<PoolRecord> {
   const { store, records } = session;
   const revision = await ensureKey(session, records.pool(id)!);

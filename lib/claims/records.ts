@@ -22,28 +22,28 @@ export interface HostRecord {
   token: string;
   /** The value of the host's key, as that transaction wrote it; empty if it is not known. */
   value: string;
-  /** The token of the next transaction, while it is not known whether etcd has carried it out. */
+  /** The token of the pending transaction: etcd may have carried it out or not. */
   asked: string | undefined;
-  /** Whether what came of an earlier transaction is not on record yet. */
+  /** Whether the result of an earlier transaction is not on record yet. */
   unsure: boolean;
   /**
-   * Why nothing may be given away: `removed`, `older` for an etcd that is older than this record, or
+   * Why no address may be given away: `removed`, `older` for an etcd that is older than this record, or
    * `replaced NAME` by the name of the host that uses its id.
    */
   refused: string | undefined;
   /** Whether its agent has ever run. */
   agent: boolean;
-  /** The lease by which etcd knows that this host was heard of; empty if there is none. */
+  /** The lease by which etcd knows that this host was heard from; empty if there is none. */
   lease: string;
   /** When that lease was renewed, in milliseconds by this host's clock. */
   heard: number;
 }
 
-/** That an etcd was out of reach. */
-export interface Silence {
-  /** When, in milliseconds by this host's clock. */
+/** A failed attempt to reach an etcd. */
+export interface Outage {
+  /** Its time, in milliseconds by this host's clock. */
   at: number;
-  /** The endpoints, each with what was wrong. */
+  /** The error of each endpoint. */
   reasons: Readonly<Record<string, string>>;
 }
 
@@ -55,7 +55,7 @@ export interface PoolRecord extends SharedPool {
   revision: number;
   /** The block at which to look for the next free one, in hexadecimal digits. */
   next: string | undefined;
-  /** Whether this host leaves the pool, and etcd does not know all of it yet. */
+  /** Whether this host is leaving the pool, and etcd does not know all of it yet. */
   leaving: boolean;
 }
 
@@ -73,7 +73,7 @@ export interface BlockRecord {
   kept: bigint;
   /** Those of them that are not in use, and are not given up. */
   free: bigint;
-  /** Whether etcd has to be told of addresses that were given up. */
+  /** Whether etcd does not know yet of addresses that were given up. */
   dirty: boolean;
   /** The revision of its key in etcd. */
   revision: number;
@@ -90,11 +90,11 @@ export interface AddressRecord {
    * `giving`: it is given up, and its claim may be in etcd still; `lost`: another host has it in etcd.
    */
   state: "asked" | "used" | "freed" | "giving" | "lost";
-  /** The block whose kept address it is. Without one, its claim alone says whose it is. */
+  /** The block that keeps it. Without one, only its claim says who has it. */
   block: string | undefined;
   /** A random text that only this use of the address has. */
   token: string;
-  /** Who uses it. */
+  /** The user of the address. */
   holder: Holder;
   /** Since when. */
   since: string;
@@ -150,19 +150,19 @@ export class ClaimRecords {
     this.#db.run("DELETE FROM shared_host WHERE prefix NOT IN (SELECT prefix FROM shared_pool)");
   }
 
-  /** Says why nothing may be given away; without a reason, it may. */
+  /** Sets why no address may be given away. Without a reason, addresses may be given away. */
   setRefused(prefix: string, refused?: string): void {
     this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
   }
 
-  /** When an etcd was last found out of reach by this host, and why. @param access How, as JSON. */
-  silence(access: string): Silence | undefined {
+  /** The last failed attempt to reach an etcd. @param access The access, as JSON. */
+  outage(access: string): Outage | undefined {
     const [row] = this.#db.rows("SELECT at, reasons FROM shared_silence WHERE access = ?", access);
     return row && { at: row.at as number, reasons: JSON.parse(row.reasons as string) };
   }
 
-  /** Says that an etcd is out of reach. */
-  putSilence(access: string, { at, reasons }: Silence): void {
+  /** Records that an etcd is out of reach. */
+  putOutage(access: string, { at, reasons }: Outage): void {
     this.#db.run(
       `INSERT INTO shared_silence (access, at, reasons) VALUES (?, ?, ?)
        ON CONFLICT (access) DO UPDATE SET at = excluded.at, reasons = excluded.reasons`,
@@ -212,7 +212,7 @@ export class ClaimRecords {
       .map(readBlock);
   }
 
-  /** The blocks of a pool of which etcd has to be told or asked something. */
+  /** The blocks of a pool that are out of sync with etcd. */
   untoldBlocks(pool: string): BlockRecord[] {
     const sql = `SELECT * FROM shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`;
     return this.#db.rows(sql, pool).map(readBlock);
@@ -269,20 +269,20 @@ export class ClaimRecords {
     return this.#db.rows(sql, pool, block?.first ?? "", block?.last ?? "g").map(readAddress);
   }
 
-  /** The addresses of a pool of which etcd has to be told or asked something. */
+  /** The addresses of a pool that are out of sync with etcd. */
   untold(pool: string): AddressRecord[] {
     const sql = `SELECT * FROM shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS})
       ORDER BY address`;
     return this.#db.rows(sql, pool).map(readAddress);
   }
 
-  /** The addresses of all pools that are in use here and are another host's in etcd. */
+  /** The addresses of all pools that are in use here, but are another host's in etcd. */
   lost(): AddressRecord[] {
     const sql = "SELECT * FROM shared_address WHERE state = 'lost' ORDER BY pool, address";
     return this.#db.rows(sql).map(readAddress);
   }
 
-  /** The addresses of a pool that this host has itself. */
+  /** The addresses of a pool that this host uses itself. */
   own(pool: string): AddressRecord[] {
     const sql = `SELECT * FROM shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`;
     return this.#db.rows(sql, pool).map(readAddress);

@@ -1,6 +1,6 @@
 /**
- * Brings the records of a host and etcd together: after a crash, after the host was removed, after etcd
- * lost something.
+ * Brings the records of a host and etcd back in sync: after a crash, after the host was removed, after
+ * etcd lost data.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const DELETED_AT_ONCE = 50;
 export type FindLinked = () => Promise<ReadonlySet<string>>;
 
 /**
- * Brings the records of a pool and etcd together. What is left to tell afterwards, `settlePool` tells.
+ * Brings the records of a pool and etcd back in sync. Call `settlePool` afterwards to report the rest.
  *
  * @returns A sentence for each thing that was mended.
  */
@@ -50,7 +50,7 @@ export async function recoverPool(
   return mended;
 }
 
-/** Makes the key of a block on record what the record says, or the record what the key says. */
+/** Brings a block on record in sync with its key, and makes the key anew if it is gone. */
 async function recoverBlock(
   session: Session,
   pool: PoolRecord,
@@ -94,7 +94,7 @@ async function recoverBlock(
     },
     (outcome) => {
       const pair = outcome.succeeded ? undefined : outcome.ranges[0]![0];
-      // Of an attempt that got no answer, the block has the token.
+      // An earlier attempt took effect if the block has its token.
       if (!outcome.succeeded && damage.read(readBlock, pair)?.token !== block.token) return false;
       const revision = pair?.modRevision ?? outcome.revision;
       const now = records.block(pool.id, block.first)!;
@@ -117,7 +117,7 @@ async function recoverBlock(
   return [`The block at ${name} is another host's now`];
 }
 
-/** Gives back the blocks that etcd has as this host's and that are not on record. */
+/** Gives back the blocks of this host in etcd that have no record. */
 async function dropBlocks(
   session: Session,
   pool: PoolRecord,
@@ -158,7 +158,7 @@ async function recoverClaims(
       const claim = claims.get(record.address);
       const isSame = claim && readClaim(claim).token === record.token;
       const { state, block } = record;
-      // What this host has itself is claimed anew afterwards, if it still has it.
+      // An address of this host itself is claimed anew afterwards, if the host still has it.
       if (state === "lost" && isOwn(record.holder)) {
         records.deleteAddress(pool.id, record.address);
         continue;

@@ -10,7 +10,7 @@ import type { ClaimRecords, HostRecord } from "./records.ts";
 import type { ClaimStore, EtcdAccess } from "./types.ts";
 import { type HostValue, readHost } from "./values.ts";
 
-/** What a session needs of its host. */
+/** The parts of a host that a session uses. */
 export interface SessionParts {
   /** The driver's store. */
   store: ClaimStore;
@@ -21,13 +21,13 @@ export interface SessionParts {
 }
 
 /**
- * Whether a session asks etcd for the host's key in any case; `agent`: and says that the host's agent
- * runs; `register`: and registers the host anew if it was removed, or if etcd or the record is older than
- * the other.
+ * The check of the host's key when a session begins. `none`: only if there is a doubt. `agent`: always,
+ * and records that the host has an agent. `register`: always, and registers the host anew if it was
+ * removed, or if etcd or the record is older than the other.
  */
 export type Check = "none" | "agent" | "register";
 
-/** How long etcd remembers that a host was heard of, in seconds. */
+/** How long etcd remembers that a host was heard from, in seconds. */
 const HEARD_FOR = 600;
 
 /** The time between two renewals of that lease, in milliseconds. */
@@ -37,18 +37,19 @@ const HEARD_INTERVAL = 60_000;
 export interface HostTransaction {
   /** The conditions, besides that the host's key is as its last transaction left it. */
   compare: readonly Compare[];
-  /** What to do if they hold. */
+  /** The steps if they hold. */
   success: readonly Step[];
-  /** What to read if they do not. */
+  /** The ranges to read if they do not. */
   failure?: readonly Range[];
 }
 
 /**
- * One prefix of etcd, while this process alone of its host changes something there: it holds the host's
- * lock. A host's transactions are numbered, and go one at a time. Each requires that the host's key is as
- * the last one left it, and writes its own number and a random token there. Both are on record before etcd
- * is asked. So an abandoned request has no effect after the next one. The next transaction fails if history
- * has forked (a copy of the host) or gone back (an older state of etcd or of the record).
+ * Changes the keys under one prefix of etcd. Its process holds the host's lock, so no other one of the
+ * host does the same. A host's transactions are numbered, and run one at a time. Each requires the
+ * host's key as the last one left it, and writes its own number and a random token there. Both are on
+ * record before etcd is asked. So an abandoned request can take no effect after the next one. The next
+ * transaction fails if history has forked (a copy of the host) or gone back (an older state of etcd or
+ * of the record).
  */
 export class Session {
   readonly etcd: Etcd;
@@ -56,7 +57,7 @@ export class Session {
   readonly prefix: string;
   readonly store: ClaimStore;
   readonly #parts: SessionParts;
-  /** How long a call to etcd may take. */
+  /** Makes the options of a call to etcd. */
   readonly options: () => CallOptions;
   #host: HostRecord;
   /** The host's key, as it was read last. */
@@ -80,7 +81,7 @@ export class Session {
 
   /**
    * Begins a session: registers the host if it is new, and asks etcd for its key if an earlier request
-   * may still be carried out, or if the record may be a copy or a backup.
+   * may still take effect, or if the record may be a copy or a backup.
    *
    * @throws {"host-removed"} etcd does not have the host any more.
    * @throws {"host-replaced"} Another host uses its id.
@@ -127,12 +128,12 @@ export class Session {
     return this.#host.id;
   }
 
-  /** Whether an earlier request may have been carried out. What etcd has now is final. */
+  /** Whether an earlier request may have taken effect that is not on record. None can any more. */
   get isUnsure(): boolean {
     return this.#host.unsure;
   }
 
-  /** Says that what came of earlier requests is on record. Call it inside a transaction of the store. */
+  /** Records the results of earlier requests as known. Call it inside a transaction of the store. */
   settled(): void {
     this.#put({ unsure: false });
   }
@@ -167,7 +168,7 @@ export class Session {
     }, this.options());
     if (!outcome.succeeded) {
       const [[pair], ...ranges] = outcome.ranges as [KeyValue[], ...KeyValue[][]];
-      // If it was not carried out, an attempt without an answer must not be carried out later.
+      // If no attempt took effect, one without an answer must not take effect later.
       if (!this.#recognize(pair) && outcome.mayRepeat) await this.#advance();
       outcome = { ...outcome, ranges };
     }
@@ -189,14 +190,14 @@ export class Session {
     this.#recognize(pairs![0]);
   }
 
-  /** Writes only the host's key. What a request without an answer has done is final then. */
+  /** Writes only the host's key. After that, a request without an answer can take no effect any more. */
   async #advance(isMissing = this.#host.number === 0): Promise<void> {
     const key = this.keys.host(this.hostId);
     const { lastToken } = this.#parts;
     if (this.#host.asked === undefined) this.#record({ asked: randomHex(8) });
     else this.#record({ unsure: true });
     if (isCurrent(this.#host, lastToken)) lastToken.write(this.#host);
-    // It may have been taken for a copy.
+    // etcd may list this host as a copy.
     const copy = { delete: { key: this.keys.copy(this.hostId, this.#host.token) } };
     for (;;) {
       const { value: before, refused } = this.#host;
@@ -217,7 +218,7 @@ export class Session {
     lastToken.write(this.#host);
   }
 
-  /** Whether the host's key in etcd is what was asked for. @throws {IpvlanError} It is unknown. */
+  /** Whether the pending transaction wrote the key. @throws {IpvlanError} It is gone or foreign. */
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
     const host = this.#host;
@@ -236,12 +237,12 @@ export class Session {
   }
 
   /**
-   * After an error of this host's key: takes what etcd has for the last transaction, if it is this host's,
-   * and records that nothing may be given away until it is known what other hosts have.
+   * After an error of this host's key: takes over the key in etcd, if this host wrote it. Records that no
+   * address may be given away until the host knows what others have. Returns whether it did so.
    */
   #adopt(error: unknown): boolean {
     const seen = this.#seen && readHost(this.#seen);
-    // The record is older than etcd. It was put back here if the last token is the one in etcd.
+    // If the last token is the one in etcd, the record is a backup that was put back on this host.
     const isOwn = seen && this.#parts.lastToken.read(this.hostId).includes(seen.token);
     const isKnown = isIpvlanError(error, "host-removed", "etcd-older") ||
       isIpvlanError(error, "host-replaced") && isOwn;
@@ -256,7 +257,7 @@ export class Session {
     return true;
   }
 
-  /** Lets etcd know, once in a while, that this host is heard of. */
+  /** Tells etcd, at most once a minute, that this host was heard from. */
   async #tellHeard(): Promise<void> {
     const { lease, heard } = this.#host;
     const now = Date.now();
@@ -273,12 +274,12 @@ export class Session {
       }, this.options());
       this.#record({ lease: granted, heard: now });
     } catch (error) {
-      // A user who may have no leases is refused.
+      // etcd refuses leases to a user without the right to them.
       if (!(error instanceof IpvlanError) || isIpvlanError(error, "etcd-unreachable")) throw error;
     }
   }
 
-  /** The value of the host's key after the transaction that is asked for. */
+  /** The value of the host's key after the pending transaction. */
   #nextValue(): string {
     const { number, asked, agent } = this.#host;
     const { hostname: name } = this.#parts;
@@ -286,7 +287,7 @@ export class Session {
     return JSON.stringify({ ...value, ...(agent && { agent }) });
   }
 
-  /** What the record says of the transaction that was asked for, when etcd has carried it out. */
+  /** The changes to the record when etcd has carried out the pending transaction. */
   #next(value: string): Partial<HostRecord> {
     const { number, asked } = this.#host;
     return { number: number + 1, token: asked!, value };
@@ -297,7 +298,7 @@ export class Session {
     this.store.transaction(() => this.#put(changes));
   }
 
-  /** The same, inside a transaction of the store. What the record says besides may be newer. */
+  /** The same, inside a transaction of the store. Other fields keep their newer values on record. */
   #put(changes: Partial<HostRecord>): void {
     this.#host = { ...this.records.host(this.prefix)!, ...changes };
     this.records.putHost(this.#host);

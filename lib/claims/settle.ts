@@ -1,6 +1,6 @@
 /**
- * Tells etcd what changed on record: which addresses are in use, and which are given up. What is given
- * up is on record as such before etcd hears of it, so nobody on this host takes it meanwhile.
+ * Reports changes on record to etcd: addresses in use, and addresses given up. The latter are marked on
+ * record before etcd is asked, so that no process of this host takes them meanwhile.
  *
  * @module
  */
@@ -17,17 +17,17 @@ import { isOwn } from "./types.ts";
 /** How many wishes are answered at a time. */
 const WISHES_AT_ONCE = 8;
 
-/** How often it is looked for what is left before the rest is left to the next call. */
+/** Rounds to try before the next call does the rest. */
 const ROUNDS = 20;
 
-/** How many addresses and blocks of a pool etcd has not been told of, or was asked for in vain. */
+/** Counts the addresses and blocks of a pool that are out of sync with etcd. */
 export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
   return records.untold(pool.id).length + changedBlocks(records, pool).length;
 }
 
 /**
- * Brings etcd to what is on record of a pool: claims, releases, addresses given up, blocks given back.
- * It answers the wishes of other hosts that it finds on the way.
+ * Brings etcd in sync with the record of a pool: claims, releases, addresses given up, blocks given
+ * back. Grants the wishes of other hosts that it finds on the way.
  */
 export async function settlePool(session: Session, pool: PoolRecord): Promise<void> {
   const { records, etcd: { damage } } = session;
@@ -36,18 +36,18 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
     const singles = records.untold(pool.id).filter(({ block, state, address }) =>
       block === undefined && state !== "asked" && !passed.has(address)
     );
-    const blocks = blocksToTell(records, pool);
+    const blocks = blocksToReport(records, pool);
     if (singles.length + blocks.length === 0) return;
     const wishes = new Map<string, WishValue>();
     for (const first of blocks) {
-      for (const pair of await tellBlock(session, pool, first)) {
+      for (const pair of await reportBlock(session, pool, first)) {
         const wish = damage.read(readWish, pair);
         if (wish) wishes.set(lastPart(pair.key), wish);
       }
     }
     for (const { address } of singles) {
       // A damaged key stops only its own address.
-      await tellSingle(session, pool, address).catch((error) => {
+      await reportAddress(session, pool, address).catch((error) => {
         damage.pass(error);
         passed.add(address);
       });
@@ -58,7 +58,7 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
   }
 }
 
-/** Finds out which requests of before were carried out. None is carried out later. */
+/** Finds out which earlier requests took effect. None of them takes effect later. */
 export async function findAsked(session: Session): Promise<void> {
   const { records, keys, store, hostId, etcd } = session;
   for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
@@ -69,7 +69,7 @@ export async function findAsked(session: Session): Promise<void> {
       const isOurs = etcd.damage.read(readClaim, pair)?.token === record.token;
       store.transaction(() => {
         if (!isOurs) return records.deleteAddress(pool.id, record.address);
-        // Nobody waits for it any more.
+        // The call that asked for it has ended.
         records.putAddress({ ...record, state: "freed", told: 1, revision: pair!.modRevision });
       });
     }
@@ -91,8 +91,8 @@ export async function findAsked(session: Session): Promise<void> {
 }
 
 /**
- * Gives up addresses that another host wishes for: the one, or half of those that are not in use. A
- * block that is not in use goes as a whole. It runs inside a transaction of the store.
+ * Gives up addresses that another host wishes for: the named one, or half of the unused ones, unused
+ * blocks first. Call it inside a transaction of the store.
  */
 export function giveWish(
   { records }: Pick<Session, "records">,
@@ -124,32 +124,32 @@ export function giveWish(
   }
 }
 
-/** The first addresses of the blocks of which etcd has to be told something. */
-function blocksToTell(records: Session["records"], pool: PoolRecord): string[] {
+/** The first addresses of the blocks that are out of sync with etcd. */
+function blocksToReport(records: Session["records"], pool: PoolRecord): string[] {
   const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
   const blocks = changedBlocks(records, pool).filter(({ state }) => state !== "asked");
   return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
 }
 
-/** The blocks whose keys are not as they should be: all, if this host uses no address of the pool. */
+/** The blocks whose keys have to change: all, if this host uses no address of the pool. */
 function changedBlocks(records: Session["records"], pool: PoolRecord): BlockRecord[] {
   const isIdle = pool.leaving || !records.hasUsed(pool.id);
   return isIdle ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
 }
 
-/** What etcd is told of a block. */
-interface Telling {
+/** The changes of a block to report to etcd. */
+interface BlockReport {
   block: BlockRecord;
-  /** The set of addresses to keep. */
+  /** The set of addresses that the block keeps. */
   kept: bigint;
-  /** The addresses in use of which etcd is told. */
+  /** The addresses in use whose claims to write. */
   used: AddressRecord[];
-  /** The addresses that are given up. */
+  /** The addresses given up, whose claims to delete. */
   given: AddressRecord[];
 }
 
-/** Tells etcd of a block. Returns the wishes about the pool. */
-async function tellBlock(
+/** Reports the changes of a block to etcd. Returns the wishes about the pool. */
+async function reportBlock(
   session: Session,
   pool: PoolRecord,
   first: string,
@@ -157,12 +157,12 @@ async function tellBlock(
   const { keys, records, hostId, etcd } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
-  let telling: Telling | undefined;
+  let report: BlockReport | undefined;
   const wishes = await session.change(
     () => {
-      telling = planTelling(session, pool, first);
-      if (!telling) return undefined;
-      const { block, kept, used, given } = telling;
+      report = planReport(session, pool, first);
+      if (!report) return undefined;
+      const { block, kept, used, given } = report;
       const { token } = block;
       const value: BlockValue = { host: hostId, token, kept: setText(kept) };
       const steps: Step[] = [
@@ -182,14 +182,14 @@ async function tellBlock(
     },
     ({ succeeded, revision, ranges: [pairs] }) => {
       if (succeeded) {
-        recordTold(session, pool, telling!, revision);
+        recordReported(session, pool, report!, revision);
         return pairs!;
       }
       const pair = pairs![0];
       const value = etcd.damage.read(readBlock, pair);
       const block = records.block(pool.id, first)!;
       if (value?.token === block.token) {
-        // An attempt that got no answer was carried out.
+        // An earlier attempt took effect, but its answer was lost.
         adoptBlock(records, pool, first, { set: value.set, revision: pair!.modRevision });
       } else loseBlock(records, pool, block);
       return [];
@@ -198,12 +198,12 @@ async function tellBlock(
   return wishes ?? [];
 }
 
-/** Decides what etcd is told of a block, and records what is given up. */
-function planTelling(
+/** Decides which changes of a block to report, and records what is given up. */
+function planReport(
   { records }: Session,
   pool: PoolRecord,
   first: string,
-): Telling | undefined {
+): BlockReport | undefined {
   const block = records.block(pool.id, first);
   if (!block || block.state === "asked") return undefined;
   const size = blockSize(prefixOfPool(pool));
@@ -211,7 +211,7 @@ function planTelling(
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
   for (const record of given) records.putAddress({ ...record, state: "giving" });
-  const telling = {
+  const report = {
     block,
     kept: setToKeep(block, used),
     used: used.filter(({ told, version }) => told < version),
@@ -220,9 +220,9 @@ function planTelling(
   if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block, size)) {
     const giving: BlockRecord = { ...block, state: "giving", free: 0n };
     records.putBlock(giving);
-    return { ...telling, kept: 0n, block: giving };
+    return { ...report, kept: 0n, block: giving };
   }
-  return telling;
+  return report;
 }
 
 /** The set of addresses that a block should keep in etcd: the free ones, and those in use. */
@@ -244,13 +244,13 @@ function isWorthKeeping(
   return !hasAnother && countOf(free) * 2 > Number(size);
 }
 
-function recordTold(
+function recordReported(
   { records }: Session,
   pool: PoolRecord,
-  telling: Telling,
+  report: BlockReport,
   revision: number,
 ): void {
-  const { block, kept, used, given } = telling;
+  const { block, kept, used, given } = report;
   for (const { pool, address } of given) records.deleteAddress(pool, address);
   for (const { pool, address, token, version } of used) {
     const now = records.address(pool, address);
@@ -269,8 +269,8 @@ function recordTold(
   records.putBlock({ ...now, kept, dirty, ...(isPut && { revision }) });
 }
 
-/** Tells etcd of an address that is in no block of this host. */
-async function tellSingle(session: Session, pool: PoolRecord, address: string): Promise<void> {
+/** Reports an address outside of this host's blocks to etcd. */
+async function reportAddress(session: Session, pool: PoolRecord, address: string): Promise<void> {
   const { keys, records, hostId, etcd } = session;
   const key = keys.claim(pool.subnet, address);
   const record = records.address(pool.id, address);
@@ -303,7 +303,7 @@ async function tellSingle(session: Session, pool: PoolRecord, address: string): 
       }
       const pair = ranges[0]![0];
       const claim = etcd.damage.read(readClaim, pair);
-      // This host alone writes a claim that it has: it is there by an attempt that got no answer.
+      // Only this host writes its claims, so an earlier attempt took effect without an answer.
       if (claim?.host === hostId) {
         return records.putAddress({ ...now, revision: pair!.modRevision });
       }
@@ -313,7 +313,7 @@ async function tellSingle(session: Session, pool: PoolRecord, address: string): 
   );
 }
 
-/** Claims an address that is in use and that etcd does not have. Another host may have it meanwhile. */
+/** Claims an address in use that is missing in etcd. Another host may have taken it meanwhile. */
 async function claimAgain(
   session: Session,
   pool: PoolRecord,
@@ -330,7 +330,7 @@ async function claimAgain(
   store.transaction(() => {
     const now = records.address(pool.id, record.address);
     if (now?.state === "used") records.putAddress({ ...now, state: "lost", host });
-    // It was released meanwhile. The claim of the other host stays.
+    // This host released it meanwhile. The claim of the other host stays.
     else if (now) records.deleteAddress(pool.id, record.address);
   });
 }

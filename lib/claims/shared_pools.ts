@@ -48,16 +48,16 @@ import { watchClaims } from "./watch.ts";
 import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
-const PATIENCE = 4000;
+const TIMEOUT = 4000;
 
-/** How long etcd may take to answer when nobody needs its answer, in milliseconds. */
-const SETTLE_PATIENCE = 2000;
+/** How long a background report to etcd may take, in milliseconds. */
+const SETTLE_TIMEOUT = 2000;
 
-/** How long other processes of this host may ask etcd before this one, in milliseconds. */
-const TURN_PATIENCE = 30_000;
+/** How long to wait for other processes of this host that ask etcd, in milliseconds. */
+const TURN_TIMEOUT = 30_000;
 
 /** How long other hosts have to grant a wish, in milliseconds. */
-const WISH_PATIENCE = 3000;
+const WISH_TIMEOUT = 3000;
 
 /**
  * The address pools that this host shares with others. Any number of processes of a host may use one
@@ -79,11 +79,11 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * The same pools. When a signal is aborted, each call that waits for etcd fails with the signal's
-   * reason. What it has asked etcd for then is found out, and taken back, by the next call that asks
-   * etcd. Dispose only of the pools that were made first.
+   * The same pools with a signal: when it is aborted, each call that waits for etcd fails with its
+   * reason. The next call to etcd finds out what the aborted one did there, and takes it back. Dispose
+   * only of the original pools.
    *
-   * @param telling Ends the calls that only tell etcd what is on record. They do not fail by that.
+   * @param telling Aborts background reports to etcd. They do not fail by that.
    * @param waiting Called with a sentence if a call waits for etcd for longer than a second.
    */
   withSignal(
@@ -106,13 +106,13 @@ export class SharedPools implements Disposable {
       .map(({ id, access, subnet, reserved }) => ({ id, access, subnet, reserved }));
   }
 
-  /** The addresses that this host has on record as in use, in one pool or in all. */
+  /** The addresses in use on record, in one pool or in all. */
   held(pool?: string): Held[] {
     return this.#addresses(pool).filter(({ state }) => state === "used" || state === "lost")
       .map(({ pool, address, holder }) => ({ ...holder, pool, address: textOf(address) }));
   }
 
-  /** The addresses that this host has on record as in use, and that another host has in etcd. */
+  /** The addresses in use on record that are another host's in etcd. */
   lost(): Lost[] {
     return this.#records.lost().flatMap(({ pool, address, holder, host }) =>
       host === undefined ? [] : [{ ...holder, pool, address: textOf(address), host }]
@@ -120,11 +120,11 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Joins a pool: etcd and the record have it afterwards. Repeated, it does nothing; other endpoints or
-   * files of the access replace those on record.
+   * Joins a pool: adds it to etcd and to the record. A repeated call only replaces the endpoints and
+   * files of the access.
    *
    * @param subnet The subnet: `192.168.1.0/24`.
-   * @param reserved The addresses that nobody gets, with what they are for.
+   * @param reserved The addresses that no endpoint gets, with their purposes.
    * @throws {"shared-pool-differs"} etcd has other reserved addresses.
    * @throws {"shared-pools-overlap"} etcd has a pool that overlaps.
    */
@@ -153,8 +153,8 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Leaves a pool: gives everything back, and deletes the record. The pool goes from etcd with the last
-   * claim and block.
+   * Leaves a pool: gives everything back, and deletes the record. The pool is deleted from etcd with its
+   * last claim and block.
    *
    * @param pool The pool's id.
    * @throws {"shared-pool-in-use"} Addresses are in use on this host.
@@ -176,14 +176,14 @@ export class SharedPools implements Disposable {
       await this.#settlePool(pool);
     } catch (error) {
       if (isIpvlanError(error, "host-replaced")) return await this.#abandon(pool);
-      // The record says that the host leaves, and the next call of settle goes on.
+      // The record says that the host is leaving, so the next call of settle goes on.
       if (!isOutOfReach(error) && !this.#telling?.aborted) throw error;
     }
   }
 
   /**
-   * Takes an address. It is on record as in use when the promise resolves. It asks etcd only if this
-   * host keeps no free address. If the caller cannot use the address, it releases it.
+   * Takes an address, and records it as in use. Asks etcd only if this host keeps no free address. A
+   * caller that cannot use the address has to release it.
    *
    * @param pool The pool's id.
    * @returns The address, without a prefix length.
@@ -208,13 +208,13 @@ export class SharedPools implements Disposable {
           const address = kept();
           if (address !== undefined) return { address };
           const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
-          // Before another process of this host gives back the block as unused.
+          // Take it now: another process of this host could give back the block as unused.
           return found.address ?? found.wish ? found : { address: kept() };
         });
         if (found.wish && isLast) throw found.wish.error;
         address = found.address;
         if (!found.wish) continue;
-        if (!wish) deadline = performance.now() + WISH_PATIENCE;
+        if (!wish) deadline = performance.now() + WISH_TIMEOUT;
         wish = found.wish;
         await this.#untilGranted(pool, wish, deadline);
       }
@@ -225,9 +225,9 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Claims the addresses of a pool that this host has itself, and etcd's members, and gives up those that
-   * it does not have any more. What cannot be claimed now, {@linkcode SharedPools.settle} claims, or says
-   * which host has it for a sandbox. It stays with that host.
+   * Claims the addresses of a pool that this host itself and etcd's members have, and releases those that
+   * the host has lost. {@linkcode SharedPools.settle} claims the rest later. If a sandbox of another host
+   * has an address, it keeps it, and `settle` reports it.
    *
    * @param addrs The addresses of this host's links.
    */
@@ -242,7 +242,7 @@ export class SharedPools implements Disposable {
         if (isComplete && !wanted.includes(address)) free(records, id, textOf(address));
       }
       const missing = wanted.filter((address) => !records.address(id, address));
-      // A block that has no address of a sandbox is given back as a whole.
+      // A block without an address of a sandbox is given back as a whole.
       for (const address of missing) giveWish({ records }, pool, { address });
       return missing;
     });
@@ -262,13 +262,13 @@ export class SharedPools implements Disposable {
     });
   }
 
-  /** Who uses an address, on record; `undefined` if this host does not have it. */
+  /** The holder of an address on record; `undefined` if this host does not have it. */
   holder(pool: string, address: string): Holder | undefined {
     const record = this.#records.address(pool, hexOf(parseAddress(address)));
     return record?.state === "used" || record?.state === "lost" ? record.holder : undefined;
   }
 
-  /** Changes who uses an address, on record. Call it inside a transaction of the store. */
+  /** Changes the holder of an address on record. Call it inside a transaction of the store. */
   describe(pool: string, address: string, holder: Holder): void {
     describe(this.#records, pool, address, holder);
   }
@@ -283,9 +283,9 @@ export class SharedPools implements Disposable {
     free(this.#records, pool, address);
   }
 
-  /** Tells etcd what it does not know yet. That etcd is out of reach is no error. */
+  /** Brings etcd in sync with the record. Does not fail if etcd is out of reach. */
   async settle(): Promise<Unsettled> {
-    // By prefix. If etcd does not answer for one pool, it does not for the next one.
+    // By prefix: if etcd does not answer for one pool, it is not asked for the next one.
     const reasons = new Map<string, string>();
     for (const pool of this.#records.pools()) {
       if (this.#untold(pool) === 0 || reasons.has(pool.prefix)) continue;
@@ -302,8 +302,7 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Defines a network: makes it in etcd, or takes over what is there. This host is listed as one of its
-   * hosts afterwards.
+   * Defines a network: makes it in etcd or joins it, and adds this host to its hosts.
    *
    * @param settings The settings that were given. What is left out is taken over.
    * @returns All settings of the network.
@@ -326,12 +325,12 @@ export class SharedPools implements Disposable {
     return pair && readNetwork(pair).settings;
   }
 
-  /** Says that this host does not have a network any more. With its last host, it goes from etcd. */
+  /** Removes this host from a network. A network without a host is deleted from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
     try {
       await this.#run(access, (session) => forgetNetwork(session, name));
     } catch (error) {
-      // What etcd has is the other host's.
+      // The network in etcd belongs to the other host.
       if (!isIpvlanError(error, "host-replaced")) throw error;
     }
   }
@@ -341,7 +340,7 @@ export class SharedPools implements Disposable {
     return await listHosts(this.#reader(access));
   }
 
-  /** What each host under a prefix is called: its name, or its id where another has the name, too. */
+  /** The name of each host under a prefix, or its id if another one has the name, too. */
   async hostNames(access: EtcdAccess): Promise<string[]> {
     return await hostNames(this.#reader(access));
   }
@@ -361,14 +360,14 @@ export class SharedPools implements Disposable {
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
     const reader = this.#reader(access);
     const own = this.#records.host(reader.keys.prefix);
-    // The id of this host may be in the hands of a copy that is gone.
+    // A copy that is gone may have used the id of this host.
     const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
     return await removeHost(reader, idOrName, ownId, force);
   }
 
   /**
-   * Brings the record and etcd together, as after a crash, or after this host was removed: a claim of
-   * this host without a record goes, and a record without its claim is claimed again.
+   * Brings the record and etcd back in sync, after a crash or after this host was removed: deletes
+   * claims without a record, and claims again the recorded addresses that have lost their claim.
    *
    * @param linked Finds the addresses that links of this machine have. Their claims stay.
    * @returns A sentence for each thing that was mended or could not be.
@@ -390,8 +389,8 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Keeps this host alive in etcd, answers the wishes of others, and yields the claims under a prefix as
-   * they come and go. It goes on through breaks until the signal is aborted.
+   * Keeps this host alive in etcd, answers the wishes of others, and yields changes of the claims under a
+   * prefix. It reconnects until the signal is aborted.
    */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
@@ -410,7 +409,7 @@ export class SharedPools implements Disposable {
     yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
   }
 
-  /** A sentence for each key that was passed over, as it is damaged, and that was not named before. */
+  /** A sentence for each damaged key that was skipped, and has not been reported before. */
   damaged(): string[] {
     return [...this.#clients.values()].flatMap(({ damage }) => damage.name());
   }
@@ -431,7 +430,7 @@ export class SharedPools implements Disposable {
     return pool;
   }
 
-  /** A pool that this host does not leave. */
+  /** Finds a pool that this host is not leaving. */
   #joined(id: string): PoolRecord {
     const pool = this.#pool(id);
     if (pool.leaving) throw new IpvlanError("shared-pool-not-found", { pool: id });
@@ -447,7 +446,7 @@ export class SharedPools implements Disposable {
     return countUntold({ records: this.#records }, pool) + Number(pool.leaving);
   }
 
-  #within(patience = PATIENCE, signal = this.#signal): () => CallOptions {
+  #within(patience = TIMEOUT, signal = this.#signal): () => CallOptions {
     const waiting = this.#waiting;
     return () => ({ deadline: performance.now() + patience, signal, waiting });
   }
@@ -467,7 +466,7 @@ export class SharedPools implements Disposable {
   /**
    * Runs a function with a session, when it is its turn.
    *
-   * @param isTelling Whether it only tells etcd what is on record, so that nobody needs the answers.
+   * @param isTelling Whether it is a background report to etcd, whose answers nobody needs.
    */
   async #run<T>(
     access: EtcdAccess,
@@ -475,18 +474,18 @@ export class SharedPools implements Disposable {
     { isTelling = false, check = "none" }: { isTelling?: boolean; check?: Check } = {},
   ): Promise<T> {
     const [patience, turn, signal] = isTelling
-      ? [SETTLE_PATIENCE, SETTLE_PATIENCE, this.#telling]
-      : [PATIENCE, TURN_PATIENCE, this.#signal];
+      ? [SETTLE_TIMEOUT, SETTLE_TIMEOUT, this.#telling]
+      : [TIMEOUT, TURN_TIMEOUT, this.#signal];
     const client = this.#client(access);
     const { store } = this.#options;
     const key = JSON.stringify(access);
     const asked = Date.now();
     return await this.#turns.run(turn, signal, async () => {
-      // The call before this one, maybe another process's, has waited for etcd in vain. When the
-      // clock was set back meanwhile, etcd is asked again.
-      const silence = store.transaction(() => this.#records.silence(key));
-      const isKnown = silence !== undefined && silence.at > asked && silence.at <= Date.now();
-      if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: silence.reasons });
+      // If the call before this one, maybe of another process, got no answer from etcd, this one
+      // fails at once. If the clock was set back meanwhile, it asks again.
+      const outage = store.transaction(() => this.#records.outage(key));
+      const isKnown = outage !== undefined && outage.at > asked && outage.at <= Date.now();
+      if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: outage.reasons });
       const options = this.#within(patience, signal);
       try {
         const session = await Session.begin(this.#options, client, access, options, check);
@@ -494,11 +493,11 @@ export class SharedPools implements Disposable {
         return await run(session);
       } catch (error) {
         if (isIpvlanError(error, "host-replaced")) await this.#tellCopy(access, options());
-        // Before it is the next call's turn, which may put it right.
+        // Record it before the next call runs, which may mend it.
         store.transaction(() => {
           refuse(this.#records, prefixOf(access), error);
           if (isIpvlanError(error, "etcd-unreachable") && !isTelling) {
-            this.#records.putSilence(key, { at: Date.now(), reasons: error.reasons });
+            this.#records.putOutage(key, { at: Date.now(), reasons: error.reasons });
           }
         });
         throw error;
@@ -506,7 +505,7 @@ export class SharedPools implements Disposable {
     });
   }
 
-  /** Lets etcd know that this host is a copy and was refused, if it is the first time. */
+  /** Tells etcd, the first time, that this host is a copy and was refused. */
   async #tellCopy(access: EtcdAccess, options: CallOptions): Promise<void> {
     const { store, hostname } = this.#options;
     const { etcd, keys } = this.#reader(access);
@@ -523,7 +522,7 @@ export class SharedPools implements Disposable {
     }
   }
 
-  /** Deletes the record of a pool of a copy. After the last one, this host is a new one. */
+  /** Deletes the record of a pool on a copied host. After its last pool, the host gets a new id. */
   async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
     const { etcd, keys, options } = this.#reader(access);
     const host = this.#records.host(prefix)!;
@@ -541,7 +540,7 @@ export class SharedPools implements Disposable {
     await this.#run(access, (session) => this.#finish(session, id), { isTelling: true });
   }
 
-  /** Tells etcd all about a pool. If this host leaves the pool, its record goes, with the last host its key. */
+  /** Brings etcd in sync with a pool. Deletes a pool that this host leaves; the last host its key. */
   async #finish(session: Session, id: string): Promise<void> {
     const pool = this.#records.pool(id);
     if (!pool) return;
@@ -593,10 +592,10 @@ export class SharedPools implements Disposable {
     }
   }
 
-  /** Takes a wish back. If etcd is out of reach, the wish ends by itself. */
+  /** Takes a wish back. If etcd is out of reach, the wish expires. */
   async #takeBack({ access }: SharedPool, { lease }: Wish): Promise<void> {
     try {
-      await this.#client(access).revoke(lease, this.#within(SETTLE_PATIENCE)());
+      await this.#client(access).revoke(lease, this.#within(SETTLE_TIMEOUT)());
     } catch (error) {
       if (!(error instanceof IpvlanError) && !this.#signal?.aborted) throw error;
     }

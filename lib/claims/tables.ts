@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The tables, in an order in which none comes before one that it refers to. */
+/** The names of the tables. Each comes after those that it refers to. */
 export const CLAIM_TABLE_NAMES = [
   "shared_host",
   "shared_silence",
@@ -74,13 +74,13 @@ export const CLAIM_TABLES = `
   ) STRICT;
 `;
 
-/** What etcd has to be told, or asked, about a shared address. */
+/** The condition for a shared address that is out of sync with etcd. */
 export const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
 
-/** Which shared addresses a host has itself: see `ownHolder`. */
+/** The condition for a shared address that a host uses itself: see `ownHolder`. */
 export const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
 
-/** The same about a shared block. */
+/** The condition for a shared block that is out of sync with etcd. */
 export const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
 
 /** Their indexes: see `INDEXES` of `lib/driver/store/tables.ts`. */

@@ -2,8 +2,8 @@ import { orAbort } from "../base/waiting.ts";
 import { IpvlanError } from "../base/errors.ts";
 
 /**
- * Lets one call at a time run, of all processes of this host: the calls of this process take turns, and
- * the one whose turn it is locks a file.
+ * Runs one call at a time, of all processes of this host: the calls of this process wait in a queue,
+ * and the first one locks a file.
  */
 export class Turns {
   readonly #lock: (signal: AbortSignal) => Promise<Disposable>;
@@ -17,9 +17,9 @@ export class Turns {
   /**
    * Runs a function when it is its turn.
    *
-   * @param patience How long another process of this host may have the turn, in milliseconds.
+   * @param patience How long to wait for another process of this host, in milliseconds.
    * @param signal Ends the wait, with its reason.
-   * @throws {"host-busy"} It had it for longer.
+   * @throws {"host-busy"} It took longer.
    */
   async run<T>(
     patience: number,

@@ -1,23 +1,23 @@
 /**
- * Address pools that several hosts share. etcd keeps which host holds which address. Each host has on
- * record what it holds itself, so it needs etcd only for what is new.
+ * Address pools that several hosts share. etcd knows which host holds which address. Each host records
+ * what it holds itself, so it needs etcd only for new addresses.
  *
  * @module
  */
 import type { LastToken } from "./last_token.ts";
 import type { ClaimRecords } from "./records.ts";
 
-/** How a host reaches the etcd that keeps its shared pools. */
+/** The access of a host to the etcd of its shared pools. */
 export interface EtcdAccess {
   /** The members of the cluster: `https://10.0.0.1:2379`. */
   endpoints: readonly string[];
   /**
-   * What all keys begin with. Pools under different prefixes have nothing to do with each other.
+   * The prefix of all keys. Pools under different prefixes are independent.
    *
    * @default {"/ipvlan"}
    */
   prefix?: string;
-  /** The file with the certificates of authorities that sign those of the members. */
+  /** The file with the CA certificates for those of the members. */
   ca?: string;
   /** The file with this host's certificate. */
   cert?: string;
@@ -33,17 +33,17 @@ export interface EtcdAccess {
 export interface SharedPool {
   /** The id: `/ipvlan 192.168.1.0/24`. */
   id: string;
-  /** How to reach it. */
+  /** The access to its etcd. */
   access: EtcdAccess;
   /** The subnet, in its canonical form. */
   subnet: string;
-  /** The addresses that nobody gets, with what they are for: `{ "192.168.1.1": "gateway" }`. */
+  /** The reserved addresses, with their purposes: `{ "192.168.1.1": "gateway" }`. */
   reserved: Record<string, string>;
 }
 
-/** Who uses an address. */
+/** The user of an address. */
 export interface Holder {
-  /** The sandbox; of an engine's pool, what the engine calls its user. */
+  /** The sandbox; in an engine's pool, the engine's name for the user. */
   sandbox: string;
   /** The network. */
   network?: string;
@@ -51,12 +51,12 @@ export interface Holder {
   names?: readonly string[];
 }
 
-/** The holder of the addresses that a host has itself. No name of a sandbox has a space. */
+/** Makes the holder for addresses of the host itself. No name of a sandbox has a space. */
 export function ownHolder(hostname: string): Holder {
   return { sandbox: `host ${hostname}` };
 }
 
-/** Whether a host has an address itself, and no sandbox of it. */
+/** Whether the holder is a host itself, and no sandbox. */
 export function isOwn({ sandbox }: Pick<Holder, "sandbox">): boolean {
   return sandbox.startsWith("host ");
 }
@@ -71,16 +71,16 @@ export interface SharedClaim extends Holder {
   since: string;
 }
 
-/** Which address is wanted. */
+/** The wanted address or range. */
 export interface Wanted {
   /**
-   * This one.
+   * This address.
    *
    * @default {undefined} The next free one.
    */
   address?: string;
   /**
-   * One from this range: `192.168.1.128/25`.
+   * An address from this range: `192.168.1.128/25`.
    *
    * @default {undefined} The whole subnet.
    */
@@ -97,16 +97,16 @@ export interface SharedHost {
   isAlive: boolean;
   /** The names of hosts that were refused, as they are copies of this one. */
   copies: string[];
-  /** How many addresses are in use on it, by subnet. */
+  /** The numbers of addresses in use on it, by subnet. */
   claims: Record<string, number>;
-  /** How many addresses it keeps for itself, by subnet. */
+  /** The numbers of addresses that it keeps for itself, by subnet. */
   kept: Record<string, number>;
 }
 
-/** What a network is on all of its hosts: JSON values, compared one by one. */
+/** The settings that a network has on all of its hosts: JSON values, compared one by one. */
 export type SharedSettings = Record<string, unknown>;
 
-/** An address that this host has on record as in use. */
+/** An address in use on record. */
 export interface Held extends Holder {
   /** The pool's id. */
   pool: string;
@@ -114,19 +114,19 @@ export interface Held extends Holder {
   address: string;
 }
 
-/** An address that this host has on record as in use, and that another host has in etcd. */
+/** An address in use on record that is another host's in etcd. */
 export interface Lost extends Held {
   /** The name of the other host. */
   host: string;
 }
 
-/** What etcd does not know yet. */
+/** The changes that etcd does not know yet. */
 export interface Unsettled {
-  /** How many changes on record etcd has not been told. */
+  /** Their number. */
   untold: number;
-  /** Why: the message of the first error. */
+  /** The reason: the message of the first error. */
   reason?: string;
-  /** Addresses in use here that are another host's: this one came back after it had been removed. */
+  /** Addresses in use here that are another host's: this host was removed and came back. */
   lost: Lost[];
 }
 
@@ -142,9 +142,9 @@ export interface RemovedHost {
 
 /** Something that changed in etcd. */
 export type SharedChange =
-  /** Everything up to here was there at the start, or again after a break; others are gone. */
+  /** All claims, at the start or after a reconnect. Any other one is gone. */
   | { kind: "listed"; claims: SharedClaim[] }
-  /** An address is in use, or its names are others now. */
+  /** An address is in use, or its names have changed. */
   | { kind: "claimed"; claim: SharedClaim }
   /** An address is free. */
   | { kind: "freed"; address: string }
@@ -159,7 +159,7 @@ export interface ClaimStore {
   readonly shared: ClaimRecords;
 }
 
-/** What shared pools need of their host. */
+/** The parts of a host that shared pools use. */
 export interface SharedPoolsOptions {
   /** The driver's store. */
   store: ClaimStore;

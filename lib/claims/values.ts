@@ -23,7 +23,7 @@ import {
   whole,
 } from "../base/reader.ts";
 
-/** A host: its name, the number of its last transaction, and a random text that only that one wrote. */
+/** A host: its name, and the number and the random token of its last transaction. */
 export interface HostValue {
   name: string;
   number: number;
@@ -32,19 +32,19 @@ export interface HostValue {
   agent?: boolean;
 }
 
-/** A pool: the addresses that nobody gets. */
+/** A pool: its reserved addresses. */
 export interface PoolValue {
   reserved: Record<string, string>;
 }
 
-/** A block: whose it is, and the addresses that only this host gives away, as a hexadecimal set. */
+/** A block: its host, and the addresses that only this host gives away, as a hexadecimal set. */
 export interface BlockValue {
   host: string;
   token: string;
   kept: string;
 }
 
-/** A claim: who uses the address. */
+/** A claim: the user of the address. */
 export interface ClaimValue {
   host: string;
   sandbox: string;
@@ -88,19 +88,19 @@ const WISH = object<WishValue>({
   address: optional(textLike("an address in hexadecimal digits", /^[0-9a-f]{8,32}$/)),
 });
 
-/** Reads a host; also one of an earlier version, which had an epoch and a nonce. @throws {"damaged-key"} It is none. */
+/** Reads a host, even of a version with an epoch and a nonce. @throws {"damaged-key"} It is not valid. */
 export const readHost = (pair: KeyValue): HostValue =>
   readValue({
     ...pair,
     value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
   }, HOST);
-/** Reads a pool. @throws {"damaged-key"} It is none. */
+/** Reads a pool. @throws {"damaged-key"} It is not valid. */
 export const readPool = (pair: KeyValue): PoolValue => readValue(pair, POOL);
-/** Reads a claim. @throws {"damaged-key"} It is none. */
+/** Reads a claim. @throws {"damaged-key"} It is not valid. */
 export const readClaim = (pair: KeyValue): ClaimValue => readValue(pair, CLAIM);
-/** Reads a network. @throws {"damaged-key"} It is none. */
+/** Reads a network. @throws {"damaged-key"} It is not valid. */
 export const readNetwork = (pair: KeyValue): NetworkValue => readValue(pair, NETWORK);
-/** Reads a wish. @throws {"damaged-key"} It is none. */
+/** Reads a wish. @throws {"damaged-key"} It is not valid. */
 export const readWish = (pair: KeyValue): WishValue => readValue(pair, WISH);
 
 /** Reads a block, and the set of the addresses that its host keeps. */

@@ -1,6 +1,6 @@
 /**
- * What a host's agent does: it keeps the host alive in etcd, answers the wishes of others, and says which
- * claims come and go.
+ * The work of a host's agent: it keeps the host alive in etcd, answers the wishes of others, and
+ * reports claims that come and go.
  *
  * @module
  */
@@ -13,27 +13,27 @@ import { type Keys, partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
 import { readWish, type WishValue } from "./values.ts";
 
-/** How long a host is alive in etcd without a word of it, in seconds. */
-const ALIVE_FOR = 15;
+/** The time to live of a host's lease in etcd, in seconds. */
+const ALIVE_TTL = 15;
 
-/** How often it says that it is alive, in milliseconds. */
-const RENEWAL = ALIVE_FOR * 1000 / 3;
+/** The time between two renewals of the lease, in milliseconds. */
+const RENEWAL = ALIVE_TTL * 1000 / 3;
 
-/** How long to wait before something that failed is tried again, in milliseconds. */
-const PAUSE = 500;
+/** How long to wait before a retry, in milliseconds. */
+const RETRY_DELAY = 500;
 
-/** How many changes are told before others have their turn, such as the lease. */
+/** The most changes to report before other work goes on, such as renewing the lease. */
 const AT_ONCE = 500;
 
-/** What a watch needs. */
-export interface Watching {
+/** The parts that a watch uses. */
+export interface WatchParts {
   etcd: Etcd;
   keys: Keys;
-  /** Makes sure that etcd has this host. Resolves to its id. */
+  /** Makes sure that this host is registered in etcd. Resolves to its id. */
   begin: () => Promise<string>;
   /** The name of this host. */
   hostname: string;
-  /** How long a call may take. */
+  /** Makes the options of a call. */
   options: () => CallOptions;
   /** Answers a wish about a pool. */
   answer: (subnet: string, wish: WishValue) => Promise<void>;
@@ -42,31 +42,31 @@ export interface Watching {
 }
 
 /** Watches until the signal is aborted; see `SharedPools.watch`. */
-export async function* watchClaims(watching: Watching): AsyncGenerator<SharedChange> {
-  const { signal } = watching;
-  const pulse = new Pulse(watching);
+export async function* watchClaims(parts: WatchParts): AsyncGenerator<SharedChange> {
+  const { signal } = parts;
+  const heartbeat = new Heartbeat(parts);
   try {
     while (!signal.aborted) {
       try {
-        // If its connection ends, the next one says what is wrong, or that nothing is.
-        yield* watchOnce(watching, pulse);
+        // If its connection ends, the next one shows whether something is wrong.
+        yield* watchOnce(parts, heartbeat);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof IpvlanError)) throw error;
         yield { kind: "broken", reason: error.message };
       }
-      await pause(PAUSE, signal);
+      await pause(RETRY_DELAY, signal);
     }
   } finally {
-    await pulse.end();
+    await heartbeat.end();
   }
 }
 
 /** Watches until the connection breaks. */
-async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<SharedChange> {
-  const { etcd, keys, options, signal } = watching;
-  const hostId = await watching.begin();
-  await pulse.begin(hostId);
+async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerator<SharedChange> {
+  const { etcd, keys, options, signal } = parts;
+  const hostId = await parts.begin();
+  await heartbeat.begin(hostId);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   try {
@@ -83,21 +83,21 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
     const followClaims = async () => {
       for await (const events of etcd.watch(range, revision + 1, after())) queue.push(events);
     };
-    // Wishes are answered also while nobody asks for the next change.
+    // Wishes are answered even while the caller does not ask for the next change.
     const followWishes = async () => {
       const wishes = { key: keys.wish(), end: endOf(keys.wish()) };
       const { ranges, revision } = await etcd.read([wishes], options());
-      for (const pair of ranges[0]!) await answerWish(watching, hostId, pair);
+      for (const pair of ranges[0]!) await answerWish(parts, hostId, pair);
       for await (const events of etcd.watch(wishes, revision + 1, after())) {
         for (const { key, value } of events) {
           if (value !== undefined) {
-            await answerWish(watching, hostId, { key, value, modRevision: 0 });
+            await answerWish(parts, hostId, { key, value, modRevision: 0 });
           }
         }
       }
     };
     // A member that has no leader leaves a watch open: only the lease shows that etcd is out of reach.
-    for (const each of [followClaims(), followWishes(), pulse.ended, pulse.failed]) {
+    for (const each of [followClaims(), followWishes(), heartbeat.ended, heartbeat.failed]) {
       each.then(() => queue.end(), (error) => queue.end(error));
     }
     let told = 0;
@@ -106,7 +106,7 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
       const pair = { key, value: value ?? "", modRevision: 0 };
       const [address] = etcd.damage.addresses([pair]);
       if (address === undefined) continue;
-      // What was claimed before a value was damaged does not hold any more.
+      // A damaged value ends the claim that was there before.
       const claim = value === undefined ? undefined : etcd.damage.read(claimOf, pair);
       yield claim ? { kind: "claimed", claim } : { kind: "freed", address: textOf(address) };
     }
@@ -115,9 +115,9 @@ async function* watchOnce(watching: Watching, pulse: Pulse): AsyncGenerator<Shar
   }
 }
 
-/** Answers a wish. That etcd does not hear it is no error: the host asks again. */
+/** Answers a wish. Does not fail if etcd is out of reach: the host asks again. */
 async function answerWish(
-  { answer, etcd }: Watching,
+  { answer, etcd }: WatchParts,
   hostId: string,
   pair: KeyValue,
 ): Promise<void> {
@@ -132,49 +132,49 @@ async function answerWish(
 }
 
 /**
- * Keeps the host alive in etcd, apart from all that its agent does besides: a watch that breaks, or a wrong
+ * Keeps the host alive in etcd, independent of the agent's other work: a broken watch, or a wrong
  * password for a while, does not end the lease.
  */
-class Pulse {
-  readonly #watching: Watching;
+class Heartbeat {
+  readonly #parts: WatchParts;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #lease: string | undefined;
   #failed = Promise.withResolvers<never>();
-  /** Resolves when it is ended. It rejects if something is wrong with the program. */
+  /** Resolves when it has ended. Rejects only on a bug. */
   ended = Promise.resolve();
 
-  constructor(watching: Watching) {
-    this.#watching = watching;
-    this.#signal = AbortSignal.any([watching.signal, this.#stop.signal]);
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+    this.#signal = AbortSignal.any([parts.signal, this.#stop.signal]);
   }
 
-  /** Rejects when etcd does not hear next that the host is alive. It goes on even so. */
+  /** Rejects at the next renewal that fails. The heartbeat goes on all the same. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
 
-  /** Says that a host is alive, and goes on with that if it does not yet. */
+  /** Starts to renew the lease of a host, unless it does already. */
   async begin(hostId: string): Promise<void> {
     if (this.#lease !== undefined) return;
     this.#lease = await this.#announce(hostId);
     this.ended = this.#goOn(hostId);
-    // Whoever watches handles its error.
+    // The watch handles its error.
     this.ended.catch(() => {});
   }
 
-  /** Ends it, and the lease. */
+  /** Ends it, and revokes the lease. */
   async end(): Promise<void> {
     this.#stop.abort();
     await this.ended;
     if (this.#lease === undefined) return;
-    // If etcd does not answer, the lease ends by itself.
-    const deadline = performance.now() + PAUSE;
-    await this.#watching.etcd.revoke(this.#lease, { deadline }).catch(() => {});
+    // If etcd does not answer, the lease expires.
+    const deadline = performance.now() + RETRY_DELAY;
+    await this.#parts.etcd.revoke(this.#lease, { deadline }).catch(() => {});
   }
 
   async #goOn(hostId: string): Promise<void> {
-    const { etcd } = this.#watching;
+    const { etcd } = this.#parts;
     const signal = this.#signal;
     for (let rest = RENEWAL;;) {
       await pause(rest, signal);
@@ -190,20 +190,20 @@ class Pulse {
         this.#failed = Promise.withResolvers();
         promise.catch(() => {});
         reject(error);
-        // Who has removed the host will not put it back.
-        rest = isIpvlanError(error, "host-removed") ? RENEWAL : PAUSE;
+        // Only this host registers itself anew, so a quick retry does not help.
+        rest = isIpvlanError(error, "host-removed") ? RENEWAL : RETRY_DELAY;
       }
     }
   }
 
   #options(): CallOptions {
-    return { ...this.#watching.options(), signal: this.#signal };
+    return { ...this.#parts.options(), signal: this.#signal };
   }
 
   /** Makes the host's key with a new lease. @throws {"host-removed"} The host is not in etcd. */
   async #announce(hostId: string): Promise<string> {
-    const { etcd, keys, hostname } = this.#watching;
-    const lease = await etcd.grant(ALIVE_FOR, this.#options());
+    const { etcd, keys, hostname } = this.#parts;
+    const lease = await etcd.grant(ALIVE_TTL, this.#options());
     const key = keys.host(hostId);
     const { succeeded } = await etcd.transact({
       compare: [{ key, target: "CREATE", result: "GREATER", revision: 0 }],
@@ -235,7 +235,7 @@ class Queue<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (;;) {
-      // Taken all at once: to shift a long list again and again takes long.
+      // Take all at once: shifting a long list item by item takes long.
       const parts = this.#parts;
       this.#parts = [];
       for (const part of parts) yield* part;

@@ -11,20 +11,20 @@ import type { Session } from "./session.ts";
 import type { WishValue } from "./values.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** How long a wish lasts in etcd if this host does not take it back, in seconds. */
-const LASTS = 10;
+/** The time to live of a wish in etcd if this host does not take it back, in seconds. */
+const WISH_TTL = 10;
 
 /** A wish that is in etcd. */
 export interface Wish {
   /** Its key. */
   key: string;
-  /** The lease that ends with it. */
+  /** The lease that it is attached to. */
   lease: string;
-  /** The revision since when it is there. */
+  /** The revision that added it. */
   revision: number;
   /** The range of the blocks to watch. */
   blocks: { key: string; end: string };
-  /** The error if nobody grants it. */
+  /** The error if no host grants it. */
   error: IpvlanErrorOf<"shared-address-kept"> | IpvlanErrorOf<"shared-pool-exhausted">;
 }
 
@@ -48,7 +48,7 @@ export async function putWish(
   const alive = await session.read({ key: keys.alive(), end: endOf(keys.alive()), keysOnly: true });
   const isAlive = alive[0]!.some(({ key }) => keepers.has(key.slice(keys.alive().length)));
   if (!isAlive) throw error;
-  const lease = await etcd.grant(LASTS, session.options());
+  const lease = await etcd.grant(WISH_TTL, session.options());
   const key = keys.wish(pool.subnet, hostId);
   const value: WishValue = { address };
   const { revision } = await etcd.transact({
