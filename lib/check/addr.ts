@@ -22,7 +22,7 @@ export function parseAddrs(printed: string): AddrLine[] {
   });
 }
 
-/** Whether addresses are the expected ones, in any order; link-local ones only where expected. */
+/** Whether addresses match the expected ones in any order. Ignores link-local ones unless expected. */
 export function matchesAddrs(found: AddrLine[], expected: string[]): boolean {
   const wanted = expected.map((text) => {
     const [address = "", ...flags] = text.split(/\s+/);

@@ -134,7 +134,7 @@ async function doesNotPass(
   };
 }
 
-/** The address of a broadcast or multicast does not say by which link to send it. */
+/** Pings a broadcast or multicast address. It determines no link, so the route to the receiver does. */
 async function pingGroup(
   kind: Kind,
   from: string | undefined,

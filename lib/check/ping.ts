@@ -29,7 +29,7 @@ export function wasTried(output: string): boolean {
   return /^\d+ packets transmitted|(Network is unreachable|No route to host)$/m.test(output);
 }
 
-/** How a check pings. */
+/** Options of a check that pings. */
 export interface PingOptions {
   /** The link to send on; left out, the link of the route. */
   dev?: string;
@@ -37,9 +37,9 @@ export interface PingOptions {
   signal?: AbortSignal;
 }
 
-/** What {@linkcode ping} sends, and which answers it waits for. */
+/** The pings that {@linkcode ping} sends, and the answers that it waits for. */
 export interface PingRequest extends PingOptions {
-  /** How long to ping, in whole seconds. It sends five packets a second. */
+  /** The time to ping, in whole seconds. It sends five packets a second. */
   seconds: number;
   /** The address whose answer counts; left out, any. */
   replyFrom?: string;

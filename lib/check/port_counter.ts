@@ -4,7 +4,7 @@ import { linkName, netnsName } from "../iproute2/words.ts";
 import type { Evidence } from "./finding.ts";
 import { ipCommandError } from "../iproute2/errors.ts";
 
-/** How many frames a link received. */
+/** Counts of the frames that a link received. */
 export interface Counts {
   /** Frames with the tag of one of the named VLANs, by VLAN id. */
   tagged: Map<number, number>;

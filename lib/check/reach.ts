@@ -13,16 +13,16 @@ export const SILENCE_TIME = 1;
  */
 const SLOW = 300;
 
-/** How to check that a target does not answer. */
+/** The answers that must arrive while a target does not answer. */
 export interface Control extends PingOptions {
   /**
    * The namespace that the target has to answer at the same time, which proves that the target is
-   * alive and not only silent; `undefined` for the caller's own.
+   * alive; `undefined` for the caller's own.
    */
   control: string | undefined;
   /**
-   * What has to answer the asker at the same time, an address or a name, on the link of its route.
-   * This proves that the asker is not just cut off.
+   * An address or a name that has to answer the asker at the same time, on the link of its route.
+   * This proves that the asker is not cut off.
    */
   reaches: string;
 }

@@ -1,6 +1,6 @@
 import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
 
-/** The keys that say where a route leads. They are always compared; others only if expected. */
+/** The keys of a route's target. They are always compared; others only if expected. */
 const COMPARED = ["via", "dev", "src"];
 
 /** Words of a route line that have no value. */
@@ -32,7 +32,7 @@ function matchesRoute(actual: RouteLine, expected: RouteLine): boolean {
       .every((key) => actual.values.get(key) === expected.values.get(key));
 }
 
-/** Whether routes are the expected ones, in any order; link-local ones only where expected. */
+/** Whether routes match the expected ones in any order. Ignores link-local ones unless expected. */
 export function matchesRoutes(printed: string, expected: string[]): boolean {
   const wanted = expected.map(parseRoute);
   const found = printed.split("\n").filter((line) => line.trim() !== "").map(parseRoute)
