@@ -19,7 +19,7 @@ const SMALL_LINE = 16;
 /** The width of a character of the monospaced font at 12 pixels, rounded up. */
 const CHARACTER = 7.3;
 
-/** The colours, in light and in dark. Without variables, which not every program that shows SVG knows. */
+/** The colours, in light and in dark. No CSS variables: not every SVG viewer knows them. */
 const LIGHT = {
   ...{ page: "#fff", text: "#1f2328", dim: "#59636e", bad: "#b42318" },
   ...{ link: "#f3f5f7", line: "#c4ccd4", network: "#e3effd", edge: "#4a8fd8" },
@@ -43,7 +43,7 @@ ${rules(LIGHT)}
 ${rules(DARK)}
 }`;
 
-/** A part of the picture: its height, and what draws it at a place. */
+/** A part of the picture: its height, and a function that draws it at a place. */
 interface Part {
   height: number;
   draw: (x: number, y: number) => string[];
@@ -103,7 +103,7 @@ function networkPart(network: WorldNetwork, width: number): Part {
   ], endpoints.length === 0 ? [] : [grid(network, width - 2 * PADDING)]);
 }
 
-/** The sandboxes of a network side by side, each as large as the largest needs. */
+/** Places the sandboxes of a network side by side, each as large as the largest. */
 function grid(network: WorldNetwork, width: number): Part {
   const chips = network.endpoints.map((endpoint) => chipLines(network, endpoint));
   const longest = Math.max(...chips.flat().map((line) => line.length));
@@ -191,7 +191,7 @@ function joined(...parts: string[]): string {
   return parts.join("   ");
 }
 
-/** As much of a text as there is room for. */
+/** Cuts a text to a width. */
 function fit(text: string, width: number): string {
   const most = Math.max(1, Math.floor(width / CHARACTER));
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;

@@ -11,7 +11,7 @@ import {
   type WorldNetwork,
 } from "./world.ts";
 
-/** From how many endpoints on a network's are written side by side, so that 100 fit a screen. */
+/** This many endpoints of a network, or more, are written side by side, so that 100 fit a screen. */
 const SIDE_BY_SIDE = 6;
 
 /** A line of the tree with what hangs from it. */
@@ -23,7 +23,7 @@ interface Branch {
 /**
  * The world as a tree for a terminal: links, the networks on them, and their sandboxes.
  *
- * @param width How many columns there are.
+ * @param width The columns of the terminal.
  *
  * @example
  * ```ts
@@ -56,7 +56,7 @@ function draw({ line, branches }: Branch, first: string, rest: string): string[]
   ];
 }
 
-/** Parts of a line; what is empty is left out. */
+/** Joins the parts of a line, without the empty ones. */
 function joined(...parts: string[]): string {
   return parts.filter((part) => part !== "").join("  ");
 }
@@ -104,14 +104,14 @@ function networkBranch(network: WorldNetwork, depth: number, width: number): Bra
   return { line, branches: lines.map((line) => ({ line, branches: [] })) };
 }
 
-/** What is not as with the network's other endpoints. */
+/** Finds how an endpoint differs from the network's others. */
 function oddities(network: WorldNetwork, endpoint: WorldEndpoint): string[] {
   if (!endpoint.up) return ["(down)"];
   if (sameRoutes(network, endpoint)) return [];
   return [`(${endpoint.routes.join(", ") || "no way out"})`];
 }
 
-/** An address, without what its network's one subnet of the family, shown above it, says already. */
+/** Shortens an address by the part that its network's only subnet of the family shows above it. */
 function shortAddress(text: string, subnets: readonly string[]): string {
   const [address = ""] = text.split("/");
   const [subnet = "", ...more] = subnets.filter((each) => familyOf(each) === familyOf(address));
@@ -121,7 +121,7 @@ function shortAddress(text: string, subnets: readonly string[]): string {
   return /^[.:]/.test(rest) ? rest : address;
 }
 
-/** Cells as columns, read from left to right, as many as fit. */
+/** Arranges cells in as many columns as fit, to be read from left to right. */
 function columns(cells: readonly string[], width: number): string[] {
   const widest = Math.max(0, ...cells.map((cell) => cell.length)) + 2;
   const perLine = Math.max(1, Math.floor((width + 2) / widest));

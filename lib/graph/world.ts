@@ -6,7 +6,7 @@ import type { Route } from "../iproute2/route.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
 import { fromNetnsFolder } from "../iproute2/words.ts";
 
-/** What to look at in each namespace for a picture. */
+/** The parts of each namespace to read for a picture. */
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
 
 /** The view that a picture is drawn from. */
@@ -36,7 +36,7 @@ export interface WorldLink {
   mtu: number;
   /** Its addresses with their prefix lengths, without those that every link has. */
   addresses: string[];
-  /** The routes out by it, as {@linkcode WorldEndpoint.routes}. */
+  /** The routes by it, as {@linkcode WorldEndpoint.routes}. */
   routes: string[];
   /** The networks on it. */
   networks: WorldNetwork[];
@@ -54,7 +54,7 @@ export interface WorldNetwork {
   flag: string;
   /** The subnets on record; without a record, those of the endpoints' addresses. */
   subnets: string[];
-  /** The routes out that most of its endpoints have. */
+  /** The routes that most of its endpoints have. */
   routes: string[];
   /** Its endpoints, by sandbox. */
   endpoints: WorldEndpoint[];
@@ -70,12 +70,12 @@ export interface WorldEndpoint {
   up: boolean;
   /** Its addresses with their prefix lengths, without those that every link has. */
   addresses: string[];
-  /** The routes out by it that the kernel did not make by itself: `default via 192.168.1.1`. */
+  /** The routes by it that the kernel did not add by itself: `default via 192.168.1.1`. */
   routes: string[];
 }
 
 /**
- * Builds the world from a view. What is on record adds names, and nothing else.
+ * Builds the world from a view. The records only add names.
  *
  * @param sandboxes The sandboxes on record. Those of engines have namespaces under other names.
  *
@@ -137,7 +137,7 @@ export function buildWorld(
   };
 }
 
-/** A view in which the namespaces of engines' sandboxes have the sandboxes' names. */
+/** Renames the namespaces of engines' sandboxes in a view to the sandboxes' names. */
 function withSandboxNames(
   view: GraphView,
   sandboxes: readonly Pick<Sandbox, "name" | "path">[],
@@ -285,7 +285,7 @@ export function notesOf({ absent, closed }: World): string[] {
   ];
 }
 
-/** How many networks and sandboxes there are in a world. */
+/** Counts the networks and sandboxes in a world. */
 export function countOf({ links }: World): { networks: number; sandboxes: number } {
   const all = (link: WorldLink): WorldLink[] => [link, ...link.subInterfaces.flatMap(all)];
   const networks = links.flatMap(all).flatMap((link) => link.networks);
