@@ -11,5 +11,5 @@ export function templateError(
   return new IpvlanError("template", { line: before.length, column, reason });
 }
 
-/** A function cannot do what it is asked for. The error of the template says where. */
+/** A function cannot do its work. The template's error adds the place. */
 export class Refusal extends Error {}

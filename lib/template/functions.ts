@@ -14,19 +14,19 @@ import {
   type Value,
 } from "./value.ts";
 
-/** What a function takes as an argument. */
+/** The type of an argument. */
 export type Parameter = "any" | "string" | "int";
 
 /** A function. */
 export interface TemplateFunction {
   readonly parameters: readonly Parameter[];
-  /** What it takes after these, any number of times. */
+  /** The type of any number of further arguments. */
   readonly more?: Parameter;
   /** Calls it with arguments that were checked. @throws {Refusal} */
   run(values: readonly Value[]): Value;
 }
 
-/** The longest text that is made of pieces, so that no template takes all memory. */
+/** The longest text that is joined from pieces, so that no template uses all memory. */
 export const MAX_TEXT = 1 << 24;
 
 /** The longest padding on one side. */
@@ -241,13 +241,13 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
-/** Whether a value is one that a parameter takes. */
+/** Whether a parameter accepts a value. */
 export function fits(value: Value, parameter: Parameter): boolean {
   if (parameter === "any") return true;
   return parameter === "string" ? typeof value === "string" : isInteger(value);
 }
 
-/** How much work a function has with a value: the number of its characters or elements. */
+/** The cost of a function for a value: the number of its characters or elements. */
 export function sizeOf(value: Value): number {
   if (typeof value === "string" || isList(value)) return value.length;
   return isMap(value) ? value.size : 1;

@@ -13,7 +13,7 @@ const KEYWORDS: readonly string[] = ["if", "with", "range", "else", "end", "brea
 /** Go's keywords for templates that are made of several, which `--format` never is. */
 const UNSUPPORTED: readonly string[] = ["block", "define", "template"];
 
-/** How literals are read. */
+/** The functions that read literals, by token. */
 const LITERALS = { number: readNumber, character: readCharacter, string: readString };
 
 /** The tokens that end a command or one of its operands. */
@@ -57,7 +57,7 @@ class Tokens {
     return this.peek()?.offset ?? this.#end;
   }
 
-  /** The next token, or one after it; `undefined` behind the last one. */
+  /** The next token, or one after it; `undefined` after the last one. */
   peek(ahead = 0): Token | undefined {
     return this.#tokens[this.#next + ahead];
   }
@@ -68,12 +68,12 @@ class Tokens {
     return token?.kind === "field" && !token.spaced ? token : undefined;
   }
 
-  /** Moves on by a number of tokens, of which there are as many. */
+  /** Skips a number of tokens. There must be as many. */
   skip(count = 1): void {
     this.#next += count;
   }
 
-  /** Moves on if the next token is of a kind. Returns whether it is. */
+  /** Skips the next token if it is of a kind. Returns whether it was. */
   take(kind: TokenKind): boolean {
     const isIt = this.peek()?.kind === kind;
     if (isIt) this.skip();
@@ -247,7 +247,7 @@ class Parser {
       if (!next.spaced) this.#unexpected(tokens, "operand");
     }
     const [head, ...rest] = operands;
-    // What is wrong with a call, the call as a whole shows.
+    // An error in a call shows the whole call.
     const written = head!.base.kind === "function" ? this.#written(offset, tokens) : head!.written;
     return { head: { ...head!, written }, rest };
   }
@@ -257,7 +257,7 @@ class Parser {
     const first = tokens.peek();
     const base = this.#base(tokens, context);
     const fields: string[] = first?.kind === "field" ? [first.written.slice(1)] : [];
-    // Go names the place of the first field behind the term, and so does Docker.
+    // Go, and so Docker, names the place of the first field after the term.
     const { offset } = tokens.joinedField() ?? { offset: start };
     for (let field = tokens.joinedField(); field; field = tokens.joinedField()) {
       if (isPlainValue(base) && first?.kind !== "field") {

@@ -1,6 +1,6 @@
 import { templateError } from "./error.ts";
 
-/** What a token is. */
+/** The kind of a token. */
 export type TokenKind =
   | "string"
   | "raw"
@@ -31,7 +31,7 @@ export type Part =
   | { readonly kind: "text"; readonly text: string }
   | {
     readonly kind: "action";
-    /** The offset of what is between the braces. */
+    /** The offset of the text between the braces. */
     readonly offset: number;
     readonly tokens: readonly Token[];
   };
@@ -60,7 +60,7 @@ const TOKEN = new RegExp(
   "uy",
 );
 
-/** What is wrong where no token begins, by the character there. */
+/** The error where no token begins, by the character there. */
 const UNENDED: Readonly<Record<string, string>> = {
   '"': "unterminated quoted string",
   "`": "unterminated raw quoted string",
@@ -95,7 +95,7 @@ export function scan(template: string): Part[] {
   }
 }
 
-/** The offset behind a comment's closing braces. */
+/** The offset after a comment's closing braces. */
 function endOfComment(template: string, start: number): number {
   const close = template.indexOf("*/", start + 2);
   if (close === -1) throw templateError(template, start, "unclosed comment");

@@ -14,7 +14,7 @@ import { parse } from "./parse.ts";
 import type { Branch, Command, Operand, Pipe, Place, Statement } from "./tree.ts";
 import { isMap, isStruct, isTrue, printed, typeName, type Value } from "./value.ts";
 
-/** How many characters of a part of the template an error shows. */
+/** The most characters of a part of the template in an error. */
 const MAX_SHOWN = 60;
 
 /**
@@ -46,7 +46,7 @@ export class Template {
 
 /** The arguments of a function or a method, before they are evaluated. */
 interface Arguments {
-  /** Those that are written behind it. */
+  /** Those that are written after it. */
   readonly operands: readonly Operand[];
   /** The value of the command before, if there is one. It is the last argument. */
   readonly piped: readonly Value[];
@@ -65,7 +65,7 @@ class Execution {
   readonly #functions: Readonly<Record<string, TemplateFunction>>;
   /** The variables that are visible, the innermost last. */
   readonly #variables: { name: string; value: Value }[];
-  /** How many more steps may be taken, characters printed, and elements looked at. */
+  /** The number of steps, printed characters and read elements that are still allowed. */
   #left = MAX_TEXT;
 
   constructor(
@@ -78,7 +78,7 @@ class Execution {
     this.#variables = [{ name: "$", value: data }];
   }
 
-  /** Carries out statements. Returns how a `range` around them goes on, if they say so. */
+  /** Runs statements. Returns how a `range` around them goes on, if they say so. */
   run(statements: readonly Statement[], dot: Value): "break" | "continue" | undefined {
     for (const statement of statements) {
       const jump = this.#statement(statement, dot);
@@ -132,7 +132,7 @@ class Execution {
     }
   }
 
-  /** The value of a pipe, which its variables get too. */
+  /** Evaluates a pipe, and sets its variables to the value. */
   #pipe(pipe: Pipe, dot: Value): Value {
     let value: Value;
     for (const [index, command] of pipe.commands.entries()) {
@@ -174,7 +174,7 @@ class Execution {
     );
   }
 
-  /** What the fields of an operand start from. */
+  /** The value that an operand's fields belong to. */
   #base(operand: Operand, dot: Value): Value {
     const { base } = operand;
     switch (base.kind) {
@@ -195,7 +195,7 @@ class Execution {
 
   /** The field of a value. A method gets the arguments. */
   #field(operand: Operand, value: Value, name: string, dot: Value, args: Arguments): Value {
-    // As in Go, a field of what is not there is not there.
+    // As in Go, a field of a missing value is missing.
     if (value === undefined) return undefined;
     if (value === null) this.#fail(operand, `nil pointer evaluating .${name}`);
     if (isMap(value)) {
@@ -227,7 +227,7 @@ class Execution {
       : this.#invoke(operand, name, this.#functions[name]!, dot, args);
   }
 
-  /** `and` and `or`: the first argument that decides is the result, and no other is looked at. */
+  /** Evaluates `and` or `or` up to the first argument that decides. That one is the result. */
   #decide(operand: Operand, name: "and" | "or", dot: Value, args: Arguments): Value {
     const { operands, piped } = args;
     if (countOf(args) === 0) this.#wrongNumber(operand, name, "at least 1", 0);

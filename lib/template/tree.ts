@@ -1,6 +1,6 @@
 // The parts of a parsed template.
 
-/** A part that is carried out: it prints, decides or repeats. */
+/** A part that runs: it prints, decides or repeats. */
 export type Statement =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "action"; readonly pipe: Pipe }
@@ -11,11 +11,11 @@ export type Statement =
 /** `{{if}}`, `{{with}}` or `{{range}}`. */
 export interface Branch {
   readonly kind: "if" | "with" | "range";
-  /** What decides. */
+  /** The value that decides. */
   readonly pipe: Pipe;
-  /** What is carried out if it is not empty; `range`: for each element. */
+  /** The statements to run if it is not empty; `range`: for each element. */
   readonly body: readonly Statement[];
-  /** What stands behind `{{else}}`. */
+  /** The statements after `{{else}}`. */
   readonly otherwise: readonly Statement[];
 }
 
@@ -25,7 +25,7 @@ export interface Place {
   readonly written: string;
 }
 
-/** Commands of which each gets the value of the one before as its last argument: `.Name | upper`. */
+/** Commands; each gets the value of the one before as its last argument: `.Name | upper`. */
 export interface Pipe extends Place {
   /** The variables that get the value: none, one, or in a `range` the index and the element. */
   readonly variables: readonly string[];
@@ -48,7 +48,7 @@ export interface Operand extends Place {
   readonly fields: readonly string[];
 }
 
-/** What an operand starts from. */
+/** The start of an operand, before its fields. */
 export type Base =
   | { readonly kind: "dot" }
   | { readonly kind: "nil" }

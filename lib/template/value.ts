@@ -1,7 +1,7 @@
 // The values that a template works on, and how they are printed.
 
 /**
- * A value. `undefined` is a value that is not there; an integer that a number cannot hold exactly
+ * A value. `undefined` is a missing value; an integer that a number cannot hold exactly
  * is a bigint. A `Map` is Go's map, whose keys may be missing; a plain object is Go's struct, with
  * known fields.
  */
