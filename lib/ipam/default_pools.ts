@@ -9,9 +9,8 @@ const DEFAULT_POOLS: readonly Prefix[] = [
 
 /**
  * Chooses a subnet for a network without one: the first free prefix of 172.18.0.0/16 to
- * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. IPv6 has no default
- * pools.
- * The subnet overlaps none that are used: by other networks, or by routes but the default route.
+ * 172.31.0.0/16, and then of the /20s of 192.168.0.0/16 in ascending order. It overlaps no prefix that
+ * other networks or routes (but the default route) use. IPv6 has no default pools.
  * @throws {"pools-exhausted"} Every pool overlaps a used prefix.
  */
 export function defaultPool(used: readonly Prefix[]): Prefix {

@@ -32,8 +32,8 @@ interface Home {
 }
 
 /**
- * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. Whether the
- * subnets themselves can be read, `parseSubnets` checks.
+ * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. `parseSubnets`
+ * checks the subnets themselves.
  */
 export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): NestedSubnets {
   const problems: IpvlanError[] = [];
@@ -50,7 +50,7 @@ export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): Ne
   const readable = homes.flatMap(({ prefix }) => prefix ?? []);
   const homeOf = (role: AddressRole, inner: Address | Prefix): Home | undefined => {
     const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
-    // If no subnet can be read, that is the problem, and this one only follows from it.
+    // If no subnet can be read, this problem only follows from that one.
     if (home || (homes.length > 0 && readable.length === 0)) return home;
     const text = "bits" in inner ? formatAddress(inner) : formatPrefix(inner);
     throw new IpvlanError("outside-subnet", {

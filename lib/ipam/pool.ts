@@ -4,11 +4,11 @@ import { RangeSet } from "./ranges.ts";
 import type { Subnet } from "./subnet.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** How many addresses of a subnet are used, and how many are free. */
+/** The numbers of used and of free addresses of a subnet. */
 export interface PoolUsage {
-  /** How many no further endpoint can have: taken, reserved or unusable. */
+  /** The addresses that no further endpoint can have: taken, reserved or unusable. */
   readonly used: bigint;
-  /** How many the next endpoints can get: those of the ip-range, or of the whole subnet. */
+  /** The addresses that the next endpoints can get: in the ip-range, or in the whole subnet. */
   readonly free: bigint;
 }
 
@@ -105,7 +105,7 @@ export class Pool {
   mark(address: Address, use: AddressUse): Pool {
     assertInside(this.subnet, address);
     const { bits } = address;
-    // Those that are kept are used from the start on.
+    // Reserved and unusable addresses are used from the start on.
     if (this.#used.has(bits) && keptAddressError(this.subnet, address) !== undefined) return this;
     return new Pool(
       this.subnet,

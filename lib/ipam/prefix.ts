@@ -101,8 +101,8 @@ export function overlapPairs(
   const listed = [prefixes, others].flatMap((list, side) =>
     list.map((prefix, place) => ({ prefix, place, side }))
   );
-  // Of two prefixes that overlap, one contains the other. Of each list, those that contain the present
-  // prefix are kept, each within the one before it.
+  // Of two prefixes that overlap, one contains the other. `open` has, for each list, the prefixes that
+  // contain the present one, each within the one before it.
   const open: { prefix: Prefix; place: number }[][] = [[], []];
   const pairs: [number, number][] = [];
   for (const { prefix, place, side } of listed.sort((a, b) => byStart(a.prefix, b.prefix))) {
@@ -154,7 +154,7 @@ export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
 }
 
 /**
- * Why no endpoint can have an address of the prefix, or `undefined` if one can. The caller checks
+ * Tells why no endpoint can have an address of the prefix; `undefined` if one can. The caller checks
  * with {@linkcode contains} that the address is in the prefix.
  *
  * In IPv4 the lowest address is the network address and the highest is the broadcast address, except

@@ -41,7 +41,7 @@ export class RangeSet {
     return range === undefined ? low : range[1] + 1n;
   }
 
-  /** How many integers of the set are between two bounds, which count too. O(n) in the ranges. */
+  /** Counts the integers of the set from `low` to `high`, both included. O(n) in the ranges. */
   count(low: bigint, high: bigint): bigint {
     let count = 0n;
     for (const [first, last] of this.#tree.entries()) {

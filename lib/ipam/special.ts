@@ -14,7 +14,7 @@ const SPECIAL_PREFIXES: readonly [prefix: Prefix, purpose: string][] = ([
   ["ff00::/8", "which is for multicast"],
 ] as const).map(([text, purpose]) => [parsePrefix(text).prefix, purpose]);
 
-/** Why a prefix is not for a network's subnet, or `undefined` if it is: `it overlaps 224.0.0.0/4, …`. */
+/** Tells why a prefix cannot be a subnet; `undefined` if it can: `it overlaps 224.0.0.0/4, …`. */
 export function whyNoSubnet(prefix: Prefix): string | undefined {
   const found = SPECIAL_PREFIXES.find(([special]) => overlaps(prefix, special));
   return found && `it overlaps ${formatPrefix(found[0])}, ${found[1]}`;

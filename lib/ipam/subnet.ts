@@ -31,13 +31,13 @@ export interface SubnetSpec {
   readonly gateway?: string;
   /** The part of the subnet that automatic addresses come from; left out, the whole subnet. */
   readonly ipRange?: string;
-  /** Addresses that no endpoint gets, by the name of who has them. */
+  /** Addresses that no endpoint gets, by the name of their owner. */
   readonly auxAddresses?: Readonly<Record<string, string>>;
 }
 
 /** A prefix that was changed when it was read, as it had host bits set. */
 export interface Notice {
-  /** What the prefix was given as. */
+  /** The role of the prefix in the request. */
   readonly role: "subnet" | "ip-range";
   /** The prefix as it was written. */
   readonly from: string;
