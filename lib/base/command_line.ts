@@ -8,21 +8,21 @@ import { parseArgs } from "@std/cli/parse-args";
 import { quoted } from "./printable.ts";
 import { closest } from "./suggest.ts";
 
-/** How an option is written. */
+/** The form of an option on the command line. */
 export interface OptionForm<Name extends string = string> {
   /** Its long name, without dashes: small letters, digits and dashes. */
   name: Name;
   /** Its one-letter name, without the dash. */
   short?: string;
-  /** What its value is, in capitals; an option without one is on or off. */
+  /** The name of its value, in capitals; an option without one is on or off. */
   value?: string;
-  /** What each value is, by its name, of an option with a short name and values `NAME=VALUE`. */
+  /** The names of the values, by `NAME`, of an option with a short name and values `NAME=VALUE`. */
   keys?: Readonly<Record<string, string>>;
   /** Why the option is refused, and what to do instead; `undefined` if it is not refused. */
   refused?: string;
 }
 
-/** The options that were typed. An option that the command does not have was not. */
+/** The options that were typed. An option that the command does not have counts as not typed. */
 export interface OptionValues<Name extends string = string> {
   /** The value of an option; the last where it was given several times. */
   value(name: Name): string | undefined;
@@ -32,11 +32,11 @@ export interface OptionValues<Name extends string = string> {
   on(name: Name, otherwise?: boolean): boolean;
 }
 
-/** What was typed, sorted. */
+/** The options and words that were typed. */
 export interface CommandLine<Name extends string = string> extends OptionValues<Name> {
   /** The words that are no options. */
   words: string[];
-  /** The words behind `--`; `undefined` where there is no `--`. */
+  /** The words after `--`; `undefined` without a `--`. */
   behind: string[] | undefined;
   /** All that is wrong with the options, one sentence each. */
   problems: string[];
@@ -45,7 +45,7 @@ export interface CommandLine<Name extends string = string> extends OptionValues<
 /**
  * Reads the words of a command line.
  *
- * @param options The options that there are.
+ * @param options The options of the command.
  * @param typed The words.
  * @param stopEarly Whether the first word that is no option ends the options. Then all words from
  * there on are words, `--` too.
@@ -150,12 +150,12 @@ function looksLikeOption(word: string): boolean {
   return word.startsWith("-") && word !== "-";
 }
 
-/** What is wrong with an option as it was typed; `undefined` where it is right. */
+/** Finds what is wrong with an option as it was typed; `undefined` if nothing is. */
 function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
   const { word, dashed, option, value } = given;
   if (!option) {
     const [, typed = "", attached = value ?? ""] = /^-+([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-    // By what is typed, how it is written. `--parent eth0` may be meant for `-o parent=eth0`.
+    // From a typed name to the form of its option. `--parent eth0` may be meant for `-o parent=eth0`.
     const written = new Map(options.flatMap(({ name, short, keys = {} }) => [
       [name, `--${name}`] as const,
       ...Object.keys(keys).map((key) => [key, `-${short} ${key}=${attached}`] as const),

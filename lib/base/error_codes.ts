@@ -41,7 +41,7 @@ export interface ErrorTable {
   "invalid-name": { what: string; value: string; rule: string };
   /** An option has a value that is not allowed, or the option does not exist. */
   "invalid-option": { option: string; value: string; rule: string };
-  /** A field of a request is none that there is, or its value is of the wrong kind. */
+  /** A field of a request does not exist, or its value is of the wrong kind. */
   "invalid-field": { place: string; value: string; wanted: string };
   /** The state folder, or a file in it, cannot be used. */
   "store-unusable": { folder: string; reason: string };
@@ -50,7 +50,7 @@ export interface ErrorTable {
    * it could not be removed since. `what` names it: `sandbox "c1"`.
    */
   "half-done": { what: string };
-  /** A call has failed for its `cause`, and some of its changes could not be undone. */
+  /** A call has failed because of its `cause`, and some of its changes could not be undone. */
   "not-undone": { failure: string; obstacle: string };
 
   // Networks
@@ -74,9 +74,9 @@ export interface ErrorTable {
     network: string;
     parent: string;
   };
-  /** An engine's network is there, and some of its settings differ: `mode`, `subnets`, … */
+  /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */
   "network-differs": { network: string; settings: readonly string[] };
-  /** A network or a sandbox belongs to an engine, which alone changes it. */
+  /** A network or a sandbox belongs to an engine, and only the engine may change it. */
   "owned-by-engine": {
     what: "network" | "sandbox";
     subject: string;
@@ -203,8 +203,8 @@ export interface ErrorTable {
    */
   "address-held": { address: string; holder: string };
   /**
-   * No subnet of a family has a free address left, nor its ip-range if it has one. `subnet` is the
-   * first of them, `others` the number of those after it.
+   * No subnet of a family, or no ip-range of one, has a free address left. `subnet` is the first of
+   * them, `others` the number of those after it.
    */
   "pool-exhausted": { subnet: string; range: string | undefined; others: number };
   /** A network has no subnet of the family of a requested address. */
@@ -222,17 +222,17 @@ export interface ErrorTable {
   "agent-runs": object;
   /** An option of the access to etcd is wrong, or a file that it names cannot be used. */
   "etcd-option": { option: string; value: string; rule: string };
-  /** No endpoint of etcd answers; `reasons` has each with what was wrong. What runs goes on. */
+  /** No endpoint of etcd answers; `reasons` has the error of each. Running sandboxes are not affected. */
   "etcd-unreachable": { reasons: Readonly<Record<string, string>> };
   /** etcd answers, but refuses the request: a wrong password, a missing right, a full disk. */
   "etcd-refused": { endpoint: string; reason: string };
-  /** etcd is older than what this host has on record. Nothing is given away until both agree. */
+  /** etcd is older than the record of this host. No address is given away until both agree. */
   "etcd-older": { prefix: string };
   /** The value of a key in etcd is not what this program writes. */
   "damaged-key": { key: string };
-  /** Another process of this host asks etcd and has had no answer yet. */
+  /** Another process of this host is waiting for an answer of etcd. */
   "host-busy": object;
-  /** Another host removed this one. Nothing is given away until it has registered anew. */
+  /** Another host removed this one. No address is given away until it has registered anew. */
   "host-removed": { prefix: string };
   /**
    * Another host, named `host` in etcd, uses the id of this one; or this host's record is older
@@ -240,8 +240,8 @@ export interface ErrorTable {
    */
   "host-replaced": { prefix: string; id: string; host: string };
   /**
-   * A host is not removed, as it may run: its agent does, it was heard of, or it never had an agent
-   * whose silence would say something.
+   * A host is not removed, as it may still run: its agent runs, it was heard from a short time ago, or
+   * it never ran an agent, so that its silence proves nothing.
    */
   "host-alive": { host: string; reason: "agent" | "heard" | "no agent" };
   /** There is no host with this id or name, or several have the name, with the ids `ambiguous`. */
@@ -258,7 +258,7 @@ export interface ErrorTable {
   "shared-pool-differs": { subnet: string; differences: readonly string[] };
   /** A shared pool overlaps another one with the same prefix. */
   "shared-pools-overlap": { subnet: string; other: string };
-  /** A shared pool is not left, as addresses of it are in use on this host. */
+  /** This host cannot leave a shared pool, as addresses of it are in use here. */
   "shared-pool-in-use": { subnet: string; addresses: readonly string[] };
   /**
    * No address of a shared pool, or of the range in it, is left for this host. `keepers` are the
@@ -281,7 +281,7 @@ export interface ErrorTable {
 
   // The machine
 
-  /** `ip` or `bridge` refused one line. `errno` is what its text, the `reason`, stands for. */
+  /** `ip` or `bridge` refused one line. `errno` is the error code that its text, the `reason`, means. */
   "ip-command": { command: string; reason: string; errno: IpErrno };
   /** The program that ran the lines has ended. Nobody knows which of the lines took effect. */
   "session-closed": { session: string; reason: string };
@@ -289,7 +289,7 @@ export interface ErrorTable {
   "namespace-not-found": { netns: string };
   /** A program that is needed, such as `ip` or `ping`, is not on the `PATH`. */
   "program-not-found": { program: string };
-  /** A value cannot be a word of an `ip` line. `what` it is for: `link name`. */
+  /** A value cannot be a word of an `ip` line. `what` is its purpose: `link name`. */
   "invalid-word": { what: string; value: string; rule: string };
   /** The kernel settings of a network namespace, paths under `/proc/sys`, could not be written. */
   "sysctl": {
@@ -306,7 +306,7 @@ export interface ErrorTable {
   "missing-rights": { reason: string };
   /** A file cannot be written. */
   "unwritable-file": { path: string; reason: string };
-  /** A folder for the program, or one with all that it needs, cannot be made. */
+  /** A folder for the program, or for the files that it needs, cannot be made. */
   "unwritable-folder": { path: string; reason: string };
   /** A Unix socket cannot be made. */
   "socket": { path: string; reason: string };
@@ -343,7 +343,7 @@ export interface ErrorTable {
 
   // Engines
 
-  /** What an engine sent cannot be read, at a `place` such as `"network.subnets[0]"`. */
+  /** An engine's request cannot be read at a `place`, such as `"network.subnets[0]"`. */
   "invalid-request": { place: string; reason: string };
   /** The body of Docker's request is missing (moby#39331). */
   "missing-request": object;

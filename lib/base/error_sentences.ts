@@ -28,12 +28,12 @@ const PACKAGES: Readonly<Record<string, string>> = {
   xargs: "findutils",
 };
 
-/** What to do about a host that may run. */
+/** The advice for a host that may still run. */
 const BY_FORCE = "remove its sandboxes there; use --force only if it is switched off for good";
 
 const ALIVE = {
   agent: "is alive: end ipvlan agent there first, and remove only a host that is gone for good",
-  heard: `holds addresses and was heard of within 10 minutes: wait, or ${BY_FORCE}`,
+  heard: `holds addresses and was heard from within 10 minutes: wait, or ${BY_FORCE}`,
   "no agent": `holds addresses and never ran an agent, so it may run: ${BY_FORCE}`,
 };
 
@@ -41,7 +41,7 @@ const json = (value: unknown) => JSON.stringify(value);
 const quotedNames = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A name as Docker's errors have it: without quotes, if it is one that a network can have. */
+/** Writes a name as Docker's errors do: without quotes, if a network can have that name. */
 const plain = (name: string) => /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : json(name);
 
 /** A hint for a name that does not exist. */
@@ -97,8 +97,8 @@ export const SENTENCES: {
     `"${network}" on the same parent "${parent}"; choose another subnet or parent, or remove ` +
     "that network",
   "network-differs": ({ network, settings }) =>
-    `The network "${network}" is there with another ${settings.join(", ")}: remove all that is ` +
-    "connected to it, or choose another name",
+    `The network "${network}" exists already with another ${settings.join(", ")}: remove all ` +
+    "that is connected to it, or choose another name",
   "owned-by-engine": ({ what, subject, engine, removal }) =>
     `The ${what} "${subject}" belongs to ${engine}, which alone changes it; to remove it: ${removal}`,
 
@@ -232,7 +232,7 @@ export const SENTENCES: {
     "back: run ipvlan restore on every host",
   "damaged-key": ({ key }) =>
     `The key ${json(key)} in etcd is damaged: put back a backup, or delete it`,
-  "host-busy": () => "Another command of this host asks etcd and has no answer yet: try again",
+  "host-busy": () => "Another command of this host is waiting for etcd: try again",
   "host-removed": ({ prefix }) =>
     `This host is not in etcd under ${prefix} any more: another host removed it, or etcd lost ` +
     "its data; run ipvlan restore, which registers it anew",

@@ -63,10 +63,10 @@ class CodedError extends UserError {
   }
 }
 
-/** An error with one of some codes: it has the fields of that code. */
+/** An error with one of these codes, and with the fields of that code. */
 export type IpvlanErrorOf<Code extends ErrorCode> = Code extends ErrorCode
   ? UserError & ErrorFields<Code> & {
-    /** What kind of error it is. */
+    /** The kind of error. */
     readonly code: Code;
     /** All that is wrong, in the order of the request's fields: the error itself, if it is alone. */
     readonly problems: readonly IpvlanError[];
@@ -140,13 +140,13 @@ export function invalidOption(
   return new IpvlanError("invalid-option", { option, value, rule });
 }
 
-/** Makes the error for a call that has failed, and of whose changes some could not be undone. */
+/** Makes the error for a failed call, if some of its changes could not be undone. */
 export function notUndone(cause: unknown, obstacle: unknown): IpvlanErrorOf<"not-undone"> {
   const fields = { failure: messageOf(cause), obstacle: messageOf(obstacle) };
   return new IpvlanError("not-undone", fields, { cause });
 }
 
-/** The message of something that was thrown. */
+/** Returns the message of a thrown value. */
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -177,7 +177,7 @@ export function accept<T>(decision: Decision<T>): T {
   throw errorOf(decision.problems);
 }
 
-/** One error for all problems: the only one, or one with the code `problems`. */
+/** Makes one error of all problems: the only one, or one with the code `problems`. */
 export function errorOf(problems: readonly IpvlanError[]): IpvlanError {
   return problems.length === 1 ? problems[0]! : CodedError.ofProblems(problems);
 }

@@ -1,5 +1,5 @@
 /**
- * How files are written whose folder may be another user's.
+ * Writes files in folders that may belong to another user.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import { closeSync, fchmodSync, openSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Writes a file as a whole, with a mode that does not depend on the umask. Whoever reads it meanwhile
- * finds the old one or the new one.
+ * Writes a file as a whole, with a mode that does not depend on the umask. A reader finds the old file
+ * or the new one.
  *
- * The text goes into a new file with a name that nobody can guess, which takes the file's name then. So
- * no link of another user is followed, neither one at the path nor one in the place of the new file.
+ * Writes a new file with a name that nobody can guess, and renames it. So it follows no link of another
+ * user, neither at the path nor in the place of the new file.
  *
- * @throws {Error} What the system says, with its `code`. Nothing is left then.
+ * @throws {Error} The system's error, with its `code`. The new file is removed then.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
   const fresh = freshPath(dirname(path));
@@ -22,7 +22,7 @@ export function replaceFile(path: string, text: string, mode: number): void {
   try {
     try {
       writeFileSync(file, text);
-      // By its number: what has the name may be another file by now.
+      // By its descriptor: the name may belong to another file by now.
       fchmodSync(file, mode);
     } finally {
       closeSync(file);
@@ -38,7 +38,7 @@ export function replaceFile(path: string, text: string, mode: number): void {
  * Makes a file in a folder, writes to it, and removes it: on a full disk, a file can often be made, but
  * not be written.
  *
- * @throws {Error} What the system says.
+ * @throws {Error} The system's error.
  */
 export function tryToWriteIn(folder: string): void {
   const path = freshPath(folder);
@@ -50,7 +50,7 @@ export function tryToWriteIn(folder: string): void {
   }
 }
 
-/** Whose folder it is may have removed it before. */
+/** Removes a file, unless the owner of the folder has done so. */
 function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
@@ -60,8 +60,8 @@ function removeIfThere(path: string): void {
 }
 
 /**
- * A path that nothing has. Its name begins with a dot: programs that read all files of a folder, such as
- * a DNS server, leave it out.
+ * Makes an unused path. Its name begins with a dot: programs that read all files of a folder, such as a
+ * DNS server, skip it.
  */
 function freshPath(folder: string): string {
   return `${folder}/.ipvlan-${crypto.randomUUID()}`;

@@ -1,14 +1,13 @@
 /**
- * Text from outside (a label, a file's name, what a program printed) that a terminal shows and does
- * not obey.
+ * Makes text from outside (a label, a file's name, the output of a program) safe to show on a terminal.
  *
  * @module
  */
 
 /**
- * What a terminal may obey: C0 without newline and tab, DEL and C1 (ECMA-48); and the characters that
- * turn the direction of text (https://www.unicode.org/reports/tr9/), by which text can look like
- * other text.
+ * The characters that a terminal may obey: C0 without newline and tab, DEL and C1 (ECMA-48); and those
+ * that turn the direction of text (https://www.unicode.org/reports/tr9/), so that it can look like other
+ * text.
  */
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
@@ -29,7 +28,7 @@ export function printableLine(text: string): string {
   return printable(text.replaceAll("\n", "\\n"));
 }
 
-/** A word for a command of sh(1), in quotes where the shell would read anything else in it. */
+/** Writes a word for a command of sh(1), in quotes if the shell would read it differently. */
 export function shellWord(word: string): string {
   return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
@@ -40,8 +39,8 @@ export function shellLine(text: TemplateStringsArray, ...values: (string | numbe
 }
 
 /**
- * A word for a sentence: as it is if it has nothing but letters, digits and `_ . / : = , @ % + -`,
- * else in quotes, with escapes as in JSON.
+ * Writes a word for a sentence: as it is if it has only letters, digits and `_ . / : = , @ % + -`, else
+ * in quotes, with escapes as in JSON.
  */
 export function quoted(word: string): string {
   return /^[\w./:=,@%+-]+$/.test(word) ? word : printable(JSON.stringify(word));

@@ -1,6 +1,6 @@
 /**
- * Reads values from outside, whose shape nobody vouches for: JSON of a file, a key or a request. A
- * reader notes everything that is wrong with a value, each with its place.
+ * Reads untrusted values: JSON of a file, a key or a request. A reader notes everything that is wrong
+ * with a value, each with its place.
  *
  * @module
  */
@@ -13,13 +13,13 @@ export interface Misfit {
   readonly path: readonly (string | number)[];
   /** The value; `undefined` if it is missing. */
   readonly value: unknown;
-  /** What it should be: `a text`. */
+  /** The value that it should be: `a text`. */
   readonly wanted: string;
 }
 
-/** Where a reader is, and what was wrong so far. */
+/** The place of a reader in a value, and the misfits so far. */
 export class Reading {
-  /** What was wrong so far. */
+  /** The misfits so far. */
   readonly misfits: Misfit[] = [];
   readonly #path: (string | number)[] = [];
 
@@ -40,7 +40,7 @@ export class Reading {
 /** Reads one value. If it notes a misfit, what it returns is not used. */
 export type Reader<T> = (value: unknown, reading: Reading) => T;
 
-/** Reads a value. Returns it, and what is wrong with it. */
+/** Reads a value. Returns it and its misfits. */
 export function read<T>(reader: Reader<T>, value: unknown): { value: T; misfits: Misfit[] } {
   const reading = new Reading();
   return { value: reader(value, reading), misfits: reading.misfits };
@@ -91,7 +91,7 @@ export const flag: Reader<boolean> = kind("true or false", (value) => typeof val
 /** Reads a whole number. */
 export const whole: Reader<number> = kind("a whole number", Number.isSafeInteger);
 
-/** Reads a text that matches a pattern, or that another test finds good. */
+/** Reads a text that matches a pattern, or passes another test. */
 export function textLike(wanted: string, pattern: Pick<RegExp, "test">): Reader<string> {
   return kind(wanted, (value) => typeof value === "string" && pattern.test(value));
 }
@@ -125,7 +125,7 @@ export function list<T>(of: Reader<T>): Reader<T[]> {
   };
 }
 
-/** Reads an object whose names are not known before. */
+/** Reads an object with any names of fields. */
 export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   return (value, reading) => {
     const from = anObject(value, reading) ?? {};
@@ -156,7 +156,7 @@ export function object<T extends object>(fields: Fields<T>): Reader<T> {
   };
 }
 
-/** Reads an object with these fields and no others, but for such as are `undefined`. */
+/** Reads an object with these fields and no others. Ignores fields that are `undefined`. */
 export function exactly<T extends object>(fields: Fields<T>): Reader<T> {
   const reader = object(fields);
   const names = Object.keys(fields);

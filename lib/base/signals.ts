@@ -35,7 +35,7 @@ export function onSignals<Name extends Deno.Signal>(
   return undo.move();
 }
 
-/** What an {@linkcode Interrupt} does differently. */
+/** Options of an {@linkcode Interrupt}. */
 export interface InterruptOptions {
   /**
    * The reason with which the `AbortSignal` is aborted.
@@ -44,26 +44,26 @@ export interface InterruptOptions {
    */
   reason?: unknown;
   /**
-   * A signal that is meant for another program, and is dropped here.
+   * A signal that is meant for another program, and is ignored here.
    *
    * @default {undefined}
    */
   except?: EndingSignal;
   /**
-   * Called for a signal that comes a second or more after the first one. Another that comes sooner
-   * may be the same one: a program above this one may pass on what a terminal has sent to both.
+   * Called for a signal that comes a second or more after the first one. One that comes sooner may
+   * be the same one: a parent process may pass on a signal that the terminal has sent to both.
    *
    * @default {undefined} Only the first signal counts.
    */
   again?: (status: number) => void;
 }
 
-/** After how long another signal is a new one, in milliseconds. */
+/** The time after which another signal is a new one, in milliseconds. */
 const AGAIN = 1000;
 
 /**
- * Turns the signals that would end this program into an `AbortSignal`, until it is disposed of: what
- * runs can then undo its work before the program ends.
+ * Turns the signals that would end this program into an `AbortSignal`, until it is disposed of. Running
+ * calls can then undo their work before the program ends.
  *
  * @example
  * ```ts

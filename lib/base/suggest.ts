@@ -1,4 +1,4 @@
-/** How many letters to add, remove, change or swap to turn one word into the other. */
+/** Counts the letters to add, remove, change or swap to turn one word into the other. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -19,8 +19,8 @@ function distance(a: string, b: string): number {
 
 /**
  * Finds the word that was likely meant: the closest one with at most one mistake in three letters,
- * or one that begins with what was typed. Of one or two letters, nothing is likely: every `c2` is
- * one letter away from `c1`, and every letter from every other one.
+ * or one that begins with what was typed. A word of one or two letters gets none: `c2` is one letter
+ * away from `c1`, and every letter from every other one.
  */
 export function closest(typed: string, words: readonly string[]): string | undefined {
   if (typed.length > 255) return undefined;

@@ -1,10 +1,10 @@
 /**
- * Waiting: for a signal, for calls that share a run, for other processes, and what is said meanwhile.
+ * Waits for signals, for calls that share a run, and for other processes, and says so if it takes long.
  *
  * @module
  */
 
-/** How a call can be ended early. */
+/** Options to end a call early. */
 export interface AbortOptions {
   /**
    * Ends the call: the processes it waits for are killed, and it fails with the signal's reason.
@@ -15,7 +15,7 @@ export interface AbortOptions {
 /** Waits for a promise. If the signal is aborted first, this fails with the signal's reason. */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await promise;
-  // After the signal nobody waits for the promise, and its failure must not end the program.
+  // After the signal, nothing awaits the promise, and its failure must not end the program.
   promise.catch(() => {});
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
@@ -28,14 +28,14 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | unde
   }
 }
 
-/** Runs a function for several callers at once. */
+/** Runs a function that calls at the same time share. */
 export class Together<T> {
   readonly #run: () => Promise<T>;
   readonly #rest: (took: number) => Promise<void>;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
-  /** Makes it. @param rest Waits before the next run, after one that took so many milliseconds. */
+  /** Takes the function. @param rest Waits before the next run, after one of so many milliseconds. */
   constructor(run: () => Promise<T>, rest = (_took: number): Promise<void> => Promise.resolve()) {
     this.#run = run;
     this.#rest = rest;
@@ -61,7 +61,7 @@ export async function atOnce<T, R>(
 ): Promise<R[]> {
   const results: R[] = [];
   const left = items.entries();
-  // The workers share one iterator, so each item is one worker's.
+  // The workers share one iterator, so each item goes to one worker.
   const work = async () => {
     for (const [index, item] of left) results[index] = await run(item);
   };
@@ -69,7 +69,7 @@ export async function atOnce<T, R>(
   return results;
 }
 
-/** How a call waits. */
+/** Options of a call that waits. */
 export interface WaitOptions extends AbortOptions {
   /**
    * Called with a sentence if the call waits for longer than a second.
@@ -79,13 +79,13 @@ export interface WaitOptions extends AbortOptions {
   waiting?: (sentence: string) => void;
 }
 
-/** How long a call waits before it says so, in milliseconds. */
+/** The time that a call waits before it says so, in milliseconds. */
 const PATIENCE = 1000;
 
 /**
  * Says what a call waits for, if that takes long. Dispose of it when the wait is over.
  *
- * @param more How much longer it may well take, in milliseconds.
+ * @param more The further time that it may take, in milliseconds.
  */
 export function sayIfLong(
   waiting: WaitOptions["waiting"],
@@ -109,8 +109,8 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Waits until a check holds. It is made at once, and each time that a process closes a file which
- * it had open for writing: when it ends, at the latest. The file must exist.
+ * Waits until a check holds. It checks at once, and each time that a process closes a file that it had
+ * open for writing (at the latest when the process ends). The file must exist.
  */
 export async function untilClosed(
   path: string,
@@ -124,7 +124,7 @@ export async function untilClosed(
   while (!await check()) await orAbort(watch.next(), signal);
 }
 
-/** How long a check is not repeated without a notice, in milliseconds. */
+/** The longest time between two checks without a notice, in milliseconds. */
 const INTERVAL = 100;
 
 /**
@@ -179,7 +179,7 @@ export function holdersOf(path: string): string {
   return "another call";
 }
 
-/** How many characters of a command line are shown. */
+/** The most characters of a command line to show. */
 const SHOWN = 80;
 
 /** Describes a process by its command line: `process 12 (sleep 1000)`. */

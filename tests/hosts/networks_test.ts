@@ -184,8 +184,8 @@ test("a host that holds addresses and may run is removed only by force", ["a"], 
     (await kindOf(access, "")).map(([key]) => key).filter((each) => /beef|claims/.test(each));
   for (
     const [is, why] of [
-      [{ agent: true, heard: true }, "was heard of within 10 minutes: wait, or"],
-      [{ heard: true }, "was heard of within 10 minutes: wait, or"],
+      [{ agent: true, heard: true }, "was heard from within 10 minutes: wait, or"],
+      [{ heard: true }, "was heard from within 10 minutes: wait, or"],
       [{}, "never ran an agent, so it may run:"],
     ] as const
   ) {
