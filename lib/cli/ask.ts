@@ -2,7 +2,7 @@ import type { Arguments, Context } from "./command.ts";
 import { usageError } from "./errors.ts";
 
 /**
- * Whether the user agrees to a change: by an option, or at the terminal.
+ * Returns whether the user agrees to a change, by an option or at the terminal.
  *
  * @throws {"usage"} There is no terminal to ask at.
  */
@@ -17,15 +17,15 @@ export async function agrees(
   throw usageError(command, [`Not a terminal, so cannot ask: use --${option}`]);
 }
 
-/** Whether a user is at the terminal, who can be asked. */
+/** Whether there is a terminal at which to ask the user. */
 export function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }
 
 /**
- * Asks a question at the terminal. Anything but `y` or `yes` is a no, and so is an aborted signal.
+ * Asks a question at the terminal. Only `y` and `yes` mean yes; an aborted signal means no.
  *
- * Deno's `confirm` would do, but no signal can end it.
+ * Not Deno's `confirm`: no signal can end it.
  */
 export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   await Deno.stderr.write(new TextEncoder().encode(`${question} [y/N] `));

@@ -18,10 +18,10 @@ import { executableText, writeExecutable } from "../install/executable.ts";
 import { cniUnits, lastingProgram, thisProgram } from "../install/unit.ts";
 import { unitsText, writeUnits } from "../install/unit_files.ts";
 
-/** What is there on a machine that systemd has started (sd_booted(3)). */
+/** This folder exists if systemd is the init system (sd_booted(3)). */
 const BOOTED = "/run/systemd/system";
 
-/** What starts this program, for callers and the server to compare. */
+/** The identity of this program, by which a caller and the server see that they are the same. */
 export function identity(): ProgramIdentity {
   return { version: metadata.version, program: thisProgram() };
 }

@@ -23,22 +23,22 @@ import type { Arguments, Context } from "./command.ts";
 import { passedSocket } from "./passed_socket.ts";
 import { identity } from "./cni_install.ts";
 
-/** How long a server that systemd has started stays without a call, in milliseconds. */
+/** The time after which a server that systemd started ends if there is no call, in milliseconds. */
 const IDLE = 300_000;
 
-/** How a server of calls runs. */
+/** The options of a server of calls. */
 export interface ServerOptions {
-  /** The driver, which is open for long. */
+  /** The driver, which stays open. */
   driver: Driver;
   /** The driver's state folder. */
   stateDir: string;
   /** The path of the socket, or the file descriptor of one that systemd has made. */
   socket: string | number;
-  /** After how many milliseconds without a call it ends; `undefined` for never. */
+  /** Ends the server after so many milliseconds without a call; `undefined` for never. */
   idle?: number;
   /** Ends it, after the calls under way. */
   signal: AbortSignal;
-  /** Whether each call has a line in the log, and not only one that failed. */
+  /** Whether to log every call, not only those that failed. */
   verbose: boolean;
   /** Gets lines for the log. */
   warn(line: string): void;
@@ -69,7 +69,7 @@ export async function serveCalls(
 export async function runServer(
   { driver, stateDir, socket, idle, signal, verbose, warn }: ServerOptions,
 ): Promise<void> {
-  // Otherwise the next call would do this, and wait for it.
+  // Do it now: otherwise, the first call would have to wait for it.
   (await driver.recover()).forEach(warn);
   const file = storeFile(stateDir);
   const inode = statOf(file)?.ino;
@@ -77,7 +77,7 @@ export async function runServer(
   const turns = new Turns();
   await serve({
     socket,
-    // What is done in a state folder that was removed is on record nowhere.
+    // If the state folder was removed, changes would not be on record anywhere.
     greeting: () => statOf(file)?.ino === inode ? greeting : undefined,
     signal,
     idle,
@@ -98,8 +98,8 @@ export async function runServer(
 }
 
 /**
- * Runs the calls for one container in turn. A runtime does not call for a container twice at once, but
- * it may have killed the caller of an ADD that still runs here, and then DEL has to find all of it.
+ * Runs the calls for one container one after another. A runtime makes one call for a container at a
+ * time, but it may kill the caller of an ADD that still runs here. DEL must then wait for that ADD.
  */
 class Turns {
   #last = new Map<string, Promise<unknown>>();
@@ -117,7 +117,7 @@ class Turns {
   }
 }
 
-/** Answers a call as a process of its own would. */
+/** Answers a call as a separate process would. */
 async function answerCall(
   { folder, variables, text }: PassedCall,
   driver: Driver,
@@ -138,7 +138,7 @@ async function answerCall(
   };
 }
 
-/** A text as a process prints it. */
+/** Encodes a text as a process prints it. */
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(`${printable(text)}\n`);
 }

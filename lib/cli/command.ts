@@ -4,23 +4,23 @@ import type { OptionForm, OptionValues } from "../base/command_line.ts";
 export interface Option extends OptionForm {
   /** Whether it may be given several times. */
   many?: boolean;
-  /** What it does, in half a line. */
+  /** Its effect, in half a line. */
   help: string;
 }
 
-/** Reads options that are written as in a help, with dots if they may be given several times. */
+/** Reads options in the notation of a help text; `...` marks those that may be given repeatedly. */
 export function readOptions(helpByOption: Readonly<Record<string, string>>): Option[] {
   return Object.entries(helpByOption).map(([text, help]) => ({ ...readOption(text), help }));
 }
 
-/** Reads an option that is written as in a help: `-f, --filter KEY=VALUE...`. */
+/** Reads an option in the notation of a help text: `-f, --filter KEY=VALUE...`. */
 export function readOption(text: string): Omit<Option, "help"> {
   const [, short, name = "", value, dots] =
     /^(?:-(\w), )?--([\w-]+)(?: (\S+?)(\.\.\.)?)?$/.exec(text) ?? [];
   return { name, short, value, many: dots !== undefined };
 }
 
-/** What was typed after the name of a command. */
+/** The arguments that were typed after the name of a command. */
 export interface Arguments extends OptionValues {
   /** The words that are not options, in the order given. */
   positionals: string[];
@@ -28,54 +28,54 @@ export interface Arguments extends OptionValues {
 
 /** A command. Each module of `commands/` exports one. */
 export interface Command {
-  /** What to type after its name, as in its usage line: `[OPTIONS] NETWORK [NETWORK...]`. */
+  /** The rest of its usage line, after its name: `[OPTIONS] NETWORK [NETWORK...]`. */
   usage: string;
   /** Examples that work, one a line. */
   example: string;
   /** Its options, besides those that all commands have. */
   options: Option[];
-  /** How many positionals it takes, at least and at most. */
+  /** The least and the greatest number of positionals. */
   positionals: [least: number, most: number];
   /** Whether the first positional ends the options, because what follows is a command to run. */
   stopEarly?: boolean;
-  /** Whether it gets its arguments as they were typed, because it parses them itself. */
+  /** Whether it parses its arguments itself, and so gets them as typed. */
   raw?: boolean;
   /** Whether it changes something: it has `--dry-run`, and no signal ends it within a change. */
   changes?: boolean;
   /**
-   * Whether it asks programs and changes nothing. Then a signal ends these programs too: one that
-   * hangs would stay behind.
+   * Whether it only queries other programs. Then a signal ends these programs too: one that hangs
+   * would otherwise run on.
    */
   asks?: boolean;
-  /** What its exit statuses mean, for its help; left out: 0 success, 1 an error, 2 misuse. */
+  /** Its exit statuses, for its help. By default: 0 success, 1 an error, 2 misuse. */
   statuses?: [status: string, meaning: string][];
-  /** The exit status for a wrong command line; left out, 2. */
+  /** The exit status for a wrong command line; by default 2. */
   misuse?: number;
   /** Runs it. Resolves to the exit status. */
   run(args: Arguments, context: Context): Promise<number>;
 }
 
-/** What a command gets from the program, besides its arguments. */
+/** The services that the program gives to a command. */
 export interface Context {
   /** The command's name, as typed: `ipvlan network create`. */
   command: string;
   /**
-   * Opens the driver. `--dry-run` and `--verbose` are set up in it.
+   * Opens the driver, with `--dry-run` and `--verbose` applied.
    *
    * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
-   * @param resident Whether it is open for long.
+   * @param resident Whether it stays open for long.
    */
   open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").Driver>;
-  /** Prints text on standard output; values from outside may be in it. */
+  /** Prints text on standard output, and escapes control characters in it. */
   print(text: string): void;
   /**
-   * Prints on standard output what a program has printed, as it comes. A terminal shows it, and does
-   * not obey it.
+   * Copies the output of a program to standard output as it comes. At a terminal, control
+   * characters are escaped.
    */
   write(bytes: Uint8Array): void;
-  /** Prints text on standard output that has colours. Values from outside must be escaped in it. */
+  /** Prints coloured text on standard output. The caller must escape values from outside. */
   printColoured(text: string): void;
-  /** Prints a line on standard error, after the program's name; values from outside may be in it. */
+  /** Prints a line on standard error after the program's name, and escapes control characters. */
   warn(line: string): void;
   /** Whether `--dry-run` was given. */
   dryRun: boolean;

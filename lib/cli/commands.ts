@@ -2,12 +2,12 @@ import type { Command } from "./command.ts";
 
 /** A command in the list of all of them. Its module is loaded only when it is needed. */
 export interface Entry {
-  /** What it does, in half a line. */
+  /** Its effect, in half a line. */
   summary: string;
   load(): Promise<{ default: Command }>;
 }
 
-/** What each command does, by its name as typed. */
+/** The summary of each command, by its name as typed. */
 const SUMMARIES = {
   "network create": "Create a network",
   "network ls": "List networks",
@@ -128,13 +128,13 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "container logs": "logs",
 };
 
-/** A command by its own name, with what the list of all commands has of it. */
+/** A command found in the list, with its own name. */
 export interface FoundCommand extends Entry {
   /** Its own name: `network ls`. */
   name: string;
 }
 
-/** Finds a command by the words that one types: `network create`, `network list`. */
+/** Finds a command by the typed words: `network create`, `network list`. */
 export function findCommand(typed: string): FoundCommand | undefined {
   const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
   return Object.hasOwn(COMMANDS, name) ? { name, ...COMMANDS[name]! } : undefined;

@@ -19,7 +19,7 @@ export async function complete(typed: readonly string[], names: Names): Promise<
   return (await candidates(before, last, names)).filter((word) => word.startsWith(last)).sort();
 }
 
-/** The words that can stand after these, whatever the last word begins with. */
+/** Lists the words that can follow, without filtering by the start of the last word. */
 async function candidates(before: readonly string[], last: string, names: Names) {
   const [first = "", second = ""] = before;
   const commands = Object.keys(COMMANDS);
@@ -33,7 +33,7 @@ async function candidates(before: readonly string[], last: string, names: Names)
   return await forCommand(command, before.slice(typed.length), last, names);
 }
 
-/** The options and names that can stand after these words of one command. */
+/** Lists the options and names that can follow these words of one command. */
 async function forCommand(
   command: Command,
   before: readonly string[],
@@ -46,8 +46,8 @@ async function forCommand(
   const previous = named(before.at(-1) ?? "");
   if (previous?.value !== undefined) return await valuesOf(previous, last, names);
   if (last.startsWith("-")) return options.map(({ name }) => `--${name}`);
-  // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last kind
-  // repeats.
+  // The usage line names the kind of each positional: `[OPTIONS] NETWORK [NETWORK...]`. The last
+  // kind repeats.
   const kinds = command.usage.replace("[OPTIONS]", "").match(/[A-Z|a-z]+/g) ?? [];
   const place =
     before.filter((word, index) =>
@@ -56,20 +56,20 @@ async function forCommand(
   return await ofKind(kinds[Math.min(place, kinds.length - 1)] ?? "", names);
 }
 
-/** The values of an option: words of its kind, or of that of the name that was typed before `=`. */
+/** Lists the values of an option: words of its kind, or of the kind of the key before `=`. */
 async function valuesOf({ value = "", keys = {} }: Option, typed: string, names: Names) {
   const name = Object.keys(keys).find((name) => typed.startsWith(`${name}=`));
   if (name === undefined) return await ofKind(value, names);
   return (await ofKind(keys[name]!, names)).map((word) => `${name}=${word}`);
 }
 
-/** The words of a kind, as usage lines name it. */
+/** Lists the words of a kind. Usage lines name the kind: `NETWORK`. */
 async function ofKind(kind: string, names: Names): Promise<string[]> {
   if (kind === "NETWORK") return names.networks();
   if (kind === "SANDBOX") return names.sandboxes();
   if (kind === "HOST") return await names.hosts();
   if (kind === "LINK") return await names.links();
   if (kind === "NETWORK|SANDBOX") return [...names.networks(), ...names.sandboxes()];
-  // Small letters in a usage line are typed as they are: `bash|zsh|fish`.
+  // Lower-case words of a usage line are typed literally: `bash|zsh|fish`.
   return /^[a-z\d|]+$/.test(kind) ? kind.split("|") : [];
 }

@@ -1,6 +1,6 @@
 /**
- * What `run` takes for `--network`: networks, with or without options of their own, or one of the
- * words that Docker has for something else.
+ * Reads `--network` of `run`: networks, with or without options of their own, or one of Docker's
+ * special words.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 import { readEndpoint } from "./option_values.ts";
 
-/** Where a command runs: in a new sandbox with connections, or in a sandbox that exists. */
+/** The sandbox that a command runs in: a new one with connections, or an existing one. */
 export type Target = { connections: Connection[]; inside?: undefined } | { inside: string };
 
 const NO_DEFAULT = "no network is there from the start: name one of those that ipvlan network ls " +
   "lists";
 
-/** The networks that Docker has from the start, and that are not here. */
+/** Docker's predefined networks, which do not exist here. */
 const PREDEFINED: Readonly<Record<string, string>> = {
   host: "it is this machine's own network: run the command without ipvlan",
   bridge: NO_DEFAULT,
   default: NO_DEFAULT,
 };
 
-/** The options of one network, as `--network name=NETWORK,ip=ADDRESS` has them. */
+/** The keys of `--network name=NETWORK,ip=ADDRESS`. */
 const KEYS = [
   "name",
   "alias",
@@ -35,9 +35,9 @@ const KEYS = [
 ];
 
 /**
- * Reads the networks of `run`, or finds everything that is wrong.
+ * Reads the networks of `run`, and reports all problems.
  *
- * @param args The other options; those on addresses and names are for the first network.
+ * @param args The other options; addresses and names among them are for the first network.
  */
 export function readTarget(
   networks: readonly string[],
@@ -57,7 +57,7 @@ export function readTarget(
     } else if (Object.hasOwn(PREDEFINED, text)) {
       refuse(text, PREDEFINED[text]!);
     } else if (text !== "none") {
-      const read = readNetworkWords(text);
+      const read = readNetworkOption(text);
       problems.push(...read.problems);
       const general = index === 0 ? first : {};
       for (const key of Object.keys(read.options)) {
@@ -73,7 +73,7 @@ export function readTarget(
 }
 
 /** Reads `NETWORK`, or `name=NETWORK,ip=ADDRESS,…`. */
-function readNetworkWords(
+function readNetworkOption(
   text: string,
 ): { network: string; options: ConnectOptions; problems: IpvlanError[] } {
   if (!text.includes("=")) return { network: text, options: {}, problems: [] };

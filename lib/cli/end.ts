@@ -10,7 +10,7 @@ import { invalidOption, isIpvlanError } from "../base/errors.ts";
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 50;
 
-/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {"invalid-option"} There is no such one. */
+/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {"invalid-option"} It does not exist. */
 export function readSignal(text: string): Deno.Signal {
   const signals: Readonly<Record<string, number>> = constants.signals;
   const upper = text.toUpperCase();
@@ -21,15 +21,15 @@ export function readSignal(text: string): Deno.Signal {
   throw invalidOption("signal", text, "give a name such as TERM, or a number");
 }
 
-/** Reads a number of seconds. @throws {"invalid-option"} It is none. */
+/** Reads a number of seconds. @throws {"invalid-option"} It is not a number. */
 export function readTimeout(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  // Docker waits for ever then.
+  // In Docker, -1 waits forever.
   if (text === "-1") return Infinity;
   throw invalidOption("timeout", text, "give a whole number of seconds");
 }
 
-/** Runs a call on a sandbox. `undefined` if it is removed meanwhile, as `run -d --rm` does. */
+/** Runs a call on a sandbox. `undefined` if the sandbox is removed meanwhile, as by `run --rm`. */
 export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call();
@@ -40,10 +40,10 @@ export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | unde
 }
 
 /**
- * Waits until no process is in a sandbox, and returns whether it came to that. The kernel gives no
- * notice of it, so it polls.
+ * Waits until a sandbox has no process. Returns `false` at the deadline. It polls, as the kernel
+ * gives no notice.
  *
- * @param sandbox Its id, as another sandbox may get its name meanwhile.
+ * @param sandbox Its id: meanwhile, another sandbox may get its name.
  */
 export async function waitForEnd(
   driver: Driver,

@@ -1,7 +1,7 @@
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import type { Context } from "./command.ts";
 
-/** Makes the error for a command line that is wrong: the command as it is typed, and all reasons. */
+/** Makes the error for a wrong command line: the command as it is typed, and all reasons. */
 export function usageError(
   command: string,
   reasons: readonly string[],
@@ -10,11 +10,11 @@ export function usageError(
   return new IpvlanError("usage", { command, reasons, status });
 }
 
-/** What to do if this machine cannot have ipvlan links. */
+/** The advice for a machine that cannot have ipvlan links. */
 export const LAB_HINT =
   'The lab runs any command in a kernel that has ipvlan, without root: "ipvlan lab -- COMMAND"';
 
-/** The lines that tell the user of an error, with the lab as a way out if the machine is at fault. */
+/** The lines that report an error; if the machine lacks ipvlan, they suggest the lab. */
 export async function errorLines(error: IpvlanError): Promise<string[]> {
   const problems = error.problems;
   const machineIsAtFault = problems.some((problem) =>

@@ -11,15 +11,17 @@ export const ETCD_OPTION: Option = {
   help: `how to reach etcd, if no network here does: ${IPAM_NAMES.join(", ")}`,
 };
 
-/** The same option of the plugin for Docker, as a help writes it. */
+/** The same option of the plugin for Docker, in the notation of a help text. */
 export const POOLS = {
   "--ipam-opt NAME=VALUE...": `have all pools of --ipam-driver in etcd: ${IPAM_NAMES.join(", ")}`,
 };
 
 /**
- * What {@linkcode ETCD_OPTION} or the environment says of etcd; else, the record has to.
+ * Reads how to reach etcd from {@linkcode ETCD_OPTION} or the environment; `undefined` if neither
+ * says it.
  *
- * @param pools Whether it is {@linkcode POOLS}: it has to be given, and its files are read now.
+ * @param pools Whether the option is {@linkcode POOLS}: then it is required, and its files are
+ * read.
  */
 export function readAccess(args: Pick<Arguments, "values">, pools = false): EtcdAccess | undefined {
   const words = args.values(ETCD_OPTION.name);

@@ -11,7 +11,7 @@ function columns(rows: [left: string, right: string][]): string {
     .join("\n");
 }
 
-/** Breaks text at spaces. Only a long word makes a line too wide. @param indent Of the further lines. */
+/** Wraps text at spaces; only a long word exceeds the width. @param indent Of the further lines. */
 function wrapped(text: string, indent: number): string {
   const last = text.length > WIDTH ? text.lastIndexOf(" ", WIDTH) : -1;
   const end = last < 0 || last > indent ? last : text.indexOf(" ", indent);
@@ -19,7 +19,7 @@ function wrapped(text: string, indent: number): string {
   return `${text.slice(0, end)}\n${wrapped(" ".repeat(indent) + text.slice(end + 1), indent)}`;
 }
 
-/** The list of the commands that start with a word, or of all commands if the word is empty. */
+/** Lists the commands that start with a word, or all commands if the word is empty. */
 export function groupHelp(group: string): string {
   const prefix = group === "" ? "" : `${group} `;
   const entries = Object.entries(COMMANDS).filter(([name]) => name.startsWith(prefix));

@@ -1,19 +1,19 @@
-// What the commands share that show things in full: the option `--format`, and what it prints.
+// Shared by the commands that show things in full: the option `--format`, and its output.
 import type { Driver } from "../driver/mod.ts";
 import { type Struct, toJson } from "../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
 import { forEachName } from "./errors.ts";
 import { readTemplate } from "./docker/list.ts";
 
-/** The format of what is shown. */
+/** The option for the format. */
 export const INSPECT_OPTIONS: Option[] = readOptions({
   "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
 });
 
-/** Finds a thing by its name, as it is shown. */
+/** Finds an item by its name, in the shape to show. */
 export type Find = (name: string) => Promise<Struct>;
 
-/** Shows things by their names in the format that is asked for. Resolves to the exit status. */
+/** Shows the named items in the requested format. Resolves to the exit status. */
 export async function showInFull(
   args: Arguments,
   context: Context,

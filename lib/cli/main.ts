@@ -67,11 +67,11 @@ async function dispatch(typed: readonly string[], forRun: readonly string[] = []
 }
 
 /**
- * Runs a command. After a signal it ends as soon as it has undone or done what it had begun. Its
- * exit status tells the signal, unless the command has done everything that it was asked for.
+ * Runs a command. After a signal, it finishes or undoes the current change, and ends. The exit
+ * status then names the signal, unless the command has succeeded all the same.
  */
 async function runCommand(name: string, command: Command, args: Arguments): Promise<number> {
-  // What `run` and `exec` start in a sandbox gets the signals itself: see `SignalRelay`.
+  // `run` and `exec` pass signals on to the process in the sandbox: see `SignalRelay`.
   const again = command.changes ? endAtOnce : Deno.exit;
   using interrupt = (command.changes || command.asks) && !command.stopEarly
     ? new Interrupt({ reason: new IpvlanError("interrupted"), again })
@@ -84,9 +84,9 @@ async function runCommand(name: string, command: Command, args: Arguments): Prom
   return status === 0 ? 0 : interrupt?.status ?? status;
 }
 
-/** Ends this program at once: the user does not want to wait until the change is undone. */
+/** Ends this program at once, without waiting until the change is undone. */
 function endAtOnce(status: number): never {
-  warn("It was ended at once: the next command that changes something removes what is half done");
+  warn("Stopped at once: the next command that changes something removes what is half done");
   Deno.exit(status);
 }
 
@@ -119,7 +119,7 @@ function asTyped(words: readonly string[]): Arguments {
   return { positionals: [...words], value: () => undefined, values: () => [], on: () => false };
 }
 
-/** The error for a command that does not exist: why not, or the one that was likely meant. */
+/** Makes the error for an unknown command, with the reason, or the command likely meant. */
 function unknownCommand(
   [first = "", second = ""]: readonly string[],
   group: string,

@@ -16,7 +16,7 @@ import { nestSubnets } from "../ipam/nest.ts";
 import { type Arguments, type Option, readOption, readOptions } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
-/** The options of a network that are switches of the command. */
+/** The network options that are flags of the command. */
 const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
 
 /** The command's options for a network, as `docker network create` has them. */
@@ -30,7 +30,7 @@ export const NETWORK_WORDS: Option[] = [
   }),
   ...SWITCHES.map((name) => ({ name, help: NETWORK_OPTIONS[name].help })),
   ...readOptions({
-    "--ipv6": "see that the network has IPv6",
+    "--ipv6": "require that the network has IPv6",
     "--label NAME=VALUE...": "a label",
   }),
   {
@@ -57,7 +57,7 @@ const ONE_VALUE = [
   ["scope", "local", "a network is one machine's, so write local or leave it out"],
 ] as const;
 
-/** Reads the network that those options ask for, and finds everything that is wrong. */
+/** Reads a network from those options, and reports all problems. */
 export function readNetwork(
   name: string,
   args: Arguments,
@@ -79,7 +79,7 @@ export function readNetwork(
   for (const read of [given, aux, labels, nested, ipam]) problems.push(...read.problems);
   const spec: NetworkSpec = {
     ...given.options,
-    // Typed as false, a switch is another thing than left out.
+    // A flag with the value false is not the same as no flag.
     ...Object.fromEntries(
       [...SWITCHES, "ipv6"].filter((name) => args.on(name, true) === args.on(name))
         .map((name) => [name, args.on(name)]),
@@ -108,7 +108,7 @@ function readIpam(
     const rule = "write default, by which this host alone gives the addresses, or etcd";
     problems.push(invalidOption("ipam-driver", driver, rule));
   } else if (words.length > 0) {
-    // A value may be a secret, so it is not repeated.
+    // Do not repeat the values: they may be secrets.
     const names = words.map((word) => word.split("=")[0]).join(",");
     const rule = "it is for --ipam-driver etcd: give that too, or leave it out";
     problems.push(invalidOption("ipam-opt", names, rule));

@@ -1,4 +1,4 @@
-// What the values of options stand for: names with values, and how a sandbox is connected.
+// Reads the values of options: names with values, and how to connect a sandbox.
 import { priorityProblem } from "../driver/model/routes.ts";
 import type { ConnectOptions } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
@@ -8,7 +8,7 @@ import { type Option, readOptions } from "./command.ts";
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
 
-/** Reads values of the form `NAME=VALUE`; `=VALUE` may be missing unless it is needed. */
+/** Reads values of the form `NAME=VALUE`, where `=VALUE` may be optional. */
 export function readPairs(
   what: string,
   words: readonly string[],
@@ -40,13 +40,13 @@ export const ENDPOINT_OPTIONS: Option[] = readOptions({
   "--mac-address MAC": "refused: an ipvlan link has its parent's",
 });
 
-/** The names that `run` has for `--alias`. */
+/** The names of `--alias` in `run`. */
 export const ALIAS_OPTIONS: Option[] = readOptions({
   "--network-alias NAME...": "the same as --alias",
   "--net-alias NAME...": "the same as --alias",
 });
 
-/** Reads {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS}, as far as they are given. */
+/** Reads those of {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS} that are given. */
 export function readEndpoint(
   args: OptionValues,
 ): { options: ConnectOptions; problems: IpvlanError[] } {

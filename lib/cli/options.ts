@@ -21,13 +21,13 @@ export const DRY_RUN: Option = {
   help: "print the ip lines instead of running them",
 };
 
-/** Lists all options of a command. One of its own may take the place of a common one. */
+/** Lists all options of a command. Its own option replaces a common one of the same name. */
 export function optionsOf(command: Command): Option[] {
   const own = [...command.options, ...(command.changes ? [DRY_RUN] : [])];
   return [...own, ...COMMON.filter(({ name }) => !own.some((option) => option.name === name))];
 }
 
-/** Reads what was typed after the name of a command. @throws {"usage"} All that is wrong. */
+/** Parses the arguments of a command. @throws {"usage"} With all problems. */
 export function parseArguments(
   name: string,
   command: Command,

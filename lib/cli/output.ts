@@ -1,12 +1,11 @@
-// All that the command writes by itself. What the programs print that it runs in a sandbox does not
-// pass through here: `streams.ts` carries that.
+// All output of the command itself. `streams.ts` carries the output of programs in a sandbox.
 import { IpvlanError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { exitStatusOf } from "../base/signals.ts";
 
 let isLost = false;
 
-/** Writes on standard output. Only the first failure is thrown, and none if the reader has enough. */
+/** Writes to standard output. Throws the first failure only, none if a reader closes the pipe. */
 function writing(run: () => void): void {
   try {
     run();
@@ -17,19 +16,19 @@ function writing(run: () => void): void {
   }
 }
 
-/** Prints text on standard output; a terminal does not obey what is in it. */
+/** Prints text on standard output, and escapes control characters in it. */
 export function print(text: string): void {
   printColoured(printable(text));
 }
 
-/** Prints text as it is, for its colours. The caller has made printable what is from outside. */
+/** Prints text unchanged, for its colours. The caller must escape values from outside. */
 export function printColoured(text: string): void {
   writing(() => console.log(text));
 }
 
 const decoder = new TextDecoder();
 
-/** Prints bytes on standard output: as they are, or at a terminal as text that it does not obey. */
+/** Prints bytes on standard output: unchanged, or at a terminal with control characters escaped. */
 export function write(bytes: Uint8Array): void {
   // A character may come in two pieces.
   const text = () => printable(decoder.decode(bytes, { stream: true }));
@@ -37,18 +36,18 @@ export function write(bytes: Uint8Array): void {
   try {
     while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
   } catch (error) {
-    // As head(1) ends what it reads from.
+    // End as any program does whose reader, such as head(1), closes the pipe.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitStatusOf("SIGPIPE"));
     throw new IpvlanError("unwritable-output", { reason: (error as Error).message });
   }
 }
 
-/** Prints text on standard error; a terminal does not obey what is in it. */
+/** Prints text on standard error, and escapes control characters in it. */
 export function printError(text: string): void {
   try {
     console.error(printable(text));
   } catch {
-    // Nobody can be told.
+    // There is nowhere left to report it.
   }
 }
 
@@ -57,11 +56,11 @@ export function warn(line: string): void {
   printError(`ipvlan: ${line}`);
 }
 
-/** Shows what a long command does now: in one line that changes at a terminal, else in a line each. */
+/** Shows the progress of a long command: at a terminal in one line, else one line for each step. */
 export class Progress implements Disposable {
   #atTerminal = Deno.stderr.isTerminal();
 
-  /** Shows the step that begins. */
+  /** Shows the current step. */
   show(sentence: string): void {
     if (this.#atTerminal) this.#rewrite(`${printable(sentence)} …`);
     else warn(sentence);

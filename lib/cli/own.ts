@@ -3,9 +3,8 @@ import type { Driver, Owner } from "../driver/mod.ts";
 import { ownedByEngine, shortName } from "../engine/owners.ts";
 
 /**
- * Requires that networks and sandboxes are not those of an engine. The commands that change
- * something call this; the engines' own requests do not. Names that do not exist pass, as the
- * driver says more.
+ * Requires that no engine owns the networks and sandboxes. Commands that change something call
+ * this; requests of engines do not. Unknown names pass: the driver has a better error for them.
  */
 export function requireOwn(
   driver: Driver,
@@ -14,7 +13,7 @@ export function requireOwn(
     sandboxes?: readonly string[];
   },
 ): void {
-  // The names of what engines own have a colon, and ids have 64 digits.
+  // Names owned by engines have a colon, and ids have 64 digits.
   if (![...networks, ...sandboxes].some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
   const ownersIn = (
     what: "network" | "sandbox",

@@ -2,9 +2,9 @@
 const FIRST = 3;
 
 /**
- * The file descriptor of the socket that systemd has passed, as sd_listen_fds(3) finds it.
+ * Finds the file descriptor of the socket that systemd passed, as sd_listen_fds(3) does.
  *
- * @param pid The id of this process. The variables may be meant for a parent of it.
+ * @param pid The id of this process: the variables may be for a parent process.
  */
 export function passedSocket(
   { LISTEN_PID, LISTEN_FDS }: Readonly<Record<string, string>>,

@@ -1,5 +1,5 @@
 /**
- * Running a command in a sandbox: its options, its exit status, and the signals that are for it.
+ * Runs a command in a sandbox: its options, its exit status, and the signals for it.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Arguments, Option } from "./command.ts";
 import { Streams } from "./streams.ts";
 import { asUser, readUser } from "./docker/user.ts";
 
-/** The exit status for a command that exists and cannot be run, as in shells and Docker. */
+/** The exit status for a command that exists but cannot be run, as in shells and Docker. */
 const CANNOT_RUN = 126;
 /** The exit status for a command that does not exist. */
 const NOT_FOUND = 127;
@@ -30,7 +30,7 @@ export const PROCESS_OPTIONS: Option[] = [
   { name: "tty", short: "t", help: "give it a terminal of its own, of this one's size" },
   { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
   { name: "env-file", value: "FILE", many: true, help: "a file of lines as --env takes them" },
-  { name: "user", short: "u", value: "USER[:GROUP]", help: "whom to run it as; default root" },
+  { name: "user", short: "u", value: "USER[:GROUP]", help: "the user to run it as; default root" },
   { name: "workdir", short: "w", value: "FOLDER", help: "the folder to start it in" },
 ];
 
@@ -74,16 +74,16 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** The signals that are for everything that a command has started, as from a terminal. */
+/** The signals for the whole process group of a command, as from a terminal. */
 const FOR_ALL: readonly Deno.Signal[] = ["SIGINT", "SIGQUIT", "SIGSTOP", "SIGCONT"];
 
-/** The signals that a command gets besides those that would end this program before its start. */
+/** The signals to pass on to the command, besides those that end this program. */
 const FOR_COMMAND = ("SIGABRT SIGALRM SIGCONT SIGIO SIGPROF SIGPWR SIGSTKFLT SIGTSTP SIGURG " +
   "SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ").split(" ") as Deno.Signal[];
 
 /**
- * Passes signals on to a process, as long as one runs. Before and after that, those that would end
- * this program abort an `AbortSignal`. SIGUSR1 is dropped: `refuseDebugger` says why.
+ * Passes signals on to the process while it runs. Before and after, a signal that would end this
+ * program aborts an `AbortSignal` instead. SIGUSR1 is dropped: see `refuseDebugger`.
  */
 export class SignalRelay implements Disposable {
   /** Aborted by a signal that comes while no process runs. */
@@ -103,7 +103,7 @@ export class SignalRelay implements Disposable {
     });
   }
 
-  /** The exit status to end with after a signal; `undefined` as long as none has arrived. */
+  /** The exit status after a signal; `undefined` while none has arrived. */
   get status(): number | undefined {
     return this.#first && exitStatusOf(this.#first);
   }
@@ -127,7 +127,7 @@ export class SignalRelay implements Disposable {
     this.#listener[Symbol.dispose]();
   }
 
-  /** Stops the process and this program. By SIGTSTP, a process without a terminal would not stop. */
+  /** Suspends the process and this program. SIGTSTP would not stop a process without a terminal. */
   #suspend(streams: Streams): void {
     this.#send("SIGSTOP");
     streams.setRaw(false);
@@ -145,23 +145,23 @@ export class SignalRelay implements Disposable {
   }
 }
 
-/** A command to run in a sandbox, and how. */
+/** A command to run in a sandbox. */
 export interface Process {
   /** Its words. */
   words: string[];
-  /** The folder to start it in; `undefined` for that of this program. */
+  /** The folder to start it in; `undefined` for this program's. */
   cwd?: string;
   /** The variables to add to its environment. */
   env: Record<string, string>;
-  /** The id of the user whom it runs as; `undefined` for that of this program. */
+  /** The id of the user to run it as; `undefined` for this program's. */
   uid?: number;
 }
 
 /**
- * Reads what {@linkcode PROCESS_OPTIONS} say of a command.
+ * Makes the process of a command and {@linkcode PROCESS_OPTIONS}.
  *
- * @throws {"invalid-option"} There is no such user, or a file cannot be read.
- * @throws {"command-unusable"} There is no setpriv(1), which changes the user.
+ * @throws {"invalid-option"} The user does not exist, or a file cannot be read.
+ * @throws {"command-unusable"} setpriv(1), which changes the user, is not installed.
  */
 export function readProcess(words: readonly string[], args: Arguments): Process {
   const lines = args.values("env-file").flatMap(readLines);
@@ -181,10 +181,9 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
 }
 
 /**
- * Runs a command in a sandbox. Resolves to the command's exit status; to 0 if it runs in the
- * background.
+ * Runs a command in a sandbox. Resolves to its exit status, or to 0 if it runs in the background.
  *
- * @param background How it runs in the background.
+ * @param background The options for the background.
  * @throws {"program-not-found"} `ip` is not installed.
  */
 export async function runInside(
@@ -217,7 +216,7 @@ export async function runInside(
   }
 }
 
-/** Reads a file that the options name. @throws {"invalid-option"} It cannot be read. */
+/** Reads a file named by an option. @throws {"invalid-option"} It cannot be read. */
 function readText(path: string): string {
   try {
     return Deno.readTextFileSync(path);
@@ -232,7 +231,7 @@ function readLines(path: string): string[] {
     .filter((line) => line !== "" && !line.startsWith("#"));
 }
 
-/** Reads `--env` as Docker does: `NAME=VALUE`, or `NAME` for the value that it has here. */
+/** Reads `--env` as Docker does: `NAME=VALUE`, or `NAME` for its value in this environment. */
 function readEnvironment(words: readonly string[]): Record<string, string> {
   return Object.fromEntries(words.map((word) => {
     const [name = "", ...rest] = word.split("=");

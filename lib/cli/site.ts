@@ -5,7 +5,7 @@ import type { Context, Option } from "./command.ts";
 import { Progress } from "./output.ts";
 import { requireCommand } from "./process.ts";
 
-/** Checks that the commands of a site can be run. @throws {"command-unusable"} One of them cannot. */
+/** Checks that the commands of a site can be run. @throws {"command-unusable"} One cannot. */
 export function requireCommands({ sandboxes }: Desired): void {
   const programs = new Set(sandboxes.flatMap(({ command: [program] }) => program ?? []));
   throwProblems([...programs].flatMap((program) => {
@@ -14,7 +14,7 @@ export function requireCommands({ sandboxes }: Desired): void {
   }));
 }
 
-/** The option that allows what is asked for otherwise. */
+/** The option that gives consent without a question. */
 export const YES: Option = {
   name: "yes",
   short: "y",
@@ -23,8 +23,8 @@ export const YES: Option = {
 };
 
 /**
- * Changes a site, shows the progress, and prints what was done, or `nothing` if nothing had to be.
- * A signal undoes the change. At a terminal, what needs consent is asked for. Returns the exit
+ * Changes a site, shows the progress, and prints the changes, or `nothing` if there were none. A
+ * signal undoes the change. At a terminal, it asks for consent where needed. Returns the exit
  * status.
  */
 export async function changeSite(
@@ -52,7 +52,7 @@ export async function changeSite(
   return 0;
 }
 
-/** Runs a change. If it needs consent and the user agrees at the terminal, runs it again with that. */
+/** Runs a change. If it needs consent, asks at the terminal, and runs it again with the consent. */
 async function withConsent(
   context: Context,
   yes: ApplyOptions["yes"],
@@ -66,12 +66,12 @@ async function withConsent(
     if (!await ask("Make these changes?", context.interrupted)) {
       throw new IpvlanError("declined");
     }
-    // The user agreed to these changes. If others need consent by now, they are asked for too.
+    // The user agreed to these changes. If others need consent by now, ask again.
     return await withConsent(context, error.changes, run);
   }
 }
 
-/** Says how many of the lines of a plan add, change and remove something. */
+/** Counts the additions, changes and removals in the lines of a plan, as a sentence. */
 export function countChanges(lines: readonly string[]): string {
   const count = (sign: string) => lines.filter((line) => line.startsWith(sign)).length;
   return `${count("+")} added, ${count("~")} changed, ${count("-")} removed`;

@@ -1,7 +1,7 @@
-// What a command in a sandbox has instead of this program's terminal: with `--tty` a pseudo-terminal
-// (pty(7)), else pipes. A program that has the terminal itself can type into it (TIOCSTI of
-// ioctl_tty(2)), and the shell behind this program runs what was typed. The C library makes both, as
-// script(1) is not on every machine. What is no terminal, such as a file, the command has itself.
+// The standard streams of a command in a sandbox. It does not get this program's terminal, but with
+// `--tty` a pseudo-terminal (pty(7)), else pipes: with the terminal itself, it could inject input
+// (TIOCSTI of ioctl_tty(2)) that the user's shell runs. We call the C library, as script(1) is not
+// on every machine. A stream that is no terminal, such as a file, is inherited.
 import { IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 
@@ -13,8 +13,8 @@ const TIOCGPTN = 0x80045430n;
 /** For tcsetattr(3). A struct termios is shorter than this. */
 const [STDIN, TCSADRAIN, TERMIOS_SIZE] = [0, 1, 128];
 
-/** How much a pipe keeps at most, in bytes: `fs.pipe-max-size` (pipe(7)). */
-const KEPT = 1024 * 1024;
+/** The maximum capacity of a pipe, in bytes: `fs.pipe-max-size` (pipe(7)). */
+const CAPACITY = 1024 * 1024;
 
 const SYMBOLS = {
   cfmakeraw: { parameters: ["buffer"], result: "void" },
@@ -36,31 +36,31 @@ const SYMBOLS = {
 
 /** The standard streams of a command. */
 export class Streams implements Disposable {
-  /** The words before those of the command: a shell that opens what it has for the terminal. */
+  /** The prefix of the command line: a shell that redirects the streams. */
   readonly words: string[] = [];
-  /** What the command is started with. The shell replaces what is a terminal of what it inherits. */
+  /** The options to start the command with. The shell replaces inherited terminals. */
   readonly options: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "detached">;
   readonly #readsInput: boolean;
-  /** What the command prints: the descriptor to read it from, and where it goes. */
+  /** The command's outputs: the descriptor to read from, and the stream to copy to. */
   readonly #outputs: { fd: number; to: WritableStreamDefaultWriter }[] = [];
   readonly #opened: number[] = [];
   /** The descriptor of our end of the command's terminal. */
   #terminal: number | undefined;
-  /** How this program's terminal was, as a struct termios. */
+  /** The original settings of this program's terminal, as a struct termios. */
   #modes: Uint8Array<ArrayBuffer> | undefined;
   readonly #libc = Deno.dlopen("libc.so.6", SYMBOLS);
 
   /**
-   * Opens what the command needs.
+   * Opens the terminal or the pipes.
    *
-   * @param uid The id of the user whom it runs as: its terminal and its pipes are this user's.
-   * @throws {IpvlanError} It cannot be opened.
+   * @param uid The id of the user that the command runs as, who then owns its terminal and pipes.
+   * @throws {IpvlanError} They cannot be opened.
    */
   constructor(args: Arguments, uid?: number) {
     const [tty, interactive] = [args.on("tty"), args.on("interactive")];
     const stdin = tty || !interactive ? "null" : Deno.stdin.isTerminal() ? "piped" : "inherit";
     this.#readsInput = interactive && stdin !== "inherit";
-    // In a session of its own, it does not find this terminal as /dev/tty either.
+    // In its own session, it cannot open this terminal as /dev/tty either.
     this.options = { stdin, stdout: "inherit", stderr: "inherit", detached: true };
     using undo = new DisposableStack();
     undo.use(this);
@@ -75,8 +75,8 @@ export class Streams implements Disposable {
   }
 
   /**
-   * Makes this program's terminal pass every key and every byte on (`isRaw`), or gives it back as it
-   * was. `Deno.stdin.setRaw` would leave newlines to be changed.
+   * Puts this program's terminal into raw mode (`isRaw`), or restores it. `Deno.stdin.setRaw` would
+   * still translate newlines in the output.
    */
   setRaw(isRaw: boolean): void {
     const hasKeys = this.#readsInput && this.#terminal !== undefined && Deno.stdin.isTerminal();
@@ -97,14 +97,14 @@ export class Streams implements Disposable {
     if (isKnown) ioctlWith(this.#terminal, TIOCSWINSZ, size);
   }
 
-  /** Carries input and output until the command has ended and all that it printed is shown. */
+  /** Copies input and output until the command has ended and all its output is shown. */
   async carry(child: Deno.ChildProcess): Promise<void> {
     this.setRaw(true);
     if (this.#readsInput) this.#carryInput(child);
     if (this.#outputs.length > 0) await this.#carryOutput(child.status);
   }
 
-  /** Closes everything, and gives this program's terminal back as it was. */
+  /** Closes everything, and restores this program's terminal. */
   [Symbol.dispose](): void {
     this.setRaw(false);
     for (const { to } of this.#outputs) to.releaseLock();
@@ -118,7 +118,8 @@ export class Streams implements Disposable {
     const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
     const fd = this.#terminal = this.#keep(posix_openpt(flags));
     unlockpt(fd);
-    // Without its name in /dev/pts, which may be another one's here; before Linux 4.13 by that.
+    // Not by its name in /dev/pts, which may be another terminal's here. Linux before 4.13 needs
+    // it.
     let end = ioctl(fd, TIOCGPTPEER, BigInt(flags));
     if (end < 0) {
       const number = new Uint32Array(1);
@@ -128,13 +129,13 @@ export class Streams implements Disposable {
     this.#keep(end);
     this.#outputs.push({ fd, to: Deno.stdout.writable.getWriter() });
     this.resize();
-    // The first terminal that the leader of a session opens is the session's.
+    // The first terminal that a session leader opens becomes its controlling terminal.
     return [`<>/proc/${Deno.pid}/fd/${end}`, ">&0", "2>&0"];
   }
 
-  /** Opens a pipe for each terminal that this program prints on. Returns the redirections. */
+  /** Opens a pipe for each output that is a terminal. Returns the redirections. */
   #openPipes(): string[] {
-    // One pipe for one terminal keeps the order of what is printed.
+    // Outputs to the same terminal share one pipe, which keeps their order.
     const ends = new Map<number | null, number>();
     return [Deno.stdout, Deno.stderr].flatMap((stream, index) => {
       if (!stream.isTerminal()) return [];
@@ -156,33 +157,33 @@ export class Streams implements Disposable {
     return fd;
   }
 
-  /** Shows what the command prints. Its ends are open here too, so no reading is at the end. */
+  /** Shows the command's output. We hold the write ends too, so a read sees no end of file. */
   async #carryOutput(status: Promise<unknown>): Promise<void> {
     const { eventfd, eventfd_write, poll, read } = this.#libc.symbols;
     const ended = this.#keep(eventfd(0, O_CLOEXEC));
     status.then(() => eventfd_write(ended, 1n));
     const bytes = new Uint8Array(64 * 1024);
-    // A process in the background may have the streams and print on. So when the command has ended,
-    // no more is shown than what it can have printed.
+    // A background process may keep the streams and print on. So after the end of the command, we
+    // show no more than the streams can have buffered.
     for (let left = Infinity; left > 0;) {
-      // Of each struct pollfd, the second half has what to wait for, and then what has come.
+      // The second half of each struct pollfd has the events to wait for, and those that came.
       const fds = [ended, ...this.#outputs.map(({ fd }) => fd)];
       const polled = Int32Array.from(fds.flatMap((fd) => [fd, POLLIN]));
       await poll(polled, BigInt(fds.length), -1);
       const [hasEnded, ...isReady] = fds.map((_, index) => polled[2 * index + 1]! >> 16 !== 0);
-      if (hasEnded) left = Math.min(left, KEPT);
+      if (hasEnded) left = Math.min(left, CAPACITY);
       if (hasEnded && !isReady.includes(true)) return;
       for (const { fd, to } of this.#outputs.filter((_, index) => isReady[index])) {
         const count = Number(read(fd, bytes, BigInt(bytes.length)));
         if (count <= 0) return;
         left -= count;
-        // If this terminal is gone, the command gets the SIGHUP that comes with that.
+        // If this terminal is gone, SIGHUP is passed on to the command.
         await to.write(bytes.slice(0, count)).catch(() => {});
       }
     }
   }
 
-  /** Passes input on, as long as this program runs. */
+  /** Copies input while this program runs. */
   #carryInput(child: Deno.ChildProcess): void {
     const put = async (keys: Uint8Array<ArrayBuffer>) => {
       await this.#libc.symbols.write(this.#terminal!, keys, BigInt(keys.length));
@@ -190,7 +191,7 @@ export class Streams implements Disposable {
     // Ctrl-D ends the input of a terminal.
     const keyboard = new WritableStream({ write: put, close: () => put(Uint8Array.of(4)) });
     const to = this.#terminal === undefined ? child.stdin : keyboard;
-    // It fails when the command reads no more.
+    // It fails when the command has closed its input.
     Deno.stdin.readable.pipeTo(to).catch(() => {});
   }
 }

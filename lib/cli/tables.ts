@@ -1,5 +1,5 @@
-// The columns of the usual tables. What engines own adds a column, and so do shared addresses:
-// without these, a table is as it always was.
+// The columns of the usual tables. Only if engines own something or hosts share addresses, a table
+// gets a column more.
 import type { Network, Owner, SeenSandbox } from "../driver/model/types.ts";
 import { ownerText } from "../engine/owners.ts";
 import { endpointAddresses } from "../ipam/address.ts";
@@ -22,7 +22,7 @@ export function networkColumns(
   };
 }
 
-/** The columns of `ps`. @param containers The names of Docker's, by the ids of their endpoints. */
+/** The columns of `ps`. @param containers Names of Docker containers, by endpoint id. */
 export function sandboxColumns(
   sandboxes: readonly SeenSandbox[],
   name: (sandbox: SeenSandbox) => string,
@@ -37,7 +37,7 @@ export function sandboxColumns(
   };
 }
 
-/** An endpoint in half a line. Says what is wrong with it, if there is something. */
+/** Describes an endpoint and its faults in half a line. */
 function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
   const { network, state } = endpoint;
   const words = [network, ...endpointAddresses(endpoint)];
@@ -45,7 +45,7 @@ function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
   return words.join(" ");
 }
 
-/** The column of owners, if one of the rows has an owner. */
+/** The column of owners, if any row has one. */
 function ownerColumn(
   rows: readonly { owner?: Owner }[],
   containers?: ReadonlyMap<string, string>,

@@ -5,7 +5,7 @@ import { type Arguments, type Command, readOptions } from "../command.ts";
 import { table } from "../docker/list.ts";
 import { usageError } from "../errors.ts";
 
-/** The options that only `--config` has a use for. */
+/** The options that are only for `--config`. */
 const FOR_CONFIG = ["asn", "neighbor"];
 
 export default {

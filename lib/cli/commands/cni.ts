@@ -31,19 +31,19 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
       forOther.unshift(`The word ${JSON.stringify(word)} is not known: write install or serve`);
     }
     if (forOther.length > 0) throw usageError(command, forOther);
-    // As runtimes wait for each call, it loads only what it needs.
+    // Load only what is needed, as the runtime waits for each call.
     if (word === "install") {
       return await (await import("../cni_install.ts")).install(args, context);
     }
     if (word === "serve") return await (await import("../cni_server.ts")).serveCalls(args, context);
-    // A terminal has no configuration to give.
+    // Nobody types a configuration at a terminal.
     const text = Deno.stdin.isTerminal() ? "" : await readRequest(Deno.stdin.readable);
     if (Deno.env.get("CNI_COMMAND") === "VERSION") {
       print(JSON.stringify(versionAnswer(text), null, 4));
       return 0;
     }
     const { runPlugin } = await import("../../engine/cni/mod.ts");
-    // After a signal, what was begun is undone, and the answer says to try again.
+    // After a signal, the call is undone, and the answer says to try again.
     using interrupt = new Interrupt({ reason: new IpvlanError("interrupted") });
     const { status, output } = await runPlugin(Deno.env.toObject(), text, {
       folder: Deno.cwd(),

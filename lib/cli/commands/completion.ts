@@ -4,8 +4,8 @@ import { complete } from "../complete.ts";
 import { readAccess } from "../etcd.ts";
 import { usageError } from "../errors.ts";
 
-/** How long a shell waits for the names that etcd has, in milliseconds. */
-const PATIENCE = 1000;
+/** The deadline for names from etcd, in milliseconds: the shell waits for them. */
+const TIMEOUT = 1000;
 
 /** The script of each shell. All of them call `ipvlan completion --complete`. */
 const SCRIPTS: Record<string, string> = {
@@ -41,17 +41,17 @@ export default {
   positionals: [0, Infinity],
   async run(args, { command, open, print }) {
     if (args.on("complete")) {
-      // A user without rights gets completions too, without the names of networks and sandboxes.
+      // A user without rights gets no names of networks and sandboxes, but all other completions.
       await using driver = await open().catch(() => undefined);
       const found = await complete(args.positionals, {
         networks: () => driver?.listNetworks().map(({ name }) => name) ?? [],
         sandboxes: () => driver?.listSandboxes().map(({ name }) => name) ?? [],
         hosts: async () => {
-          const hurried = driver?.withSignal(AbortSignal.timeout(PATIENCE));
+          const hurried = driver?.withSignal(AbortSignal.timeout(TIMEOUT));
           try {
             return await hurried?.hostNames(readAccess({ values: () => [] })) ?? [];
           } catch {
-            return []; // etcd does not answer, or the environment says something wrong of it.
+            return []; // etcd does not answer, or its settings in the environment are wrong.
           }
         },
         links: async () => {

@@ -3,7 +3,7 @@ import { sayContainers } from "../../engine/docker/containers.ts";
 import { type Command, readOptions } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 
-/** Whether a diagnosis says that this machine cannot have ipvlan links, or this user cannot. */
+/** Whether a diagnosis says that this machine or this user cannot make ipvlan links. */
 function isOfTheMachine({ level, subject }: Diagnosis): boolean {
   return level === "broken" && /^(kernel|rights|module .*)$/.test(subject);
 }

@@ -19,7 +19,7 @@ ipvlan export nginx probe`,
       warn(`The command of the sandbox "${name}" is left out: only a site file's is on record`);
     }
     const text = stringify(value).trimEnd();
-    // A terminal must not obey what is in a label, but a file must have every character of it.
+    // At a terminal, escape control characters in labels; in a file, keep every character.
     if (Deno.stdout.isTerminal()) print(text);
     else printColoured(text);
     return 0;

@@ -3,7 +3,7 @@ import { lookAround } from "../../iproute2/view.ts";
 import { type Command, readOptions } from "../command.ts";
 import { invalidOption } from "../../base/errors.ts";
 
-/** Prints a world, by the name of the format. */
+/** The writer of each format, by its name. */
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
   mermaid: toMermaid,

@@ -4,7 +4,7 @@ import type { Command } from "../command.ts";
 import { ETCD_OPTION, readAccess } from "../etcd.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 
-/** The headers of what a template shows of a host. */
+/** The table headers of a template's fields. */
 const HEADERS: Struct = {
   ID: "HOST ID",
   Name: "NAME",
@@ -15,7 +15,7 @@ const HEADERS: Struct = {
   Prefix: "PREFIX",
 };
 
-/** Sums what a host has in all subnets. */
+/** Sums a count over all subnets. */
 function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

@@ -8,7 +8,7 @@ export default {
   example: "ipvlan host rm --yes rack3",
   options: [
     { name: "yes", short: "y", help: "do not ask first" },
-    { name: "force", short: "f", help: "also one that may run: it must be switched off" },
+    { name: "force", short: "f", help: "also a host that may still run: switch it off first" },
     ETCD_OPTION,
   ],
   positionals: [1, Infinity],

@@ -8,17 +8,17 @@ import { inspectedSandbox } from "../docker/shape.ts";
 import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
 import { networkFinder } from "./network_inspect.ts";
 
-/** Finds things of one type, by Docker's names of the types. */
+/** The finder of each type, by Docker's name of the type. */
 const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
   container: sandboxFinder,
   network: networkFinder,
 };
 
-/** Finds sandboxes. What it needs to know of all of them, it asks for once. */
+/** Finds sandboxes. It lists all sandboxes only once. */
 function sandboxFinder(driver: Driver): Find {
   let networks: Network[] | undefined;
   return async (typed) => {
-    // An engine's may be typed with as many digits as `ps` shows.
+    // The name of an engine's sandbox may be shortened to the digits that `ps` shows.
     const known = isOwned(typed) ? driver.listSandboxes() : [];
     const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
     let [pids, [sandbox]] = await Promise.all([
@@ -28,13 +28,13 @@ function sandboxFinder(driver: Driver): Find {
     networks ??= driver.listNetworks();
     if (pids.length > 0) return inspectedSandbox(sandbox!, networks, pids);
     const status = await unlessRemoved(() => driver.exitStatus(sandbox!.id));
-    // Meanwhile, a command may have been started.
+    // A command may have started meanwhile.
     if (status !== undefined) pids = await driver.processes(name);
     return inspectedSandbox(sandbox!, networks, pids, pids.length > 0 ? 0 : status);
   };
 }
 
-/** Finds sandboxes and, where there is none of a name, networks, as Docker does. */
+/** Finds the sandbox of a name, else the network, as Docker does. */
 function anyFinder(driver: Driver): Find {
   const findSandbox = sandboxFinder(driver);
   const findNetwork = networkFinder(driver);

@@ -1,6 +1,6 @@
 /**
- * The commands that Podman's netavark runs: a request as JSON on standard input, the answer as JSON on
- * standard output. An error is an answer too, with the exit status 1.
+ * The commands that Podman's netavark runs: a request as JSON on standard input, the answer as JSON
+ * on standard output. An error is an answer too, with the exit status 1.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { lastingProgram } from "../../install/unit.ts";
 /** The name of the file, which is that of Podman's network driver. */
 const PLUGIN = "ipvlan-kit";
 
-/** Where Podman looks for plugins first (containers.conf(5), `netavark_plugin_dirs`). */
+/** The folder where Podman looks first for plugins (`netavark_plugin_dirs`, containers.conf(5)). */
 const FOLDER = "/usr/local/libexec/netavark";
 
 /** Makes a command that answers a request. */
@@ -50,12 +50,12 @@ async function printAnswer(
 ): Promise<number> {
   try {
     const { value, notices } = await answer();
-    // Podman shows them to its user.
+    // Podman shows standard error to its user.
     notices.forEach(warn);
     if (value !== undefined && !dryRun) print(JSON.stringify(value));
     return 0;
   } catch (error) {
-    // netavark wants this answer for a bug, too.
+    // netavark expects this answer for a bug, too.
     if (!(error instanceof IpvlanError)) console.error(error);
     print(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
     return 1;

@@ -17,7 +17,7 @@ ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2
       environment: Deno.env.toObject(),
     });
     await using driver = await open();
-    // The driver's own objections come with those to the words, all at once.
+    // Report problems with the options and problems that the driver finds together.
     if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
     const { value, notices } = await driver.createNetwork(spec);
     notices.forEach(warn);

@@ -21,7 +21,7 @@ export default {
       try {
         await driver.removeSandbox(name, busy);
       } catch (error) {
-        // As docker rm --force: what is not there need not be removed.
+        // As docker rm --force: a sandbox that does not exist is no error.
         if (!(isIpvlanError(error, "sandbox-not-found") && busy === "kill")) throw error;
         return context.warn(error.message);
       }

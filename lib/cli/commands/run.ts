@@ -23,7 +23,7 @@ import { thisProgram } from "../../install/unit.ts";
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
 
-/** The options of a new sandbox, which one that exists cannot get. */
+/** The options that only a new sandbox can have. */
 const SANDBOX_OPTIONS = [
   { name: "name", value: "NAME", help: "the sandbox's name" },
   ...ENDPOINT_OPTIONS,
@@ -45,14 +45,14 @@ async function runInNew(
   const { value: { id }, notices } = await driver.createSandbox(spec);
   notices.forEach(warn);
   if (dryRun) return 0;
-  // By its id, as others may remove it meanwhile and give its name to another one.
+  // By its id: meanwhile, another sandbox may get its name.
   const removeIt = () => unlessRemoved(() => driver.withSignal().removeSandbox(id, "kill"));
   if (relay.status !== undefined) {
     await removeIt();
     return relay.status;
   }
   const [detached, remove] = [args.on("detach"), args.on("rm")];
-  // In the background, the shell that keeps the output starts this.
+  // In the background, the shell that stores the output runs this at the end.
   const afterwards = remove ? [...thisProgram(), "rm", "--force", id] : [];
   let isStarted = false;
   try {
@@ -61,7 +61,7 @@ async function runInNew(
       : 0;
     isStarted = true;
     if (detached) print(name);
-    // Another may have removed it meanwhile.
+    // Another process may have removed it meanwhile.
     else if (!remove) await unlessRemoved(() => Promise.resolve(driver.keepExitStatus(id, status)));
     return status;
   } finally {
@@ -121,7 +121,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     const networks = [...args.values("net"), ...args.values("network")];
     const detached = args.on("detach");
     const problems: string[] = [];
-    // From here on, a signal does not end this program before it has removed the sandbox.
+    // From here on, a signal ends this program only after the sandbox is removed.
     using relay = new SignalRelay();
     try {
       const words = ignoresImage(args.on("image")) ? args.positionals.slice(1) : args.positionals;
@@ -147,7 +147,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       const { settings, problems: wrongSettings } = readSettings(args);
       throwProblems([...wrong, ...wrongLabels, ...wrongSettings]);
       if (words.length > 0) requireNoImage(words, args.value("workdir"));
-      // It gives the command the host name.
+      // unshare(1) sets the host name of the command.
       if (settings.hostname !== undefined) requireCommand("unshare");
       const process = words.length > 0 ? readProcess(words, args) : undefined;
       await using driver = await open(relay.signal);

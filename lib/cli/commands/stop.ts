@@ -22,7 +22,7 @@ export default {
       const deadline = performance.now() + seconds * 1000;
       await unlessRemoved(async () => {
         await driver.signal(id, signal);
-        // A process may have started another one before it was killed.
+        // A process may have started another one just before it was killed.
         while (!await waitForEnd(driver, id, deadline)) await driver.signal(id, "SIGKILL");
       });
       context.print(name);

@@ -42,7 +42,7 @@ function hasLabel(labels: Readonly<Record<string, string>>, { not, value }: Cond
   return has !== not;
 }
 
-/** Whether one of the conditions of each key holds, and every condition on labels. */
+/** Whether at least one condition of each key holds, and all conditions on labels. */
 function holdTogether(
   conditions: readonly Condition[],
   holds: (condition: Condition) => boolean,
@@ -54,7 +54,7 @@ function holdTogether(
   return byKey.values().every((some) => some.some(holds));
 }
 
-/** Reads the filters of `network ls`. @throws {"invalid-option"} There is no such filter. */
+/** Reads the filters of `network ls`. @throws {"invalid-option"} A filter does not exist. */
 export function readFilters(words: readonly string[]): Condition[] {
   return readConditions(words, {
     name: plain,
@@ -82,7 +82,7 @@ export function filterNetworks(driver: Driver, conditions: readonly Condition[])
   );
 }
 
-/** What `network prune --filter` asks for. */
+/** The filters of `network prune`. */
 export interface PruneFilters {
   /** The conditions on labels. */
   labels: Condition[];
@@ -119,7 +119,7 @@ export function matchesPrune(
 /** Milliseconds in the units of a Go duration (https://pkg.go.dev/time#ParseDuration). */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Reads a time, an age as Go writes durations, or seconds since 1970; NaN if it is none of them. */
+/** Reads a time, an age as a Go duration, or seconds since 1970; NaN for anything else. */
 function timeOf(text: string, now: number): number {
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   if (/^(\d+(\.\d+)?(ms|[smh]))+$/.test(text)) {
@@ -138,16 +138,16 @@ export const SELECTION_OPTIONS: Option[] = readOptions({
   "--no-trunc": "print the ids of engines in full",
 });
 
-/** Which sandboxes to list. */
+/** The choice of sandboxes to list. */
 export interface Selection {
-  /** Whether those that are down are listed too. */
+  /** Whether to list also those that are down. */
   all: boolean;
-  /** How many of the last created to list. */
+  /** Lists only so many, the last created ones. */
   last: number;
   conditions: Condition[];
 }
 
-/** The words for a sandbox whose namespace exists, and for one whose namespace does not. */
+/** The accepted values of `status=`, by whether the namespace exists. */
 const STATUSES = { up: ["up", "running"], down: ["down", "exited", "created", "dead"] };
 
 /** Reads the options of `ps`. @throws {"invalid-option"} A value is wrong. */
@@ -175,7 +175,7 @@ export function readSelection(args: Arguments): Selection {
   };
 }
 
-/** Chooses the sandboxes to list, of which those in `running` have namespaces. */
+/** Chooses the sandboxes to list. Those in `running` have namespaces. */
 export function selectSandboxes<T extends SandboxDetails>(
   sandboxes: readonly T[],
   running: ReadonlySet<string>,

@@ -1,13 +1,13 @@
-// The image of a line that was typed for `docker run`. There are no images here: a sandbox has this
+// Handles the image argument of a `docker run` line. There are no images here: a sandbox has this
 // machine's files.
 import { parseBool } from "../../base/command_line.ts";
 import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
 import { requireCommand } from "../process.ts";
 
-/** A variable of the environment that is on if the first word of `run` is always an image. */
+/** An environment variable: if true, the first word of `run` is always an image. */
 const VARIABLE = "IPVLAN_IGNORE_IMAGE";
 
-/** Images that people often run, by their whole name. */
+/** The names of common images. */
 const KNOWN = new Set(
   ("almalinux alpine amazonlinux archlinux bash busybox caddy centos debian eclipse-temurin " +
     "elasticsearch fedora gcc golang haproxy hello-world httpd influxdb mariadb memcached mongo " +
@@ -24,7 +24,7 @@ export function looksLikeImage([word = "", next]: readonly string[], folder?: st
   return KNOWN.has(word) || /[/:@]/.test(word) || (next !== undefined && isProgram(next, folder));
 }
 
-/** Whether the first word behind `run` is dropped. */
+/** Whether to drop the first word after `run`. */
 export function ignoresImage(given: boolean): boolean {
   const text = Deno.env.get(VARIABLE) || "false";
   const on = parseBool(text);
@@ -32,7 +32,7 @@ export function ignoresImage(given: boolean): boolean {
   return given || on;
 }
 
-/** Checks that a command can be run. The error about a likely image says what to do. */
+/** Checks that a command can be run. If its name looks like an image, the error says what to do. */
 export function requireNoImage(words: readonly string[], folder?: string): void {
   try {
     requireCommand(words[0]!, folder);

@@ -1,4 +1,4 @@
-// What the commands share that print a list: its formats and its table.
+// Shared by the commands that print a list: formats and the table.
 import { attempt, invalidOption } from "../../base/errors.ts";
 import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
 import { type Arguments, type Context, type Option, readOptions } from "../command.ts";
@@ -10,12 +10,12 @@ export const FORMAT_OPTIONS: Option[] = readOptions({
   "--json": "the same as --format json",
 });
 
-/** How a list is printed: its keys, the usual table, or each item by a template. */
+/** The format of a list: keys only, the usual table, or a template for each item. */
 export type Format =
   | { readonly kind: "keys" | "table" }
   | { readonly kind: "lines" | "rows"; readonly template: Template };
 
-/** Reads the format. @throws {"invalid-option"} There is none such. @throws {"template"} */
+/** Reads the format. @throws {"invalid-option"} It does not exist. @throws {"template"} */
 export function readFormat(args: Arguments): Format {
   const format = args.on("json") ? "json" : args.value("format") ?? "table";
   const [, columns] = /^table(.+)$/s.exec(format) ?? [];
@@ -28,20 +28,20 @@ export function readFormat(args: Arguments): Format {
   return { kind: columns === undefined ? "lines" : "rows", template };
 }
 
-/** Reads `--format`, where it is a Go template with an action. An error says what else to give. */
+/** Reads `--format` as a Go template with an action. @param others Other choices, for errors. */
 export function readTemplate(format: string, others: string, escapes = false): Template {
   if (format.includes("{{")) return new Template(format, escapes);
   const rule = `${others}, or write a Go template such as {{.Name}}`;
   throw invalidOption("format", format, rule);
 }
 
-/** What each format prints of an item. */
+/** How to print an item in each format. */
 export interface Listing<Item> {
-  /** What `--quiet` prints. */
+  /** The text for `--quiet`. */
   key(item: Item): string;
-  /** What a template and JSON show, under Docker's names. */
+  /** The fields for a template and JSON, under Docker's names. */
   docker(item: Item): Struct;
-  /** The headers of what a template shows, by the same names. */
+  /** The headers of these fields in a table. */
   headers: Struct;
   /** The cells of the usual table, by their headers. */
   columns: Record<string, (item: Item) => string>;
@@ -75,7 +75,7 @@ export function printList<Item>(
   }
 }
 
-/** The header of a table by a template. If the template does not fit the headers, it is empty. */
+/** The header row for a template. It is empty if the template does not fit the headers. */
 function headerRow(template: Template, headers: Struct): string {
   const header = attempt(() => template.print(headers, HEADER_FUNCTIONS));
   return header.ok ? header.value : "";

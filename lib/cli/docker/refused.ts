@@ -1,14 +1,14 @@
-// Docker's options and commands that have no use here: why not, and what to do instead.
+// Docker's options and commands that are refused here, with the reason and the alternative.
 import type { OptionForm } from "../../base/command_line.ts";
 import { readOption } from "../command.ts";
 
 /** Options that are refused for one reason. */
 interface Refusal {
-  /** The commands that have these options in Docker; left out, `run`. */
+  /** Docker's commands with these options; by default `run`. */
   commands?: readonly string[];
   /** The options, as Docker's help writes them: `-p, --publish PORT`. */
   options: readonly string[];
-  /** Why they have no use here, and what to do instead. */
+  /** The reason, and what to do instead. */
   why: string;
 }
 
@@ -151,18 +151,18 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
   },
 ];
 
-/** Why options of Docker's command of this name are refused. */
+/** The refusals of options of a Docker command. */
 export function refusalsOf(command: string): Refusal[] {
   return REFUSED_OPTIONS.filter(({ commands = ["run"] }) => commands.includes(command));
 }
 
-/** Lists the options of Docker's command of this name that are refused. */
+/** Lists the refused options of a Docker command. */
 export function refusedOptions(command: string): OptionForm[] {
   return refusalsOf(command)
     .flatMap(({ options, why }) => options.map((text) => ({ ...readOption(text), refused: why })));
 }
 
-/** Docker's commands that are refused: for each reason, the commands, with commas between them. */
+/** The refused commands of Docker, separated by commas, and the reason. */
 export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
   [
     "build, builder, buildx, commit, history, image, images, import, load, login, logout, " +
@@ -221,14 +221,14 @@ export const REFUSED_COMMANDS: readonly [commands: string, why: string][] = [
   ["volume", "a sandbox has this machine's files, so there are no volumes: use its folders"],
 ];
 
-/** Why Docker's command of these words (`image ls`) is refused; `undefined` if it is not. */
+/** The reason why a Docker command such as `image ls` is refused; `undefined` if it is not. */
 export function whyRefused(words: readonly string[]): string | undefined {
   const [first = "", second = ""] = words;
   const names = first === "container" ? [second, `container ${second}`] : [first];
   return refusedCommands().find(([command]) => names.includes(command))?.[1];
 }
 
-/** The names of the commands that are refused, with the reason. */
+/** Lists the refused commands, each with the reason. */
 export function refusedCommands(): [command: string, why: string][] {
   return REFUSED_COMMANDS.flatMap(([commands, why]) =>
     commands.split(", ").map((command): [string, string] => [command, why])

@@ -1,9 +1,9 @@
-// Networks and sandboxes under the names that Docker has for their parts. Scripts and templates
-// that were written for Docker read these.
+// Networks and sandboxes in Docker's JSON shape, for scripts and templates that were written for
+// Docker.
 //
-// The order is that of Docker 29. What Docker has and a network namespace has not (an image, a
-// command) is left out of `inspect`; `ps` says that there is none, as its columns
-// are asked for together. `Interface`, `Namespace` and `Owner` are ours.
+// The order is that of Docker 29. `inspect` leaves out fields that a network namespace does not
+// have (an image, a command); `ps` has them with empty values, as templates ask for all columns
+// together. `Interface`, `Namespace` and `Owner` are ours.
 import { engineOf, isOwned } from "../../driver/model/names.ts";
 import { createHash } from "node:crypto";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
@@ -27,7 +27,7 @@ export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUs
   return {
     Name: name,
     Id: id,
-    // Docker's templates say `.ID`, and its JSON `Id`.
+    // Docker has `.ID` in templates, and `Id` in JSON.
     ID: () => id,
     Created: created,
     Scope: "local",
@@ -74,14 +74,14 @@ export function inspectedSandbox(
       Restarting: false,
       OOMKilled: false,
       Dead: false,
-      // That of the first process, by which `nsenter` finds the namespace.
+      // The first process, by which `nsenter` finds the namespace.
       Pid: pids.length === 0 ? 0 : Math.min(...pids),
       ExitCode: exitStatus,
       Error: running ? differences(endpoints) : "",
     },
     // An engine writes its hosts files itself.
     HostsPath: isOwned(name) ? "" : `/etc/netns/${name}/hosts`,
-    // As in Docker, where scripts take the slash off.
+    // With a slash, as in Docker: scripts remove it.
     Name: `/${name}`,
     HostConfig: { NetworkMode: endpoints[0]?.network ?? "none" },
     Config: { Labels: toMap(labels) },
@@ -134,8 +134,8 @@ export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "
 ]);
 
 /**
- * A sandbox as `docker ps` lists a container, with our own fields in small letters. The status is
- * the word for its state in the table; the time is in milliseconds since 1970.
+ * A sandbox as `docker ps` lists a container, with our own fields in lower case. The status is its
+ * word in the table; the time is in milliseconds since 1970.
  */
 export function listedSandbox(
   { name, created, labels, namespace, endpoints }: SandboxDetails,
@@ -170,13 +170,13 @@ export function listedSandbox(
   };
 }
 
-/** The engine that something belongs to. What is `ipvlan`'s own has none in JSON. */
+/** The engine that owns something. JSON leaves it out for `ipvlan`'s own. */
 function shownOwner({ owner }: { owner?: Owner }): Value | (() => Value) {
   const { engine = "", id = "" } = owner ?? {};
   return unlessEmpty({ Engine: engine, Id: id }, owner === undefined);
 }
 
-/** What the kernel has not of endpoints, in a line. Empty if it has everything. */
+/** Describes in a line what the kernel lacks of endpoints. Empty if nothing is missing. */
 function differences(endpoints: SeenSandbox["endpoints"]): string {
   return endpoints.filter(({ state }) => state !== "up")
     .map(({ network, ifname, state }) => `${ifname} on ${network} is ${state}`).join(", ");
@@ -203,7 +203,7 @@ function labelOf(labels: Readonly<Record<string, string>>): (name: string) => st
   return (name) => Object.hasOwn(labels, name) ? labels[name]! : "";
 }
 
-/** A field that Docker leaves out of its JSON where it is empty. A template can still ask for it. */
+/** A field that is left out of JSON if it is empty, as in Docker. Templates can still use it. */
 function unlessEmpty(value: Value, isEmpty: boolean): Value | (() => Value) {
   return isEmpty ? () => value : value;
 }
@@ -218,7 +218,7 @@ function ipamConfig({ subnet, ipRange = "", gateway = "", auxAddresses }: Networ
   };
 }
 
-/** A sandbox as its network shows it. Docker shows no MAC address of an ipvlan link. */
+/** A sandbox in its network's list. Docker shows no MAC address of an ipvlan link. */
 function connected(endpoint: Endpoint, network: Network): Struct {
   const { sandbox, ifname, ip = "", ip6 = "" } = endpoint;
   return {
@@ -231,7 +231,7 @@ function connected(endpoint: Endpoint, network: Network): Struct {
   };
 }
 
-/** An id as Docker has it. An endpoint is known by its network and its sandbox. */
+/** An id of Docker's form, derived from the network and the sandbox. */
 function endpointId({ sandbox }: Endpoint, { id }: Network): string {
   return createHash("sha256").update(`${id} ${sandbox}`).digest("hex");
 }
@@ -262,7 +262,7 @@ function endpointSettings(endpoint: Endpoint, network: Network): Struct {
 /** The greatest number of addresses that Docker shows. */
 const MAX_COUNT = (1n << 64n) - 1n;
 
-/** How many addresses of each subnet are used and free, as Docker 29 counts them. */
+/** Counts used and free addresses of each subnet, as Docker 29 does. */
 function subnetStatus(
   { subnets }: NetworkDetails,
   usage: readonly PoolUsage[],
@@ -274,7 +274,7 @@ function subnetStatus(
   ]));
 }
 
-/** Makes the headers of fields: `CREATED AT` for `CreatedAt`, but for those that are given. */
+/** Makes headers from field names (`CREATED AT` for `CreatedAt`), except for the given ones. */
 function headers(given: Record<string, string>, names: readonly string[]): Struct {
   const words = (name: string) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toUpperCase();
   return {
@@ -285,7 +285,7 @@ function headers(given: Record<string, string>, names: readonly string[]): Struc
   };
 }
 
-/** The length of a time in words, as Docker shows it: `About an hour`, `3 weeks`. */
+/** A duration in words, as in Docker: `About an hour`, `3 weeks`. */
 export function duration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const minutes = Math.floor(seconds / 60);

@@ -11,18 +11,18 @@ export interface User {
   uid: number;
   /** The id of the user's group. */
   gid: number;
-  /** The ids of the other groups that the user is in; none if a group was given. */
+  /** The ids of the user's supplementary groups; none if a group was given. */
   groups: number[];
   /** The user's home; `undefined` if the user is a number without a name. */
   home?: string;
 }
 
-/** The lines of a file such as `/etc/passwd`, as fields. */
+/** Splits the lines of a file such as `/etc/passwd` into fields. */
 function fieldsOf(text: string): string[][] {
   return text.split("\n").filter((line) => line !== "").map((line) => line.split(":"));
 }
 
-/** Reads `USER` or `USER:GROUP` by the text of `/etc/passwd` and that of `/etc/group`. */
+/** Reads `USER` or `USER:GROUP`, with the texts of `/etc/passwd` and `/etc/group`. */
 export function readUser(text: string, passwd: string, group: string): User {
   const [, userText = "", groupText] = /^([^:]*)(?::(.+))?$/s.exec(text) ?? [];
   const groups = fieldsOf(group);
@@ -46,12 +46,12 @@ export function readUser(text: string, passwd: string, group: string): User {
   };
 }
 
-/** Whether a text is the number of a user or a group: 32 bits wide, but not the highest value. */
+/** Whether a text is a user or group id: a 32-bit number below the highest. */
 function isId(text: string): boolean {
   return /^\d{1,10}$/.test(text) && Number(text) < 0xffffffff;
 }
 
-/** The words before a command that run it as a user (setpriv(1)). */
+/** The setpriv(1) words that run the following command as a user. */
 export function asUser({ uid, gid, groups }: User): string[] {
   const others = groups.length > 0 ? `--groups=${groups.join(",")}` : "--clear-groups";
   return ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, others, "--"];
