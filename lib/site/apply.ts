@@ -7,15 +7,16 @@ import { type Current, readCurrent } from "./current.ts";
 import { SITE_LABEL } from "./labels.ts";
 import { makePlan, makeRollback } from "./plan.ts";
 import type { ApplyOptions, ApplyReport, Change, Desired, Plan } from "./types.ts";
-import { planLines } from "./words.ts";
+import { planLines } from "./describe.ts";
 
 /**
- * Makes the networks and sandboxes of a site file, and runs its checks. If anything fails, everything
- * is left as it was. `apply` never touches what the site did not make.
+ * Makes the networks and sandboxes of a site file, and runs its checks. If anything fails, it
+ * undoes all changes. It never changes networks and sandboxes that the site did not make.
  *
- * The commands of new sandboxes run in the background, without input. `Driver.output` has what they
- * print. A command that ends is not started again. `restore` brings a sandbox back after a restart of
- * the machine, but not its command; an `apply` before the first `restore` brings both.
+ * The commands of new sandboxes run in the background, without input; `Driver.output` returns their
+ * output. A command that ends is not started again. After a restart of the machine, `restore`
+ * brings back a sandbox without its command; an `apply` before the first `restore` brings back
+ * both.
  *
  * On one state folder, only one process applies a file at a time. If `apply` was killed, apply the
  * file again to complete it.
@@ -85,8 +86,8 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
 }
 
 /**
- * Removes everything that a site made, also what is no longer in its file. Kills the processes in its
- * sandboxes. If it fails half way, call it again to complete it.
+ * Removes everything that a site made, also what is no longer in its file. Kills the processes in
+ * its sandboxes. If it fails half way, call it again to complete it.
  *
  * @param site The site, or its name alone.
  * @throws {"consent"} Some of it belongs to another file, and `yes` does not allow it.
@@ -119,7 +120,7 @@ export async function destroy(
   });
 }
 
-/** Requires that the caller allows the changes that need it. A dry run needs no consent. */
+/** Requires the caller's consent to the changes that need it. A dry run needs no consent. */
 function requireConsent(
   plan: Plan,
   needsConsent: (change: Change) => boolean,
@@ -142,9 +143,9 @@ function interruptible(driver: Driver, signal: AbortSignal | undefined) {
   return { driver: driver.withSignal(interrupt.signal), signal: interrupt.signal };
 }
 
-/** Finds everything that is wrong with the new networks on this machine, before any change. */
+/** Checks all new networks on this machine before any change. */
 async function requireNetworks(driver: Driver, plan: Plan): Promise<void> {
-  // A network that will be removed may be all that is in the way of a new one.
+  // A new network may conflict only with one that will be removed first.
   if (plan.removeNetworks.length > 0) return;
   const problems = await Promise.all(plan.createNetworks.map((spec) => driver.problemsOf(spec)));
   throwProblems(problems.flat());
@@ -167,7 +168,7 @@ async function check(
   return findings;
 }
 
-/** Undoes the changes: plans from what there is now to what there was before. */
+/** Undoes the changes, by a plan from the current state to the earlier one. */
 async function rollBack(
   driver: Driver,
   before: Current,

@@ -4,15 +4,15 @@ import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { shellWord } from "../base/printable.ts";
 import { IpvlanError } from "../base/errors.ts";
 
-/** How a plan is carried out. */
+/** The options for carrying out a plan. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
-  /** Where what the user should know is added. */
+  /** Collects notices for the user. */
   notices: string[];
 }
 
 /**
- * Carries out a plan, as far as it comes: for different sandboxes side by side, so that the lines
- * of many go to `ip` in one burst.
+ * Carries out a plan, up to the first failure. Different sandboxes are changed concurrently, so
+ * that their lines go to `ip` in one burst.
  */
 export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promise<void> {
   const { notices, progress, signal } = steps;
@@ -28,7 +28,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
     await all(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
   }
   if (begin("Undoing", "connection", plan.disconnect)) {
-    // One after another within a sandbox, as each works on the sandbox as a whole.
+    // Sequentially within a sandbox, as each call works on the whole sandbox.
     await all(Map.groupBy(plan.disconnect, ({ sandbox }) => sandbox).values(), async (own) => {
       for (const { network, sandbox } of own) await driver.disconnect(network, sandbox);
     });
@@ -61,7 +61,7 @@ function isNew({ labels }: Attachment): boolean {
   return labels !== undefined;
 }
 
-/** Does something for each, side by side; where some fail, the first failure once all are through. */
+/** Runs a function for all items concurrently. After all have ended, throws the first failure. */
 async function all<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Promise<R[]> {
   const results = await Promise.allSettled([...items].map(run));
   const failed = results.find((result) => result.status === "rejected");
@@ -90,7 +90,7 @@ async function attach(
   return notices;
 }
 
-/** Starts a command. Before that it is on record that it may have been, so that none is started twice. */
+/** Starts a command. A label records the start beforehand, so that no command is started twice. */
 async function start(
   driver: Driver,
   { sandbox, command, labels }: Plan["start"][number],

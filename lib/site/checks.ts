@@ -6,10 +6,10 @@ import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { withoutLength } from "./current.ts";
 import type { Check } from "./sentence.ts";
 
-/** How many checks are made at once: each starts processes. */
-const AT_ONCE = 16;
+/** The number of concurrent checks: each starts processes. */
+const CONCURRENCY = 16;
 
-/** Where checks are made. */
+/** The place where checks run. */
 export interface CheckPlace {
   networks: readonly Network[];
   sandboxes: readonly SandboxDetails[];
@@ -19,9 +19,9 @@ export interface CheckPlace {
   signal: AbortSignal | undefined;
 }
 
-/** Makes all checks, each with its own sentence. The findings are in the order of the checks. */
+/** Runs all checks. The findings have the sentences and the order of the checks. */
 export function makeChecks(checks: readonly Check[], place: CheckPlace): Promise<Finding[]> {
-  return atOnce(AT_ONCE, checks, (check) => makeCheck(check, place));
+  return atOnce(CONCURRENCY, checks, (check) => makeCheck(check, place));
 }
 
 async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
@@ -35,7 +35,7 @@ async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
   const own = place.sandboxes.find(({ name }) => name === from)?.endpoints ?? [];
   const dev = network && own.find((endpoint) => endpoint.network === network)?.ifname;
   const found = check.reaches
-    // One way in is enough to be reached; to be out of reach, all have to be closed.
+    // To be reached, one address has to answer; to be out of reach, none may answer.
     ? [await reaches(from, targets[0]!.address, { dev, signal })]
     : await Promise.all(targets.map((each) => isOutOfReach(from, dev, each, place)));
   return {
@@ -45,13 +45,13 @@ async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
   };
 }
 
-/** An address that is asked, and the sandbox that has it. */
+/** An address to ping, and the sandbox that has it. */
 interface Target {
   address: string;
   sandbox?: string;
 }
 
-/** The addresses of a check's target: on a network that the asker is on first, IPv4 first. */
+/** Lists the addresses of a check's target: first on shared networks, and first IPv4. */
 function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[] {
   const { from, network, target, family } = check;
   const endpoints = sandboxes.flatMap(({ name, endpoints }) =>
@@ -81,8 +81,8 @@ function bareAddresses(endpoint: Endpoint): string[] {
 }
 
 /**
- * Checks that an address does not answer, while it does answer somebody: the sandbox that has it,
- * or else whoever is found that it answers, the host or a sandbox of another network.
+ * Checks that an address does not answer a sandbox, but answers a control: the sandbox that has the
+ * address, or else the host or a sandbox of any network that gets an answer.
  */
 async function isOutOfReach(
   from: string,
@@ -110,15 +110,16 @@ async function isOutOfReach(
   const index = asked.findIndex(({ held }) => held);
   if (index !== -1) return await doesNotAnswer(candidates[index]);
   return {
-    sentence: `${address} answers nobody, so that it does not answer ${from} says nothing`,
+    sentence: `${address} answers nobody, so its silence to ${from} proves nothing`,
     held: false,
     evidence: asked.flatMap(({ evidence }) => evidence),
   };
 }
 
 /**
- * The address that has to answer a sandbox: of another one of its subnet, first on the link that is
- * asked, or else its own, where nobody else is there or the network's flag keeps them apart.
+ * Finds an address that must answer a sandbox, to show that its network works: another sandbox of
+ * its subnet, first on the given link; else its own, if it is alone or the flag isolates the
+ * sandboxes.
  */
 function neighbourOf(
   from: string,

@@ -14,9 +14,9 @@ import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";
 import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
-import { settingTexts } from "./words.ts";
+import { settingTexts } from "./describe.ts";
 
-/** The differences between two settled networks: a phrase for each, such as `mode l2 -> l3`. */
+/** Lists the differences between two settled networks as phrases: `mode l2 -> l3`. */
 export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
   return [
     ...OPTION_NAMES.map((name) => becomes(name, optionText(name, now), optionText(name, wanted))),
@@ -25,7 +25,7 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/** The differences between what is asked for and an endpoint: a phrase for each. */
+/** Lists the differences between a requested and an existing endpoint as phrases. */
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
   const address = (key: "ip" | "ip6") =>
     wanted[key] === undefined ? undefined : becomes(
@@ -48,10 +48,10 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
   ].filter((phrase) => phrase !== undefined);
 }
 
-/** The differences between the settings of two sandboxes as phrases: `hostname not set -> web`. */
+/** Lists the differences between the settings of two sandboxes: `hostname not set -> web`. */
 export function settingsDifferences(now: SandboxSettings, wanted: SandboxSettings): string[] {
   const [before, after] = [settingTexts(now), settingTexts(wanted)];
-  // With a space, as a host name has none: it may be "none".
+  // Not "none", which can be a host name: a host name has no spaces.
   const shown = (text: string) => text || "not set";
   return (Object.keys(after) as (keyof SandboxSettings)[])
     .map((name) => becomes(name, shown(before[name]), shown(after[name])))
@@ -62,7 +62,7 @@ function becomes(what: string, now: string, wanted: string): string | undefined 
   return now === wanted ? undefined : `${what} ${now} -> ${wanted}`;
 }
 
-/** The difference between the user's labels: one phrase, or none. */
+/** Describes the difference between the user's labels in one phrase, or none. */
 export function labelDifferences(
   now: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
@@ -77,7 +77,7 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 }
 
 /**
- * The subnets to compare with. If no IPv4 subnet is wanted, the network's default pool is left out,
+ * The subnets to compare. If the wanted network has no IPv4 subnet, the default pool is left out,
  * as any default pool will do.
  */
 function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): readonly NetworkSubnet[] {
@@ -92,7 +92,7 @@ function subnetsText(subnets: readonly NetworkSubnet[]): string {
 }
 
 function subnetText({ subnet, gateway, ipRange, auxAddresses }: NetworkSubnet): string {
-  // Where no route leads to it, the default gateway may be on record or not.
+  // Without a route to it, a default gateway may or may not be on record.
   const usual = defaultGateway(parsePrefix(subnet).prefix);
   const reserved = gateway ?? (usual && formatAddress(usual));
   return [

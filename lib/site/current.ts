@@ -21,11 +21,11 @@ export interface Records {
 
 /** All networks and sandboxes on record, of every site and of no site. */
 export interface Current extends Records {
-  /** The names of the sandboxes whose namespaces are gone, as they are after a restart. */
+  /** The names of sandboxes whose namespaces are gone, as after a restart. */
   down: readonly string[];
 }
 
-/** Reads what is on record. What belongs to an engine is no site's business, and is left out. */
+/** Reads the records, without those that belong to engines. */
 export async function readCurrent(driver: Driver): Promise<Current> {
   const running = new Set(await driver.runningSandboxes());
   const { networks, sandboxes } = withoutOwned({
@@ -36,7 +36,7 @@ export async function readCurrent(driver: Driver): Promise<Current> {
   return { networks, sandboxes, down };
 }
 
-/** Leaves out what belongs to engines. */
+/** Leaves out networks and sandboxes of engines. */
 export function withoutOwned({ networks, sandboxes }: Records): Records {
   return {
     networks: networks.filter(({ name }) => !isOwned(name)),
@@ -45,8 +45,8 @@ export function withoutOwned({ networks, sandboxes }: Records): Records {
 }
 
 /**
- * A site as it is now, as a wish: with every address, every name and every setting, so that a
- * rollback restores it. It has the connections to networks of others too.
+ * Describes the current state of a site as a desired one, so that a rollback can restore it: with
+ * all addresses, names and settings, and also the connections to networks of others.
  */
 export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
   return {
@@ -67,7 +67,7 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
   };
 }
 
-/** The connection that makes the same endpoint again. */
+/** The connection that would make the same endpoint. */
 export function asConnection(endpoint: Endpoint): Connection {
   const { network, ip, ip6, aliases, ifname } = endpoint;
   return {

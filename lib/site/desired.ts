@@ -35,8 +35,8 @@ export async function readSite(file: string, signal?: AbortSignal): Promise<Desi
 }
 
 /**
- * Reads the text of a site file. {@linkcode readSite} is for a file on disk: of that, `apply` knows
- * what it made before, and protects it from other files.
+ * Reads the text of a site file. For a file on disk, use {@linkcode readSite}: then `apply`
+ * recognizes what the file made before, and protects it from other files.
  *
  * @param file Its name, for errors, and for the site's name if the text does not give one.
  * @throws {"site-file"} if one thing is wrong with it.
@@ -73,7 +73,7 @@ export function parseSite(file: string, text: string): Desired {
         readNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
       );
       desired = toDesired(file, site, networks, report);
-      // What follows from a problem with a network or a sandbox is not reported as well.
+      // Do not report what only follows from another problem.
       const unsound = [...problems];
       const isSound = (...path: string[]) =>
         !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
@@ -86,10 +86,10 @@ export function parseSite(file: string, text: string): Desired {
     }
   } catch (error) {
     if (!(error instanceof TooManyValuesError)) throw error;
-    report([], "Its anchors repeat too much: it stands for more than a million values");
+    report([], "Its anchors expand to more than a million values");
   }
   const errors = [
-    ...source.twice,
+    ...source.duplicates,
     ...problems.map(({ path, reason }) => source.problem(path, reason)),
   ];
   if (desired && errors.length === 0) return desired;
@@ -105,7 +105,7 @@ function toDesired(
 ): Desired {
   const stem = file.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
   if (!site.has("name") && nameProblem("site", stem)) {
-    report([], `The file's name makes no site's name: give it one, such as "name: web"`);
+    report([], `The file's name cannot be a site's name: add one, such as "name: web"`);
   }
   return {
     name: site.get("name") as string ?? stem,
@@ -141,7 +141,7 @@ function toConnections(networks: unknown): Connection[] {
   );
 }
 
-/** The settings of a sandbox. Each value by itself has been checked. */
+/** Reads the settings of a sandbox. Each single value has been checked. */
 function toSettings(values: Values): SandboxSettings {
   const hosts = (values.get("hosts") as Values[] ?? []).filter((host) => host !== undefined);
   return settingsOf({
@@ -154,7 +154,7 @@ function toSettings(values: Values): SandboxSettings {
   });
 }
 
-/** The words of a command. A text must be one that every shell would split in the same way. */
+/** Splits a command into words. Every shell must split a text in the same way. */
 function toCommand(command: unknown, report: (reason: string) => void): string[] {
   if (command === undefined || (Array.isArray(command) && command.includes(undefined))) return [];
   const words = typeof command === "string"

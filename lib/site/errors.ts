@@ -1,8 +1,8 @@
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 import { isSameFile, type Maker, SITE_LABEL, sourceOf } from "./labels.ts";
-import { describeFile } from "./words.ts";
+import { describeFile } from "./describe.ts";
 
-/** Makes the error that a network or a sandbox exists and belongs to no site or to another one. */
+/** Makes the error for an existing network or sandbox that belongs to no site or to another one. */
 export function foreign(
   { name: site, source }: Maker,
   kind: "network" | "sandbox",
@@ -26,7 +26,7 @@ export function foreign(
   return conflict(`${whose}, which this file made${as}: say "name: ${owner}" in it`);
 }
 
-/** Makes the error that a network must be removed while other sandboxes are connected to it. */
+/** Makes the error for a network that must be removed but connects sandboxes of others. */
 export function shared(
   site: string,
   network: string,
@@ -37,7 +37,7 @@ export function shared(
     site,
     subject: network,
     reason:
-      `The network "${network}" has to go, and sandboxes that the site "${site}" did not make are ` +
-      `connected to it (${names}): disconnect them first`,
+      `The network "${network}" must be removed, but sandboxes that the site "${site}" did not make ` +
+      `are connected to it (${names}): disconnect them first`,
   });
 }

@@ -12,25 +12,22 @@ import { defined, keyOf } from "./values.ts";
 export interface Exported {
   /** The value, to write as YAML. */
   value: Record<string, unknown>;
-  /** What the user should know. */
+  /** Notices for the user. */
   notices: string[];
 }
 
 /**
  * Writes networks and sandboxes on record as a site file, with every address and every setting.
  * Applying the file makes them again after they have been removed. Only commands that a site has
- * started are on record.
+ * started are on record. Networks and sandboxes of engines are left out.
  *
- * What belongs to an engine is left out.
- *
- * The file has the name of a site if it has all of that site and nothing else. Then, applying it
- * changes nothing; what it changes later needs consent, as the site belongs to the file that made
- * it. In any other case it has no name: under the name of the site, applying it would
- * remove what is missing.
+ * The file gets the name of a site if it contains exactly that site. Then, applying it unchanged
+ * changes nothing; later changes need consent, as the site belongs to the file that made it. In all
+ * other cases it has no name: with the name, applying it would remove the rest of the site.
  *
  * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.
- * @throws {"unknown-name"} A name is that of no network and no sandbox.
- * @throws {"problems"} Several names are.
+ * @throws {"unknown-name"} A name is neither a network's nor a sandbox's.
+ * @throws {"problems"} Several names are unknown.
  *
  * @example
  * ```ts
@@ -78,7 +75,7 @@ function pickRecords({ networks, sandboxes }: Records, names: readonly string[])
   };
 }
 
-/** The site that these records are all of, and that has no others. */
+/** The site that consists of exactly these records. */
 function wholeSite(
   { networks, sandboxes }: Records,
   exported: readonly (Network | SandboxDetails)[],
@@ -103,7 +100,7 @@ function networkValue(network: Network): Record<string, unknown> {
   });
 }
 
-/** The values of fields under the keys that a file has for them. */
+/** Renames fields to the keys of a file. */
 function underKeys(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([field, value]) => [keyOf(field), value]),

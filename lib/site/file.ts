@@ -1,5 +1,5 @@
-// Not `@std/yaml`: its `parse` gives values without their places in the file. Without a parser that
-// tells them, finding the line of a wrong value would take a second parser.
+// Not `@std/yaml`: its `parse` returns values without their positions, which we need to report the
+// line of a wrong value.
 import {
   type Document,
   isAlias,
@@ -21,7 +21,7 @@ import { orAbort } from "../base/waiting.ts";
 import { formatPath, type Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";
 
-/** What YAML's own errors are here; the parser's words for them are for programmers. */
+/** Messages for YAML's own errors, as the parser's messages are for programmers. */
 const REASONS: Record<string, string> = {
   TAB_AS_INDENT: "A tab cannot indent: use spaces",
   MULTIPLE_DOCS: "A second document begins here: a site is one",
@@ -29,23 +29,23 @@ const REASONS: Record<string, string> = {
   RESOURCE_EXHAUSTION: "It is nested too deeply",
 };
 
-/** The text of a site file, as values and where they stand. */
+/** The values of a site file's text, and their positions. */
 export class SiteText {
-  /** The values, with `Map`s for mappings; of a key that is given twice, the last. */
+  /** The values, with `Map`s for mappings. The last of duplicate keys counts. */
   readonly value: unknown;
-  /** The keys that are given twice, which leave values to be judged. */
-  readonly twice: readonly IpvlanErrorOf<"site-file">[];
+  /** Problems of duplicate keys, which do not prevent checking the values. */
+  readonly duplicates: readonly IpvlanErrorOf<"site-file">[];
   #file: string;
   #aliases: ReadonlyMap<string, string>;
   #document: Document;
   #lines: LineCounter;
 
   /**
-   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`. The aliases are other words for
-   * keys.
+   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`.
    *
-   * @throws {"site-file"} It is none.
-   * @throws {"problems"} Several things are wrong with it.
+   * @param aliases Other names of keys.
+   * @throws {"site-file"} The text is not valid.
+   * @throws {"problems"} It has several problems.
    */
   constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
     this.#file = file;
@@ -69,7 +69,7 @@ export class SiteText {
         const reason = node === undefined
           ? `There is no anchor "&${alias.source}" before it`
           : above.includes(node)
-          ? `It is inside of what "&${alias.source}" stands for`
+          ? `It is inside the value of "&${alias.source}"`
           : undefined;
         if (reason !== undefined) problems.push(this.#at(alias.range![0], reason));
       },
@@ -80,27 +80,27 @@ export class SiteText {
         const isMapping = (source: unknown) =>
           isMap(isAlias(source) ? source.resolve(this.#document) ?? new YAMLMap() : source);
         if (sources.every(isMapping)) return;
-        problems.push(this.#at(key.range![0], `"<<" takes in mappings, and this is none`));
+        problems.push(this.#at(key.range![0], `"<<" needs a mapping, and this is not one`));
       },
     });
-    this.twice = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));
+    this.duplicates = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));
     if (this.#document.contents === null) {
       problems.push(
         new IpvlanError("site-file", { file, line: undefined, key: "", reason: "It is empty" }),
       );
     }
     if (problems.length > 0) {
-      const all = [...problems, ...this.twice].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-      // The second mistake of a line mostly is the parser's, who no longer knows what it reads.
+      const all = [...problems, ...this.duplicates].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+      // Report one problem a line: the next is mostly a consequence of the first.
       throwProblems(
         all.filter(({ line }, index) => all.findIndex((one) => one.line === line) === index),
       );
     }
-    // Anchors are not counted here but where the values are read: repeated, they are one value.
+    // No limit here, as repeated aliases share one value: `ShapeReader` counts them.
     this.value = this.#document.toJS({ mapAsMap: true, maxAliasCount: -1 });
   }
 
-  /** What is wrong at a place. */
+  /** Makes the problem at a path. */
   problem(path: Path, reason: string): IpvlanErrorOf<"site-file"> {
     const { line, written } = this.#find(path);
     return new IpvlanError("site-file", {
@@ -111,7 +111,7 @@ export class SiteText {
     });
   }
 
-  /** What is wrong with the keys at these offsets, which are given twice. */
+  /** Makes the problems of the duplicate keys at these offsets. */
   #keysAt(offsets: ReadonlySet<number>): IpvlanErrorOf<"site-file">[] {
     const problems: IpvlanErrorOf<"site-file">[] = [];
     visit(this.#document, {
@@ -142,7 +142,7 @@ export class SiteText {
     });
   }
 
-  /** The line of a key or an item, or of the innermost one above it that is in the text. */
+  /** Finds the line of a key or an item, or of its innermost parent that is in the text. */
   #find(path: Path): { line: number | undefined; written: Path } {
     let node: unknown = this.#document.contents;
     let offset = this.#document.contents?.range?.[0];
@@ -175,7 +175,7 @@ interface Found {
   node: unknown;
 }
 
-/** The path to the last of these nodes. Each node is inside the one before it. */
+/** The path to the last of these nodes, each of which contains the next. */
 function pathOf(nodes: readonly (Document | Node | Pair)[]): Path {
   return nodes.flatMap((node, index): Path => {
     if (isPair(node)) return [String(node.key)];
@@ -195,8 +195,8 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
 
 const STDIN = "-";
 
-/** The most bytes that a site file may have: more than any site needs, and less than `/dev/zero` has. */
-const MOST_BYTES = 16 * 2 ** 20;
+/** The maximum size of a site file, in bytes: enough for any site, and a limit for `/dev/zero`. */
+const MAX_BYTES = 16 * 2 ** 20;
 
 /**
  * Reads a site file from disk, or from standard input if it is `-`.
@@ -210,7 +210,7 @@ export async function readFile(
 ): Promise<{ text: string; source: SiteSource }> {
   if (signal?.aborted) throw new IpvlanError("interrupted");
   try {
-    // To open a FIFO waits for its writer, and nothing can end that.
+    // Opening a FIFO waits for its writer, and cannot be aborted.
     return await orAbort(readWhole(file), signal);
   } catch (error) {
     if (signal?.aborted) throw new IpvlanError("interrupted");
@@ -234,7 +234,7 @@ async function readWhole(file: string): Promise<{ text: string; source: SiteSour
     if (count === null) break;
     chunks.push(chunk.subarray(0, count));
     size += count;
-    if (size > MOST_BYTES) {
+    if (size > MAX_BYTES) {
       throw new IpvlanError("site-file", {
         file,
         line: undefined,
@@ -245,7 +245,7 @@ async function readWhole(file: string): Promise<{ text: string; source: SiteSour
   }
   const text = await new Blob(chunks).text();
   const content = createHash("sha256").update(text).digest("hex").slice(0, 16);
-  // A pipe, such as that of `<(COMMAND)`, has another path each time.
+  // The path of a pipe, such as `<(COMMAND)`, differs each time.
   const hasPath = opened !== undefined && (await opened.stat()).isFile;
   return { text, source: { path: hasPath ? await Deno.realPath(file) : STDIN, content } };
 }

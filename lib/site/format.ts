@@ -53,7 +53,7 @@ function name(what: "network" | "sandbox" | "alias"): TextShape {
   );
 }
 
-/** An address of one family, or of either. The pattern cannot say all that an address has to be. */
+/** An address of one family, or of either. The pattern does not cover all rules. */
 function address(family?: 4 | 6): TextShape {
   const what = family === undefined ? "an address" : `an IPv${family} address`;
   const patterns = { 4: "^[0-9.]+$", 6: "^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", 0: "^[0-9A-Fa-f:.]+$" };
@@ -93,7 +93,7 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
   return [[driverOption, { help: `the same as ${name}`, shape: optionShape(name), alias }]];
 }));
 
-/** The name of a label that is not a site's own. */
+/** The name of a user's label. */
 const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {
   const rule = `those that begin with ${SITE_LABEL} say what a site made`;
   return isOwnLabel(text) ? invalidOption("label", text, rule) : undefined;
@@ -116,7 +116,7 @@ const SUBNET: KeysShape = {
   },
 };
 
-/** The keys of the options of the IPAM driver etcd. What each value has to be, `settle` finds. */
+/** The keys of the options of the IPAM driver etcd. `settle` checks their values. */
 const IPAM_ACCESS: Record<string, Key> = Object.fromEntries(IPAM_FIELDS.map((field) => {
   const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");
   return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
@@ -200,13 +200,13 @@ const ENDPOINT: Record<string, Key> = {
   },
 };
 
-/** What is wrong with a word of a command: a NUL character would end it (execve(2)). */
+/** Checks a word of a command: a NUL character would end it (execve(2)). */
 function wordProblem(text: string): IpvlanError | undefined {
   if (!text.includes("\0")) return undefined;
   return invalidOption("command", text, "a word cannot have the character NUL");
 }
 
-/** A text of a setting. Settings that have nothing but this text show what is wrong with it. */
+/** The shape of a text in a setting. It is checked as a part of settings with only this text. */
 function setting(
   what: string,
   pattern: string | undefined,
@@ -267,8 +267,8 @@ const SYSCTLS = named(
 );
 
 /**
- * The keys of the settings of a sandbox: the names and the shapes that the driver has on record. What
- * compose.yaml has as `extra_hosts` and `dns` is written in another way, so it is no alias.
+ * The keys of the settings of a sandbox: the driver's names and shapes. `extra_hosts` and `dns` of
+ * compose.yaml have another notation, so they are no aliases.
  */
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
   hostname: {

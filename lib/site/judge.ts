@@ -14,8 +14,8 @@ import type { Desired, DesiredSandbox } from "./types.ts";
 export type IsSound = (...path: string[]) => boolean;
 
 /**
- * Finds values of a site that do not fit together. Each value by itself has been checked. What
- * depends on the machine (its links, other records) is checked when the site is applied.
+ * Finds values of a site that contradict each other. Each single value has been checked. Checks
+ * that depend on the machine (its links, other records) follow when the site is applied.
  */
 export function judge(
   desired: Desired,
@@ -51,8 +51,8 @@ export function judge(
 }
 
 /**
- * Settles the networks, reports each problem where its field is written, and returns the networks
- * whose subnets could be read.
+ * Settles the networks, and reports each problem at its field. Returns the networks whose subnets
+ * could be read.
  */
 function judgeNetworks(networks: readonly SiteNetwork[], report: Report): SettledNetwork[] {
   const settlements = settleAll(networks.map(({ spec }) => spec), []);
@@ -67,7 +67,7 @@ function judgeNetworks(networks: readonly SiteNetwork[], report: Report): Settle
     .map(({ network }) => network);
 }
 
-/** Checks the addresses that sandboxes ask for on a network. Each takes its address from the pool. */
+/** Checks the addresses that sandboxes request on a network, and reserves them in its pools. */
 function judgeAddresses(
   network: SettledNetwork,
   sandboxes: readonly DesiredSandbox[],
@@ -97,7 +97,7 @@ function judgeAddresses(
   }
 }
 
-/** Finds what a check names and the site does not have. */
+/** Finds names in a check that the site does not have. */
 export function checkProblems(
   { network, from, target, family }: Check,
   desired: Desired,
@@ -119,7 +119,7 @@ export function checkProblems(
     const hint = didYouMean(target, [...names, ...aliases]);
     problems.push(`"${target}" is no sandbox, alias or address${hint}`);
   } else if (family !== undefined && family !== address.value.family) {
-    problems.push(`The address ${target} is none of ${family === 4 ? "ip" : "ip6"}`);
+    problems.push(`The address ${target} is not an IPv${family} address`);
   }
   return problems;
 }

@@ -1,26 +1,26 @@
 import type { Desired, SiteSource } from "./types.ts";
 
-/** The label of everything that a site made: the site's name. */
+/** The label with the name of the site that made something. */
 export const SITE_LABEL = "ipvlan.site";
 
-/** The label of a sandbox whose command has been started: its words, as JSON. */
+/** The label with the command that was started in a sandbox, as a JSON list of words. */
 export const COMMAND_LABEL = "ipvlan.site.command";
 
-/** The label of a sandbox whose command is about to be started, and may have been already. */
+/** The label of a sandbox whose command is being started; after a crash, it may run already. */
 export const STARTING_LABEL = "ipvlan.site.starting";
 
-/** The label of everything that was made by a file: the file's path. See {@linkcode SiteSource}. */
+/** The label with the path of the file that made something. See {@linkcode SiteSource}. */
 export const FILE_LABEL = "ipvlan.site.file";
 
-/** The label with the hash of that file's text, as it was applied last. */
+/** The label with the hash of that file's text when it was last applied. */
 export const CONTENT_LABEL = "ipvlan.site.content";
 
-/** Whether a label is the site's own business, and not the user's. */
+/** Whether a label is set by a site, and not by the user. */
 export function isOwnLabel(name: string): boolean {
   return name === SITE_LABEL || name.startsWith(`${SITE_LABEL}.`);
 }
 
-/** The labels that the user gave. */
+/** The user's labels. */
 export function userLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([name]) => !isOwnLabel(name)));
 }
@@ -48,13 +48,13 @@ export function startedCommand(labels: Readonly<Record<string, string>>): string
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-/** The file that made what has these labels; `undefined` for none, or an earlier version's. */
+/** The file that set these labels; `undefined` if none did, or an earlier version of ipvlan. */
 export function sourceOf(labels: Readonly<Record<string, string>>): SiteSource | undefined {
   const { [FILE_LABEL]: path, [CONTENT_LABEL]: content } = labels;
   return path === undefined || content === undefined ? undefined : { path, content };
 }
 
-/** Whether two sources are the same file: it has the same path, or was moved as it is. */
+/** Whether two sources are the same file: with the same path, or moved without a change. */
 export function isSameFile(one: SiteSource, other: SiteSource | undefined): boolean {
   return one.path === other?.path || one.content === other?.content;
 }

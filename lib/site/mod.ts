@@ -1,6 +1,6 @@
 /**
- * Site files: networks and sandboxes as they should be, in YAML; what differs from that, and making
- * it so.
+ * Site files describe desired networks and sandboxes in YAML. This module compares them with the
+ * current state, and applies them.
  *
  * @example Applying a file
  * ```ts
@@ -31,4 +31,4 @@ export type {
   Plan,
   SiteSource,
 } from "./types.ts";
-export { planLines } from "./words.ts";
+export { planLines } from "./describe.ts";

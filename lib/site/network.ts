@@ -13,8 +13,8 @@ import { defined, keyOf, list, record, type Values } from "./values.ts";
 import type { Report } from "./reader.ts";
 import type { Path } from "./shape.ts";
 
-/** The keys beside `subnets` whose values belong to subnets, by the fields of a subnet. */
-const BESIDE: Record<string, string> = {
+/** The keys next to `subnets` whose values belong to subnets, by the fields of a subnet. */
+const NETWORK_KEYS: Record<string, string> = {
   gateway: "gateways",
   ipRange: "ip_ranges",
   auxAddresses: "aux_addresses",
@@ -23,13 +23,13 @@ const BESIDE: Record<string, string> = {
 /** A network of a site file. All paths start at the network's own mapping. */
 export interface SiteNetwork {
   spec: NetworkSpec;
-  /** Gateways, ranges and addresses that are in no subnet. The `field` of each is its path. */
+  /** Problems of gateways, ranges and addresses outside of all subnets. `field` is the path. */
   misplaced: IpvlanError[];
-  /** The path where the file has a field of the spec; empty if the file does not have it. */
+  /** Finds the path of a field of the spec in the file; empty if the file does not have it. */
   pathOf(field: Path): Path;
 }
 
-/** Reads a network. Each value by itself has been checked. */
+/** Reads a network. Each single value has been checked. */
 export function readNetwork(name: string, values: Values, report: Report): SiteNetwork {
   const places = subnetPlaces(values);
   const { subnets, problems } = nestSubnets(places.map(({ spec }) => spec), {
@@ -44,7 +44,7 @@ export function readNetwork(name: string, values: Values, report: Report): SiteN
   const ipam = readIpam(values, report);
   const spec: NetworkSpec = defined({
     name,
-    // A file says all of a network, also what it leaves out. So another host cannot mean another one.
+    // Add all defaults: with a shared pool, the file must describe the same network on every host.
     ...ipam && settleOptions({}).options,
     ...defined(readOptions(values, report)),
     ipam,
@@ -63,7 +63,7 @@ export function readNetwork(name: string, values: Values, report: Report): SiteN
   };
 }
 
-/** Reads where the addresses come from; `undefined` if this host alone gives them. */
+/** Reads the address pool; `undefined` if this host alone assigns the addresses. */
 function readIpam(values: Values, report: Report): NetworkIpam | undefined {
   const ipam = values.get("ipam") as Values ?? new Map();
   const given = IPAM_FIELDS.filter((field) => ipam.has(keyOf(field)));
@@ -89,7 +89,7 @@ function readOptions(values: Values, report: Report): Record<string, unknown> {
   }));
 }
 
-/** The paths of an option: its own name, and Docker's name under `driver_opts`, if they are given. */
+/** The paths of an option that are given: by its own name, and by Docker's under `driver_opts`. */
 function optionPaths(values: Values, name: string): Path[] {
   const driverOption = NETWORK_OPTIONS[name as OptionName]?.driverOption ?? "";
   return [[name], ["driver_opts", driverOption]].filter((path) =>
@@ -106,7 +106,7 @@ function valueAt(values: Values, path: Path): unknown {
 interface SubnetPlace {
   path: Path;
   spec: SubnetSpec;
-  /** Whether the file has only its prefix, and no mapping. */
+  /** Whether the file has only a prefix instead of a mapping. */
   isText: boolean;
 }
 
@@ -135,7 +135,7 @@ function subnetPlaces(values: Values): SubnetPlace[] {
   );
 }
 
-/** The path of a field of a subnet: in the subnet's own mapping, or in a list beside `subnets`. */
+/** The path of a field of a subnet: in the subnet's mapping, or in a list next to `subnets`. */
 function subnetPath(
   values: Values,
   places: readonly SubnetPlace[],
@@ -147,9 +147,9 @@ function subnetPath(
   const key = keyOf(String(field));
   if (name !== undefined) {
     const isWithin = Object.hasOwn(place.spec.auxAddresses ?? {}, name);
-    return isWithin ? [...place.path, key, name] : [BESIDE[field]!, name];
+    return isWithin ? [...place.path, key, name] : [NETWORK_KEYS[field]!, name];
   }
   if (Object.hasOwn(place.spec, field)) return [...place.path, key];
   const text = subnets[index as number]![field as "gateway" | "ipRange"]!;
-  return [BESIDE[field]!, list(values, BESIDE[field]!).indexOf(text)];
+  return [NETWORK_KEYS[field]!, list(values, NETWORK_KEYS[field]!).indexOf(text)];
 }

@@ -27,7 +27,7 @@ import {
   STARTING_LABEL,
 } from "./labels.ts";
 import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
-import { describeConnection, describeNetwork, describeSandbox, show } from "./words.ts";
+import { describeConnection, describeNetwork, describeSandbox, show } from "./describe.ts";
 
 /** The inputs of a plan, and the plan so far. */
 interface Planning {
@@ -37,13 +37,13 @@ interface Planning {
   problems: IpvlanError[];
   /** The names of the site's networks on record. */
   own: ReadonlySet<string>;
-  /** The names of those that are removed, also to be made anew. */
-  going: Set<string>;
-  /** The sandbox that asks for an address, by network and address. */
+  /** The names of those to remove, also if they are made again. */
+  removed: Set<string>;
+  /** The sandbox that requests an address, by network and address. */
   claims: ReadonlyMap<string, ReadonlyMap<string, string>>;
-  /** The file that a network or sandbox belongs to from now on. */
+  /** The new owner file of a network or sandbox. */
   sourceOf(kind: Change["kind"], name: string): SiteSource | undefined;
-  /** The other file that something with these labels belongs to, and that has to be asked for. */
+  /** The other file that owns something with these labels, so that a change needs consent. */
   otherFile(labels: Labels): string | undefined;
 }
 
@@ -77,7 +77,7 @@ function plan(
     current,
     problems: [],
     own: new Set(own.map(({ name }) => name)),
-    going: new Set(),
+    removed: new Set(),
     claims: claimsOf(desired),
     ...files,
     plan: {
@@ -120,7 +120,8 @@ function plan(
 }
 
 /**
- * Plans what undoes a plan of a site, however much of it was done, from what there was and is.
+ * Plans the way back from the current state to the earlier one, after any part of a plan.
+ *
  * @throws {"site-conflict"} Something that the site did not make is in the way.
  */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
@@ -160,8 +161,8 @@ function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetw
   }
 }
 
-function removeNetwork({ plan, current, problems, going }: Planning, name: string): void {
-  going.add(name);
+function removeNetwork({ plan, current, problems, removed }: Planning, name: string): void {
+  removed.add(name);
   plan.removeNetworks.push(name);
   const others = current.sandboxes.filter(({ labels, endpoints }) =>
     labels[SITE_LABEL] !== plan.site && endpoints.some(({ network }) => network === name)
@@ -203,7 +204,7 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
   }
 }
 
-/** The differences that a sandbox keeps until it is made anew: a phrase for each. */
+/** Lists the differences that only making the sandbox anew can remove, as phrases. */
 function reasonsToMakeAnew(wanted: DesiredSandbox, sandbox: SandboxDetails): string[] {
   const reasons = settingsDifferences(sandbox, wanted);
   const started = startedCommand(sandbox.labels);
@@ -213,7 +214,7 @@ function reasonsToMakeAnew(wanted: DesiredSandbox, sandbox: SandboxDetails): str
   return reasons;
 }
 
-/** Plans what is done to a sandbox that stays. Its connections to networks of others stay too. */
+/** Plans the changes of a sandbox that stays. Its connections to networks of others stay too. */
 function changeSandbox(
   planning: Planning,
   wanted: DesiredSandbox,
@@ -281,7 +282,7 @@ function start(planning: Planning, { name, command, labels }: DesiredSandbox): v
   });
 }
 
-/** The labels that something has from now on. */
+/** The new labels of a network or sandbox. */
 function labelsOf(
   { plan, sourceOf }: Planning,
   kind: Change["kind"],
@@ -292,7 +293,7 @@ function labelsOf(
   return siteLabels({ name: plan.site, source: sourceOf(kind, name) }, labels, command);
 }
 
-/** Plans other labels for something that stays, if they differ. */
+/** Plans new labels for a network or sandbox that stays, if they differ. */
 function relabel(
   { plan, otherFile }: Planning,
   kind: Change["kind"],
@@ -307,12 +308,12 @@ function relabel(
 
 /** The reasons why an endpoint cannot stay as it is. */
 function differencesOf(
-  { going, claims }: Planning,
+  { removed, claims }: Planning,
   wanted: Connection,
   endpoint: Endpoint,
 ): string[] {
   const { network, sandbox } = endpoint;
-  if (going.has(network)) return ["which is made anew"];
+  if (removed.has(network)) return ["which is made anew"];
   const meant = endpointAddresses(endpoint).flatMap((address) => {
     const owner = claims.get(network)?.get(withoutLength(address));
     return owner === undefined || owner === sandbox
@@ -322,7 +323,7 @@ function differencesOf(
   return [...meant, ...endpointDifferences(wanted, endpoint)];
 }
 
-/** The sandbox that asks for an address, by network and address, in the usual notation. */
+/** The sandbox that requests an address, by network and address in canonical notation. */
 function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   const claims = new Map(networks.map(({ name }) => [name, new Map<string, string>()]));
   for (const { name, connections } of sandboxes) {
@@ -335,14 +336,14 @@ function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
   return claims;
 }
 
-/** Whether a network is the site's: it made it, or is about to. */
+/** Whether a network belongs to the site, or will. */
 function isOfSite({ own, desired }: Planning, { network }: { network: string }): boolean {
   return own.has(network) || desired.networks.some(isNamed(network));
 }
 
 /**
- * The connections of a sandbox that is made anew: those of the site, and those that others made, each
- * of these as it is and in its place. The first connection has the default route.
+ * The connections of a sandbox that is made anew: those of the site, and unchanged and in their
+ * place those that others made. The first connection has the default route.
  */
 function withThoseOfOthers(
   planning: Planning,
@@ -357,7 +358,7 @@ function withThoseOfOthers(
   return all.length > connections.length ? withLinkNames(all) : all;
 }
 
-/** Chooses the names of links as the driver does, but none that a later connection asks for. */
+/** Chooses link names as the driver does, but none that a later connection requests. */
 function withLinkNames(connections: readonly Connection[]): Connection[] {
   const taken = new Set(connections.map(({ ifname }) => ifname));
   return connections.map((connection, index) => {
@@ -369,7 +370,7 @@ function withLinkNames(connections: readonly Connection[]): Connection[] {
   });
 }
 
-/** A connection that does not get an address by chance that another sandbox asks for. */
+/** Keeps a connection from getting automatically an address that another sandbox requests. */
 function withExceptions(
   { claims }: Planning,
   sandbox: string,
@@ -380,10 +381,10 @@ function withExceptions(
   return except.length > 0 ? { ...connection, except } : connection;
 }
 
-/** What a change costs: the network, the sandbox or a connection itself, or connectivity meanwhile. */
+/** The loss by a change: the network, sandbox or connection itself, or connectivity meanwhile. */
 type Loss = "itself" | "meanwhile";
 
-/** Adds what a change of a record, or of what will be one, is for people. */
+/** Adds the description of a change to the plan. */
 function change(
   { plan, otherFile }: Planning,
   sign: Change["sign"],

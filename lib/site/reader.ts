@@ -1,29 +1,29 @@
 import { didYouMean } from "../base/suggest.ts";
 import type { KeysShape, NamedShape, Path, Shape } from "./shape.ts";
 
-/** Gets each problem, with its place in the file. */
+/** Receives each problem with its path in the file. */
 export type Report = (path: Path, reason: string) => void;
 
-/** How many values a file may have, with all that its anchors repeat, which may be very many. */
-const MOST_VALUES = 1_000_000;
+/** The maximum number of values in a file after its anchors are expanded. */
+const MAX_VALUES = 1_000_000;
 
-/** The file stands for too many values. */
+/** The file expands to too many values. */
 export class TooManyValuesError extends Error {}
 
 /**
  * Reads values by their shapes. A mapping becomes a `Map`, in the order of the file, with the main
- * names of its keys. A value that is wrong is reported, with main names in its path, and left out; in
- * a list, `undefined` takes its place.
+ * names of its keys. A wrong value is reported by a path of main names, and left out; in a list, it
+ * becomes `undefined`.
  */
 export class ShapeReader {
   #report: Report;
-  #left = MOST_VALUES;
+  #left = MAX_VALUES;
 
   constructor(report: Report) {
     this.#report = report;
   }
 
-  /** Reads one value. @throws {TooManyValuesError} The file stands for too many. */
+  /** Reads one value. @throws {TooManyValuesError} The file has too many. */
   read(shape: Shape, value: unknown, path: Path): unknown {
     if (this.#left-- === 0) throw new TooManyValuesError();
     if (shape.kind === "either") {
@@ -71,7 +71,7 @@ export class ShapeReader {
       if (name === undefined) continue;
       const problem = shape.names.judge?.(name);
       if (problem) this.#report([...path, name], problem.message);
-      const read = this.read(shape.of, leftOut(item, shape.of), [...path, name]);
+      const read = this.read(shape.of, withDefault(item, shape.of), [...path, name]);
       if (read !== undefined) result.set(name, read);
     }
     return result;
@@ -101,7 +101,7 @@ export class ShapeReader {
         continue;
       }
       written.set(main, name);
-      const read = this.read(inner, leftOut(item, inner), [...path, main]);
+      const read = this.read(inner, withDefault(item, inner), [...path, main]);
       if (read !== undefined) result.set(main, read);
     }
     for (const name of shape.required ?? []) {
@@ -121,11 +121,11 @@ export class ShapeReader {
     const hint = quote && wanted.some((each) => KINDS[each.kind] === "text")
       ? `: write it as "${value}"`
       : "";
-    this.#report(path, `${describe(value)} where ${wanted.map(wish).join(" or ")} belongs${hint}`);
+    this.#report(path, `${describe(value)} where ${wanted.map(noun).join(" or ")} belongs${hint}`);
   }
 }
 
-/** Tells that a text is none of the words, and which of them was likely meant. */
+/** Describes a text that is none of the choices, with the one that was likely meant. */
 function invalidChoice(text: string, words: readonly string[]): string {
   const choose = words.length > 1 ? "choose one of" : "choose";
   return `${show(text)} is not valid: ${choose} ${words.join(", ")}${didYouMean(text, words)}`;
@@ -152,8 +152,8 @@ function kindOf(value: unknown): Kind {
   return Array.isArray(value) ? "list" : "nothing";
 }
 
-/** Takes a missing value (`web:`) for an empty mapping, if the shape allows a mapping. */
-function leftOut(value: unknown, shape: Shape): unknown {
+/** Replaces a missing value (`web:`) by an empty mapping, if the shape allows a mapping. */
+function withDefault(value: unknown, shape: Shape): unknown {
   const shapes = shape.kind === "either" ? shape.of : [shape];
   const mapping = shapes.some(({ kind }) => KINDS[kind] === "mapping");
   return value === null && mapping ? new Map() : value;
@@ -173,8 +173,8 @@ function show(value: unknown): string {
   return kind === "nothing" ? "null" : JSON.stringify(value);
 }
 
-/** Names what belongs in the place of a wrong value. */
-function wish(shape: Shape): string {
+/** Names the kind of value that a shape expects. */
+function noun(shape: Shape): string {
   switch (shape.kind) {
     case "text":
     case "number":

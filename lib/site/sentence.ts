@@ -1,16 +1,16 @@
 import { invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** What a check of a site file says: who must reach whom, or must not. */
+/** A check of a site file: a sandbox must reach a target, or must not. */
 export interface Check {
   /** The sentence, as it is in the file. */
   sentence: string;
-  /** The network that it is asked on; the one that the routes lead to where there is none given. */
+  /** The network to ask on. @default {undefined} The one that the routes lead to. */
   network?: string;
-  /** The sandbox that asks. */
+  /** The asking sandbox. */
   from: string;
-  /** Whether the target has to answer, or must not. */
+  /** Whether the target must answer; if not, it must not. */
   reaches: boolean;
-  /** Who is asked: a sandbox, an alias, or an address. */
+  /** The target: a sandbox, an alias, or an address. */
   target: string;
   /** The family of the target's address. */
   family?: 4 | 6;
@@ -22,7 +22,8 @@ const PARTS = /^(?:(\S+) )?(\S+) (reaches|does not reach) (\S+)(?: by (ip6?))?$/
 export const CHECK_PATTERN: string = PARTS.source;
 
 /**
- * Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`; `undefined` for none.
+ * Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`; `undefined` if it is
+ * none.
  */
 export function parseCheck(sentence: string): Check | undefined {
   const parts = PARTS.exec(sentence);
@@ -38,7 +39,7 @@ export function parseCheck(sentence: string): Check | undefined {
   };
 }
 
-/** What is wrong with a check as a sentence. */
+/** The problem of a sentence that is no check. */
 export function checkProblem(sentence: string): IpvlanErrorOf<"invalid-option"> | undefined {
   const rule = "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]";
   return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);

@@ -3,11 +3,11 @@ import type { IpvlanError } from "../base/errors.ts";
 /** A text. */
 export interface TextShape {
   kind: "text";
-  /** What it is, in a few words: `an address`. */
+  /** A short description: `an address`. */
   what: string;
   /** A regular expression that every valid text matches, for editors. */
   pattern?: string;
-  /** Tells what is wrong with a text. This decides; the pattern is only a help. */
+  /** Returns the problem of a text. This decides; the pattern is only a hint. */
   judge?: (text: string) => IpvlanError | undefined;
 }
 
@@ -31,16 +31,17 @@ export interface KeysShape {
 
 /** A known key of a mapping. */
 export interface Key {
-  /** What the key means, in half a line. */
+  /** Its meaning, in half a line. */
   help: string;
   shape: Shape;
-  /** Another word for the same key, from `compose.yaml`. */
+  /** Another name of the key, from `compose.yaml`. */
   alias?: string;
 }
 
 /**
- * What a value of a site file must look like. The reader and the JSON Schema follow from it. A switch
- * is `true` or `false`, a choice is one of a few words, and the shapes of `either` have different kinds.
+ * The required form of a value of a site file. The reader and the JSON Schema follow from it. A
+ * switch is `true` or `false`, a choice is one of a few words, and the shapes of `either` differ in
+ * kind.
  */
 export type Shape =
   | TextShape
@@ -52,10 +53,10 @@ export type Shape =
   | KeysShape
   | { kind: "either"; of: readonly Shape[] };
 
-/** Where a value is in the file: the keys that lead to it, and in lists the index from 0. */
+/** The path of a value in the file: keys, and in lists indexes from 0. */
 export type Path = readonly (string | number)[];
 
-/** A path as one would write it: `sandboxes.nginx.command[0]`. */
+/** Formats a path: `sandboxes.nginx.command[0]`. */
 export function formatPath(path: Path): string {
   return path.map((step, index) =>
     typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`

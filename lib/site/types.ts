@@ -2,96 +2,96 @@ import type { Finding } from "../check/mod.ts";
 import type { Connection, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
 import type { Check } from "./sentence.ts";
 
-/** A sandbox as it should be. */
+/** A desired sandbox. */
 export interface DesiredSandbox extends SandboxSettings {
   /** Its name. */
   name: string;
-  /** Its networks; the first one's default route is taken. */
+  /** Its networks. The first one has the default route. */
   connections: Connection[];
-  /** The command to be started in it; empty where there is none. */
+  /** The command to start in it; empty for none. */
   command: string[];
   /** The user's labels. */
   labels: Record<string, string>;
 }
 
-/** The file that a site was read from. By this, `apply` knows what the same file made before. */
+/** The file that a site was read from. By this, `apply` recognizes what the file made before. */
 export interface SiteSource {
   /** The file's absolute path without symbolic links, or `-` for standard input. */
   path: string;
-  /** A hash of its text. By this, a file is known after it was moved. */
+  /** A hash of its text, by which a moved file is recognized. */
   content: string;
 }
 
-/** What a site file says. */
+/** The content of a site file. */
 export interface Desired {
   /** The site's name. */
   name: string;
-  /** The file that it was read from; `undefined` for a text that is in no file. */
+  /** The file that it was read from; `undefined` for a text without a file. */
   source?: SiteSource;
   /** The networks, in the file's order, with the user's labels. */
   networks: NetworkSpec[];
   /** The sandboxes, in the file's order. */
   sandboxes: DesiredSandbox[];
-  /** What must hold. */
+  /** The checks that must hold. */
   checks: Check[];
 }
 
-/** What changes of one network or sandbox. */
+/** The change of one network or sandbox. */
 export interface Change {
-  /** `+` it is made, `-` it is removed, `~` it is changed. */
+  /** `+` for made, `-` for removed, `~` for changed. */
   sign: "+" | "-" | "~";
   /** What it is. */
   kind: "network" | "sandbox";
   /** Its name. */
   name: string;
-  /** What is done to it, in phrases. */
+  /** The details, in phrases. */
   details: string[];
   /** Whether it removes something, or interrupts connectivity. */
   disruptive: boolean;
-  /** The other file that it belongs to so far, if it belongs to one: see {@linkcode SiteSource}. */
+  /** The other file that owns it so far, if any: see {@linkcode SiteSource}. */
   file?: string;
 }
 
 /**
- * A sandbox and what it is connected to, in a call of its own. It has settings only where the sandbox
- * is made as well.
+ * Connections of a sandbox to make in one call. Settings are for a sandbox that is made by the same
+ * call.
  */
 export interface Attachment extends SandboxSettings {
   /** The sandbox. */
   sandbox: string;
-  /** Its labels, where it is made as well. */
+  /** Its labels, if the call makes the sandbox. */
   labels?: Record<string, string>;
-  /** What it is connected to, in this order. */
+  /** The connections, in this order. */
   connections: Connection[];
 }
 
-/** What has to be done so that things are as they should be; the fields are in the order of doing. */
+/** The steps from the current to the desired state. The fields are in the order of the steps. */
 export interface Plan {
   /** The site. */
   site: string;
-  /** What changes, for people. Empty where nothing does. */
+  /** The changes, for people. Empty if there are none. */
   changes: Change[];
-  /** The sandboxes to bring back, whose namespaces are gone. */
+  /** The sandboxes to restore, whose namespaces are gone. */
   restore: string[];
   /** The sandboxes to remove. */
   removeSandboxes: string[];
-  /** The connections to undo, the last of a sandbox first. */
+  /** The connections to remove, the last of a sandbox first. */
   disconnect: { network: string; sandbox: string }[];
   /** The networks to remove. */
   removeNetworks: string[];
   /** The networks to create, with all their labels. */
   createNetworks: NetworkSpec[];
-  /** What to connect. */
+  /** The sandboxes to connect. */
   attach: Attachment[];
-  /** The commands to start, each with the labels that its sandbox has from then on. */
+  /** The commands to start, each with the new labels of its sandbox. */
   start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
-  /** The networks and sandboxes to give other labels. */
+  /** The networks and sandboxes to give new labels. */
   label: Labelling[];
-  /** What belongs to another file and does not change otherwise: with consent, it gets these labels. */
+  /** New labels for otherwise unchanged networks and sandboxes of another file, with consent. */
   takeOver: Labelling[];
 }
 
-/** A network or sandbox, and the labels that it gets. */
+/** A network or sandbox, and its new labels. */
 export interface Labelling {
   /** What it is. */
   kind: Change["kind"];
@@ -105,8 +105,7 @@ export interface Labelling {
 export interface ApplyOptions {
   /**
    * Whether the changes may remove something, interrupt connectivity, and touch what belongs to
-   * another file. A list allows only the changes of these lines, as a `consent` has
-   * them.
+   * another file. A list allows only the changes of these lines, as the error `consent` has them.
    *
    * @default {false}
    */
@@ -117,11 +116,11 @@ export interface ApplyOptions {
    * @default {false}
    */
   keep?: boolean;
-  /** The driver's host, for checks: a namespace under `/run/netns`; left out, the caller's own. */
+  /** The driver's host, for checks: a namespace under `/run/netns`; by default the caller's. */
   host?: string;
   /**
-   * Ends the wait for the turn, the checks, or the changes after the current step. The changes made
-   * so far are then rolled back, and the call fails with an `interrupted`.
+   * Ends the wait for the lock, the checks, or the changes after the current step. The changes made
+   * so far are then rolled back, and the call fails with the error `interrupted`.
    */
   signal?: AbortSignal;
   /** Called with a sentence at the start of each step. */
@@ -133,7 +132,7 @@ export interface ApplyOptions {
   dryRun?: (command: string) => void;
 }
 
-/** What {@linkcode apply} did. */
+/** The result of {@linkcode apply}. */
 export interface ApplyReport {
   /** The changes, as lines of the plan; empty if everything was already as it should be. */
   changes: string[];

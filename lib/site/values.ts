@@ -6,7 +6,7 @@ export function entries(values: Values, key: string): [string, Values][] {
   return [...values.get(key) as Map<string, Values> ?? []];
 }
 
-/** The texts of the list under a key. Items that were wrong are left out. */
+/** The texts of the list under a key, without wrong items. */
 export function list(values: Values, key: string): string[] {
   return (values.get(key) as (string | undefined)[] ?? []).filter((text) => text !== undefined);
 }

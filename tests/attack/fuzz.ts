@@ -31,7 +31,7 @@ import { exportSite } from "../../lib/site/mod.ts";
 import { parseSite } from "../../lib/site/desired.ts";
 import { siteLabels } from "../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../lib/site/plan.ts";
-import { planLines } from "../../lib/site/words.ts";
+import { planLines } from "../../lib/site/describe.ts";
 import { host, IDENTITY, network, plainEndpoint } from "../kit/values.ts";
 import type { Random } from "./random.ts";
 

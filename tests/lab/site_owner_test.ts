@@ -144,7 +144,7 @@ Deno.test("a file is the same by another path, and where it has been moved or ca
         `${new URL("../../cli.ts", import.meta.url).pathname} apply -`,
     );
   const named = `name: site\n${ONE}`;
-  assertMatch((await apply(ONE)).stderr, /^ipvlan: -:.*The file's name makes no site's name/);
+  assertMatch((await apply(ONE)).stderr, /^ipvlan: -:.*The file's name cannot be a site's name/);
   assertEquals((await apply(named)).code, 0);
   assertEquals((await apply(text.replace("\n", "name: site\n"))).code, 0);
   await Deno.writeTextFile(moved, ONE);

@@ -441,11 +441,11 @@ Deno.test("every error in invalid YAML is reported with its line", () => {
     ["just words", '1: "just words" is where a mapping belongs'],
     ["- networks", "1: A list is where a mapping belongs"],
     ["? { a: 1 }\n: 2\n", "1: A key is a mapping, where a text belongs"],
-    ["networks: &a {<<: *a}", '1: It is inside of what "&a" stands for'],
-    ["networks:\n  a: &a [*a]", '2: It is inside of what "&a" stands for'],
-    ["x-a: &a b\n<<: 5", '2: "<<" takes in mappings, and this is none'],
-    ["x-a: &a b\nnetworks: {<<: *a}", '2: "<<" takes in mappings, and this is none'],
-    ["networks: {<<: [{ a: }, 5]}", '1: "<<" takes in mappings, and this is none'],
+    ["networks: &a {<<: *a}", '1: It is inside the value of "&a"'],
+    ["networks:\n  a: &a [*a]", '2: It is inside the value of "&a"'],
+    ["x-a: &a b\n<<: 5", '2: "<<" needs a mapping, and this is not one'],
+    ["x-a: &a b\nnetworks: {<<: *a}", '2: "<<" needs a mapping, and this is not one'],
+    ["networks: {<<: [{ a: }, 5]}", '1: "<<" needs a mapping, and this is not one'],
     [
       'sandboxes: { a: { command: [sleep, "x\\0"] } }',
       '1: sandboxes.a.command[1]: The command "x\\u0000" is not valid: ' +
@@ -471,7 +471,7 @@ sandboxes: { ${many(100, (index) => `s${index}: *sandbox`)} }
 `;
   const started = said(bomb);
   assertEquals(started, [
-    "demo.yaml:2: Its anchors repeat too much: it stands for more than a million values",
+    "demo.yaml:2: Its anchors expand to more than a million values",
   ]);
   // What nobody reads costs nothing, however often it is doubled.
   const unread = Array.from(
@@ -485,6 +485,6 @@ Deno.test("a site needs a valid name", () => {
   assertEquals(parseSite("/a.b/c-1.site.yaml", "{}").name, "c-1.site");
   assertEquals(parseSite("c d.yaml", "name: cd").name, "cd");
   assertEquals(said("{}", "c d.yaml"), [
-    "c d.yaml:1: The file's name makes no site's name: give it one, such as \"name: web\"",
+    "c d.yaml:1: The file's name cannot be a site's name: add one, such as \"name: web\"",
   ]);
 });

@@ -8,7 +8,7 @@ import { parseSite } from "../../../lib/site/desired.ts";
 import { type Maker, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../../lib/site/plan.ts";
 import type { Desired, Plan } from "../../../lib/site/types.ts";
-import { planLines } from "../../../lib/site/words.ts";
+import { planLines } from "../../../lib/site/describe.ts";
 import { statesDuring } from "./model.ts";
 import { plainEndpoint } from "../../kit/values.ts";
 

@@ -56,7 +56,7 @@ export function describeConnection(
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
 }
 
-/** Each setting of a sandbox as a text: empty if it is not given, and equal for equal settings. */
+/** Formats each setting of a sandbox: empty if it is not set, and equal for equal settings. */
 export function settingTexts(
   { hostname = "", hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): Record<keyof SandboxSettings, string> {
