@@ -1,6 +1,6 @@
 /**
- * What goes into the root folder of Docker's managed plugin: this program, and the programs that it
- * runs, each with what it needs. All of it is pure.
+ * Decides the content of the root folder of Docker's managed plugin: this program, and the programs
+ * that it runs, with their libraries. All functions are pure.
  *
  * @module
  */
@@ -21,25 +21,25 @@ export interface BundleFile {
   to: string;
 }
 
-/** Where this program is in the root folder, and where the folder of Deno's cache is. */
+/** The folders of this program and of Deno's cache in the root folder. */
 export const [PROGRAM_FOLDER, CACHE_FOLDER] = ["/usr/lib/ipvlan", "/var/cache/deno"];
 
-/** What `deno info --json` prints of a program, as far as it is used. */
+/** The used part of the output of `deno info --json` for a program. */
 export interface ModuleGraph {
   /** The modules. */
   modules: readonly {
     /** The URL. */
     specifier: string;
-    /** The file that has it. */
+    /** Its local file. */
     local?: string;
-    /** Why it cannot be loaded. */
+    /** The reason if it cannot be loaded. */
     error?: string;
   }[];
   /** The npm packages, by name and version. */
   npmPackages: Readonly<Record<string, { localPath?: string }>>;
 }
 
-/** Where the files of a program are. */
+/** The places of a program's files. */
 export interface ProgramPlace {
   /** The folder of its `deno.json`. */
   folder: string;
@@ -47,7 +47,7 @@ export interface ProgramPlace {
   cache: string;
 }
 
-/** The modules of a program and what Deno's cache has for them; or why they cannot be copied. */
+/** Lists a program's modules and their files in Deno's cache; or says why they cannot be copied. */
 export function programFiles(
   graph: ModuleGraph,
   { folder, cache }: ProgramPlace,
@@ -60,7 +60,7 @@ export function programFiles(
   for (const path of [...modules, ...packages]) {
     const cached = pathBelow(cache, path);
     const own = pathBelow(folder, path);
-    // A registry's modules need its answers beside them, which are in the cache of its host.
+    // A registry's modules need its cached responses, which are in the folder of its host.
     const host = /^remote\/[^/]+\/[^/]+/.exec(cached ?? "")?.[0];
     const file = host !== undefined
       ? { from: `${cache}/${host}`, to: `${CACHE_FOLDER}/${host}` }
@@ -85,7 +85,7 @@ function pathBelow(folder: string, path: string): string | undefined {
 export interface Libraries {
   /** Their paths. */
   found: string[];
-  /** The names of those that are not on this machine. */
+  /** The names of libraries missing on this machine. */
   missing: string[];
 }
 
@@ -106,8 +106,8 @@ export function readLibraries(printed: string): Libraries {
 }
 
 /**
- * The variables by which the programs find their libraries and each other. The root folder has no
- * cache of libraries (ldconfig(8)), so their folders are named.
+ * The environment variables to find the libraries and the programs. `LD_LIBRARY_PATH` is needed, as
+ * the root folder has no ldconfig(8) cache.
  */
 export function bundleVariables(libraries: readonly string[]): Record<string, string> {
   return {

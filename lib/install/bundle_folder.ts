@@ -18,7 +18,7 @@ import {
   readLibraries,
 } from "./bundle.ts";
 
-/** How a bundle is made. */
+/** The options for making a bundle. */
 export interface BundleOptions {
   /** The module of this program. */
   main: URL;
@@ -26,18 +26,18 @@ export interface BundleOptions {
   version: string;
   /** The machine's folder for the plugin's records. */
   stateDir: string;
-  /** Called with the step that begins. */
+  /** Called at the start of each step. */
   step: (sentence: string) => void;
-  /** Ends the work; what was made is removed. */
+  /** Aborts the work; everything made so far is removed. */
   signal: AbortSignal;
 }
 
-/** The folders of the root folder that are empty, besides those with files. */
+/** The empty folders of the root folder. */
 const EMPTY = ["dev", "etc", "proc", "run", "sys", "tmp", "var/lib/ipvlan"];
 
 /**
- * Makes the folder, which must not exist or be empty, with a root folder `rootfs` and a
- * `config.json`. At the end all of it is there, or nothing.
+ * Makes the folder, with a root folder `rootfs` and a `config.json`. The folder must not exist, or
+ * be empty. It is made completely or not at all.
  */
 export async function makeBundle(folder: string, options: BundleOptions): Promise<void> {
   const { step, signal } = options;
@@ -48,13 +48,13 @@ export async function makeBundle(folder: string, options: BundleOptions): Promis
   const root = `${unfinished}/rootfs`;
   try {
     for (const empty of EMPTY) await Deno.mkdir(`${root}/${empty}`, { recursive: true });
-    // Docker names the files of containers' namespaces by this path.
+    // Docker uses this path for the files of containers' namespaces.
     await Deno.symlink("/run", `${root}/var/run`);
     step(`Copying ${files.length} files and packages`);
     for (const { from, to } of files) await copy(from, `${root}${to}`, signal);
     await Deno.writeTextFile(`${unfinished}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
     signal.throwIfAborted();
-    // It takes the place of an empty folder (rename(2)).
+    // This replaces an empty folder (rename(2)).
     await Deno.rename(unfinished, path);
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
@@ -65,7 +65,7 @@ export async function makeBundle(folder: string, options: BundleOptions): Promis
   }
 }
 
-/** Decides what goes into the folder. @throws {IpvlanError} Something is wrong: all of it is said. */
+/** Plans the content of the folder. @throws {IpvlanError} With all problems. */
 async function plan(
   path: string,
   { main, version, stateDir }: BundleOptions,
@@ -81,7 +81,7 @@ async function plan(
       .map(({ name }) => new IpvlanError("program-not-found", { program: name })),
   ]);
   const copied = [own, ...programs.map(({ from, to }) => ({ from: from!, to }))];
-  // Its exit status is not 0 if one of the programs has no libraries.
+  // Ignore its exit status: it is not 0 if one of the programs has no libraries.
   const { stdout } = await run("ldd", copied.map(({ from }) => from));
   const { found, missing } = readLibraries(stdout);
   throwProblems(
@@ -105,7 +105,7 @@ async function plan(
   };
 }
 
-/** Why a folder cannot be made; `undefined` if it can. */
+/** The reason why a folder cannot be made; `undefined` if it can. */
 function whyNoFolder(path: string): string | undefined {
   if (path === "") return "give the name of a folder";
   if (!statOf(dirname(path))?.isDirectory) return `there is no folder ${dirname(path)}`;
@@ -118,7 +118,7 @@ function whyNoFolder(path: string): string | undefined {
   return undefined;
 }
 
-/** The files of this program, which is not compiled. @throws {"unwritable-folder"} They cannot be found. */
+/** The files of this program, if it is not compiled. @throws {"unwritable-folder"} Not found. */
 async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   if (main.protocol !== "file:") {
     throw new IpvlanError("unwritable-folder", {
@@ -136,7 +136,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   if (typeof files === "string") {
     throw new IpvlanError("unwritable-folder", { path, reason: files });
   }
-  // Deno follows the map of imports in these, and refuses other packages than those of the lock file.
+  // Deno needs the import map in these, and accepts only packages of the lock file.
   const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));
   const settings = ["deno.json", "deno.lock", ...links.map((link: string) => `${link}/deno.json`)];
   return [
@@ -146,7 +146,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   ];
 }
 
-/** What Deno knows of a module, or of itself. @throws {"unwritable-folder"} It cannot tell. */
+/** Runs `deno info` for a module or for Deno itself. @throws {"unwritable-folder"} It failed. */
 async function denoInfo(path: string, ...module: string[]): Promise<unknown> {
   const { code, stdout, stderr } = await run(Deno.execPath(), ["info", "--json", ...module]);
   if (code !== 0) {
@@ -173,7 +173,7 @@ async function copy(from: string, to: string, signal: AbortSignal): Promise<void
   signal.throwIfAborted();
   if (!(await Deno.stat(from)).isDirectory) {
     await Deno.mkdir(dirname(to), { recursive: true });
-    // What a symbolic link leads to is copied under the link's name.
+    // This copies the target of a symbolic link under the link's name.
     await Deno.copyFile(from, to);
     return;
   }

@@ -8,23 +8,23 @@ import { shellWord } from "../base/printable.ts";
 import { neededVariables } from "./unit.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";
 
-/** A server that may do what an executable file is started for. */
+/** A server that can answer the calls of an executable file. */
 export interface ServerCaller {
   /** The path of its socket. */
   socket: string;
   /**
-   * The command line that asks the server. The command line without a server is behind it: it starts
-   * that if the server cannot do it.
+   * The command line that calls the server. Its last arguments are the command line without a
+   * server, which it runs if the server cannot answer.
    */
   caller: readonly string[];
-  /** Variables to start it with. */
+  /** The environment variables of the caller. */
   variables: Readonly<Record<string, string>>;
 }
 
 /**
- * The text of an executable file that starts `ipvlan` with a command, and with the arguments that
- * the file is started with behind it. An engine may have another environment than the user who
- * installs the file, so the variables that `ipvlan` needs are in the file.
+ * The text of an executable file that runs `ipvlan` with a command and the arguments of the file.
+ * It sets the variables that `ipvlan` needs, as an engine may have another environment than the
+ * user who installs the file.
  *
  * @param server A server to ask first, if the file is started without arguments.
  */
@@ -56,8 +56,8 @@ function exportLine([name, value]: readonly [string, string]): string {
 }
 
 /**
- * Writes an executable file into a folder, which is made if it does not exist, and returns its
- * path. An engine that starts the file meanwhile finds the old one or the new one, whole.
+ * Writes an executable file into a folder, which it creates if needed, and returns the path. It
+ * replaces an old file atomically, as an engine may start it meanwhile.
  */
 export async function writeExecutable(folder: string, name: string, text: string): Promise<string> {
   const path = `${folder.replace(/\/+$/, "")}/${name}`;

@@ -11,7 +11,7 @@ export function thisProgram(): string[] {
   return [Deno.execPath(), "run", "-A", module];
 }
 
-/** The same for what is written for later. @throws {"invalid-option"} It may be gone by then. */
+/** The same, for files that outlive this process. @throws {"invalid-option"} It is temporary. */
 export function lastingProgram(): string[] {
   const program = thisProgram();
   const gone = program.find((word) => word.includes("/_npx/"));
@@ -21,14 +21,14 @@ export function lastingProgram(): string[] {
   throw invalidOption("program", gone, rule);
 }
 
-/** The variables that name the state folder, and the folder of the modules that Deno has fetched. */
+/** The variables for the state folder and Deno's cache. */
 const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
 
 /**
- * Picks the variables of the environment that `ipvlan` needs wherever it is started from.
+ * Picks the environment variables that `ipvlan` needs wherever it is started.
  *
- * @throws {"invalid-option"} A variable is not one line, or names a folder by a relative path, which
- * is another folder there. Or this is root, and another user could change what is in the folder.
+ * @throws {"invalid-option"} A value has several lines or is a relative path, which would mean
+ * another folder there. Or this user is root, and another user can write to the folder.
  */
 export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
   const needed = VARIABLES.filter((name) => env[name]).map((name): [string, string] => [
@@ -85,9 +85,9 @@ export function agentUnit(
 }
 
 /**
- * The systemd units of the plugin for Docker, by the names of their files. systemd holds the socket
- * (systemd.socket(5)), so Docker's calls wait while the plugin is started again. The words are the
- * plugin's options.
+ * The systemd units of the plugin for Docker, by file name. systemd holds the socket
+ * (systemd.socket(5)), so Docker's calls wait while the plugin restarts. The words are the plugin's
+ * options.
  */
 export function dockerUnits(
   program: readonly string[],
@@ -101,7 +101,7 @@ export function dockerUnits(
     "Requires=ipvlan-docker.socket",
     "After=ipvlan-docker.socket network-pre.target ipvlan.service",
     "Before=docker.service",
-    // It is tried again for as long as it takes: without it, no container of its networks starts.
+    // Restart it without a limit: without it, no container on its networks starts.
     "StartLimitIntervalSec=0",
     "",
     "[Service]",
@@ -109,7 +109,7 @@ export function dockerUnits(
     execStart([...program, "docker", "serve", ...words]),
     "Restart=on-failure",
     "RestartSec=1",
-    // What a call has begun ends with the call: only the server gets the signal.
+    // Only the server gets the signal: child processes end with the calls that started them.
     "KillMode=mixed",
     "",
     "[Install]",
@@ -140,7 +140,7 @@ export function cniUnits(
     "[Service]",
     ...environmentLines(env),
     execStart([...program, "cni", "serve"]),
-    // What a call has begun ends with the call: only the server gets the signal.
+    // Only the server gets the signal: child processes end with the calls that started them.
     "KillMode=mixed",
   ];
   return {
@@ -149,7 +149,7 @@ export function cniUnits(
   };
 }
 
-/** A unit of a socket that is root's alone. @param about The lines of its first section. */
+/** A unit of a socket that only root may use. @param about The lines of its first section. */
 function socketUnit(about: readonly string[], socket: string): string {
   return [
     "[Unit]",
@@ -184,21 +184,21 @@ function assertFolder(name: string, path: string): void {
     throw invalidOption(name, path, "it has a control character");
   }
   if (!path.startsWith("/")) throw invalidOption(name, path, "give an absolute path");
-  const why = Deno.uid() === 0 ? strangersAt(path) : undefined;
+  const why = Deno.uid() === 0 ? whyUntrusted(path) : undefined;
   if (why === undefined) return;
   throw invalidOption(name, path, `${why}, so root must not run programs from there`);
 }
 
-/** Why others than root could change what is in a folder; `undefined` if they could not. */
-function strangersAt(path: string): string | undefined {
-  // Whose program this is need not be kept out: root runs it already.
+/** The reason why users other than root could change a folder; `undefined` if they cannot. */
+function whyUntrusted(path: string): string | undefined {
+  // Trust also the owner of this program, as root runs it already.
   const files = thisProgram().filter((word) => word.startsWith("/"));
   const trusted = [0, ...files.map((file) => statOf(file)?.uid)];
   for (const start of statOf(path) ? [path, Deno.realPathSync(path)] : [path]) {
     for (let each = start;; each = dirname(each)) {
       const { uid = 0, mode = 0 } = statOf(each) ?? {};
       if (!trusted.includes(uid!)) return `${each} belongs to user ${uid}`;
-      // Where the sticky bit is set, others cannot replace what is there.
+      // In a folder with the sticky bit, others cannot replace its content.
       const others = mode! & (each === start ? 0o0002 : 0o1002);
       if (others === 0o0002) return `every user may write to ${each}`;
       if (each === "/") break;

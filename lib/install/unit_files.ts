@@ -6,10 +6,10 @@
 import { IpvlanError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
 
-/** Where an administrator's units are (systemd.unit(5)). */
+/** The folder of an administrator's units (systemd.unit(5)). */
 const FOLDER = "/etc/systemd/system";
 
-/** Units by the names of their files. */
+/** Units by file name. */
 export type Units = Readonly<Record<string, string>>;
 
 /** The text of units, with the path of each before it. */
