@@ -5,24 +5,23 @@ import { Ip } from "../iproute2/ip.ts";
 import { addressWord, linkName } from "../iproute2/words.ts";
 import type { AskedAddress } from "./facts.ts";
 
-/** Who has an address: see {@linkcode AskedAddress.answer}. */
+/** The owner of an address: see {@linkcode AskedAddress.answer}. */
 type Answer = AskedAddress["answer"];
 
-/** How many `arping` processes run at once. */
-const AT_ONCE = 32;
+/** The number of concurrent `arping` processes. */
+const CONCURRENCY = 32;
 
-/** How long the kernel takes to give up on a neighbour: three requests, a second each, and a bit. */
-const PATIENCE = 4000;
-/** How often it is asked meanwhile, in milliseconds. */
+/** Longer than the kernel needs to give up on a neighbour with three requests, in milliseconds. */
+const TIMEOUT = 4000;
+/** How often to poll the neighbour table, in milliseconds. */
 const INTERVAL = 100;
 
 /**
- * Asks the segment of a link who has each address. An answer from the link's own MAC address is
- * one of this host's ipvlan links, and counts as none.
+ * Asks the segment of a link for the owner of each address. An answer from the link's own MAC
+ * address comes from an ipvlan link of this host, and is ignored.
  *
- * IPv4 is asked for with `arping -D`, whose requests come from no address (RFC 5227) and so are
- * answered whatever subnet the asker is in; where there is none, and for IPv6, the kernel resolves
- * the neighbour.
+ * For IPv4 it uses `arping -D`, whose requests have no sender address (RFC 5227) and so get an
+ * answer from any subnet. For IPv6, or without arping, the kernel resolves the neighbour.
  *
  * @param signal Ends the call: it fails with the signal's reason.
  * @returns The answers, by address.
@@ -35,7 +34,7 @@ export async function whoHas(
 ): Promise<Map<string, Answer>> {
   const answers = new Map<string, Answer>();
   const isIPv6 = (address: string) => familyOf(address) === 6;
-  await atOnce(AT_ONCE, addresses.filter((address) => !isIPv6(address)), async (address) => {
+  await atOnce(CONCURRENCY, addresses.filter((address) => !isIPv6(address)), async (address) => {
     answers.set(address, await arping(dev, address, signal));
   });
   const left = addresses.filter((address) => isIPv6(address) || answers.get(address) === "unknown");
@@ -76,8 +75,8 @@ async function arping(dev: string, address: string, signal?: AbortSignal): Promi
 }
 
 /**
- * What `arping -D` of iputils or of busybox found. A third arping (Habets') has other options, and
- * does not begin as these two do.
+ * Reads the output of `arping -D` of iputils or busybox. The third arping (Habets') has other
+ * options, and its output starts differently.
  */
 export function parseArping(printed: string): Answer {
   if (!/^ARPING \S+ from 0\.0\.0\.0 /.test(printed)) return "unknown";
@@ -85,7 +84,7 @@ export function parseArping(printed: string): Answer {
   return mac === undefined ? "none" : { mac: mac.toLowerCase() };
 }
 
-/** Has the kernel resolve neighbours, which `ip neigh … use` asks for without sending anything else. */
+/** Lets the kernel resolve neighbours: `ip neigh … use` triggers that without sending data. */
 async function resolve(
   dev: string,
   addresses: readonly string[],
@@ -93,11 +92,11 @@ async function resolve(
 ): Promise<Map<string, Answer>> {
   await using ip = await Ip.open();
   const answers = new Map<string, Answer>(addresses.map((address) => [address, "unknown"]));
-  // Without a link-local address of its own, the kernel asks nobody and gives up all the same.
+  // Without a link-local address, the kernel sends no requests, but still reports a failure.
   const own = await ip.addr.show({ dev });
   const canAsk = (address: string) =>
     familyOf(address) === 4 || own.some(({ scope, family }) => scope === "link" && family === 6);
-  // What was known before may be old. An entry that somebody made by hand is left alone.
+  // Delete old entries, which may be stale, but no static ones.
   const known = await ip.neigh.show({ dev });
   const fixed = known.filter(({ state }) => state === "PERMANENT").map(({ dst }) => dst);
   const asked = addresses.filter((address) => canAsk(address) && !fixed.includes(address));
@@ -116,7 +115,7 @@ async function resolve(
     }
   }
   const waiting = new Set(sent.flatMap((one) => one.status === "fulfilled" ? one.value : []));
-  const deadline = performance.now() + PATIENCE;
+  const deadline = performance.now() + TIMEOUT;
   while (waiting.size > 0 && performance.now() < deadline && !signal?.aborted) {
     for (const { dst, address: mac, state } of await ip.neigh.show({ dev })) {
       if (!waiting.has(dst) || !(mac !== undefined || state === "FAILED")) continue;
@@ -126,7 +125,7 @@ async function resolve(
     }
     await new Promise((resolve) => setTimeout(resolve, INTERVAL));
   }
-  // Those that are not resolved yet would stay in the kernel's table.
+  // Unresolved entries would stay in the kernel's table.
   await Promise.allSettled([...waiting].map((dst) => ip.neigh.del({ dst, dev })));
   signal?.throwIfAborted();
   return answers;

@@ -60,7 +60,7 @@ function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
  */
 const OLDEST_IP = { major: 5, snapshot: 190319, words: OLDEST_IPROUTE2 };
 
-/** Whether what `ip -V` printed is new enough; `undefined` where it does not say. */
+/** Whether the version printed by `ip -V` is new enough; `undefined` if it prints none. */
 function isNewEnough(printed: string): boolean | undefined {
   const [, snapshot, major] = /iproute2-(?:ss(\d{6})|v?(\d+)\.\d+)/.exec(printed) ?? [];
   if (snapshot !== undefined) return Number(snapshot) >= OLDEST_IP.snapshot;
@@ -103,7 +103,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     const name = MODULES[type as keyof typeof MODULES];
     const module = about(`module ${name}`);
     if (problem === undefined) return [module.ok("The kernel has it")];
-    // The rights and the kernel have a diagnosis of their own.
+    // Rights and kernel version have their own diagnoses.
     if (isIpvlanError(problem, "missing-rights", "kernel-too-old")) return [];
     const fix = modulesOnDisk.includes(name)
       ? `modprobe ${name}`
@@ -111,7 +111,7 @@ function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
     const what = isIpvlanError(problem, "missing-module")
       ? "The kernel does not have it"
       : problem.message;
-    // A network on a link that exists needs ipvlan only.
+    // A network on an existing link needs only ipvlan.
     return [needed.has(type) ? module.broken(what, fix) : module.warning(what, fix)];
   });
 }
@@ -129,7 +129,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
     const what = `A command is under way or was cut short: half done is ${halfDone.join(", ")}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
-  // Without a view, no sandbox is known to be missing.
+  // Without a view, we do not know which sandboxes are missing.
   const present = view && [...view.others, ...view.closed].map(({ netns }) => netns);
   const lost = sandboxes.filter((name) => present && !present.includes(name));
   if (lost.length > 0) {
@@ -140,7 +140,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
     owned.filter((sandbox) => placeOf(sandbox, facts) === place).map(({ name }) => name).join(", ");
   const [gone, untaken] = [at("nowhere"), at("host")];
   if (gone !== "") {
-    const what = `An engine has ended without a word, and left on record: ${gone}`;
+    const what = `An engine ended without cleaning up, and left on record: ${gone}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
   if (untaken !== "") {
@@ -154,7 +154,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
   return [subject.ok([`${folder}: ${count}`, ...engineCounts(state)].join("; of these, "))];
 }
 
-/** Where the links of an engine's sandbox are. */
+/** The place of the links of an engine's sandbox. */
 type LinkPlace = "container" | "host" | "nowhere";
 
 function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFacts): LinkPlace {
@@ -165,7 +165,7 @@ function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFact
   const namespace = path === undefined ? undefined : view.others.find(isIt);
   if (path !== undefined && view.closed.some(isIt)) return "container";
   const own = state.endpoints.filter(({ sandbox }) => sandbox === name);
-  // An engine that makes no links itself names the namespace before there are any.
+  // An engine that lets us make the links names the namespace before.
   if (!own.some(({ handOver }) => handOver)) {
     return path === undefined || namespace ? "container" : "nowhere";
   }
@@ -173,12 +173,12 @@ function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFact
     own.some((endpoint) => links.some(({ index }) => index === linkIndex(endpoint)));
   if (namespace && isAmong(namespace.links)) return "container";
   if (isAmong(view.host.links)) return "host";
-  // Docker may keep the files of its namespaces where this process does not see them.
+  // The files of Docker's namespaces may be invisible to this process.
   const addresses = own.flatMap((endpoint) => endpointAddresses(endpoint));
   return held.some(({ address }) => addresses.includes(address)) ? "container" : "nowhere";
 }
 
-/** How many networks and sandboxes each engine has: `Podman has 1 and 3`. */
+/** Counts the networks and sandboxes of each engine: `Podman has 1 and 3`. */
 function engineCounts({ networks, owned }: StateFacts): string[] {
   const networkOwners = networks.flatMap(({ name }) => engineOf(name) ?? []);
   const sandboxOwners = owned.map(({ engine }) => engine);
@@ -223,8 +223,8 @@ function diagnoseCni({ cni }: DoctorFacts): Diagnosis[] {
 }
 
 /**
- * Whether a routing daemon can announce the routes of networks. That it is told to do so, and that its
- * neighbors take them, does not show here.
+ * Diagnoses whether a routing daemon can announce the routes of networks. We cannot see whether it
+ * is configured to, and whether its neighbors accept them.
  */
 function diagnoseRoutes({ state, routingDaemons }: DoctorFacts): Diagnosis[] {
   const networks = state.networks.filter(({ advertise }) => advertise !== undefined);
@@ -242,8 +242,8 @@ function diagnoseRoutes({ state, routingDaemons }: DoctorFacts): Diagnosis[] {
 }
 
 /**
- * Clouds whose network passes only the addresses that were assigned to a NIC. The machine's firmware
- * says which cloud it is (cloud-init's `ds-identify` reads the same values).
+ * Clouds whose network drops all addresses that are not assigned to a NIC. The firmware names the
+ * cloud (cloud-init's `ds-identify` reads the same values).
  */
 const CLOUDS: [field: keyof MachineFacts, mark: RegExp, cloud: string][] = [
   ["vendor", /^Amazon EC2$/, "Amazon EC2"],

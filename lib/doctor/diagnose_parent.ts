@@ -10,7 +10,7 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
-/** Judges one parent: whether it can be one, whether frames leave by it, and who else uses it. */
+/** Diagnoses one parent: whether it can be one, whether frames can leave, and who else uses it. */
 export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnosis[] {
   if (!facts.view) return [];
   const { name } = parent;
@@ -18,7 +18,7 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
   const networks = facts.state.networks.filter((network) => network.parent === name);
   const found = [
     ...fitness(parent, networks, facts),
-    ...passage(name, links),
+    ...diagnoseCarrier(name, links),
     ...wireless(parent),
     ...modes(name, networks, facts.view),
     ...sizes(name, networks, facts.view),
@@ -61,7 +61,7 @@ function fitness(
   const { links } = view!.host;
   const link = links.find((link) => link.name === name);
   const { problems: all, make } = chooseParent(name, links);
-  // passage() reports a link that is down.
+  // diagnoseCarrier() reports a link that is down.
   const problems = all.filter((problem) => !isIpvlanError(problem, "parent-down"));
   if (!link && networks.length > 0) {
     const users = networks.map((network) => network.name).join(", ");
@@ -75,19 +75,19 @@ function fitness(
     return [subject.broken(what, fix)];
   }
   if (problems.length === 0) return problem ? [subject.broken(problem.message)] : [];
-  const fix = link && wayOut(link, links);
+  const fix = link && fixFor(link, links);
   return problems.map(({ message }) => subject.broken(message, fix));
 }
 
-/** The command that makes a link fit to be a parent. */
-function wayOut(link: Link, links: readonly Link[]): string | undefined {
+/** The command that makes a link usable as a parent. */
+function fixFor(link: Link, links: readonly Link[]): string | undefined {
   if (link.master !== undefined) return shellLine`ip link set dev ${link.name} nomaster`;
   const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
   return macvlan && shellLine`ip link del dev ${macvlan.name}`;
 }
 
-/** Whether frames leave the parent. Of several links that stop them, the lowest is reported. */
-function passage(name: string, links: readonly Link[]): Diagnosis[] {
+/** Diagnoses whether frames can leave the parent. Reports the lowest link that stops them. */
+function diagnoseCarrier(name: string, links: readonly Link[]): Diagnosis[] {
   const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
   if (!lowest) return [];
   const subject = about(`parent ${name}`);
@@ -96,7 +96,7 @@ function passage(name: string, links: readonly Link[]): Diagnosis[] {
     lowest.up
       ? subject.broken(
         `${which} has no carrier, so nothing leaves`,
-        "see to the cable, the switch's port, or the other end",
+        "check the cable, the switch's port, or the other end",
       )
       : subject.broken(
         `${which} is down, so nothing passes`,
@@ -109,7 +109,7 @@ function passes({ up, flags }: Link): boolean {
   return up && flags.includes("LOWER_UP");
 }
 
-/** A parent and the links below it. For a parent that does not exist yet, those that it will be made on. */
+/** A parent and the links below it. If it does not exist yet, the links to make it on. */
 export function chainOf(name: string, links: readonly Link[]): Link[] {
   const chain: Link[] = [];
   let link = chooseParent(name, links).carrier;
@@ -140,7 +140,7 @@ function modes(name: string, networks: readonly Network[], view: DoctorView): Di
     `The network "${network.name}" has mode ${network.mode}, flag ${network.flag}, and ` +
     `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: whoever set ` +
     "those last has changed all";
-  // To set the mode of any one link sets it for the whole parent.
+  // Setting the mode of one link sets it for the whole parent.
   const ip = link.netns === undefined ? "ip" : shellLine`ip -n ${link.netns}`;
   const { mode, flag } = network;
   const fix = `${ip} ${shellLine`link set dev ${link.name} type ipvlan mode ${mode} ${flag}`}`;
@@ -199,7 +199,7 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
   ];
 }
 
-/** Which links that are not the driver's hold addresses of the networks. */
+/** Reports links of others that hold addresses of the networks. */
 function holders(
   name: string,
   networks: readonly Network[],
@@ -223,7 +223,7 @@ function holders(
           `--aux-address taken=${address}`;
         return [subject.warning(what, fix)];
       }
-      // The namespace of an engine's sandbox has no name by which we would know it.
+      // We cannot recognize an engine's sandbox, as its namespace has no name.
       if (names.includes(owner.sandbox) || isOwned(owner.sandbox)) return [];
       const what = `${address} is that of "${owner.sandbox}" on the network "${network.name}", ` +
         `and ${holder} holds it`;

@@ -3,7 +3,7 @@ import { about, type Diagnosis } from "./diagnosis.ts";
 import type { HeldAddress } from "../driver/addresses/holders.ts";
 import type { SharedFacts } from "./facts.ts";
 
-/** Judges what this host shares with others under one prefix of etcd. @param held Its addresses. */
+/** Diagnoses the pools shared under one prefix of etcd. @param held This host's addresses. */
 export function diagnoseShared(
   { prefix, problem, refused, untold, lost, hosts, ownId }: SharedFacts,
   held: readonly HeldAddress[],
@@ -18,12 +18,12 @@ export function diagnoseShared(
     found.push(subject.broken(what, "remove one of them, and then: ipvlan restore"));
   }
   if (problem !== undefined) {
-    const fix = "start it, or check the network between; what runs goes on, and new addresses " +
-      "come from what this host keeps";
+    const fix = "start it, or check the network between; running sandboxes work on, and new " +
+      "addresses come from what this host keeps";
     found.push(subject.broken(problem, fix));
   }
   if (untold > 0) {
-    const what = `It has not been told ${untold} change(s) of this host`;
+    const what = `It lacks ${untold} change(s) of this host`;
     found.push(subject.warning(what, "ipvlan restore; the agent does it by itself"));
   }
   const others = hosts.filter(({ id }) => id !== ownId);
@@ -33,7 +33,7 @@ export function diagnoseShared(
       "No agent runs here: names of other hosts' sandboxes are those of the last command";
     found.push(subject.warning(what, "ipvlan agent --print-unit prints a systemd unit"));
   }
-  // Without any agent, nobody can tell which host is gone.
+  // If no agent runs anywhere, we cannot tell which hosts are gone.
   const gone = hosts.some(({ isAlive }) => isAlive)
     ? others.filter(({ isAlive, addresses }) => !isAlive && addresses > 0)
     : [];

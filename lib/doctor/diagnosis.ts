@@ -1,19 +1,19 @@
-/** How bad something is: `broken` means that ipvlan would not work with it. */
+/** The severity of a diagnosis: `broken` means that ipvlan does not work. */
 export type Level = "ok" | "warning" | "broken";
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Diagnosis {
-  /** How bad it is. */
+  /** The severity. */
   level: Level;
-  /** What was looked at: `kernel`, `module ipvlan`, `parent eth0`, … */
+  /** The subject: `kernel`, `module ipvlan`, `parent eth0`, … */
   subject: string;
-  /** What was found. */
+  /** The finding. */
   what: string;
-  /** What to do about it: a command, where there is one. */
+  /** The remedy: a command, if there is one. */
   fix?: string;
 }
 
-/** What makes diagnoses of one subject. */
+/** Makes the functions that make diagnoses of one subject. */
 export function about(subject: string): Record<Level, (what: string, fix?: string) => Diagnosis> {
   const make = (level: Level) => (what: string, fix?: string): Diagnosis => ({
     ...{ level, subject, what },

@@ -6,7 +6,7 @@ import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
 import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
 
-/** What doctor looks at in each namespace. */
+/** The parts of each namespace that doctor reads. */
 export const WANTED = { links: true, addrs: true } as const satisfies Wanted;
 
 /** The view that doctor judges. */
@@ -16,25 +16,25 @@ export type DoctorView = View<Seen<{ links: true; addrs: true }>>;
 export interface DoctorFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
-  /** What `ip -V` printed; `undefined` where there is no such program. */
+  /** The output of `ip -V`; `undefined` if `ip` is not installed. */
   ip?: string;
-  /** Why `ip` does not work here, though it is installed. */
+  /** The error if `ip` is installed but does not work. */
   ipProblem?: IpvlanError;
-  /** Why each kind of link cannot be made. `undefined` if it was not tried. */
+  /** The reasons why kinds of links cannot be made. `undefined` if it was not tried. */
   links?: KernelFacts["problems"];
-  /** The modules that this kernel has on disk, whether it has loaded them or not. */
+  /** The modules of this kernel on disk, loaded or not. */
   modulesOnDisk: string[];
-  /** What the machine's firmware says it is. */
+  /** The machine's firmware data. */
   machine: MachineFacts;
-  /** Whether there is an `/etc/hosts`, over which `ip netns exec` mounts a sandbox's own. */
+  /** Whether `/etc/hosts` exists: `ip netns exec` mounts a sandbox's hosts file over it. */
   hostsFile: boolean;
-  /** Which way the calls of the CNI plugin take; `undefined` if it is not installed. */
+  /** How CNI plugin calls reach ipvlan; `undefined` if the plugin is not installed. */
   cni?: { what: string; fix?: string };
   /** Whether a new namespace has IPv6. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
-  /** What is on record. */
+  /** The records. */
   state: StateFacts;
-  /** What the kernel shows, also in the namespaces of engines. `undefined` if `ip` does not work here. */
+  /** The kernel's state, also in namespaces of engines. `undefined` if `ip` does not work. */
   view?: DoctorView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
@@ -43,21 +43,21 @@ export interface DoctorFacts {
    * network advertises routes.
    */
   routingDaemons: string[];
-  /** What this host shares with others, by the prefixes of etcd. */
+  /** The state of shared pools, by the prefixes of etcd. */
   shared: SharedFacts[];
   /** The parents to examine. */
   parents: ParentFacts[];
 }
 
-/** What this host shares with others under one prefix of etcd. */
+/** The state of the pools that hosts share under one prefix of etcd. */
 export interface SharedFacts {
-  /** What the keys begin with: `/ipvlan`. */
+  /** The prefix of all keys: `/ipvlan`. */
   prefix: string;
-  /** Why etcd does not answer; `undefined` if it does. */
+  /** The reason if etcd does not answer; `undefined` if it does. */
   problem?: string;
-  /** Why etcd refuses this host: it was removed, or another one has its id. */
+  /** The reason if this host is refused: it was removed, or another one has its id. */
   refused?: string;
-  /** How many changes of this host etcd has not been told. */
+  /** The number of this host's changes that etcd lacks. */
   untold: number;
   /** The addresses of sandboxes here that another host has in etcd, by its name. */
   lost: { address: string; sandbox: string; host: string }[];
@@ -75,13 +75,13 @@ export interface SeenHost {
   name: string;
   /** Whether its agent runs. */
   isAlive: boolean;
-  /** The names of hosts that were refused, as they are copies of it. */
+  /** The names of hosts that were refused as copies of it. */
   copies: readonly string[];
-  /** How many addresses are in use on it. */
+  /** The number of addresses in use on it. */
   addresses: number;
 }
 
-/** What the machine's firmware says it is (`/sys/class/dmi/id`); empty where it says nothing. */
+/** The machine's firmware data (`/sys/class/dmi/id`); empty if missing. */
 export interface MachineFacts {
   /** `sys_vendor`. */
   vendor: string;
@@ -91,11 +91,11 @@ export interface MachineFacts {
   assetTag: string;
 }
 
-/** The state folder and what is on record in it. */
+/** The state folder and its records. */
 export interface StateFacts {
   /** The folder. */
   folder: string;
-  /** Why it cannot be used. */
+  /** The reason if it cannot be used. */
   problem?: string;
   /** The networks that are ready. */
   networks: Network[];
@@ -107,7 +107,7 @@ export interface StateFacts {
   owned: OwnedSandbox[];
   /** The links that the driver made. */
   made: LinkSpec[];
-  /** The records that are being made or removed: `network "web"`. */
+  /** The things being made or removed: `network "web"`. */
   halfDone: string[];
 }
 
@@ -117,23 +117,23 @@ export interface OwnedSandbox {
   name: string;
   /** The engine. */
   engine: EngineName;
-  /** The file of its namespace, if the engine has said which one it is. */
+  /** The file of its namespace, if the engine has named it. */
   path?: string;
 }
 
-/** What is known of one parent, besides the view. */
+/** The facts about one parent, besides the view. */
 export interface ParentFacts {
   /** Its name. */
   name: string;
-  /** Why the kernel refuses an ipvlan link on it. `undefined` if it does not, or if it was not tried. */
+  /** The error if the kernel refuses an ipvlan link on it. `undefined` also if not tried. */
   problem?: IpvlanError;
   /** The wireless links among the parent and the links below it. */
   wireless: string[];
-  /** The addresses on it in L2 mode that endpoints have, and those that the next endpoint would get. */
+  /** The addresses of endpoints in L2 mode on it, and those of the next endpoint. */
   addresses: AskedAddress[];
 }
 
-/** An address of a network, and which machine on the segment answers for it. */
+/** An address of a network, and the machine on the segment that answers for it. */
 export interface AskedAddress {
   /** The address. */
   address: string;

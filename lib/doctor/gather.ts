@@ -22,7 +22,7 @@ import { gatherShared } from "./gather_shared.ts";
 import { gatherParent } from "./gather_parent.ts";
 import { findRoutingDaemons } from "./gather_routing.ts";
 
-/** What to examine. */
+/** Options of {@linkcode gatherFacts}. */
 export interface DoctorOptions {
   /**
    * The link to examine as a parent.
@@ -37,8 +37,8 @@ export interface DoctorOptions {
    */
   stateDir?: string;
   /**
-   * Ends the call: the processes that it waits for are killed, and it fails with the signal's reason.
-   * What it has made for a try is deleted all the same.
+   * Ends the call: it kills the processes that it waits for, deletes everything that it made, and
+   * fails with the signal's reason.
    *
    * @default {undefined}
    */
@@ -46,9 +46,9 @@ export interface DoctorOptions {
 }
 
 /**
- * Gathers the facts that {@linkcode diagnose} judges. To see what is possible, it makes links, a
- * namespace and a file, and deletes them again. It also asks the segment of each parent who has the
- * addresses of the networks on it, which takes seconds.
+ * Gathers the facts for {@linkcode diagnose}. As a test, it makes links, a namespace and a file,
+ * and deletes them again. It also asks the segment of each parent for the owners of the networks'
+ * addresses, which takes seconds.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     facts.held = await gatherHolders(facts.view, signal);
     facts.parents = await gatherParents(options, facts, facts.view);
   } catch (error) {
-    // Most often, this `ip` is too old.
+    // Usually, `ip` is too old.
     if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
     facts.ipProblem = error;
   }
@@ -158,7 +158,7 @@ async function gatherMachine(): Promise<MachineFacts> {
 }
 
 /**
- * Whether a new namespace has IPv6. The host's own setting counts only if new namespaces inherit it
+ * Finds out whether a new namespace has IPv6. The host's setting counts only if it is inherited
  * (`net.core.devconf_inherit_init_net`, in the kernel's `Documentation/admin-guide/sysctl/net.rst`:
  * 1 from the first namespace, 3 from the caller's).
  */
@@ -220,7 +220,7 @@ function gatherState(folder: string): StateFacts {
   return facts;
 }
 
-/** Writes a file in the folder, or in the nearest existing folder above it, and removes it again. */
+/** Writes a file in the folder or its nearest existing parent, and removes it again. */
 function tryToWrite(folder: string): void {
   try {
     tryToWriteIn(folder);

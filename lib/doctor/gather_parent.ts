@@ -15,11 +15,11 @@ import { whoHas } from "./answers.ts";
 import { chainOf } from "./diagnose_parent.ts";
 import type { AskedAddress, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
 
-/** The facts that are known before a parent is examined. */
+/** The facts known before a parent is examined. */
 export interface Known {
-  /** What is on record. */
+  /** The records. */
   state: StateFacts;
-  /** What the kernel shows. */
+  /** The kernel's state. */
   view: DoctorView;
   /** The addresses of ipvlan links in all namespaces. */
   held: readonly HeldAddress[];
@@ -46,7 +46,7 @@ export async function gatherParent(
   // On a link without ARP, such as a dummy, no other machine can answer.
   if (link.flags.includes("NOARP")) return facts;
   const own = globalAddrs(name, addrs).map(({ address }) => address);
-  // In the L3 modes no machine asks the segment for an address; an isolated network has no other machines.
+  // Not in L3 modes, which use no ARP; and an isolated network has no other machines.
   const asked = state.networks
     .filter((network) => network.parent === name && network.mode === "l2" && !network.isolated)
     .flatMap((network) =>
@@ -58,7 +58,7 @@ export async function gatherParent(
   return facts;
 }
 
-/** The addresses of a network that endpoints have, and those that the next endpoint would get. */
+/** The addresses of a network's endpoints, and those of the next endpoint. */
 function askedAddresses(
   network: Network,
   { endpoints }: StateFacts,
@@ -70,7 +70,7 @@ function askedAddresses(
       endpointAddresses(endpoint)
         .map((address) => ({ address, network: network.name, sandbox: endpoint.sandbox }))
     );
-  // An engine chooses the addresses of its networks by itself.
+  // An engine chooses the addresses on its networks.
   if (isOwned(network.name)) return given;
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const facts = {
@@ -92,18 +92,18 @@ function askedAddresses(
 }
 
 /**
- * Tries to make an ipvlan link on a parent. Its mode and flag would become those of every ipvlan link
- * there, so it is not made on a parent that has some. A macvlan link is tried first: the kernel
- * refuses it on such a parent. If the kernel takes the macvlan link and refuses the ipvlan link, the
- * parent has a macvlan link already, most often in a container's namespace that has no name.
+ * Tries to make an ipvlan link on a parent without ipvlan links: its mode and flag would change
+ * those of all others. So it first tries a macvlan link, which the kernel refuses if there are
+ * ipvlan links. If the kernel accepts macvlan but refuses ipvlan, the parent already has a macvlan
+ * link, usually in an unnamed namespace of a container.
  *
- * @returns Why not, or `undefined`.
+ * @returns The error, or `undefined` if it worked.
  */
 async function tryParent(link: string): Promise<IpvlanError | undefined> {
   await using ip = await Ip.open();
   const name = `probe-${crypto.randomUUID().slice(0, 8)}`;
   const refusal = async (spec: LinkSpec): Promise<unknown> => {
-    // Both lines are one burst, so a kill between them cannot leave the link behind.
+    // Both lines go to `ip` in one burst, so that a kill cannot leave the link behind.
     const [added] = await Promise.allSettled([ip.link.add(spec), ip.link.del(name)]);
     return added.status === "rejected" ? added.reason : undefined;
   };

@@ -1,12 +1,12 @@
 import { findFiles } from "../driver/run/files.ts";
 import { Shell } from "../iproute2/shell.ts";
 
-/** Prints the `comm` files of FRR's zebra and of BIRD, which has a program for IPv6 in version 1. */
+/** Prints the `comm` files of FRR's zebra and of BIRD; BIRD 1 has another program for IPv6. */
 const FIND = "grep -lxE 'zebra|bird6?' /proc/[0-9]*/comm";
 
 /**
- * Names the routing daemons that read the routes of this network namespace. One whose namespace
- * this user may not see counts, too: it may be this one.
+ * Names the routing daemons in this network namespace. It includes daemons whose namespace this
+ * user may not see.
  */
 export async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<string[]> {
   await using shell = new Shell({ signal });

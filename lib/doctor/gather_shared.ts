@@ -7,8 +7,8 @@ import { IpvlanError } from "../base/errors.ts";
 import type { SharedFacts } from "./facts.ts";
 
 /**
- * Looks at what this host shares with others: whether etcd answers, what it has not been told, and
- * which hosts there are. Nothing is changed, neither on record nor in etcd.
+ * Reads the state of shared pools: whether etcd answers, which changes it lacks, and which hosts
+ * there are. It changes neither records nor etcd.
  */
 export async function gatherShared(folder: string): Promise<SharedFacts[]> {
   using store = SqliteStore.copy(folder);
@@ -31,7 +31,7 @@ export async function gatherShared(folder: string): Promise<SharedFacts[]> {
         return { id, name, isAlive, copies, addresses };
       });
       if (own && own.number > 0 && !hosts.some(({ id }) => id === own.id)) {
-        // It may not know yet that it was removed.
+        // This host may not have noticed yet that it was removed.
         facts.refused ??= new IpvlanError("host-removed", { prefix }).message;
       }
       return { ...facts, hosts };

@@ -1,7 +1,7 @@
 /**
- * Why ipvlan would not work on a machine, and what to do about it.
+ * Finds out why ipvlan does not work on a machine, and how to repair it.
  *
- * @example What `ipvlan doctor` does
+ * @example The same as `ipvlan doctor`
  * ```ts
  * import { diagnose, gatherFacts, toText } from "@ipvlan/kit/doctor";
  *

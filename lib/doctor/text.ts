@@ -5,7 +5,7 @@ import type { Diagnosis, Level } from "./diagnosis.ts";
 const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
 
 /**
- * Diagnoses as aligned lines, with what to do below each, and a count at the end.
+ * Formats diagnoses as aligned lines, each with its remedy below, and a count at the end.
  *
  * @param coloured Whether it is for a terminal that shows colours.
  *
@@ -23,7 +23,7 @@ const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
  * ```
  */
 export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
-  // A terminal that shows colours obeys: what comes from outside must not reach it as it is.
+  // Escape values from outside, as the output goes to a terminal.
   const rows = diagnoses.map(({ level, subject, what, fix }) => ({
     level,
     subject: printableLine(subject),

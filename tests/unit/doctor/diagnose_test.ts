@@ -92,7 +92,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ["a host that is gone, and something that etcd does not know", {
     shared: [{ ...SHARED, untold: 2 }],
   }, [
-    "warning etcd /ipvlan: It has not been told 2 change(s) of this host → ipvlan restore; the " +
+    "warning etcd /ipvlan: It lacks 2 change(s) of this host → ipvlan restore; the " +
     "agent does it by itself",
     'warning etcd /ipvlan: The host "gone" holds 7 address(es), and no agent runs there → start ' +
     "the agent there; or if it is gone for good: ipvlan host rm --yes b2",
@@ -130,8 +130,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ["etcd out of reach", {
     shared: [{ ...SHARED, hosts: [], problem: "etcd is out of reach" }],
   }, [
-    "broken etcd /ipvlan: etcd is out of reach → start it, or check the network between; what runs " +
-    "goes on, and new addresses come from what this host keeps",
+    "broken etcd /ipvlan: etcd is out of reach → start it, or check the network between; running " +
+    "sandboxes work on, and new addresses come from what this host keeps",
   ]],
   ["an old kernel", {
     release: "4.1.52",
@@ -270,8 +270,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
         })
       ),
     },
-    // The links of a in the host, of b in its container, of c in a namespace that only the search finds,
-    // and of d nowhere. Nobody may look into e.
+    // The links of a in the host, of b in its container, of c in a namespace that only the search
+    // finds, and of d nowhere. Nobody may look into e.
     view: {
       ...view(
         [link("eth0"), link("e-a", { index: linkIndex({ id: "a".repeat(12), ordinal: 0 }) })],
@@ -288,7 +288,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     },
     held: [{ address: "192.168.1.2", holder: "the link F", parent: "eth0", names: [] }],
   }, [
-    "warning state folder: An engine has ended without a word, and left on record: cni:a, " +
+    "warning state folder: An engine ended without cleaning up, and left on record: cni:a, " +
     "docker:d → ipvlan restore",
     "warning state folder: An engine has not taken the links of these into a container: docker:a → " +
     'wait if it is starting one; otherwise start "ipvlan docker serve" again, which asks Docker',
@@ -432,7 +432,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     ],
   ],
   ["no carrier", examined("eth0", [link("eth0", NO_CARRIER)]), [
-    "broken parent eth0: It has no carrier, so nothing leaves → see to the cable, the switch's " +
+    "broken parent eth0: It has no carrier, so nothing leaves → check the cable, the switch's " +
     "port, or the other end",
   ]],
   ["wireless", examined("eth0", [link("eth0")], [], { wireless: ["eth0"] }), [
