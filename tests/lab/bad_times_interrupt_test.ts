@@ -229,7 +229,7 @@ Deno.test("an interrupt ends a command that waits for what a killed one has begu
   killed.kill("SIGKILL");
   await killed.ended;
   await using job = new Job(["restore"]);
-  await job.line(/Waiting for what a killed driver has begun: process \d+ \(.*\)$/);
+  await job.line(/Waiting for the programs of a killed driver: process \d+ \(.*\)$/);
   job.kill("SIGINT");
   assertEquals((await job.ended).status, 130);
   await held.goOn();

@@ -1,5 +1,5 @@
 /**
- * Finding files: by `stat`, as Deno itself reads `/proc` only if it has every permission, or without.
+ * Finds files with `stat`, or without it where Deno may read them: `/proc` needs every permission.
  *
  * @module
  */
@@ -29,8 +29,8 @@ const LAST = "/";
  * @param paths Paths without blanks, or patterns of the shell: `/run/netns/*`.
  */
 export async function findFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
-  // `stat` has the exit status 1 also if it left out a file. So only the line of the last file says
-  // that it came to its end.
+  // `stat` also exits with 1 if it left out a file. So only the line of the last file shows that it
+  // finished.
   const { code, out, err } = await run([STAT, ...paths, LAST].join(" "), []);
   if (code === 127) throw new IpvlanError("program-not-found", { program: "stat" });
   if (!out.at(-1)?.startsWith(`${LAST} `)) throw ipCommandError("stat", err.at(-1) ?? "");
@@ -38,8 +38,8 @@ export async function findFiles(run: RunProgram, ...paths: string[]): Promise<Fo
 }
 
 /**
- * Finds files by paths, not patterns: see {@linkcode findFiles}. It takes no process if this one may
- * look itself: it may look into `/proc` only if it has every permission.
+ * Finds files by paths, not patterns: see {@linkcode findFiles}. It starts no process if this one may
+ * read the files. Reading `/proc` needs every permission.
  */
 export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
   try {
@@ -53,7 +53,7 @@ export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promi
   }
 }
 
-/** Reads a file of `/proc`. It takes no process if this one may read it. */
+/** Reads a file of `/proc`. It starts no process if this one may read it. */
 export async function readKnown(run: RunProgram, path: string): Promise<string> {
   try {
     return Deno.readTextFileSync(path).trimEnd();
@@ -65,13 +65,13 @@ export async function readKnown(run: RunProgram, path: string): Promise<string> 
 
 /**
  * Prints the files that processes have open. `printf` is part of the shell, so the list may be longer
- * than a command line. The braces keep the standard input of the whole from `xargs`.
+ * than a command line. The braces keep `xargs` from reading the script's standard input.
  */
 const OPEN_FILES = `{ printf '%s\\0' /proc/[0-9]*/fd/* | timeout 5 xargs -0 ${STAT}; }`;
 
 /**
- * Finds the files that processes have open. If one of them is on a server that is gone, this takes 5
- * seconds, and not all files are found.
+ * Finds the files that processes have open. If one of them is on a server that does not answer,
+ * this takes 5 seconds and misses some files.
  */
 export async function findOpenFiles(run: RunProgram): Promise<FoundFile[]> {
   return (await run(OPEN_FILES, [])).out.flatMap(parseFile);

@@ -5,14 +5,14 @@ import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 /** A kept `ip`. */
 interface Kept {
   session: Session;
-  /** The names of links that it may remember, by index. */
+  /** From the index of a link to the name that `ip` may remember. */
   names: Map<unknown, unknown>;
 }
 
 /**
- * Answers queries in one namespace by one `ip` process, which it keeps. The process changes nothing,
- * so no call waits for its end. Another one takes its place when it has ended, or when a link has a new name:
- * `ip` would print the old one where it is the parent of another link, or the link of a route.
+ * Answers queries in one namespace with one long-lived `ip` process. The process changes nothing, so
+ * no call waits for its end. It is replaced when it has ended or a link was renamed: `ip` would still
+ * print the old name as the parent of another link or the link of a route.
  */
 export class KeptLook implements Runner, AsyncDisposable {
   #netns: string | undefined;
@@ -25,7 +25,7 @@ export class KeptLook implements Runner, AsyncDisposable {
 
   /** Refuses a change. */
   change(line: string): Promise<void> {
-    return Promise.reject(new TypeError(`This is for queries alone: ${line}`));
+    return Promise.reject(new TypeError(`Not a query: ${line}`));
   }
 
   /** Runs a query. */
@@ -54,9 +54,9 @@ export class KeptLook implements Runner, AsyncDisposable {
   }
 }
 
-/** Runs a query. @throws {"session-closed"} It has ended, or remembers the old name of a link. */
+/** Runs a query. @throws {"session-closed"} It has ended, or remembers an old name of a link. */
 async function ask({ session, names }: Kept, line: string): Promise<Record<string, unknown>[]> {
-  // In one burst. A query that is the same line shares its answer.
+  // Both run in one burst. Two equal queries share one answer.
   const [links, rows] = await Promise.all([session.query("link show"), session.query(line)]);
   for (const { ifindex, ifname } of links) {
     if ((names.get(ifindex) ?? ifname) !== ifname) {

@@ -10,12 +10,12 @@ import { IpvlanError } from "../../base/errors.ts";
 
 /**
  * A lock on a file (flock(2)). It works among processes and within one. The kernel keeps it, so it
- * ends with the process that holds it, also if the process is killed.
+ * is released when the process ends, even if it is killed.
  */
 export class FileLock {
   /** The file. */
   readonly path: string;
-  /** Resolves when no exclusive call of this process holds the lock or waits for it. */
+  /** Resolves when no call of this process holds or waits for the exclusive lock. */
   #last: Promise<void> = Promise.resolve();
 
   /** Makes a lock on a file in an existing folder. */
@@ -23,12 +23,12 @@ export class FileLock {
     this.path = path;
   }
 
-  /** Locks the file; others may do so at the same time. Dispose of the result to unlock it. */
+  /** Takes the shared lock. Dispose of the result to unlock it. */
   async shared(options: WaitOptions = {}): Promise<Disposable> {
     return await this.#lock(false, options);
   }
 
-  /** Locks the file for this call alone. Dispose of the result to unlock it. */
+  /** Takes the exclusive lock. Dispose of the result to unlock it. */
   async exclusive(options: WaitOptions = {}): Promise<Disposable> {
     // The calls of this process take turns, so that only one of them watches the file.
     const before = this.#last;
@@ -49,7 +49,7 @@ export class FileLock {
     }
   }
 
-  /** Locks the file for this call alone if nobody has locked it; if somebody has, does not wait. */
+  /** Takes the exclusive lock if it is free, without waiting. */
   tryExclusive(): Disposable | undefined {
     const file = this.#open();
     if (file.tryLockSync(true)) {
@@ -78,7 +78,7 @@ export class FileLock {
       await untilClosed(this.path, () => file.tryLockSync(exclusive), options);
       return {
         [Symbol.dispose]: () => {
-          // Unlocked first: those who wait look when the file is closed.
+          // Unlock first: waiting calls check again when the file is closed.
           file.unlockSync();
           file.close();
         },
@@ -102,22 +102,22 @@ export class FileLock {
   }
 }
 
-/** Calls of this process that hold the shared lock together. */
+/** The calls of this process that hold the shared lock together. */
 interface Holders {
   calls: number;
   /** The lock that they share. */
   lock: Promise<Disposable>;
-  /** Gives up the lock if it has not been got yet. */
+  /** Stops waiting for the lock. */
   giveUp: AbortController;
 }
 
 /**
  * The lock on a state folder, shared or exclusive, among processes and within one. While a call
- * holds the exclusive lock, no other call runs. So it knows that a crash left whatever is half made
- * or half removed on record.
+ * holds the exclusive lock, no other call runs. So every record that is half made or half removed was
+ * left by a crash.
  *
- * Who waits for the exclusive lock holds a second one meanwhile, the gate. Later calls wait at the
- * gate, so it waits only for the calls that run already.
+ * A call that waits for the exclusive lock holds a second lock, the gate. Later calls wait at the
+ * gate, so the first call waits only for calls that already run.
  */
 export class StateLock {
   #lock: FileLock | undefined;

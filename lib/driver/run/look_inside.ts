@@ -4,7 +4,7 @@ import type { Namespaces } from "./namespaces.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { isIpvlanError } from "../../base/errors.ts";
 
-/** Looks into a sandbox's namespace. Resolves to `undefined` if there is none behind its name. */
+/** Looks into a sandbox's namespace. Resolves to `undefined` if its name is that of no namespace. */
 export async function lookInside(
   namespaces: Namespaces,
   sandbox: string,

@@ -4,7 +4,7 @@ import { pause } from "../../base/waiting.ts";
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
 const INTERVAL = 1000;
 
-/** How often to poll while it is silent, in milliseconds: it may begin to listen after a change. */
+/** How often to poll while it is silent, in milliseconds: it may have missed a change at its start. */
 const SILENCE = 5000;
 
 /** Watches a namespace for links that appear, change or go: `ip monitor link`. */
@@ -21,7 +21,7 @@ export class LinkMonitor implements AsyncDisposable {
     this.#reader = this.#child.stdout.getReader();
   }
 
-  /** Waits until there may have been a change, but not longer than to the deadline. */
+  /** Waits until there may have been a change, or until the deadline. */
   async changed(deadline: AbortSignal): Promise<void> {
     this.#next ??= this.#reader.read().then(async ({ done }) => {
       if (done) await pause(INTERVAL);

@@ -35,7 +35,7 @@ export function watched(report: (command: string) => void): WrapRunner {
   };
 }
 
-/** Reports the commands that have the effect of switching settings on. */
+/** Reports the commands that would switch the settings on. */
 function reportSettings(
   report: (command: string) => void,
   netns: string | undefined,
@@ -46,8 +46,8 @@ function reportSettings(
 }
 
 /**
- * Reports each line that changes something, and does not run it. Queries run. In a namespace that
- * does not exist, as the line that makes it did not run, they find nothing.
+ * Reports each line that changes something, and does not run it. Queries run. They find nothing in a
+ * namespace that does not exist, because the line that makes it did not run.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches) => {
@@ -69,40 +69,40 @@ export function rehearsed(report: (command: string) => void): WrapRunner {
 /** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
 export const LOCK_FD = 9;
 
-/** How a {@linkcode Namespaces} is made. */
+/** The options of {@linkcode Namespaces}. */
 export interface NamespacesOptions extends WaitOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
-  /** The lock file, which each `ip` has open. It is made if it does not exist, but no folder. */
+  /** The lock file, which each `ip` has open. It is made if missing, in an existing folder. */
   lock?: string;
-  /** What runs the programs. By default, programs of its own. */
+  /** Runs the programs; by default, a shell of its own does. */
   programs?: Programs;
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
-  /** Answers queries in the host's namespace; left out, a process for each burst does. */
+  /** Answers queries in the host's namespace; by default, a process for each burst does. */
   kept?: Runner;
   /**
-   * Gives the file of the namespace of an engine's sandbox; `undefined` if the engine has not said
-   * which one it is. Until then its links are in the host's namespace.
+   * Returns the file of the namespace of an engine's sandbox; `undefined` if the engine has not told
+   * it yet. Until then its links are in the host's namespace.
    */
   pathOf?: (sandbox: string) => string | undefined;
-  /** Whether lines run although the signal is aborted: see {@linkcode Namespaces.unstoppable}. */
+  /** Whether lines run even after the signal is aborted: see {@linkcode Namespaces.unstoppable}. */
   unstoppable?: boolean;
 }
 
-/** Makes what runs a driver's programs. @param lock The lock file. */
+/** Makes the runner of a driver's programs. @param lock The lock file. */
 export function programsWith(lock: string | undefined): Programs {
   return new Programs(() => new Shell({ args: lock === undefined ? [] : [lock] }));
 }
 
 /**
  * Runs lines in a driver's namespaces: the host's, the caller's (this process), and those of its
- * sandboxes. Lines for one namespace that calls ask for at the same time are one burst.
+ * sandboxes. Lines for one namespace that arrive at the same time run as one burst.
  *
  * Each `ip` has the lock file open from before its first line until it ends. When a driver is
  * killed, the kernel frees the driver's locks, but the `ip` that it started runs its remaining
  * lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
- * it removes what was left half done. Deno passes no open file to a program that it starts (it
+ * it removes half-made records. Deno passes no open file to a program that it starts (it
  * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
 export class Namespaces {
@@ -119,8 +119,8 @@ export class Namespaces {
   }
 
   /**
-   * The same namespaces for what must come to its end once it has begun. The signal stops none of
-   * its lines, but kills an `ip` that does not end.
+   * The same namespaces, for work that must not stop half way. The signal stops none of its lines, but
+   * kills an `ip` that hangs.
    */
   get unstoppable(): Namespaces {
     if (this.#options.unstoppable) return this;
@@ -132,7 +132,7 @@ export class Namespaces {
     return this.#share(this.#options.host);
   }
 
-  /** `ip` in the host's namespace for queries alone. */
+  /** `ip` in the host's namespace, for queries only. */
   hostLook(): Ip {
     const { kept } = this.#options;
     return kept ? new Ip(kept) : this.host();
@@ -144,8 +144,8 @@ export class Namespaces {
   }
 
   /**
-   * `ip` in a namespace, such as a sandbox's, that no other call shares; in the host's namespace, it may
-   * be shared.
+   * `ip` in a namespace, such as a sandbox's, for this call only. In the host's namespace, calls may
+   * share it.
    *
    * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
    * for that of this process.
@@ -156,7 +156,7 @@ export class Namespaces {
     if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, switches);
     const path = this.#options.pathOf?.(netns);
     if (path !== undefined) return this.#make(fromNetnsFolder(path), force, switches);
-    // What continues after a line that failed may run together with the lines of other calls.
+    // Lines that continue after a failure may run together with the lines of other calls.
     const canShare = force && switches.length === 0;
     return canShare ? this.host() : this.#make(this.#options.host, force, switches);
   }

@@ -34,11 +34,11 @@ export interface Step extends Line {
    * ({@linkcode linkSwitch}). They are set to 1 before that burst.
    */
   switches?: readonly string[];
-  /** Whether a new burst begins with it, as a line before it makes the link of its `switches`. */
+  /** Whether it begins a new burst, because a line before it makes the link of its `switches`. */
   begins?: true;
-  /** The address that it gives a link, if it gives one. */
+  /** The address that it puts on a link, if any. */
   gives?: string;
-  /** Explains what it means if the line is refused; left out, {@linkcode explainRights}. */
+  /** Makes the error when the line is refused; left out, {@linkcode explainRights}. */
   explain?: (error: IpvlanErrorOf<"ip-command">) => IpvlanError;
 }
 
@@ -53,15 +53,15 @@ export type RunnerOf = (
   switches: readonly string[],
 ) => Runner;
 
-/** Called when another link has held an address for a second. It throws if waiting is no use. */
+/** Called when another link has held an address for a second. It throws if waiting longer is useless. */
 export type WhenHeld = (address: string) => Promise<void>;
 
 /**
- * Runs a plan, all or nothing. Neighbouring steps in one place run together. If a step fails, all
- * steps that were done are undone, the last first, and what the failure means is thrown.
+ * Runs a plan, all or nothing. Neighbouring steps in one place run together. If a step fails,
+ * this undoes all steps before it, the last first, and throws the step's error.
  *
  * @param finish Runs after the lines. If it fails, the lines are undone as well.
- * @throws {"not-undone"} A step failed, and some of what was done could not be undone.
+ * @throws {"not-undone"} A step failed, and a step before it could not be undone.
  */
 export async function runPlan(
   steps: readonly Step[],
@@ -114,20 +114,20 @@ async function runBurst(
   }
 }
 
-/** What the failure of a step means. */
+/** The error to throw for a step that failed. */
 function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown {
   return isIpvlanError(reason, "ip-command") ? explain(reason) : reason;
 }
 
 /**
- * How long to retry a line whose address is held, how long until somebody looks for the holder, and
- * how often to retry, in milliseconds.
+ * In milliseconds: how long to retry a line whose address is held, when to look for the holder, and how
+ * often to retry.
  */
 const [TIMEOUT, PATIENCE, INTERVAL] = [5000, 1000, 20];
 
 /**
- * Whether a line failed because another ipvlan link has its address. The record says that none of
- * ours has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
+ * Whether a line failed because another ipvlan link has its address. By the records, none of
+ * our links has it. But the kernel removes the links of a deleted namespace later (`cleanup_net` in
  * `net/core/net_namespace.c`), without a notice. Only lines in a sandbox give addresses, and there
  * the lines after a failed one were not run, so they can be retried together.
  */
@@ -148,22 +148,22 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   );
 }
 
-/** Whether a line failed because what it removes is gone. Of a route, the kernel says ESRCH. */
+/** Whether a line failed because its object is already gone. For a route, the kernel says ESRCH. */
 export function isGone(reason: unknown): boolean {
   return isIpvlanError(reason, "namespace-not-found") ||
     isIpvlanError(reason, "ip-command") && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
 }
 
 /**
- * Sorts the steps that make sandboxes and connect them by place, so that they take the fewest
- * processes: first the caller's, which make namespaces, then the host's, then the sandboxes'.
+ * Sorts the steps that make and connect sandboxes by place, to start the fewest processes: first the
+ * caller's, which make namespaces, then the host's, then the sandboxes'.
  */
 export function byPlace(steps: readonly Step[]): Step[] {
   const rank = ({ netns }: Step) => netns === CALLER ? 0 : netns === undefined ? 1 : 2;
   return steps.toSorted((one, other) => rank(one) - rank(other));
 }
 
-/** Puts neighbouring lines in one place together. */
+/** Groups neighbouring lines that act in one place. */
 function bursts<T extends Line & Pick<Step, "begins">>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {

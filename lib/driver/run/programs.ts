@@ -5,17 +5,17 @@ import { orAbort, sayIfLong, type WaitOptions } from "../../base/waiting.ts";
 export interface ProgramOptions extends WaitOptions {
   /** The command as users know it. */
   shown: string;
-  /** Whether the program is started although the signal is aborted. */
+  /** Whether the program starts even after the signal is aborted. */
   unstoppable: boolean;
 }
 
 /**
- * How long a program may take after the signal, in milliseconds, and how much longer it takes for each
- * of its lines. The slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
+ * How long a program may run after the signal, in milliseconds, and how much longer for each of its
+ * lines. The slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
  */
 const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
-/** Runs programs one after another, by a shell that is started when it is needed. */
+/** Runs programs one after another in a shell, which starts when it is first needed. */
 export class Programs implements AsyncDisposable {
   #start: () => ProgramRunner;
   #shell: ProgramRunner | undefined;
@@ -28,8 +28,8 @@ export class Programs implements AsyncDisposable {
   }
 
   /**
-   * Runs a program when those before it have ended. If the signal is aborted, the program that runs
-   * is killed, unless it ends soon. It is not known then which of its lines took effect.
+   * Runs a program when those before it have ended. After the signal, a program that does
+   * not end soon is killed. Then it is unknown which of its lines took effect.
    *
    * @throws {"session-closed"} The program was killed.
    */
@@ -67,7 +67,7 @@ export class Programs implements AsyncDisposable {
   }
 }
 
-/** Calls a function some time after the signal is aborted, unless it is disposed of before. */
+/** Calls a function some time after the signal is aborted, unless disposed of before. */
 function afterAbort(signal: AbortSignal | undefined, ms: number, call: () => void): Disposable {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const start = () => timer = setTimeout(call, ms);

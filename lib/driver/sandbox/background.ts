@@ -6,10 +6,10 @@ const PAUSE = 5;
 
 /**
  * A script of sh(1) that runs a command, keeps the end of its output in a folder, and then runs a
- * line. It has these words: the folder, the line, the folder to start in, and those of the command.
+ * line. Its arguments: the folder, the line, the folder to start in, and the words of the command.
  *
- * The shells stay in the folder, so they write nothing into a later one of the same path. Its files
- * are for their owner alone, whatever the umask of the command.
+ * The shells stay in the folder, so they never write into a new folder at the same path. Only the
+ * owner can read its files, whatever the umask of the command.
  *
  * In the folder, `pid` gets the process id of the command, before it starts. `log.0` gets the
  * output, then `log.1` and so on; only the last two are kept. `status` gets the exit status of the
@@ -44,7 +44,7 @@ cd "$start"
 eval "$line"
 `;
 
-/** How a command is started in the background. */
+/** The options for a command in the background. */
 export interface BackgroundOptions {
   /**
    * The folder to start it in.
@@ -59,8 +59,8 @@ export interface BackgroundOptions {
    */
   env?: Readonly<Record<string, string>>;
   /**
-   * Whether the end of what it prints is kept, until the sandbox is removed or the next such command
-   * is started in it. Then a small shell runs as long as the command.
+   * Whether to keep the end of its output, until the sandbox is removed or the next such command
+   * starts in it. A small shell then runs as long as the command.
    *
    * @default {false}
    */
@@ -81,7 +81,7 @@ export interface BackgroundOptions {
  * @param folder The folder for the output, with an empty file `log.0`; `undefined` to drop the
  * output.
  * @param processes Lists the ids of the processes in the sandbox.
- * @param signal Kills the process, and this fails with the signal's reason.
+ * @param signal Kills the process; the promise then rejects with the signal's reason.
  */
 export async function startInBackground(
   words: readonly string[],
@@ -105,7 +105,7 @@ export async function startInBackground(
   let isOver = false;
   child.status.then(() => isOver = true);
   const hasEnded = () => isOver || (folder !== undefined && read(folder, "status") !== "");
-  // `ip netns exec` enters the namespace and becomes the command, with the same process id.
+  // `ip netns exec` enters the namespace and then executes the command, with the same process id.
   const pid = () => folder === undefined ? child.pid : Number(read(folder, "pid"));
   try {
     // The kernel does not report that a process has entered a namespace, so we poll.
@@ -125,7 +125,7 @@ export async function startInBackground(
 
 /**
  * The words that start a command and keep its output: {@linkcode KEEP_OUTPUT}. The folder to start
- * in and the environment are for the command, and not for what runs afterwards.
+ * in and the environment apply only to the command, not to the line after it.
  */
 function keepingOutput(
   folder: string,

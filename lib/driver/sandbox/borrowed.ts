@@ -7,16 +7,16 @@ import { invalidOption } from "../../base/errors.ts";
 /** Where `ip -n` looks for namespaces. */
 const FOLDER = "/run/netns";
 
-/** The file with a number that each start of the machine has anew (random(4)). */
+/** The file with the id of this boot (random(4)). */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /** The file of this process's namespace. */
 const OWN = "/proc/self/ns/net";
 
 /**
- * Finds the network namespaces of engines. They have no name of ours: a file leads to each of them.
- * When the engine ends, the file is gone, or it leads to another namespace later, such as that of
- * another process with the same id. So a namespace that is borrowed is on record with an identity.
+ * Finds the network namespaces of engines. They have no name in `/run/netns`: a file leads to each.
+ * When the engine ends, the file goes, or later leads to another namespace, such as that of a process
+ * with the same id. So the record of a borrowed namespace has its identity.
  */
 export class BorrowedNamespaces {
   #run: RunProgram;
@@ -25,7 +25,7 @@ export class BorrowedNamespaces {
   /**
    * Makes the finder.
    *
-   * @param run Runs `stat` and `cat`, as Deno itself reads `/proc` only if it has every permission.
+   * @param run Runs `stat` and `cat`: Deno reads `/proc` only with every permission.
    * @param host The name of the host's namespace; `undefined` if it is that of this process.
    */
   constructor(run: RunProgram, host: string | undefined) {
@@ -37,9 +37,8 @@ export class BorrowedNamespaces {
    * Checks that a sandbox may be made of a namespace.
    *
    * @param path Its file.
-   * @param mayCome Whether the namespace need not be there yet: Docker mounts it later, in its folder
-   * `netns`.
-   * @returns Its identity, if it is there.
+   * @param mayCome Whether the namespace may appear later: Docker mounts it in its folder `netns`.
+   * @returns Its identity, if it exists.
    * @throws {"invalid-option"} The file does not exist, it is no network namespace, or it is that of
    * the host.
    */
@@ -64,9 +63,8 @@ export class BorrowedNamespaces {
   }
 
   /**
-   * Of sandboxes with borrowed namespaces, the names of those whose namespaces are there. A sandbox
-   * whose engine has told the path before it made the namespace has no identity on record: then any
-   * namespace at the path counts.
+   * The names of the sandboxes whose borrowed namespace exists. If an engine told the path before it
+   * made the namespace, no identity is on record: then any namespace at the path counts.
    */
   async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
     const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));
@@ -96,7 +94,7 @@ export class BorrowedNamespaces {
     return { own: found.get(OWN)!, host: found.get(host)!, found };
   }
 
-  /** The kernel numbers namespaces anew after each start of the machine. */
+  /** Makes an identity with the id of this boot, as the kernel numbers namespaces anew after each. */
   async #identityOf({ ino }: FoundFile): Promise<string> {
     return `${await readKnown(this.#run, BOOT_ID)} ${ino}`;
   }

@@ -9,16 +9,16 @@ export interface EnterableNamespace {
   netns: string | undefined;
   /** Whether it is the host's. */
   isHost: boolean;
-  /** What to say of a link in it: `in the namespace "web"`. */
+  /** Its description in messages: `in the namespace "web"`. */
   where: string;
   /** Its names. */
   names: string[];
 }
 
-/** What is known of the host's namespace. */
+/** The properties of the host's namespace. */
 export const HOST = { isHost: true, where: "of the host" } as const;
 
-/** The file of the namespace of the process that looks. */
+/** The file of this process's namespace. */
 const OWN = "/proc/self/ns/net";
 
 /** The mounts that this process sees (proc_pid_mountinfo(5)). */
@@ -28,14 +28,14 @@ const MOUNTS = "/proc/self/mountinfo";
 const MOUNT = /^(?:\S+ ){3}net:\[\d+\] (\S+) .* - nsfs /;
 
 /**
- * Finds the network namespaces of this machine: those that have a name, that are mounted on another
- * file, that a process is in, or that a process keeps open. It does not find one that only a mount
- * which this process does not see or a socket keeps.
+ * Finds the network namespaces of this machine: those with a name, those mounted on another file, and
+ * those that a process is in or keeps open. It misses a namespace that only a socket or a mount in
+ * another mount namespace keeps.
  *
  * @param run Runs `stat` and `cat`.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
  * @throws {"program-not-found"} There is no `stat`.
- * @throws {"ip-command"} `stat` did not come to its end.
+ * @throws {"ip-command"} `stat` did not finish.
  */
 export async function findEnterable(
   run: RunProgram,
@@ -53,7 +53,7 @@ export async function findEnterable(
  */
 export function mountedIn(mounts: string): string[] {
   const paths = mounts.split("\n").flatMap((line) => MOUNT.exec(line)?.[1] ?? []);
-  // What is not plain text for the shell is no path of an engine's.
+  // Engines use no paths that the shell would have to quote.
   return paths.filter((path) => !path.startsWith("/run/netns/") && isNetnsPath(path));
 }
 
@@ -62,7 +62,7 @@ function enterableOf(
   files: readonly FoundFile[],
   host: string | undefined,
 ): EnterableNamespace[] {
-  // All namespaces are files of one file system (nsfs). Of those, some are not of the network.
+  // All namespaces are files of one file system (nsfs), also those that are not of the network.
   const own = files.find(({ path }) => path === OWN);
   const namespaces = new Map<number, EnterableNamespace>();
   for (const { path, dev, ino } of files) {

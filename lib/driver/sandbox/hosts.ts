@@ -9,9 +9,9 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";
 
-/** Says that names will not work on this machine, if that is so. */
+/** Returns a warning if names will not work on this machine. */
 export function noticeHosts(): string[] {
-  // Without the permission to read the file, do not ask the user for it: this is only a notice.
+  // Do not ask the user for the permission to read the file: this is only a warning.
   const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
   if (state !== "granted") return [];
   return statOf(HOSTS) ? [] : [
@@ -23,7 +23,7 @@ export function noticeHosts(): string[] {
 interface NextRefresh {
   calls: number;
   done: Promise<Failures>;
-  /** Ends the wait for the lock when no call waits any more. */
+  /** Stops waiting for the lock, when no call needs the refresh any more. */
   giveUp: AbortController;
 }
 
@@ -32,20 +32,20 @@ export class HostsFiles implements Disposable {
   #store: Store;
   #lock: FileLock | undefined;
   #writer = new HostsWriter();
-  /** Whose files may be stale: those of all sandboxes on these networks, and of these sandboxes. */
+  /** The files that may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   /** The refresh that runs. */
   #running: Promise<Failures> = Promise.resolve(new Map());
   /** The refresh that starts when that one has ended. */
   #next: NextRefresh | undefined;
 
-  /** Finds who is found on a network besides its endpoints. */
+  /** Finds the names on a network that are not of its endpoints. */
   readonly #remote: (network: string) => readonly RemoteName[];
 
   /**
    * Makes the hosts files of a store.
    *
-   * @param remote Finds who is found on a network, by its id, besides its endpoints.
+   * @param remote Finds the names on a network, by its id, that are not of its endpoints.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
   constructor(
@@ -62,7 +62,7 @@ export class HostsFiles implements Disposable {
    * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes,
    * from the store. A sandbox that is not on record, or is being removed, gets no file.
    *
-   * Calls during a refresh share the next one. If not, a hundred endpoints made at once would write
+   * Calls during a refresh share the next one. Otherwise a hundred endpoints made at once would write
    * every file a hundred times.
    *
    * @returns The files that could not be written or removed, also of sandboxes that other calls have
@@ -88,7 +88,7 @@ export class HostsFiles implements Disposable {
     const giveUp = new AbortController();
     const refresh = async () => {
       if (!this.#lock) return new Map();
-      // Locked from reading the store to writing, so that no other process writes older lines last.
+      // Lock before reading the store, so that no other process writes older lines last.
       using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
       this.#writer.begin(this.#lock.path);
       return this.#write();
@@ -148,5 +148,5 @@ export class HostsFiles implements Disposable {
   }
 }
 
-/** Why files could not be changed, by sandbox. */
+/** The errors of files that could not be changed, by sandbox. */
 export type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;

@@ -1,7 +1,7 @@
 /**
- * The hosts files of `/etc/netns`. Each is in a folder of the driver's, and has a second name (a hard
- * link) where `ip netns exec` finds it. So a file is known as the driver's by its inode, whatever root
- * in the sandbox writes into it.
+ * The hosts files of `/etc/netns`. Each is in a folder of the driver, with a hard link where
+ * `ip netns exec` finds it. So the driver knows its files by the inode, whatever root in the sandbox
+ * writes into them.
  *
  * @module
  */
@@ -14,22 +14,22 @@ import { editHosts, HEAD, type HostsEdit } from "./hosts_plan.ts";
  */
 const FOLDER = "/etc/netns";
 
-/** Where the files are. No namespace has this name, as a dot is never the first letter. */
+/** The folder of the files. No namespace has this name: a name does not start with a dot. */
 const OWN = `${FOLDER}/.ipvlan-kit`;
 
-/** How a file begins that the driver has written, or an earlier version of it. */
+/** The beginning of each file that the driver, or an earlier version of it, has written. */
 const BEGINNING = HEAD.slice(0, "# Written by ipvlan-kit".length);
 
 /** The modes of folders and files: any program in the sandbox may read them. */
 const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 
-/** How many bytes a file may have, as root in the sandbox may write as many as it likes. */
+/** The most bytes that a file may have: root in the sandbox can write any number. */
 const MOST_BYTES = 16 << 20;
 
-/** How many files are kept open. */
+/** The most files to keep open. */
 const MOST_OPEN = 1024;
 
-/** A file that is kept open, and how it was when it was last written. */
+/** A file that is kept open, and its content after the last write. */
 interface OpenFile {
   /** Opened for appending. */
   file: Deno.FsFile;
@@ -42,8 +42,8 @@ interface OpenFile {
 /**
  * Writes the hosts files of sandboxes in place, as processes in the sandboxes have them mounted.
  *
- * A sandbox that joins a network is a line more in the files of all others there. So the files stay
- * open, and a line is appended without reading them, if they have the size that they were left with.
+ * A sandbox that joins a network adds a line to the files of all others there. So the files stay open,
+ * and a line is appended without reading a file, if its size is that after the last write.
  */
 export class HostsWriter implements Disposable {
   readonly #id = crypto.randomUUID();
@@ -53,8 +53,8 @@ export class HostsWriter implements Disposable {
   #end: { old: string; text: string; missing: string | undefined } | undefined;
 
   /**
-   * Begins a burst of changes. What the files have in them is forgotten if another process has written
-   * since the last one.
+   * Begins a burst of changes. Forgets the content of the files if another process has written since the
+   * last burst.
    *
    * @param lock The path of the lock file, which the caller must hold exclusively.
    */
@@ -109,7 +109,7 @@ export class HostsWriter implements Disposable {
     for (const sandbox of this.#open.keys()) this.#close(sandbox);
   }
 
-  /** A file that is open, if it is as it was left. */
+  /** An open file, if nobody else has changed it. */
   #unchanged(sandbox: string): OpenFile | undefined {
     const open = this.#open.get(sandbox);
     if (!open) return undefined;
@@ -118,7 +118,7 @@ export class HostsWriter implements Disposable {
     return isUnchanged ? open : undefined;
   }
 
-  /** Opens a file anew. */
+  /** Opens a file again. */
   #reopen(sandbox: string): OpenFile | undefined {
     this.#close(sandbox);
     const file = openFile(sandbox);
@@ -128,7 +128,7 @@ export class HostsWriter implements Disposable {
     return open;
   }
 
-  /** What is missing at the end of a file; `undefined` if more is to be done, or that is not known. */
+  /** The text to append to a file; `undefined` if appending is not enough, or its content is unknown. */
   #missing({ text: old }: OpenFile, text: string): string | undefined {
     if (old === undefined) return undefined;
     if (this.#end?.old !== old || this.#end.text !== text) {
@@ -152,8 +152,8 @@ export class HostsWriter implements Disposable {
 }
 
 /**
- * Opens a sandbox's file for appending. Makes it if it is missing or is no file, such as a link to
- * another one, with modes that do not depend on the umask.
+ * Opens a sandbox's file for appending. Makes it, with modes that do not depend on the umask,
+ * if it is missing or is no regular file, such as a symbolic link.
  *
  * @returns `undefined` if the sandbox has another file, which the driver did not make.
  */
@@ -179,7 +179,7 @@ function openFile(sandbox: string): Deno.FsFile | undefined {
   return file;
 }
 
-/** Opens a file; `undefined` if it does not exist, or its path does not lead to it alone. */
+/** Opens a file; `undefined` if it does not exist, or is not a regular file. */
 function openOwn(path: string): Deno.FsFile | undefined {
   const found = lstatOf(path);
   if (!found?.isFile) return undefined;
@@ -195,13 +195,13 @@ function makeOwn(path: string): Deno.FsFile {
   return Deno.openSync(path, { read: true, append: true, createNew: true, mode: FILE_MODE });
 }
 
-/** Writes in the middle of a file, which appending does not. */
+/** Writes into the middle of a file, which a file opened for appending cannot. */
 function rewrite(path: string, { at, tail, size }: HostsEdit): void {
   using file = Deno.openSync(path, { write: true });
   file.seekSync(at, Deno.SeekMode.Start);
   writeAll(file, tail);
-  // Shorten the file last. If it were emptied first, a process could find no names in it. Blank lines
-  // stay if root in the sandbox has appended some meanwhile.
+  // Shorten the file last: in a file emptied first, a process would find no names. Blank lines stay if
+  // root in the sandbox has appended lines meanwhile.
   if (file.statSync().size === at + tail.length) file.truncateSync(size);
 }
 
@@ -221,7 +221,7 @@ function writeAll(file: Deno.FsFile, text: string): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
-/** The path of a sandbox's file in the folder of the driver's. */
+/** The path of a sandbox's file in the driver's folder. */
 function pathOf(sandbox: string): string {
   return `${OWN}/@${sandbox}`;
 }
@@ -231,7 +231,7 @@ function placeOf(sandbox: string): string {
   return `${FOLDER}/${sandbox}/hosts`;
 }
 
-/** Makes a folder, and the one that all are in. */
+/** Makes a folder, and the folder around it. */
 function makeFolders(folder: string): void {
   for (const path of [FOLDER, folder]) {
     try {
@@ -252,7 +252,7 @@ function removeIfEmpty(folder: string): void {
   }
 }
 
-/** Whether the driver has written a file. If it was killed, the file may end in the first line. */
+/** Whether the driver has written a file. A killed driver may have written part of the first line. */
 function isOurs(path: string, { isFile }: Deno.FileInfo): boolean {
   if (!isFile) return false;
   using file = Deno.openSync(path);

@@ -4,13 +4,13 @@ import { ownHostLines } from "./settings.ts";
 import type { HostEntry } from "../store/store.ts";
 import type { SandboxSettings } from "../model/types.ts";
 
-/** What each line of the driver's ends in. Other lines are those of the sandbox's root. */
+/** The end of each line that the driver writes. Root in the sandbox has written the other lines. */
 export const MARK = " # ipvlan";
 
 /** The first line of each hosts file that the driver writes. It does not change other files. */
 export const HEAD = `# Written by ipvlan-kit, which changes the lines that end in${MARK}`;
 
-/** Whose files may be stale. */
+/** The sandboxes whose files may be stale. */
 export interface StaleHosts {
   /** All sandboxes on these networks, by id. */
   networks: ReadonlySet<string>;
@@ -18,7 +18,7 @@ export interface StaleHosts {
   sandboxes: ReadonlySet<string>;
 }
 
-/** What the store knows of the hosts files. */
+/** The facts from the store that decide what the hosts files contain. */
 export interface HostsFacts {
   /** All endpoints, in the order made. */
   endpoints: readonly HostEntry[];
@@ -38,15 +38,15 @@ export interface RemoteName {
   names: readonly string[];
 }
 
-/** What has to be done with the hosts files. */
+/** The changes of the hosts files to make. */
 export interface HostsPlan {
-  /** The lines of the driver's in the files to write. */
+  /** The driver's lines in the files to write. */
   files: { sandbox: string; text: string }[];
-  /** The sandboxes that have no file any more. */
+  /** The sandboxes whose file to remove. */
   removed: string[];
 }
 
-/** Decides what the hosts files should be, of those that may be stale. */
+/** Decides which stale hosts files to write, with which lines, and which to remove. */
 export function planHosts(
   { endpoints, settings, exists, remote = () => [] }: HostsFacts,
   stale: StaleHosts,
@@ -62,7 +62,7 @@ export function planHosts(
     if (exists(sandbox)) bySandbox.set(sandbox, []);
     else removed.push(sandbox);
   }
-  // Most sandboxes are on the same networks as others, so the lines are rendered once for all.
+  // Most sandboxes share their networks with others, so their lines are rendered once.
   const rendered = new Map<string, string>();
   const files: HostsPlan["files"] = [];
   for (const [sandbox, own] of bySandbox) {
@@ -79,7 +79,7 @@ export function planHosts(
   return { files, removed };
 }
 
-/** The ids of a sandbox's networks, in the order in which their names are looked for. */
+/** The ids of a sandbox's networks, in the order in which names are looked up. */
 function networksOf(own: readonly HostEntry[]): string[] {
   return own.toSorted((one, other) => one.ordinal - other.ordinal).map(({ network }) => network);
 }
@@ -95,7 +95,7 @@ export function renderHosts(
   remote: readonly RemoteName[] = [],
   given: readonly string[] = [],
 ): string {
-  // What this host has on record itself is more recent than what etcd has told of it.
+  // This host's own records are newer than those from etcd.
   const own = new Set(remote.length > 0 ? reachable.flatMap(endpointAddresses) : []);
   const lines = [
     ...given,
@@ -114,13 +114,13 @@ function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
-/** What to write into a hosts file. Each character is a byte. */
+/** A change of a hosts file. Each character is a byte. */
 export interface HostsEdit {
-  /** From which byte on. */
+  /** The first byte to write. */
   at: number;
-  /** What is written there. */
+  /** The text to write there. */
   tail: string;
-  /** How many bytes the file has then. */
+  /** The size of the file after that, in bytes. */
   size: number;
 }
 
@@ -129,7 +129,7 @@ export interface HostsEdit {
  * lines of others as they are. If only lines are missing, they come last: then others may append to
  * the file at the same time.
  *
- * @param old What is in the file: anything, as root in the sandbox may write it.
+ * @param old The content of the file: any text, as root in the sandbox may write it.
  * @param text The driver's lines: {@linkcode renderHosts}.
  */
 export function editHosts(old: string, text: string): HostsEdit {
@@ -147,6 +147,6 @@ export function editHosts(old: string, text: string): HostsEdit {
   }
   const theirs = rest.filter((line) => !isOurs(line) && !isTorn(line)).join("");
   const tail = text.slice(same) + theirs + (/[^\n]$/.test(theirs) ? "\n" : "");
-  // If the file gets shorter, blank lines overwrite what is cut off afterwards.
+  // If the file gets shorter, blank lines overwrite its old end, which is then cut off.
   return { at: same, tail: tail.padEnd(old.length - same, "\n"), size: same + tail.length };
 }

@@ -1,6 +1,6 @@
 /**
- * What the commands print that run in the background: a folder for each sandbox, in the state
- * folder. `keepingOutput` in `background.ts` says what is in it.
+ * The output of commands that run in the background: a folder for each sandbox, in the state folder.
+ * `KEEP_OUTPUT` in `background.ts` describes its files.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { statOf } from "../../base/files.ts";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";
 
-/** The size at which a new file of output is begun, in bytes. The last two files are kept. */
+/** The size at which output continues in a new file, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
 
-/** How often to look for new output where changes are not reported, in milliseconds. */
+/** How often to poll for new output where the folder cannot be watched, in milliseconds. */
 const INTERVAL = 100;
 
 /** How long to wait for an exit status, in milliseconds. */
 const STATUS_WAIT = 2000;
 
-/** How often to ask whether a process is in the sandbox, which takes longer, in milliseconds. */
+/** How often to check for a process in the sandbox, in milliseconds: this takes longer. */
 const IDLE_INTERVAL = 1000;
 
 /** Stands for output that was removed before it was read. */
@@ -28,7 +28,7 @@ export class KeptOutput {
   #folder: string;
   #isRehearsal: boolean;
 
-  /** Keeps it in a state folder. In a rehearsal, nothing is removed. */
+  /** Keeps the output in a state folder. A rehearsal removes nothing. */
   constructor(stateFolder: string, isRehearsal: boolean) {
     this.#folder = resolve(stateFolder, "output");
     this.#isRehearsal = isRehearsal;
@@ -40,7 +40,7 @@ export class KeptOutput {
   }
 
   /**
-   * Makes the folder of a sandbox, with an empty log. What was in it is lost.
+   * Makes the folder of a sandbox, with an empty log. Earlier output is lost.
    *
    * @throws {"store-unusable"} It cannot be made.
    */
@@ -77,7 +77,7 @@ export class KeptOutput {
   }
 
   #remove(sandbox: string): void {
-    // Renamed first: a command that still runs may add a file while the folder is emptied.
+    // Rename it first: a running command may add a file while the folder is being emptied.
     const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
     try {
       Deno.renameSync(this.of(sandbox), old);
@@ -90,8 +90,8 @@ export class KeptOutput {
 
   /**
    * The exit status of the last command; `undefined` if there was none. The shell writes it a moment
-   * after the command has ended, so this waits for it, up to {@linkcode STATUS_WAIT}. Then nothing has
-   * seen its end, which is 255, as in Docker.
+   * after the command has ended, so this waits, up to {@linkcode STATUS_WAIT}. After that it is 255, as
+   * in Docker when nothing has seen the end.
    */
   async status(sandbox: string): Promise<number | undefined> {
     const path = `${this.of(sandbox)}/status`;
@@ -104,20 +104,19 @@ export class KeptOutput {
     return statOf(this.of(sandbox)) ? 255 : undefined;
   }
 
-  /** What has been printed and is kept. */
+  /** The output that is kept. */
   read(sandbox: string): Uint8Array<ArrayBuffer> {
     using reader = new LogReader(this.of(sandbox));
     return reader.read();
   }
 
   /**
-   * What has been printed and is kept, as one piece, and then what is printed until the command has
-   * ended. Only two files are kept, so output that comes faster than it is read can be lost. Then a
-   * line says so.
+   * Yields the output that is kept, as one piece, and then new output until the command has ended. Only
+   * two files are kept, so output that comes faster than it is read can be lost. Then a line says so.
    *
    * @param isBusy Whether a process is in the sandbox. After a restart of the machine there is none,
    * and the folder does not say so.
-   * @param signal Ends it.
+   * @param signal Stops it.
    */
   async *follow(
     sandbox: string,
@@ -130,7 +129,7 @@ export class KeptOutput {
     let idle = 0;
     let asked = performance.now();
     for (let isFirst = true;; isFirst = false) {
-      // Asked before the look, so that nothing is missed that is printed in between.
+      // Check before reading, so that no output in between is missed.
       const hasEnded = !statOf(folder) || statOf(`${folder}/done`) !== undefined;
       if (performance.now() - asked >= IDLE_INTERVAL) {
         idle = await isBusy() ? 0 : idle + 1;
@@ -138,17 +137,17 @@ export class KeptOutput {
       }
       const bytes = reader.read();
       if (isFirst || bytes.length > 0) yield bytes;
-      // Twice, as the last output of a command is written a moment after its end.
+      // Read twice: the last output of a command is written a moment after its end.
       if (hasEnded || idle === 2 || signal?.aborted) return;
       await changes.next(INTERVAL);
     }
   }
 }
 
-/** Reads the files of output in a folder, one after the other. */
+/** Reads the output files in a folder, one after another. */
 class LogReader implements Disposable {
   #folder: string;
-  /** The file that is read. As it is open, it can be read to its end after it was removed. */
+  /** The current file. It is open, so it can be read to its end after it was removed. */
   #file: Deno.FsFile | undefined;
   #number: number | undefined;
 
@@ -160,7 +159,7 @@ class LogReader implements Disposable {
   read(): Uint8Array<ArrayBuffer> {
     const pieces: Uint8Array[] = [];
     for (;;) {
-      // Listed first: a file gets no more output when there is another one.
+      // List them first: a file gets no more output once the next one exists.
       const next = logsIn(this.#folder).find((number) => number > (this.#number ?? -1));
       if (this.#file) pieces.push(readOn(this.#file));
       if (next === undefined) return concat(pieces);
@@ -215,14 +214,14 @@ function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** The numbers of the files of output in a folder, the oldest first. */
+/** The numbers of the output files in a folder, the oldest first. */
 function logsIn(folder: string): number[] {
   if (!statOf(folder)) return [];
   return [...Deno.readDirSync(folder)].flatMap(({ name }) => /^log\.(\d+)$/.exec(name)?.[1] ?? [])
     .map(Number).toSorted((one, other) => one - other);
 }
 
-/** Reads a file to its end, from where it was read before. */
+/** Reads the rest of a file. */
 function readOn(file: Deno.FsFile): Uint8Array {
   const pieces: Uint8Array[] = [];
   for (;;) {

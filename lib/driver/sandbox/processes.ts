@@ -10,12 +10,12 @@ import { invalidOption, IpvlanError } from "../../base/errors.ts";
 /** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
-/** Whether a network namespace has this name, or a file that one has left. */
+/** Whether a network namespace, or a file that one has left behind, has this name. */
 export function nameIsUsed(netns: string): boolean {
   return statOf(`${FOLDER}/${netns}`) !== undefined;
 }
 
-/** Whether a network namespace has this name. A file that one has left is none. */
+/** Whether a network namespace has this name. A file left behind does not count. */
 export function namespaceExists(netns: string): boolean {
   // A namespace is mounted on its file, from a file system of its own (nsfs).
   const file = statOf(`${FOLDER}/${netns}`);
@@ -24,11 +24,11 @@ export function namespaceExists(netns: string): boolean {
 
 /**
  * A function of sh(1), `kill_newest FILE`, that kills the newest processes of the machine if they are
- * in the namespace of the file. A process that starts another one and ends is gone before a list of
- * all has been read, but its child is among the newest: `/proc/loadavg` has the last id.
+ * in the namespace of the file. A process that forks and ends can escape a list of all processes, but
+ * its child is among the newest: `/proc/loadavg` has the last id.
  *
- * All commands are the shell's own, so it is faster than what it hunts. A process that cannot be killed
- * now (state D: in the kernel; t: traced) starts no other one before its end.
+ * It uses only shell builtins, so it is faster than the processes it kills. A process that cannot be
+ * killed now (state D: in the kernel; t: traced) does not fork before its end.
  */
 const KILL_NEWEST = `
 try() {
@@ -50,8 +50,8 @@ kill_newest() {
 `;
 
 /**
- * The same for all processes, `kill_all FILE`. It looks at all until a look finds none while no process
- * was started. Where others start all the time, five looks are enough.
+ * The same for all processes, `kill_all FILE`. It repeats until a pass finds none and no process was
+ * started meanwhile, or until five passes find none.
  */
 const KILL_ALL = `${KILL_NEWEST}
 kill_all() {
@@ -99,7 +99,7 @@ export class Processes {
   }
 
   /**
-   * The ids of the processes in a namespace. If it does not exist, there are none.
+   * The ids of the processes in a namespace; none if it does not exist.
    *
    * @param netns Its name.
    * @param path Its file, if it has no name.
@@ -113,9 +113,9 @@ export class Processes {
   }
 
   /**
-   * Sends a signal to processes. It is no error if one of them has ended meanwhile.
+   * Sends a signal to processes. A process that has already ended is no error.
    *
-   * The shell sends it, as for `Deno.kill` a program would need the right to run all programs.
+   * The shell sends it: `Deno.kill` would need the permission to run every program.
    *
    * @throws {"missing-rights"} The caller may not signal one of them.
    */
@@ -128,12 +128,12 @@ export class Processes {
   }
 
   /**
-   * Kills the processes in a namespace until none is left, also those that start new ones all the
-   * time. One that has changed its namespace is not found.
+   * Kills the processes in a namespace until none is left, even if they keep forking. A process that has
+   * moved to another namespace is not found.
    */
   async killAll(netns: string, path: string = `${FOLDER}/${netns}`): Promise<void> {
     await this.#run(`${KILL_NEWEST}kill_newest ${shellWord(path)}`, []);
-    // Most often, none is left. To look at all processes is expensive, but calls share one look.
+    // Usually none is left. Searching all processes is expensive, but calls share one search.
     const left = await this.in(netns, path);
     if (left.length > 0) await this.#run(`${KILL_ALL}kill_all ${shellWord(path)}`, []);
   }
@@ -159,7 +159,7 @@ export class Processes {
 
   /**
    * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its locks
-   * are free, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an
+   * are released, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an
    * `ip` itself.
    */
   async idle({ signal, waiting }: WaitOptions = {}): Promise<void> {
@@ -172,18 +172,18 @@ export class Processes {
         .filter(({ dev, ino }) => dev === file.dev && ino === file.ino).map(({ pid }) => pid);
       return busy.length === 0;
     };
-    // Before that, there is nothing to wait for.
+    // Without a notice, as it is usually idle at once.
     if (await isIdle()) return;
     using _notice = sayIfLong(
       waiting,
-      () => `Waiting for what a killed driver has begun: ${busy.map(describeProcess).join(", ")}`,
+      () => `Waiting for the programs of a killed driver: ${busy.map(describeProcess).join(", ")}`,
     );
     await untilClosed(lock, isIdle, { signal });
   }
 
   /**
-   * Finds all processes. Calls during a search share the next one, as the search that runs may have
-   * passed the process that they look for.
+   * Finds all processes. Calls during a search share the next one, because the running search may have
+   * missed their process.
    */
   #all(): Promise<ProcessFile[]> {
     return this.#next ??= this.#running.catch(() => {}).then(() => {

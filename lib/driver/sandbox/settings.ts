@@ -1,6 +1,6 @@
 /**
- * What a sandbox has besides its networks: the host name of its commands, names that only they know,
- * their name servers, and the kernel's settings of its network namespace.
+ * The settings of a sandbox besides its networks: the host name of its commands, extra host names,
+ * name servers, and sysctls of its network namespace.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { sysctlPath } from "../model/settings.ts";
 import { IpvlanError } from "../../base/errors.ts";
 
 /**
- * Renders a `resolv.conf` (resolv.conf(5)). What is not given is as on this machine.
+ * Renders a `resolv.conf` (resolv.conf(5)). Settings left out are those of this machine.
  *
  * @param machine The machine's own file; empty if it has none.
  */
@@ -38,7 +38,7 @@ export function renderResolvConf(
 }
 
 /**
- * The lines of a hosts file that only one sandbox has: its host name, and the names that it was given.
+ * The lines of a hosts file that only one sandbox has: its host name, and its extra names.
  *
  * @param endpoints The sandbox's endpoints.
  */
@@ -59,34 +59,34 @@ const FOLDER = "/etc/netns";
 /** The first line of each file that the driver writes. It does not change other files. */
 const MARK = "# Written by ipvlan-kit; changes will be lost";
 
-/** The words of a command that gives another one a host name, in a UTS namespace of its own. */
+/** Wraps the words of a command so that it runs with a host name, in its own UTS namespace. */
 export function withHostname(hostname: string | undefined, words: readonly string[]): string[] {
   if (hostname === undefined) return [...words];
   const script = 'echo "$0" >/proc/sys/kernel/hostname && exec "$@"';
   return ["unshare", "--uts", "sh", "-c", script, hostname, ...words];
 }
 
-/** How {@linkcode SettingsKeeper} runs. */
+/** The options of {@linkcode SettingsKeeper}. */
 export interface KeeperOptions {
   /** Runs programs. */
   run: RunProgram;
   /** Called with each command that changes something, before it runs. */
   report?: (command: string) => void;
-  /** Whether nothing is changed. */
+  /** Whether this is a rehearsal, which changes nothing. */
   isRehearsal: boolean;
 }
 
-/** Makes and removes what the settings of sandboxes ask for. */
+/** Applies the settings of sandboxes, and removes their files. */
 export class SettingsKeeper {
   #options: KeeperOptions;
 
-  /** Makes nothing yet. */
+  /** Changes nothing yet. */
   constructor(options: KeeperOptions) {
     this.#options = options;
   }
 
   /**
-   * Makes what a sandbox's settings ask for. Its namespace must exist.
+   * Applies a sandbox's settings. Its namespace must exist.
    *
    * @throws {"sysctl"} The kernel has no such setting, or refuses the value.
    * @throws {"resolv-conf"} The file cannot be written.
@@ -94,7 +94,7 @@ export class SettingsKeeper {
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
     const { run, report, isRehearsal } = this.#options;
     if (dns !== undefined && !isRehearsal) {
-      // By a program, as a script needs no right then to read that file.
+      // `cat` reads it, so that a script needs no permission for the file.
       const { out } = await run("cat /etc/resolv.conf", []);
       explain(name, () => writeResolvConf(name, renderResolvConf(out.join("\n"), dns)));
     }

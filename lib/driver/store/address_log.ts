@@ -1,10 +1,10 @@
-/** How many addresses are remembered at least. To look at more of them again takes longer than to start anew. */
+/** The fewest addresses to remember. Replaying more of them takes longer than reading all again. */
 const REMEMBERED = 1000;
 
-/** The addresses that this process has given away or freed, in the order in which it did. */
+/** The addresses that this process has given away or freed, in that order. */
 export class AddressLog {
   #addresses: string[] = [];
-  /** How many were forgotten. */
+  /** The number of forgotten addresses. */
   #forgotten = 0;
 
   /** Adds addresses. */

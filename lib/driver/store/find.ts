@@ -8,7 +8,7 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
  * Finds a network by its name, its id, or the beginning of its id.
  *
  * @throws {"network-not-found"} There is none.
- * @throws {"ambiguous-id"} The ids of several networks begin so.
+ * @throws {"ambiguous-id"} Several networks have an id that begins with it.
  * @throws {"half-done"} It is being made or removed, or a crash left it so.
  */
 export function findNetwork(store: Store, name: string): Network {
@@ -53,8 +53,8 @@ export function findSandbox(store: Store, name: string): Sandbox {
 }
 
 /**
- * Makes the error that there is no sandbox with a name. Of an engine's name it does not look for a
- * similar one: an id has none, and engines ask for new sandboxes often.
+ * Makes the error for a name that no sandbox has. For an engine's name it suggests no similar one: ids
+ * are not similar, and engines often ask for new sandboxes.
  */
 export function sandboxNotFound(store: Store, name: string): IpvlanErrorOf<"sandbox-not-found"> {
   const others = isOwned(name) ? [] : store.sandboxes().map(({ name }) => name);

@@ -1,6 +1,5 @@
 /**
- * What the records of the store are, and how each is checked: the store's file may be damaged, or
- * changed by hand.
+ * The records of the store, and their checks: the store's file may be damaged, or changed by hand.
  *
  * @module
  */
@@ -38,14 +37,14 @@ import type {
 } from "../model/types.ts";
 
 /**
- * The state of a record: `ready` when the kernel has what it says, `making` and `removing` while a
- * call makes or removes that. After a crash, these two say what is half made or half removed.
+ * The state of a record: `ready` when the kernel matches it, `making` and `removing` while a call
+ * works on it. After a crash, these two mark what is half made or half removed.
  */
 export type State = "making" | "ready" | "removing";
 
 /** An endpoint on record. */
 export interface EndpointRecord {
-  /** 12 hexadecimal digits, unique for good. */
+  /** 12 hexadecimal digits. An id is never used again. */
   id: string;
   /** The network's id. */
   network: string;
@@ -53,7 +52,7 @@ export interface EndpointRecord {
   sandbox: string;
   /** The link's name in the sandbox. */
   ifname: string;
-  /** Its number among the sandbox's endpoints, from 0: of equal priorities, the lowest one counts. */
+  /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
   /** The IPv4 address, without a prefix length. */
   ip?: string;
@@ -65,7 +64,7 @@ export interface EndpointRecord {
   routes?: readonly EndpointRoute[];
   /** Whether an engine moves, names and addresses its link. */
   handOver?: true;
-  /** The link-local addresses that its link gets besides; `undefined` if there are none. */
+  /** More link-local addresses of its link; `undefined` if there are none. */
   linkLocalAddresses?: readonly string[];
   /** Its priority for the default route; `undefined` if it is 0. */
   gatewayPriority?: number;
@@ -75,7 +74,7 @@ export interface EndpointRecord {
   parent?: string;
 }
 
-/** What is on record of an endpoint and no query asks for. */
+/** The fields of an endpoint that no query selects by. */
 export type EndpointDetails = Pick<
   EndpointRecord,
   "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority" | "parent"
@@ -85,7 +84,7 @@ const prefix = parsed(parsePrefix);
 const address = parsed(parseAddress);
 const state = oneOf<State>("making", "ready", "removing");
 
-/** A text that can be parsed. One that was right once is not parsed again: records are read often. */
+/** Reads a text that can be parsed. A valid text is parsed only once: records are read often. */
 function parsed(parse: (text: string) => unknown): Reader<string> {
   const right = new Set<unknown>();
   return kind("what the program wrote", (value) => {
@@ -96,7 +95,7 @@ function parsed(parse: (text: string) => unknown): Reader<string> {
   });
 }
 
-/** Reads a value that a function finds good once it is read. */
+/** Adds a check to a reader. */
 function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T> {
   return (value, reading) => {
     if (!fits(reader, value) || !isRight(value)) reading.misfit(value, "what the program wrote");
@@ -142,7 +141,7 @@ const SUBNETS = list(object({
   auxAddresses: record(address),
 }));
 
-/** Whether a value is what a network is on all hosts that share it. */
+/** Whether a value is the settings of a shared network. */
 export function isSharedSettings(value: unknown): value is NetworkSettings {
   return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
 }
@@ -214,7 +213,7 @@ const DETAILS: Record<keyof EndpointDetails, Reader<unknown>> = {
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 
-/** The names of what is on record of an endpoint and no query asks for. */
+/** The names of {@linkcode EndpointDetails}. */
 export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof EndpointDetails)[];
 
 const ENDPOINT = object({
@@ -270,7 +269,7 @@ export function isRecord<Kind extends keyof RecordKinds>(
   return fits(READERS[kind], value);
 }
 
-/** What a network is on all of its hosts. */
+/** The settings of a network that all its hosts share. */
 export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
   /** The subnets, with every default settled. */
   subnets: NetworkSubnet[];

@@ -42,7 +42,7 @@ import {
 import type { AddressPool, Network, Sandbox } from "../model/types.ts";
 import { STORE_FILE } from "../model/state_folder.ts";
 
-/** How long a process waits for another one that writes, in milliseconds. */
+/** How long a process waits while another one writes, in milliseconds. */
 const PATIENCE = 30_000;
 
 /** How often it tries to set WAL mode meanwhile, in milliseconds. */
@@ -67,7 +67,7 @@ const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
 
-/** Reads what the hosts files say of endpoints. */
+/** Reads the host entries of endpoints. */
 const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
   ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
 
@@ -75,8 +75,8 @@ const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName
 const UNREADY = "state <> 'ready'";
 
 /**
- * The conditions of a query, each with the value for its `?`, or with `true` if it has none. One that
- * is `undefined` is left out.
+ * The conditions of a query, each with the value for its `?`, or `true` if it has none. `undefined`
+ * leaves a condition out.
  */
 type Conditions = Record<string, string | true | undefined>;
 
@@ -84,12 +84,12 @@ type Conditions = Record<string, string | true | undefined>;
 export class SqliteStore implements Store {
   #db: DatabaseSync;
   #folder: string;
-  /** How many networks and pools this process has added or deleted, and addresses undone. */
+  /** Counts networks and pools that this process has added or deleted, and addresses rolled back. */
   #changes = 0;
   readonly addressLog: AddressLog = new AddressLog();
-  /** The statements that have been prepared, by their text. */
+  /** The prepared statements, by their text. */
   #statements = new Map<string, StatementSync>();
-  /** The records of the pools that this host shares with others. */
+  /** The records of the pools that hosts share. */
   readonly shared: ClaimRecords;
 
   private constructor(folder: string, file: string) {
@@ -120,7 +120,7 @@ export class SqliteStore implements Store {
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
       requireFile(folder);
-      // Opened here first, as SQLite does not say why it cannot open a file.
+      // Open it here first, because SQLite does not say why it cannot open a file.
       Deno.openSync(`${folder}/${STORE_FILE}`, { write: true, create: true, mode: 0o600 }).close();
     } catch (error) {
       throw openError(folder, error);
@@ -141,8 +141,8 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Sets WAL mode, which stays set. When two processes set it at once, SQLite does not wait as it
-   * does elsewhere, and one of them fails.
+   * Sets WAL mode, which is persistent. When two processes set it at once, SQLite does not wait, and one
+   * of them fails.
    */
   #useWal(): void {
     const deadline = Date.now() + PATIENCE;
@@ -158,8 +158,8 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Copies the store in a folder into memory. If there is no store, the copy is empty. Nothing that
-   * is written to the copy reaches the disk.
+   * Copies the store in a folder into memory. If there is no store, the copy is empty. Writes to
+   * the copy do not reach the disk.
    *
    * @throws {"missing-rights"} The caller may not read it.
    * @throws {"store-unusable"} It is of a newer version.
@@ -174,7 +174,7 @@ export class SqliteStore implements Store {
       if (error instanceof Deno.errors.NotFound) return store;
       throw openError(folder, error);
     }
-    // Row by row: Deno lets only a program with all rights attach a database to another.
+    // Row by row: Deno allows ATTACH only with all permissions.
     using original = SqliteStore.open(folder);
     original.transaction(() => {
       for (const table of TABLE_NAMES) {
@@ -212,7 +212,7 @@ export class SqliteStore implements Store {
       this.#exec("COMMIT");
       return result;
     } catch (error) {
-      // What the log says of these addresses may have been read already.
+      // Somebody may already have read these addresses in the log.
       if (this.addressLog.length > logged) this.#changes++;
       // SQLite itself ends a transaction when the disk is full.
       if (this.#db.isTransaction) this.#exec("ROLLBACK");
@@ -517,7 +517,7 @@ export class SqliteStore implements Store {
     return this.#explain(() => Number(this.#prepared(sql).run(...values).changes));
   }
 
-  /** Prepares a statement once, as that takes longer than to run it. */
+  /** Prepares a statement once: that takes longer than running it. */
   #prepared(sql: string): StatementSync {
     const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
     this.#statements.set(sql, statement);
@@ -542,7 +542,7 @@ export class SqliteStore implements Store {
   }
 }
 
-/** Requires that the store is a file, if it exists. To open a FIFO would wait for its other end. */
+/** Requires that the store, if it exists, is a regular file. Opening a FIFO would block. */
 function requireFile(folder: string): void {
   try {
     if (!Deno.statSync(`${folder}/${STORE_FILE}`).isFile) {
@@ -553,7 +553,7 @@ function requireFile(folder: string): void {
   }
 }
 
-/** The error that the store cannot be opened. */
+/** Makes the error for a store that cannot be opened. */
 function openError(folder: string, error: unknown): IpvlanError {
   const { message } = error as Error;
   if (error instanceof Deno.errors.PermissionDenied) {
@@ -562,7 +562,7 @@ function openError(folder: string, error: unknown): IpvlanError {
   return new IpvlanError("store-unusable", { folder, reason: message }, { cause: error });
 }
 
-/** Reads a record's JSON; an empty object if it is none, which no record is. */
+/** Parses a record's JSON. Damaged JSON gives an empty object, which is no valid record. */
 function parsed(json: unknown): Record<string, unknown> {
   try {
     return JSON.parse(json as string);
@@ -571,17 +571,17 @@ function parsed(json: unknown): Record<string, unknown> {
   }
 }
 
-/** What is on record of an endpoint and no query asks for. */
+/** The details of an endpoint. */
 function detailsOf(endpoint: EndpointRecord): EndpointDetails {
   return Object.fromEntries(DETAIL_NAMES.map((name) => [name, endpoint[name]]));
 }
 
-/** Fills in options that did not exist when the network was recorded, by an earlier version. */
+/** Fills in options that an earlier version did not record. */
 function withDefaults(network: Stated<Network>): Stated<Network> {
   return { ...settleOptions({}).options, ...network };
 }
 
-/** Whether a folder's disk is full, for which SQLite says only "disk I/O error". */
+/** Whether a folder's disk is full: SQLite then says only "disk I/O error". */
 function isFull(folder: string): boolean {
   try {
     tryToWriteIn(folder);

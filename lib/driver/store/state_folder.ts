@@ -2,24 +2,24 @@ import { lstatOf } from "../../base/files.ts";
 import { quoted } from "../../base/printable.ts";
 import { STATE_FOLDER } from "../model/state_folder.ts";
 
-/** The mode of the state folder, and of the files in it: for their owner alone. */
+/** The mode of the state folder, and of the files in it: only the owner has access. */
 const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 
 /** The lock file that a shell opens for each `ip`. The shell would make it with its umask. */
 const PROGRAM_LOCK = "ip.lock";
 
-/** The store and the files that SQLite keeps beside it, the locks, and what commands have printed. */
+/** The store with the files that SQLite keeps beside it, the locks, and the output of commands. */
 const OURS =
   /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims|agent)\.)?lock(\.gate)?|output)$/;
 
 /**
- * Makes the lock file of the programs in a state folder, and takes from other users what an earlier
- * version or a wide umask has given them. Whoever can open a lock file can hold the lock.
+ * Makes the lock file of the programs in a state folder, and removes the access of other users that an
+ * earlier version or a wide umask has left. A user who can open a lock file can hold the lock.
  *
- * A folder that somebody else has made keeps its mode: it may be needed by others, as `/tmp` is.
+ * A folder that the driver did not make keeps its mode: others may need it, as they need `/tmp`.
  *
- * @param isOwn Whether the driver has made it. It makes any but the default one narrow at once.
- * @returns A sentence for each file or folder whose mode was wider.
+ * @param isOwn Whether the driver made the folder, as the default one. It makes others narrow at once.
+ * @returns A sentence for each file or folder whose mode was too wide.
  */
 export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER): string[] {
   makeFile(`${folder}/${PROGRAM_LOCK}`);
@@ -31,7 +31,7 @@ export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER
 }
 
 function makeFile(path: string): void {
-  // To open what exists could wait: it may be a FIFO.
+  // Do not open an existing file: opening a FIFO would block.
   if (lstatOf(path)) return;
   Deno.openSync(path, { write: true, create: true, mode: FILE_MODE }).close();
 }
@@ -43,7 +43,7 @@ function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): str
   try {
     Deno.chmodSync(path, mode);
   } catch (error) {
-    // It belongs to another user, who has let this one in.
+    // Another user owns it and has given this one access.
     if (error instanceof Deno.errors.PermissionDenied) return [];
     throw error;
   }

@@ -4,7 +4,7 @@ import type { AddressLog } from "./address_log.ts";
 import type { EndpointRecord, State } from "./records.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
 
-/** What the hosts files say of an endpoint. */
+/** The fields of an endpoint that go into hosts files. */
 export type HostEntry =
   & Stated<Pick<EndpointRecord, "network" | "sandbox" | "ordinal" | "ip" | "ip6" | "aliases">>
   & {
@@ -18,7 +18,7 @@ export type Stated<T> = T & {
   state: State;
 };
 
-/** Which records are wanted. */
+/** Selects records. */
 export interface StateFilter {
   /** Only those that are half made or half removed: the state is not `ready`. */
   unready?: true;
@@ -34,7 +34,7 @@ export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T
   return record as Omit<T, "state">;
 }
 
-/** Which networks are wanted. */
+/** Selects networks. */
 export interface NetworkFilter extends StateFilter {
   /** Only those on this parent. */
   parent?: string;
@@ -44,13 +44,13 @@ export interface NetworkFilter extends StateFilter {
   shared?: true;
 }
 
-/** Which sandboxes are wanted. */
+/** Selects sandboxes. */
 export interface SandboxFilter extends StateFilter {
   /** Only those with names of their own in their hosts file. */
   withHosts?: true;
 }
 
-/** Which endpoints are wanted. */
+/** Selects endpoints. */
 export interface EndpointFilter extends StateFilter {
   /** Only those on this network, by id. */
   network?: string;
@@ -66,9 +66,9 @@ export interface PoolClaim extends Claim {
   pool: string;
 }
 
-/** The names by which a sandbox of another host is found on a shared network. */
+/** The names of a sandbox of another host on a shared network. */
 export interface SharedName {
-  /** What the keys of the network begin with in etcd. */
+  /** The prefix of the network's keys in etcd. */
   prefix: string;
   /** The network's name. */
   network: string;
@@ -136,7 +136,7 @@ export interface Store extends Disposable {
   deletePool(id: string): void;
   /** The claims in an address pool, or those of one holder in it. */
   claims(pool: string, holder?: string): PoolClaim[];
-  /** Whether an address pool has claims of others than a holder. */
+  /** Whether an address pool has claims of other holders. */
   hasClaims(pool: string, except: string): boolean;
   /** Adds a claim. */
   putClaim(claim: PoolClaim): void;
@@ -144,19 +144,19 @@ export interface Store extends Disposable {
   deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
   /** The claims of an address, in any pool. */
   claimsOf(address: string): PoolClaim[];
-  /** The names of sandboxes of other hosts on a network, or of all under a prefix. */
+  /** The names of other hosts' sandboxes on a network, or on all networks under a prefix. */
   sharedNames(prefix: string, network?: string): SharedName[];
   /** Adds the names of a sandbox of another host, or replaces them. */
   putSharedName(name: SharedName): void;
-  /** Deletes the names at an address, on a network, or under a prefix. Returns their networks. */
+  /** Deletes the names under a prefix, or of one network or address there. Returns their networks. */
   deleteSharedNames(prefix: string, which?: { address?: string; network?: string }): string[];
   /** The records of pools that several hosts share. */
   readonly shared: ClaimRecords;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */
   readonly addressLog: AddressLog;
   /**
-   * A text that changes when another process writes, or when this one adds or deletes a network or
-   * an address pool: then other addresses may be taken or free, besides those in the log.
+   * A text that changes when another process writes, or this one adds or deletes a network or an address
+   * pool: then addresses that are not in the log may have been taken or freed.
    */
   version(): string;
 }

@@ -9,7 +9,7 @@ import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/tab
 /** The version of the tables below, kept in the database's `user_version`. */
 export const VERSION = 4;
 
-/** The tables, in an order in which none comes before one that it refers to. */
+/** The tables, each after those that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
   ...CLAIM_TABLE_NAMES,
@@ -17,8 +17,8 @@ export const TABLE_NAMES = [
 ];
 
 /**
- * The table of the endpoints. Only an engine connects a sandbox to one network several times: the names
- * of its sandboxes have a colon.
+ * The table of the endpoints. Only a sandbox of an engine can be on one network several times: its name
+ * has a colon.
  */
 const ENDPOINT_TABLE = `
   CREATE TABLE endpoint (
@@ -41,7 +41,7 @@ const ENDPOINT_TABLE = `
     WHERE NOT (${isOwnedSql("sandbox")});
 `;
 
-/** The tables of the address pools that engines ask for by themselves. */
+/** The tables of the address pools that engines request. */
 const POOL_TABLES = `
   CREATE TABLE pool (
     id TEXT PRIMARY KEY,
@@ -55,7 +55,7 @@ const POOL_TABLES = `
   ) STRICT;
 `;
 
-/** The table of the names that sandboxes of other hosts are found by: see `lib/driver/addresses/shared/names.ts`. */
+/** The table of the names of other hosts' sandboxes: see `lib/driver/addresses/shared/names.ts`. */
 const NAME_TABLE = `
   CREATE TABLE shared_name (
     prefix TEXT NOT NULL,
@@ -67,7 +67,7 @@ const NAME_TABLE = `
   CREATE INDEX shared_name_network ON shared_name (prefix, network);
 `;
 
-/** Makes the tables of version 3 those of version 4. The nonce of an epoch was what a token is now. */
+/** Migrates tables from version 3 to 4. The token of an epoch was called nonce. */
 export const FROM_VERSION_3 = `
   ALTER TABLE shared_host RENAME COLUMN epoch TO number;
   ALTER TABLE shared_host RENAME COLUMN nonce TO token;
@@ -80,10 +80,10 @@ export const FROM_VERSION_3 = `
   ALTER TABLE shared_host DROP COLUMN place;
 `;
 
-/** Makes the tables of version 2 those of version 4. */
+/** Migrates tables from version 2 to 4. */
 export const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
 
-/** Makes the tables of version 1 those of version 4. */
+/** Migrates tables from version 1 to 4. */
 export const FROM_VERSION_1 = `
   ALTER TABLE endpoint RENAME TO endpoint_1;
   DROP INDEX IF EXISTS endpoint_unready;
@@ -136,8 +136,8 @@ export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
 
 /**
- * The indexes. Without them, a question about one parent, or about what is half done, would read
- * every record. SQLite uses an index of an expression only for the same expression.
+ * The indexes. Without them, a query for one parent, or for half-done records, would read every
+ * record. SQLite uses an index of an expression only for the same expression.
  */
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
