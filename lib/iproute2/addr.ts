@@ -3,15 +3,15 @@ import type { Runner } from "./session.ts";
 import { addressWord, familyOf, linkName, nameOrNumber, prefixWord } from "./words.ts";
 import { invalidWord } from "./errors.ts";
 
-/** An address to put on a link. What {@linkcode AddrVerbs.show} gives is one, too. */
+/** An address to put on a link. {@linkcode AddrVerbs.show} also returns such addresses. */
 export interface AddrSpec {
   /** The link. */
   dev: string;
   /** The address with its prefix length, unless `prefixLength` says it: `192.168.1.2/24`. */
   address: string;
-  /** The prefix length, where the address has none. */
+  /** The prefix length, if the address has none. */
   prefixLength?: number;
-  /** The address of the other end of a link with two ends: then the prefix length is of this one. */
+  /** The address of the other end of a point-to-point link; the prefix length then belongs to it. */
   peer?: string;
   /**
    * Whether an IPv6 address is usable at once, without duplicate address detection (RFC 4862,
@@ -21,8 +21,8 @@ export interface AddrSpec {
   /** Whether the kernel makes no route to the address's network (for IPv4, Linux 4.19). */
   noprefixroute?: boolean;
   /**
-   * Its scope: `link` for an address that is valid on this link only. Left out, `global`; of an IPv6
-   * address, what the address says.
+   * Its scope: `link` for an address that is valid on this link only. Left out, `global`; for IPv6, the
+   * scope follows from the address.
    */
   scope?: "global" | "site" | "link" | "host" | "nowhere" | `${number}`;
 }
@@ -53,7 +53,7 @@ export function addrDel(spec: AddrSpec): string {
   return ["addr del", ...addressWords(spec)].join(" ");
 }
 
-/** The words of an address on a link. `ip` would add one without a length, and delete more than one. */
+/** The words of an address on a link. `ip` takes one without a length, but may then delete several. */
 function addressWords({ dev, address, prefixLength, peer }: AddrSpec): string[] {
   const whole = prefixLength === undefined ? address : `${address}/${prefixLength}`;
   const [local, length] = prefixWord(whole, "address").split("/");
@@ -97,8 +97,8 @@ export class AddrVerbs {
     const { dev } = filter;
     const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;
     let rows = await this.runner.query(line);
-    // Once a process has shown links, `ip` answers for one link as `link show` does, without the
-    // addresses (`do_link` in `ip/ipaddress.c`); where all links are asked for it does not.
+    // Once a process has shown links, `ip addr show dev` prints a link without its addresses, as
+    // `link show` does (`do_link` in `ip/ipaddress.c`). `ip addr show` of all links prints them.
     if (rows.some((row) => !("addr_info" in row))) {
       rows = (await this.runner.query("addr show")).filter((row) => row.ifname === dev);
     }

@@ -7,9 +7,9 @@ import { invalidWord, ipCommandError } from "./errors.ts";
 /** The program that runs a batch, and how. */
 export interface BatchProgram {
   program: "ip" | "bridge";
-  /** The network namespace that it acts in, by name; the caller's own where there is none. */
+  /** The network namespace that it acts in, by name; `undefined` for the caller's own. */
   netns?: string;
-  /** Whether it runs the lines after one that failed as well. */
+  /** Whether it continues after a line that failed. */
   force: boolean;
 }
 
@@ -22,21 +22,21 @@ export interface BatchLine {
 }
 
 /**
- * Lines to run, with a mark after each answer, so that the reader sees where one answer ends. The lines
- * of the input have numbers from 1: `ip` names a line that failed by its number.
+ * Lines to run, with a mark after each answer that shows where it ends. The lines of the input are
+ * numbered from 1: `ip` names a failed line by its number.
  */
 export interface Batch {
   /** The input of the program, line by line. */
   input: string[];
-  /** The lines, each with its number in the input and how many marks are before it there. */
+  /** The lines, each with its number in the input and the number of marks before it. */
   lines: (BatchLine & { number: number; marksBefore: number })[];
-  /** How many marks there are in all. */
+  /** The number of marks. */
   marks: number;
-  /** Whether it is one line that started with `-6`, for a process with this option. It has no mark. */
+  /** Whether it is a single line that started with `-6`: its process gets this option. It has no mark. */
   isOfIPv6: boolean;
 }
 
-/** What a program has printed for a batch. */
+/** The output of a program for a batch. */
 export interface Output {
   out: string[];
   err: string[];
@@ -52,17 +52,16 @@ export interface Output {
 export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown } | "not run";
 
 /**
- * How many lines a burst has at most. For each link that it makes in another namespace, `ip` keeps a
- * file open until it ends (`iplink_parse` in `ip/iplink.c`), and many systems allow a process 1024
+ * The most lines in a burst. For each link that it makes in another namespace, `ip` keeps a file open
+ * until it ends (`iplink_parse` in `ip/iplink.c`), and many systems allow a process 1024
  * open files.
  */
 export const MAX_LINES = 400;
 
 /**
- * A mark: a line that always prints the same, and that no caller asks for. When its answer is seen,
- * the lines before it have run, and have printed what they print. To count the printed lines instead
- * does not work: `netns list` prints none if `/run/netns` was never made, and a line that fails may
- * print some.
+ * A mark: a line that always prints the same answer, and that no caller may ask for. Once that answer
+ * arrives, all lines before it have run and printed theirs. Counting printed lines does not work:
+ * `netns list` prints none if `/run/netns` was never made, and a failed line may print some.
  */
 const MARK = {
   ip: {
@@ -82,13 +81,13 @@ const MARK = {
   },
 };
 
-/** The last line of every batch. No program knows it: when it fails, the batch is at its end. */
+/** The last line of every batch. No program knows this command: its failure marks the end. */
 const END = "end-of-burst";
 
-/** What `ip` says on standard error after the reason why a line failed. */
+/** The line on standard error after the reason of a failed line. */
 const COMPLAINT = /^Command failed -:(\d+)$/;
 
-/** The words after the program's name. */
+/** The arguments of the program. */
 export function batchArgs({ program, netns, force }: BatchProgram): string[] {
   return [
     ...(netns === undefined ? [] : ["-n", netnsToEnter(netns)]),
@@ -115,7 +114,7 @@ export function isOfIPv6({ line }: BatchLine): boolean {
   return line.startsWith("-6 ");
 }
 
-/** The words of a line of a batch, as a shell reads the same: it would read more in some of them. */
+/** The words of a line of a batch, quoted for a shell. */
 function inShell(line: string): string[] {
   const words = line.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
   return words.map((word) =>
@@ -123,7 +122,7 @@ function inShell(line: string): string[] {
   );
 }
 
-/** Why a line must not be in a batch: it is several, or its answer would be taken for a mark. */
+/** The reason why a line cannot be in a batch: it is several lines, or its answer looks like a mark. */
 export function lineProblem(
   { program }: BatchProgram,
   line: string,
@@ -141,8 +140,8 @@ export function lineProblem(
 
 /**
  * Makes a batch of lines. There is a mark after each query, and after each run of changes, so that
- * what a change prints is not taken for an answer. If all lines are to be run, there is one before
- * the first line and after each one, to see over which line the program ended.
+ * output of a change is not taken for an answer. With `force`, there is one before the first line and
+ * after each line, to see at which line the program ended.
  */
 export function batchOf({ program, force }: BatchProgram, lines: readonly BatchLine[]): Batch {
   const [first] = lines;
@@ -177,11 +176,11 @@ export function saysFailed(line: string, number: number): boolean {
 }
 
 /**
- * The outcome of each line of a batch. A line counts as done only if the program came to the end of
- * the batch, or to the line that stopped it, and answered every mark before that.
+ * The outcome of each line of a batch. A line counts as done only if the program reached the end of
+ * the batch, or the line that stopped it, and answered every mark before that.
  *
- * Over a few mistakes the program ends, although it is to run all lines. Then the first line without
- * a mark after it has failed, and those after it were not run.
+ * A few mistakes end the program even with `force`. Then the first line without a mark after it has
+ * failed, and the lines after it were not run.
  */
 export function outcomesOf(program: BatchProgram, batch: Batch, output: Output): Outcome[] {
   const { reasons, rest } = complaintsIn(output);
@@ -203,7 +202,7 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
       if (!program.force) error ??= refused;
       return { error: refused };
     }
-    // What ends without a word may have carried out the line.
+    // A program that ended silently may have run the line.
     if (isLast) {
       return {
         error: new IpvlanError("session-closed", { session: commandOf(program), reason: ended }),
@@ -216,7 +215,7 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
   });
 }
 
-/** Why the outcome of lines without a complaint is not known; `undefined` if it is known. */
+/** The reason why the outcome of lines without a complaint is unknown; `undefined` if it is known. */
 function problemOf(
   program: BatchProgram,
   { input, lines, marks }: Batch,
@@ -234,7 +233,7 @@ function problemOf(
   });
 }
 
-/** The last line that was printed, if there is any, as a part of a message. */
+/** The last printed line, if any, as a part of a message. */
 function quote(out: readonly string[]): string[] {
   const last = out.at(-1);
   return last === undefined ? [] : [`it printed ${JSON.stringify(shorten(last))}`];
@@ -244,19 +243,19 @@ function shorten(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** The error of a program that ended before its batch did, by what it said or how it ended. */
+/** Makes the error of a program that ended before its batch, from its last words or exit status. */
 function endError(program: BatchProgram, said: string): Error {
   // The programs that enter one are `ip -n`, and `nsenter` of util-linux or BusyBox.
   if (/^(Cannot open network namespace|nsenter: can(not|'t) open) .*No such file/.test(said)) {
     return new IpvlanError("namespace-not-found", { netns: program.netns! });
   }
-  // Where the namespace could not be entered, nothing was done in it.
+  // If the namespace could not be entered, no line has run in it.
   return /network namespace|^nsenter: /.test(said)
     ? ipCommandError(commandOf(program), said)
     : new IpvlanError("session-closed", { session: commandOf(program), reason: said });
 }
 
-/** Why lines failed, by their number in the batch, and what was said after the last of them. */
+/** The reasons of failed lines, by number in the batch, and the text after the last of them. */
 function complaintsIn(
   { err, firstNumber }: Output,
 ): { reasons: Map<number, string>; rest: string } {
@@ -268,14 +267,14 @@ function complaintsIn(
       reasons.set(Number(number) - firstNumber + 1, said.join("; "));
       said = [];
     } else if (line.trim() !== "" && !line.startsWith("Warning: ")) {
-      // A line that succeeded may warn; that is not why a later one fails.
+      // A line that succeeded may print a warning, which is not the reason of a later failure.
       said.push(line.trim());
     }
   }
   return { reasons, rest: said.join("; ") };
 }
 
-/** What was printed before each mark. */
+/** The output before each mark. */
 function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
   const answers: string[][] = [];
   let printed: string[] = [];
@@ -290,13 +289,13 @@ function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
   return answers;
 }
 
-/** The rows that a query printed, without the empty ones: `ip` prints these for what it left out. */
+/** The rows that a query printed, without the empty ones, which `ip` prints for filtered objects. */
 function rowsOf(command: string, printed: readonly string[]): Outcome {
   try {
     const rows = printed.flatMap((line) => parseJson(line));
     if (rows.every(isRow)) return { rows: rows.filter((row) => Object.keys(row).length > 0) };
   } catch {
-    // It is no JSON at all.
+    // It is not JSON.
   }
   const said = `It printed no JSON: ${shorten(printed.join("; "))}`;
   return { error: ipCommandError(command, said) };

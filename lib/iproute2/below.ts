@@ -1,16 +1,16 @@
 import type { LinkRef, NamespaceView, SeenLink, View } from "./view_types.ts";
 
-/** What it takes of a namespace to find the links below its links. */
+/** The parts of a namespace that show the links below its links. */
 export type Namespace =
   & Pick<NamespaceView, "netns" | "inode" | "netnsNames">
   & Partial<Pick<NamespaceView, "links">>;
 
-/** A view in which the links below are found. */
+/** A view with the links below resolved. */
 export interface Resolved<N> {
   view: View<N>;
   /**
-   * The names of the namespaces with links for which several namespaces fit. With their
-   * {@linkcode NamespaceView.netnsNames}, another call can decide.
+   * The names of the namespaces with links for which several namespaces fit. Another call can decide
+   * with their {@linkcode NamespaceView.netnsNames}.
    */
   unsure: string[];
 }
@@ -18,19 +18,18 @@ export interface Resolved<N> {
 /**
  * Finds the link below each link of a view ({@linkcode SeenLink.below}), also in another namespace.
  *
- * A namespace knows another one by an id of its own, so the id alone does not say which one it is.
- * `ip` can tell the name (`ip netns list-id`), but it opens every file in `/run/netns` for that, in
- * each namespace that it is asked in. So this is asked of the host only. Elsewhere the links
- * themselves tell:
+ * Each namespace has its own ids for others, so an id alone does not identify one. `ip netns list-id`
+ * prints the names, but opens every file in `/run/netns` each time. So this runs only in the host's
+ * namespace. Elsewhere the links themselves tell:
  *
  * - The two ends of a veth pair point at each other.
  * - An ipvlan link has the MAC address of the link below, which is never an ipvlan link
  *   (`ipvlan_link_new` and `ipvlan_device_event` in the kernel's `drivers/net/ipvlan/ipvlan_main.c`).
- * - A VLAN sub-interface has that address too, unless it was given another one (`vlan_dev_init` in
- *   the kernel's `net/8021q/vlan_dev.c`).
+ * - A VLAN sub-interface also has the MAC address of the link below, unless it was changed
+ *   (`vlan_dev_init` in the kernel's `net/8021q/vlan_dev.c`).
  *
- * All links of a namespace that have the same id have to fit the same namespace. Where several
- * namespaces fit, it is the host if that is one of them, and otherwise the names decide.
+ * All links of a namespace with the same id must fit the same namespace. If several namespaces fit, the
+ * host wins if it is one of them; otherwise the names decide.
  *
  * A link below in a namespace without a name is not found. Another link can then fit by chance, but
  * only if it has the same index and MAC address, or if both are veth links with unknown other ends.
@@ -57,11 +56,11 @@ export function resolveBelow<N extends Namespace>(view: View<N>): Resolved<N> {
   return { view: resolved, unsure: [...new Set(unsure)] };
 }
 
-/** The links that are on another one, by the id of its namespace; `undefined` for the same. */
+/** The links that have a link below, by the id of its namespace; `undefined` for the same one. */
 function groupById(links: readonly SeenLink[]): Map<unknown, SeenLink[]> {
   return Map.groupBy(
     links.filter(({ linkIndex }) => linkIndex !== undefined),
-    // Links with -1, for a namespace without an id, need not be in the same one.
+    // -1 means a namespace without an id: two such links may be in different ones.
     ({ linkNetnsid, index }) => linkNetnsid === -1 ? `link ${index}` : linkNetnsid,
   );
 }
@@ -76,10 +75,10 @@ interface Candidate {
   link: SeenLink;
 }
 
-/** The links of all namespaces, by what a link elsewhere tells of the link below it. */
+/** The links of all namespaces, by the properties that a link above them shows. */
 class LinkIndex {
   #host: Namespace;
-  /** All namespaces by name. One with two names is the same under both. */
+  /** All namespaces by name. A namespace with two names is one object. */
   #byName: Map<string | undefined, Namespace>;
   /** The links that others may be on, by index and MAC address. */
   #byAddress: Map<string, Candidate[]>;
@@ -107,7 +106,7 @@ class LinkIndex {
   }
 
   /**
-   * The namespaces that the links below some links may be in: none where none fits.
+   * The namespaces that may have the links below some links; empty if none fits.
    *
    * @param from The namespace that the links are in.
    * @param links Links with the same {@linkcode SeenLink.linkNetnsid}.
@@ -134,7 +133,7 @@ class LinkIndex {
     return name === undefined ? undefined : this.#byName.get(name);
   }
 
-  /** The namespaces that the link below a link may be in; `undefined` where the link does not tell. */
+  /** The namespaces that may have the link below a link; `undefined` if the link does not tell. */
   #toldBy(from: Namespace, link: SeenLink): Namespace[] | undefined {
     const self = this.#byName.get(from.netns)!;
     const namespaces = this.#candidates(link, self).map(({ namespace }) => namespace)

@@ -5,13 +5,13 @@ import { linkName, wholeNumber } from "./words.ts";
 export interface PortVlan {
   /** The VLAN id. */
   id: number;
-  /** Whether frames without a tag belong to it when they come in. */
+  /** Whether untagged frames that come in belong to it. */
   pvid: boolean;
   /** Whether its frames go out without a tag. */
   untagged: boolean;
 }
 
-/** How many frames of a VLAN a port of a bridge has counted. The bridge needs `vlanStats`. */
+/** The frame counters of a VLAN on a port. The bridge needs `vlanStats`. */
 export interface VlanCount {
   /** The VLAN id. */
   id: number;
@@ -29,7 +29,7 @@ export interface FdbEntry {
   dev: string;
   /** The VLAN id, where the bridge has VLANs. */
   vlan?: number;
-  /** `permanent` for the bridge's own; `undefined` for an address that was learned. */
+  /** `permanent` for the bridge's own address; `undefined` for a learned one. */
   state?: string;
 }
 
@@ -46,7 +46,7 @@ export interface FdbEntry {
  * ```
  */
 export class Bridge implements AsyncDisposable {
-  /** What the calls run on. */
+  /** The session of the calls. */
   readonly session: Session;
 
   private constructor(session: Session) {
@@ -74,7 +74,7 @@ export class Bridge implements AsyncDisposable {
     );
   }
 
-  /** The VLANs of a port, and how many frames of each it has seen. */
+  /** The VLANs of a port, with their frame counters. */
   async vlans(dev: string): Promise<(PortVlan & VlanCount)[]> {
     const rows = await this.session.query(`vlan show dev ${linkName(dev)}`);
     return rows.flatMap((row) => row.vlans as Record<string, unknown>[]).map((vlan) => ({
@@ -97,7 +97,7 @@ export class Bridge implements AsyncDisposable {
     }));
   }
 
-  /** Ends the session when it has run all that was asked for. */
+  /** Ends the session after all pending lines. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session.close();
   }

@@ -21,7 +21,7 @@ const ERRNO: [RegExp, IpErrno][] = [
   [/Invalid argument/, "EINVAL"],
 ];
 
-/** Makes the error for a line that `ip` refused, from the line as one types it and what was said. */
+/** Makes the error for a line that `ip` refused, from the line as one types it and its error text. */
 export function ipCommandError(command: string, said: string): IpvlanErrorOf<"ip-command"> {
   const reason = said.replace(/\.$/, "") || "No reason was given";
   const errno = ERRNO.find(([pattern]) => pattern.test(reason))?.[1] ?? "unknown";
@@ -38,8 +38,8 @@ export function invalidWord(
 }
 
 /**
- * Whether a session failed because its namespace's name is that of a file that is no namespace, such
- * as `umount` leaves in `/run/netns`.
+ * Whether a session failed because its name in `/run/netns` is that of a plain file, such as `umount`
+ * leaves behind.
  */
 export function isNoNamespace(error: unknown): boolean {
   return isIpvlanError(error, "ip-command") && error.errno === "EINVAL" &&

@@ -20,7 +20,7 @@ import { type Runner, Session, type SessionOptions } from "./session.ts";
  * ```
  */
 export class Ip implements AsyncDisposable {
-  /** What the verbs run on. */
+  /** The runner of the verbs. */
   readonly session: Runner & Partial<AsyncDisposable>;
   /** `ip link`. */
   readonly link: LinkVerbs;
@@ -35,7 +35,7 @@ export class Ip implements AsyncDisposable {
   /** `ip netns`. */
   readonly netns: NetnsVerbs;
 
-  /** Makes the verbs over what runs their lines. */
+  /** Makes the verbs of one runner. */
   constructor(session: Runner & Partial<AsyncDisposable>) {
     this.session = session;
     this.link = new LinkVerbs(session);
@@ -51,7 +51,7 @@ export class Ip implements AsyncDisposable {
     return new Ip(await Session.open(options));
   }
 
-  /** Ends the session when it has run all that was asked for. */
+  /** Ends the session after all pending lines. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session[Symbol.asyncDispose]?.();
   }

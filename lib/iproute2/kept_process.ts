@@ -10,21 +10,21 @@ import { eachLine, spawn, wordsOf } from "./spawn.ts";
 import type { Transport } from "./transport.ts";
 
 /**
- * One long-lived process that runs batch after batch. It is for queries: it remembers the names of
- * links, and for each link that `ip` makes in another namespace, it keeps a file open.
+ * One long-lived process that runs batch after batch. Use it for queries only: `ip` remembers the names
+ * of links, and keeps a file open for each link that it makes in another namespace.
  */
 export class KeptProcess implements Transport {
   readonly program: BatchProgram;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #following: Promise<void>;
-  /** How it ended; `undefined` as long as it runs. */
+  /** How it ended; `undefined` while it runs. */
   #ending: string | undefined;
   /** The number of the next line. `ip` counts the lines of all batches. */
   #nextNumber = 1;
-  /** What was printed for the batch that runs or ran last. */
+  /** The output of the current or last batch. */
   #output: Output = { out: [], err: [], firstNumber: 1 };
-  /** What must still be printed for the batch that runs. */
+  /** The output that the current batch still waits for. */
   #awaited: { marks: number; end: boolean; resolve: (output: Output) => void } | undefined;
 
   /** Starts the program. @throws {"program-not-found"} It is not installed. */
@@ -40,7 +40,7 @@ export class KeptProcess implements Transport {
   }
 
   run({ input, marks, isOfIPv6 }: Batch): Promise<Output> {
-    if (isOfIPv6) return Promise.reject(new TypeError("A process that is kept takes no options"));
+    if (isOfIPv6) return Promise.reject(new TypeError("A kept process takes no options"));
     const firstNumber = this.#nextNumber;
     if (this.#ending !== undefined) {
       const { err } = this.#output;
@@ -87,7 +87,7 @@ export class KeptProcess implements Transport {
     this.#settleIfWhole();
   }
 
-  /** The two streams arrive in any order, so the batch is whole when both are. */
+  /** The two streams arrive in any order, so the batch is complete when both are. */
   #settleIfWhole(): void {
     if (this.#awaited && this.#awaited.marks <= 0 && !this.#awaited.end) this.#settle();
   }
@@ -97,7 +97,7 @@ export class KeptProcess implements Transport {
     this.#awaited = undefined;
   }
 
-  /** Ends a process that prints when it was not asked: the next query would take that for its answer. */
+  /** Ends a process that prints unasked: the next query would take the output for its answer. */
   #refuse(line: string): void {
     if (this.#ending !== undefined) return;
     this.#ending = `it printed what nobody asked for: ${JSON.stringify(line)}`;

@@ -4,11 +4,11 @@ import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link.ts";
 
-/** What the kernel can do for ipvlan networks. */
+/** The release of the kernel, and its support for the links of ipvlan networks. */
 export interface KernelFacts {
   /** The release, as `uname -r` prints it. */
   release: string;
-  /** Why each kind of link cannot be made here; `undefined` for one that can. */
+  /** For each kind of link, the error that prevents it; `undefined` if it can be made. */
   problems: Record<"ipvlan" | "vlan" | "dummy", IpvlanError | undefined>;
 }
 
@@ -26,7 +26,7 @@ export function requireKernel(release: string): void {
   }
 }
 
-/** Explains a refused line: the caller lacks rights, or it is the error itself. */
+/** Explains a refused line: as missing rights, or as the error itself. */
 export function explainRights(error: IpvlanErrorOf<"ip-command">): IpvlanError {
   return error.errno === "EPERM"
     ? new IpvlanError("missing-rights", { reason: error.reason })
@@ -34,9 +34,9 @@ export function explainRights(error: IpvlanErrorOf<"ip-command">): IpvlanError {
 }
 
 /**
- * Explains a refused `link add` of a kind: the kernel lacks a module, the caller lacks rights, or it
- * is the error itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
- * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND` by itself.
+ * Explains a refused `link add` of a kind: as a missing module, as missing rights, or as the error
+ * itself. A kernel without the module answers `Unknown device type` (`rtnl_newlink` in
+ * `net/core/rtnetlink.c`), after it has tried to load `rtnl-link-KIND`.
  */
 export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string): IpvlanError {
   if (error.errno !== "EOPNOTSUPP") return explainRights(error);
@@ -46,8 +46,8 @@ export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string)
 }
 
 /**
- * Finds out what the kernel can do: makes one link of each kind in a new namespace, and removes the
- * namespace. Needs the permission `--allow-sys=osRelease`.
+ * Tests the kernel: makes one link of each kind in a new namespace, and removes the namespace.
+ * Needs the permission `--allow-sys=osRelease`.
  *
  * @throws {"program-not-found"} if iproute2 is not installed.
  * @throws {"session-closed"} if `ip` ended early; the message says why.
@@ -66,7 +66,7 @@ export async function kernelFacts({ signal }: AbortOptions = {}): Promise<Kernel
     release: Deno.osRelease(),
     problems: { ipvlan: undefined, vlan: undefined, dummy: undefined },
   };
-  // Without the signal, as it deletes the namespace in the end.
+  // Without the signal, so that it can delete the namespace in the end.
   await using host = await Ip.open();
   const netns = `probe-${crypto.randomUUID().slice(0, 8)}`;
   try {

@@ -22,7 +22,7 @@ import {
 import { ipCommandError } from "./errors.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
-/** How IPv6 addresses are made for a link (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
+/** How the kernel generates IPv6 addresses (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
 
 /** The kinds of link, by the word after `type`. */
@@ -48,8 +48,8 @@ export type LinkSpec = typeof KINDS[LinkType] extends Kind<infer Spec, infer _, 
   : never;
 
 /**
- * Changes of what belongs to a link's kind: `{ type: "bridge", vlanFiltering: true }`. It has no kind
- * and no attribute that the kernel does not change, such as the id of a VLAN.
+ * Changes of attributes of a link's kind: `{ type: "bridge", vlanFiltering: true }`. Kinds and
+ * attributes that the kernel does not change, such as the id of a VLAN, are not in it.
  */
 export type KindChanges = {
   [Type in LinkType]: typeof KINDS[Type] extends Kind<infer Spec, infer _, infer Fixed>
@@ -58,11 +58,11 @@ export type KindChanges = {
     : never;
 }[LinkType];
 
-/** What can be changed on a link. What is left out stays as it is. */
+/** The changes of a link. Attributes left out stay as they are. */
 export type LinkChanges = {
   /** A new name. The link has to be down. */
   name?: string;
-  /** The namespace to move it to. An address on it is lost. */
+  /** The namespace to move it to. It loses its addresses. */
   netns?: string;
   /** Up or down. */
   up?: boolean;
@@ -72,20 +72,20 @@ export type LinkChanges = {
   txqlen?: number;
   /** The group: its number, or its name as `show` gives it. */
   group?: number | string;
-  /** A note of up to 255 bytes, shown by `ip link show`; `null` takes it off. */
+  /** A note of up to 255 bytes, shown by `ip link show`; `null` removes it. */
   alias?: string | null;
   /** The bridge (or bond, …) to be a port of; `null` for none. */
   master?: string | null;
   /** The hardware (MAC) address. */
   address?: string;
-  /** How IPv6 addresses are made for the link: `none` for none but those that are given. */
+  /** How the kernel generates its IPv6 addresses: `none` for not at all. */
   addrgenmode?: typeof ADDRGENMODES[number];
 } & (KindChanges | { type?: undefined });
 
-/** What is particular to a link's kind. */
+/** The attributes of a link's kind. */
 export type LinkInfo =
   | (typeof KINDS[LinkType] extends Kind<infer _, infer Info, infer _Fixed> ? Info : never)
-  /** Any other, under its own name; hardware has none and is `device`. */
+  /** Any other kind, by its name; `device` for hardware, which has none. */
   | { type: "other"; kind: string };
 
 /**
@@ -105,7 +105,7 @@ export interface Link {
   state: "UP" | "DOWN" | "UNKNOWN" | "DORMANT" | "TESTING" | "NOTPRESENT" | "LOWERLAYERDOWN";
   /** The largest packet, in bytes. */
   mtu: number;
-  /** The hardware (MAC) address; `undefined` where the kind has none. */
+  /** The hardware (MAC) address; `undefined` if the kind has none. */
   address?: string;
   /** The group, as `ip` prints it: a number, or a name such as `default`. */
   group: string;
@@ -115,29 +115,28 @@ export interface Link {
   master?: string;
   /** The kind of {@linkcode Link.master}: `bridge`, `bond`, `team`, `vrf`, … */
   masterKind?: string;
-  /** The link below it: its name, or `undefined` where there is none or it is in another namespace. */
+  /** The name of the link below it; `undefined` if there is none or it is in another namespace. */
   link?: string;
   /**
    * The index of the link below it, in that link's own namespace. For a link in this namespace, `ip`
-   * prints only the name: then this is the index of the link of that name among those shown, or
-   * `undefined` where a filter has left that link out. For a `vxlan` link, the index of a link in
-   * another namespace is not known.
+   * prints only the name: then this is the index of the shown link with that name, or `undefined` if a
+   * filter has left it out. For a `vxlan` link, the index of a link in another namespace is unknown.
    */
   linkIndex?: number;
   /**
-   * The id of the link below's namespace, as `ip netns list-id` shows it, or -1 where this
-   * namespace has no id for it. `undefined` where both links are in the same namespace.
+   * The id of the link below's namespace, as `ip netns list-id` shows it, or -1 if this
+   * namespace has no id for it. `undefined` if both links are in the same namespace.
    */
   linkNetnsid?: number;
-  /** How IPv6 addresses are made for it. */
+  /** How the kernel generates its IPv6 addresses. */
   addrgenmode?: typeof ADDRGENMODES[number];
   /** `ether`, `loopback`, `none`, … */
   linkType: string;
-  /** What is particular to its kind. */
+  /** The attributes of its kind. */
   info: LinkInfo;
   /** Its other names (`ip link property add … altname`). */
   altnames: string[];
-  /** The hardware address that it was made with, where that differs from {@linkcode Link.address}. */
+  /** The hardware address that it was made with, if different from {@linkcode Link.address}. */
   permaddr?: string;
   /** How many users have asked for promiscuous mode; 0 when it is off. */
   promiscuity: number;
@@ -159,7 +158,7 @@ export interface Link {
   parentDev?: string;
 }
 
-/** Which links to show. */
+/** Selects links. */
 export interface LinkFilter {
   /** Only those of this group: its number or its name. */
   group?: number | string;
@@ -241,7 +240,7 @@ const group = (value: number | string) => nameOrNumber(value, "link group", 0x7f
  * await using ip = await Ip.open();
  * await ip.link.add({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
  * await ip.link.set("eth0.20", { mtu: 1400, up: true });
- * await ip.link.set("eth0.20", { type: "vlan", looseBinding: true }); // what belongs to the kind
+ * await ip.link.set("eth0.20", { type: "vlan", looseBinding: true }); // an attribute of the kind
  * const { mtu } = await ip.link.show("eth0.20"); // 1400
  * await ip.link.del("eth0.20");
  * ```
@@ -357,14 +356,14 @@ export function parseLink(
   };
 }
 
-/** What `ip` prints of a link's kind. */
+/** The part of a row about a link's kind. */
 interface LinkInfoRow {
   info_kind?: string;
   info_data?: Record<string, unknown>;
   info_slave_kind?: string;
 }
 
-/** The name of the link below where it is in this namespace, its index where it is in another. */
+/** The name of the link below if it is in this namespace, its index if it is in another. */
 function linkBelow(
   { link, link_index, link_netnsid }: Record<string, unknown>,
   { info_kind, info_data }: LinkInfoRow,
@@ -388,7 +387,7 @@ function isLinkType(kind = ""): kind is LinkType {
   return Object.hasOwn(KINDS, kind);
 }
 
-/** A kind as one that takes any spec: the caller gives it only the specs of its own type. */
+/** The kind of a type, typed to take any spec: the caller gives it only specs of that type. */
 function kindOf(type: LinkType): Kind<LinkSpec, LinkInfo, string> {
   return KINDS[type];
 }

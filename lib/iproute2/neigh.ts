@@ -17,13 +17,13 @@ export const NEIGH_STATES = [
 /** A state of a neighbour. The kernel changes it, unless it is `PERMANENT` or `NOARP`. */
 export type NeighState = typeof NEIGH_STATES[number];
 
-/** A neighbour to add or replace. What {@linkcode NeighVerbs.show} gives is one, too. */
+/** A neighbour to add or replace. {@linkcode NeighVerbs.show} also returns such neighbours. */
 export interface NeighSpec {
   /** Its IP address. */
   dst: string;
   /** The link it is on. */
   dev: string;
-  /** Its hardware (MAC) address. The states in which it is not known have none. */
+  /** Its hardware (MAC) address. States without a known address have none. */
   address?: string;
   /** Its state; left out, `PERMANENT`. */
   state?: NeighState;
@@ -62,7 +62,7 @@ export class NeighVerbs {
   /** Makes the verbs of one runner. */
   constructor(private readonly runner: Runner) {}
 
-  /** Adds a neighbour. @throws {"ip-command"} There is one with this address, or the kernel refused. */
+  /** Adds a neighbour. @throws {"ip-command"} One with its address exists, or the kernel refused. */
   async add(spec: NeighSpec): Promise<void> {
     await this.runner.change(neighLine("add", spec));
   }

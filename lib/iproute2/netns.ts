@@ -6,23 +6,23 @@ export interface Netns {
   /** Its name: a file under `/run/netns`. */
   name: string;
   /**
-   * The number by which the namespace that was asked knows it; `undefined` where it has none yet.
-   * Each namespace numbers the others by itself (`ip netns list-id` in ip-netns(8)).
+   * Its id in the namespace that ran the query; `undefined` if it has none yet. Each namespace numbers
+   * the others by itself (`ip netns list-id` in ip-netns(8)).
    */
   id?: number;
 }
 
-/** The line `netns add …`. @throws {"invalid-word"} The name is none. */
+/** The line `netns add …`. @throws {"invalid-word"} The name is invalid. */
 export function netnsAdd(name: string): string {
   return `netns add ${netnsName(name)}`;
 }
 
-/** The line `netns attach …`. @throws {"invalid-word"} The name is none, or the number no process id. */
+/** The line `netns attach …`. @throws {"invalid-word"} The name or the process id is invalid. */
 export function netnsAttach(name: string, pid: number): string {
   return `netns attach ${netnsName(name)} ${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}`;
 }
 
-/** The line `netns del …`. @throws {"invalid-word"} The name is none. */
+/** The line `netns del …`. @throws {"invalid-word"} The name is invalid. */
 export function netnsDel(name: string): string {
   return `netns del ${netnsName(name)}`;
 }

@@ -5,10 +5,10 @@ import type { Transport } from "./transport.ts";
 import { linkName, pathToEnter, withNetnsFolder } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
 
-/** A process for each batch. */
+/** Runs each batch in a new process. */
 export class ProcessPerBurst implements Transport {
   readonly program: BatchProgram;
-  /** Always false: there is another process for the next batch. */
+  /** Always false: the next batch gets a new process. */
   readonly ended = false;
   readonly #command: string;
   readonly #commandOfIPv6: string;
@@ -18,7 +18,7 @@ export class ProcessPerBurst implements Transport {
    * Makes it; no process is started yet.
    *
    * @param switches Settings of links in the namespace, set to 1 first: {@linkcode linkSwitch}.
-   * @throws {"invalid-word"} The namespace's name cannot be one.
+   * @throws {"invalid-word"} The namespace's name is invalid.
    */
   constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
     this.program = program;
@@ -35,14 +35,14 @@ export class ProcessPerBurst implements Transport {
   async run({ input, isOfIPv6 }: Batch): Promise<Output> {
     const command = isOfIPv6 ? this.#commandOfIPv6 : this.#command;
     const { code, out, err } = await this.#run(command, input);
-    // A shell gives this status to a program that it does not find (sh(1)).
+    // A shell returns this status if it does not find the program (sh(1)).
     if (code === 127) {
       const isNsenter = err.some((line) => line.includes("nsenter"));
       throw new IpvlanError("program-not-found", {
         program: isNsenter ? "nsenter" : this.program.program,
       });
     }
-    // A shell gives 128 + N to a program that signal N ended. `ip` itself gives 255.
+    // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
     const isWhole = code <= 128 || code === 255;
     return { out, err, firstNumber: 1, ended: `exit status ${code}`, isWhole };
   }
@@ -73,17 +73,17 @@ export function linkSwitch(link: string, setting: LinkSwitch): string {
 
 /**
  * The command that switches settings on and then runs the lines. `ip` has no word for them, so a shell
- * in the namespace writes them and then becomes `ip`: there is no process more. A link that was renamed
- * or deleted meanwhile is left alone, and there are no settings of IPv6 in a kernel without it.
+ * in the namespace writes them and then executes `ip`, without another process. It skips a link that
+ * was renamed or deleted meanwhile, and IPv6 settings in a kernel without IPv6.
  *
- * `nsenter` starts in less time than `ip netns exec`, which also copies all mounts of the host: as many
- * as there are namespaces with a name, and more.
+ * `nsenter` starts faster than `ip netns exec`, which also copies all mounts of the host: at least one
+ * for each named namespace.
  */
 function commandWithSwitches(program: BatchProgram, switches: readonly string[]): string {
   const { netns } = program;
   const enter = netns === undefined ? [] : ["nsenter", `--net=${pathToEnter(netns)}`];
   const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
-  // A write may fail because the link goes at this moment: then the file is gone afterwards.
+  // A write may fail because the link is just being deleted: then the file is gone afterwards.
   const script = 'for file; do file=/proc/sys/"$file"; [ ! -e "$file" ] || ' +
     'echo 1 2> /dev/null > "$file" || [ ! -e "$file" ] || echo 1 > "$file" || exit; done; ' +
     `exec ${words.join(" ")}`;

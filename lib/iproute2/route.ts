@@ -15,15 +15,15 @@ const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];
 const TYPES = ["unicast", "local", "broadcast", "anycast", "multicast", ...DEAD_ENDS];
 
 /**
- * A route to add, replace or delete. What {@linkcode RouteVerbs.show} gives is one, too.
+ * A route to add, replace or delete. {@linkcode RouteVerbs.show} also returns such routes.
  *
- * - It leads by `via`, or to the link `dev` itself. The next hop is of the family of the route, or an
- *   IPv6 address for an IPv4 route (RFC 5549), which needs Linux 5.2.
- * - Or it has several `nexthops`, each with `via` or `dev`, and with a weight, left out 1 (multipath).
- *   Linux before 4.11 shows those of an IPv6 route as routes of their own, and before 4.16 does not
- *   use their weights.
+ * - It has a next hop `via`, or leads directly to the link `dev`. The next hop is of the route's family,
+ *   or an IPv6 address for an IPv4 route (RFC 5549), which needs Linux 5.2.
+ * - Or it has several `nexthops` (multipath), each with `via` or `dev`, and a weight, by default 1.
+ *   Linux before 4.11 shows those of an IPv6 route as separate routes, and before 4.16 ignores their
+ *   weights.
  * - Or it leads nowhere: `blackhole` drops a packet, `unreachable` and `prohibit` answer it with an ICMP
- *   error, and `throw` has the next rule looked at.
+ *   error, and `throw` continues with the next rule.
  */
 export type RouteSpec =
   & RouteTarget
@@ -43,7 +43,7 @@ export type RouteSpec =
     }
   );
 
-/** What a route has besides its next hops. */
+/** The properties of a route besides its next hops. */
 export interface RouteTarget {
   /** The destination: a prefix, or `default`. */
   dst: string;
@@ -51,21 +51,21 @@ export interface RouteTarget {
   family?: 4 | 6;
   /** The table: a number, or a name that `ip` knows; left out, `main`, or `local` by the type. */
   table?: number | string;
-  /** The preferred source address; left out, the kernel's choice. */
+  /** The preferred source address; left out, the kernel chooses. */
   src?: string;
-  /** Where the destination is: left out, `global` behind a next hop, else `link`, for most types. */
+  /** The scope; left out, for most types `global` with a next hop, else `link`. */
   scope?: AddrSpec["scope"];
-  /** Whether the next hop is taken to be on the link, though no other route says so. */
+  /** Whether to treat the next hop as on the link, even if no other route says so. */
   onlink?: boolean;
   /**
-   * The metric: of two routes to one destination, the kernel takes the one with the lower metric.
+   * The metric: of two routes to one destination, the kernel uses that with the lower one.
    * Left out, 0 for IPv4, 1024 for IPv6.
    */
   metric?: number;
   /**
-   * Who has made the route: a number from 0 to 255 (`rtm_protocol` in rtnetlink(7)), or its name. To
-   * delete a route, it has to be that of the route. Left out, 3, `boot`: made by hand; to delete a
-   * route, any.
+   * The origin of the route: a number from 0 to 255 (`rtm_protocol` in rtnetlink(7)), or its name. A
+   * deleted route must have it. Left out, a new route gets 3 (`boot`: made by hand), and `del` matches
+   * any.
    */
   protocol?: number | string;
 }
@@ -76,7 +76,7 @@ export interface Route extends RouteTarget {
   family: 4 | 6;
   /** The table, as `ip` prints it: `main`, `local`, or a number. */
   table: string;
-  /** What the kernel does with a packet to the destination. */
+  /** The treatment of a packet to the destination. */
   type: NonNullable<RouteSpec["type"]>;
   /** The next hop, which may be an IPv6 address for an IPv4 route (RFC 5549). */
   via?: string;
@@ -90,7 +90,7 @@ export interface Route extends RouteTarget {
 
 /** One of several next hops of a route. */
 export interface NextHop {
-  /** The next hop; `undefined` where the destination is on the link. */
+  /** The next hop; `undefined` if the destination is on the link. */
   via?: string;
   /** The link to leave by. */
   dev?: string;
@@ -108,7 +108,7 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec | Rou
   const { table, src, scope, metric, protocol } = spec;
   const isDefault = spec.dst === "default";
   const first = via ?? nexthops.find((hop) => hop.via !== undefined)?.via ?? "";
-  // `ip` takes the family from the first address and ends its process over one of the other.
+  // `ip` takes the family from the first address. An address of the other family ends its process.
   const family = (isDefault ? spec.family ?? familyOf(first) : familyOf(spec.dst)) ?? 4;
   const isDeadEnd = DEAD_ENDS.includes(type);
   if (isDeadEnd || nexthops.length > 0) {
@@ -154,7 +154,7 @@ export function tableWord(table: number | string): string {
   return nameOrNumber(table, "routing table", 0xffff_ffff, 1);
 }
 
-/** Writes who has made a route or a rule. @throws {"invalid-word"} It is no name and no number. */
+/** Writes the origin of a route or a rule. @throws {"invalid-word"} It is no name and no number. */
 export function protocolWord(protocol: number | string): string {
   return nameOrNumber(protocol, "route protocol", 255);
 }
@@ -195,7 +195,7 @@ export class RouteVerbs {
     await this.runner.change(routeLine("add", spec));
   }
 
-  /** Adds a route, in place of one to the same destination. @throws {"ip-command"} The kernel refused. */
+  /** Adds a route, or replaces the one to the same destination. @throws {"ip-command"} The kernel refused. */
   async replace(spec: RouteSpec | Route): Promise<void> {
     await this.runner.change(routeLine("replace", spec));
   }
@@ -214,8 +214,8 @@ export class RouteVerbs {
     filter: { dev?: string; table?: number | string; protocol?: number | string } = {},
   ): Promise<Route[]> {
     const { dev, table = "main", protocol } = filter;
-    // A line with `-6` has a process of its own. A prefix gives the family, but `ip` reads it only with
-    // all tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
+    // A line with `-6` needs its own process. A prefix tells the family, but `ip` heeds it only with all
+    // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (protocol !== undefined) words.push("proto", protocolWord(protocol));
@@ -242,7 +242,7 @@ function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): 
     family,
     dst: row.dst as string,
     table: row.table as string,
-    // `ip` does not print the link that it was asked for. Those of IPv6 that lead nowhere are on `lo`.
+    // `ip` omits the link of its filter. IPv6 routes that lead nowhere are on `lo`.
     dev: DEAD_ENDS.includes(type) ? undefined : hop.dev ?? dev,
     nexthops: ((row.nexthops ?? []) as (HopRow & { weight: number })[])
       .map((each) => ({ ...hopOf(each), weight: each.weight })),
@@ -258,7 +258,7 @@ function hopOf({ gateway, via, dev, flags = [] }: HopRow): Omit<NextHop, "weight
   return { via: gateway ?? via?.host, dev, onlink: flags.includes("onlink"), flags };
 }
 
-/** A destination as `ip` prints it: without the length of a single address, and `default` for all. */
+/** A destination as `ip` prints it: a single address without its length, and `default` for all. */
 export function printed(dst: string): string {
   const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
   if (length === "0") return "default";

@@ -7,10 +7,10 @@ import { isIpvlanError } from "../base/errors.ts";
 const ACTIONS = ["blackhole", "unreachable", "prohibit", "nop"];
 
 /**
- * A rule to add or delete. What {@linkcode RuleVerbs.show} gives is one, too. It looks up a route in a
- * table, except for prefixes of `suppressPrefixLength` or shorter; or it continues with the rule that
- * has the priority `goto`; or it drops the packet, answers it with an ICMP error, or does nothing. To
- * delete a rule, the table may be left out.
+ * A rule to add or delete. {@linkcode RuleVerbs.show} also returns such rules. It looks up a route in a
+ * table, and ignores routes with a prefix length of `suppressPrefixLength` or less; or it continues at
+ * the rule with the priority `goto`; or it drops the packet, answers it with an ICMP error, or does
+ * nothing. To delete a rule, the table may be left out.
  */
 export type RuleSpec =
   & RuleSelectors
@@ -25,11 +25,11 @@ export type RuleSpec =
     }
   );
 
-/** Which packets a rule matches: those that match all selectors; without one, all. */
+/** The selectors of a rule. It matches packets that match all of them; without any, all packets. */
 export interface RuleSelectors {
   /** The family; left out, that of `src` or `dst`, else 4. */
   family?: 4 | 6;
-  /** The rules are tried in this order, the lowest number first; left out, before the last one added. */
+  /** The order of the rules, the lowest number first; left out, before the last one added. */
   priority?: number;
   /** Whether it matches the packets that its selectors do *not* match. */
   not?: boolean;
@@ -37,7 +37,7 @@ export interface RuleSelectors {
   src?: string;
   /** The prefix that the destination is in. */
   dst?: string;
-  /** The link by which the packet came; `lo` for what this namespace sends itself. */
+  /** The link that the packet came in by; `lo` for packets that this namespace sends. */
   iif?: string;
   /** The link that the sender has bound its socket to. */
   oif?: string;
@@ -45,14 +45,14 @@ export interface RuleSelectors {
   fwmark?: number | string;
   /** The bits of `fwmark` that are compared, such as `0xff`; left out, all. */
   fwmask?: number | string;
-  /** Who made it: a number from 0 to 255, or its name (Linux 4.17). */
+  /** Its origin: a number from 0 to 255, or its name (Linux 4.17). */
   protocol?: number | string;
 }
 
 /**
- * A routing rule, which says where to look for the route of the packets that it matches. Source:
- * ip-rule(8), and `print_rule` in iproute2's `ip/iprule.c`. All other selectors and settings are
- * `others`, as `ip` prints them: `{ ipproto: "tcp", dport: 80 }`. Such a rule cannot be given.
+ * A routing rule, which decides where to look up the route of matching packets. Source: ip-rule(8), and
+ * `print_rule` in iproute2's `ip/iprule.c`. All other selectors and settings are in `others`, as `ip`
+ * prints them: `{ ipproto: "tcp", dport: 80 }`. A rule with them cannot be added.
  */
 export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "priority" | "not">> & {
   action: NonNullable<RuleSpec["action"]>;
@@ -62,7 +62,7 @@ export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "prio
   others: Record<string, unknown>;
 };
 
-/** What `ip` prints of a rule besides its selectors and settings: that no such link or rule exists. */
+/** Fields of a rule that say that its link or the target of `goto` does not exist. */
 const STATES = ["iif_detached", "oif_detached", "unresolved"];
 
 /**
@@ -134,13 +134,13 @@ export class RuleVerbs {
   /** Makes the verbs of one runner. */
   constructor(private readonly runner: Runner) {}
 
-  /** Adds a rule. @throws {"ip-command"} There is the same, or the kernel refused. */
+  /** Adds a rule. @throws {"ip-command"} It exists already, or the kernel refused. */
   async add(rule: RuleSpec | Rule): Promise<void> {
     await this.runner.change(ruleLine("add", rule));
   }
 
   /**
-   * Deletes the first rule that has all that is given.
+   * Deletes the first rule with all these properties.
    *
    * @throws {"ip-command"} There is none (`errno` is `ENOENT`).
    */
@@ -164,7 +164,7 @@ function noneWithoutIPv6(error: unknown): [] {
   throw error;
 }
 
-/** What `ip -details -json rule show` prints of a rule under other names than {@linkcode Rule} has. */
+/** The row of a rule in `ip -details -json rule show`, whose names differ from {@linkcode Rule}. */
 interface Row extends Omit<Rule, "not" | "action" | "suppressPrefixLength"> {
   srclen?: number;
   dstlen?: number;

@@ -14,7 +14,7 @@ import type { Transport } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** Runs lines. It is a {@linkcode Session}, or wraps or stands in for one. */
+/** Runs lines: a {@linkcode Session}, or its wrapper or stand-in. */
 export interface Runner {
   /** Runs a line that changes something: resolves when it has taken effect. */
   change(line: string): Promise<void>;
@@ -22,20 +22,19 @@ export interface Runner {
   query(line: string): Promise<Record<string, unknown>[]>;
 }
 
-/** How a {@linkcode Session} is opened. */
+/** The options of {@linkcode Session.open}. */
 export interface SessionOptions {
   /** The namespace (a name under `/run/netns`) that the lines act in; left out, the caller's own. */
   netns?: string;
   /** The iproute2 program; left out, `ip`. */
   program?: "ip" | "bridge";
   /**
-   * Ends the session at once. Every call that is not settled, and every later one, fails with the
-   * signal's reason.
+   * Ends the session at once. All pending and later calls fail with the signal's reason.
    */
   signal?: AbortSignal;
 }
 
-/** A line whose outcome is not known yet. */
+/** A line without an outcome yet. */
 interface PendingLine extends BatchLine {
   answer: Promise<Record<string, unknown>[]>;
   resolve: (rows: Record<string, unknown>[]) => void;
@@ -45,19 +44,19 @@ interface PendingLine extends BatchLine {
 /**
  * Runs lines in one network namespace, by `ip -batch -`.
  *
- * Lines that are asked for in the same turn of the event loop, or while others run, go together as
- * one burst. A burst has 400 lines at most. Two equal queries in a burst, with no change between
- * them, share one answer: the same array.
+ * Lines from the same turn of the event loop, or that arrive while others run, form one burst, of at
+ * most 400 lines. Two equal queries in a burst, with no change between them, share one answer: the same
+ * array.
  *
- * Each burst has a process of its own, which a shell starts. `ip` remembers the name of each link as
- * long as it runs (`lib/ll_map.c`), and would act on a link that had the name before.
+ * A shell starts a new process for each burst. A running `ip` remembers the name of each link
+ * (`lib/ll_map.c`), so a kept one could act on a link that had the name before.
  *
- * The callers of a session do not know of each other, so a line that fails fails alone. Over a few
- * mistakes, which it finds before it asks the kernel, `ip` ends: a malformed word, or the name of a
- * `master` or a `netns` that does not exist. Then another process runs the lines after that one.
+ * The callers of a session are independent, so a failed line does not stop the others. A few mistakes
+ * end `ip` before it asks the kernel: a malformed word, or a `master` or `netns` that does not exist.
+ * Then another process runs the lines after that one.
  *
- * A line may start with `-6`, for the one command that is about IPv4 without it: `rule`. A line of a
- * batch has no options, so such a line has a process of its own when its turn comes.
+ * A line may start with `-6`, for the one command that defaults to IPv4: `rule`. Lines of a batch take
+ * no options, so such a line gets its own process in its turn.
  *
  * @example
  * ```ts
@@ -78,19 +77,19 @@ export class Session implements Runner, AsyncDisposable {
   readonly #transport: Transport;
   readonly #shell: ProgramRunner | undefined;
   #queue: PendingLine[] = [];
-  /** The queries in the queue, by line, that no change comes after. */
+  /** The queued queries with no change after them, by line. */
   #shared = new Map<string, PendingLine>();
-  /** Runs the queue, as long as there is one. */
+  /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
-  /** Settles with the burst that runs. */
+  /** Settles with the current burst. */
   #burst: Promise<unknown> | undefined;
   #closed: IpvlanErrorOf<"session-closed"> | undefined;
 
   /**
-   * Makes a session over a transport. If that stops at the first line that fails, all lines that wait
+   * Makes a session over a transport. If the transport stops at the first failed line, all waiting lines
    * fail with it.
    *
-   * @param shell What starts the transport's programs, if it ends with the session.
+   * @param shell The shell that starts the transport's programs, if it ends with the session.
    *
    * @internal
    */
@@ -101,7 +100,7 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /**
-   * Opens a session. It starts a shell, and no program yet.
+   * Opens a session. It starts a shell, but no program yet.
    *
    * @throws {"namespace-not-found"} There is no such namespace.
    * @throws {"program-not-found"} iproute2 is not installed.
@@ -124,7 +123,7 @@ export class Session implements Runner, AsyncDisposable {
     }
   }
 
-  /** Whether the session is closed or was ended, so that it runs no line any more. */
+  /** Whether the session has ended: it runs no more lines. */
   get ended(): boolean {
     return this.#closed !== undefined || this.#transport.ended || this.#shell?.ended === true;
   }
@@ -132,9 +131,9 @@ export class Session implements Runner, AsyncDisposable {
   /**
    * Runs a line that changes something: resolves when it has taken effect.
    *
-   * @throws {"invalid-word"} It is more than one line, or prints what marks the end of an answer.
+   * @throws {"invalid-word"} It is more than one line, or its answer looks like the mark of an end.
    * @throws {"ip-command"} The line was refused.
-   * @throws {"namespace-not-found"} There is no such namespace any more.
+   * @throws {"namespace-not-found"} The namespace does not exist any more.
    * @throws {"session-closed"} The program was killed before the line was known to be done.
    */
   async change(line: string): Promise<void> {
@@ -142,26 +141,25 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /**
-   * Runs a line that prints JSON: resolves to its rows. It leaves out the empty rows that `ip` prints
-   * for what a filter left out.
+   * Runs a line that prints JSON: resolves to its rows. It drops the empty rows that `ip` prints for
+   * filtered objects.
    *
-   * @throws {"invalid-word"} It is more than one line, or prints what marks the end of an answer.
+   * @throws {"invalid-word"} It is more than one line, or its answer looks like the mark of an end.
    * @throws {"ip-command"} The line was refused, or printed something else than JSON.
-   * @throws {"namespace-not-found"} There is no such namespace any more.
+   * @throws {"namespace-not-found"} The namespace does not exist any more.
    * @throws {"session-closed"} The program was killed before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
     return this.#ask(line, true);
   }
 
-  /** Ends the session when all lines asked for so far have run. Later lines are refused. */
+  /** Ends the session after all pending lines. Later lines are refused. */
   async close(): Promise<void> {
     this.#closed ??= new IpvlanError("session-closed", {
       session: this.command,
       reason: "it was closed",
     });
-    // Only until the last burst was started: if the program does not answer it, the end of its input
-    // ends it.
+    // Wait only until the last burst was started: if the program hangs, the end of its input ends it.
     while (this.#queue.length > 0) await this.#burst;
     await this.#transport.close();
     await this.#running;

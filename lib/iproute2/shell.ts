@@ -1,9 +1,9 @@
 import { eachLine, spawn, wordsOf } from "./spawn.ts";
 import { IpvlanError } from "../base/errors.ts";
 
-/** What a program left when it ended. */
+/** The result of a program that has ended. */
 export interface Ending {
-  /** Its exit status; 128 + N where signal N ended it. */
+  /** Its exit status; 128 + N if signal N ended it. */
   code: number;
   /** The lines that it printed. */
   out: string[];
@@ -12,23 +12,23 @@ export interface Ending {
 }
 
 /**
- * Runs a command line of sh(1), in which nothing is quoted for the caller, to its end. The input is
- * the lines of its standard input.
+ * Runs a command line of sh(1) to its end. The caller must have quoted its words. The input is the lines
+ * of its standard input.
  */
 export type RunProgram = (command: string, input: readonly string[]) => Promise<Ending>;
 
-/** A {@linkcode Shell}, or what stands in for one. */
+/** A {@linkcode Shell}, or a stand-in for one. */
 export interface ProgramRunner extends AsyncDisposable {
-  /** Whether it has ended, so that it runs no program any more. */
+  /** Whether it has ended: it runs no more programs. */
   readonly ended: boolean;
   readonly run: RunProgram;
-  /** Ends it and the program that it runs, at once. What was asked for fails, and says why. */
+  /** Ends it and its program at once. All pending calls fail with this reason. */
   kill(why: string): void;
 }
 
-/** How a {@linkcode Shell} is started. */
+/** The options of a {@linkcode Shell}. */
 export interface ShellOptions {
-  /** What `$1`, `$2`, … are in the commands. */
+  /** The values of `$1`, `$2`, … in the commands. */
   args?: readonly string[];
   /** Ends the shell and the program that it runs. */
   signal?: AbortSignal;
@@ -41,14 +41,14 @@ interface PendingProgram {
 
 const NAME = "sh";
 
-/** How long to wait for the end of a program that was killed, in milliseconds. */
+/** How long to wait for a killed program to end, in milliseconds. */
 const DEATH = 500;
 
 /**
- * One long-lived `sh` that runs programs, one after the other. {@linkcode Transport} says what for.
+ * One long-lived `sh` that runs programs, one after another. {@linkcode Transport} says why.
  *
- * The programs have the locale C: what they say is in English, as callers look for words in it, and
- * `nsenter` starts in a quarter less time.
+ * The programs have the locale C: callers match their English messages, and `nsenter` starts in a
+ * quarter less time.
  */
 export class Shell implements ProgramRunner {
   readonly #signal: AbortSignal | undefined;
@@ -57,8 +57,8 @@ export class Shell implements ProgramRunner {
   readonly #out: MarkedStream;
   readonly #err: MarkedStream;
   /**
-   * The line that ends each program's input, and that the shell prints on both streams after it. It
-   * is random, so that no line of a program can be taken for it.
+   * The line that ends each program's input, and that the shell then prints on both streams. It is
+   * random, so that no program prints it.
    */
   readonly #mark = `end-${crypto.randomUUID()}`;
   readonly #abort = () => this.kill("it was aborted");
@@ -67,7 +67,7 @@ export class Shell implements ProgramRunner {
   #hasEnded = false;
   /** The program that kills the shell. */
   #killing: Promise<unknown> | undefined;
-  /** Resolves when nothing is pending any more, and nothing will be. */
+  /** Resolves when the shell has ended and no call is pending. */
   readonly #ended = Promise.withResolvers<void>();
 
   /** Starts the shell. @throws {"program-not-found"} There is none. */
@@ -83,14 +83,14 @@ export class Shell implements ProgramRunner {
     signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
-  /** Whether it has ended, so that it runs no program any more. */
+  /** Whether it has ended: it runs no more programs. */
   get ended(): boolean {
     return this.#closed !== undefined;
   }
 
   /**
-   * Runs a program when those before it have ended; resolves when it has ended itself. It fails
-   * with the signal's reason. @throws {"session-closed"} The shell has ended.
+   * Runs a program after those before it; resolves when it has ended. Rejects with the signal's reason.
+   * @throws {"session-closed"} The shell has ended.
    */
   readonly run: RunProgram = (command, input) => {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
@@ -106,8 +106,8 @@ export class Shell implements ProgramRunner {
   };
 
   /**
-   * Ends the shell and its program at once: both are in one process group, as `spawn` starts a
-   * session. What was asked for fails when they have ended, with this reason.
+   * Ends the shell and its program at once: both are in one process group, because `spawn` starts
+   * a session. Pending calls fail with this reason once both have ended.
    */
   kill(why: string): void {
     if (this.#killing || this.#hasEnded) return;
@@ -119,12 +119,12 @@ export class Shell implements ProgramRunner {
       stderr: "null",
     });
     this.#killing = killer.status;
-    // A program that waits in the kernel may not end. Its callers must not wait for it.
+    // A program that is blocked in the kernel may not end. Do not let its callers wait for it.
     const timer = setTimeout(() => this.#end(), DEATH);
     this.#ended.promise.then(() => clearTimeout(timer));
   }
 
-  /** Ends the shell once it has run what it was asked for. */
+  /** Ends the shell after all pending programs. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: "it was closed" });
     await this.#writer.close().catch(() => {});
@@ -133,7 +133,7 @@ export class Shell implements ProgramRunner {
   }
 
   #write(text: string): void {
-    // A write fails only when the shell has ended, and its end settles what is pending.
+    // A write fails only when the shell has ended, and its end settles pending calls.
     this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
   }
 
@@ -155,7 +155,7 @@ export class Shell implements ProgramRunner {
     this.#end();
   }
 
-  /** Fails what is pending, as no program runs any more. */
+  /** Rejects all pending calls, as no program will run any more. */
   #end(): void {
     const error = this.#signal?.aborted ? this.#signal.reason : this.#closed;
     for (const { reject } of this.#pending.splice(0)) reject(error);
@@ -163,7 +163,7 @@ export class Shell implements ProgramRunner {
   }
 }
 
-/** A stream, as the blocks of lines that end with a mark. */
+/** A stream of blocks of lines, each of which ends with a mark. */
 class MarkedStream {
   readonly blocks: { lines: string[]; mark: string }[] = [];
   /** Resolves when the stream has ended. */

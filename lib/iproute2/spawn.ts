@@ -1,12 +1,11 @@
 import { IpvlanError } from "../base/errors.ts";
 
-/** How a program is started: its streams, which are piped if nothing else is said, and its end. */
+/** The options to start a program: its streams, piped by default, and a signal that ends it. */
 export type SpawnOptions = Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "signal">;
 
 /**
- * Starts a program in a session of its own (setsid(2)), so that a Ctrl-C meant for the caller does
- * not end it before the caller has undone what it began. With a pipe as its input it still ends with
- * the caller, as the pipe is closed then.
+ * Starts a program in its own session (setsid(2)), so that Ctrl-C does not end it before the caller has
+ * rolled back. With a pipe as its input, it still ends with the caller, whose end closes the pipe.
  *
  * @throws {"program-not-found"} It is not on the machine.
  */
@@ -32,7 +31,7 @@ export function spawn(
   }
 }
 
-/** Gives a program all its input, waits for its end, and returns what it printed. */
+/** Writes a program's whole input, waits for its end, and returns its output. */
 export async function feed(
   child: Deno.ChildProcess,
   input: string,

@@ -5,9 +5,9 @@ import { IpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 
 /**
- * The settings that decide on whether a namespace takes, answers and passes on packets, as paths
- * under `/proc/sys`. A `*` stands for each link, for `all` and for `default`. What each means is in
- * the kernel's `Documentation/networking/ip-sysctl.rst`.
+ * The settings that decide whether a namespace accepts, answers and forwards packets, as paths under
+ * `/proc/sys`. A `*` stands for each link, for `all` and for `default`. See the kernel's
+ * `Documentation/networking/ip-sysctl.rst`.
  */
 const SYSCTLS = [
   "net/ipv4/ip_forward",
@@ -33,12 +33,12 @@ const SYSCTLS = [
 const FOLDER = "/proc/sys/";
 
 /**
- * Reads the settings of a namespace, by path: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the
- * kernel does not have is left out. `/proc/sys/net` shows a process those of its own namespace, so
- * a program is started in there.
+ * Reads the settings of a namespace, by path: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. Settings that
+ * the kernel lacks are left out. `/proc/sys/net` shows a process the settings of its own namespace, so
+ * this starts a program in the namespace.
  *
  * @throws {"namespace-not-found"} There is no such namespace.
- * @throws {"ip-command"} It cannot be entered, or nothing can be read there.
+ * @throws {"ip-command"} It cannot be entered, or its settings cannot be read.
  */
 export async function readSysctls(
   run: RunProgram,
@@ -46,7 +46,7 @@ export async function readSysctls(
 ): Promise<Record<string, number>> {
   const files = SYSCTLS.map((path) => FOLDER + path).join(" ");
   const where = netns === undefined ? "" : `ip netns exec ${netnsName(netns)} `;
-  // The files' names are for the shell in there to find: the links are others than here.
+  // The shell in the namespace expands the patterns: it has other links than this one.
   const { out, err } = await run(`${where}sh -c 'grep -sH "" ${files}'`, []);
   if (out.length === 0) {
     const said = err.join("; ");
@@ -58,7 +58,7 @@ export async function readSysctls(
   return parseSysctls(out);
 }
 
-/** The values from what `grep -H` prints of the files: `/proc/sys/net/ipv4/ip_forward:0`. */
+/** Parses the values that `grep -H` prints of the files: `/proc/sys/net/ipv4/ip_forward:0`. */
 export function parseSysctls(printed: readonly string[]): Record<string, number> {
   return Object.fromEntries(printed.map((line) => {
     // A link's name has no colon (`dev_valid_name` in `net/core/dev.c`).
@@ -68,8 +68,8 @@ export function parseSysctls(printed: readonly string[]): Record<string, number>
 }
 
 /**
- * Writes one value to kernel settings of a namespace (`net/ipv4/ip_forward`), by a process in
- * there.
+ * Writes one value to kernel settings of a namespace (`net/ipv4/ip_forward`).
+ *
  * @throws {"sysctl"} There is no such namespace or setting, or the kernel refuses the value.
  */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {

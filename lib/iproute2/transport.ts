@@ -1,17 +1,17 @@
 import type { Batch, BatchProgram, Output } from "./batch.ts";
 
 /**
- * What runs the batches of a session. There are two:
+ * Runs the batches of a session. There are two:
  *
- * - {@linkcode KeptProcess} keeps one process, which remembers the names of links. It is for the
- *   looks at the host of a driver that is open for long (`KeptLook` in `lib/driver`).
- * - {@linkcode ProcessPerBurst} starts a process for each batch, which remembers nothing of the one
- *   before (see {@linkcode Session}). To enter a namespace takes a new process anyway. A
+ * - {@linkcode KeptProcess} keeps one process, which remembers the names of links. A long-lived driver
+ *   uses it for queries in the host's namespace (`KeptLook` in `lib/driver`).
+ * - {@linkcode ProcessPerBurst} starts a process for each batch, which remembers no names from earlier
+ *   batches (see {@linkcode Session}). Entering a namespace takes a new process anyway. A
  *   {@linkcode Shell} starts it: the driver's must have a lock file open, which Deno cannot pass on
  *   (see `Namespaces` there).
  *
- * What each costs, in milliseconds, with iproute2 6.1: the fastest of 200 runs on a machine with two
- * slow cores, and of 50 in User-Mode Linux on it.
+ * The cost in milliseconds, with iproute2 6.1: the fastest of 200 runs on a machine with two slow cores,
+ * and of 50 in User-Mode Linux on it.
  *
  * |                                                    | machine | User-Mode Linux |
  * | -------------------------------------------------- | ------- | --------------- |
@@ -26,13 +26,13 @@ import type { Batch, BatchProgram, Output } from "./batch.ts";
  */
 export interface Transport {
   readonly program: BatchProgram;
-  /** Whether no batch can be run any more. */
+  /** Whether it has ended: it runs no more batches. */
   readonly ended: boolean;
   /**
    * Runs a batch; only one may run at a time. Returns what was printed, until the program ended.
    * @throws {"program-not-found"} iproute2 is not installed.
    */
   run(batch: Batch): Promise<Output>;
-  /** Ends the program when it has run what it was given. */
+  /** Ends the program after the batches it was given. */
   close(): Promise<void>;
 }

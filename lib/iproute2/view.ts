@@ -19,7 +19,7 @@ export interface Place {
   run: RunProgram;
 }
 
-/** Everything there is to look at: all that {@linkcode Wanted} can ask for. */
+/** All parts of a namespace that {@linkcode Wanted} can ask for. */
 export const EVERYTHING = {
   links: true,
   addrs: true,
@@ -30,7 +30,7 @@ export const EVERYTHING = {
 } as const satisfies Wanted;
 
 /**
- * Looks into one namespace, with one `ip` process for all that `ip` shows in a batch. Fails as
+ * Looks into one namespace, with one `ip` process for all queries that fit into a batch. Fails as
  * {@linkcode lookInto} does.
  */
 export async function look<W extends Wanted>(
@@ -58,8 +58,8 @@ async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
 }
 
 /**
- * Looks at the first of some links with its addresses, at the others, and at all ipvlan links. The kernel is not
- * asked for any others, so it takes the same time whether a machine has ten links or ten thousand. A
+ * Looks at some links, of which the first with its addresses, and at all ipvlan links. It asks the
+ * kernel for no others, so it takes the same time whether a machine has ten links or ten thousand. A
  * link that does not exist is left out.
  */
 export async function lookAtLinks(
@@ -104,28 +104,28 @@ export async function lookInto<W extends Wanted>(
 }
 
 /**
- * How many shells start `ip` at once, at most. More than the machine has CPUs, as a process also
- * waits: with 4, a look into 300 namespaces took half as long as with 1 on 2 CPUs, with 8 no less.
+ * The most shells that start `ip` at once. More than there are CPUs, because processes also wait: on 2
+ * CPUs, a look into 300 namespaces took half as long with 4 as with 1, and no less with 8.
  */
 const MAX_SHELLS = 4;
 
-/** From how many namespaces on another shell is worth its own start. */
+/** The number of namespaces for which one more shell is worth its start. */
 const NAMESPACES_PER_SHELL = 16;
 
-/** What {@linkcode lookAround} looks at besides the namespaces that have a name. */
+/** The options of {@linkcode lookAround}. */
 export interface LookOptions extends AbortOptions {
   /**
    * The files of namespaces without a name: `/proc/806/ns/net`. In the view, the name of such a
-   * namespace is the path of its file from `/run/netns`, as `ip -n` takes it. What does not exist is
+   * namespace is the path of its file from `/run/netns`, as `ip -n` takes it. Missing files are
    * left out.
    */
   files?: readonly string[];
 }
 
 /**
- * Looks into the caller's own namespace and into all others that have a name, side by side. What is
- * deleted meanwhile is left out. Without rights, only the caller's own can be looked into, and the
- * others are {@linkcode View.closed}.
+ * Looks into the caller's own namespace and all named ones, in parallel. Namespaces deleted meanwhile
+ * are left out. Without rights, this shows only the caller's own, and the others are
+ * {@linkcode View.closed}.
  *
  * @throws {"program-not-found"} iproute2 is not installed.
  * @throws {"session-closed"} `ip` ended early; the message says why.
@@ -177,7 +177,7 @@ export async function lookAround<W extends Wanted>(
     const { seen, closed } = await tryToLook(netns, shells[index % shells.length]!, wanted);
     return { seen: seen && { ...seen, inode }, closed };
   }));
-  // A reason that is an IpvlanError looks like a namespace that is closed.
+  // An IpvlanError as the reason would look like a closed namespace.
   signal?.throwIfAborted();
   const { view, unsure } = resolveBelow<Seen<W>>({
     host: { ...seen, inode: own, netnsNames: namesById(all) },
@@ -195,7 +195,7 @@ export async function lookAround<W extends Wanted>(
   return resolveBelow<Seen<W>>({ ...view, others: asked }).view;
 }
 
-/** The names of the other namespaces by their ids; `undefined` where the namespace has been deleted. */
+/** The names of the other namespaces by their ids; `undefined` if the namespace was deleted. */
 async function namesSeenFrom({ ip }: Place): Promise<Record<number, string> | undefined> {
   try {
     return namesById(await ip.netns.listIds());
@@ -213,7 +213,7 @@ function namesById(namespaces: readonly { id?: number; name?: string }[]): Recor
   );
 }
 
-/** Looks into a namespace, or says why not. Both are `undefined` where it has been deleted. */
+/** Looks into a namespace, or returns why not. Both are `undefined` if it was deleted. */
 async function tryToLook<W extends Wanted>(
   netns: string,
   shell: Shell,
@@ -228,7 +228,7 @@ async function tryToLook<W extends Wanted>(
   }
 }
 
-/** @throws {"invalid-word"} The name is no namespace's. */
+/** @throws {"invalid-word"} The name is not a namespace's. */
 function placeOf(netns: string | undefined, shell: Shell): Place {
   const transport = new ProcessPerBurst({ program: "ip", netns, force: false }, shell.run);
   return { netns, ip: new Ip(new Session(transport)), run: shell.run };

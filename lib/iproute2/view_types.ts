@@ -5,13 +5,13 @@ import type { Route } from "./route.ts";
 import type { Rule } from "./rule.ts";
 
 /**
- * The view: what the kernel shows of this machine's network namespaces. It is plain data, so it can
- * be written as JSON and read again.
+ * The view: this machine's network namespaces as the kernel shows them. It is plain data, so it can be
+ * written as JSON and read again.
  *
- * It is not a snapshot. Each namespace is asked after the other, and in each one the links, then the
- * addresses, then the routes. A change in between can be seen in one part and not in another.
+ * It is not a snapshot. It reads one namespace after another, and in each the links, then the
+ * addresses, then the routes. A change in between can appear in one part and not in another.
  *
- * @typeParam N What was asked of each namespace: {@linkcode Seen}.
+ * @typeParam N The parts read of each namespace: {@linkcode Seen}.
  */
 export interface View<N = NamespaceView> {
   /** The caller's own namespace, whatever its name. */
@@ -30,19 +30,19 @@ export interface ClosedNamespace {
   reason: string;
 }
 
-/** What one network namespace shows. */
+/** The contents of one network namespace. */
 export interface NamespaceView {
   /** Its name under `/run/netns`; `undefined` for the caller's own. */
   netns?: string;
   /**
    * The number of its file (inode(7), lsns(8)). Two names with one number are the same namespace.
-   * `undefined` where the file may not be looked at.
+   * `undefined` without the right to see the file.
    */
   inode?: number;
   /**
-   * The names of other namespaces by the ids in {@linkcode Link.linkNetnsid}, which mean something in
-   * this namespace only (`ip netns list-id` in ip-netns(8)). Those without a name are not in it.
-   * `undefined` where they were not asked for, as {@linkcode SeenLink.below} was found without.
+   * The names of other namespaces by the ids in {@linkcode Link.linkNetnsid}, which are
+   * valid only in this namespace (`ip netns list-id` in ip-netns(8)). Namespaces without a name are
+   * left out. `undefined` if they were not needed to find {@linkcode SeenLink.below}.
    */
   netnsNames?: Record<number, string>;
   /** Its links. */
@@ -56,9 +56,9 @@ export interface NamespaceView {
   /** Its routing rules of both families. */
   rules: Rule[];
   /**
-   * The settings that decide on forwarding, on source checks, on ARP and on IPv6, by their paths
-   * under `/proc/sys`: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. What the kernel does not have is
-   * left out. For what each means, see the kernel's `Documentation/networking/ip-sysctl.rst`.
+   * The settings of forwarding, source checks, ARP and IPv6, by their paths under `/proc/sys`:
+   * `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. Those that the kernel lacks are left out. See the
+   * kernel's `Documentation/networking/ip-sysctl.rst`.
    */
   sysctls: Record<string, number>;
 }
@@ -66,14 +66,14 @@ export interface NamespaceView {
 /** A link of a view. */
 export interface SeenLink extends Link {
   /**
-   * The link below it, where that is in the view; of a veth, its other end. It says the same as
-   * {@linkcode Link.linkIndex} and {@linkcode Link.linkNetnsid}, which mean something only in the
-   * link's own namespace. {@linkcode lookAround} finds it; see {@linkcode resolveBelow}.
+   * The link below it, if that is in the view; for a veth, its other end. It means the same as
+   * {@linkcode Link.linkIndex} and {@linkcode Link.linkNetnsid}, which are valid only in the link's own
+   * namespace. {@linkcode lookAround} finds it; see {@linkcode resolveBelow}.
    */
   below?: LinkRef;
 }
 
-/** Says which link of a view: the one with this index, in this namespace. */
+/** Identifies a link of a view by its index and its namespace. */
 export interface LinkRef {
   /** The namespace's name; `undefined` for the host. */
   netns?: string;
@@ -81,7 +81,7 @@ export interface LinkRef {
   index: number;
 }
 
-/** What to look at. What is not asked for is not looked at. */
+/** The parts to read. The others are not read. */
 export interface Wanted {
   /** {@linkcode NamespaceView.links} */
   links?: true;
@@ -97,7 +97,7 @@ export interface Wanted {
   sysctls?: true;
 }
 
-/** What a namespace shows of what was asked for. */
+/** The parts of a namespace that were asked for. */
 export type Seen<W extends Wanted> = Pick<
   NamespaceView,
   "netns" | "inode" | "netnsNames" | (keyof W & keyof NamespaceView)

@@ -10,7 +10,7 @@ export const LINK_NAME_MAX = 15;
  *
  * `ip -batch` reads a line as words; a word may be quoted with `'` or `"`, but there is no escape
  * inside quotes, and `#` starts a comment even there (`makeargs` and `getcmdline` in iproute2's
- * `lib/utils.c`). A value that cannot be written so is refused, never changed.
+ * `lib/utils.c`). A value that cannot be written like this is refused, never changed.
  *
  * @throws {"invalid-word"} The value is empty, or has a `#`, a backslash, a control character,
  * half a surrogate pair, or both kinds of quotes.
@@ -22,7 +22,7 @@ export function word(value: string, what: string): string {
     throw invalidWord(what, value, "it has a control character, a # or a backslash");
   }
   if (!value.isWellFormed()) {
-    throw invalidWord(what, value, "it has half a surrogate pair, which UTF-8 cannot say");
+    throw invalidWord(what, value, "it has half a surrogate pair, which UTF-8 cannot encode");
   }
   if (!/[\s'"]/.test(value)) return value;
   const quote = ['"', "'"].find((mark) => !value.includes(mark));
@@ -33,8 +33,8 @@ export function word(value: string, what: string): string {
 /**
  * Checks a link name as the kernel does: 1 to 15 bytes, no `/`, no `:`, no white space, neither `.`
  * nor `..` (`dev_valid_name` in `net/core/dev.c`), no `%` (which asks for a numbered name), and no
- * `-` at the start, which `ip` reads as an option. The kernel takes the byte 0xa0, the Latin-1
- * no-break space, for white space (`lib/ctype.c`) even inside a character of UTF-8, such as `à`.
+ * `-` at the start, which `ip` reads as an option. The kernel treats the byte 0xa0, the Latin-1
+ * no-break space, as white space (`lib/ctype.c`), even inside a UTF-8 character such as `à`.
  *
  * @throws {"invalid-word"} The kernel or `ip` would not take the name.
  */
@@ -65,9 +65,9 @@ export function indexNumber(value: number): string {
  * Writes the index of a link as the name by which `ip` finds it. `ip` takes `if5` and `if05` for the link
  * with the index 5, unless a link has that name (`ll_name_to_index` in its `lib/ll_map.c`).
  *
- * So many zeros make it longer than the name of a link can be. Then `ip` does not ask the kernel for a
- * link of that name by SIOCGIFINDEX, over which the kernel would start `modprobe` (`dev_load` in
- * `net/core/dev_ioctl.c`) and wait longer than a removal itself takes. `ip` has this from 5.5 on.
+ * The zeros make it longer than any link name. Then `ip` 5.5 and later does not ask the kernel for a link
+ * of that name (SIOCGIFINDEX), for which the kernel would start `modprobe` (`dev_load` in
+ * `net/core/dev_ioctl.c`) and wait longer than a removal takes.
  *
  * @throws {"invalid-word"} No link can have the index.
  */
@@ -113,10 +113,10 @@ export function isNetnsPath(value: string): boolean {
   return attempt(() => netnsPath(value)).ok;
 }
 
-/** Where `ip` looks for the names of namespaces. */
+/** The folder of the named namespaces. */
 const NETNS_FOLDER = "/run/netns";
 
-/** What leads from there to the root folder. */
+/** The path from there to the root folder. */
 const TO_ROOT = "../..";
 
 /** The path of a namespace's file as `ip -n` takes it, which joins it to `/run/netns`. */
@@ -125,8 +125,8 @@ export function fromNetnsFolder(path: string): string {
 }
 
 /**
- * Makes a command of sh(1) that enters a namespace with `ip -n`. To enter it by a path, `ip` needs the
- * folder, which is there only once a namespace has had a name.
+ * Makes a command of sh(1) that enters a namespace with `ip -n`. To enter it by a path, `ip` needs
+ * `/run/netns`, which exists only once a namespace has had a name.
  */
 export function withNetnsFolder(netns: string | undefined, command: string): string {
   const make = `[ -d ${NETNS_FOLDER} ] || mkdir -p -m 755 ${NETNS_FOLDER} 2> /dev/null`;
@@ -143,18 +143,18 @@ export function pathToEnter(value: string): string {
     : `${NETNS_FOLDER}/${netnsName(value)}`;
 }
 
-/** Checks what comes after `ip -n`. @throws {"invalid-word"} See {@linkcode pathToEnter}. */
+/** Checks the argument of `ip -n`. @throws {"invalid-word"} See {@linkcode pathToEnter}. */
 export function netnsToEnter(value: string): string {
   pathToEnter(value);
   return value;
 }
 
-/** Checks where a link is made or moved: a namespace's name, or the absolute path of its file. */
+/** Checks a namespace to make or move a link in: its name, or the absolute path of its file. */
 export function netnsTarget(value: string): string {
   return value.startsWith("/") ? netnsPath(value) : netnsName(value);
 }
 
-/** Writes a whole number in a range as a word. @throws {"invalid-word"} It is none in there. */
+/** Writes a whole number in a range as a word. @throws {"invalid-word"} It is not in the range. */
 export function wholeNumber(value: number, what: string, least: number, most: number): string {
   if (!Number.isInteger(value) || value < least || value > most) {
     throw invalidWord(what, String(value), `a whole number from ${least} to ${most}`);
@@ -163,7 +163,7 @@ export function wholeNumber(value: number, what: string, least: number, most: nu
 }
 
 /**
- * Writes what `ip` knows by a name (see `/etc/iproute2`) or a number: `main`, `254`.
+ * Writes a value that `ip` knows by name (see `/etc/iproute2`) or number: `main`, `254`.
  *
  * @throws {"invalid-word"} It is neither, or a number that `ip` would read as octal or hexadecimal.
  */
@@ -219,7 +219,7 @@ export function prefixWord(value: string, what: string, family?: 4 | 6): string 
 /** The family of an address or a prefix; `undefined` if the value is neither. */
 export function familyOf(value: string): 4 | 6 | undefined {
   const [address = ""] = value.split("/");
-  // `node:net` takes a zone (`fe80::1%eth0`), which `ip` does not.
+  // `node:net` accepts a zone (`fe80::1%eth0`), but `ip` does not.
   const family = address.includes("%") ? 0 : isIP(address);
   return family === 0 ? undefined : family as 4 | 6;
 }

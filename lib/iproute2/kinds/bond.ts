@@ -2,7 +2,7 @@ import { addressWord } from "../words.ts";
 import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 import { invalidWord } from "../errors.ts";
 
-/** How a bond sends by its ports (`bond_mode` in `include/uapi/linux/if_bonding.h`). */
+/** How a bond distributes packets over its ports (`bond_mode` in `include/uapi/linux/if_bonding.h`). */
 export const BOND_MODES = [
   "balance-rr",
   "active-backup",
@@ -13,7 +13,7 @@ export const BOND_MODES = [
   "balance-alb",
 ] as const;
 
-/** By what a bond chooses the port for a packet. `vlan+srcmac` takes iproute2 and Linux 5.12. */
+/** How a bond chooses the port for a packet. `vlan+srcmac` needs iproute2 and Linux 5.12. */
 export const XMIT_HASH_POLICIES = [
   "layer2",
   "layer2+3",
@@ -24,44 +24,44 @@ export const XMIT_HASH_POLICIES = [
 ] as const;
 
 /**
- * A `bond`: a master that makes one link of its ports. What is left out is the kernel's choice
+ * A `bond`: a master that combines its ports into one link. The kernel chooses what is left out
  * (`Documentation/networking/bonding.rst`).
  */
 export interface BondSpec extends LinkBase<"bond"> {
-  /** How it sends by its ports. No default here: few mean the kernel's, `balance-rr`. */
+  /** How it distributes packets. No default here: few want the kernel's, `balance-rr`. */
   mode: typeof BOND_MODES[number];
-  /** How often to look at each port's carrier, in milliseconds; 0 for never. */
+  /** How often to check each port's carrier, in milliseconds; 0 for never. */
   miimon?: number;
-  /** How long a port has a carrier before it is used, in milliseconds: a multiple of `miimon`. */
+  /** How long a port must have a carrier before use, in milliseconds: a multiple of `miimon`. */
   updelay?: number;
-  /** How long a port lacks a carrier before it is given up: milliseconds, a multiple of `miimon`. */
+  /** How long a port must lack a carrier before it is disabled: milliseconds, a multiple of `miimon`. */
   downdelay?: number;
-  /** How often to ask `arpIpTarget` by ARP, in milliseconds; 0 for never. It excludes `miimon`. */
+  /** Milliseconds between ARP requests to `arpIpTarget`; 0 for none. It excludes `miimon`. */
   arpInterval?: number;
-  /** The IPv4 addresses to ask by ARP, at most 16. */
+  /** The IPv4 addresses to send ARP requests to, at most 16. */
   arpIpTarget?: string[];
-  /** When the primary port is used again: `always`, if it is `better`, or after a `failure` only. */
+  /** When to return to the primary port: `always`, if it is `better`, or only after a `failure`. */
   primaryReselect?: "always" | "better" | "failure";
   /**
-   * Which MAC addresses there are: the bond's on all ports (`none`), each port's own and the active
-   * one's on the bond (`active`), or the bond's on the active port (`follow`).
+   * The MAC addresses: all ports have the bond's (`none`), the bond has the active port's (`active`), or
+   * only the active port has the bond's (`follow`).
    */
   failOverMac?: "none" | "active" | "follow";
-  /** By what to choose the port for a packet. */
+  /** How to choose the port for a packet. */
   xmitHashPolicy?: typeof XMIT_HASH_POLICIES[number];
-  /** How many times to announce itself after a change of port, 0 to 255. */
+  /** How many gratuitous ARPs to send after a change of port, 0 to 255. */
   numGratArp?: number;
   /** How many ports must work for the bond to have a carrier. */
   minLinks?: number;
   /**
-   * How often the partner is to send LACP packets: every 30 seconds (`slow`) or every second
+   * How often the partner should send LACP packets: every 30 seconds (`slow`) or every second
    * (`fast`). For the mode `802.3ad` only.
    */
   lacpRate?: "slow" | "fast";
   /**
-   * Which group of ports to use in the mode `802.3ad`, and when to choose anew: the one with most
-   * bandwidth, when it has no port left (`stable`); the one with most `bandwidth` or the highest
-   * `count` of ports, whenever a port changes.
+   * Which group of ports (aggregator) to use in the mode `802.3ad`: the one with most bandwidth, until
+   * it has no port left (`stable`); or whenever a port changes, the one with most `bandwidth` or the
+   * highest `count` of ports.
    */
   adSelect?: "stable" | "bandwidth" | "count";
 }
@@ -81,7 +81,7 @@ export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
   arpInterval: number("arp_interval", 0, INT_MAX),
   arpIpTarget: {
     words: (targets) => targets.length === 0 ? [] : ["arp_ip_target", targetsWord(targets)],
-    // `ip` prints no list where there is none.
+    // `ip` prints no empty list.
     read: ({ arp_ip_target = [] }) => arp_ip_target as string[],
   },
   primaryReselect: choice("primary_reselect", ["always", "better", "failure"]),
@@ -93,7 +93,7 @@ export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
   adSelect: choice("ad_select", ["stable", "bandwidth", "count"]),
 });
 
-/** The addresses as one word. `ip` would leave out those after the 16th without a word about it. */
+/** The addresses as one word. `ip` would silently drop those after the 16th. */
 function targetsWord(targets: readonly string[]): string {
   const word = targets.map((target) => addressWord(target, "bond arp_ip_target", 4)).join(",");
   if (targets.length > MAX_ARP_TARGETS) {

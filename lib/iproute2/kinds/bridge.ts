@@ -3,12 +3,11 @@ import { VLAN_PROTOCOLS, type VlanProtocol } from "./vlan.ts";
 
 /** A `bridge`: a switch. */
 export interface BridgeSpec extends LinkBase<"bridge"> {
-  /** Whether ports belong to VLANs; left out, false. */
+  /** Whether the bridge separates VLANs; left out, false. */
   vlanFiltering?: boolean;
   /**
-   * The tags by which frames belong to VLANs: `802.1ad` for the outer of two tags (QinQ). Frames with
-   * another tag count as frames without one. Needs Linux 4.3, as `vlanFiltering` does; left out,
-   * `802.1Q`.
+   * The protocol of the VLAN tags: `802.1ad` for the outer of two tags (QinQ). Frames with another
+   * tag count as untagged. Needs Linux 4.3, as `vlanFiltering` does; left out, `802.1Q`.
    */
   vlanProtocol?: VlanProtocol;
   /** Whether each port counts the frames of each VLAN; left out, false. Needs Linux 4.20. */
@@ -22,7 +21,7 @@ export const bridge: Kind<BridgeSpec, InfoOf<BridgeSpec>> = kind("bridge", {
   vlanStats: bit("vlan_stats_enabled", "vlan_stats_per_port"),
 });
 
-/** A switch of one or more names, each of which `ip` takes and prints as 0 or 1. */
+/** A boolean attribute with one or more names, which `ip` takes and prints as 0 or 1. */
 function bit(name: string, ...others: string[]): Attribute<unknown, boolean> {
   return {
     words: (value) => [name, ...others].flatMap((each) => [each, value ? "1" : "0"]),

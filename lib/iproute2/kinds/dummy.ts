@@ -1,6 +1,6 @@
 import { type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
-/** A `dummy`: a link that swallows what it is given. */
+/** A `dummy`: a link that drops every packet sent to it. */
 export type DummySpec = LinkBase<"dummy">;
 
 /** How a dummy is made and read back. */

@@ -1,7 +1,7 @@
 import { oneOf, wholeNumber } from "../words.ts";
 import { invalidWord } from "../errors.ts";
 
-/** What every new link may be given. What is left out is the kernel's choice. */
+/** The attributes of any new link. The kernel chooses those left out. */
 export interface LinkBase<Type extends string = string> {
   /** The kind. */
   type: Type;
@@ -39,19 +39,19 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
   words(verb: "add" | "set", spec: Partial<Spec>): string[];
   /** The attributes that the kernel does not change. */
   readonly fixed: readonly Fixed[];
-  /** The info in what `ip -details -json link show` prints as `info_data`. */
+  /** Reads the info from the `info_data` of `ip -details -json link show`. */
   parse(data: Readonly<Record<string, unknown>>): Info;
   /**
-   * Whether `ip` prints the link below as an attribute of the kind: as `link` in `info_data`. For
-   * most kinds it does not, and prints it beside the name (`IFLA_LINK`).
+   * Whether `ip` prints the link below as `link` in `info_data`. For most kinds it prints it beside the
+   * name instead (`IFLA_LINK`).
    */
   readonly hasLinkInData: boolean;
 }
 
-/** What `ip -details -json link show` prints as `info_data`. */
+/** The `info_data` of `ip -details -json link show`. */
 export type InfoData = Readonly<Record<string, unknown>>;
 
-/** What a kind's spec has besides the attributes of the kind. */
+/** The part of a kind's spec that is the same for all kinds. */
 interface KindSpec extends LinkBase {
   /** The link below, for the kinds that `ip link add link …` makes on one. */
   link?: string;
@@ -59,14 +59,14 @@ interface KindSpec extends LinkBase {
 
 type AttributeOf<Spec> = Exclude<keyof Spec, keyof KindSpec>;
 
-/** The info of a kind: all attributes of its spec. None may be missing in what `ip` prints. */
+/** The info of a kind: all attributes of its spec. `ip` must print each of them. */
 export type InfoOf<Spec extends KindSpec> =
   & Pick<Spec, "type">
   & Required<Pick<Spec, AttributeOf<Spec>>>;
 
 /** An attribute that can be set, but is not read back. */
 export interface SetAttribute<Spec, Value> {
-  /** The value to set where the spec has none. Without it, nothing is set. */
+  /** The value to set if the spec has none. Without it, nothing is set. */
   readonly default?: Value;
   /** The words for `ip link add`. @throws {"invalid-word"} The value cannot be written. */
   words(value: Value, spec: Spec): string[];
@@ -74,7 +74,7 @@ export interface SetAttribute<Spec, Value> {
 
 /** An attribute that can be set and read back. */
 export interface Attribute<Spec, Value, Shown = Value> extends SetAttribute<Spec, Value> {
-  /** The value in what `ip` prints. */
+  /** Reads the value from the output of `ip`. */
   read(data: InfoData): Shown;
 }
 
@@ -95,7 +95,7 @@ export function kind<
   attributes: Attributes<Spec, Info>,
   { hasLinkInData = false, fixed = [] }: { hasLinkInData?: boolean; fixed?: readonly Fixed[] } = {},
 ): Kind<Spec, Info, Fixed> {
-  // The attributes differ in their types. Here each one gets the value that has its own name.
+  // The attributes have different types. Here each one gets the value of its own name.
   const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
     attributes,
   );
@@ -121,11 +121,11 @@ export function kind<
   };
 }
 
-/** How an attribute differs from the usual. */
+/** The options of an attribute. */
 export interface AttributeOptions<Value> {
-  /** The value to set where the spec has none. */
+  /** The value to set if the spec has none. */
   default?: Value;
-  /** The name under which `ip` prints it, where that is not the word that sets it. */
+  /** The name under which `ip` prints it, if different from the word that sets it. */
   printedAs?: string;
 }
 

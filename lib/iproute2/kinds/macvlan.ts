@@ -12,9 +12,8 @@ export interface MacvlanSpec extends LinkBase<"macvlan"> {
   link: string;
   /**
    * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by way
-   * of the switch outside (`vepa`); whether it is the only one and has the parent's MAC address
-   * (`passthru`); whether it takes frames only from the senders that it is given (`source`). Left out,
-   * `bridge`.
+   * of the switch outside (`vepa`). Or the link is the only one on the parent and has its MAC address
+   * (`passthru`), or accepts frames only from listed senders (`source`). Left out, `bridge`.
    */
   mode?: MacvlanMode;
 }

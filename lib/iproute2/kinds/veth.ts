@@ -3,7 +3,7 @@ import { type Kind, kind, type LinkBase } from "./kind.ts";
 
 /** A `veth`: one end of a virtual cable, made with its other end. */
 export interface VethSpec extends LinkBase<"veth"> {
-  /** The other end's name, and where that is another its namespace: a name, or its file's path. */
+  /** The other end's name, and its namespace if it is another: a name, or the path of its file. */
   peer: { name: string; netns?: string };
 }
 

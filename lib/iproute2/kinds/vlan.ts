@@ -28,7 +28,7 @@ export interface VlanSpec extends LinkBase<"vlan"> {
   id: number;
   /** The tag's protocol: `802.1ad` for the outer of two tags; left out, `802.1Q`. */
   protocol?: VlanProtocol;
-  /** Whether a frame that came in is shown without its tag, also to a capture; left out, true. */
+  /** Whether received frames are shown without their tag, also in a capture; left out, true. */
   reorderHdr?: boolean;
   /** Whether the VLAN is announced to the switch by GVRP; left out, false. */
   gvrp?: boolean;
@@ -54,7 +54,7 @@ export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>, "protocol" | "id"> = kind("v
   bridgeBinding: flag("bridge_binding"),
 }, { fixed: ["protocol", "id"] });
 
-/** A flag, which `ip` takes as `on` or `off`, and prints in upper case in a list. */
+/** A flag, which `ip` reads as `on` or `off`, and prints in upper case in a list. */
 function flag(name: string): Attribute<unknown, boolean> {
   return {
     words: (value) => [name, value ? "on" : "off"],

@@ -2,7 +2,7 @@ import { addressWord, familyOf, linkName, oneOf, wholeNumber } from "../words.ts
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 import { invalidWord } from "../errors.ts";
 
-/** The UDP port of VXLAN (RFC 7348, section 5). Linux's own default, 8472, is older than that. */
+/** The UDP port of VXLAN (RFC 7348, section 5). Linux's default, 8472, is older than the RFC. */
 export const VXLAN_PORT = 4789;
 
 /** A `vxlan`: a link whose frames travel to other hosts inside UDP packets (RFC 7348). */
@@ -10,43 +10,42 @@ export interface VxlanSpec extends LinkBase<"vxlan"> {
   /** The network's identifier (VNI), 0 to 16777215. */
   id: number;
   /**
-   * Where frames go whose receiver is not known: another host's address, or a multicast group,
-   * which needs `dev`; left out, nowhere.
+   * The destination of frames to unknown MAC addresses: another host's address, or a multicast group,
+   * which needs `dev`; left out, none.
    */
   remote?: string;
   /**
-   * The address of this host that packets come from, of the same family as `remote`; left out, the
-   * routing table's choice.
+   * The source address of packets, of the same family as `remote`; left out, the routing table decides.
    */
   local?: string;
   /**
-   * The link that packets leave by, read back as `Link.link`; left out, the routing table's choice.
+   * The link that packets leave by, read back as `Link.link`; left out, the routing table decides.
    * If there is no such link, `ip` ends its process, and a session with it.
    */
   dev?: string;
   /** The UDP port of the other hosts; left out, 4789. */
   dstport?: number;
   /**
-   * The packets' time to live: 1 to 255; `inherit` for that of the packet inside; `auto`, or left out,
-   * for the kernel's choice.
+   * The packets' time to live: 1 to 255; `inherit` for that of the packet inside; with `auto`, or left
+   * out, the kernel decides.
    */
   ttl?: number | "auto" | "inherit";
-  /** Whether to learn from packets that come in behind which host a MAC is; left out, true. */
+  /** Whether to learn from received packets which host has a MAC address; left out, true. */
   learning?: boolean;
-  /** Whether to answer ARP requests in the place of neighbours that this host knows. */
+  /** Whether to answer ARP requests on behalf of known neighbours. */
   proxy?: boolean;
-  /** After how many seconds to forget a MAC address that was learned; 0: never; left out, 300. */
+  /** Seconds until a learned MAC address is forgotten; 0: never; left out, 300. */
   ageing?: number;
-  /** How many MAC addresses to know at most; 0 or left out: no limit. */
+  /** The most MAC addresses to learn; 0 or left out: no limit. */
   maxaddress?: number;
 }
 
-/** What is read back of a vxlan link. */
+/** The attributes of a vxlan link that can be read back. */
 export type VxlanInfo =
   & Omit<InfoOf<VxlanSpec>, "dev" | "remote" | "local">
   & Pick<VxlanSpec, "remote" | "local">;
 
-/** What Linux does not change (`vxlan_nl2conf` in its `drivers/net/vxlan/vxlan_core.c`). */
+/** The attributes that Linux does not change (`vxlan_nl2conf` in its `drivers/net/vxlan/vxlan_core.c`). */
 const FIXED = ["id", "dstport", "proxy", "maxaddress"] as const;
 
 /** How a vxlan link is made, changed (Linux 4.12) and read back. */
@@ -62,7 +61,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
   },
   local: {
     words: (value, { remote }) => {
-      // `ip` ends its process over an address of the other family, or a multicast group.
+      // An address of the other family, or a multicast group, would end the `ip` process.
       const family = remote === undefined ? undefined : familyOf(remote);
       const address = addressWord(value, "vxlan local", family);
       if (isMulticast(address)) {
@@ -94,7 +93,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
   },
 }, { hasLinkInData: true, fixed: FIXED });
 
-/** A flag, which `ip` takes as `NAME` or `noNAME`, and may print only where it is not the usual. */
+/** A flag, which `ip` reads as `NAME` or `noNAME`, and may print only if it differs from the default. */
 function flag(name: string, usual: boolean): Attribute<unknown, boolean> {
   return {
     words: (value) => [value ? name : `no${name}`],
