@@ -18,7 +18,7 @@ function describeBundle(name: BundleName): string {
   return `  ${name.padEnd(15)}${what} (${megabytes} MB)`;
 }
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const HELP = `Run any command in a kernel that has ipvlan, whatever the machine.
 
 Usage:
@@ -67,7 +67,7 @@ const OPTIONS = [
   { name: "help", short: "h" },
 ] as const;
 
-/** What to do, as the command line says. */
+/** A request from the command line. */
 export type Request =
   | { kind: "help" }
   | { kind: "list" }
@@ -77,7 +77,7 @@ export type Request =
   | { kind: "command"; command: string[] } & Where
   | { kind: "playground" | "shell" } & Where;
 
-/** Where the scenarios, the command or the shell run. */
+/** The environment of the scenarios, the command or the shell. */
 export interface Where {
   /** The kernel modules that they need. */
   modules: string[];
@@ -87,7 +87,7 @@ export interface Where {
   kernel?: KernelChoice | "all";
   /** The engine. @default {undefined} The first that works here. */
   engine?: EngineName;
-  /** What to do with the virtual machine afterwards. @default {undefined} Leave it running. */
+  /** Halt or destroy the virtual machine afterwards. @default {undefined} Leave it running. */
   afterwards?: Afterwards;
 }
 
@@ -169,7 +169,7 @@ export function parseRequest(words: string[]): Request {
   return { kind: "scenarios", names, json, ...where };
 }
 
-/** Reads the values of `--with`. Adds what is wrong with them to the problems. */
+/** Reads the values of `--with`. Adds their errors to `problems`. */
 function readBundles(values: readonly string[], problems: string[]): BundleName[] {
   const words = new Set(values.flatMap((value) => value.split(",")));
   const known = BUNDLE_NAMES.filter((name) => words.has(name));
@@ -183,7 +183,7 @@ function readBundles(values: readonly string[], problems: string[]): BundleName[
   return known;
 }
 
-/** Reads `--kernel` and `--modules`. Adds what is wrong with them to the problems. */
+/** Reads `--kernel` and `--modules`. Adds their errors to `problems`. */
 function readKernel(
   word: string | undefined,
   modules: string | undefined,

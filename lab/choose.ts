@@ -6,7 +6,7 @@
 import type { Engine, EngineName, Requirements } from "./engine.ts";
 import { type Attempt, formatAttempt, formatReason, LabError, StartError } from "./errors.ts";
 
-/** What {@linkcode runInFirst} runs, and where. */
+/** The options of {@linkcode runInFirst}. */
 export interface RunOptions {
   /** The only engine to try. @default {undefined} All. */
   wanted?: EngineName;
@@ -14,7 +14,7 @@ export interface RunOptions {
   run: (engine: Engine) => Promise<number>;
   /** Prints the line that names the chosen engine, its kernel, and the reason for the choice. */
   say: (line: string) => void;
-  /** What the job requires of the engine. */
+  /** The requirements of the job. */
   requirements: Requirements;
 }
 

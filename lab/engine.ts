@@ -14,13 +14,13 @@ export const ENGINE_NAMES = ["native", "uml", "qemu", "vagrant"] as const;
 /** The name of an engine. */
 export type EngineName = typeof ENGINE_NAMES[number];
 
-/** What the lab can do with a virtual machine after a run, besides leaving it running. */
+/** The actions on a virtual machine after a run; by default, it stays running. */
 export const AFTERWARDS = ["halt", "destroy"] as const;
 
-/** What to do with a virtual machine after a run. */
+/** An action on a virtual machine after a run. */
 export type Afterwards = typeof AFTERWARDS[number];
 
-/** What a job requires of the engine that runs it. */
+/** The requirements of a job for its engine. */
 export interface Requirements {
   /** The kernel modules that the job needs, besides those that every scenario needs. */
   modules: readonly string[];
@@ -36,11 +36,11 @@ export interface Requirements {
    * @default {undefined} None.
    */
   programs?: Programs;
-  /** Ends the search for an engine, and the running job with its guest, when aborted. */
+  /** Aborts the search for an engine, and the running job with its guest. */
   signal: AbortSignal;
 }
 
-/** A command to run, and what it requires. */
+/** A command to run, and its requirements. */
 export interface Job extends Requirements {
   /** The command and its arguments, started without a shell. Empty: a shell. */
   command: string[];
@@ -54,11 +54,11 @@ export interface Job extends Requirements {
   cwd: string;
   /**
    * A folder of the machine, absolute, in which the command can write. {@linkcode Engine.pathInside}
-   * tells its path inside.
+   * returns its path inside.
    */
   share?: string;
   /**
-   * The wires that the guest has, each as a link. Only an engine with guests on this machine has some.
+   * The wires of the guest, each a link in it. Only engines with guests on this machine support them.
    *
    * @default {[]}
    */
@@ -81,9 +81,9 @@ export type Probe = { ok: true; what: string } | { ok: false; attempts: Attempt[
 export interface Engine {
   /** Its name on the command line. */
   readonly name: EngineName;
-  /** Tries whether the engine can run such a job here. */
+  /** Tests whether the engine can run such a job here. */
   probe(requirements: Requirements): Promise<Probe>;
-  /** How many jobs can run here at once: the wanted number, or fewer. */
+  /** The number of jobs that can run here at once: the wanted number, or fewer. */
   maxJobs(wanted: number): Promise<number>;
   /**
    * Runs a job and returns its exit status, 128 + N when signal N ended it. Leaves nothing behind:

@@ -13,12 +13,12 @@ export class UsageError extends LabError {}
 
 /** This machine lacks a program, package or device that an engine needs. */
 export class MissingError extends LabError {
-  /** A sentence that says what is missing. */
+  /** The missing thing, in a sentence. */
   readonly missing: string;
-  /** What the user can do about it. */
+  /** Advice to the user. */
   readonly advice: string;
 
-  /** Makes the error from what is missing and what the user can do about it. */
+  /** Makes the error from the missing thing and the advice. */
   constructor(missing: string, advice: string, options?: ErrorOptions) {
     super(`${missing}; ${advice}`, options);
     this.missing = missing;
@@ -30,9 +30,9 @@ export class MissingError extends LabError {
 export interface Attempt {
   /** The engine or kernel: `native`, `uml`, `Linux 6.1.176, User-Mode Linux`. */
   name: string;
-  /** Why it cannot run the job. */
+  /** The reason why it cannot run the job. */
   why: string;
-  /** What the user can do about it. */
+  /** Advice to the user. */
   advice?: string;
 }
 
@@ -55,12 +55,12 @@ export function makeAttempt(name: string, error: LabError): Attempt {
     : { name, why: error.message };
 }
 
-/** Formats an attempt as one line: its name, why it failed, what to do. */
+/** Formats an attempt as one line: its name, the reason, the advice. */
 export function formatAttempt(attempt: Attempt): string {
   return `${attempt.name}: ${formatReason(attempt)}`;
 }
 
-/** Formats why an attempt failed, and what to do. */
+/** Formats the reason of a failed attempt, and the advice. */
 export function formatReason({ why, advice }: Attempt): string {
   return advice === undefined ? why : `${why}; ${advice}`;
 }

@@ -56,8 +56,8 @@ export function jobScript(job: Job, env: Record<string, string>, shell: string):
 }
 
 /**
- * The needed paths that the lab has to mount again, because they are below a folder that the lab
- * replaces with an empty one. Outer folders come first; a path below another one is left out.
+ * The needed paths that the lab must mount again, because it hides a folder above them behind an empty
+ * one. Outer folders come first; a path below another one is left out.
  *
  * @param needed Absolute paths without symbolic links.
  * @param hidden The folders that the lab replaces.
@@ -83,8 +83,7 @@ export function namedInTmp({ command, share }: Pick<Job, "command" | "share">): 
 }
 
 /**
- * Where a file of this project is: its path, or its address if this module was loaded from the
- * network.
+ * Locates a file of this project: its path, or its URL if this module was loaded from the network.
  */
 export function projectFile(name: string): string {
   const url = new URL(`../${name}`, import.meta.url);

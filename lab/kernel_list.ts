@@ -1,6 +1,5 @@
 /**
- * Prints the list of `deno task lab --kernels`: which kernels the lab can run, and whether they
- * start here.
+ * Prints the list of `deno task lab --kernels`: the kernels of the lab, and whether they start here.
  *
  * @module
  */
@@ -29,7 +28,7 @@ function formatRow(cells: string[], last: string): string {
   return [...cells.map((cell, index) => cell.padEnd(COLUMNS[index]!)), last].join("");
 }
 
-/** Starts a kernel. Resolves to how long that took, or why it did not work. */
+/** Starts a kernel. Resolves to the time that took, or the reason why it failed. */
 async function tryToStart(
   name: "uml" | "qemu",
   kernel: DebianKernel,

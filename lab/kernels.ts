@@ -66,7 +66,7 @@ export type KernelChoice =
     modules?: string;
   };
 
-/** Finds out what kind of kernel a file is; `undefined` if it does not exist or is not a kernel. */
+/** Detects the kind of a kernel file; `undefined` if it does not exist or is no kernel. */
 export function kindOfFile(path: string): ReturnType<typeof kindOfKernel> {
   try {
     using file = Deno.openSync(path);
@@ -77,7 +77,7 @@ export function kindOfFile(path: string): ReturnType<typeof kindOfKernel> {
   }
 }
 
-/** Tells the kind of a kernel from its first bytes: an ELF executable (elf(5)) or an x86 boot image. */
+/** Detects the kind of a kernel by its first bytes: an ELF executable (elf(5)) or an x86 boot image. */
 export function kindOfKernel(head: Uint8Array): "uml" | "bzImage" | undefined {
   const text = (from: number, to: number) => new TextDecoder("latin1").decode(head.slice(from, to));
   if (text(0, 4) === "\x7fELF") return "uml";

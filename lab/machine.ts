@@ -45,7 +45,7 @@ const FILE_FOLDERS = [
   "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/share/keyrings",
 ];
 
-/** The facts of a machine that decide on its kernel. */
+/** The facts that decide which kernels start on a machine. */
 export interface Machine {
   /** The processor's flags: `flags` of `/proc/cpuinfo`. */
   flags: ReadonlySet<string>;
@@ -81,7 +81,7 @@ export interface Place {
 export const MEMORY = 2048;
 /** The least memory of a guest in MiB. Deno does not run well with less. */
 export const LEAST_MEMORY = 512;
-/** MiB that the file of a guest's memory needs besides the memory: a gap for `exec-shield`. */
+/** MiB of a guest's memory file besides the memory: a gap for `exec-shield`. */
 const MEMORY_GAP = 256;
 
 /**
@@ -135,7 +135,7 @@ export function divideMemory(
   );
 }
 
-/** How many guests have enough memory when they run at once: the wanted number, or fewer. */
+/** The number of guests with enough memory at once: the wanted number, or fewer. */
 export function guestsThatFit(wanted: number, places: Place[], available: number): number {
   const fits = (guests: number) => {
     try {
@@ -184,7 +184,7 @@ export function allowsExec(mounts: string, folder: string): boolean {
     const [, path, , options] = line.split(" ");
     if (path === undefined || options === undefined) continue;
     if (path !== "/" && folder !== path && !folder.startsWith(`${path}/`)) continue;
-    // Of two mounts on one path the later one counts.
+    // Of two mounts on one path, the later one is visible.
     if (path.length < longest.length) continue;
     longest = path;
     allowed = !options.split(",").includes("noexec");
@@ -204,7 +204,7 @@ export async function allowedCpus(): Promise<number[]> {
   return parseCpuList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(text)?.[1] ?? "0");
 }
 
-/** How many guests each CPU has a lock file for. */
+/** The number of lock files for each CPU: one per guest. */
 const GUESTS_PER_CPU = 16;
 
 /**

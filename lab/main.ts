@@ -34,7 +34,7 @@ const say = (line: string): void => console.error(`lab: ${line}`);
  * Runs the command line of `deno task lab`. Resolves to the exit status.
  *
  * @param words The words after `deno task lab`.
- * @param facts What User-Mode Linux takes for this machine's facts; for tests.
+ * @param facts Facts that replace this machine's own, for tests.
  */
 export async function main(words: string[], facts?: UmlFacts): Promise<number> {
   try {
@@ -93,7 +93,7 @@ async function runInLab(
     new QemuEngine(say),
     new VagrantEngine(say, request.afterwards),
   ];
-  // In a shell, Ctrl-C is for what runs there.
+  // In a shell, Ctrl-C is for the program that runs there.
   const isShell = request.kind === "shell" || request.kind === "playground";
   using interrupt = new Interrupt({ except: isShell ? "SIGINT" : undefined });
   const { signal } = interrupt;

@@ -26,15 +26,14 @@ export const APPLETS = [
 ] as const;
 
 /**
- * Makes a folder, calls `use` with it, and removes the folder, also when `use` throws, and when the lab
- * is killed: but on Windows, a shell waits for the end of its input, which the lab ends too, and then
- * removes it.
+ * Makes a folder, calls `use` with it, and removes the folder, also when `use` throws. If the lab is
+ * killed, a shell removes the folder, as the shell's input then ends (not on Windows).
  *
- * @throws {LabError} There is no place for it.
+ * @throws {LabError} The folder cannot be made.
  */
 export async function withRunFolder<T>(use: (run: string) => Promise<T>): Promise<T> {
   const run = `${tmpdir()}/ipvlan-lab-${randomHex(8)}`;
-  // The shell is there first: a lab that is killed meanwhile leaves nothing, either.
+  // Start the shell first, so that a lab killed meanwhile leaves nothing either.
   const remover = Deno.build.os === "windows" ? undefined : startRemover(run);
   try {
     makeFolder(run);

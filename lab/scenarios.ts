@@ -11,7 +11,7 @@ import { withRunFolder } from "./run_folder.ts";
 /** The most jobs at once: about as many as there are scenarios. */
 const MAX_JOBS = 16;
 
-/** Which scenarios to run, and where to write their report. */
+/** The scenarios to run, and the file for their report. */
 export interface ScenarioRequest {
   /** The names of the scenarios; an empty list means all. */
   names: string[];
@@ -212,7 +212,7 @@ function hasBegun(share: string): boolean {
 }
 
 /**
- * The program of the scenarios: a path, or an address if this module was loaded from the network.
+ * The program of the scenarios: a path, or a URL if this module was loaded from the network.
  *
  * @param suite Another suite than the guide's.
  */

@@ -27,7 +27,7 @@ export function useTerminal(keyboard: WritableStream<Uint8Array>, sizeFifo: stri
     Deno.stdin.setRaw(true);
     undo.defer(() => Deno.stdin.setRaw(false));
   }
-  // Neither the next key nor a reader of the FIFO may ever come. We do not wait for them.
+  // The next key, or a reader of the FIFO, may never come, so do not wait for them.
   const guestEnded = new AbortController();
   undo.defer(() => guestEnded.abort());
   passKeys(keyboard, guestEnded.signal).catch(() => {});

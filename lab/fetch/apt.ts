@@ -1,6 +1,6 @@
 /**
- * Downloads Debian packages with apt-get(8). Any user may do so. Where the machine's package lists
- * or sources are no use, the lab makes its own.
+ * Downloads Debian packages with apt-get(8), as any user. If the machine's package lists or sources
+ * are useless, the lab makes its own.
  *
  * @module
  */

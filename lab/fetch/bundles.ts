@@ -1,6 +1,6 @@
 /**
- * The programs that the lab can bring along into a guest: which packages of Debian they are in, and
- * what they need of the guest. Plain data, and pure functions on it.
+ * The programs that the lab can bring into a guest: their Debian packages, and their requirements for
+ * the guest. Plain data, and pure functions on it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { DEBIAN_RELEASES, type DebianRelease } from "./apt.ts";
 import { DEBIAN_KERNELS } from "../kernels.ts";
 import { isOlder } from "../uml/kernels.ts";
 
-/** Programs that belong together, with everything that they need of a guest. */
+/** Programs that belong together, with their requirements for a guest. */
 export interface Bundle {
   /** The programs in words, with their version. */
   what: string;
@@ -16,17 +16,17 @@ export interface Bundle {
   megabytes: number;
   /** The packages of each release. Those whose names begin with `lib` are libraries. */
   packages: { readonly [R in DebianRelease]?: readonly string[] };
-  /** The release whose C library the programs need. @default {undefined} The machine's will do. */
+  /** The release whose C library the programs need. @default {undefined} Any. */
   libc?: DebianRelease;
   /** The kernel modules that they need. */
   modules: readonly string[];
   /** The least memory of the guest, in MiB. */
   memory: number;
-  /** Users to add, each with a group of the same name; from a user to its other group, if any. */
+  /** Users to add, each with a group of the same name: from the user to its second group, if any. */
   users?: Readonly<Record<string, string | undefined>>;
   /**
-   * Folders that are empty at first, in memory: the machine's own data and settings are hidden. `~`
-   * is the home of the user.
+   * Folders to hide behind empty ones in memory, for the machine's own data and settings. `~` is the
+   * home of the user.
    */
   folders?: readonly string[];
   /** Symbolic links to make: from a path to its target, as ln(1) takes it. */
@@ -47,9 +47,9 @@ const LEGACY_IPTABLES = Object.fromEntries(
     .map((name) => [`/usr/sbin/${name}`, "xtables-legacy-multi"]),
 );
 
-/** What both versions of Docker need of a guest. */
+/** The requirements of both versions of Docker. */
 const DOCKER = {
-  // Docker answers a container's questions for names by NAT in the container's namespace.
+  // Docker answers a container's DNS queries by NAT in the container's namespace.
   modules: ["iptable_nat", "overlay"],
   memory: 1024,
   // Docker cannot store layers on the guest's root, because overlays do not nest.
@@ -65,7 +65,7 @@ const DOCKER = {
   },
 } as const;
 
-/** What both versions of containerd need of a guest. */
+/** The requirements of both versions of containerd. */
 const CONTAINERD = {
   modules: ["overlay"],
   memory: 1024,
@@ -74,7 +74,7 @@ const CONTAINERD = {
   links: { "/opt/cni/bin": "/usr/lib/cni" },
 } as const;
 
-/** What both versions of Podman need of a guest. */
+/** The requirements of both versions of Podman. */
 const PODMAN = {
   // Only bridge networks need NAT, and iptable_nat for it.
   modules: ["overlay"],
@@ -176,7 +176,7 @@ export const BUNDLES = {
     megabytes: 14,
     packages: { bookworm: ["etcd-server", "etcd-client"] },
     modules: [],
-    // Each member takes 123 MB of disk at once, and half of the memory can be disk.
+    // Each member takes 123 MB of disk at its start, and half of the memory can be disk.
     memory: 1024,
     folders: ["/var/lib/etcd"],
   },
@@ -251,15 +251,15 @@ export function bundleModules(names: readonly BundleName[]): string[] {
   return [...new Set(names.flatMap((name) => BUNDLES[name].modules))];
 }
 
-/** Whether a package has a library. So Debian's policy names them (section 8.1). */
+/** Whether a package has a library, by its name (Debian Policy, section 8.1). */
 function isLibrary(name: string): boolean {
   return name.startsWith("lib");
 }
 
 /**
- * Why bundles cannot be in one guest: two of them have the same program, from different releases.
+ * The reason why bundles cannot share a guest: two have the same program, from different releases.
  *
- * @returns A sentence, or `undefined` if they can.
+ * @returns A sentence; `undefined` if they can.
  */
 export function bundleConflict(names: readonly BundleName[]): string | undefined {
   const seen = new Map<string, { bundle: BundleName; release: string }>();

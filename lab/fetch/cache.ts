@@ -8,11 +8,11 @@ import { basename } from "node:path";
 import type { Release } from "./apt.ts";
 import { LabError, MissingError } from "../errors.ts";
 
-/** How to use the cache. */
+/** The options for the cache. */
 export interface CacheOptions {
   /** Prints a line about the progress of something slow. */
   say: (line: string) => void;
-  /** Ends the work when aborted. */
+  /** Aborts the work. */
   signal?: AbortSignal;
 }
 
@@ -62,10 +62,10 @@ export async function withCache<T>(
 
 /**
  * Makes a file in the cache, under the lock of the cache, unless another lab has made it meanwhile. It is
- * made in a folder of its own, and only a whole one ever has its name.
+ * made in a temporary folder, and gets its name only when it is complete.
  *
  * @param isDone Whether the file is as it should be.
- * @param make Makes the file `output`. What else is in `folder` goes afterwards.
+ * @param make Makes the file `output`. Other files in `folder` are removed afterwards.
  */
 export async function makeInCache(
   file: string,
@@ -156,9 +156,9 @@ function checksum(path: string): string {
 }
 
 /**
- * Whether a folder has all files of its list, as they were when apt-get(8) had verified them. The
- * checksum of a kernel takes nearly as long as the start of the lab, so only a file that has another
- * time is read, as in a copy of the cache.
+ * Whether a folder has all files of its list, unchanged since apt-get(8) verified them. The checksum
+ * of a kernel takes nearly as long as the start of the lab. So only files with a new time are read, such
+ * as in a copy of the cache.
  */
 export function isComplete(folder: string): boolean {
   try {

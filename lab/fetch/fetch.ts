@@ -33,7 +33,7 @@ const NEEDED = {
   "tcc": "tcc",
 } as const;
 
-/** How to fetch. */
+/** The options to fetch packages. */
 export interface FetchOptions extends CacheOptions {
   /** The release to take the packages from. @default {"own"} */
   release?: Release;
@@ -42,7 +42,7 @@ export interface FetchOptions extends CacheOptions {
 }
 
 /**
- * How long the lab prefers other releases after it could not fetch one, in milliseconds.
+ * How long the lab prefers other releases after it failed to fetch one, in milliseconds.
  */
 const FAILURE_LASTS = 60 * 60 * 1000;
 
@@ -121,8 +121,8 @@ function missingFile(folder: string, name: string): string | undefined {
 }
 
 /**
- * The lock file of a fetch. A process that unpacks into the folder holds the lock. dpkg(1) starts
- * more processes, and those outlive a lab that is killed.
+ * The lock file of a fetch. Processes that unpack into the folder hold the lock: those that dpkg(1)
+ * starts outlive a killed lab.
  */
 function unpackLock(temp: string): string {
   return `${temp}/unpacking`;
@@ -247,7 +247,7 @@ async function unpack(
 /** Gives a folder its final name. Only a complete folder ever has that name. */
 async function moveIntoPlace(from: string, to: string): Promise<void> {
   await writeFileList(from);
-  // After a power cut, the files could else have their sizes and nothing in them.
+  // Otherwise, after a power cut, the files could have their sizes but no content.
   await runProgram("sync", ["-f", from]);
   if (exists(to)) await Deno.remove(to, { recursive: true });
   await Deno.rename(from, to);

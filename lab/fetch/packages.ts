@@ -1,6 +1,6 @@
 /**
- * Gets the programs that the lab brings along: fetches their packages into the cache, and says what
- * a guest has to do so that they look installed.
+ * Fetches the packages of programs into the cache, and describes how a guest makes them look
+ * installed.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CacheOptions } from "./cache.ts";
 import { fetchFolders } from "./fetch.ts";
 import { readMachine } from "../machine.ts";
 
-/** Programs that are ready to be linked into a guest, and what else they need there. */
+/** Programs that are ready to be linked into a guest, with their other requirements. */
 export interface Programs {
   /** The folders of unpacked packages whose files replace the machine's, in this order. */
   replace: string[];
@@ -20,7 +20,7 @@ export interface Programs {
   libc?: string;
   /** The least memory of the guest, in MiB. */
   memory: number;
-  /** What the bundles say about users, folders, links and files. */
+  /** The bundles, for their users, folders, links and files. */
   bundles: readonly Bundle[];
 }
 

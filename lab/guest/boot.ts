@@ -42,7 +42,7 @@ export function moduleFiles(dep: string, name: string): string[] {
 }
 
 /**
- * Those of the modules that a kernel does not have.
+ * The modules that a kernel lacks.
  *
  * @param list The texts of `modules.dep` and `modules.builtin`, one after the other.
  * @param modules The names of modules, with `_` instead of `-`.
@@ -57,7 +57,7 @@ export function missingModules(list: string, modules: readonly string[]): string
 }
 
 /**
- * Why the kernel panicked, in a line: what was wrong and where, if it tells, and the panic.
+ * Describes a kernel panic in a line: the oops and its place, if known, and the panic.
  *
  * @param log The lines of its console.
  */
@@ -72,10 +72,9 @@ export function describePanic(log: readonly string[]): string | undefined {
 }
 
 /**
- * A shell script that runs the kernel, `$2…`, and then kills the kernel's processes: they survive the
- * kernel when it is killed. `$1` is the folder of this run. On SIGTERM the script kills the kernel
- * and removes the folder. It also gets SIGTERM when the lab dies, and then the lab cannot remove the
- * folder.
+ * A shell script that runs the kernel, `$2…`, and then kills its processes, which survive a killed
+ * kernel. `$1` is the folder of this run. On SIGTERM the script kills the kernel and removes the folder.
+ * It also gets SIGTERM when the lab dies, which then cannot remove the folder itself.
  *
  * A shell gives its background jobs /dev/null as standard input, so the script passes its own on as
  * file descriptor 6.

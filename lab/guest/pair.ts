@@ -1,6 +1,6 @@
 /**
- * Runs two jobs in two guests that wires connect: a first one, which decides when both end, and a
- * second one, which does what the first one asks for.
+ * Runs two jobs in two guests that wires connect. The first job controls the second one, and both end
+ * with the first.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Engine, Job } from "../engine.ts";
 import { LabError, StartError } from "../errors.ts";
 import { openWires, type WireEnd } from "./wire.ts";
 
-/** The links of the wires in each guest: one to test, and one to talk about that. */
+/** The links of the wires in each guest: one under test, and one for control messages. */
 export const WIRE_NAMES = ["wire", "control"] as const;
 
 /**
@@ -34,8 +34,8 @@ export async function runPair(engine: Engine, first: Job, second: Job): Promise<
     } catch (error) {
       if (endSecond.signal.aborted || second.signal.aborted) return;
       fail((error as Error).message, { cause: error });
-      // The first guest may not start either, and then another engine has to run both. If it does
-      // start, its command finds out that it is alone.
+      // If the first guest does not start either, another engine runs both. If it starts, its command
+      // finds that its peer is missing.
       if (error instanceof StartError) return;
     }
     endFirst.abort();

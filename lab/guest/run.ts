@@ -19,12 +19,12 @@ import type { WireEnd } from "./wire.ts";
 
 /** The modules that every scenario needs. The kernel loads others on demand, by kind of link. */
 const MODULES: readonly string[] = ["dummy", "8021q", "ipvlan", "veth", "bridge"];
-/** The folder of the lab's programs in a guest. Not in /run or /tmp: `native` in a guest hides those. */
+/** The folder of the lab's programs in a guest. Not in /run or /tmp, which `native` in a guest hides. */
 const PROGRAMS = "/usr/lib/ipvlan-lab";
-/** Exit status when the reader of the output has closed it: 128 + SIGPIPE. */
+/** Exit status when the reader of the output has closed the pipe: 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
-/** How long a guest may take to start, in milliseconds: ten times as long as an emulated one takes. */
+/** How long a guest may take to start, in milliseconds: ten times what an emulated one needs. */
 const START_TIMEOUT = 120_000;
 
 /** A kernel that is ready to boot and run `init.sh`; all paths are absolute. */
@@ -45,13 +45,13 @@ export interface Guest {
   wireModules: readonly string[];
   /** The devices of the streams. */
   devices: Devices;
-  /** What the user can do when it does not boot. */
+  /** Advice for when it does not boot. */
   advice: string;
   /** The command line that boots it. */
   command(start: Start): string[];
 }
 
-/** How a guest starts. */
+/** The parameters of a guest's start. */
 export interface Start {
   /** The folder of this run. */
   run: string;
@@ -133,8 +133,8 @@ export async function runGuest(
 }
 
 /**
- * Copies a stream to one of ours. `Deno.stdout.writable` would not do: it has one writer, and several
- * guests write at once.
+ * Copies a stream to one of ours. `Deno.stdout.writable` allows only one writer, but several guests
+ * write at once.
  */
 async function passOn(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout): Promise<void> {
   for await (let bytes of from) {
@@ -186,11 +186,11 @@ async function prepare(job: Job, guest: Guest, start: Start): Promise<void> {
   );
 }
 
-/** Reads the exit status that `init.sh` wrote, or throws why it wrote none. */
+/** Reads the exit status that `init.sh` wrote. Throws if there is none. */
 async function exitStatus({ name, advice }: Guest, run: string): Promise<number> {
   const status = await Deno.readTextFile(`${run}/status`).catch(() => "");
   if (/^\d+\n$/.test(status)) return Number(status);
-  // The output of the program that boots the guest, and its console where it has a file for that.
+  // The output of the program that boots the guest, and the console's file if it has one.
   const texts = ["log", "console"].map((name) => `${run}/${name}`).filter(exists)
     .map((path) => Deno.readTextFileSync(path));
   const log = stripVTControlCharacters(texts.join("\n"))

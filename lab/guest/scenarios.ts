@@ -16,7 +16,7 @@ import {
   startPrinter,
 } from "../scenarios.ts";
 
-/** A guest with programs, and what to run in it. */
+/** A guest with programs, and the command to run in it. */
 export interface GuestJob {
   /** Its name: `podman5`. */
   name: string;
@@ -25,28 +25,28 @@ export interface GuestJob {
   /** The command. */
   command: string[];
   /**
-   * The command that runs meanwhile in a second guest, which wires connect with this one.
+   * The command that runs at the same time in a second guest, connected by wires.
    *
    * @default {undefined} There is no second guest.
    */
   second?: string[];
   /** A folder that the command can write to. */
   share: string;
-  /** How many guests run at once. */
+  /** The number of guests that run at once. */
   jobsAtOnce: number;
 }
 
-/** What {@linkcode runGuestScenarios} needs of the lab. */
+/** The functions of the lab that {@linkcode runGuestScenarios} needs. */
 export interface GuestLab {
   /** Fetches programs, unless they are there. */
   fetchFor(bundles: readonly BundleName[]): Promise<unknown>;
   /** Runs a command in a guest. Resolves to its exit status. */
   runGuest(job: GuestJob): Promise<number>;
-  /** How many guests this machine has memory for: the wanted number, or fewer. */
+  /** The number of guests that fit into memory: the wanted number, or fewer. */
   maxGuests(wanted: number): Promise<number>;
   /** Prints a line about the progress. */
   say(line: string): void;
-  /** Ends the run. */
+  /** Aborts the run. */
   signal: AbortSignal;
 }
 
@@ -70,7 +70,7 @@ export async function runGuestScenarios(
   await cacheScenarios(program);
   const guests = await listGuests(program, names);
   for (const { second } of guests) if (second !== undefined) await cacheScenarios(second);
-  // One after another: each says first what it fetches, and two apt-get cannot run at once.
+  // One after another: each announces its download, and two apt-get cannot run at once.
   for (const { bundles } of guests) await lab.fetchFor(bundles);
   return await withRunFolder(async (share) => {
     const report = `${share}/report.json`;

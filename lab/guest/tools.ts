@@ -22,7 +22,7 @@ const INIT_APPLETS = [
   "setsid", "sh", "sleep", "stty", "umount", "usleep",
 ];
 
-/** The folder of the modules of a kernel without modules. It does not exist. */
+/** The modules folder of a kernel without modules. It does not exist. */
 export const NO_MODULES = "/nonexistent";
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Wires between guests: sockets that are connected to each other and carry Ethernet frames. They have
- * no address and no file, so no other program of the machine can reach them.
+ * Wires between guests: pairs of connected sockets that carry Ethernet frames. They have no address and
+ * no file, so no other program on the machine can reach them.
  *
  * @module
  */
@@ -22,11 +22,11 @@ export interface Wires extends Disposable {
   ends: [WireEnd[], WireEnd[]];
 }
 
-/** The numbers of unix(7) and socket(7). */
+/** Constants of unix(7) and socket(7). */
 const [AF_UNIX, SOCK_DGRAM] = [1, 2];
 
 /**
- * Makes wires between two guests, until the end of the scope. The guests can use them for longer.
+ * Makes wires between two guests, open here until the end of the scope; the guests keep their ends.
  *
  * @param names The names of their links.
  */
@@ -39,7 +39,7 @@ export function openWires(names: readonly string[]): Wires {
   };
   const pairs = names.map((name, index) => {
     const fds = new Int32Array(2);
-    // Of all sockets that keep the borders of frames, QEMU takes only this type.
+    // Of all socket types that keep frame boundaries, QEMU accepts only this one.
     if (libc.symbols.socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) !== 0) {
       close();
       throw new LabError("Cannot make a wire between guests: socketpair(2) failed");
@@ -53,7 +53,7 @@ export function openWires(names: readonly string[]): Wires {
   };
 }
 
-/** The MAC address of the end of a wire: one that is administered locally, as no card has it. */
+/** The MAC address of the end of a wire: locally administered, so that no card has it. */
 export function wireMac(guest: number, wire: number): string {
   return ["02", "00", "00", "00", guest, wire].map((part) => `${part}`.padStart(2, "0")).join(":");
 }

@@ -44,7 +44,7 @@ export class NativeEngine implements Engine {
     this.#say = say;
   }
 
-  /** Tries whether it can run here: makes a link of each kind in fresh namespaces. */
+  /** Tests whether it can run here: makes a link of each kind in fresh namespaces. */
   async probe({ modules, kernel: wantedKernel, programs, signal }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice?: string): Probe => ({
       ok: false,
@@ -64,7 +64,7 @@ export class NativeEngine implements Engine {
       throw error;
     }
     if (Deno.uid() === 0 && which("modprobe")) {
-      // When the kernel itself loads the module, it makes a link dummy0 in the machine's namespace.
+      // If the kernel loads the module itself, that makes a link dummy0 in the machine's namespace.
       await new Deno.Command("modprobe", { args: ["-q", "dummy", "numdummies=0"] }).output();
     }
     const job: Job = {
@@ -152,7 +152,7 @@ function command(
   output: "inherit" | "piped",
   stdin: "inherit" | "null" = "null",
 ): Deno.Command {
-  // Two calls of unshare(1): to make a user namespace resets the signal for the parent's death.
+  // Two calls of unshare(1): making a user namespace resets the parent-death signal.
   const [program = "", ...args] = [
     ...Deno.uid() === 0 ? [] : ["unshare", "--user", "--map-root-user"],
     ...["setpriv", "--pdeathsig", "KILL"],
@@ -179,7 +179,7 @@ async function prepare(job: Job, tools: Tools, run: string): Promise<void> {
     `${run}/native.conf`,
     assignments({
       KEEP: keptPaths(needed, ["/run", "/var/lib"]),
-      // An ordinary user's overlay has to keep its notes in user attributes (since Linux 5.11).
+      // An ordinary user's overlay must keep its metadata in user xattrs (since Linux 5.11).
       OVERLAY_OPTIONS: Deno.uid() === 0 ? "" : ",userxattr",
     }),
   );

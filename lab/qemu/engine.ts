@@ -45,7 +45,7 @@ export class QemuEngine implements Engine {
     this.#say = say;
   }
 
-  /** Tries whether it can run here. Fetches missing programs and kernels. */
+  /** Tests whether it can run here. Fetches missing programs and kernels. */
   async probe({ modules, kernel: choice, programs, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
@@ -76,7 +76,7 @@ export class QemuEngine implements Engine {
     }
   }
 
-  /** As many as the memory is enough for. */
+  /** As many as fit into memory. */
   async maxJobs(wanted: number): Promise<number> {
     const room = Math.floor(await availableMemory() * 3 / 4 / COMFORTABLE_MEMORY);
     return Math.max(1, Math.min(wanted, room));
@@ -141,7 +141,7 @@ async function boot(job: Job, setup: BootSetup): Promise<number> {
   return await withRunFolder((run) => runGuest(job, guest, run));
 }
 
-/** Chooses the memory of one of several guests, in MiB. */
+/** Chooses the memory of each of several guests, in MiB. */
 function chooseMemory(available: number, guests: number, least: number = LEAST_MEMORY): number {
   const memory = Math.min(MEMORY, Math.floor(available * 3 / 4 / guests));
   if (memory >= least) return memory;

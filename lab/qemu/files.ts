@@ -27,7 +27,7 @@ export interface QemuKernel {
   list: string;
   /** Its initrd. */
   initrd: string;
-  /** What the user can do when it does not boot. */
+  /** Advice for when it does not boot. */
   advice: string;
 }
 
@@ -128,7 +128,7 @@ async function makeModuleList(
   await withCache(options, async () => {
     if (isDone()) return;
     const base = modules.startsWith(`${tree}/usr/`) ? `${tree}/usr` : tree;
-    // Use kmod's depmod(8) where it is installed: then modprobe(8) is kmod's, too, and reads its lists.
+    // Use kmod's depmod(8) if installed: then modprobe(8) is also kmod's, and reads its lists.
     const depmod = which("depmod");
     const program = depmod ?? busybox;
     const args = [...depmod ? [] : ["depmod"], "-b", base, release];

@@ -1,6 +1,6 @@
 /**
- * Tests whether KVM works here. That `/dev/kvm` can be opened is not enough: on some virtual machines
- * a guest dies or hangs at its first instructions.
+ * Tests whether KVM works here. Opening `/dev/kvm` proves too little: on some virtual machines a guest
+ * dies or hangs at its first instructions.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { replaceFile } from "../../lib/base/files.ts";
 import { cacheFolder } from "../fetch/cache.ts";
 
 const DEVICE = "/dev/kvm";
-/** How long a kernel may take until it prints its first line, in milliseconds. KVM takes far less. */
+/** How long a kernel may take to print its first line, in milliseconds. KVM takes far less. */
 const BOOT_TIMEOUT = 10_000;
 
 /**

@@ -44,7 +44,7 @@ async function assertMemory(least?: number): Promise<void> {
 async function runUml(job: Job, files: UmlFiles): Promise<number> {
   const { places, available } = await findMemory();
   const memory = divideMemory(places, available, job.jobsAtOnce ?? 1, job.programs?.memory);
-  // The kernel controls each process of the guest, which is a process of the machine. On one CPU the
+  // Each process of the guest is a process of the machine, which the kernel controls. On one CPU the
   // two switch in microseconds. On two CPUs, each switch has to wake up the other CPU.
   using claim = await claimCpu(cacheFolder(Deno.env.toObject()), await allowedCpus());
   const list = `${files.modules}/modules.dep`;
@@ -105,7 +105,7 @@ export class UmlEngine implements Engine {
     this.#facts = facts;
   }
 
-  /** Tries whether it can run here. Fetches missing programs and kernels. */
+  /** Tests whether it can run here. Fetches missing programs and kernels. */
   async probe({ modules, kernel, programs, signal }: Requirements): Promise<Probe> {
     try {
       if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
@@ -140,7 +140,7 @@ export class UmlEngine implements Engine {
     }
   }
 
-  /** As many as the memory is enough for. */
+  /** As many as fit into memory. */
   async maxJobs(wanted: number): Promise<number> {
     const { places, available } = await findMemory();
     return guestsThatFit(wanted, places, available);

@@ -41,7 +41,7 @@ export interface UmlFiles extends GuestTools {
   seccomp: boolean;
   /** A library to preload into the kernel. */
   preload?: string;
-  /** What the user can do when it does not boot. */
+  /** Advice for when it does not boot. */
   advice: string;
 }
 

@@ -70,8 +70,8 @@ export function debianUml({ release, version, libc }: DebianKernel): UmlKernel {
 }
 
 /**
- * Chooses the kernels to try, the best first. Kernels that run without ptrace(2) come first, since
- * they take half of the time. Kernels that could not be fetched come last. Otherwise the order stays.
+ * Chooses the kernels to try, the best first. Kernels that run without ptrace(2) come first: they
+ * take half the time. Kernels that could not be fetched come last. Otherwise the order stays.
  *
  * @param kernels The kernels that this machine has or may fetch.
  * @param modules The kernel modules that the job needs.

@@ -1,6 +1,6 @@
 /**
- * Fills the folder `lab/.guest`, which Vagrant sends into the machine with the project. It has what
- * the machine would otherwise download to run the scenarios: Deno, and npm packages.
+ * Fills the folder `lab/.guest`, which Vagrant copies into the machine with the project: Deno and npm
+ * packages, which the machine would otherwise download.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export async function fillCarriedFolder(): Promise<void> {
   }
 }
 
-/** What `deno info --json` prints. */
+/** Returns the output of `deno info --json`. */
 async function info<T>(...roots: string[]): Promise<T> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", ...roots],

@@ -27,14 +27,14 @@ export class VagrantEngine implements Engine {
    * Makes the engine.
    *
    * @param say Prints a line about the progress of something slow.
-   * @param afterwards What to do with the machine after a run. Default: leave it running.
+   * @param afterwards The action on the machine after a run. Default: leave it running.
    */
   constructor(say: (line: string) => void, afterwards?: Afterwards) {
     this.#say = say;
     this.#afterwards = afterwards;
   }
 
-  /** Tries whether this machine has Vagrant and a provider, which makes Vagrant's machines. */
+  /** Tests whether this machine has Vagrant and a provider for its virtual machines. */
   async probe({ kernel, modules, programs }: Requirements): Promise<Probe> {
     const cannot = (why: string, advice: string): Probe => ({
       ok: false,
@@ -134,7 +134,7 @@ function project(): string {
   return fileURLToPath(new URL("../..", import.meta.url));
 }
 
-/** What a program prints for `--version`; `undefined` if there is no such program. */
+/** The output of a program for `--version`; `undefined` if there is no such program. */
 async function readVersion(program: string): Promise<string | undefined> {
   try {
     const options: Deno.CommandOptions = { args: ["--version"], stdin: "null" };

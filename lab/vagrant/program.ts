@@ -8,8 +8,8 @@ import { LabError } from "../errors.ts";
 import { removeProgress } from "./guest.ts";
 
 /**
- * Whether programs run detached, so that Ctrl-C reaches only the lab, which then ends them. Not on
- * Windows, where a detached program opens a window.
+ * Whether to start programs detached, so that Ctrl-C reaches only the lab, which then ends them. Not
+ * on Windows, where a detached program opens a window.
  */
 export const detached: boolean = Deno.build.os !== "windows";
 
