@@ -8,7 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import { check, files, published, runStages, scenarios, testFiles, tests } from "./stages.ts";
 
 /**
- * The tests and scenarios of engines that fit into eight minutes with all the rest on two CPUs.
+ * The tests and scenarios of engines that fit into eight minutes, with all other tests, on two CPUs.
  * `tests/lab_engine/programs_test.ts` runs netavark's. `deno task test:engines` runs all of them.
  */
 const ENGINES = {

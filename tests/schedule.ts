@@ -1,21 +1,21 @@
 /**
- * What the stages of a test run share: how much runs at once, what is next, and the order in which
- * their output is printed.
+ * Schedules the stages of a test run: limits how many jobs run at once, chooses the next one, and
+ * prints their output in order.
  *
  * @module
  */
 import { showProgress } from "../scenarios/kit/report/progress.ts";
 
-/** What waits for a slot. */
-interface Waiting {
+/** A job that waits for a slot. */
+interface WaitingJob {
   weight: number;
   start: () => void;
 }
 
-/** Lets only so many things run at once. Of those that wait, the one with the most weight is next. */
+/** Limits how many jobs run at once. The waiting job with the most weight is next. */
 export class Slots {
   #free: number;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: WaitingJob[] = [];
   readonly #running = new Set<string>();
 
   /** @param count How many may run at once. */
@@ -23,7 +23,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Waits for a slot, and has it until the end of the scope. */
+  /** Waits for a slot, and holds it until the end of the scope. */
   async take(name: string, weight: number): Promise<Disposable> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((start) => this.#waiting.push({ weight, start }));
@@ -50,7 +50,7 @@ export class Slots {
 /** One of our streams. */
 type Stream = Pick<typeof Deno.stdout, "writeSync">;
 
-/** A stage that runs: its slots, and its output, which is kept until it is opened. */
+/** A running stage: its slots, and its output, which is kept until it is opened. */
 export class StageRun {
   readonly #slots: Slots;
   #kept: { to: Stream; bytes: Uint8Array }[] | undefined = [];
@@ -84,7 +84,7 @@ export class StageRun {
     this.write(new TextEncoder().encode(`${text}\n`));
   }
 
-  /** Prints what was kept; all that comes later is printed at once. */
+  /** Prints the kept output; later output is printed at once. */
   open(): void {
     const kept = this.#kept ?? [];
     this.#kept = undefined;

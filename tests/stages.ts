@@ -26,12 +26,12 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ONE_PASSED: Count = { passed: 1, failed: 0 };
 const ONE_FAILED: Count = { passed: 0, failed: 1 };
 
-/** The processes that run, each the first of a process group of its own. */
+/** The running processes, each the leader of its own process group. */
 const children = new Set<Deno.ChildProcess>();
-/** Whether a signal ends all, so that nothing else starts. */
+/** Whether a signal is ending the run, so that nothing else starts. */
 let isEnding = false;
 
-/** Ends what runs, labs included, and then this process. */
+/** Ends all running processes, labs included, and then this one. */
 async function endAll(signal: EndingSignal): Promise<never> {
   isEnding = true;
   const ends = [...children].map((child) => {
@@ -154,17 +154,17 @@ export function tests(name: string, args: string[]): Stage {
   return { name, run };
 }
 
-/** How many commands and test files run at once. A test waits half of the time. */
+/** How many commands and test files run at once. A test waits half the time. */
 const AT_ONCE = 2 * navigator.hardwareConcurrency;
-/** MiB of free memory that each is given room for. */
+/** MiB of free memory for each of them. */
 const ROOM = 1024;
 
-/** What a person waits for comes first: the checks, in their order. */
+/** The weight of checks, which run first, in their order: a person waits for them. */
 const FIRST = Infinity;
-/** Then comes what takes long, so that none of it runs alone at the end. Sizes of files are below. */
+/** The weight of slow files, so that none runs alone at the end. Sizes of files are smaller. */
 const LONG = 2 ** 30;
 
-/** Files that take longer than others of their size, such as those that start many processes. */
+/** Files that are slow for their size, for example because they start many processes. */
 const SLOW_FILES =
   /^tests\/lab\/(attack|bad_times|cni|driver_(advertise|failure|heal)|site_guide)\w*_test/;
 
@@ -191,7 +191,7 @@ function labWords(path: string): string[] | undefined {
   return (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
 }
 
-/** What the tests of a file came to, and what they printed. */
+/** The result of a test file, and its output. */
 interface FileResult {
   count: Count;
   text: string;
@@ -258,7 +258,7 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
     const { ok, output } = await deno(["cache", "--quiet", ...files.map(({ path }) => path)]);
     if (!ok) stage.line(output);
     const results = files.map((file) =>
-      // What cannot even be started fails alone.
+      // If a file cannot be started, only that file fails.
       runFile(file, words, stage).catch((error): FileResult => ({
         count: ONE_FAILED,
         text: `${file.path}: ${error}`,
@@ -277,8 +277,8 @@ export function files(name: string, find: () => Promise<TestFile[]>, words: stri
 }
 
 /**
- * A stage that runs scenarios and counts their statements. A statement that did not hold has failed,
- * and if all scenarios run, so has one that none of them covered.
+ * A stage that runs scenarios and counts their statements. A false statement counts as failed, and
+ * if all scenarios run, also one that none of them covered.
  *
  * @param words The arguments of the lab.
  * @param areAll Whether all scenarios run.
@@ -305,10 +305,10 @@ export function scenarios(name: string, words: string[] = [], areAll = true): St
 /** The errors of failed stages. They are printed again at the end, where a reader looks first. */
 const errors: string[] = [];
 
-/** How long each file of tests took. */
+/** The duration of each test file. */
 const durations: { path: string; seconds: number }[] = [];
 
-/** How many of the slowest files are listed. */
+/** The number of slowest files to list. */
 const LISTED = 10;
 
 /**
@@ -345,7 +345,7 @@ export async function runStages(stages: readonly Stage[]): Promise<never> {
   Deno.exit(total.failed === 0 ? 0 : 1);
 }
 
-/** Runs a stage. One that throws has failed, and says why. */
+/** Runs a stage. If it throws, it has failed, and its error is printed. */
 async function runStage(
   run: Stage["run"],
   stage: StageRun,

@@ -1,5 +1,5 @@
 /**
- * What tests draw values from: links of every kind, addresses, prefixes, and settings of sandboxes.
+ * Arbitraries for property tests: links of every kind, addresses, prefixes, and settings of sandboxes.
  *
  * @module
  */

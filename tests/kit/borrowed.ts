@@ -4,13 +4,13 @@
  * @module
  */
 
-/** A namespace that a process keeps, as a container's. */
+/** A namespace that a process keeps, like that of a container. */
 export interface EngineNamespace extends AsyncDisposable {
   /** Its file: `/proc/806/ns/net`. */
   readonly path: string;
-  /** What `ip -n` takes for it. */
+  /** Its path as `ip -n` takes it. */
   readonly netns: string;
-  /** Runs a program in it. @returns What it printed, and its exit status: `… (0)`. */
+  /** Runs a program in it. @returns Its output and exit status: `… (0)`. */
   run(...words: string[]): Promise<string>;
   /** Ends the process, and with it the namespace. */
   end(): Promise<void>;
@@ -19,7 +19,7 @@ export interface EngineNamespace extends AsyncDisposable {
 /**
  * Makes a namespace that ends with the scope.
  *
- * @param lines The lines of `ip` that an engine has run in it, besides that for the loopback.
+ * @param lines The `ip` lines to run in it, after that for the loopback.
  * @throws {Error} A line was refused; `ip` has printed why.
  */
 export async function engineNamespace(lines: readonly string[] = []): Promise<EngineNamespace> {

@@ -28,7 +28,7 @@ export interface CniCall {
   conf: unknown;
 }
 
-/** What the plugin answered, with its JSON as a value. */
+/** The answer of the plugin, with its JSON parsed. */
 export interface CniAnswer {
   /** The exit status. */
   status: number;
@@ -57,10 +57,10 @@ export function inputOf({ conf }: CniCall): string {
   return typeof conf === "string" ? conf : JSON.stringify(conf);
 }
 
-/** What takes the place of {@linkcode callPlugin}. */
+/** The replacement of {@linkcode callPlugin}. */
 let through: ((call: CniCall) => Promise<CniAnswer>) | undefined;
 
-/** Has another function make the calls of {@linkcode callPlugin}. */
+/** Replaces {@linkcode callPlugin} by another function. */
 export function callThrough(other: (call: CniCall) => Promise<CniAnswer>): void {
   through = other;
 }
@@ -80,14 +80,14 @@ export async function callPlugin(call: CniCall): Promise<CniAnswer> {
   return { status, output: output === undefined ? undefined : JSON.parse(JSON.stringify(output)) };
 }
 
-/** Calls the plugin in this process, and asserts that it succeeds. Returns what it printed. */
+/** Calls the plugin in this process, and asserts that it succeeds. Returns its result. */
 export async function pluginSucceeds(call: CniCall): Promise<Result> {
   const { status, output } = await callPlugin(call);
   assertEquals([status, status === 0 ? undefined : output], [0, undefined]);
   return output;
 }
 
-/** Calls the plugin in this process, and asserts that it fails. Returns the code and the words. */
+/** Calls the plugin in this process, and asserts that it fails. Returns the code and the message. */
 export async function pluginFails(call: CniCall): Promise<string> {
   const { status, output } = await callPlugin(call);
   assertEquals(status, 1, JSON.stringify(output));
@@ -100,7 +100,7 @@ export const PLUGIN = [
   ...[fileURLToPath(new URL("../../cli.ts", import.meta.url)), "cni"],
 ];
 
-/** How to run {@linkcode runProgram}. */
+/** The options of {@linkcode runProgram}. */
 export interface ProgramOptions {
   /** The words of the program. @default {PLUGIN} */
   program?: readonly string[];
@@ -110,7 +110,7 @@ export interface ProgramOptions {
   uid?: number;
 }
 
-/** Calls a plugin as a process of its own, with nothing in the environment but what the call has. */
+/** Calls a plugin as a process of its own, with only the variables of the call in its environment. */
 export async function runProgram(
   call: CniCall,
   { program = PLUGIN, env = {}, uid }: ProgramOptions = {},
@@ -138,8 +138,8 @@ export async function runProgram(
 }
 
 /**
- * An `ip` that kills the plugin at one of its runs: before it runs the lines, or behind. In its folder,
- * the file `left` says at which run, `pid` whom to kill, and the file `before` is there for before.
+ * An `ip` that kills the plugin at its n-th run, after the lines, or before them if its folder has a
+ * file `before`. There, `left` has the number of runs left, and `pid` the process to kill.
  */
 export const KILLING_IP = `#!/bin/sh
 here=\${0%/*}

@@ -13,19 +13,19 @@ const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 /** The command line that starts `ipvlan` as a process of its own. */
 export const IPVLAN = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", CLI];
 
-/** What a command left: its exit status and what it printed. */
+/** The result of a command: its exit status and output. */
 export interface CommandResult {
   /** The exit status. */
   status: number;
-  /** What it printed on standard output, without the last newline. */
+  /** Its standard output, without the last newline. */
   out: string;
-  /** What it printed on standard error, without the last newline. */
+  /** Its standard error, without the last newline. */
   err: string;
 }
 
 /**
- * Runs `ipvlan` in this process, because a process of its own starts slowly in the lab. What a program
- * in a sandbox prints is not in the result.
+ * Runs `ipvlan` in this process, because a process of its own starts slowly in the lab. The
+ * output of programs in a sandbox is not in the result.
  */
 export async function ipvlan(...words: string[]): Promise<CommandResult> {
   const { log, error } = console;
@@ -56,7 +56,7 @@ export async function succeeds(...words: string[]): Promise<string> {
   return out;
 }
 
-/** How to run a {@linkcode Job}. */
+/** The options of a {@linkcode Job}. */
 export interface JobOptions {
   /** Variables to add to its environment. */
   env?: Record<string, string>;
@@ -69,7 +69,7 @@ export interface JobOptions {
  * at the end of the scope, it is killed.
  */
 export class Job implements AsyncDisposable {
-  /** Resolves to what it left, when it has ended. */
+  /** Resolves to its result when it has ended. */
   readonly ended: Promise<CommandResult & { signal: Deno.Signal | null }>;
   #child: Deno.ChildProcess;
   #lines: string[] = [];

@@ -17,18 +17,18 @@ export async function etcdProgram(): Promise<string> {
   return `${folder}/usr/bin/etcd`;
 }
 
-/** How to start a cluster. */
+/** The options of a cluster. */
 export interface ClusterOptions {
-  /** How many members. @default {1} */
+  /** The number of members. @default {1} */
   members?: number;
   /** More arguments for each. */
   args?: readonly string[];
   /** The scheme of the endpoints for clients. @default {"http"} */
   scheme?: "http" | "https";
-  /** Whether it waits until its data is on the disk, as it does in use. @default {false} */
+  /** Whether writes wait for the disk (fsync), as in production. @default {false} */
   isDurable?: boolean;
   /**
-   * The port at which the other members reach a member, for the port at which it listens for them.
+   * Maps the port that a member listens on to the port that the other members connect to.
    *
    * @default {(port) => port}
    */
@@ -115,7 +115,7 @@ export class Cluster implements AsyncDisposable {
     );
   }
 
-  /** The place of the member that leads, as far as one of them knows; `undefined` if it knows none. */
+  /** The index of the leader, as one member sees it; `undefined` if that member knows none. */
   async leader(ids: readonly string[], asked: number): Promise<number | undefined> {
     const { leader = "0" } = await this.#ask(asked, "maintenance/status") as { leader?: string };
     const place = ids.indexOf(BigInt(leader).toString(16));
@@ -128,7 +128,7 @@ export class Cluster implements AsyncDisposable {
     return await answer.json();
   }
 
-  /** Ends it when this process is about to end, and nothing can be waited for but a while. */
+  /** Kills it when this process is about to end and can wait only for a moment. */
   killNow(): void {
     for (const { daemon } of this.members) Deno.kill(daemon.pid, "SIGKILL");
     for (let tries = 500; tries > 0; tries--) {
@@ -136,7 +136,7 @@ export class Cluster implements AsyncDisposable {
         Deno.removeSync(this.#folder, { recursive: true });
         return;
       } catch {
-        // A member that has not ended yet makes files in it.
+        // A member that is still running makes files in it.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       }
     }
@@ -155,8 +155,8 @@ export function copySync(from: string, to: string): void {
 }
 
 /**
- * Finds TCP ports that nobody listens on now. A connection of another program never gets one as its own
- * port, so a member that was killed finds its ports free: `ip_local_port_range` (ip-sysctl) is above.
+ * Finds TCP ports that nobody listens on now. They are below `ip_local_port_range` (ip-sysctl), so no
+ * connection of another program takes the port of a killed member.
  */
 export function freePorts(count: number): number[] {
   const [least] = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range").split("\t");

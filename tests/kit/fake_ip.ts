@@ -6,18 +6,18 @@
 import type { Runner } from "../../lib/iproute2/session.ts";
 import type { Ending } from "../../lib/iproute2/shell.ts";
 
-/** What `ip` answers to the line that marks the end of an answer. */
+/** The answer of `ip` to the mark. */
 export const MARK =
   '[{"type":"local","dst":"0.0.0.0","dev":"lo","prefsrc":"127.0.0.1","flags":[],"uid":0,"cache":["local"]}]';
 
-/** How `ip` answers a line: it prints, refuses the line with a reason, or ends. */
+/** The answer of `ip` to a line: it prints, refuses the line with a reason, or ends. */
 export interface Reply {
   out?: string;
   refused?: string;
   fatal?: string;
 }
 
-/** What `ip -batch -` prints for its input. A line that has no reply prints nothing. */
+/** The output of `ip -batch -` for its input. A line without a reply prints nothing. */
 export function printedFor(
   input: readonly string[],
   replies: Record<string, Reply> = {},
@@ -42,7 +42,7 @@ function replyTo(line: string, replies: Record<string, Reply>): Reply {
   return replies[line] ?? {};
 }
 
-/** A shell that runs no program. It keeps the commands, and prints what `ip` would print. */
+/** A shell that runs no program. It records the commands, and returns what `ip` would print. */
 export class FakeShell {
   ended = false;
   readonly commands: string[] = [];
@@ -70,7 +70,7 @@ export class FakeShell {
   }
 }
 
-/** A runner that keeps the lines, and answers every query with the same rows. */
+/** A runner that records the lines, and answers every query with the same rows. */
 export class Collector implements Runner {
   readonly lines: string[] = [];
   #rows: Record<string, unknown>[];

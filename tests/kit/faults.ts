@@ -8,7 +8,7 @@ import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import type { Runner } from "../../lib/iproute2/session.ts";
 import { children, inEnv } from "./processes.ts";
 
-/** Waits before it runs lines that make a namespace or delete a link. */
+/** An `ip` that waits before lines that make a namespace or delete a link. */
 const BEFORE = `
 [ -p "$gate" ] || exec ip "$@"
 lines=$(cat)
@@ -18,7 +18,7 @@ esac
 printf '%s\\n' "$lines" | ip "$@"
 `;
 
-/** Runs the lines, and waits before it ends. */
+/** An `ip` that runs the lines, and waits before it ends. */
 const BEHIND = `
 [ -p "$gate" ] || exec ip "$@"
 ip "$@"
@@ -71,7 +71,7 @@ export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   };
 }
 
-/** How a line fails. */
+/** A way in which a line fails. */
 export type Fault =
   /** The kernel refuses it. */
   | "refused"
@@ -85,16 +85,16 @@ export type Fault =
   | "from then on";
 
 /**
- * Makes a line of a driver fail. Lines are counted over all namespaces. Where all lines of a burst fail
- * together, because their `ip` is lost or its answer is, each burst counts as one line.
+ * Makes a line of a driver fail. Lines are counted over all namespaces. If a fault
+ * loses `ip` or its answer, all lines of a burst fail together and count as one.
  */
 export class Faults implements AsyncDisposable {
   #left = Infinity;
   #fault: Fault;
-  /** The `ip` that keeps its answer back, for the fault `unanswered`. */
+  /** The `ip` that withholds its answer, for the fault `unanswered`. */
   #held: HeldIp | undefined;
   #path: Disposable | undefined;
-  /** The runner that was asked last in this turn: more lines of the turn are of the same burst. */
+  /** The runner of the last line in this turn: later lines in the turn belong to the same burst. */
   #asked: Runner | undefined;
   /** Whether a line has failed since {@linkcode Faults.arm}. */
   fired = false;
@@ -131,7 +131,7 @@ export class Faults implements AsyncDisposable {
       if (this.#fault === "lost") {
         signalStarter("SIGSTOP");
         const change = runner.change(line);
-        // The line is handed over first, in this turn of the event loop.
+        // Pass the line on first, in this turn of the event loop.
         queueMicrotask(() => signalStarter("SIGKILL"));
         return change;
       }
@@ -146,7 +146,7 @@ export class Faults implements AsyncDisposable {
     },
   });
 
-  /** Whether the line fails if that before it does: see {@linkcode Faults}. */
+  /** Whether the line fails together with the one before it: see {@linkcode Faults}. */
   #isOfBurst(runner: Runner): boolean {
     if (this.#fault !== "lost" && this.#fault !== "unanswered") return false;
     if (this.#asked === runner) return true;
@@ -155,7 +155,7 @@ export class Faults implements AsyncDisposable {
     return false;
   }
 
-  /** Puts PATH back. */
+  /** Restores PATH. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#path?.[Symbol.dispose]();
     await this.#held?.[Symbol.asyncDispose]();
@@ -172,7 +172,7 @@ async function killHeld(held: HeldIp): Promise<void> {
 /** Sends a signal to the shells that start `ip` for drivers of this process. */
 function signalStarter(signal: Deno.Signal): void {
   for (const { pid, name } of children()) {
-    // The shell of a session of the test's own has no lock file.
+    // The shell of the test's own session has no lock file.
     const isDrivers = name === "sh" &&
       Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("ip.lock");
     if (isDrivers) Deno.kill(pid, signal);
@@ -180,8 +180,8 @@ function signalStarter(signal: Deno.Signal): void {
 }
 
 /**
- * Runs a call with its first, second, … line failing, until there are no more lines. Returns how many
- * there were, as {@linkcode Faults} counts them.
+ * Runs a call with its first, second, … line failing, until there are no more lines. Returns their
+ * number, as {@linkcode Faults} counts them.
  */
 export async function eachLine(
   faults: Faults,

@@ -1,6 +1,6 @@
-/** A program that hangs if its arguments match a pattern, so that a test can end it just then. */
+/** A program that hangs if its arguments match a pattern, so that a test can kill it there. */
 export interface HangingProgram extends AsyncDisposable {
-  /** The `PATH` on which it is the program. */
+  /** A `PATH` that finds this program first. */
   path: string;
   /** Resolves when the program hangs. */
   hangs(): Promise<void>;
@@ -25,7 +25,7 @@ exec ${program} "$@"
   return {
     path: `${folder}:${Deno.env.get("PATH")}`,
     hangs: async () => {
-      // To open a pipe for writing waits for who reads it (fifo(7)).
+      // Opening a FIFO for writing waits until a reader has opened it (fifo(7)).
       const writer = await Deno.open(gate, { write: true });
       kept.defer(() => writer.close());
     },

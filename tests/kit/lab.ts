@@ -1,5 +1,5 @@
 /**
- * The lab as tests run it, and what a run of it left behind.
+ * Runs the lab in tests, and finds leftovers of a run.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface RunResult extends Ran {
   bytes: Uint8Array;
 }
 
-/** How to run the lab. */
+/** The options of a run of the lab. */
 export interface LabOptions {
   /** The folder to run it in. */
   cwd?: string;
@@ -135,7 +135,7 @@ async function readState(): Promise<unknown> {
   };
 }
 
-/** Has an engine fetch its files, so that it prints nothing about that later. Boots nothing. */
+/** Fetches the files of an engine, so that later runs print nothing about that. Boots nothing. */
 export async function warmUp(name: "uml" | "qemu"): Promise<void> {
   const said: string[] = [];
   const say = (line: string) => void said.push(line);
@@ -181,10 +181,10 @@ export async function tryPlayground(...options: string[]): Promise<void> {
   assertEquals(now, before);
 }
 
-/** How long to poll a condition, in milliseconds: many times what it takes to hold. */
+/** How long to poll a condition, in milliseconds: many times what it usually takes. */
 const DEADLINE = 60_000;
 
-/** Polls a condition, but not for ever. The caller checks it again afterwards. */
+/** Polls a condition until it holds or the deadline passes. The caller checks it again. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + DEADLINE;
   while (!condition() && performance.now() < deadline) {

@@ -1,5 +1,5 @@
 /**
- * What tests look at and compare: sandboxes, the whole world, the store, and files.
+ * Reads what tests compare: sandboxes, the whole machine, the store, and files.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import { Shell } from "../../lib/iproute2/shell.ts";
 import { look } from "../../lib/iproute2/view.ts";
 import type { Seen } from "../../lib/iproute2/view_types.ts";
 
-/** Where `ip netns exec` finds a sandbox's files. */
+/** The folder where `ip netns exec` finds a sandbox's files. */
 export const ETC = "/etc/netns";
 
-/** Where the hosts files have their second names. */
+/** The folder of the hosts files' hard links. */
 const OWN = `${ETC}/.ipvlan-kit`;
 
-/** What tests compare of a namespace. */
+/** The parts of a namespace that tests compare. */
 const COMPARED = { links: true, addrs: true, routes: "main" } as const;
 
 /**
- * `ip` in any namespaces, started by one shell: in the lab, most of the time of a test is that of
- * starting processes.
+ * `ip` in any namespaces, started by one shell: in the lab, tests spend most of their time starting
+ * processes.
  */
 export class Eyes implements AsyncDisposable {
   readonly #shell = new Shell();
@@ -41,7 +41,7 @@ export class Eyes implements AsyncDisposable {
     return new Ip(new Session(new ProcessPerBurst(program, this.#shell.run)));
   }
 
-  /** Reads what tests compare of a namespace, with one process. */
+  /** Reads the compared parts of a namespace, with one process. */
   async compared(netns: string): Promise<Seen<typeof COMPARED>> {
     return await look({ netns, ip: this.in(netns), run: this.#shell.run }, COMPARED);
   }
@@ -58,7 +58,7 @@ async function compared(netns: string, eyes?: Eyes): Promise<Seen<typeof COMPARE
   return await own.compared(netns);
 }
 
-/** The names of all namespaces that have one, sorted: what `ip netns list` reads, without a process. */
+/** The names of all named namespaces, sorted: reads what `ip netns list` reads, without a process. */
 export function namespaces(): string[] {
   try {
     return [...Deno.readDirSync("/run/netns")].map(({ name }) => name).toSorted();
@@ -68,7 +68,7 @@ export function namespaces(): string[] {
   }
 }
 
-/** Reads a sandbox from the kernel, without indexes, carriers, and what a random MAC address decides. */
+/** Reads a sandbox from the kernel, without indexes, carriers, and values from random MAC addresses. */
 export async function seeSandbox(name: string, eyes?: Eyes): Promise<unknown> {
   const { links, addrs, routes } = await compared(name, eyes);
   return {
@@ -89,8 +89,8 @@ export async function seeSandbox(name: string, eyes?: Eyes): Promise<unknown> {
 }
 
 /**
- * Reads the kernel, the store and the hosts files. Leaves out what differs each time that the same
- * thing is made, such as ids: two worlds that a user cannot tell apart are equal.
+ * Reads the kernel, the store and the hosts files. Leaves out random values such as ids, so that
+ * two states that a user cannot tell apart are equal.
  */
 export async function seeWorld(): Promise<unknown> {
   await using eyes = new Eyes();
@@ -111,7 +111,7 @@ export async function seeWorld(): Promise<unknown> {
         sandboxes.map(async ({ name }) => [name, (await driver.processes(name)).length]),
       ),
     ),
-    // The names are in the order in which calls at the same time have come.
+    // The order of the names is that of concurrent calls.
     files: Object.fromEntries(
       Object.entries(sandboxFiles()).map(([path, text]) => [path, text.split("\n").toSorted()]),
     ),
@@ -133,14 +133,14 @@ export function filesOf(folder: string): Record<string, string> {
   return found;
 }
 
-/** Reads the files of `/etc/netns`, but for the second name of each hosts file. */
+/** Reads the files of `/etc/netns`, except the hosts files' hard links. */
 export function sandboxFiles(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(filesOf(ETC)).filter(([path]) => !path.startsWith(OWN)),
   );
 }
 
-/** The part of a link that tests compare: not its index, nor its carrier, which comes and goes. */
+/** The part of a link that tests compare: without its index and its carrier, which comes and goes. */
 export function essence(
   { name, up, mtu, txqlen, group, alias, master, link, addrgenmode, info }: Link,
 ): Partial<Link> & { name: string } {
@@ -163,7 +163,7 @@ export interface SandboxDump {
 /** Reads a sandbox from the kernel. */
 export async function dumpSandbox(name: string, eyes?: Eyes): Promise<SandboxDump> {
   const { links, addrs, routes } = await compared(name, eyes);
-  // Those of the kernel's own making (fe80::/64) come and go with the carrier.
+  // The kernel's own routes (fe80::/64) come and go with the carrier.
   return {
     name,
     links: links.map(essence).toSorted(byName),
@@ -175,7 +175,7 @@ export async function dumpSandbox(name: string, eyes?: Eyes): Promise<SandboxDum
   };
 }
 
-/** The routes of a host that lead nowhere, each as a line. Nobody but the driver makes some in tests. */
+/** The lines of a host's routes that lead nowhere. In tests, only the driver makes such routes. */
 export async function hostRoutes(ip: Ip): Promise<string[]> {
   const routes = (await Promise.all([ip.route.show(4), ip.route.show(6)])).flat();
   return routes.filter(({ type }) => type === "unreachable")

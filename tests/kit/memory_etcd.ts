@@ -1,13 +1,13 @@
 /**
- * An etcd in memory, in a worker: as much of the JSON gateway as this program uses. The tests of
- * `tests/hosts/` that need no process, no disk and no second member run with it among the unit tests, and
- * with a real etcd in `tests/hosts/`: so they say of both that they behave the same. A lease ends only when
- * it is revoked.
+ * An etcd in memory, in a worker: the part of the JSON gateway that this project uses. The tests of
+ * `tests/hosts/` that need no process, no disk and no second member run both with it, among the unit
+ * tests, and with a real etcd, in `tests/hosts/`. This shows that both behave alike. A lease ends only
+ * when it is revoked.
  *
  * @module
  */
 
-/** A key as it is stored. Its revisions are those of etcd. */
+/** A stored key, with the revisions that etcd gives it. */
 interface Stored {
   value: string;
   created: number;
@@ -51,10 +51,10 @@ interface Event {
   value: string | undefined;
 }
 
-/** How many steps a transaction has at most (`--max-txn-ops`). */
+/** The most operations in a transaction (`--max-txn-ops`). */
 const MOST_STEPS = 128;
 
-/** The keys of one etcd, with all that has happened to them. */
+/** The keys of one etcd, with their history. */
 class Memory {
   readonly #keys = new Map<string, Stored>();
   readonly #history: Event[] = [];
@@ -112,7 +112,7 @@ class Memory {
     });
   }
 
-  /** Tells of each change to a range, from a revision on, until nobody reads any more. */
+  /** Streams each change in a range, from a revision on, until the reader cancels. */
   watch(body: Body & { start_revision: string }): ReadableStream<Uint8Array> {
     const [first, end] = [atob(body.key), atob(body.range_end!)];
     let next = Number(body.start_revision);
@@ -154,7 +154,7 @@ class Memory {
       .sort(([a], [b]) => a < b ? -1 : 1);
   }
 
-  /** Whether a condition holds for each key of its range, or for one that is not there. */
+  /** Whether a condition holds for each key of its range; an empty range counts as one missing key. */
   #holds(body: CompareBody): boolean {
     const { target, result, create_revision, mod_revision, value = "" } = body;
     const found: (Stored | undefined)[] = this.#find(body).map(([, stored]) => stored);
@@ -228,7 +228,7 @@ function serve(): number {
   return (server.addr as Deno.NetAddr).port;
 }
 
-/** Says what `onmessage` and `postMessage` are in a worker. */
+/** The global scope, typed as that of a worker. */
 const worker = globalThis as unknown as { postMessage?: (message: unknown) => void; name?: string };
 const NAME = "etcd in memory";
 if (worker.name === NAME) worker.postMessage!(serve());
@@ -253,7 +253,7 @@ export class MemoryEtcd {
     return new MemoryEtcd(worker, port);
   }
 
-  /** Ends it. */
+  /** Stops it. */
   killNow(): void {
     this.#worker.terminate();
   }

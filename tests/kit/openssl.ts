@@ -29,11 +29,11 @@ async function findOpenSsl(): Promise<OpenSsl> {
 }
 
 /**
- * Makes certificates for this machine's loopback address, and two authorities, of which only the first
- * signs them. They last for two days.
+ * Makes certificates for this machine's loopback address, and two CAs, of which only the first signs
+ * them. They are valid for two days.
  *
- * @param folder The folder for `NAME.pem` and `NAME.key`; `ca.pem` and `other.pem` are the authorities.
- * @param names Whose certificates.
+ * @param folder The folder for `NAME.pem` and `NAME.key`; `ca.pem` and `other.pem` are the CAs.
+ * @param names The names of the certificates.
  */
 export async function makeCertificates(folder: string, names: readonly string[]): Promise<void> {
   const { program, env } = await findOpenSsl();

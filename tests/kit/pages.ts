@@ -11,7 +11,7 @@ export function blocks(path: string, language: string): string[] {
   return [...readPage(path).matchAll(fenced)].map(([, text = ""]) => text);
 }
 
-/** The first lines for a shell on a page: those that make it work. */
+/** The first shell lines on a page, which set it up. */
 export function firstLines(path: string): string {
   return blocks(path, "sh")[0]!;
 }

@@ -1,5 +1,5 @@
 /**
- * Programs that tests run, processes that tests look for, and their environment.
+ * Runs programs in tests, finds processes, and sets their environment.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export function children(): Process[] {
   return processes().filter(({ parent }) => parent === Deno.pid);
 }
 
-/** Waits until a process has ended. It polls, as there is no notice for a process of another parent. */
+/** Waits until a process has ended. It polls, because only the parent gets a notice. */
 export async function ended(pid: number): Promise<void> {
   while (processes().some((process) => process.pid === pid)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -46,8 +46,7 @@ export async function ended(pid: number): Promise<void> {
 }
 
 /**
- * Waits until no process has a text in its command line. A process that was killed keeps it for a
- * moment.
+ * Waits until no process has a text in its command line. A killed process keeps it for a moment.
  */
 export async function allEnded(text: string): Promise<void> {
   const isThere = async (pid: number) =>

@@ -5,7 +5,7 @@
  */
 import { IPVLAN } from "./command.ts";
 
-/** How long a terminal may take to show what a test waits for, in milliseconds: then the test fails. */
+/** How long to wait for a text on a terminal until the test fails, in milliseconds. */
 const PATIENCE = 120_000;
 
 /** A terminal, made by script(1), and a shell that runs a line on it. It ends with the scope. */
@@ -32,7 +32,7 @@ export class Terminal implements AsyncDisposable {
     this.ended = this.#follow();
   }
 
-  /** All that it has shown so far. A newline is `\r\n`. */
+  /** Its whole output so far. A newline is `\r\n`. */
   get text(): string {
     return this.#text;
   }

@@ -21,7 +21,7 @@ import type { SeenLink } from "../../lib/iproute2/view_types.ts";
 /** The id and the date of a new network. The first 12 digits of the id name its links. */
 export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };
 
-/** What one namespace shows. */
+/** One namespace of a view. */
 type Namespace = GraphView["host"];
 
 const indexByName = new Map<string, number>();
@@ -33,12 +33,12 @@ function indexOf(name: string): number {
   return index;
 }
 
-/** The part of a link that says that it is on a link of the host. */
+/** The part of a link that puts it on a link of the host. */
 export function on(parent: string): Pick<SeenLink, "below"> {
   return { below: { index: indexOf(parent) } };
 }
 
-/** An Ethernet card that is up and has a carrier, but for the given changes. */
+/** An Ethernet card that is up and has a carrier, with the given changes. */
 export function link(name: string, changes: Partial<SeenLink> = {}): SeenLink {
   return {
     index: indexOf(name),
@@ -73,7 +73,7 @@ export function vlanInfo(
 /** The loopback. */
 export const LO: SeenLink = link("lo", { linkType: "loopback", mtu: 65536 });
 
-/** A host with a loopback and `eth0`, but for the given changes. */
+/** A host with a loopback and `eth0`, with the given changes. */
 export function host(changes: Partial<HostFacts> = {}): HostFacts {
   return { release: "6.1.0", links: [LO, link("eth0")], addrs: [], routes: [], ...changes };
 }
@@ -133,7 +133,7 @@ export function view(
   return { host: { links, addrs: [], routes: [], ...host }, others, closed: [] };
 }
 
-/** A network on `eth0` with one subnet, but for the given changes. */
+/** A network on `eth0` with one subnet, with the given changes. */
 export function network(name: string, changes: Partial<Network> = {}): Network {
   return {
     id: name.padEnd(64, "0"),
@@ -151,13 +151,13 @@ export function network(name: string, changes: Partial<Network> = {}): Network {
   };
 }
 
-/** A sandbox on record, whose namespace the driver made, but for the given changes. */
+/** A sandbox on record, whose namespace the driver made, with the given changes. */
 export function sandboxRecord(name: string, changes: Partial<Sandbox> = {}): Sandbox {
   const { created } = IDENTITY;
   return { id: `id-of-${name}`, name, created, labels: {}, namespace: "made", ...changes };
 }
 
-/** The first endpoint of a sandbox on record, with 192.168.1.2, but for the given changes. */
+/** The first endpoint of a sandbox on record, with 192.168.1.2, with the given changes. */
 export function endpointRecord(
   sandbox: string,
   { id }: Network,

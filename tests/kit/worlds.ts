@@ -1,5 +1,5 @@
 /**
- * The worlds that tests make: namespaces, hosts and files. All of it is removed when a test ends.
+ * Makes namespaces, hosts and files for tests, and removes them when a test ends.
  *
  * @module
  */
@@ -72,7 +72,7 @@ export async function freshNetns(): Promise<FreshNetns> {
   };
 }
 
-/** How a driver is opened, and what is wrapped around its runners to make lines fail. */
+/** The options of a driver, and the wrapper of its runners that makes lines fail. */
 export interface TestDriverOptions extends DriverOptions {
   wrap?: WrapRunner;
 }
@@ -89,13 +89,13 @@ export interface TestHost {
   readonly stateDir: string;
   /** A driver on the host and its folder, which ends with the test. */
   driver(options?: TestDriverOptions): Promise<Driver>;
-  /** What the kernel, the store and `/etc/netns` hold, in a form that can be compared. */
+  /** The state of the kernel, the store and `/etc/netns`, for comparison. */
   dump(): Promise<unknown>;
 }
 
 /**
  * Runs a test on a host of its own. Afterwards it removes everything through a driver, and asserts
- * that no link, namespace, record or file is left. What a failed test leaves is removed as well.
+ * that no link, namespace, record or file is left. It also removes leftovers of a failed test.
  */
 export async function withHost(test: (host: TestHost) => Promise<void>): Promise<void> {
   await using undo = new AsyncDisposableStack();
@@ -132,7 +132,7 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   await afterwards(await driver(), ns, before);
 }
 
-/** Removes all that is on record, and asserts that nothing is left. */
+/** Removes all records, and asserts that nothing is left. */
 async function afterwards(
   driver: Driver,
   ns: FreshNetns,
@@ -148,7 +148,7 @@ async function afterwards(
   assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
 }
 
-/** Deletes what a failed test has left in `/run/netns` and `/etc/netns`. */
+/** Deletes leftovers of a failed test in `/run/netns` and `/etc/netns`. */
 async function clearAway(
   outer: Ip,
   before: readonly string[],
@@ -169,7 +169,7 @@ async function clearAway(
 export interface CommandHost extends AsyncDisposable {
   /** `ip` in the caller's namespace. */
   ip: Ip;
-  /** What the kernel and the store have, for comparison. It changes when something is made again. */
+  /** The state of the kernel and the store, for comparison. It changes when something is made again. */
   dump(): Promise<unknown>;
 }
 
@@ -198,7 +198,7 @@ export async function commandHost(): Promise<CommandHost> {
   };
 }
 
-/** Makes a state folder for the `ipvlan` command. What is on record is removed at the end of the scope. */
+/** Makes a state folder for the `ipvlan` command. The end of the scope removes all that is on record. */
 export async function commandFolder(): Promise<AsyncDisposable & { path: string }> {
   await using undo = new AsyncDisposableStack();
   const { path } = undo.use(await temporaryFolder());
