@@ -20,7 +20,7 @@ const isolated = scenario("isolated", "Isolated: no parent, or --internal", asyn
   await using world = await tour.world({
     host: { eth0: ["192.168.1.250/24"] },
     router: { eth0: ["192.168.1.1/24", "192.168.10.1/24"] },
-    // This machine is on the LAN, but in isolated1's subnet: it answers if isolated1 is not isolated.
+    // On the LAN, in isolated1's subnet: this machine answers only if isolated1 is not isolated.
     lan: { pc: { addresses: ["192.168.10.100/24"] } },
   });
   const { host } = world;

@@ -50,7 +50,7 @@ const persistence = scenario("persistence", "Networks outlive a restart", async 
     parent: "foo",
   });
   const containers = [
-    // If the driver chose a new address after the restart, it would be another one.
+    // Not an address that the driver would choose: so a new choice after the restart would differ.
     { name: "c1", network: "ipvlan20", ip: "192.168.20.9" },
     { name: "c2", network: "ipvlan20" },
     { name: "cid1", network: "isolated1" },

@@ -1,5 +1,6 @@
 /**
- * The prerequisites of the examples: a kernel with ipvlan, and a parent, which may be any link or none.
+ * The prerequisites of the examples: a kernel with ipvlan, and a parent, which may be any link or
+ * none.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { run } from "../lib/check/finding.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
 import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";
 
-/** Whether only the lab uses the kernel, so that the scenario may unload its modules. */
+/** Whether the kernel is the lab's own, so that the scenario may unload modules. */
 const ownKernel = ["uml", "vagrant"].includes(Deno.env.get("IPVLAN_LAB") ?? "none");
 
 /** The kernel, and the parent. */

@@ -60,7 +60,7 @@ const FIRST: PluginConf = {
   ipam: { type: "host-local", subnet: "10.22.0.0/24", routes: [{ dst: "0.0.0.0/0" }] },
 };
 
-/** Configurations of the reference plugin for a second network, on a link that the first has made. */
+/** Configurations of the reference plugin for a second network, on the link of the first. */
 const INSIDE: readonly PluginConf[] = [
   {
     type: "ipvlan",
@@ -99,12 +99,12 @@ async function lookOnce(runtime: CniRuntime, network: CniNetwork): Promise<strin
   const container = await runtime.start("c1", network.name);
   const seen = await seeContainer(container);
   await runtime.stop("c1");
-  // host-local gives each address once before it begins again. The next plugin begins, too.
+  // Otherwise, host-local would go on with the next address for the next plugin.
   await Deno.remove(`/var/lib/cni/networks/${network.name}`, { recursive: true }).catch(() => {});
   return seen;
 }
 
-/** Checks that two plugins make the same of a configuration. */
+/** Checks that two plugins make the same container from a configuration. */
 async function makesTheSame(runtime: CniRuntime, plugin: PluginConf): Promise<Finding> {
   const { cniVersion } = runtime;
   const types = ["ipvlan", "ipvlan-kit"];
@@ -121,9 +121,9 @@ async function makesTheSame(runtime: CniRuntime, plugin: PluginConf): Promise<Fi
   };
 }
 
-/** What a second network makes in a container. */
+/** The effect of a second network on a container. */
 interface SecondNetwork {
-  /** What its ADD printed, without what differs each time. */
+  /** The output of its ADD, without values that differ each time. */
   result: string;
   /** The links, addresses and routes of the container. */
   lines: string[];
@@ -184,10 +184,10 @@ async function makesTheSameInside(runtime: CniRuntime, plugin: PluginConf): Prom
   };
 }
 
-/** How many configurations were written. */
+/** The number of configurations written so far. */
 let written = 0;
 
-/** The line of a shell that calls a plugin. */
+/** Returns a shell line that calls a plugin. */
 async function pluginLine(
   command: string,
   conf: PluginConf,
@@ -220,7 +220,8 @@ const cni: Scenario[] = engineScenario(
       for (const plugin of REFERENCE) {
         await tour.holds("ENG-5", makesTheSame(runtime, plugin));
       }
-      // The plugin of Debian 12 (1.1.1) does not know linkInContainer. containerd 2.1 has a later one.
+      // The plugin of Debian 12 (1.1.1) does not know linkInContainer. containerd 2.1 has a later
+      // one.
       for (const plugin of runtime.cniVersion === "1.1.0" ? INSIDE : []) {
         await tour.holds("ENG-5", makesTheSameInside(runtime, plugin));
       }
@@ -238,8 +239,8 @@ const cni: Scenario[] = engineScenario(
           CNI_NETNS: container.netns,
         });
       const checks = [await check(c1, "192.168.20.2/24"), await check(c1, "192.168.20.9/24")];
-      // A plugin answers on standard output, also what it has found. The other is for logs, and Deno
-      // may report there that it looks for packages.
+      // A plugin prints its answer, also an error, on standard output. Standard error is for logs:
+      // Deno may report there that it downloads packages.
       const answer = `${checks[0]} 2> /dev/null`;
       await tour.holds(
         "ENG-6",
@@ -259,7 +260,7 @@ const cni: Scenario[] = engineScenario(
       );
       const breakages = [
         ["ip address del 192.168.20.2/24 dev eth0", "does not have the address 192.168.20.2/24"],
-        // The default route went with the address.
+        // The default route disappeared with the address.
         ["ip address add 192.168.20.2/24 dev eth0", "default route via 192.168.20.1"],
         ["ip link del eth0", "The link eth0 is missing"],
       ] as const;

@@ -12,25 +12,25 @@ import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario, type StatementId } from "../kit/mod.ts";
 import { STATEMENT_IDS } from "../kit/report/statements.ts";
 
-/** The guide's statements that this scenario does not check, and why. */
+/** The guide's statements that this scenario does not check, with the reasons. */
 const ELSEWHERE: Partial<Record<StatementId, string>> = {
-  "GEN-1": "it is about the kernel, which the plugin asks as the command does",
+  "GEN-1": "it is about the kernel, which the plugin checks as the command does",
   "ISO-3": "Docker chooses the subnet, unless it is told to ask the plugin: see ENG-4",
   "L2-7": "it is ENG-3",
   "VLAN-11": "it is ENG-2",
   "V6-1": "Docker gives every network IPv4, and chooses the addresses itself",
-  "V6-4": "it is about addresses that a sandbox's kernel takes, whoever runs in it",
+  "V6-4": "it is about addresses that the kernel assigns, whatever runs in the sandbox",
   "MAN-3": "its second half is about ipvlan restore; the first is VLAN-7",
 };
 
 const RUN = `docker run -d --rm`;
 
-/** The line that starts a container which does nothing. */
+/** Returns the line that starts an idle container. */
 function container(name: string, options: string): string {
   return `${RUN} --name=${name} ${options} ${IMAGE} sleep 1000`;
 }
 
-/** The line that runs a program in the network namespace of a container, from outside. */
+/** Returns the line that runs a program of the host in the network namespace of a container. */
 function inside(name: string, line: string): string {
   return `nsenter --net=$(docker inspect -f '{{.NetworkSettings.SandboxKey}}' ${name}) ${line}`;
 }
@@ -47,7 +47,7 @@ const dockerGuide: Scenario[] = engineScenario(
     const before = await machineState(ip);
     const create = "docker network create -d ipvlan-kit";
     const proven = new Set<string>();
-    /** The words for a check, which begin with the guide's statements that it proves. */
+    /** Makes the sentence of a check, which begins with the statements that it proves. */
     const about = (ids: string, words: string) => {
       for (const id of ids.split(" ")) proven.add(id);
       return `${ids}: ${words}`;
@@ -91,7 +91,7 @@ const dockerGuide: Scenario[] = engineScenario(
         `docker exec c1 ip link show eth0 | grep $(cat /sys/class/net/eth0/address)`,
       ),
     );
-    // Its index and its alias are other ones each time.
+    // Leave out its index and its alias, which differ each time.
     const links = `(${inside("c1", "ip -d link show eth0")}; ${inside("c1", "ip route")}) | ` +
       "sed 's/^[0-9]*: //; s/link-netnsid [0-9]*//; /alias/d'";
     const all = await tour.perform(links);

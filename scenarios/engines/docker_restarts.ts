@@ -11,12 +11,12 @@ import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { succeed } from "../kit/program.ts";
 
-/** What has to be the same after a restart: the host's links, and what is on record. */
+/** Prints the state that a restart must keep: the host's links, and the records. */
 const WORLD = "ip -o link | cut -d: -f2 | cut -d@ -f1; " +
   "ipvlan network ls --format '{{.Name}} on {{.Parent}}, {{.Mode}}'; " +
   "ipvlan ps --format '{{range .endpoints}}{{.network}} {{.ip}}{{end}}' | sort";
 
-/** A line that waits until a container reaches an address. Docker gives no notice of its restart. */
+/** Returns a line that waits until a container reaches an address: Docker gives no notice. */
 function whenBack(name: string, address: string): string {
   return `for try in $(seq 100); do docker exec ${name} ping -c 1 -W 2 ${address} && exit; ` +
     "sleep 0.2; done; exit 1";

@@ -12,10 +12,10 @@ import { IMAGE } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { withPodman } from "../kit/engines/podman.ts";
 
-/** How many containers. */
+/** The number of containers. */
 const COUNT = 50;
 
-/** The lines by which one engine does it. NAME stands for the name of a container. */
+/** The shell lines of one engine. NAME stands for the name of a container. */
 interface EngineLines {
   /** Starts the engine, with its plugin. */
   start(): Promise<AsyncDisposable>;
@@ -23,7 +23,7 @@ interface EngineLines {
   create: string;
   /** Runs a container on the network, in the background. */
   run: string;
-  /** How many of these lines run at once. @default {50} All. */
+  /** The number of these lines that run at once. @default {50} All. */
   atOnce?: number;
   /** Removes all containers. */
   remove: string;
@@ -33,7 +33,7 @@ interface EngineLines {
 
 const NETWORK = "network create -d ipvlan-kit --subnet=192.168.1.0/24 -o parent=eth0 many";
 
-/** How many commands of Docker's run at once: each takes 30 MB, and the guest has 1 GiB. */
+/** The number of concurrent Docker commands: each takes 30 MB, and the guest has 1 GiB. */
 const DOCKER_COMMANDS = 10;
 
 const DOCKER: EngineLines = {

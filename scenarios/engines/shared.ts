@@ -11,7 +11,7 @@ import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts"
 import { IMAGE, loadImage } from "../kit/engines/daemon.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 
-/** The containerd that Docker starts for itself. */
+/** The socket of Docker's own containerd. */
 const SOCKET = "/run/docker/containerd/containerd.sock";
 
 /** The configuration of the CNI network. */
@@ -42,7 +42,7 @@ const shared: Scenario[] = engineScenario(
     const before = await machineState(ip);
     const lan = "--subnet=192.168.20.0/24 --gateway=192.168.20.1 -o parent=eth0.20";
     const ctr = `ctr --address ${SOCKET}`;
-    // In the foreground of another shell: ctr 1.6 never detaches what it has started with -d.
+    // Without -d, in the background of a shell: ctr 1.6 does not detach.
     const startByCtr = async (name: string) => {
       await tour.perform(`${ctr} run --rm --cni ${IMAGE} ${name} sleep 1000 > /tmp/${name} 2>&1 &`);
       await tour.perform(
@@ -102,7 +102,7 @@ const shared: Scenario[] = engineScenario(
       failsWith("eth0.20 goes with the last of the three", "ip link show eth0.20", "not exist"),
     );
 
-    // An address pool of the plugin's also serves the network drivers that Docker has itself.
+    // Docker's own network drivers can also use an address pool of the plugin.
     await tour.perform("docker network create -d ipvlan-kit --ipam-driver=ipvlan-kit chosen");
     await tour.perform(
       "docker network create -d ipvlan --ipam-driver=ipvlan-kit --subnet=192.168.1.0/24 " +

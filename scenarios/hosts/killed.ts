@@ -7,10 +7,10 @@ import type { Finding } from "../../lib/check/mod.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import { CREATE_LINE, LAN, PoolWorld } from "../kit/hosts/pool_world.ts";
 
-/** How many sandboxes are being made, and after how many of them the host is killed, in each round. */
+/** The number of sandboxes to make in each round, and after how many the host is killed. */
 const [COUNT, KILLS] = [50, [1, 20, 40]];
 
-/** Checks that the addresses of a host's records are those that etcd has of it, and nobody else has. */
+/** Checks that each host's records equal its claims in etcd, and that no address is used twice. */
 async function agree(sentence: string, world: PoolWorld): Promise<Finding> {
   const claims = await world.claims();
   const evidence = [];
@@ -35,7 +35,7 @@ async function agree(sentence: string, world: PoolWorld): Promise<Finding> {
 
 const killed: Scenario[] = engineScenario(
   "host-killed",
-  "A host killed in the middle of 50 makings, and started again",
+  "A host killed while it makes 50 sandboxes, and started again",
   [["etcd"]],
   async (tour) => {
     await using world = await PoolWorld.start();
@@ -56,7 +56,7 @@ const killed: Scenario[] = engineScenario(
         if (++made === after) reached.resolve();
       });
       const settled = Promise.allSettled(makings);
-      // Meanwhile, the other host takes what comes.
+      // Meanwhile, the other host makes sandboxes, too.
       const others = Array.from(
         { length: 5 },
         (_, index) => two.make(`host2-${round}-${index}`, "lan"),

@@ -15,10 +15,10 @@ import {
   PoolWorld,
 } from "../kit/hosts/pool_world.ts";
 
-/** How many addresses a block of a /24 has. */
+/** The number of addresses in a block of a /24. */
 const BLOCK = 16;
 
-/** Makes sandboxes, all of which need a new answer of etcd: their addresses are in nobody's block. */
+/** Checks that sandboxes can be made whose addresses are in no host's block, and so need etcd. */
 async function goesOn(
   sentence: string,
   host: SharingHost,
@@ -38,14 +38,14 @@ async function goesOn(
   return { sentence, held, evidence: [{ command, output: outputs.join("\n") }] };
 }
 
-/** The first address of a block that none of these addresses is in. */
+/** Finds the first address of a block without any of these addresses. */
 function otherBlock(addresses: readonly string[]): number {
   const blockOf = (address: string) => Math.floor(Number(address.split(".")[3]) / BLOCK);
   const used = addresses.map(blockOf);
   return BLOCK * [2, 4, 6].find((block) => !used.includes(block))!;
 }
 
-/** Checks that an address that needs etcd is refused within 5 seconds, with what is wrong. */
+/** Checks that an address that needs etcd is refused within 5 seconds, with the reason. */
 async function stops(host: SharingHost, address: string): Promise<Finding> {
   let output = "it was made";
   let held = false;
@@ -64,7 +64,7 @@ async function stops(host: SharingHost, address: string): Promise<Finding> {
   };
 }
 
-/** Checks that a host still gives the addresses that it keeps. */
+/** Checks that a host still assigns addresses from its own block. */
 async function givesOfItsOwn(host: SharingHost): Promise<Finding> {
   const name = `${host.name}-own`;
   await host.make(name, "lan");
@@ -99,7 +99,7 @@ const members: Scenario[] = engineScenario(
     ]);
     tour.step(`The cable of ${cut} is put in again, and the leader ${leader} is killed`);
     await world.setCable(cut, true);
-    // A member that is behind cannot lead.
+    // A member that lags behind cannot become the leader.
     await world.leader();
     await world.kill(leader);
     tour.note(`${await world.leader()} leads now`);

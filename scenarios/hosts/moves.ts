@@ -13,7 +13,7 @@ import type { RoutedHost } from "../kit/hosts/routed_host.ts";
 import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/hosts/routed_hosts.ts";
 import { literal, startDaemon, withinASecond } from "./routes.ts";
 
-/** What differs between the families. */
+/** The parameters of each family. */
 const FAMILIES = {
   4: {
     options: "--subnet=10.3.0.0/24",
@@ -35,13 +35,13 @@ const FAMILIES = {
   },
 } as const;
 
-/** More frames than the router gets for one packet that does not loop, beside those of BGP. */
+/** More frames than the router gets for one packet without a loop, in addition to BGP. */
 const LOOP = 20;
 
 /**
  * Moves a sandbox from one host to the other. Proves a statement.
  *
- * @param daemon What runs on the first host. The other one and the router have FRR.
+ * @param daemon The routing daemon of the first host. The other host and the router run FRR.
  */
 export async function move(
   tour: Tour,
@@ -113,12 +113,12 @@ export async function move(
   await tour.holds(id, loops(false, one, unused));
 }
 
-/** The next hop of a route as a text: `via 172.16.1.2`. */
+/** Formats the next hop of a route: `via 172.16.1.2`. */
 function viaLine(routes: readonly { dst: string; via?: string }[], dst: string): string {
   return `via ${routes.find((route) => route.dst === dst)?.via}`;
 }
 
-/** Checks whether a packet for an unused address goes to and fro between the router and a host. */
+/** Checks whether a packet for an unused address loops between the router and a host. */
 async function loops(expected: boolean, host: RoutedHost, unused: string): Promise<Finding> {
   const [address = ""] = unused.split("/");
   const port = host.netns.replace("lab-", "");

@@ -10,7 +10,7 @@ import { CREATE_LINE, LAN, PoolWorld } from "../kit/hosts/pool_world.ts";
 import type { SecondKernel } from "../kit/machines/second_kernel.ts";
 import { withinASecond } from "./routes.ts";
 
-/** How many sandboxes each host makes. */
+/** The number of sandboxes on each host. */
 const COUNT = 100;
 
 /** The names of a host's sandboxes. */
@@ -18,7 +18,7 @@ function namesOn({ name }: SharingHost): string[] {
   return Array.from({ length: COUNT }, (_, index) => `${name}-${index}`);
 }
 
-/** Makes all sandboxes of a host, some at once: an emulated machine has one processor for all hosts. */
+/** Makes all sandboxes of a host, a few at once: an emulated machine has one CPU for all hosts. */
 async function makeAll(host: SharingHost): Promise<void> {
   const names = namesOn(host);
   const worker = async () => {
@@ -29,7 +29,7 @@ async function makeAll(host: SharingHost): Promise<void> {
   await Promise.all(Array.from({ length: 8 }, worker));
 }
 
-/** Checks that all addresses differ, and that etcd has exactly these. */
+/** Checks that all addresses differ, and that etcd has exactly the same ones. */
 async function haveOwnAddresses(world: PoolWorld): Promise<Finding> {
   const lists = await Promise.all(world.hosts.map((host) => host.sandboxes()));
   const addresses = lists.flatMap((list) => [...list.values()]);
@@ -67,12 +67,12 @@ async function knowAllNames(world: PoolWorld): Promise<Finding> {
     held: wrong.length === 0,
     evidence: [
       { command: "cat /etc/netns/host1-0/hosts", output: sample },
-      { command: "# those that lack a name", output: wrong.join("\n") || "none" },
+      { command: "# sandboxes that lack a name", output: wrong.join("\n") || "none" },
     ],
   };
 }
 
-/** Checks that each sandbox reaches the next one by name, in a ring whose neighbours are on two hosts. */
+/** Checks that each sandbox reaches the next by name, in a ring that alternates between hosts. */
 async function reachNext(world: PoolWorld): Promise<Finding> {
   const [one, two] = world.hosts;
   const others = namesOn(two);
@@ -101,7 +101,7 @@ async function reachNext(world: PoolWorld): Promise<Finding> {
   };
 }
 
-/** Checks that a new sandbox of one host is found by name from one of the other, and how soon. */
+/** Checks how soon a sandbox of one host finds a new one of the other by name. */
 async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
   const [name, from] = [`${one.name}-late`, `${two.name}-0`];
   const named = two.hostsFile(from, [name]).then((text) => ({ text, at: performance.now() }));
@@ -121,7 +121,7 @@ async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
     held: found.held && held,
     evidence: [...found.evidence, {
       command: `cat /etc/netns/${from}/hosts`,
-      // The claim is told to etcd before the sandbox is ready.
+      // The claim is in etcd before the sandbox is ready.
       output: `at ${Math.round(at - made.at)} ms: ${entry}`,
     }],
   };
@@ -130,7 +130,7 @@ async function isSoonFound({ hosts: [one, two] }: PoolWorld): Promise<Finding> {
 /**
  * Makes sandboxes on two hosts at once. Proves a statement.
  *
- * @param second The kernel of the second host. By default, both are in this kernel.
+ * @param second The kernel of the second host. By default, both hosts share this kernel.
  */
 export async function shareNames(
   tour: Tour,

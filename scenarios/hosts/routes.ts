@@ -14,7 +14,7 @@ import type { RoutedHost } from "../kit/hosts/routed_host.ts";
 import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/hosts/routed_hosts.ts";
 import type { SecondKernel } from "../kit/machines/second_kernel.ts";
 
-/** What differs between the families. */
+/** The parameters of each family. */
 const FAMILIES = {
   4: {
     options: "",
@@ -42,7 +42,7 @@ export async function startDaemon(
 /**
  * Checks that one change follows another within a second.
  *
- * @param command What shows the changes.
+ * @param command The command in the evidence, which shows the changes.
  */
 export function withinASecond(
   sentence: string,
@@ -59,7 +59,7 @@ export function withinASecond(
   };
 }
 
-/** An expression for a text in a line. */
+/** Escapes a text for a regular expression. */
 export function literal(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }
@@ -67,8 +67,8 @@ export function literal(text: string): string {
 /**
  * Announces the networks of two hosts. Proves a statement.
  *
- * @param daemon What runs on the first host. The other one and the router have FRR.
- * @param second The kernel of the second host. By default, both are in this kernel.
+ * @param daemon The routing daemon of the first host. The other host and the router run FRR.
+ * @param second The kernel of the second host. By default, both hosts share this kernel.
  */
 export async function announce(
   tour: Tour,
@@ -108,7 +108,7 @@ export async function announce(
   await torRoutes.until(new RegExp(`^${literal(subnets[0])} .*via ${literal(viaOf(one, family))}`));
   await torRoutes.until(new RegExp(`^${literal(b1)} `));
   await torRoutes.until(new RegExp(`^${literal(b2)} `));
-  // The router tells the other host.
+  // The router announces it to the other host.
   await one.untilRoute(new RegExp(`^${literal(b2)} `));
   await two.untilRoute(new RegExp(`^${literal(subnets[0])} `));
   await tour.show("ip", "-n", TOR!, `-${family}`, "route");
@@ -171,9 +171,9 @@ export async function announce(
   await tour.holds(id, left(one), left(two));
 }
 
-/** What the router's routes to a host begin their next hop with. */
+/** The start of the next hop in the router's routes to a host. */
 function viaOf({ address }: RoutedHost, family: Family): string {
-  // FRR takes the link-local address of an IPv6 neighbor.
+  // FRR uses the link-local address of an IPv6 neighbor as the next hop.
   return family === 4 ? address[4] : "f";
 }
 

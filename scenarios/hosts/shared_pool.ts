@@ -16,7 +16,7 @@ import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
 const LAN = `--ipam-opt=endpoints=${ENDPOINTS} --subnet=192.168.1.0/24 --gateway=192.168.1.1 ` +
   "-o parent=eth0 lan";
 
-/** Starts a program until the end of the scope. */
+/** Runs a program until the end of the scope. */
 function startInBackground(tour: Tour, line: string, under: readonly string[]): AsyncDisposable {
   tour.step(`${line} &`);
   const [program = "", ...args] = [...under, ...line.split(" ")];
@@ -45,7 +45,7 @@ const sharedPool: Scenario[] = engineScenario(
     ];
     await using first = await DockerHost.start(one);
     await using second = await DockerHost.start(two);
-    // The first Docker host has a DNS server with the names of all hosts. Its containers ask that.
+    // The first Docker host runs a DNS server with the names of all hosts, for its containers.
     await tour.perform(
       "mkdir /run/names && echo nameserver 127.0.0.1 > /run/resolv.conf && " +
         "mount --bind /run/resolv.conf /etc/resolv.conf",
@@ -129,7 +129,7 @@ const sharedPool: Scenario[] = engineScenario(
         d2,
       ),
       failsWith(
-        "A name that nobody has is found by none",
+        "An unknown name is not found",
         `${on(one)} docker exec d1 ping -c 1 -W 5 nobody`,
         "bad address",
       ),

@@ -11,17 +11,17 @@ import { ENDPOINTS, startEtcdOnRouter } from "../kit/hosts/etcd.ts";
 import { engineScenario, type Scenario, type Tour } from "../kit/mod.ts";
 import { areUnique, Swarm } from "../kit/engines/swarm.ts";
 
-/** How many replicas the service with shared addresses has. */
+/** The number of replicas of the service with shared addresses. */
 const REPLICAS = 20;
 
-/** How many it has when a node is killed: the second node has those that come last. */
+/** The number of replicas when a node is killed: the new ones are on the second node. */
 const MORE = REPLICAS + 4;
 
-/** The network that a node has for itself, for one of the swarm. */
+/** The start of a line that makes a node's own part of a swarm network. */
 const LAN = "docker network create --config-only --subnet=192.168.1.0/24 --gateway=192.168.1.1 " +
   "-o parent=eth0";
 
-/** Where etcd is, for Docker and for `ipvlan`. */
+/** The address of etcd, for Docker and for `ipvlan`. */
 const ETCD = `--ipam-opt endpoints=${ENDPOINTS}`;
 
 /** Two nodes, the swarm that they are in, and etcd on the router. */
@@ -46,15 +46,15 @@ async function withSwarm(
   return { swarm, hosts: [first, second], [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** A line that prints how many addresses each host has in etcd, those with none left out. */
+/** A line that prints the number of addresses of each host in etcd, if it has any. */
 const HOLDERS = `ipvlan host ls ${ETCD} --format '{{.Name}} {{.Addresses}}' | grep -v ' 0$' | sort`;
 
-/** A line that prints how many claims have the name of the service. */
+/** A line that prints the number of claims with the name of the service. */
 const NAMED =
   `etcdctl --endpoints=${ENDPOINTS} get --prefix --print-value-only /ipvlan/claims/ | ` +
   `grep -c '"web"'`;
 
-/** A line that waits, but not for ever, until hosts hold so many addresses. */
+/** Returns a line that waits up to a deadline until the hosts have these numbers of addresses. */
 function untilHeld(holders: string): string {
   return `for try in $(seq 100); do [ "$(${HOLDERS})" = "${holders}" ] && exit; sleep 0.5; done`;
 }

@@ -36,9 +36,9 @@ const OPTIONS = [
 ] as const;
 
 /**
- * Runs the command line of one scenario, or of several. Resolves to the exit status: 0 if everything
- * held, 1 if not, 2 for a wrong command line. If all of several scenarios run, they also have to
- * check every statement.
+ * Runs the command line of one scenario, or of several. Resolves to the exit status: 0 if
+ * everything held, 1 if not, 2 for a wrong command line. A run of all scenarios must also check
+ * every statement.
  *
  * @param suite The statements: by default the guide's.
  */
@@ -85,7 +85,7 @@ export async function main(
     return 1;
   }
   if (Deno.env.get("IPVLAN_LAB") === undefined && tell === undefined) {
-    // The names of its machines and containers may be those of the user's own.
+    // Its machines and containers could have the same names as the user's own.
     const { main: lab } = await import("../../lab/main.ts");
     const program = [Deno.execPath(), "run", "-A", Deno.mainModule];
     return await lab(["--engine", "native", "--", ...program, ...words]);
@@ -128,8 +128,8 @@ function colours(): boolean {
 }
 
 /**
- * Why the scenarios cannot run: the kernel lacks something, the user is not allowed to, or they need
- * engines that only a guest has.
+ * Finds out why the scenarios cannot run: the kernel lacks something, the user lacks rights, or
+ * only a guest has the needed engines.
  */
 async function findObstacle(
   scenarios: readonly Scenario[],

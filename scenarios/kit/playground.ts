@@ -9,7 +9,7 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { netnsOf, portOf, startMachine } from "./machines/machine.ts";
 import { Switch } from "./machines/switch.ts";
 
-/** Lines to begin with. They work as they are, all at once, too. */
+/** Lines to begin with. They work unchanged, also all pasted at once. */
 export const FIRST_LINES = [
   "ipvlan network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 -o parent=eth0.20 ipvlan20",
   "ipvlan run --net ipvlan20 --name probe --rm ping -c 1 192.168.20.1",
@@ -24,8 +24,8 @@ ${FIRST_LINES.join("\n")}
 `;
 
 /**
- * What bash runs first: what it would run otherwise, and the completion of `ipvlan`. The home may be
- * the user's own, so no history is kept there.
+ * The startup file of bash: the user's own, and the completion of `ipvlan`. It keeps no history, as
+ * the home may be the user's.
  */
 const BASHRC = `[ ! -r ~/.bashrc ] || . ~/.bashrc
 unset HISTFILE
@@ -66,7 +66,7 @@ async function runShell(): Promise<number> {
 
 async function main(): Promise<number> {
   if (Deno.env.get("IPVLAN_LAB") === undefined) {
-    // Here, eth0 would be this machine's own.
+    // Outside the lab, eth0 would be this machine's own.
     const { main: lab } = await import("../../lab/main.ts");
     return await lab(["--playground"]);
   }

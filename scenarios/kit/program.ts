@@ -1,10 +1,10 @@
-/** What a program left: its exit status and what it printed. */
+/** The result of a program: its exit status and its output. */
 export interface Ran {
   /** The exit status. */
   code: number;
-  /** What it printed on standard output. */
+  /** Its standard output. */
   stdout: string;
-  /** What it printed on standard error. */
+  /** Its standard error. */
   stderr: string;
 }
 
@@ -22,7 +22,7 @@ export function decode({ code, stdout, stderr }: Deno.CommandOutput): Ran {
 /**
  * Runs a program, and returns its output without the last line break.
  *
- * @throws {Error} It failed; with its output.
+ * @throws {Error} It failed. The message has its output.
  */
 export async function succeed(program: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(program, ...args);

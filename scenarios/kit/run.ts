@@ -39,7 +39,7 @@ export async function runAll(
   return { ...place(), ...sumUp(results, started, ids) };
 }
 
-/** The engine and the kernel that this process runs in. */
+/** The lab engine and the kernel of this process. */
 export function place(): Pick<Report, "engine" | "kernel"> {
   return { engine: Deno.env.get("IPVLAN_LAB") ?? "none", kernel: Deno.osRelease() };
 }
@@ -80,9 +80,9 @@ export async function runOne(
 /** Formats an error: one line, or with its stack if it is a bug. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // Something failed, and then its end did, too. The first of the two says what is wrong.
+  // Something failed, and then its cleanup, too. The first error is the cause.
   if (error instanceof SuppressedError) {
-    return `${describe(error.suppressed)}; then its end failed: ${describe(error.error)}`;
+    return `${describe(error.suppressed)}; then its cleanup failed: ${describe(error.error)}`;
   }
   return error instanceof UserError
     ? `${error.name}: ${error.message}`

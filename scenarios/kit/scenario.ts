@@ -6,7 +6,7 @@ import type { Tour } from "./report/tour.ts";
 export interface Scenario {
   /** The name on the command line, like the name of its file. */
   name: string;
-  /** A line that says what it shows. */
+  /** Its title, in one line. */
   title: string;
   /**
    * The guest that it runs in.
@@ -25,8 +25,8 @@ export interface Guest {
   /** The bundles of programs that the lab brings along. */
   bundles: readonly BundleName[];
   /**
-   * The program that runs meanwhile in a second guest, which wires connect with this one: a path, or
-   * an address if it was loaded from the network.
+   * The program for a second guest, which is connected with this one by wires: a path, or a URL if
+   * it was loaded from the network.
    *
    * @default {undefined} There is no second guest.
    */

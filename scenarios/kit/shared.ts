@@ -22,7 +22,7 @@ interface SharedResult {
   lines: string[];
 }
 
-/** Runs those of the scenarios that no other process has taken. */
+/** Runs the scenarios that no other process has taken. */
 export async function runShared(folder: string, scenarios: readonly Scenario[]): Promise<void> {
   using interrupt = listenForInterrupt();
   for (const scenario of scenarios) {
@@ -39,10 +39,10 @@ export async function runShared(folder: string, scenarios: readonly Scenario[]):
   }
 }
 
-/** Why a scenario has no result. */
+/** Explains why a scenario has no result. */
 function whyNoResult(folder: string, name: string): string {
   const began = [...Deno.readDirSync(folder)].some((file) => file.name === `${name}.taken`);
-  return began ? "Its guest ended before it did" : "It was not run";
+  return began ? "Its guest ended before the scenario" : "It was not run";
 }
 
 /** Makes a file. Resolves to `false` if it exists already. */

@@ -101,7 +101,7 @@ Deno.test("when a guest of a scenario is killed, the run fails, says so, and lea
     const { code, stdout, stderr } = read(await ended);
     assertEquals(code, 1, stderr);
     assertMatch(stderr, new RegExp(`^lab: two-kernels@frr: ${message}`, "m"));
-    assertMatch(stdout, /^Failed: two-kernels@frr: Its guest ended before it did$/m);
+    assertMatch(stdout, /^Failed: two-kernels@frr: Its guest ended before the scenario$/m);
     assertEquals(trace.left(), { processes: [], files: [] });
   }
 });

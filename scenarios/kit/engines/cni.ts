@@ -1,6 +1,6 @@
 /**
- * Runtimes that use CNI: containerd, by its command `ctr`, and Podman 4. For the scenarios, and for the
- * tests of engines.
+ * Runtimes that use CNI: containerd, by its command `ctr`, and Podman 4. For the scenarios, and for
+ * the tests of engines.
  *
  * @module
  */
@@ -38,15 +38,15 @@ export interface Container {
 
 /** A runtime that uses CNI. */
 export interface CniRuntime extends AsyncDisposable {
-  /** The newest version of the specification that it takes. */
+  /** The newest version of the specification that it supports. */
   readonly cniVersion: string;
-  /** Starts a container on a network, which sleeps; and waits until it runs. */
+  /** Starts a sleeping container on a network, and waits until it runs. */
   start(name: string, network: string): Promise<Container>;
   /** Ends and removes a container. */
   stop(name: string): Promise<void>;
 }
 
-/** Where runtimes look for networks. */
+/** The folder where runtimes look for networks. */
 const NETWORKS = "/etc/cni/net.d";
 
 /** Makes a network the only one of the runtime. */
@@ -63,10 +63,10 @@ export async function startRuntime(): Promise<CniRuntime> {
   return code === 0 ? await startContainerd() : await startPodman();
 }
 
-/** The line by which a container says that it runs. */
+/** The line that a container prints when it runs. */
 const READY = "ready";
 
-/** What every container runs. */
+/** The command of every container. */
 const SCRIPT = `echo ${READY}; exec sleep 1000`;
 
 async function startContainerd(): Promise<CniRuntime> {
@@ -109,7 +109,7 @@ async function startContainerd(): Promise<CniRuntime> {
   };
 }
 
-/** Waits until a container says that it runs. Resolves to whether it did, before it ended. */
+/** Waits until a container prints that it runs. Resolves to `false` if it ended before. */
 async function printsReady(stdout: ReadableStream<Uint8Array>): Promise<boolean> {
   let text = "";
   for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
@@ -136,7 +136,7 @@ async function startPodman(): Promise<CniRuntime> {
   };
 }
 
-/** The links, addresses and routes of a container, without what differs each time. */
+/** The links, addresses and routes of a container, without values that differ each time. */
 export async function seeContainer({ netns }: Container): Promise<string[]> {
   const seen = await lookInto(fromNetnsFolder(netns), { links: true, addrs: true, routes: "main" });
   return [
@@ -153,7 +153,7 @@ export async function seeContainer({ netns }: Container): Promise<string[]> {
   ];
 }
 
-/** The values of an object as words. */
+/** Joins the values of an object to words. */
 function words(values: object): string {
   return Object.entries(values).filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${value}`).join(" ");

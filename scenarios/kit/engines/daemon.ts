@@ -7,9 +7,9 @@
 import { which } from "../../../lab/machine.ts";
 import { type Ran, run, succeed } from "../program.ts";
 
-/** How to start a daemon. */
+/** The options for starting a daemon. */
 export interface DaemonOptions {
-  /** Matches a line of its log that says that it is ready. */
+  /** Matches the line of its log that reports that it is ready. */
   ready: RegExp;
   /** Variables to add to its environment. */
   env?: Record<string, string>;
@@ -65,7 +65,7 @@ export class Daemon implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** What it has logged. */
+  /** Its log. */
   get log(): string {
     return this.#log;
   }

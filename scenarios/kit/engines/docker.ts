@@ -11,7 +11,7 @@ import { type Ran, run, succeed } from "../program.ts";
 /** The first words of `docker network create` for the plugin's networks. */
 export const CREATE = ["network", "create", "-d", "ipvlan-kit"];
 
-/** Where a Docker host runs, and with which options. */
+/** The place and the options of a Docker host. */
 export interface DockerHostOptions {
   /** The words of a command that runs its programs, such as `nsenter --target PID --net`. */
   under?: readonly string[];
@@ -19,7 +19,7 @@ export interface DockerHostOptions {
   daemon?: readonly string[];
   /** The plugin's state folder. @default {undefined} A new one, which is removed at the end. */
   stateDir?: string;
-  /** Whether the plugin is a process beside Docker. @default {true} */
+  /** Whether to run the plugin as a process next to Docker. @default {true} */
   plugin?: boolean;
 }
 
@@ -65,12 +65,12 @@ export class DockerHost implements AsyncDisposable {
     this.#plugin = await Daemon.start(command, { ready: /Listening at/, env });
   }
 
-  /** What the plugin has logged since it was started. */
+  /** The plugin's log since its start. */
   get pluginLog(): string {
     return this.#plugin?.log ?? "";
   }
 
-  /** Ends the plugin with a signal. Resolves to what it has logged. */
+  /** Ends the plugin with a signal. Resolves to its log. */
   async endPlugin(signal: Deno.Signal = "SIGKILL"): Promise<string> {
     await this.#plugin?.end(signal);
     const log = this.#plugin?.log ?? "";
@@ -81,14 +81,14 @@ export class DockerHost implements AsyncDisposable {
   /** Starts Docker, with more options for this time. */
   async startDaemon(...more: string[]): Promise<void> {
     const { under = [], daemon = [] } = this.#options;
-    // A daemon that was killed leaves it, and another process may have its id by now.
+    // A killed daemon leaves this file, and another process may have its id by now.
     const pidFile = "/var/run/docker.pid";
     await run(...this.#under("rm", "-f", pidFile));
     const command = [...under, "dockerd", ...daemon, ...more];
     this.#daemon = await Daemon.start(command, { ready: /API listen on/ });
   }
 
-  /** Ends Docker with a signal. Resolves to what it has logged. */
+  /** Ends Docker with a signal. Resolves to its log. */
   async endDaemon(signal: Deno.Signal = "SIGKILL"): Promise<string> {
     await this.#daemon?.end(signal);
     const log = this.#daemon?.log ?? "";
@@ -106,7 +106,7 @@ export class DockerHost implements AsyncDisposable {
     return await succeed(...this.#under("docker", ...args));
   }
 
-  /** Calls Docker's API, for many calls at once. Fails with its error. Only without `under`. */
+  /** Calls Docker's API, which suits many calls at once. Fails with its error. Not with `under`. */
   async api(verb: string, path: string, body?: unknown): Promise<void> {
     const headers = { host: "docker", "content-type": "application/json" };
     const options = { socketPath: "/run/docker.sock", path, method: verb, headers };

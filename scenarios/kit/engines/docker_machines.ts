@@ -7,7 +7,7 @@
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import type { DockerHostOptions } from "./docker.ts";
 
-/** Where the programs of a Docker host run. */
+/** The machine that the programs of a Docker host run on. */
 export type DockerMachine = Required<Pick<DockerHostOptions, "under" | "daemon">> & {
   /** Kills all programs that run there, but not containers. */
   kill(): Promise<void>;
@@ -95,7 +95,7 @@ async function killBeside(pid: number): Promise<void> {
   const own = await mounts(pid);
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name) || name === `${pid}`) continue;
-    // It may have ended meanwhile.
+    // The process may have ended meanwhile.
     if (await mounts(name).catch(() => undefined) === own) Deno.kill(Number(name), "SIGKILL");
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The machine that engines run on: this namespace, in a guest of the lab. For the scenarios, and for
- * the tests of engines.
+ * The machine that engines run on: this namespace, in a guest of the lab. For the scenarios, and
+ * for the tests of engines.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const ROUTER_ADDRESSES = {
   "trunk.114": ["192.168.114.254/24", "192.168.116.254/24"],
 };
 
-/** The destinations that the router has routes to, by way of this machine. */
+/** The router's routes via this machine. */
 const ROUTES = { "10.1.0.0/16": "192.168.1.250", "2001:db8:10::/48": "2001:db8:1::250" };
 
 /**
@@ -50,16 +50,16 @@ export async function withRouter(ip: Ip): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** The programs of engines, which may not run any more when everything is removed. */
+/** The programs of engines, which must all have ended when everything is removed. */
 const PROGRAMS = /^(docker|containerd|runc|crun|conmon|podman|sleep|aardvark)/;
 
-/** What engines must not change for longer than they use it: links, mounts, programs that run. */
+/** The state that engines must restore when they end: links, mounts, running programs. */
 export interface MachineState {
   /** The names of the links. */
   links: string[];
   /** The mounts, as proc(5) lists them. */
   mounts: string[];
-  /** The programs of engines that run. */
+  /** The running programs of engines. */
   programs: string[];
 }
 

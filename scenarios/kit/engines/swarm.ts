@@ -12,7 +12,7 @@ import type { Tour } from "../report/tour.ts";
 
 /** A node of a swarm. */
 export interface SwarmNode {
-  /** Where its programs run. */
+  /** The machine that its programs run on. */
   machine: DockerMachine;
   /** Its Docker. */
   docker: DockerHost;
@@ -45,12 +45,12 @@ export class Swarm implements AsyncDisposable {
 
   /** Makes a swarm of two nodes. */
   static async start(tour: Tour, manager: SwarmNode, worker: SwarmNode): Promise<Swarm> {
-    // A node that is slow, as here, is not to count as dead.
+    // With the default heartbeat, a slow node would count as dead.
     await tour.perform(
       `docker swarm init --advertise-addr ${manager.address} --dispatcher-heartbeat 10s > /dev/null`,
       manager.machine.under,
     );
-    // The token is a secret, which the printed line only names.
+    // The token is a secret, so print a command in its place.
     const to = `${manager.address}:2377`;
     tour.step(`docker swarm join --token $(docker swarm join-token --quiet worker) ${to}`);
     const token = await manager.docker.succeed("swarm", "join-token", "--quiet", "worker");
@@ -70,13 +70,13 @@ export class Swarm implements AsyncDisposable {
   }
 
   /**
-   * Starts a service of replicas that do nothing, and waits until all run.
+   * Starts a service of idle replicas, and waits until all run.
    *
-   * @throws {StepError} After ten minutes they do not, with what Docker says of each.
+   * @throws {StepError} They do not run after ten minutes. It has Docker's state of each.
    */
   async startService(name: string, network: string, replicas: number): Promise<void> {
-    // No node asks a registry for the image. Names of other modes need ip_vs. Without --detach, the
-    // command itself waits for the replicas, with no limit and no word of what they lack.
+    // Without registry lookups. Other endpoint modes need ip_vs. Without --detach, the command
+    // itself would wait for the replicas, without a limit and without their errors.
     await this.perform(
       1,
       "docker service create --quiet --detach --no-resolve-image --endpoint-mode dnsrr " +
@@ -91,9 +91,9 @@ export class Swarm implements AsyncDisposable {
   }
 
   /**
-   * Waits until so many replicas of a service run on a node.
+   * Waits until a number of replicas of a service run on a node.
    *
-   * @throws {StepError} After ten minutes there are not so many, with all containers of the node.
+   * @throws {StepError} Fewer run after ten minutes. It has all containers of the node.
    */
   async untilOn(node: NodeNumber, service: string, replicas: number): Promise<void> {
     const running = `docker ps --quiet --filter name=${service}. | wc -l`;
@@ -101,15 +101,15 @@ export class Swarm implements AsyncDisposable {
   }
 
   /**
-   * Performs a line on a node that looks until a check holds. Docker gives no notice.
+   * Performs a line on a node that polls until a check holds, as Docker gives no notice.
    *
    * @param shown A command whose output explains a check that does not hold.
-   * @throws {StepError} After ten minutes it does not hold.
+   * @throws {StepError} The check does not hold after ten minutes.
    */
   async #until(node: NodeNumber, check: string, shown: string): Promise<void> {
     await this.perform(
       node,
-      // Each look takes seconds on a busy machine, so the time is counted, and not the looks.
+      // Each check takes seconds on a busy machine, so count the time, and not the checks.
       `end=$(($(date +%s) + 600)); until ${check}; do sleep 0.5; ` +
         `[ $(date +%s) -lt $end ] || { ${shown}; exit 1; }; done`,
     );
@@ -203,7 +203,7 @@ export class Swarm implements AsyncDisposable {
     await docker.endDaemon();
     await docker.endPlugin();
     await machine.kill();
-    // Some may have ended with the programs that watched them.
+    // Some may have ended together with their supervisors.
     await run("kill", "-s", "KILL", ...pids.split("\n"));
   }
 
@@ -222,7 +222,7 @@ function byNumber(one: string, other: string): number {
   return one.localeCompare(other, "en", { numeric: true });
 }
 
-/** Whether there are so many replicas, and no address is there twice. */
+/** Whether the number of replicas is right, and all have different addresses. */
 export function areUnique(replicas: readonly Replica[], count: number): boolean {
   return replicas.length === count &&
     new Set(replicas.map(({ address }) => address)).size === count;

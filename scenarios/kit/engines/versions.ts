@@ -3,7 +3,7 @@ import { succeed } from "../program.ts";
 
 /** A program, and the command that prints its version. */
 interface Program {
-  /** What the program is called. */
+  /** Its name. */
   name: string;
   /** The command; the first number with dots in its output is the version. */
   command: [program: string, ...args: string[]];
@@ -33,7 +33,7 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
   systemd: [{ name: "systemd", command: ["systemctl", "--version"] }],
 };
 
-/** The programs of bundles with the versions that they tell: `Podman 5.4.2`. */
+/** Reads the versions of the programs of bundles: `Podman 5.4.2`. */
 export async function readVersions(bundles: readonly BundleName[]): Promise<string[]> {
   return await Promise.all(
     bundles.flatMap((bundle) => PROGRAMS[bundle]).map(async ({ name, command }) => {

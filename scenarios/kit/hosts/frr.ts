@@ -21,8 +21,8 @@ export class Frr implements AsyncDisposable {
   /**
    * Starts FRR, and waits until it is ready.
    *
-   * @param netns The namespace, whose name is also FRR's name for this instance; `undefined` for the
-   * caller's own, with the instance that has no name.
+   * @param netns The namespace, whose name is also FRR's name for this instance; `undefined` for
+   * the caller's own, with the instance that has no name.
    * @param config The configuration of bgpd.
    */
   static async start(netns: string | undefined, config: string): Promise<Frr> {
@@ -38,7 +38,7 @@ export class Frr implements AsyncDisposable {
     }
     await succeed("chown", "-R", "frr:frr", ...folders);
     for (const daemon of DAEMONS) {
-      // Without -f it reads no configuration. It is in the background when it is ready.
+      // Without -f it reads no configuration. It goes to the background when it is ready.
       const [program = "", ...args] = [
         ...netns === undefined ? [] : ["ip", "netns", "exec", netns],
         ...[`/usr/lib/frr/${daemon}`, "-d", "-f", `${folders[0]}/${daemon}.conf`],
@@ -65,7 +65,7 @@ export class Frr implements AsyncDisposable {
   }
 }
 
-/** The folder of an instance in one of FRR's. */
+/** The subfolder of an instance in a folder of FRR. */
 function folderIn(folder: string, netns: string | undefined): string {
   return netns === undefined ? folder : `${folder}/${netns}`;
 }
@@ -83,7 +83,7 @@ async function end(netns: string | undefined, daemon: string, signal: Deno.Signa
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  // It is not our child, so nobody tells its end.
+  // We get no notice of its end, as it is not our child, so we poll.
   while (exists(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 

@@ -9,12 +9,12 @@ import { succeed } from "../program.ts";
 
 const CHILD = fileURLToPath(new URL("pool_host_child.ts", import.meta.url));
 
-/** How long to wait for names, in milliseconds: many times what it takes. */
+/** The time to wait for names, in milliseconds: many times longer than needed. */
 const NAMES_DEADLINE = 10_000;
 
 /** A host that shares a pool, in this kernel or another one. */
 export interface SharingHost extends AsyncDisposable {
-  /** Its name, with which the names of its sandboxes begin. */
+  /** Its name, the prefix of its sandboxes' names. */
   readonly name: string;
   /** Calls a method of its driver. @throws {CallError} The call failed there. */
   call<T>(method: string, ...args: unknown[]): Promise<T>;
@@ -30,32 +30,32 @@ export interface SharingHost extends AsyncDisposable {
   agentSays(pattern: RegExp): Promise<Finding>;
 }
 
-/** What connects a machine with the segment, as its `eth0`. */
+/** A cable between the segment and a machine's `eth0`. */
 export interface Cable {
   /** Plugs it into the machine of a namespace. */
   plug(netns: string): Promise<void>;
-  /** Takes it out, if that takes more than to delete the namespace. */
+  /** Unplugs it, if deleting the namespace does not. */
   unplug?(): Promise<void>;
 }
 
 /**
- * A host that shares a pool: a network namespace and a host name of its own, a state folder, a process
- * with the driver, and the agent.
+ * A host that shares a pool: a network namespace and a host name of its own, a state folder, a
+ * process with the driver, and the agent.
  */
 export class PoolHost implements SharingHost {
   /** Its name. */
   readonly name: string;
   /** Its network namespace. */
   readonly netns: string;
-  /** The words of a command that runs another one there. */
+  /** The prefix of a command line that runs there. */
   readonly under: readonly string[];
   readonly #stateDir = Deno.makeTempDirSync({ prefix: "ipvlan-pool-host-" });
   readonly #cable: Cable;
   #driver: Deno.ChildProcess | undefined;
   #caller: Caller | undefined;
   #agent: Deno.ChildProcess | undefined;
-  /** What its agent has printed. */
-  #said: string[] = [];
+  /** The output of its agent. */
+  #agentLines: string[] = [];
   #heard = Promise.withResolvers<void>();
 
   private constructor(name: string, cable: Cable) {
@@ -101,7 +101,7 @@ export class PoolHost implements SharingHost {
   /** Keeps what the agent prints. */
   async #listen(agent: Deno.ChildProcess): Promise<void> {
     await eachLine(agent.stderr, (line) => {
-      this.#said.push(line);
+      this.#agentLines.push(line);
       this.#heard.resolve();
       this.#heard = Promise.withResolvers();
     });
@@ -114,13 +114,13 @@ export class PoolHost implements SharingHost {
       isOver = true;
       this.#heard.resolve();
     }, 30_000);
-    const isSaid = () => pattern.test(this.#said.at(-1) ?? "");
+    const isSaid = () => pattern.test(this.#agentLines.at(-1) ?? "");
     while (!isSaid() && !isOver) await this.#heard.promise;
     clearTimeout(timer);
     return {
       sentence: `The agent of ${this.name} says so`,
       held: isSaid(),
-      evidence: [{ command: "ipvlan agent", output: this.#said.join("\n") }],
+      evidence: [{ command: "ipvlan agent", output: this.#agentLines.join("\n") }],
     };
   }
 
@@ -199,7 +199,7 @@ export class PoolHost implements SharingHost {
   }
 }
 
-/** Whether a hosts file has names. */
+/** Whether a hosts file has all names. */
 function hasNames(text: string, names: readonly string[]): boolean {
   const known = new Set(text.split(/\s+/));
   return names.every((name) => known.has(name));

@@ -1,6 +1,6 @@
 /**
- * Hosts on one segment that share a pool in an etcd of three members, each a machine of its own on the
- * same segment.
+ * Hosts on one segment that share a pool in an etcd of three members, each a machine of its own on
+ * the same segment.
  *
  * @module
  */
@@ -33,14 +33,14 @@ const HOSTS = { host1: "192.168.1.251", host2: "192.168.1.252" };
 /** The name of a host. */
 export type HostName = keyof typeof HOSTS;
 
-/** What the words of `ipvlan network create` are for the network that the hosts share. */
+/** The `ipvlan network create` line of the network that the hosts share. */
 export const CREATE_LINE = [
   "ipvlan network create --subnet=192.168.1.0/24 -o parent=eth0 --ipam-driver etcd",
   `--ipam-opt endpoints=${MEMBER_NAMES.map(endpointOf).join(",")}`,
   "lan",
 ].join(" ");
 
-/** The same for the driver. */
+/** The same network for the driver. */
 export const LAN: NetworkSpec = {
   name: "lan",
   parent: "eth0",
@@ -104,7 +104,7 @@ export class PoolWorld implements AsyncDisposable {
     return new PoolWorld(hosts, daemons, ip, undo.move());
   }
 
-  /** Waits until the members that run follow one of them, and says which. */
+  /** Waits until the running members follow one of them, and returns its name. */
   async leader(): Promise<MemberName> {
     for (;;) {
       const statuses = JSON.parse(await this.etcdctl("endpoint", "status", "-w", "json")) as {
@@ -119,7 +119,7 @@ export class PoolWorld implements AsyncDisposable {
     }
   }
 
-  /** Runs `etcdctl` on the first host, on the members that run. */
+  /** Runs `etcdctl` on the first host, with the running members as endpoints. */
   async etcdctl(...words: string[]): Promise<string> {
     const endpoints = [...this.#daemons.keys()].map(endpointOf).join(",");
     const command = ["etcdctl", `--endpoints=${endpoints}`, ...words];
@@ -173,7 +173,7 @@ function portOf(ip: Ip, port: string, address: string): Cable {
       await ip.link.set(port, { master: "lan" });
       await setUp(netns, address);
     },
-    // The kernel would delete it some time after the namespace.
+    // Otherwise, the kernel deletes it some time after the namespace.
     unplug: () => ip.link.del(port),
   };
 }
@@ -191,7 +191,7 @@ export function startHostOnWire(ip: Ip, name: HostName): Promise<PoolHost> {
 /** Sets the links of a machine up. */
 async function setUp(netns: string, address: string): Promise<void> {
   await using inside = await Ip.open({ netns });
-  // A member of etcd calls itself by its own address.
+  // A member of etcd connects to its own address.
   await inside.link.set("lo", { up: true });
   await inside.link.set("eth0", { up: true });
   await inside.addr.add({ dev: "eth0", address });

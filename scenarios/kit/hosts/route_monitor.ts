@@ -4,17 +4,17 @@ import type { Ip } from "../../../lib/iproute2/ip.ts";
 export interface RouteChange {
   /** The line: `Deleted 10.1.0.5 via 172.16.1.2 dev host1 proto bgp`. */
   line: string;
-  /** When it came, by `performance.now()`. */
+  /** The time of its arrival, by `performance.now()`. */
   at: number;
 }
 
 /** How often to change a route until `ip monitor` prints it, in milliseconds. */
 const RETRY = 50;
 
-/** How long to wait for a change, in milliseconds: many times what it takes. */
+/** The time to wait for a change, in milliseconds: many times longer than needed. */
 const DEADLINE = 30_000;
 
-/** A route that leads nowhere and that no routing daemon reads, as its protocol is that of the kernel. */
+/** An unreachable route that routing daemons ignore, as its protocol is that of the kernel. */
 const MARKER = { type: "unreachable", dst: "192.0.2.1/32", protocol: 2, metric: 1 } as const;
 
 /** Watches the routes of a namespace, until the end of the scope. */
@@ -72,9 +72,9 @@ export class RouteMonitor implements AsyncDisposable {
   }
 
   /**
-   * Waits for the first change that matches, of those that it has not forgotten.
+   * Waits for the first matching change since the last `forget`.
    *
-   * @throws {Error} None came in time; with those that did.
+   * @throws {Error} None came in time. It lists the changes that came.
    */
   async until(pattern: RegExp): Promise<RouteChange> {
     const deadline = performance.now() + DEADLINE;
@@ -90,7 +90,7 @@ export class RouteMonitor implements AsyncDisposable {
     }
   }
 
-  /** Waits for the next change, but not longer than a time in milliseconds. */
+  /** Waits for the next change, at most so many milliseconds. */
   async #next(longest: number): Promise<void> {
     if (this.#ended) throw new Error(`"ip -n ${this.#netns} monitor route" has ended`);
     const next = Promise.withResolvers<void>();

@@ -14,10 +14,10 @@ import { Frr } from "./frr.ts";
 import { type RouteChange, RouteMonitor } from "./route_monitor.ts";
 import type { Shell } from "../report/tour.ts";
 
-/** Which of the hosts it is. */
+/** The number of a host. */
 export type HostNumber = 1 | 2;
 
-/** What is known of a host before it starts. */
+/** The facts of a host that are known before it starts. */
 export interface RoutedHostFacts {
   /** Its network namespace. */
   readonly netns: string;
@@ -48,7 +48,7 @@ export interface RoutedHost extends RoutedHostFacts, Shell, AsyncDisposable {
   /**
    * Starts a routing daemon, and waits until the router's default routes have come.
    *
-   * @param config What `ipvlan advertise --config` has printed, with both of the router's addresses as
+   * @param config The output of `ipvlan advertise --config` with both of the router's addresses as
    * neighbors.
    */
   startDaemon(daemon: RoutingDaemon, config: string): Promise<void>;
@@ -60,7 +60,7 @@ export interface RoutedHost extends RoutedHostFacts, Shell, AsyncDisposable {
   forgetRoutes(): Promise<void>;
 }
 
-/** Times for BGP by which a lost neighbor is noticed within seconds. */
+/** The BGP timers that detect a lost neighbor within seconds. */
 export function timers(neighbor: string): string[] {
   return [
     ` neighbor ${neighbor} timers 1 3`,
@@ -80,7 +80,7 @@ export async function setUpEnd(
   dev: string,
   address: Record<Family, string>,
 ): Promise<void> {
-  // Its link-local address is usable at once. BIRD drops the IPv6 routes that it gets before.
+  // So the link-local address is usable at once: before, BIRD drops the IPv6 routes that it gets.
   await writeSysctls(netns, [`net/ipv6/conf/${dev}/accept_dad`], "0");
   await ip.link.set(dev, { up: true });
   await ip.addr.add({ dev, address: `${address[4]}/24` });

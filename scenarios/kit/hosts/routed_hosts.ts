@@ -30,7 +30,7 @@ export const LAN_ADDRESS: Record<Family, string> = { 4: "172.16.9.9", 6: "fd16:9
 /** The router's addresses there. */
 const LAN_ROUTER: Record<Family, string> = { 4: "172.16.9.1", 6: "fd16:9::1" };
 
-/** The router's number. */
+/** The router's autonomous system. */
 const TOR_ASN = 65000;
 
 /** The router's configuration: it tells the hosts its own networks and a default route. */
@@ -110,7 +110,7 @@ export class RoutedHosts implements AsyncDisposable {
     await cable(LAN!, "lan");
     await setUpEnd(LAN!, lan, "eth0", LAN_ADDRESS);
     await setUpEnd(TOR!, tor, "lan", LAN_ROUTER);
-    // What every machine on a LAN has.
+    // A default route, as every machine on a LAN has.
     await lan.route.add({ dst: "default", via: LAN_ROUTER[4] });
     await lan.route.add({ dst: "::/0", via: LAN_ROUTER[6] });
     const start = async (number: HostNumber, kernel?: SecondKernel): Promise<RoutedHost> => {

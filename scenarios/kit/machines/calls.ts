@@ -1,6 +1,6 @@
 /**
- * Calls of the methods of an object in another process: each call and each answer is a line with a
- * value that can be cloned (Map and RegExp too, but no function).
+ * Calls methods of an object in another process. Each call and each answer is a line with a value
+ * that can be cloned (also Map and RegExp, but no function).
  *
  * @module
  */
@@ -22,20 +22,20 @@ interface Call {
 interface Answer {
   /** The number of the call. */
   id: number;
-  /** What it came to. */
+  /** The result. */
   value?: unknown;
   /** The message of its error. */
   error?: string;
-  /** How long it took, in milliseconds. */
+  /** The duration of the call, in milliseconds. */
   milliseconds: number;
 }
 
 /** A call failed in the other process. */
 export class CallError extends UserError {
-  /** How long the call took, in milliseconds. */
+  /** The duration of the call, in milliseconds. */
   readonly milliseconds: number;
 
-  /** Makes the error from that of the other process, and how long the call took. */
+  /** Makes the error from the message and the duration of the call. */
   constructor(message: string, milliseconds: number) {
     super(message);
     this.milliseconds = milliseconds;
@@ -47,7 +47,7 @@ export class DownError extends UserError {}
 
 /** Calls the methods of an object in another process. */
 export class Caller {
-  /** When it last heard of the other process, by `performance.now()`. */
+  /** The time of the last answer, by `performance.now()`. */
   lastHeard = performance.now();
   readonly #name: string;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -58,7 +58,7 @@ export class Caller {
   /**
    * Makes a caller.
    *
-   * @param name What the other process is called in errors.
+   * @param name The other process's name in errors.
    */
   constructor(
     name: string,
@@ -70,7 +70,7 @@ export class Caller {
     this.#follow(answers);
   }
 
-  /** Takes the answers. When there are no more, the calls that wait fail. */
+  /** Reads the answers. At their end, all pending calls fail. */
   async #follow(answers: ReadableStream<Uint8Array>): Promise<void> {
     try {
       await eachLine(answers, (line) => {
@@ -87,7 +87,7 @@ export class Caller {
     }
   }
 
-  /** Fails the calls that wait, and all later ones. */
+  /** Fails the pending calls, and all later ones. */
   giveUp(why: string): void {
     this.#down ??= new DownError(`${this.#name} is down: ${why}`);
     for (const { reject } of this.#pending.values()) reject(this.#down);
@@ -105,20 +105,20 @@ export class Caller {
     const id = this.#calls++;
     const pending = Promise.withResolvers<unknown>();
     this.#pending.set(id, pending);
-    // Of several calls at once, the caller may have gone after the first error.
+    // After the first error of several calls, nothing may await the others.
     pending.promise.catch(() => {});
     // If this fails, the connection has ended.
     this.#writer.write(encode({ id, method, args } satisfies Call)).catch(() => {});
     return await pending.promise as T;
   }
 
-  /** Says that there are no more calls. */
+  /** Ends the stream of calls. */
   async close(): Promise<void> {
     await this.#writer.close();
   }
 }
 
-/** Answers calls of an object's methods until there are no more, as the results come. */
+/** Answers calls of an object's methods as soon as each ends, until there are no more calls. */
 export async function answerCalls(
   target: object,
   calls: ReadableStream<Uint8Array>,

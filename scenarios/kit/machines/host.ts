@@ -59,7 +59,7 @@ export class Host implements AsyncDisposable {
       name,
       connections: [{ ...options, network }],
     });
-    // Not before: if it fails, what has the name is somebody else's.
+    // Not before: after a failure, the name may be another container's.
     this.#containers.add(name);
     return value.endpoints[0]!;
   }
@@ -96,7 +96,7 @@ export class Host implements AsyncDisposable {
     await undo.disposeAsync();
   }
 
-  /** Deletes the containers' namespaces. The driver would delete link by link, which takes longer. */
+  /** Deletes the containers' namespaces, which is faster than the driver's way, link by link. */
   async #deleteContainers(driver: Driver): Promise<void> {
     for (const { name } of driver.listSandboxes()) this.#containers.add(name);
     const { root } = this.#wiring;
@@ -105,7 +105,7 @@ export class Host implements AsyncDisposable {
   }
 }
 
-/** Where the hosts files have their second names. */
+/** The folder with the second hard links of hosts files. */
 const OWN = "/etc/netns/.ipvlan-kit";
 
 /** Removes the hosts files that no container has any more, and their folder with the last. */

@@ -16,16 +16,16 @@ import { engineScenario, type Scenario } from "../scenario.ts";
 import type { Tour } from "../report/tour.ts";
 import { CONTROL_ADDRESSES, type KernelFacts, readKernelFacts, setUpControl } from "./wire.ts";
 
-/** How long to wait for the second guest, in milliseconds: longer than the lab lets it start. */
+/** The time to wait for the second guest, in milliseconds: longer than the lab's own deadline. */
 const START_DEADLINE = 150_000;
 
-/** How often to try again until then, in milliseconds. */
+/** The time between two attempts, in milliseconds. */
 const RETRY = 100;
 
-/** How often to ask whether the second guest is alive, and how long it may be silent, in milliseconds. */
+/** The time between two checks of the second guest, and its longest silence, in milliseconds. */
 const [ALIVE_EVERY, SILENCE] = [5_000, 60_000];
 
-/** How often to compare the clocks. */
+/** The number of comparisons of the clocks. */
 const COMPARISONS = 10;
 
 /** The second guest does not answer. */
@@ -52,7 +52,7 @@ export class SecondKernel implements AsyncDisposable {
     await setUpControl(ip, CONTROL_ADDRESSES.first);
     const connection = undo.adopt(await connect(), close);
     const caller = new Caller("The second kernel", connection.readable, connection.writable);
-    // When a kernel dies or hangs, nobody closes the connection.
+    // A kernel that dies or hangs does not close the connection.
     const timer = setInterval(() => {
       const silence = performance.now() - caller.lastHeard;
       if (silence > SILENCE) caller.giveUp(`it has been silent for ${SILENCE / 1000} s`);
@@ -62,7 +62,7 @@ export class SecondKernel implements AsyncDisposable {
     return new SecondKernel(caller, undo.move());
   }
 
-  /** Checks that it is not this kernel. */
+  /** Checks that it is another kernel. */
   async isAnother(): Promise<Finding> {
     const there = await this.#caller.call<KernelFacts>("facts");
     const here = await readKernelFacts();
@@ -116,7 +116,7 @@ export class SecondKernel implements AsyncDisposable {
     };
   }
 
-  /** Makes the methods of the host there. */
+  /** Makes proxies of the methods of the host there. */
   #methodsOf<Host>(): <Name extends keyof Host>(name: Name) => Host[Name] {
     return <Name extends keyof Host>(name: Name) => {
       const method = (...args: unknown[]) => this.#caller.call("callHost", name, args);
@@ -124,7 +124,7 @@ export class SecondKernel implements AsyncDisposable {
     };
   }
 
-  /** How far `performance.now()` there is ahead of ours, to within half a round trip. */
+  /** Measures by how much `performance.now()` there is ahead, within half a round trip. */
   async #clockAhead(): Promise<number> {
     const comparisons = [];
     for (let times = 0; times < COMPARISONS; times++) {
@@ -160,7 +160,7 @@ async function connect(): Promise<Deno.TcpConn> {
   }
 }
 
-/** Closes a connection, which the other side may have ended. */
+/** Closes a connection that the other side may have closed already. */
 function close(connection: Deno.TcpConn): void {
   try {
     connection.close();

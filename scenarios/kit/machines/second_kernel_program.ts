@@ -1,5 +1,5 @@
 /**
- * The program of a second guest: it does what the first guest calls for, until it is killed.
+ * The program of a second guest: it executes the calls of the first guest, until it is killed.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   setUpControl,
 } from "./wire.ts";
 
-/** What the first guest can call for. */
+/** The methods that the first guest can call. */
 class SecondKernelProgram {
   readonly #ip: Ip;
   #host: AsyncDisposable | undefined;

@@ -1,17 +1,17 @@
 /**
- * The wires between two guests of the lab, and what tells their kernels apart.
+ * The wires between two guests of the lab, and the facts that distinguish their kernels.
  *
  * @module
  */
 import type { Ip } from "../../../lib/iproute2/ip.ts";
 
-/** The link of the wire that is tested. */
+/** The link of the wire under test. */
 export const WIRE = "wire";
 
-/** The link of the wire by which one guest tells the other what to do. */
+/** The link of the wire for calls between the guests. */
 export const CONTROL = "control";
 
-/** The addresses on {@linkcode CONTROL}, and where the second guest listens. */
+/** The addresses on {@linkcode CONTROL}, and the port of the second guest. */
 export const CONTROL_ADDRESSES = { first: "198.51.100.1", second: "198.51.100.2", port: 7000 };
 
 /** Sets up the link {@linkcode CONTROL} with an address. */
@@ -21,14 +21,14 @@ export async function setUpControl(ip: Ip, address: string): Promise<void> {
 }
 
 /**
- * Plugs {@linkcode WIRE} into a namespace as a link of this name. It comes back when the namespace is
- * deleted.
+ * Plugs {@linkcode WIRE} into a namespace as a link of this name. It comes back when the namespace
+ * is deleted.
  */
 export async function plugWire(ip: Ip, netns: string, name: string): Promise<void> {
   await ip.link.set(WIRE, { name, netns });
 }
 
-/** What tells a kernel from others. */
+/** The facts that distinguish a kernel. */
 export interface KernelFacts {
   /** The id of its boot. */
   bootId: string;

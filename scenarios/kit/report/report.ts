@@ -42,7 +42,7 @@ export interface Report {
   statements: StatementResult[];
 }
 
-/** Makes the result of every statement: by default, of the guide's. */
+/** Makes the results of all statements, by default the guide's. */
 export function judge(
   scenarios: readonly ScenarioResult[],
   ids: readonly StatementId[] = STATEMENT_IDS,
@@ -99,7 +99,7 @@ export function toJson(report: Report): unknown {
       name,
       seconds,
       error,
-      // Only the scenarios of engines have some.
+      // Only scenarios of engines have versions.
       versions: versions.length > 0 ? versions : undefined,
       statements: verdicts.map(({ id, held, findings }) => ({
         id,
@@ -133,7 +133,7 @@ export function printReport(report: Report, full: boolean, printer: Printer): vo
     ...(failed > 0 ? [`${failed} did NOT hold`] : []),
     ...(full && uncovered > 0 ? [`${uncovered} not yet run`] : []),
     report.scenarios.length === 1 ? "1 scenario" : `${report.scenarios.length} scenarios`,
-    // What they would have checked is not known.
+    // We do not know which statements they would have checked.
     ...(broken.length > 0 ? [`${broken.length} of them failed`] : []),
     `${report.seconds} s`,
     `Linux ${report.kernel}`,

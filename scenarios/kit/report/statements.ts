@@ -81,7 +81,7 @@ const HOSTS = {
   "HOSTS-1":
     "Two hosts, one L2 subnet, one pool in etcd: 200 sandboxes, 200 addresses, all by name",
   "HOSTS-2": "One etcd member cut off, the leader killed: making goes on; two gone: a clear error",
-  "HOSTS-3": "A host killed in the middle of 50 makings and started again: claims equal records",
+  "HOSTS-3": "A host killed while it makes 50 sandboxes and started again: claims equal records",
   "HOSTS-4":
     "Two L3 hosts and a router with BGP: all reach each other with no static route anywhere",
   "HOSTS-5":

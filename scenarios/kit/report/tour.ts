@@ -14,13 +14,13 @@ export class StepError extends UserError {
   }
 }
 
-/** A machine that lines of a shell run on. */
+/** A machine that can run shell lines. */
 export interface Shell {
   /** Runs a line in a shell. */
   run(line: string): Promise<CommandResult>;
 }
 
-/** A scenario builds, prints and checks by a tour. */
+/** A tour builds, prints and checks for a scenario. */
 export class Tour {
   /** The statements checked so far. */
   readonly verdicts: Verdict[] = [];
@@ -72,7 +72,7 @@ export class Tour {
   /**
    * Performs the next step: prints a line, and runs it in a shell. Resolves to its output.
    *
-   * @param where The machine, or the words of a command that runs the shell elsewhere.
+   * @param where The machine, or the prefix of a command line that runs the shell elsewhere.
    * @throws {StepError} The line failed.
    */
   async perform(line: string, where: Shell | readonly string[] = []): Promise<string> {

@@ -16,5 +16,5 @@ Deno.test("a scenario that fails, and whose end fails too, says both", async () 
   };
   const printer = new Printer(() => {}, false);
   const { error = "" } = await runOne(scenario, printer, new AbortController().signal);
-  assertMatch(error, /^Error: the cause\n[^]*; then its end failed: Error: the end\n/);
+  assertMatch(error, /^Error: the cause\n[^]*; then its cleanup failed: Error: the end\n/);
 });
