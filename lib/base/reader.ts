@@ -146,13 +146,12 @@ export function object<T extends object>(fields: Fields<T>): Reader<T> {
   const entries = Object.entries(fields) as [string, Reader<unknown>][];
   return (value, reading) => {
     const from = anObject(value, reading);
-    const pairs = from ? entries : [];
-    return Object.fromEntries(
-      pairs.map(([name, reader]) => {
-        const item = Object.hasOwn(from!, name) ? from![name] : undefined;
-        return [name, reading.part(name, reader, item)];
-      }).filter(([, item]) => item !== undefined),
-    ) as T;
+    const result: Record<string, unknown> = {};
+    for (const [name, reader] of from ? entries : []) {
+      const item = reading.part(name, reader, Object.hasOwn(from!, name) ? from![name] : undefined);
+      if (item !== undefined) result[name] = item;
+    }
+    return result as T;
   };
 }
 
