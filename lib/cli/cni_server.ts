@@ -74,7 +74,7 @@ export async function runServer(
   const file = storeFile(stateDir);
   const inode = statOf(file)?.ino;
   const greeting = greetingOf(identity(), stateDir);
-  const turns = new Turns();
+  const queues = new CallQueues();
   await serve({
     socket,
     // If the state folder was removed, changes would not be on record anywhere.
@@ -85,7 +85,7 @@ export async function runServer(
     answer: async (call) => {
       const start = performance.now();
       const { CNI_COMMAND = "", CNI_CONTAINERID = "" } = call.variables;
-      const said = await turns.run(CNI_CONTAINERID, () => answerCall(call, driver));
+      const said = await queues.run(CNI_CONTAINERID, () => answerCall(call, driver));
       if (said.status !== 0 || verbose) {
         const took = Math.round(performance.now() - start);
         const words = new TextDecoder().decode(said.out).replace(/\s+/g, " ");
@@ -101,7 +101,7 @@ export async function runServer(
  * Runs the calls for one container one after another. A runtime makes one call for a container at a
  * time, but it may kill the caller of an ADD that still runs here. DEL must then wait for that ADD.
  */
-class Turns {
+class CallQueues {
   #last = new Map<string, Promise<unknown>>();
 
   async run<T>(container: string, call: () => Promise<T>): Promise<T> {

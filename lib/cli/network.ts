@@ -25,8 +25,8 @@ export const NETWORK_WORDS: Option[] = [
     "-d, --driver DRIVER": "the driver: ipvlan",
     "--subnet PREFIX...": "a subnet, of either family",
     "--gateway ADDRESS...": "the gateway of a subnet",
-    "--ip-range PREFIX...": "where a subnet's addresses come from",
-    "--aux-address NAME=ADDRESS...": "an address not to be given",
+    "--ip-range PREFIX...": "the part of a subnet for automatic addresses",
+    "--aux-address NAME=ADDRESS...": "an address to reserve",
   }),
   ...SWITCHES.map((name) => ({ name, help: NETWORK_OPTIONS[name].help })),
   ...readOptions({

@@ -43,7 +43,7 @@ function hasLabel(labels: Readonly<Record<string, string>>, { not, value }: Cond
 }
 
 /** Whether at least one condition of each key holds, and all conditions on labels. */
-function holdTogether(
+function allHold(
   conditions: readonly Condition[],
   holds: (condition: Condition) => boolean,
 ): boolean {
@@ -67,7 +67,7 @@ export function readFilters(words: readonly string[]): Condition[] {
   });
 }
 
-/** Lists the networks for which the conditions {@linkcode holdTogether}. */
+/** Lists the networks that meet the conditions. */
 export function filterNetworks(driver: Driver, conditions: readonly Condition[]): Network[] {
   const holds = ({ name, id, labels }: Network, condition: Condition): boolean => {
     const { key, value } = condition;
@@ -78,7 +78,7 @@ export function filterNetworks(driver: Driver, conditions: readonly Condition[])
     return (driver.inspectNetwork(name).endpoints.length === 0) === parseBool(value);
   };
   return driver.listNetworks().filter((network) =>
-    holdTogether(conditions, (condition) => holds(network, condition))
+    allHold(conditions, (condition) => holds(network, condition))
   );
 }
 
@@ -190,7 +190,7 @@ export function selectSandboxes<T extends SandboxDetails>(
   };
   const found = sandboxes.filter((sandbox) =>
     (all || running.has(sandbox.name)) &&
-    holdTogether(conditions, (condition) => holds(sandbox, condition))
+    allHold(conditions, (condition) => holds(sandbox, condition))
   );
   if (last >= found.length) return found;
   return found.toSorted((one, other) => other.created < one.created ? -1 : 1).slice(0, last);

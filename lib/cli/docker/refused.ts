@@ -40,7 +40,7 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
   },
   {
     options: ["--restart POLICY"],
-    why: "nothing here watches over a command: write a systemd unit with Restart= and with " +
+    why: "nothing here supervises a command: write a systemd unit with Restart= and with " +
       "NetworkNamespacePath=/run/netns/NAME, in which the sandbox's network is the unit's",
   },
   {
@@ -49,7 +49,7 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
       ...["--health-start-interval TIME", "--health-start-period TIME", "--health-timeout TIME"],
       ...["--no-healthcheck"],
     ],
-    why: "nothing here watches over a command: a site file has checks, which ipvlan apply runs",
+    why: "nothing here supervises a command: a site file has checks, which ipvlan apply runs",
   },
   {
     options: [
@@ -110,7 +110,7 @@ const REFUSED_OPTIONS: readonly Refusal[] = [
   {
     commands: ["run", "exec"],
     options: ["--detach-keys KEYS"],
-    why: "no key leaves a command to run on: start it with --detach",
+    why: "no key detaches from a command: start it with --detach",
   },
   {
     options: ["--domainname NAME"],
