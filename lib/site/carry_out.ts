@@ -25,11 +25,11 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   };
   if (begin("Bringing back", "sandbox", plan.restore)) await restore(driver, plan);
   if (begin("Removing", "sandbox", plan.removeSandboxes)) {
-    await all(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
+    await forAll(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
   }
   if (begin("Undoing", "connection", plan.disconnect)) {
     // Sequentially within a sandbox, as each call works on the whole sandbox.
-    await all(Map.groupBy(plan.disconnect, ({ sandbox }) => sandbox).values(), async (own) => {
+    await forAll(Map.groupBy(plan.disconnect, ({ sandbox }) => sandbox).values(), async (own) => {
       for (const { network, sandbox } of own) await driver.disconnect(network, sandbox);
     });
   }
@@ -45,11 +45,11 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   const attachments = [["Connecting", joined], ["Creating", made]] as const;
   for (const [doing, group] of attachments) {
     if (!begin(doing, "sandbox", group)) continue;
-    const told = await all(group, (attachment) => attach(driver, attachment));
+    const told = await forAll(group, (attachment) => attach(driver, attachment));
     notices.push(...new Set(told.flat()));
   }
   if (begin("Starting", "command", plan.start)) {
-    await all(plan.start, (each) => start(driver, each, steps));
+    await forAll(plan.start, (each) => start(driver, each, steps));
   }
   for (const { kind, name, labels } of [...plan.label, ...(steps.yes ? plan.takeOver : [])]) {
     if (kind === "network") await driver.labelNetwork(name, labels);
@@ -62,7 +62,7 @@ function isNew({ labels }: Attachment): boolean {
 }
 
 /** Runs a function for all items concurrently. After all have ended, throws the first failure. */
-async function all<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Promise<R[]> {
+async function forAll<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Promise<R[]> {
   const results = await Promise.allSettled([...items].map(run));
   const failed = results.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;

@@ -45,7 +45,7 @@ export function describeSandbox({ connections, command, ...more }: DesiredSandbo
   return [
     ...connections.map(describeConnection),
     ...settings.map(([name, text]) => `${name} ${text}`),
-    ...(command.length > 0 ? [`command ${show(command)}`] : []),
+    ...(command.length > 0 ? [`command ${showCommand(command)}`] : []),
   ];
 }
 
@@ -77,6 +77,6 @@ export function settingTexts(
 }
 
 /** Shows a command in one line: see {@linkcode quoted}. */
-export function show(command: readonly string[]): string {
+export function showCommand(command: readonly string[]): string {
   return command.map(quoted).join(" ");
 }

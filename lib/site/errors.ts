@@ -3,7 +3,7 @@ import { isSameFile, type Maker, SITE_LABEL, sourceOf } from "./labels.ts";
 import { describeFile } from "./describe.ts";
 
 /** Makes the error for an existing network or sandbox that belongs to no site or to another one. */
-export function foreign(
+export function foreignError(
   { name: site, source }: Maker,
   kind: "network" | "sandbox",
   { name, labels }: { name: string; labels: Readonly<Record<string, string>> },
@@ -27,7 +27,7 @@ export function foreign(
 }
 
 /** Makes the error for a network that must be removed but connects sandboxes of others. */
-export function shared(
+export function inUseError(
   site: string,
   network: string,
   sandboxes: readonly string[],

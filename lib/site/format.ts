@@ -101,7 +101,7 @@ const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`
 
 const LABELS: Key = { help: "labels, kept and shown", shape: named(LABEL, text("a text")) };
 const AUX_ADDRESSES: Key = {
-  help: "addresses that are never given away, by the name of who has them",
+  help: "reserved addresses, by the name of their owner",
   shape: named(text("a name"), address()),
 };
 
@@ -111,7 +111,7 @@ const SUBNET: KeysShape = {
   keys: {
     subnet: { help: "its prefix", shape: PREFIX },
     gateway: { help: "its gateway; left out, the first usable address", shape: address() },
-    ip_range: { help: "where its automatic addresses come from", shape: PREFIX },
+    ip_range: { help: "the range of its automatic addresses", shape: PREFIX },
     aux_addresses: AUX_ADDRESSES,
   },
 };
@@ -280,7 +280,7 @@ const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
     shape: listOf(HOST),
   },
   dns: {
-    help: "how its commands ask for names, as in resolv.conf(5)",
+    help: "how its commands resolve names, as in resolv.conf(5)",
     shape: { kind: "keys", keys: DNS },
   },
   sysctls: { help: "the kernel's settings of its network, by name: net.…", shape: SYSCTLS },
@@ -288,7 +288,7 @@ const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
 
 const SANDBOX: Record<string, Key> = {
   networks: {
-    help: "the networks it is on; the first one's default route is taken",
+    help: "its networks; the first one has the default route",
     shape: either(
       listOf(name("network")),
       named(name("network"), { kind: "keys", keys: ENDPOINT }),
@@ -296,7 +296,7 @@ const SANDBOX: Record<string, Key> = {
   },
   ...SETTINGS,
   command: {
-    help: "a command that is started in it in the background; a text is split at spaces",
+    help: "a command to start in it in the background; a text is split at spaces",
     shape: either(
       listOf(text("a word", undefined, wordProblem)),
       text("a text", undefined, wordProblem),

@@ -17,7 +17,7 @@ import {
   settingsDifferences,
 } from "./compare.ts";
 import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
-import { foreign, shared } from "./errors.ts";
+import { foreignError, inUseError } from "./errors.ts";
 import {
   isSameFile,
   SITE_LABEL,
@@ -27,7 +27,7 @@ import {
   STARTING_LABEL,
 } from "./labels.ts";
 import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
-import { describeConnection, describeNetwork, describeSandbox, show } from "./describe.ts";
+import { describeConnection, describeNetwork, describeSandbox, showCommand } from "./describe.ts";
 
 /** The inputs of a plan, and the plan so far. */
 interface Planning {
@@ -143,7 +143,7 @@ function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetw
     change(planning, "+", "network", spec, { details: describeNetwork(settled) });
     plan.createNetworks.push(create);
   } else if (!own.has(name)) {
-    planning.problems.push(foreign(planning.desired, "network", network));
+    planning.problems.push(foreignError(planning.desired, "network", network));
   } else {
     const differences = networkDifferences(toSettled(network), settled);
     const relabelled = labelDifferences(network.labels, create.labels);
@@ -167,7 +167,7 @@ function removeNetwork({ plan, current, problems, removed }: Planning, name: str
   const others = current.sandboxes.filter(({ labels, endpoints }) =>
     labels[SITE_LABEL] !== plan.site && endpoints.some(({ network }) => network === name)
   );
-  if (others.length > 0) problems.push(shared(plan.site, name, others.map(({ name }) => name)));
+  if (others.length > 0) problems.push(inUseError(plan.site, name, others.map(({ name }) => name)));
 }
 
 function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
@@ -177,14 +177,14 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
   const started = sandbox && startedCommand(sandbox.labels);
   const isHalfStarted = sandbox?.labels[STARTING_LABEL] !== undefined;
   const reasons = isHalfStarted
-    ? [`command ${show(started ?? [])} was left half started`]
+    ? [`command ${showCommand(started ?? [])} was left half started`]
     : sandbox
-    ? reasonsToMakeAnew(wanted, sandbox)
+    ? recreateReasons(wanted, sandbox)
     : [];
   const make = () => {
     const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
     const labels = labelsOf(planning, "sandbox", name, wanted.labels);
-    const all = withThoseOfOthers(planning, connections, sandbox?.endpoints ?? []);
+    const all = withForeignConnections(planning, connections, sandbox?.endpoints ?? []);
     plan.attach.push({ sandbox: name, labels, ...settingsOf(wanted), connections: all });
     if (command.length > 0) start(planning, wanted);
   };
@@ -192,7 +192,7 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
     change(planning, "+", "sandbox", wanted, { details: describeSandbox(wanted) });
     make();
   } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
-    planning.problems.push(foreign(planning.desired, "sandbox", sandbox));
+    planning.problems.push(foreignError(planning.desired, "sandbox", sandbox));
   } else if (reasons.length > 0) {
     const details = [...reasons, "is made anew"];
     const loss = isHalfStarted ? undefined : "meanwhile";
@@ -205,11 +205,11 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
 }
 
 /** Lists the differences that only making the sandbox anew can remove, as phrases. */
-function reasonsToMakeAnew(wanted: DesiredSandbox, sandbox: SandboxDetails): string[] {
+function recreateReasons(wanted: DesiredSandbox, sandbox: SandboxDetails): string[] {
   const reasons = settingsDifferences(sandbox, wanted);
   const started = startedCommand(sandbox.labels);
   if (started && !isSame(started, wanted.command)) {
-    reasons.push(`command ${show(started)} -> ${show(wanted.command) || "none"}`);
+    reasons.push(`command ${showCommand(started)} -> ${showCommand(wanted.command) || "none"}`);
   }
   return reasons;
 }
@@ -263,7 +263,7 @@ function changeSandbox(
   }
   const isStarted = startedCommand(sandbox.labels) !== undefined && !isDown;
   if (command.length > 0 && !isStarted) {
-    details.push(`command ${show(command)} is started`);
+    details.push(`command ${showCommand(command)} is started`);
     start(planning, wanted);
   } else {
     const started = startedCommand(sandbox.labels);
@@ -345,7 +345,7 @@ function isOfSite({ own, desired }: Planning, { network }: { network: string }):
  * The connections of a sandbox that is made anew: those of the site, and unchanged and in their
  * place those that others made. The first connection has the default route.
  */
-function withThoseOfOthers(
+function withForeignConnections(
   planning: Planning,
   connections: readonly Connection[],
   endpoints: readonly Endpoint[],
