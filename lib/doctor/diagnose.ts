@@ -126,7 +126,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
   }
   const found: Diagnosis[] = [];
   if (halfDone.length > 0) {
-    const what = `A command is under way or was cut short: half done is ${halfDone.join(", ")}`;
+    const what = `A command is running or was killed: half done is ${halfDone.join(", ")}`;
     found.push(subject.warning(what, "ipvlan restore"));
   }
   // Without a view, we do not know which sandboxes are missing.
@@ -144,7 +144,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
     found.push(subject.warning(what, "ipvlan restore"));
   }
   if (untaken !== "") {
-    const what = `An engine has not taken the links of these into a container: ${untaken}`;
+    const what = `An engine has not moved the links of these into a container: ${untaken}`;
     const fix =
       'wait if it is starting one; otherwise start "ipvlan docker serve" again, which asks Docker';
     found.push(subject.warning(what, fix));

@@ -17,13 +17,13 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
   const { links } = facts.view.host;
   const networks = facts.state.networks.filter((network) => network.parent === name);
   const found = [
-    ...fitness(parent, networks, facts),
+    ...diagnoseFitness(parent, networks, facts),
     ...diagnoseCarrier(name, links),
-    ...wireless(parent),
-    ...modes(name, networks, facts.view),
-    ...sizes(name, networks, facts.view),
-    ...addresses(parent),
-    ...holders(name, networks, facts),
+    ...diagnoseWireless(parent),
+    ...diagnoseMode(name, networks, facts.view),
+    ...diagnoseMtu(name, networks, facts.view),
+    ...diagnoseAddresses(parent),
+    ...diagnoseHolders(name, networks, facts),
   ];
   return found.length > 0 ? found : [about(`parent ${name}`).ok(summary(name, facts))];
 }
@@ -49,10 +49,10 @@ function summary(name: string, { view, links }: DoctorFacts): string {
     const { mode, flag } = ipvlan.info;
     return `It carries ipvlan links; mode ${mode}, flag ${flag} go for all on it`;
   }
-  return links?.ipvlan ? "Nothing else is in its way" : "It can carry ipvlan links";
+  return links?.ipvlan ? "Nothing else prevents ipvlan links" : "It can carry ipvlan links";
 }
 
-function fitness(
+function diagnoseFitness(
   { name, problem }: ParentFacts,
   networks: readonly Network[],
   { state, view }: DoctorFacts,
@@ -122,7 +122,7 @@ export function chainOf(name: string, links: readonly Link[]): Link[] {
   return chain;
 }
 
-function wireless({ name, wireless }: ParentFacts): Diagnosis[] {
+function diagnoseWireless({ name, wireless }: ParentFacts): Diagnosis[] {
   if (wireless.length === 0) return [];
   const what =
     `The link "${wireless[0]}" is wireless: an access point passes ipvlan's frames, as ` +
@@ -130,7 +130,7 @@ function wireless({ name, wireless }: ParentFacts): Diagnosis[] {
   return [about(`parent ${name}`).warning(what, "try it, or use a wired link")];
 }
 
-function modes(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
+function diagnoseMode(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
   const [network] = networks;
   const [link] = ipvlansOn(name, view);
   if (!network || link?.info.type !== "ipvlan") return [];
@@ -138,8 +138,8 @@ function modes(name: string, networks: readonly Network[], view: DoctorView): Di
   if (!conflictProblem(name, network, [], [{ ...link, link: name }])) return [];
   const what =
     `The network "${network.name}" has mode ${network.mode}, flag ${network.flag}, and ` +
-    `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: whoever set ` +
-    "those last has changed all";
+    `the kernel mode ${link.info.mode}, flag ${link.info.flag} for all links on it: the last ` +
+    "change of a link applies to all";
   // Setting the mode of one link sets it for the whole parent.
   const ip = link.netns === undefined ? "ip" : shellLine`ip -n ${link.netns}`;
   const { mode, flag } = network;
@@ -147,7 +147,7 @@ function modes(name: string, networks: readonly Network[], view: DoctorView): Di
   return [about(`parent ${name}`).broken(what, fix)];
 }
 
-function sizes(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
+function diagnoseMtu(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
   const subject = about(`parent ${name}`);
   const carrier = chooseParent(name, view.host.links).carrier;
   return networks.flatMap((network) => {
@@ -156,7 +156,7 @@ function sizes(name: string, networks: readonly Network[], view: DoctorView): Di
     if (mtu > carrier.mtu) {
       const what =
         `Its MTU is ${carrier.mtu} and that of the network "${network.name}" is ${mtu}: ` +
-        "what is larger is dropped";
+        "larger packets are dropped";
       return [subject.broken(what, shellLine`ip link set dev ${carrier.name} mtu ${mtu}`)];
     }
     return ipvlansOn(name, view)
@@ -172,7 +172,7 @@ function sizes(name: string, networks: readonly Network[], view: DoctorView): Di
   });
 }
 
-function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
+function diagnoseAddresses({ name, addresses }: ParentFacts): Diagnosis[] {
   const subject = about(`parent ${name}`);
   const found = addresses.flatMap(({ address, network, sandbox, answer }) => {
     if (typeof answer === "string") return [];
@@ -192,7 +192,7 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
   return [
     ...found,
     subject.warning(
-      `Whether another machine has one of these could not be found out: ${list}`,
+      `Cannot find out whether another machine has one of these: ${list}`,
       "install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 and a " +
         "link-local address on the parent",
     ),
@@ -200,7 +200,7 @@ function addresses({ name, addresses }: ParentFacts): Diagnosis[] {
 }
 
 /** Reports links of others that hold addresses of the networks. */
-function holders(
+function diagnoseHolders(
   name: string,
   networks: readonly Network[],
   { held, state: { endpoints } }: DoctorFacts,

@@ -276,7 +276,7 @@ Deno.test("a network that is cut short when etcd is lost is shown as half made, 
         const { err } = await ipvlan("network", what, "shared20");
         assertEquals(err.split("\n").at(-1), half);
       }
-      const isHalf = 'was cut short: half done is network "shared20"';
+      const isHalf = 'was killed: half done is network "shared20"';
       assertStringIncludes((await ipvlan("doctor")).out, isHalf);
       const why =
         'The network "shared20" could not be restored: It was left half made: etcd is out';

@@ -297,7 +297,7 @@ Deno.test("doctor and restore look into the containers of Docker, also where no 
   await succeed("CreateEndpoint", createEndpoint(8));
   assertOnly(
     await doctor(),
-    /^warning state folder: .* has not taken the links of these .*: docker:a+8 → .* docker serve/,
+    /^warning state folder: .* has not moved the links of these .*: docker:a+8 → .* docker serve/,
   );
   // For people, an id that no command of Docker's shows is short, if Docker does not say the name.
   const { out } = await ipvlan("doctor");

@@ -245,7 +245,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     state: { ...STATE, halfDone: ['network "web"'], sandboxes: ["c1", "c2"] },
     view: view([], [sandbox("c1", "eth0", "web", [])]),
   }, [
-    'warning state folder: A command is under way or was cut short: half done is network "web" ' +
+    'warning state folder: A command is running or was killed: half done is network "web" ' +
     "→ ipvlan restore",
     "warning state folder: On record but not there, as after a restart: c2 → ipvlan restore",
   ]],
@@ -290,7 +290,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   }, [
     "warning state folder: An engine ended without cleaning up, and left on record: cni:a, " +
     "docker:d → ipvlan restore",
-    "warning state folder: An engine has not taken the links of these into a container: docker:a → " +
+    "warning state folder: An engine has not moved the links of these into a container: docker:a → " +
     'wait if it is starting one; otherwise start "ipvlan docker serve" again, which asks Docker',
   ]],
   ["two networks of a subnet", {
@@ -447,7 +447,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     ]),
     [
       'broken parent eth0: The network "web" has mode l3, flag bridge, and the kernel mode l2, flag ' +
-      "bridge for all links on it: whoever set those last has changed all → ip -n c1 link set dev " +
+      "bridge for all links on it: the last change of a link applies to all → ip -n c1 link set dev " +
       "eth0 type ipvlan mode l3 bridge",
     ],
   ],
@@ -462,8 +462,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "an MTU that the parent has not",
     examined("eth0", [link("eth0")], [network("web", { parent: "eth0", mtu: 9000 })]),
     [
-      'broken parent eth0: Its MTU is 1500 and that of the network "web" is 9000: what is larger ' +
-      "is dropped → ip link set dev eth0 mtu 9000",
+      'broken parent eth0: Its MTU is 1500 and that of the network "web" is 9000: larger ' +
+      "packets are dropped → ip link set dev eth0 mtu 9000",
     ],
   ],
   [
@@ -493,7 +493,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
       "has it → ipvlan network disconnect web c1, then connect it with another --ip",
       'broken parent eth0: 10.0.0.4 is the next that the network "web" would give, and the machine ' +
       "02::2 has it → make the network with --ip-range, or with --aux-address taken=10.0.0.4",
-      "warning parent eth0: Whether another machine has one of these could not be found out: " +
+      "warning parent eth0: Cannot find out whether another machine has one of these: " +
       "2001:db8::4 → install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 " +
       "and a link-local address on the parent",
     ],
