@@ -7,7 +7,7 @@ import { showProgress } from "./report/progress.ts";
 import { isGood, printReport, toJson } from "./report/report.ts";
 import { runAll } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
-import { runShared, tellShared } from "./shared.ts";
+import { printShared, runShared } from "./shared.ts";
 import { type Suite, SUITES } from "./report/statements.ts";
 
 const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
@@ -97,7 +97,7 @@ export async function main(
   const printer = new Printer((line) => console.log(line), colours());
   const report = tell === undefined
     ? await runAll(chosen, printer, suite.ids)
-    : await tellShared(tell, chosen, {
+    : await printShared(tell, chosen, {
       ids: suite.ids,
       printer,
       colours: colours(),

@@ -64,7 +64,7 @@ async function take(path: string): Promise<boolean> {
  * @param options.colours Whether to print in colours.
  * @param options.progress Shows a line with the progress of the other processes.
  */
-export async function tellShared(
+export async function printShared(
   folder: string,
   scenarios: readonly Scenario[],
   { ids, printer, colours, progress }: {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Printer } from "../../../scenarios/kit/report/printer.ts";
 import { scenario } from "../../../scenarios/kit/scenario.ts";
-import { runShared, tellShared } from "../../../scenarios/kit/shared.ts";
+import { printShared, runShared } from "../../../scenarios/kit/shared.ts";
 
 /** A scenario that waits for a promise. */
 function waiting(name: string, other: Promise<unknown>) {
@@ -35,7 +35,7 @@ Deno.test("scenarios run once each, side by side, and are printed in their order
     ];
     const lines: string[] = [];
     const progress: string[] = [];
-    const report = tellShared(folder, scenarios, {
+    const report = printShared(folder, scenarios, {
       printer: new Printer((line) => lines.push(line), false),
       colours: false,
       progress: (line) => progress.push(line),
@@ -65,7 +65,7 @@ Deno.test("scenarios run once each, side by side, and are printed in their order
 Deno.test("if no process has run a scenario, the report says so", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/ended`, "");
-    const report = await tellShared(folder, [waiting("one", Promise.resolve())], {
+    const report = await printShared(folder, [waiting("one", Promise.resolve())], {
       printer: new Printer(() => {}, false),
       colours: false,
       progress: () => {},
