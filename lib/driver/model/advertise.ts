@@ -3,9 +3,9 @@
  * `redistribute kernel`, BIRD by `learn`. Pure functions.
  *
  * The kernel gives a frame for a sandbox to its ipvlan link before the host looks for a route
- * (`ipvlan_handle_mode_l3` in `drivers/net/ipvlan/ipvlan_core.c`). So these routes are no way to a
- * sandbox. They say what is here, and what the host does with a packet that no sandbox takes: it
- * answers with an ICMP error. Without a route, it would send the packet back to the router.
+ * (`ipvlan_handle_mode_l3` in `drivers/net/ipvlan/ipvlan_core.c`). So these routes carry no packet to
+ * a sandbox. They make the host answer a packet that no sandbox takes with an ICMP error. Without such
+ * a route, the host would send the packet back to the router.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import type { AdvertisedRoute, Endpoint, Network, SettledNetwork } from "./types
 import { routePrefix } from "./routes.ts";
 
 /**
- * How the routes are marked in the kernel. FRR does not read routes of the protocol `kernel` (2), and
- * neither does BIRD, unless it is told `learn all`. So a route that must not be announced has this
- * number, and its metric says that it is ours.
+ * The marks of the routes in the kernel. FRR does not read routes of the protocol `kernel` (2), and
+ * BIRD reads them only with `learn all`. So a route that must not be announced has this protocol, and
+ * its metric marks it as ours.
  */
 const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric: number }>> = {
   subnet: { protocol: ADVERTISED, metric: ADVERTISED },
@@ -32,12 +32,12 @@ const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric
 /** The protocols of the routes. */
 export const ADVERT_PROTOCOLS = [MARKS.subnet.protocol, MARKS.cover.protocol];
 
-/** The route of a kind to a prefix. */
+/** Makes the step for a route of a kind to a prefix. */
 export function advert(kind: AdvertisedRoute["kind"], dst: string): HostStep {
   return { kind: "route.add", route: { type: "unreachable", dst, ...MARKS[kind] } };
 }
 
-/** What a route is for; `undefined` if it is not the driver's. */
+/** Finds the kind of a route by its marks; `undefined` if it is not the driver's. */
 export function advertKind({ route }: HostStep): AdvertisedRoute["kind"] | undefined {
   const { type, dst, protocol, metric } = route;
   if (type !== "unreachable") return undefined;
@@ -46,7 +46,7 @@ export function advertKind({ route }: HostStep): AdvertisedRoute["kind"] | undef
   return kind === "subnet" && dst.endsWith(familyOf(dst) === 6 ? "/128" : "/32") ? "address" : kind;
 }
 
-/** The routes that a network has, whatever its endpoints are. */
+/** The routes of a network itself, without those of its endpoints. */
 export function networkAdverts(
   { advertise, subnets }: Pick<Network, "advertise" | "subnets">,
 ): HostStep[] {
@@ -55,7 +55,7 @@ export function networkAdverts(
   return subnets.map(({ subnet }) => advert(kind, subnet));
 }
 
-/** The routes that an endpoint has. */
+/** The routes of an endpoint. */
 export function endpointAdverts(
   { advertise }: Pick<Network, "advertise">,
   endpoint: Pick<Endpoint, "ip" | "ip6">,
@@ -64,7 +64,7 @@ export function endpointAdverts(
   return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));
 }
 
-/** What is wrong with the option `advertise` of a network, as far as the network alone shows it. */
+/** Checks the option `advertise` of a network, without looking at other networks. */
 export function advertiseProblems(
   { advertise, mode, parent, foreignAddresses }: SettledNetwork,
   isolated: boolean,
@@ -92,7 +92,7 @@ export function advertiseProblems(
 }
 
 /**
- * What is wrong with a network because of those on other parents. A router sends packets for a
+ * Finds subnets that a network on another parent advertises as well. A router sends packets for a
  * destination to one link, so the same destination cannot be behind two parents.
  */
 export function elsewhereProblems(

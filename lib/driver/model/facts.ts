@@ -3,7 +3,7 @@ import type { Link } from "../../iproute2/link.ts";
 import type { Route } from "../../iproute2/route.ts";
 import type { AddressPool } from "./types.ts";
 
-/** What a sandbox's namespace shows. */
+/** The links, addresses and routes of a sandbox's namespace. */
 export interface SeenNamespace {
   /** Its links. */
   links: readonly Link[];
@@ -25,6 +25,6 @@ export interface HostFacts {
   routes: readonly Route[];
   /** The address pools of engines. */
   pools?: readonly AddressPool[];
-  /** What the sandbox's namespace has; `undefined` if the call did not look. */
+  /** The sandbox's namespace; `undefined` if the call did not look into it. */
   inside?: SeenNamespace;
 }

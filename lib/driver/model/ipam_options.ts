@@ -1,6 +1,6 @@
 /**
- * How a network or an engine says that its addresses come from a pool in etcd: the options of
- * `--ipam-opt`, the same in the environment, and what is wrong with them.
+ * The options of the IPAM driver `etcd`, by which a network or an engine takes its addresses from a
+ * pool in etcd: reads them from `--ipam-opt` and the environment, and checks them.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export const ETCD = "etcd";
 export interface IpamOption {
   /** Its name behind `--ipam-opt`, and with underscores in a site file. */
   name: string;
-  /** What it means, in half a line. */
+  /** A description of half a line. */
   help: string;
   /** Whether it is the path of a file. */
   isFile?: true;
@@ -64,23 +64,23 @@ export function variableOf(field: keyof EtcdAccess): string {
 /** Variables of an environment. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What {@linkcode readIpamOptions} reads besides the words. */
+/** The input of {@linkcode readIpamOptions} besides the words. */
 export interface IpamSurroundings {
-  /** The folder that paths start from; left out, they must be whole. */
+  /** The folder of relative paths; left out, paths must be absolute. */
   folder?: string;
   /** The environment, for options that no word gives. */
   environment: Environment;
-  /** Whether to say also what is wrong with the files. */
+  /** Whether to check the files, too. */
   readsFiles?: boolean;
 }
 
-/** Why a password is refused, and what to do. It does not repeat the password. */
+/** The rule against a password on the command line. It does not repeat the password. */
 const NO_PASSWORD = "every user of the machine can read the arguments of a command: write the " +
   "password into a file that only its owner may read, and give password-file=FILE";
 
 /**
- * Reads options written as `NAME=VALUE`. A word may have several, with commas between them. What has
- * no name after a comma belongs to the value before it: `endpoints=https://a:2379,https://b:2379`.
+ * Reads options written as `NAME=VALUE`. A word may have several, separated by commas. Text without a
+ * name after a comma belongs to the value before it: `endpoints=https://a:2379,https://b:2379`.
  */
 export function readIpamOptions(
   words: readonly string[],
@@ -108,7 +108,7 @@ export function readIpamOptions(
   return problems.length > 0 ? { ok: false, problems } : { ok: true, access: settleAccess(access) };
 }
 
-/** Splits a word at the commas behind which an option begins. */
+/** Splits a word at each comma before an option. */
 function splitWord(word: string): string[] {
   return word.split(/,(?=[A-Za-z][\w-]*=)/);
 }
@@ -129,12 +129,12 @@ function absolute(access: EtcdAccess, folder: string): EtcdAccess {
   return { ...access, ...Object.fromEntries(paths) };
 }
 
-/** The usual form of an access that has no problems: URLs without a slash at their ends. */
+/** The canonical form of an access without problems: URLs without a slash at the end. */
 export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
   return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
 }
 
-/** Finds everything that is wrong with an access. @param readsFiles Whether to look at its files. */
+/** Finds all problems of an access. @param readsFiles Whether to check its files, too. */
 export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanError[] {
   const { endpoints, ca, cert, key } = access;
   const problems = readsFiles ? [...fileProblems(access)] : claimsProblems(access);
@@ -152,7 +152,7 @@ export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanEr
   return problems;
 }
 
-/** Finds what is wrong with an access, or with its files: such that others may read. */
+/** Finds the problems of an access and of its files, such as a file that other users may read. */
 export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
   const read = attempt(() => readAccess(access));
   if (read.ok) return [];
@@ -165,7 +165,7 @@ export function ipamEntries(access: EtcdAccess): [name: string, value: string][]
     .map((field) => [IPAM_OPTIONS[field].name, String(access[field])]);
 }
 
-/** Where addresses come from, as text for people: `etcd endpoints=https://a:2379,prefix=/x`. */
+/** Shows the source of addresses: `etcd endpoints=https://a:2379,prefix=/x`. */
 export function ipamText(ipam: NetworkIpam | undefined): string {
   if (!ipam) return "default";
   const options = ipamEntries(ipam.access).map((entry) => entry.join("="));

@@ -1,6 +1,6 @@
 /**
- * Link-local addresses of endpoints, as Docker has them: they are added to the addresses of the
- * network, and no pool gives them out.
+ * Link-local addresses of endpoints, as in Docker: a link has them besides its addresses on the
+ * network, and they come from no pool.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { familyOf } from "../../ipam/address.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../../ipam/mod.ts";
 import type { Network } from "./types.ts";
 
-/** Where link-local addresses are (RFC 3927, RFC 4291). */
+/** The prefixes of link-local addresses (RFC 3927, RFC 4291). */
 const RANGE = { 4: parsePrefix("169.254.0.0/16").prefix, 6: parsePrefix("fe80::/10").prefix };
 
 /** The prefix length that Docker gives them. */
 const LENGTH = { 4: 16, 6: 64 };
 
-/** What is wrong with a text as a link-local address. */
+/** Checks that a text is a link-local address. */
 export function linkLocalProblem(text: string): IpvlanError | undefined {
   const read = attempt(() => parseAddress(text));
   if (!read.ok) return read.problems[0];
@@ -25,7 +25,7 @@ export function linkLocalProblem(text: string): IpvlanError | undefined {
 
 const WHAT = "link-local address";
 
-/** Everything that is wrong with the link-local addresses of an endpoint. */
+/** Finds all problems of the link-local addresses of an endpoint. */
 export function linkLocalProblems(network: Network, given: readonly string[]): IpvlanError[] {
   return given.flatMap((text, index) => {
     const problem = linkLocalProblem(text);

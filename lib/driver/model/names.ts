@@ -3,13 +3,13 @@ import { LINK_NAME_MAX, linkName } from "../../iproute2/words.ts";
 import { attempt, invalidOption, IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 import type { EngineName, Owner } from "./types.ts";
 
-/** Networks that Docker has from the start, so that `run --network` takes these words for them. */
+/** Docker's predefined networks: `run --network` takes these words for them. */
 const PREDEFINED = ["bridge", "default", "host", "none"];
 
 /**
- * Finds what is wrong with the name of a network, a sandbox, an alias or a site. It becomes a file
- * name and a word of an `ip` line. The names of sandboxes and aliases also become host names, whose
- * labels have at most 63 characters (RFC 1123).
+ * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of
+ * an `ip` line. The names of sandboxes and aliases also become host names, whose labels have at most
+ * 63 characters (RFC 1123).
  */
 export function nameProblem(
   what: "network" | "sandbox" | "alias" | "site",
@@ -47,9 +47,8 @@ export function nameProblem(
 }
 
 /**
- * Finds what is wrong with the name of an engine's network or sandbox: the engine's name, a colon,
- * and the engine's own name or id. The colon keeps it apart from all other names, and from those of
- * files.
+ * Checks the name of an engine's network or sandbox: the engine's name, a colon, and the engine's own
+ * name or id. No other name of the driver or of its files has a colon.
  */
 export function ownedNameProblem(
   what: "network" | "sandbox",
@@ -70,8 +69,8 @@ export function ownedNameProblem(
 }
 
 /**
- * The engine that a network or a sandbox of a name belongs to; `undefined` if it is `ipvlan`'s own. The
- * name alone tells, so that a line of an endpoint or of a hosts file does, too.
+ * Finds the engine that a network or a sandbox belongs to, by its name; `undefined` if it is
+ * `ipvlan`'s own. No record is needed, so this also works for a line of a hosts file.
  */
 export function engineOf(name: string): EngineName | undefined {
   const [engine, rest] = name.split(":");
@@ -88,7 +87,7 @@ export function isOwnedSql(column: string): string {
   return `instr(${column}, ':') > 0`;
 }
 
-/** Whether a name from elsewhere may stand in a hosts file, and does not take over the host's own. */
+/** Whether a name from outside may stand in a hosts file: valid, and not a name of the host itself. */
 export function isHostName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/.test(name) && whyNoHostName(name) === undefined;
 }
@@ -99,12 +98,12 @@ const LOOPBACK_NAMES = ["ip6-localhost", "ip6-loopback"];
 /** A number as inet_aton(3) reads it: decimal, octal or hexadecimal. */
 const NUMBER = "(?:0x[0-9a-f]+|[0-9]+)";
 
-/** What inet_aton(3) takes for an address: one to four numbers. */
+/** An address as inet_aton(3) reads it: one to four numbers. */
 const ADDRESS = new RegExp(`^${NUMBER}(?:\\.${NUMBER}){0,3}$`, "i");
 
-/** Why a sandbox could not be found by a name, or `undefined` if it can be. */
+/** Finds why a lookup of a name would not find its sandbox; `undefined` if it would. */
 function whyNoHostName(name: string): string | undefined {
-  // With a dot behind it, it is the same name (RFC 1034, section 3.1).
+  // A dot at the end does not change the name (RFC 1034, section 3.1).
   const lower = name.toLowerCase().replace(/\.$/, "");
   // RFC 6761, section 6.3: also every name below `localhost`.
   if (/(^|\.)localhost$/.test(lower) || LOOPBACK_NAMES.includes(lower)) {
@@ -114,26 +113,26 @@ function whyNoHostName(name: string): string | undefined {
 }
 
 /**
- * Stands for the parent on a network of an engine whose parents are links of its sandboxes, one in
- * each. No link can have this name, so no link of the host is ever taken for one of them.
+ * The parent on record of an engine's network whose parents are links of its sandboxes, one in each.
+ * No link can have this name, so it is never mistaken for a link of the host.
  */
 export const IN_SANDBOX = "(in the sandbox)";
 
 /**
- * The kinds of parents: a link of the host; a link of each sandbox; or none yet, of an isolated network
- * that is not made.
+ * The kinds of parents: a link of the host; a link of each sandbox; or none yet, for an isolated
+ * network that is not made.
  */
 export type NetworkParent =
   | { kind: "host"; link: string }
   | { kind: "sandbox" | "none"; link?: undefined };
 
-/** Tells the kind of a network's parent, which on record and for users is a text. */
+/** Reads a network's parent from the text that the record and the user have. */
 export function networkParent({ parent }: { parent?: string }): NetworkParent {
   if (parent === undefined) return { kind: "none" };
   return parent === IN_SANDBOX ? { kind: "sandbox" } : { kind: "host", link: parent };
 }
 
-/** A VLAN sub-interface to make, according to a parent's name. */
+/** A VLAN sub-interface to make for a parent. */
 export interface SubInterface {
   /** Its name: `eth0.20`. */
   name: string;
@@ -148,8 +147,8 @@ export interface SubInterface {
 /**
  * Reads the sub-interfaces to make from the name of a missing parent, the lowest first. `eth0.20`
  * is VLAN 20 on `eth0`. `eth0.20.30` is VLAN 30 on `eth0.20` if that exists. If not, it is VLAN 30
- * inside the service VLAN 20 on `eth0`: two tags, the outer one 802.1ad. A link may have dots in
- * its own name, so the links that exist decide where the name of the lowest link ends.
+ * inside the service VLAN 20 on `eth0`: two tags, the outer one 802.1ad. A link's own name may have
+ * dots, so only the existing links tell where the name of the lowest link ends.
  *
  * @returns `undefined` if the name does not have this form. The lowest link may be missing.
  */
@@ -168,8 +167,8 @@ export function subInterfaces(
 }
 
 /**
- * The names of the links that a parent may turn out to stand on, with its own: `eth0.20.30`,
- * `eth0.20` and `eth0`. A name that no link can have is left out.
+ * The names of a parent and of the links that may be below it: `eth0.20.30`, `eth0.20` and `eth0`. A
+ * name that no link can have is left out.
  */
 export function parentNames({ parent }: { parent?: string }): string[] {
   const names: string[] = [];
@@ -197,11 +196,11 @@ export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] 
   return problems;
 }
 
-/** Checks the name of a parent, without looking at the links that there are. */
+/** Checks the name of a parent, without looking at the existing links. */
 export function parentProblems(parent: string): readonly IpvlanError[] {
   const name = attempt(() => linkName(parent, "parent"));
   if (name.ok) return [];
-  // A name that is too long may have the form `link.vlan`. That message helps more.
+  // If a name that is too long has the form `link.vlan`, the message about that helps more.
   const tooLong = subInterfaces(parent, () => true)?.flatMap(subInterfaceProblems) ?? [];
   return tooLong.length > 0 ? tooLong : name.problems;
 }
@@ -211,7 +210,7 @@ export function ownNames(sandbox: string, network: string): string[] {
   return [sandbox, `${sandbox}.${network}`];
 }
 
-/** All names by which a sandbox is found on a network. That of an engine's sandbox is an id, and none. */
+/** All names by which a sandbox is found on a network. An engine's sandbox has only its aliases. */
 export function namesOn(
   network: string,
   { sandbox, aliases }: { sandbox: string; aliases: readonly string[] },

@@ -1,8 +1,7 @@
 /**
- * What the options of a network are in the kernel, as values. An option says what is there while its
- * network, or an endpoint on that, is there. When it is made, each step is done; when it is gone, each
- * step is undone, the last first. Between these, what the kernel has is compared with the steps, and
- * mended.
+ * The steps by which the options of a network act in the kernel, as values. Making the network or an
+ * endpoint on it does each step; removing it undoes each step, the last first. In between, the driver
+ * compares the kernel with the steps, and repairs what differs.
  *
  * @module
  */
@@ -11,17 +10,17 @@ import type { Link } from "../../iproute2/link.ts";
 import type { RouteSpec } from "../../iproute2/route.ts";
 import type { NetworkOptions } from "./types.ts";
 
-/** What a link is made with, and what it shows, under one name. */
+/** The settings that a link takes when it is made and shows later under the same name. */
 export type LinkSettings = Partial<Pick<LinkBase, keyof LinkBase & keyof Link>>;
 
-/** A step that is done in the making of a link, and goes with the link. */
+/** A step that is part of making a link, and is undone with the link. */
 export type SettingStep =
-  /** Settings that each link has for itself. */
+  /** Settings of one link. */
   | { kind: "link.set"; link: string; set: LinkSettings }
-  /** Settings that all ipvlan links on a parent have in common. */
+  /** Settings that all ipvlan links on a parent share. */
   | { kind: "ipvlan.set"; link: string; set: Partial<Pick<NetworkOptions, "mode" | "flag">> };
 
-/** A step in the host's namespace. What it makes is told apart from what other programs have made. */
+/** A step in the host's namespace. Marks tell its result from those of other programs. */
 export type HostStep = { kind: "route.add"; route: RouteSpec };
 
 /** One step of an option. */
@@ -35,12 +34,12 @@ export function isHostStep<T extends OptionStep>(step: T): step is Extract<T, Ho
   return step.kind === "route.add";
 }
 
-/** What is the same for two steps that are one thing in the kernel. */
+/** The key of a step: two steps with the same result in the kernel have the same one. */
 export function stepKey({ route: { type, dst, protocol, metric } }: HostStep): string {
   return `${type} ${dst} protocol ${protocol} metric ${metric}`;
 }
 
-/** All settings of some steps. Those of an endpoint have the mode and the flag. */
+/** Merges the settings of steps. Those of an endpoint include the mode and the flag. */
 export function settingsIn(
   steps: readonly OptionStep[],
 ): Pick<NetworkOptions, "mode" | "flag"> & LinkSettings {

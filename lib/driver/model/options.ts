@@ -11,7 +11,7 @@ import { parentProblems } from "./names.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
 import type { Endpoint, Network, NetworkOptions, SettledNetwork } from "./types.ts";
 
-/** What values an option takes. */
+/** The values that an option takes. */
 export type OptionValue =
   /** The name of a link that can be a parent. */
   | { kind: "link" }
@@ -22,48 +22,47 @@ export type OptionValue =
   /** A whole number. */
   | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
 
-/** One option: how it is written, which values it takes, and how it is shown. */
+/** One option: its names, its values, its checks and its steps in the kernel. */
 export interface NetworkOption<T> {
   /** Its name in messages. */
   label: string;
-  /** What it means, in half a line, for the command's help and for editors of site files. */
+  /** A description of half a line, for the command's help and for editors of site files. */
   help: string;
-  /** What values it takes. */
+  /** The values that it takes. */
   value: OptionValue;
   /** The value where none is given. */
   default: T;
-  /** What to show where there is neither a value nor a default. */
+  /** The text to show if there is neither a value nor a default. */
   none?: string;
   /**
-   * Its name behind `-o` of the command, and under `driver_opts` in compose.yaml: the name that
-   * Docker's driver has for it. An option without one is a switch of the command, as `--internal`.
+   * Its name after `-o` of the command, and under `driver_opts` in compose.yaml: the name in Docker's
+   * driver. An option without one is a switch of the command, such as `--internal`.
    */
   driverOption?: string;
-  /** Another name that Docker has for it, where there are two. */
+  /** Docker's second name for it, if there is one. */
   alias?: string;
   /** Its key in a configuration of CNI; left out, CNI does not take it. */
   cni?: string;
-  /** Finds what is wrong with it beside the other options. */
+  /** Checks it together with the other options. */
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
-  /** Finds what is wrong with it because of other networks. */
+  /** Checks it against other networks. */
   conflicts?(network: SettledNetwork, others: readonly SettledNetwork[]): IpvlanError[];
-  /** What there is of it as long as the network is there. */
+  /** Its steps for a network. */
   ofNetwork?(network: Network): OptionStep[];
-  /** What there is of it as long as the endpoint is there. */
+  /** Its steps for an endpoint. */
   ofEndpoint?(network: Network, endpoint: OptionEndpoint): OptionStep[];
 }
 
-/** An endpoint, as far as an option looks at it. Its addresses are without a length. */
+/** The part of an endpoint that options look at. Its addresses have no prefix length. */
 export type OptionEndpoint = Pick<Endpoint, "sandbox" | "ifname" | "ip" | "ip6">;
 
 /**
- * The options of a network. From this table follow the options of `network create`, the keys of a
- * site file and its JSON Schema, those of engines, the record, its comparison with a site file, and
- * its export; what is made of it in the kernel and removed, what `ps` and `restore` compare, and what
- * `restore` mends.
+ * The options of a network. From this table follow the options of `network create`, of site files
+ * (with their JSON Schema and export) and of engines; the record, and its comparison with a site file;
+ * the steps in the kernel, which `ps` and `restore` compare and `restore` repairs.
  *
  * To add an option, add its field to {@linkcode NetworkOptions} and its entry here. The compiler names
- * a missing entry, and the tests fail for an option that gets lost, has no effect, or is not mended.
+ * a missing entry, and the tests fail for an option that gets lost, has no effect, or is not repaired.
  */
 export const NETWORK_OPTIONS: {
   readonly [Name in keyof NetworkOptions]-?: NetworkOption<NetworkOptions[Name]>;
@@ -98,14 +97,14 @@ export const NETWORK_OPTIONS: {
   mtu: {
     label: "MTU",
     help: "the largest packet, in bytes; left out, the parent's",
-    // The least MTU of IPv4 is 68 (RFC 791). `settle` asks for that of IPv6 if there is IPv6.
+    // The least MTU of IPv4 is 68 (RFC 791). `settle` checks the least of IPv6 if there is IPv6.
     value: { kind: "number", what: "a number of bytes", range: [68, 65535] },
     default: undefined,
     none: "the parent's",
     driverOption: "mtu",
     alias: "com.docker.network.driver.mtu",
     cni: "mtu",
-    // The parent's is the most that a link can use.
+    // A link cannot use more than the parent's MTU, so a dummy gets it.
     ofNetwork: ({ mtu, isolated, parent: link }) =>
       isolated ? [{ kind: "link.set", link, set: { mtu } }] : [],
     ofEndpoint: ({ mtu }, { ifname: link }) => [{ kind: "link.set", link, set: { mtu } }],
@@ -147,7 +146,7 @@ export const NETWORK_OPTIONS: {
   },
 };
 
-/** What there is of all options while a network is there, or while an endpoint on it is there. */
+/** The steps of all options for a network, or for an endpoint on it. */
 export function stepsOf(network: Network, endpoint?: OptionEndpoint): OwnStep[] {
   return Object.values(NETWORK_OPTIONS).flatMap(({ label, ofNetwork, ofEndpoint }) => {
     const steps = endpoint ? ofEndpoint?.(network, endpoint) : ofNetwork?.(network);
@@ -161,7 +160,7 @@ export type OptionName = keyof NetworkOptions;
 /** The names of the options, in the order of the table. */
 export const OPTION_NAMES: readonly OptionName[] = Object.keys(NETWORK_OPTIONS) as OptionName[];
 
-/** Fills in the defaults of options, and checks those that are given. */
+/** Fills in the defaults of options, and checks the given ones. */
 export function settleOptions(
   given: Partial<NetworkOptions>,
 ): { options: NetworkOptions; problems: IpvlanError[] } {
@@ -206,7 +205,7 @@ export function optionText(name: OptionName, { [name]: value }: NetworkOptions):
 export interface DriverOptionsResult {
   /** The options, under their own names. */
   options: Partial<NetworkOptions>;
-  /** Words that cannot be read. What is wrong with a value, `settle` finds. */
+  /** Words that cannot be read. `settle` checks the values. */
   problems: IpvlanError[];
 }
 
@@ -239,7 +238,7 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
   return { options, problems };
 }
 
-/** The value that a text stands for; a text that is none stays, and is refused later. */
+/** Reads a value from text. A text of another form stays as it is, and is refused later. */
 function readValue({ kind }: OptionValue, text: string): unknown {
   if (kind === "number" && /^\d+$/.test(text)) return Number(text);
   if (kind === "switch" && (text === "true" || text === "false")) return text === "true";

@@ -3,13 +3,13 @@ import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
 import type { Network } from "./types.ts";
 
-/** What a network's default routes depend on. */
+/** The settings of a network that decide on its default routes. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
 
 /**
- * What the default routes of a network's sandboxes name: the gateways of the subnets, in L2 mode;
- * the link alone, in the L3 modes, as there is no broadcast to find a next hop with. An internal
- * network has no default route, and an isolated one in L2 mode has none either.
+ * Decides where the default routes of a network's sandboxes lead: in L2 mode, to the gateways of the
+ * subnets; in the L3 modes, to the link alone, as no broadcast can find a next hop there. An internal
+ * network has no default route, and neither has an isolated one in L2 mode.
  */
 export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" | "none" {
   if (internal) return "none";
@@ -20,7 +20,7 @@ export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" |
 /** The highest priority. The lowest one is as far below 0. */
 export const MAX_PRIORITY = 1000;
 
-/** What is wrong with a priority for the default route. @param text What was typed for it. */
+/** Checks a priority for the default route. @param text The priority as the user typed it. */
 export function priorityProblem(
   priority: number,
   text: string = String(priority),
@@ -30,17 +30,17 @@ export function priorityProblem(
   return invalidOption("gw-priority", text, rule);
 }
 
-/** The destination of a route with its length, where `ip` leaves it out. */
+/** The destination of a route with its prefix length, which `ip` may leave out. */
 export function routePrefix(dst: string, family = familyOf(dst)): string {
   if (dst === "default") return family === 6 ? "::/0" : "0.0.0.0/0";
   const whole = dst.includes("/") ? dst : `${dst}/${family === 6 ? 128 : 32}`;
   return formatPrefix(parsePrefix(whole).prefix);
 }
 
-/** An address of an endpoint, and the gateway that it has. */
+/** An address of an endpoint, and its gateway. */
 export interface EndpointAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
-  /** The subnet's gateway, where a default route leads to it. */
+  /** The subnet's gateway, if a default route leads to it. */
   gateway?: string;
 }

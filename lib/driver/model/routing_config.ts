@@ -1,9 +1,9 @@
-// The configuration by which a routing daemon announces the routes that networks advertise: pure
+// The configuration with which a routing daemon announces the routes of networks that advertise. Pure
 // functions from values to text.
 import { attempt, type Decision, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 
-/** The routing daemons that configuration can be written for. */
+/** The supported routing daemons. */
 export const ROUTING_DAEMONS = ["frr", "bird"] as const;
 
 /** A routing daemon. */
@@ -13,11 +13,11 @@ export type RoutingDaemon = typeof ROUTING_DAEMONS[number];
 export interface BgpPeers {
   /** The number of this host's autonomous system; left out, there are no neighbors. */
   asn?: number;
-  /** The addresses of the routers to announce the routes to, in their usual form. */
+  /** The addresses of the routers to announce the routes to, in canonical form. */
   neighbors: readonly string[];
 }
 
-/** The words of a command line that say what to write. */
+/** The words of a command line that ask for a configuration. */
 export interface ConfigWords {
   daemon: string;
   asn?: string;
@@ -27,7 +27,7 @@ export interface ConfigWords {
 /** The greatest number of an autonomous system (RFC 6793). */
 const MAX_ASN = 2 ** 32 - 1;
 
-/** Reads what to write. */
+/** Reads which configuration a command line asks for. */
 export function readConfig(
   { daemon: word, asn: number, neighbors }: ConfigWords,
 ): Decision<{ daemon: RoutingDaemon; peers: BgpPeers }> {
@@ -64,9 +64,9 @@ export function routingConfig(daemon: RoutingDaemon, peers: BgpPeers): string {
 const FAMILIES = [4, 6] as const;
 
 /**
- * FRR's lines. FRR forgets the protocol of a kernel route, so a route map knows ours by the metric,
- * which becomes the MED. The maps for the neighbors let all routes in, and only this host's own routes
- * out: the host is no way from one router to another.
+ * FRR's lines. FRR forgets the protocol of a kernel route, so a route map matches ours by the metric,
+ * which becomes the MED. The maps for the neighbors let in all routes, and let out only this host's
+ * own: the host does not carry traffic from one router to another.
  */
 function frrLines({ asn, neighbors }: BgpPeers): string[] {
   const maps = neighbors.length === 0 ? [] : [
@@ -110,7 +110,7 @@ function frrLines({ asn, neighbors }: BgpPeers): string[] {
   ];
 }
 
-/** BIRD's lines. A table of BIRD has one `kernel` protocol, so they replace one that is there. */
+/** BIRD's lines. A BIRD table has one `kernel` protocol, so these lines replace an existing one. */
 function birdLines({ asn, neighbors }: BgpPeers): string[] {
   const channel = (family: 4 | 6, from: string, to: string) => [
     `  ipv${family} {`,
@@ -139,7 +139,7 @@ function birdLines({ asn, neighbors }: BgpPeers): string[] {
 }
 
 /**
- * The number of the routes to announce. No program of `/etc/iproute2/rt_protos` has it, and none of
- * FRR's (`zebra/rt_netlink.h`), which FRR would take for its own.
+ * The protocol number of the routes to announce. No program of `/etc/iproute2/rt_protos` has it, nor
+ * any daemon of FRR (`zebra/rt_netlink.h`), whose routes FRR would take for its own.
  */
 export const ADVERTISED = 117;

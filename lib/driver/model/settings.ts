@@ -2,20 +2,20 @@ import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { parseAddress } from "../../ipam/address.ts";
 import type { SandboxSettings } from "./types.ts";
 
-/** Names of hosts and domains (RFC 1123), with a dot at the end for a whole name. */
+/** Names of hosts and domains (RFC 1123), with a dot at the end of a fully qualified one. */
 export const DOMAIN = /^(?=.{1,254}$)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?\.?$/;
 
 /** The longest host name that the kernel takes (`__NEW_UTS_LEN`). */
 const HOSTNAME_MAX = 64;
 
-/** The settings of a sandbox, without its other properties. An empty one is left out. */
+/** Picks the settings of a sandbox from its properties. An empty one is left out. */
 export function settingsOf({ hostname, hosts, dns, sysctls }: SandboxSettings): SandboxSettings {
   const all: { [Name in keyof SandboxSettings]-?: unknown } = { hostname, hosts, dns, sysctls };
   const given = Object.entries(all).filter(([, value]) => Object.keys(value ?? {}).length > 0);
   return Object.fromEntries(given);
 }
 
-/** Finds everything that is wrong with the settings of a sandbox. */
+/** Finds all problems of the settings of a sandbox. */
 export function settingsProblems(
   { hostname, hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): IpvlanError[] {
@@ -56,8 +56,8 @@ function addressProblems(text: string): readonly IpvlanError[] {
 }
 
 /**
- * The path under `/proc/sys` of a setting of the network, by its name as sysctl(8) takes it: with
- * dots, and then a slash for a dot in a link's name, or with slashes.
+ * The path under `/proc/sys` of a network sysctl. As in sysctl(8), its name has dots, and a slash for
+ * a dot in a link's name; or it has slashes.
  */
 export function sysctlPath(name: string): string | undefined {
   if (!/^net[.\/][\w.\/-]+$/.test(name)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What callers of the driver may ask for, field by field: a misspelt field of a script would
- * otherwise be left out in silence. Whether the values are possible is decided later.
+ * Readers of what callers pass to the driver, field by field: otherwise, a misspelt field in a script
+ * would be ignored in silence. The driver checks the values themselves later.
  *
  * @module
  */
@@ -55,7 +55,7 @@ const access = exactly<EtcdAccess>({
   passwordFile: optional(text),
 });
 
-/** Reads a network to create. The values of its options are judged where they are settled. */
+/** Reads a network to create. `settle` checks the values of its options later. */
 export const networkSpec: Reader<NetworkSpec> = exactly({
   ...Object.fromEntries(OPTION_NAMES.map((name) => [name, anything])),
   name: text,
@@ -89,7 +89,7 @@ const connectFields: Fields<ConnectOptions> = {
   parent: optional(text),
 };
 
-/** Reads how a sandbox is to be connected. */
+/** Reads the options of a connection. */
 export const connectOptions: Reader<ConnectOptions> = exactly(connectFields);
 
 const sandboxFields: Fields<SandboxSpec> = {
@@ -117,7 +117,7 @@ export const adoptSpec: Reader<AdoptSpec> = exactly<AdoptSpec>({
   path: optional(text),
 });
 
-/** Returns what a caller asks for. @throws {"invalid-field"} A field of it is wrong. */
+/** Checks the fields of a specification and returns it. @throws {"invalid-field"} One is wrong. */
 export function requireSpec<T>(reader: Reader<T>, spec: T): T {
   throwProblems(
     read(reader, spec).misfits.map(({ path, value, wanted }) =>

@@ -2,8 +2,8 @@
 export const STATE_FOLDER = "/var/lib/ipvlan";
 
 /**
- * The state folder if none is given: that of the environment variable `IPVLAN_STATE_DIR`, unless it
- * is empty or not set, or else {@linkcode STATE_FOLDER}.
+ * The state folder if the caller gives none: that of the environment variable `IPVLAN_STATE_DIR`, or
+ * {@linkcode STATE_FOLDER} if the variable is empty or not set.
  */
 export function stateFolder(): string {
   return Deno.env.get("IPVLAN_STATE_DIR") || STATE_FOLDER;

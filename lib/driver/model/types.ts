@@ -8,7 +8,7 @@ import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 /** An engine that networks and sandboxes can belong to. */
 export type EngineName = "docker" | "cni" | "netavark";
 
-/** The engine that a network or a sandbox belongs to, and which removes it. */
+/** The engine that a network or a sandbox belongs to, and that removes it. */
 export interface Owner {
   /** The engine. */
   engine: EngineName;
@@ -16,11 +16,11 @@ export interface Owner {
   id: string;
 }
 
-/** Where the addresses of a network come from, if several hosts share them. */
+/** The source of a network's addresses, if several hosts share them. */
 export interface NetworkIpam {
   /** A pool in etcd. */
   driver: "etcd";
-  /** How this host reaches it. */
+  /** This host's access to etcd. */
   access: EtcdAccess;
 }
 
@@ -28,7 +28,7 @@ export interface NetworkIpam {
 export interface NetworkOptions {
   /**
    * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
-   * tags), which is made and removed with its last network.
+   * tags), which the driver makes, and removes with its last network.
    *
    * @default {undefined} A dummy link of the driver's own: the network is isolated.
    */
@@ -52,26 +52,26 @@ export interface NetworkOptions {
    */
   mtu?: number;
   /**
-   * The length of the transmit queue of each link, in packets, for a queueing discipline on it.
+   * The length of each link's transmit queue, in packets, for a queueing discipline on it.
    *
    * @default {undefined} The kernel's, 1000.
    */
   txqlen?: number;
   /**
-   * Whether the network is cut off from everything else. A parent that is given is not used then.
+   * Whether the network is cut off from everything else. Then a given parent is not used.
    *
    * @default {false}
    */
   internal: boolean;
   /**
-   * Whether the network has IPv4. Without it, it has no default pool, and needs an IPv6 subnet.
+   * Whether the network has IPv4. If not, it gets no default pool, and needs an IPv6 subnet.
    *
    * @default {true}
    */
   ipv4: boolean;
   /**
-   * Which routes of an L3 network the host has, for a routing daemon to announce: one to each subnet
-   * (`subnet`), or one to each address of an endpoint (`address`).
+   * The routes of an L3 network that the host has for a routing daemon to announce: one to each
+   * subnet (`subnet`), or one to each address of an endpoint (`address`).
    *
    * @default {undefined} None.
    */
@@ -81,20 +81,20 @@ export interface NetworkOptions {
 /** A network to create. */
 export interface NetworkSpec extends Partial<NetworkOptions> {
   /**
-   * The network's name: letters, digits, and `_` `.` `-` after the first, up to 63. That of an
+   * The network's name: up to 63 letters and digits, after the first also `_` `.` `-`. The name of an
    * engine's network begins with the engine's name and a colon, and may be longer: `cni:lan`.
    */
   name: string;
   /**
-   * The subnets, of either family. A text is a subnet with every default. An automatic address
-   * comes from the first subnet of its family that has a free one.
+   * The subnets, of either family. A text is a subnet with all defaults. An automatic address comes
+   * from the first subnet of its family with a free one.
    *
-   * @default {[]} A default pool, for IPv4. A network with only IPv6 subnets gets one too.
+   * @default {[]} A default pool, for IPv4. A network with only IPv6 subnets gets one, too.
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
-   * Whether the network has IPv6. An IPv6 subnet turns it on by itself, so this only makes it an
-   * error to give none, or with `false` to give one.
+   * Whether the network has IPv6. An IPv6 subnet alone turns it on. So `true` only makes it an error
+   * to give no such subnet, and `false` to give one.
    *
    * @default {undefined} As the subnets say.
    */
@@ -106,7 +106,7 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    */
   labels?: Record<string, string>;
   /**
-   * The engine that it belongs to.
+   * The engine that the network belongs to.
    *
    * @default {undefined} None: it is `ipvlan`'s own.
    */
@@ -125,22 +125,22 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    */
   foreignAddresses?: true;
   /**
-   * Where its addresses come from, if other hosts give them too. Then a network of this name is the
-   * same on all hosts: what is left out is as the first host has said it.
+   * The source of its addresses, if other hosts share them. Then a network of this name is the same
+   * on all hosts: what is left out here is as on the first host.
    *
    * @default {undefined} This host alone gives them.
    */
   ipam?: NetworkIpam;
 }
 
-/** A subnet of a network, with every default settled. */
+/** A subnet of a network, with all defaults filled in. */
 export interface NetworkSubnet {
   /** The subnet, in its canonical form: `192.168.1.0/24`. */
   subnet: string;
   /**
    * Its gateway, which no endpoint gets. If no route leads to it, as in the L3 modes or without a
-   * parent, it is only here if it was asked for. The first usable address is reserved all the same.
-   * A subnet that is too small has none.
+   * parent, it is here only if the caller gave it; the first usable address is reserved anyway. A
+   * subnet that is too small has none.
    */
   gateway?: string;
   /** The range that automatic addresses come from, if it is not the whole subnet. */
@@ -150,8 +150,8 @@ export interface NetworkSubnet {
 }
 
 /**
- * A network with every default that does not depend on the machine. As a {@linkcode NetworkSpec},
- * it asks for the same network.
+ * A network with all defaults filled in that do not depend on the machine. As a
+ * {@linkcode NetworkSpec}, it asks for the same network.
  */
 export interface SettledNetwork extends NetworkOptions {
   /** The name. */
@@ -164,9 +164,9 @@ export interface SettledNetwork extends NetworkOptions {
   owner?: Owner;
   /** Whether it is removed with its last endpoint. */
   transient?: true;
-  /** Whether an engine gives the addresses, so that it has no subnets. */
+  /** Whether an engine gives the addresses. Then the network has no subnets. */
   foreignAddresses?: true;
-  /** Where its addresses come from, if other hosts give them too. */
+  /** The source of its addresses, if other hosts share them. */
   ipam?: NetworkIpam;
 }
 
@@ -177,8 +177,8 @@ export interface Network extends SettledNetwork {
   /** When it was created, in ISO 8601. */
   created: string;
   /**
-   * The parent link; of an isolated network, the dummy link that the driver made for it. On a network
-   * of an engine, `(in the sandbox)` says that each endpoint has its own, which is a link of its
+   * The parent link; of an isolated network, the dummy link that the driver made for it. On an
+   * engine's network, `(in the sandbox)` means that each endpoint has its own parent: a link of its
    * sandbox.
    */
   parent: string;
@@ -186,29 +186,29 @@ export interface Network extends SettledNetwork {
   isolated: boolean;
 }
 
-/** What a sandbox has besides its networks. */
+/** The settings of a sandbox besides its networks. */
 export interface SandboxSettings {
   /**
-   * The host name of the commands in it, which get a UTS namespace of their own.
+   * The host name of commands in the sandbox, which get a UTS namespace of their own.
    *
    * @default {undefined} The machine's.
    */
   hostname?: string;
   /**
-   * Names that only the commands in it find, with their addresses.
+   * Names that only commands in the sandbox can look up, with their addresses.
    *
    * @default {undefined}
    */
   hosts?: { name: string; address: string }[];
   /**
-   * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). What
-   * is left out is as in the machine's `/etc/resolv.conf`.
+   * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). A part
+   * that is left out is as in the machine's `/etc/resolv.conf`.
    *
    * @default {undefined} The machine's file.
    */
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
   /**
-   * Values of the kernel's settings of its network namespace: `{ "net.ipv4.ip_forward": "1" }`.
+   * The sysctls of its network namespace: `{ "net.ipv4.ip_forward": "1" }`.
    *
    * @default {undefined}
    */
@@ -216,13 +216,13 @@ export interface SandboxSettings {
 }
 
 /**
- * A sandbox: a network namespace that networks are connected to (what Docker calls a container).
+ * A sandbox: a network namespace that networks are connected to (in Docker, a container).
  */
 export interface Sandbox extends SandboxSettings {
-  /** 64 hexadecimal digits, unique for good. The name, if an earlier version has made the sandbox. */
+  /** 64 hexadecimal digits, unique for good; the name, if an earlier version made the sandbox. */
   id: string;
   /**
-   * Its name, which is also the name of its network namespace. That of an engine's sandbox begins
+   * Its name, which is also the name of its network namespace. The name of an engine's sandbox begins
    * with the engine's name and a colon, and its namespace has no name: `cni:3e458d0718ee`.
    */
   name: string;
@@ -231,22 +231,21 @@ export interface Sandbox extends SandboxSettings {
   /** The labels. */
   labels: Record<string, string>;
   /**
-   * Where its namespace comes from: the driver made it (`made`), the driver gave a name to the
-   * namespace of a process with `ip netns attach` (`attached`), it had this name already (`found`),
-   * or it is an engine's (`borrowed`). After a restart, the driver makes only namespaces of its own
-   * again. A namespace that it found keeps its name when the sandbox is removed.
+   * The origin of its namespace: the driver made it (`made`), the driver named the namespace of a
+   * process with `ip netns attach` (`attached`), it had this name already (`found`), or it is an
+   * engine's (`borrowed`). After a restart, the driver makes only `made` namespaces again. A `found`
+   * namespace keeps its name when the sandbox is removed.
    */
   namespace: "made" | "attached" | "found" | "borrowed";
   /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
   owner?: Owner;
   /**
-   * The file of its namespace, if that is borrowed: `/proc/806/ns/net`. There is none yet while the
-   * engine has not said which one it is.
+   * The file of a borrowed namespace: `/proc/806/ns/net`. It is missing until the engine names it.
    */
   path?: string;
   /**
-   * The identity of that namespace, as the path may lead to another one later. There is none if the
-   * engine has told the path before it made the namespace.
+   * The identity of that namespace, as the path may lead to another one later. It is missing if the
+   * engine gave the path before it made the namespace.
    */
   namespaceId?: string;
 }
@@ -263,10 +262,10 @@ export interface EndpointRoute {
   via?: string;
 }
 
-/** How a sandbox is connected to a network. */
+/** The options of a connection to a network. */
 export interface ConnectOptions {
   /**
-   * The IPv4 address; with its prefix length if the network has foreign addresses.
+   * The IPv4 address. If the network has foreign addresses, it has a prefix length.
    *
    * @default {undefined} The next free one.
    */
@@ -278,7 +277,7 @@ export interface ConnectOptions {
    */
   ip6?: string;
   /**
-   * Addresses that are never chosen as the next free one, as other sandboxes will ask for them.
+   * Addresses that are not chosen as the next free one, as other sandboxes will ask for them.
    *
    * @default {[]}
    */
@@ -321,28 +320,28 @@ export interface ConnectOptions {
    */
   linkLocalAddresses?: readonly string[];
   /**
-   * Its priority for the default route, from -1000 to 1000. Of the sandbox's networks, the one with
-   * the highest priority has the default route; of equal ones, the one that was connected first.
+   * Its priority for the default route, from -1000 to 1000. The default route of a sandbox is that of
+   * its network with the highest priority; of equal ones, that of the first connected.
    *
    * @default {0}
    */
   gatewayPriority?: number;
   /**
-   * Whether an engine moves the link into the sandbox, names it there, and gives it its addresses and
-   * routes. The driver makes it in the host's namespace.
+   * Whether the driver only makes the link in the host's namespace, and an engine moves it into the
+   * sandbox, names it there, and gives it its addresses and routes.
    *
    * @default {undefined}
    */
   handOver?: true;
   /**
-   * The parent, on an engine's network whose parents are links of its sandboxes: a link of the sandbox.
+   * The link of the sandbox to use as parent, on an engine's network with parents in its sandboxes.
    *
    * @default {undefined} The link of the sandbox's default route.
    */
   parent?: string;
 }
 
-/** A connection to make: to which network, and how. */
+/** A connection to make: a network, and the options. */
 export interface Connection extends ConnectOptions {
   /** The network's name. */
   network: string;
@@ -366,23 +365,23 @@ export interface SandboxSpec extends SandboxSettings {
   labels?: Record<string, string>;
 }
 
-/** A sandbox to make of a namespace that exists. */
+/** A sandbox to make from an existing namespace. */
 export interface AdoptSpec extends SandboxSpec {
   /**
-   * The id of a process in the namespace. The namespace gets the sandbox's name.
+   * The id of a process in the namespace. The driver gives the namespace the sandbox's name.
    *
-   * @default {undefined} The namespace has this name already, or has a path.
+   * @default {undefined} The namespace already has this name, or has a path.
    */
   pid?: number;
   /**
-   * The engine that the namespace belongs to. Its name stays the engine's business: the sandbox's name
-   * is `ENGINE:ID`, and no file is written for it.
+   * The engine that the namespace belongs to. Then the sandbox's name is `ENGINE:ID`, the namespace
+   * gets no name, and the driver writes no files for it.
    *
    * @default {undefined}
    */
   owner?: Owner;
   /**
-   * The file of an engine's namespace: `/proc/806/ns/net`, `/run/netns/cni-1`. It may be left out where
+   * The file of an engine's namespace: `/proc/806/ns/net`, `/run/netns/cni-1`. It may be left out if
    * all links are handed over.
    *
    * @default {undefined}
@@ -402,20 +401,20 @@ export interface Endpoint {
   ip?: string;
   /** The IPv6 address with its prefix length. */
   ip6?: string;
-  /** The next hop of the network's default route of IPv4; `undefined` if that names none. */
+  /** The next hop of the network's IPv4 default route; `undefined` if that names none. */
   gateway?: string;
-  /** The same of IPv6. */
+  /** The same for IPv6. */
   gateway6?: string;
   /**
-   * Its routes, besides those that the kernel makes to the subnets of its addresses. The default ones
-   * are those to `0.0.0.0/0` and `::/0`; in a sandbox with several endpoints, the best one counts.
+   * Its routes, without those that the kernel makes to the subnets of its addresses. Default routes
+   * lead to `0.0.0.0/0` and `::/0`; in a sandbox with several endpoints, the best one counts.
    */
   routes: EndpointRoute[];
   /** All names that the sandbox is found by on this network. */
   names: string[];
-  /** Those of them that were asked for. */
+  /** Those of them that the caller gave. */
   aliases: string[];
-  /** The link-local addresses that it was given; `undefined` if there are none. */
+  /** Its link-local addresses; `undefined` if there are none. */
   linkLocalAddresses?: readonly string[];
   /** Its priority for the default route; `undefined` if it is 0. */
   gatewayPriority?: number;
@@ -425,33 +424,33 @@ export interface Endpoint {
 
 /** An endpoint with its link. */
 export interface MadeEndpoint extends Endpoint {
-  /** The MAC address of its link, which is that of the parent; `undefined` if there is none. */
+  /** The MAC address of its link, the same as the parent's; `undefined` if there is none. */
   mac?: string;
   /** The MTU of its link; `undefined` if it is not known. */
   mtu?: number;
 }
 
 /**
- * What the kernel has of an endpoint: `up` if all that is on record is there; `changed` if something
- * differs, such as an address that was deleted by hand; `missing` if it has no link.
+ * The state of an endpoint in the kernel: `up` if it is as on record; `changed` if something differs,
+ * such as an address that was deleted by hand; `missing` if it has no link.
  */
 export type EndpointState = "up" | "changed" | "missing";
 
-/** What the kernel has of a sandbox: `down` if it has no namespace. */
+/** The state of a sandbox in the kernel: `down` if it has no namespace. */
 export type SandboxState = "up" | "incomplete" | "down";
 
-/** A sandbox with its endpoints, and what the kernel has of them. */
+/** A sandbox with its endpoints, and their state in the kernel. */
 export interface SeenSandbox extends SandboxDetails {
-  /** What the kernel has of it: `incomplete` if not all its endpoints are `up`. */
+  /** Its state in the kernel: `incomplete` if not all its endpoints are `up`. */
   state: SandboxState;
   /** Its endpoints. */
   endpoints: (MadeEndpoint & {
-    /** What the kernel has of it. */
+    /** Its state in the kernel. */
     state: EndpointState;
-    /** What is not as it should be: a sentence for each. Empty if it is `up`. */
+    /** A sentence for each difference from the record. Empty if it is `up`. */
     changes: string[];
   })[];
-  /** What its namespace shows; `undefined` if that is gone. */
+  /** The contents of its namespace; `undefined` if that is gone. */
   seen?: {
     /** The links. */
     links: readonly Link[];
@@ -469,8 +468,7 @@ export interface NetworkDetails extends Network {
 /** A sandbox with its endpoints. */
 export interface SandboxDetails extends Sandbox {
   /**
-   * Its endpoints. Its default route is that of the one with the highest priority; of equal ones,
-   * that of the first.
+   * Its endpoints. The one with the highest priority has the default route; of equal ones, the first.
    */
   endpoints: Endpoint[];
 }
@@ -488,8 +486,8 @@ export interface PoolRequest {
   /**
    * The subnet. Host bits that are set are masked.
    *
-   * @default {undefined} A default pool that no network, address pool or route of the host uses. There
-   * is none for IPv6.
+   * @default {undefined} A default pool that no network, address pool or route of the host uses. IPv6
+   * has none.
    */
   subnet?: string;
   /**
@@ -511,7 +509,7 @@ export interface PoolRequest {
    */
   ipv6?: boolean;
   /**
-   * Where its addresses come from, if other hosts give them too.
+   * The source of its addresses, if other hosts share them.
    *
    * @default {undefined} This host alone gives them.
    */
@@ -524,7 +522,7 @@ export interface SubnetPoolRequest extends PoolRequest {
   subnet: string;
 }
 
-/** An address pool that an engine asks for by itself, without a network of the driver's. */
+/** An address pool that an engine requests without a network of the driver. */
 export interface AddressPool {
   /** `OWNER/SUBNET`, with `/RANGE` if it has one: `docker:local/192.168.1.0/24`. */
   id: string;
@@ -532,50 +530,49 @@ export interface AddressPool {
   subnet: string;
   /** The part of the subnet that automatic addresses come from, if it is not the whole subnet. */
   ipRange?: string;
-  /** The engine that asked for it. */
+  /** The engine that requested it. */
   owner: Owner;
-  /** Where its addresses come from, if other hosts give them too. */
+  /** The source of its addresses, if other hosts share them. */
   ipam?: NetworkIpam;
-  /** How many requests for it have not been released. */
+  /** The number of requests for it that are not released. */
   requests: number;
 }
 
-/** An address of a pool, and who has it. */
+/** An address of a pool, and its holder. */
 export interface Claim {
   /** The address, without a prefix length. */
   address: string;
-  /** Who has it, as the engine said; empty if it did not say. That of the gateway is `gateway`. */
+  /** The holder that the engine named; empty if it named none; `gateway` for the gateway. */
   holder: string;
 }
 
 /** An address to claim. */
 export interface ClaimRequest {
   /**
-   * Who is to have the address. The same holder gets the same address again. That of a gateway is
-   * `gateway`.
+   * The holder of the address: `gateway` for a gateway. The same holder gets the same address again.
    *
-   * @default {undefined} The engine does not say. Then each claim is for another address.
+   * @default {undefined} Not known. Then each claim is for another address.
    */
   holder?: string;
   /**
    * The address.
    *
-   * @default {undefined} The one that the holder has in the pool, or the next free one.
+   * @default {undefined} The holder's address in the pool, or the next free one.
    */
   address?: string;
 }
 
-/** Who uses an address that an engine has claimed in a pool that hosts share. */
+/** The user of an address that an engine has claimed in a pool that hosts share. */
 export interface ClaimUser {
-  /** What the keys of the pool begin with in etcd. */
+  /** The prefix of the pool's keys in etcd. */
   prefix: string;
   /** The address, without a prefix length. */
   address: string;
-  /** What the engine calls its user. */
+  /** The engine's name for the user. */
   name: string;
-  /** The name of the network. Sandboxes on the networks of this name find the user. */
+  /** The name of the network. Sandboxes on networks of this name find the user. */
   network: string;
-  /** The names by which they find it. Those that could not stand in a hosts file are left out. */
+  /** The names by which they find the user, without those that cannot stand in a hosts file. */
   names: readonly string[];
 }
 
@@ -588,7 +585,7 @@ export interface AddressPoolDetails extends AddressPool {
 /** A route of the driver in the host's main table: see the option `advertise` of a network. */
 export interface AdvertisedRoute {
   /**
-   * What it is for: to announce a subnet, or an address of an endpoint. A `cover` is not announced: it
+   * Its purpose: to announce a subnet, or an address of an endpoint. A `cover` is not announced: it
    * keeps packets for unused addresses of a subnet from going back to the router.
    */
   kind: "subnet" | "address" | "cover";
@@ -599,46 +596,47 @@ export interface AdvertisedRoute {
   /** The sandbox that has the address. */
   sandbox?: string;
   /**
-   * `up` if the kernel has it, `missing` if not: `restore` makes it. A route with the driver's marks
-   * that is on no record is `unknown`, such as one of another state folder.
+   * `up` if the kernel has it; `missing` if not, until `restore` makes it; `unknown` if it has the
+   * driver's marks and is on no record, such as one of another state folder.
    */
   state: "up" | "missing" | "unknown";
 }
 
-/** What a call did, and what the caller should know of it. */
+/** The result of a call, with notices for the user. */
 export interface Outcome<T> {
-  /** What was made. */
+  /** The network, sandbox or endpoint that the call made. */
   value: T;
   /** Sentences for the user: a prefix whose host bits were masked, a parent that is down, … */
   notices: string[];
 }
 
-/** What `pruneNetworks` did. */
+/** The result of `pruneNetworks`. */
 export interface PruneReport {
   /** The names of the networks that were removed. */
   removed: string[];
-  /** The networks that could not be removed, and why. They are there as before. */
+  /** The networks that could not be removed, and why. They stay as they were. */
   failed: { name: string; error: IpvlanError }[];
 }
 
-/** What `restore` did. */
+/** The result of `restore`. */
 export interface RestoreReport {
   /** The networks that are there. */
   networks: string[];
   /** The sandboxes that are there, with all their endpoints. */
   sandboxes: string[];
   /**
-   * What could not be brought back, and why. It stays on record, for the next `restore`. If nothing is
-   * wrong but that another host has its address by now, `holder` says which: `the host "rack3"`.
+   * The networks and sandboxes that could not be restored, and why. They stay on record for the next
+   * `restore`. If the only reason is that another host now has the address, `holder` names that host:
+   * `the host "rack3"`.
    */
   missing: { kind: "network" | "sandbox"; name: string; reason: string; holder?: string }[];
-  /** What a crash had left half made or half removed, and was removed. */
+  /** A sentence for each thing that a crash left half made or half removed. They are removed now. */
   undone: string[];
-  /** What the user should know of pools that hosts share; `undefined` for nothing. */
+  /** Sentences for the user about pools that hosts share; `undefined` for none. */
   notices?: string[];
 }
 
-/** What only some endpoints have. What one has not is left out. */
+/** Picks the optional properties of an endpoint, without the unset ones. */
 export function extrasOf(
   { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,
 ): Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority"> {
