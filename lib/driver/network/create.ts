@@ -20,7 +20,7 @@ import { takeOver } from "../addresses/shared/network.ts";
 import { type Store, withoutState } from "../store/store.ts";
 import type { Network, Outcome, SettledNetwork } from "../model/types.ts";
 
-/** An id and a time for a new network. */
+/** Makes the id and the creation time of a new network. */
 export function newIdentity(): Pick<Network, "id" | "created"> {
   return { id: randomHex(32), created: new Date().toISOString() };
 }
@@ -29,7 +29,7 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
  * Creates a network: its record, and the links that the driver makes for it. If anything fails,
  * nothing is changed. The caller must hold the exclusive lock.
  *
- * @param lookAgain Looks at all that the host has, so that a refusal names the link in the way.
+ * @param lookAgain Reads all facts of the host, so that a refusal names the link in the way.
  */
 export async function createNetwork(
   parts: Parts<"store" | "namespaces" | "openShared" | "unstoppable">,
@@ -51,7 +51,7 @@ export async function createNetwork(
     const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
-    // What is left in the kernel stays on record, and the next exclusive call removes it.
+    // The record stays for what is left in the kernel, so the next exclusive call removes both.
     if (isIpvlanError(error, "not-undone")) throw error;
     // The same holds for what is left in etcd.
     const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
@@ -64,9 +64,9 @@ export async function createNetwork(
 }
 
 /**
- * The networks that a new one must get along with: of its name, on its parent; and all, if the
- * driver is to choose a subnet that none of them has, or an option has rules beside them. To read only these,
- * the store has indexes.
+ * Reads the networks that a new one may conflict with: those of its name or on its parent; or all, if
+ * the driver must choose an unused subnet, or an option is checked against other networks. The store
+ * has indexes for this.
  */
 function neighboursOf(store: Store, network: SettledNetwork): Network[] {
   const { name, parent } = network;
@@ -78,7 +78,7 @@ function neighboursOf(store: Store, network: SettledNetwork): Network[] {
   return all.map(withoutState);
 }
 
-/** The steps that write the name of a new network into the aliases of the links that it needs. */
+/** The steps that write the name of a new network into the aliases of its links. */
 function aliasChanges(store: Store, network: Network): Step[] {
   const own: LinkSpec[] = [];
   for (let link = store.link(network.parent); link; link = below(store, link)) own.unshift(link);
@@ -94,12 +94,12 @@ function below(store: Store, link: LinkSpec): LinkSpec | undefined {
   return "link" in link ? store.link(link.link) : undefined;
 }
 
-/** A link that the driver made, and those that it made on it. */
+/** A link that the driver made, with all links that it made on top of it. */
 function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
   return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
 }
 
-/** Looks which settings a shared network has on other hosts, and takes them over. */
+/** Asks etcd for the settings of a shared network, and takes them over. */
 export async function withSharedSettings(
   { openShared }: Parts<"openShared">,
   settled: Settlement,

@@ -29,17 +29,17 @@ import { usedPrefixes } from "../addresses/used_prefixes.ts";
 
 /** A network to create, and the links that it needs. */
 export interface DecidedNetwork {
-  /** The network, with every default settled. */
+  /** The network, with all defaults filled in. */
   network: Network;
   /** The links to make; a link comes after the one below it. */
   links: LinkSpec[];
-  /** What the user should know. */
+  /** Sentences for the user. */
   notices: string[];
 }
 
 /**
- * Decides on a settled network on this machine: chooses the links to make and, if it has no
- * IPv4 subnet, a default pool. Or finds all problems, those of the settlement among them.
+ * Decides on a settled network on this machine: chooses the links to make and, if it has no IPv4
+ * subnet, a default pool. Or finds all problems, including those of the settlement.
  */
 export function decideNetwork(
   settled: Settlement,
@@ -70,7 +70,7 @@ export function decideNetwork(
   return { ok: true, network, links: choice.make, notices };
 }
 
-/** Chooses the links to make: a dummy for an isolated network, else what the parent needs. */
+/** Chooses the links to make: a dummy for an isolated network, else the missing parent's links. */
 function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
   const { parent, isolated } = network;
   if (isolated) {
@@ -83,7 +83,7 @@ function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
     };
     return { make: [dummy], notices: [], problems: [] };
   }
-  // No link can have such a name. `settle` has found that.
+  // No link can have such a name. `settle` reports that.
   if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
   return chooseParent(parent, links);
 }
@@ -93,14 +93,14 @@ function kernelProblems(release: string): readonly IpvlanError[] {
   return kernel.ok ? [] : kernel.problems;
 }
 
-/** Finds an MTU above that of the link that sends the packets. */
+/** Refuses an MTU above that of the link that sends the packets. */
 export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [invalidOption("MTU", String(mtu), rule).at("mtu")];
 }
 
-/** Whether the driver is to choose the IPv4 subnet of a network. */
+/** Whether the driver must choose the IPv4 subnet of a network. */
 export function wantsPool(
   { subnets = [], foreignAddresses }: Pick<NetworkSpec, "subnets" | "foreignAddresses">,
 ): boolean {
@@ -108,7 +108,7 @@ export function wantsPool(
     !subnets.some((subnet) => familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4);
 }
 
-/** Chooses the default pool of a network without an IPv4 subnet. Any other network gets none. */
+/** Chooses the default pool of a network without an IPv4 subnet. Other networks get none. */
 function choosePool(
   { network, problems }: Settlement,
   networks: readonly Network[],
@@ -128,7 +128,7 @@ function choosePool(
     : pool;
 }
 
-/** Finds subnets that overlap an address of the parent, which is not allowed in the L3 modes. */
+/** Finds subnets that overlap a subnet of the parent's addresses, which the L3 modes forbid. */
 export function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,
@@ -148,7 +148,7 @@ export function parentSubnetProblems(
   );
 }
 
-/** The steps that make links for the driver. */
+/** The steps that make links. */
 export function linkSteps(links: readonly LinkSpec[]): Step[] {
   return links.map((link) => ({
     line: linkAdd(link),
@@ -163,12 +163,11 @@ export function probeName({ id }: Network): string {
 }
 
 /**
- * The steps that create a network: make its links, then make and delete one ipvlan link on the
- * parent. Only the kernel knows whether the parent can carry ipvlan links, as a macvlan link on it
- * may be in a namespace that we cannot see. So we ask the kernel before the network is used. Last comes
- * what the options of the network have in the host.
+ * The steps that create a network: make its links; then make and delete an ipvlan link on the parent;
+ * then do the options' steps in the host. Only the kernel knows whether the parent can carry ipvlan
+ * links, as a macvlan link on it may be in a namespace that we cannot see. So we ask the kernel now.
  *
- * @param others The other networks on the parent. Undoing leaves what one of them has as well.
+ * @param others The other networks on the parent. Undoing keeps the routes of theirs.
  */
 export function networkSteps(
   network: Network,
@@ -178,7 +177,7 @@ export function networkSteps(
   const { parent, mode, flag, transient } = network;
   const name = probeName(network);
   const own = hostSteps(network);
-  // The first endpoint of a transient network follows at once, and asks the kernel as well.
+  // The first endpoint of a transient network follows at once, and tests the parent as well.
   const probe: Step[] = transient || networkParent(network).kind === "sandbox" ? [] : [
     {
       line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),

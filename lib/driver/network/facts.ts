@@ -1,5 +1,5 @@
 /**
- * What the host has, as far as a call needs it.
+ * Reads the facts about the host that a call needs.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { wantsPool } from "./decide.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { SettledNetwork } from "../model/types.ts";
 
-/** What a network may need: its parent, and the links below that. */
+/** Reads only the facts that a network may need: its parent, and the links below that. */
 export async function factsFor(
   { namespaces, store }: Parts<"store" | "namespaces">,
   network: SettledNetwork,
@@ -24,7 +24,7 @@ export async function factsFor(
   };
 }
 
-/** All that the host has. */
+/** Reads all facts about the host. */
 export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
   const { namespaces, store } = parts;
   const [facts, routes] = await Promise.all([
@@ -35,7 +35,7 @@ export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<H
   return { ...facts, routes, pools: store.pools() };
 }
 
-/** The links and addresses of the host. */
+/** Reads the links and addresses of the host. */
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.hostLook(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });

@@ -1,6 +1,5 @@
 /**
- * What the options of networks have in the host's namespace: how it is made, taken back, found, and
- * brought in step with what was restored.
+ * The steps of network options in the host's namespace: makes, removes, finds and restores them.
  *
  * @module
  */
@@ -14,30 +13,30 @@ import { routePrefix } from "../model/routes.ts";
 import { isGone, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 
-/** What is in the host's namespace while a network is there, or an endpoint on it. */
+/** The steps in the host's namespace for a network, or for an endpoint on it. */
 export function hostSteps(network: Network, endpoint?: OptionEndpoint): HostStep[] {
   return stepsOf(network, endpoint).filter(isHostStep);
 }
 
-/** Those that no other network has. Two networks of engines may share a subnet and its route. */
+/** Picks the steps that no other network has. Two engines' networks may share a subnet's route. */
 export function unshared(steps: readonly HostStep[], others: readonly Network[]): HostStep[] {
   const shared = new Set(others.flatMap((network) => hostSteps(network)).map(stepKey));
   return steps.filter((step) => !shared.has(stepKey(step)));
 }
 
-/** The steps of a plan that make it. @param owned What undoing takes back; by default all. */
+/** The plan that does the steps. @param owned The steps that undoing takes back; by default all. */
 export function makeHostSteps(
   steps: readonly HostStep[],
   owned: readonly HostStep[] = steps,
 ): Step[] {
   return steps.map((step) => ({
-    // What is there already is ours, so that is no error.
+    // A route that is already there is ours, so that is no error.
     line: routeLine("replace", step.route),
     ...owned.includes(step) && { undo: { line: routeLine("del", step.route) } },
   }));
 }
 
-/** Takes it back, the last first. It is no error if something is not there. */
+/** Undoes the steps, the last first. A route that is already gone is no error. */
 export async function removeHostSteps(
   { namespaces }: Parts<"namespaces">,
   steps: readonly HostStep[],
@@ -71,7 +70,7 @@ export async function readRoutes(
   return seen.flat();
 }
 
-/** Finds which of some steps the host has, by their keys. Looks only for what they need. */
+/** Finds the steps in the host, by their keys. Reads only the routes of their protocols. */
 export async function findHostSteps(
   parts: Parts<"namespaces">,
   steps: readonly HostStep[],
@@ -81,13 +80,12 @@ export async function findHostSteps(
 }
 
 /**
- * Brings the host in step with what was restored: makes what belongs to networks and endpoints that
- * are there, and takes back what belongs to the others, so that no router sends packets here for
- * nothing.
+ * Brings the host in sync with what was restored: does the steps of restored networks and endpoints,
+ * and undoes those of the others, so that no router sends packets here for nothing.
  *
- * @param lost The ids of those that could not be restored.
- * @param connected The endpoints that are there.
- * @returns Why something of a network could not be made or taken back, by the network's id.
+ * @param lost The ids of the networks that could not be restored.
+ * @param connected The endpoints that are restored.
+ * @returns The reason for each network whose steps failed, by the network's id.
  */
 export async function restoreHostSteps(
   parts: Parts<"namespaces">,

@@ -7,8 +7,8 @@ import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/na
 import type { SettledNetwork } from "../model/types.ts";
 
 /**
- * The group of every link that the driver makes ("ipv" in ASCII). It marks the link as the driver's,
- * so that it is recognized even if the store is lost.
+ * The group of every link that the driver makes ("ipv" in ASCII). It marks the link as the driver's
+ * even if the store is lost.
  */
 export const LINK_GROUP = 0x69_70_76;
 
@@ -28,13 +28,13 @@ export interface ParentChoice {
   make: LinkSpec[];
   /** The existing link that sends the packets: the parent, or the link that it is made on. */
   carrier?: Link;
-  /** What the user should know. */
+  /** Sentences for the user. */
   notices: string[];
-  /** What is wrong with it. */
+  /** The problems of the parent. */
   problems: IpvlanError[];
 }
 
-/** Decides whether to use a parent that exists, to make it as a sub-interface, or to refuse it. */
+/** Decides whether to use an existing parent, to make it as a sub-interface, or to refuse it. */
 export function chooseParent(parent: string, links: readonly Link[]): ParentChoice {
   const choice: ParentChoice = { make: [], notices: [], problems: [] };
   choice.problems.push(...parentProblems(parent));
@@ -87,7 +87,7 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   return choice;
 }
 
-/** The names of the links that can be parents, without those that the driver made for one network. */
+/** The names of the links that can be parents, without the dummies of isolated networks. */
 export function possibleParents(links: readonly Link[]): string[] {
   const isDummy = (link: Link) => isOurs(link) && link.info.type === "dummy";
   return links.filter((link) => !isDummy(link) && unfitProblems(link, links).length === 0)
@@ -107,9 +107,9 @@ function tagInName({ name, link, info }: Link): string | undefined {
 }
 
 /**
- * What the user should know of a tag that differs from the one in the link's name, or why the link
- * cannot be a parent. The tag may be meant if somebody made the link so. The driver itself makes a
- * link with the tag of 802.1ad only for one with two tags.
+ * Compares a link's tag with the one in its name. Returns a notice if another program made the link,
+ * as the tag may be intended; an error if the driver did: it makes a link with a tag of 802.1ad only
+ * as the outer one of two tags.
  */
 function tagMismatch(
   link: Link,
@@ -131,8 +131,8 @@ function tagMismatch(
 
 /**
  * Finds out whether a new sub-interface `link.vlan.vlan` would have an outer tag of 802.1Q, and not
- * of 802.1ad. A link that somebody made so is meant so. One that the driver made is there for
- * another network, and the tags would depend on which network is created first.
+ * of 802.1ad. If another program made the link below, that is intended. If the driver made it for
+ * another network, it is an error: the tags would depend on which network is created first.
  */
 function outerMismatch(
   parent: string,
@@ -150,10 +150,10 @@ function outerMismatch(
 }
 
 /**
- * Finds why a link cannot be a parent. The kernel's ipvlan driver refuses a loopback and what is not
- * Ethernet (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or
- * team, a macvtap link, and the parent of a macvlan link have a receive handler already, and a link
- * can have only one; a VRF can have none (`netdev_rx_handler_register`).
+ * Finds why a link cannot be a parent. The kernel's ipvlan driver takes only Ethernet, and no loopback
+ * (`ipvlan_port_create` in `drivers/net/ipvlan/ipvlan_main.c`). A port of a bridge, bond or team, a
+ * macvtap link, and the parent of a macvlan link already have a receive handler, and a link can have
+ * only one; a VRF can have none (`netdev_rx_handler_register`).
  */
 function unfitProblems(link: Link, links: readonly Link[]): IpvlanErrorOf<"invalid-parent">[] {
   const reasons: string[] = [];
@@ -190,7 +190,7 @@ function unfitProblems(link: Link, links: readonly Link[]): IpvlanErrorOf<"inval
   return reasons.map((reason) => new IpvlanError("invalid-parent", { parent: link.name, reason }));
 }
 
-/** Makes the error that a parent has another receive handler, so it takes no ipvlan link. */
+/** Makes the error for a parent with another receive handler, which takes no ipvlan link. */
 export function busyParent(parent: string): IpvlanErrorOf<"invalid-parent"> {
   const reason = "the kernel says it is busy, as if it carried a macvlan link, maybe in another " +
     "namespace; remove that, or use another link";
@@ -198,16 +198,16 @@ export function busyParent(parent: string): IpvlanErrorOf<"invalid-parent"> {
 }
 
 /**
- * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the
- * driver found no reason: a link in another namespace, or a link made just now, may use it.
+ * Explains why the kernel refused to make an ipvlan link. The parent may be busy although the driver
+ * found no reason: a link in another namespace, or one made just now, may use it.
  */
 export function explainIpvlanAdd(error: IpvlanErrorOf<"ip-command">, parent: string): IpvlanError {
   return error.errno === "EBUSY" ? busyParent(parent) : explainLinkAdd(error, "ipvlan");
 }
 
 /**
- * Checks mode and flag against those of the networks and links on the parent. Both belong to the
- * parent, and the kernel silently changes all links on it (`ipvlan_set_port_mode`).
+ * Checks mode and flag against those of the networks and links on the parent. All links on a parent
+ * share both: the kernel would change the others without a word (`ipvlan_set_port_mode`).
  */
 export function conflictProblem(
   parent: string,
@@ -243,14 +243,14 @@ export function byLinkName<Link extends { name: string }>(
   return new Map(links.map((link) => [link.name, link]));
 }
 
-/** The links that the driver made as a parent or below it, the lowest first. */
+/** The links that the driver made for a parent, the lowest first: the parent and those below it. */
 export function linksUnder(parent: string, made: MadeLinks): LinkSpec[] {
   const link = made.get(parent);
   if (link === undefined) return [];
   return "link" in link ? [...linksUnder(link.link, made), link] : [link];
 }
 
-/** Whether a link is the parent, or is below it, according to the links that the driver made. */
+/** Whether a link is the parent or below it, as far as the links that the driver made tell. */
 export function standsOn(parent: string, link: string, made: MadeLinks): boolean {
   const own = linksUnder(parent, made);
   const [lowest] = own;

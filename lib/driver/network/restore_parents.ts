@@ -9,7 +9,7 @@ import type { Step } from "../run/plan.ts";
 import { withoutState } from "../store/store.ts";
 import type { Network } from "../model/types.ts";
 
-/** Makes the missing links of a network's parent that the driver made before, and what its options have. */
+/** Makes a network's parent again if the driver made it before, and does its options' host steps. */
 export async function restoreParent(
   parts: Parts<"store" | "namespaces">,
   network: Network,
@@ -20,7 +20,7 @@ export async function restoreParent(
   await parts.namespaces.apply(makeHostSteps(hostSteps(network), []));
 }
 
-/** Restores the parents of networks. Resolves to why they could not be restored, by network id. */
+/** Restores the parents of networks. Resolves to the failures, by network id. */
 export async function restoreParents(
   { store, namespaces }: Parts<"store" | "namespaces">,
   networks: readonly Network[],
@@ -55,22 +55,22 @@ export interface ParentFacts {
   links: readonly Link[];
 }
 
-/** How to restore the parents of networks. */
+/** A plan to restore the parents of networks. */
 export interface ParentsPlan {
-  /** Links on record that another program has made again. The driver must not delete them later. */
+  /** The links on record that another program has made again. The driver must not delete them. */
   foreign: string[];
-  /** Why a parent cannot be restored, by the network's id. */
+  /** The problems of parents that cannot be restored, by the network's id. */
   problems: Map<string, IpvlanError>;
   /**
-   * The links to make or to repair. A link is on a later level than the one below it. The links of
-   * one level do not depend on each other.
+   * The links to make or to repair. A link is on a later level than the link below it. The links of a
+   * level do not depend on each other.
    */
   levels: { name: string; steps: Step[] }[][];
 }
 
 /**
- * Plans how to restore the parents of networks. Only links that the driver made before are made
- * again: it deletes what it makes, and must not delete a link that another program made.
+ * Plans how to restore the parents of networks. The driver makes only links again that it made
+ * before: it deletes what it makes, and must not delete a link of another program.
  */
 export function parentsPlan(
   restored: readonly Network[],
@@ -87,7 +87,7 @@ export function parentsPlan(
   const seen = new Set<string>();
   for (const { id, ...network } of restored) {
     const { link: parent } = networkParent(network);
-    // A parent in a sandbox is another program's, and goes with the namespace.
+    // A parent in a sandbox belongs to another program, and is deleted with the namespace.
     if (parent === undefined) continue;
     const own = linksUnder(parent, made);
     const problem = parentProblem(parent, own, found);
@@ -116,7 +116,7 @@ export function parentsPlan(
   return plan;
 }
 
-/** Why a parent cannot be restored. */
+/** Finds why a parent cannot be restored. */
 export function parentProblem(
   parent: string,
   own: ReturnType<typeof linksUnder>,
@@ -129,7 +129,7 @@ export function parentProblem(
     return new IpvlanError("parent-not-found", { parent, base: lowest && needed });
   }
   const base = found.get(needed);
-  // A link of the driver's is set up again.
+  // A link of the driver that is down is set up again.
   if (lowest && base && !base.up && !isOurs(base)) {
     return new IpvlanError("parent-down", { parent: base.name });
   }

@@ -28,27 +28,25 @@ import type {
   SettledNetwork,
 } from "../model/types.ts";
 
-/** A network with every default settled, and what is wrong with it. */
+/** A network with all defaults filled in, and its problems. */
 export interface Settlement {
-  /** What was asked for. */
+  /** The specification. */
   spec: NetworkSpec;
-  /** The network; where something is wrong, only as far as it could be settled. */
+  /** The network; if there are problems, without the parts that could not be settled. */
   network: SettledNetwork;
-  /** What the user should know. */
+  /** Sentences for the user. */
   notices: string[];
-  /** What is wrong, each with the `field` of the spec that it is about. */
+  /** All problems, each with the `field` of the specification that it is about. */
   problems: IpvlanError[];
 }
 
 /**
- * Settles every default of a network and finds everything that is wrong with it, as far as that can
- * be known without looking at a machine. What depends on the machine is for `decideNetwork`.
+ * Fills in all defaults of a network and finds all its problems that do not depend on the machine.
+ * The result has a network even with problems, so that `decideNetwork` can find the others, too.
  *
- * There is a network also where something is wrong, so that the caller can find what else is.
- *
- * @param networks The other networks there are, if they are known: see {@linkcode besideOthers}.
- * @param parentIsKnown Whether a network without a parent is isolated. Otherwise, {@linkcode withParent}
- * gives it one later.
+ * @param networks The existing networks, if they are known: see {@linkcode besideOthers}.
+ * @param parentIsKnown Whether a network without a parent is isolated. If not,
+ * {@linkcode withParent} gives it one later.
  */
 export function settle(
   spec: NetworkSpec,
@@ -57,7 +55,7 @@ export function settle(
 ): Settlement {
   const { name, owner, labels = {} } = spec;
   const { options, problems: allProblems } = settleOptions(spec);
-  // Only an engine has sandboxes with links that the driver did not make.
+  // Only sandboxes of engines have links that the driver did not make.
   const isInside = isOwned(name) && networkParent(options).kind === "sandbox";
   const optionProblems = allProblems.filter(({ field }) => !(isInside && field[0] === "parent"));
   const { parent, internal } = options;
@@ -84,7 +82,7 @@ export function settle(
   const problems = [
     ...problem ? [problem.at("name")] : [],
     ...optionProblems,
-    // An option with a wrong value has been refused already.
+    // An option with a wrong value is already refused.
     ...OPTION_NAMES.filter((option) => !optionProblems.some(({ field }) => field[0] === option))
       .flatMap((option) => NETWORK_OPTIONS[option].problems?.(network, isolated) ?? []),
     ...familyProblems(spec),
@@ -94,7 +92,7 @@ export function settle(
   return besideOthers({ spec, network, notices, problems }, networks);
 }
 
-/** A settled network that found its parent later. */
+/** Gives a settled network its parent. */
 export function withParent({ spec, network, ...rest }: Settlement, parent: string): Settlement {
   const problems = parentProblems(parent).map((problem) => problem.at("parent"));
   return {
@@ -105,7 +103,7 @@ export function withParent({ spec, network, ...rest }: Settlement, parent: strin
   };
 }
 
-/** A settled network, with what is wrong with it because of the other networks there are. */
+/** Adds the problems that a settled network has because of existing networks. */
 export function besideOthers(
   settlement: Settlement,
   networks: readonly SettledNetwork[],
@@ -126,10 +124,10 @@ export function besideOthers(
 }
 
 /**
- * Settles several networks that will be there together. Each is compared with those before it,
- * also with those that have problems.
+ * Settles several networks that will exist together. Each is compared with those before it, also with
+ * those that have problems.
  *
- * @param networks The other networks there are.
+ * @param networks The existing networks.
  */
 export function settleAll(
   specs: readonly NetworkSpec[],
@@ -144,8 +142,8 @@ export function settleAll(
 }
 
 /**
- * Settles every default of a network's subnets, or finds what is wrong with them. The first usable
- * address of each is reserved as its gateway. Where no route leads to it, it is not named.
+ * Fills in all defaults of a network's subnets, or finds their problems. The first usable address of
+ * each is reserved as its gateway. If no route leads to the gateway, the subnet does not name it.
  */
 export function settleSubnets(
   specs: readonly (string | SubnetSpec)[],
@@ -175,7 +173,7 @@ export function settleSubnets(
   };
 }
 
-/** What one would ask for to get a network like the one on record. */
+/** Turns a network on record into a specification of the same network. */
 export function toSettled(network: Network): SettledNetwork {
   const { id: _id, created: _created, isolated, parent, ...settled } = network;
   return isolated ? settled : { ...settled, parent };
@@ -196,7 +194,7 @@ function toNetworkSubnet(
   return subnet;
 }
 
-/** What is wrong because there is a subnet of a family, or because there is none. */
+/** Checks the subnets of each family against the options for IPv4, IPv6 and the MTU. */
 function familyProblems(
   { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: NetworkSpec,
 ): IpvlanError[] {
@@ -216,18 +214,18 @@ function familyProblems(
       : [];
   }
   if (ipv6 === false) return [invalidOption("IPv6", "false", rule).at("ipv6")];
-  // IPv6 needs at least 1280 (RFC 8200, section 5). Other values below have been refused already.
+  // IPv6 needs at least 1280 (RFC 8200, section 5). The option itself refuses values below 68.
   if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
   const least = "give a whole number from 1280 to 65535";
   return [invalidOption("MTU", String(mtu), least).at("mtu")];
 }
 
-/** The usual form of where the addresses of a network come from, if nothing is wrong with it. */
+/** The canonical form of a network's source of addresses, if that has no problems. */
 function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
   return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
 }
 
-/** What is wrong with where the addresses of a network come from. */
+/** Checks a network's source of addresses. */
 function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
   if (!ipam) return [];
   const rule = "an engine gives the addresses: leave one of the two out";
@@ -236,9 +234,9 @@ function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
 }
 
 /**
- * What is wrong because of other networks, most of all those on the parent. A wrong mode or flag, and a
- * network of the same name, have been refused already. An engine may have the same subnet there
- * as another network: they are one segment, and no address is given away twice.
+ * Finds conflicts with other networks, most of all those on the same parent. A wrong mode or flag and
+ * a network of the same name are already refused. An engine's network may have the same subnet as
+ * another one on the parent: they are one segment, and no address is given away twice.
  */
 function neighbourProblems(
   network: SettledNetwork,
@@ -247,7 +245,7 @@ function neighbourProblems(
 ): IpvlanError[] {
   const { mode, flag, subnets } = network;
   const { link: parent } = networkParent(network);
-  // Each sandbox has a segment of its own, or they share one that nobody here knows.
+  // Each sandbox has a segment of its own, or they share one that the driver does not know.
   if (parent === undefined) return [];
   const neighbours = networks.filter((network) => network.parent === parent);
   const isWrong = problems.some(({ field: [name] }) => name === "mode" || name === "flag");
