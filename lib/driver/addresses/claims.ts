@@ -1,5 +1,5 @@
 /**
- * Address pools that engines ask for by themselves, and the addresses that are claimed in them. None of
+ * Address pools that engines request without a network, and the addresses claimed in them. None of
  * this is in the kernel, so each function is one transaction of the store and needs no other lock.
  *
  * @module
@@ -37,7 +37,7 @@ export type ClaimParts = Parts<"store" | "pools">;
 /** The holder of a gateway. Several pools may have one gateway. */
 export const GATEWAY = "gateway";
 
-/** Requests an address pool. @param routes The host's, for a request without a subnet. */
+/** Requests an address pool. @param routes The host's routes, for a request without a subnet. */
 export function requestPool(
   parts: ClaimParts,
   request: PoolRequest,
@@ -54,9 +54,9 @@ export function requestPool(
 }
 
 /**
- * Takes back one request for an address pool. With the last one, the pool goes, and its claims.
+ * Releases one request for an address pool. The last one removes the pool and its claims.
  *
- * @param released Called in the same transaction with the claims that go.
+ * @param released Called in the same transaction with the removed claims.
  */
 export function releasePool(
   store: Store,
@@ -76,7 +76,7 @@ export function releasePool(
 /**
  * Claims an address, and returns it with its prefix length.
  *
- * @param pool The id of the pool; or a request, for a pool that stays as long as it has claims.
+ * @param pool The id of the pool; or a request, for a pool that exists as long as it has claims.
  */
 export function claimAddress(
   parts: ClaimParts,
@@ -87,8 +87,8 @@ export function claimAddress(
 }
 
 /**
- * Claims the gateway of a pool: the given address, or the one that was claimed before, or the first
- * usable one. It stays as long as the pool.
+ * Claims the gateway of a pool: the given address, the one claimed before, or the first usable one.
+ * The claim lasts as long as the pool.
  */
 export function claimGateway(parts: ClaimParts, id: string, address?: string): { address: string } {
   return parts.store.transaction(() => takeGateway(parts, findPool(parts, id), address));
@@ -123,16 +123,16 @@ export function listPools(store: Store): AddressPoolDetails[] {
 }
 
 /**
- * Who prevents that an endpoint on a network gets an address that it asks for: another network on the
- * same parent, or an address pool. A claim of the network's own engine does not, as an engine claims
- * an address first, and then asks for an endpoint with it.
+ * Finds who holds an address that an endpoint asks for: a sandbox on another network of the same
+ * parent, or an address pool. Claims of the network's own engine do not count, as an engine first
+ * claims an address, and then asks for an endpoint with it.
  */
 export function holderElsewhere(
   store: Store,
   { id, name, parent, foreignAddresses }: Network,
   address: string,
 ): string | undefined {
-  // Two parents of sandboxes may be on two segments, and what gives the addresses knows that.
+  // Parents in two sandboxes may be on two segments. Only the engine's IPAM knows that.
   if (networkParent({ parent }).kind === "sandbox" && foreignAddresses) return undefined;
   const user = store.endpoints({ address }).filter(({ network }) => network !== id)
     .find(({ network }) => store.networkById(network)?.parent === parent);
@@ -162,7 +162,7 @@ function chooseSubnet(
   return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
 }
 
-/** Finds a pool by its id, or makes that of a request. */
+/** Finds a pool by its id, or finds or makes the one of a request. */
 export function findPool(parts: ClaimParts, pool: string | SubnetPoolRequest): AddressPool {
   if (typeof pool !== "string") return findOrMake(parts, pool);
   const found = parts.store.pool(pool);
@@ -174,14 +174,14 @@ function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool 
   const { store } = parts;
   const decided = decidePool(request);
   const { ipam } = decided;
-  // What a request says of etcd may have changed since.
+  // The access to etcd may have changed since an earlier request.
   const pool = { ...store.pool(decided.id) ?? decided, ...ipam && { ipam } };
   if (JSON.stringify(pool) !== JSON.stringify(store.pool(decided.id))) store.putPool(pool);
   if (request.gateway !== undefined) takeGateway(parts, pool, request.gateway);
   return pool;
 }
 
-/** Decides on the pool of a request, or throws everything that is wrong with it. */
+/** Decides on the pool of a request, or throws all its problems. */
 function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest): AddressPool {
   throwProblems(ipam ? accessProblems(ipam.access) : []);
   throwProblems(ipam ? fileProblems(ipam.access) : []);
@@ -203,7 +203,7 @@ function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest
   };
 }
 
-/** Takes an address: the given one, the one that the holder has, or the next free one. */
+/** Takes an address: the given one, the holder's own, or the next free one. */
 function take(
   { store, pools }: ClaimParts,
   pool: AddressPool,
@@ -233,7 +233,7 @@ function takeGateway(parts: ClaimParts, pool: AddressPool, given?: string): { ad
   return take(parts, pool, { holder: GATEWAY, address });
 }
 
-/** The claims of a holder in a pool: of the address that it asks for, or of any. */
+/** The addresses that a holder has claimed in a pool; only the one it asks for, if it names one. */
 export function ownClaims(
   store: Store,
   id: string,
@@ -245,7 +245,7 @@ export function ownClaims(
   );
 }
 
-/** Who prevents a claim of an address: an endpoint, or another claim. A gateway may be shared. */
+/** Finds the endpoint or claim that holds an address. Gateways may share one. */
 export function holderOf(store: Store, address: string, holder: string): string | undefined {
   const [user] = store.endpoints({ address });
   if (user) return sandboxText(user.sandbox);
@@ -264,7 +264,7 @@ function claimText({ pool, holder }: PoolClaim): string {
   return holder === GATEWAY ? `the gateway of ${place}` : `${JSON.stringify(holder)} in ${place}`;
 }
 
-/** An address with the length of its pool's subnet. */
+/** An address with the prefix length of its pool's subnet. */
 export function withLength({ subnet }: AddressPool, address: string): { address: string } {
   return { address: `${address}/${parsePrefix(subnet).prefix.length}` };
 }

@@ -4,25 +4,25 @@ import type { Namespaces } from "../run/namespaces.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { IpvlanError } from "../../base/errors.ts";
 
-/** The addresses that one call knows to be held: at first those of the host's own links, and of the sandbox's. */
+/** The held addresses that a call knows: at first those of the host's and the sandbox's links. */
 export class HeldAddresses {
   #namespaces: Namespaces;
   #facts: HostFacts | undefined;
   #known: HeldAddress[];
 
-  /** @param facts What the host has; without it, nothing is found. */
+  /** @param facts The facts about the host; without them, no holder is found. */
   constructor(namespaces: Namespaces, facts: HostFacts | undefined) {
     this.#namespaces = namespaces;
     this.#facts = facts;
     this.#known = facts ? [...heldByHost(facts), ...heldInside(facts)] : [];
   }
 
-  /** Those on a parent. */
+  /** The held addresses on a parent. */
   on(parent: string): readonly HeldAddress[] {
     return this.#known.filter((each) => each.parent === parent);
   }
 
-  /** Adds some that were found. */
+  /** Adds held addresses that were found. */
   add(found: readonly HeldAddress[]): void {
     const isNew = ({ address, parent }: HeldAddress) =>
       !this.on(parent).some((each) => each.address === address);
@@ -33,14 +33,14 @@ export class HeldAddresses {
   async lookFor(address: string, parent: string, sandbox: string): Promise<void> {
     const { run, hostName } = this.#namespaces;
     const found = await findHolders(run, hostName, this.#facts?.links ?? []);
-    // Other addresses in the sandbox are those that it was given just now.
+    // The sandbox's other addresses are those that this call gave it.
     this.add(found.filter((each) => each.address === address || !each.names.includes(sandbox)));
     const holder = this.on(parent).find((each) => each.address === address);
     if (holder) throw new IpvlanError("address-held", { address, holder: holder.holder });
   }
 }
 
-/** The addresses that links of the sandbox have, as one of them is to be a parent. */
+/** The addresses of the sandbox's own links, one of which becomes a parent. */
 function heldInside({ inside }: HostFacts): HeldAddress[] {
   return (inside?.addrs ?? []).map(({ dev, address }) => ({
     address,

@@ -6,23 +6,23 @@ import { withNetnsFolder } from "../../iproute2/words.ts";
 import { type EnterableNamespace, findEnterable, HOST } from "../sandbox/enterable.ts";
 
 /**
- * An address that a link has. The kernel refuses it to every other ipvlan link on the same parent
+ * An address of a link. The kernel refuses it to every other ipvlan link on the same parent
  * (`ipvlan_addr_busy` in `drivers/net/ipvlan/ipvlan_core.c`).
  */
 export interface HeldAddress {
   /** The address. */
   address: string;
-  /** Which link has it: `the link "eth0" in the namespace "web"`. */
+  /** The link that has it: `the link "eth0" in the namespace "web"`. */
   holder: string;
   /** The name of the parent. */
   parent: string;
-  /** The names of the namespace that the link is in. One that has none is another process's. */
+  /** The names of the link's namespace; empty if it has none. */
   names: readonly string[];
 }
 
 /**
  * Finds the addresses of the ipvlan links on the host's links, in all namespaces that can be found:
- * {@linkcode findEnterable}. It takes a process for each, so it is for when something is wrong.
+ * {@linkcode findEnterable}. It starts a process for each, so call it only after a failure.
  *
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
  */
@@ -43,7 +43,7 @@ export async function findHolders(
   return held;
 }
 
-/** The rows that were printed. There are none if the namespace is gone, or cannot be entered. */
+/** Parses the output of `ip`. It is empty if the namespace is gone or cannot be entered. */
 function rowsOf(out: readonly string[]): Record<string, unknown>[] {
   try {
     return out.flatMap((line) => parseJson(line)) as Record<string, unknown>[];
@@ -63,7 +63,7 @@ function heldIn(
   return links.filter(({ info, linkNetnsid }) =>
     info.type === "ipvlan" && (linkNetnsid === undefined) === isHost
   ).flatMap(({ name, linkIndex, address: mac }) => {
-    // An index means something in one namespace only. But an ipvlan link has its parent's MAC.
+    // An index is unique only in its namespace. But an ipvlan link has its parent's MAC address.
     const parent = parents.find(({ index, address }) => index === linkIndex && address === mac);
     if (!parent) return [];
     return globalAddrs(name, addrs).map(({ address }) => ({

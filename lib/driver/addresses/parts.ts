@@ -9,7 +9,7 @@ import type { SettingsKeeper } from "../sandbox/settings.ts";
 import type { Store } from "../store/store.ts";
 import type { WaitOptions } from "../../base/waiting.ts";
 
-/** The parts of a driver, which its functions share. */
+/** The parts of a driver that its functions share. */
 export interface DriverParts {
   /** The records. */
   store: Store;
@@ -23,21 +23,21 @@ export interface DriverParts {
   processes: Processes;
   /** The address pools of the networks. */
   pools: KnownPools;
-  /** What sandboxes have besides their networks. */
+  /** Applies the settings of sandboxes besides their networks. */
   settings: SettingsKeeper;
   /** The output of commands in the background. */
   output: KeptOutput;
-  /** Opens the pools that several hosts share; none in a dry run, which does not ask etcd. */
+  /** Opens the pools that several hosts share; resolves to none in a dry run, which asks no etcd. */
   openShared: () => Promise<SharedPools | undefined>;
-  /** Whether an agent runs, which keeps the names of other hosts' sandboxes on record. */
+  /** Whether an agent runs. It keeps the names of other hosts' sandboxes on record. */
   hasAgent: () => boolean;
-  /** Whether lines that change something are only reported: then nothing shows what they do. */
+  /** Whether lines that change something are only reported, so their effect cannot be seen. */
   isRehearsal: boolean;
-  /** How calls wait for other processes. */
+  /** The signal and the callback of calls that wait for other processes. */
   wait: WaitOptions;
-  /** The same parts for what must come to its end once it has begun, as if there were no signal. */
+  /** The same parts, without the caller's signal, for work that must end once it has begun. */
   unstoppable: DriverParts;
 }
 
-/** Those parts of a driver that a function uses. */
+/** The parts of a driver that a function uses. */
 export type Parts<Name extends keyof DriverParts> = Pick<DriverParts, Name>;

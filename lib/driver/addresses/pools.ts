@@ -14,45 +14,45 @@ import { subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
 import type { AddressPool, Network } from "../model/types.ts";
 
-/** Pools that are kept, and what they were filled from. */
+/** Cached pools, and the state of their sources when they were filled. */
 interface Filled {
   /** The pools. */
   pools: Pools;
-  /** The gateways and auxiliary addresses of others, which are in no log. */
+  /** The gateways and auxiliary addresses of other networks, which are in no log. */
   reserved: ReadonlySet<string>;
   /** The length of the store's log of addresses. */
   logged: number;
 }
 
-/** What it takes to fill the pools of a network or an address pool, and to keep them up to date. */
+/** The source from which the pools of a network or an address pool are filled and refreshed. */
 interface Source {
   id: string;
   subnets: readonly Subnet[];
-  /** The addresses that it has given away itself. */
+  /** The addresses that it has given away. */
   taken(): string[];
   /** The other networks and address pools that its addresses must differ from. */
   others(): { networks: readonly Network[]; pools: readonly AddressPool[] };
-  /** What has become of an address. */
+  /** The present use of an address. */
   useOf(address: string): AddressUse;
 }
 
 /**
- * The addresses that networks and address pools can give away. An automatic address is none that
- * another one has given away or reserved: of a network, no other network on the same parent, and no
- * address pool; of an address pool, no network at all, and no other address pool. They may have the
- * same subnet if they belong to different engines.
+ * The addresses that networks and address pools can give away. An automatic address is never one that
+ * was given away or is reserved elsewhere. For a network, elsewhere is every address pool, and each
+ * other network on the same parent; for an address pool, every network and each other address pool.
+ * They may have the same subnet if they belong to different engines.
  *
- * What was filled is kept from call to call, and brought up to date with the log of the addresses that
- * this process has given away and freed. So the cost of an address does not grow with their number. It
- * is filled again when another process has written.
+ * The pools are cached between calls, and refreshed from the log of the addresses that this process
+ * has given away and freed. So the cost of an address does not grow with their number. They are filled
+ * again after another process has written to the store.
  */
 export class KnownPools {
   #store: Store;
   #known = new Map<string, Filled>();
-  /** The store's version when they were filled. */
+  /** The store's version when the pools were filled. */
   #version = "";
 
-  /** Keeps the pools of a store. */
+  /** Caches the pools of a store. */
   constructor(store: Store) {
     this.#store = store;
   }
@@ -76,9 +76,9 @@ export class KnownPools {
       .reduce((all, { address }) => all.mark(address, "elsewhere"), pools).usage();
   }
 
-  /** Finds why an endpoint of a network, which may be on no record yet, would get no address. */
+  /** Finds why an endpoint would get no address on a network, which need not be on record. */
   problems(network: Network): readonly IpvlanError[] {
-    // etcd, or another program, gives these addresses: this host cannot tell.
+    // Only etcd or an engine's IPAM knows which of these addresses are free.
     if (network.foreignAddresses || network.ipam) return [];
     const { pools } = this.#fill(this.#sourceOf(network));
     const families = new Set(subnetsOf(network).map(({ prefix }) => prefix.family));
@@ -109,7 +109,7 @@ export class KnownPools {
     };
   }
 
-  /** The pools of an address pool's subnet: one. */
+  /** The pool of an address pool's only subnet. */
   ofPool(pool: AddressPool): Pools {
     const store = this.#store;
     const { id } = pool;
@@ -174,7 +174,7 @@ function networksWith(store: Store, address: string): Network[] {
   return store.endpoints({ address }).map(({ network }) => store.networkById(network)!);
 }
 
-/** Looks again at addresses that were given away or freed since the pools were filled. */
+/** Marks the addresses again that were given away or freed since the pools were filled. */
 function refreshed(
   { pools, reserved }: Filled,
   changed: readonly string[],
@@ -196,7 +196,7 @@ function reservedAddresses({ subnets }: Network): string[] {
   ]);
 }
 
-/** The subnet of an address pool. It reserves no gateway, as that is a claim. */
+/** The subnet of an address pool. It reserves no gateway, as the gateway is a claim. */
 export function subnetOf({ subnet, ipRange }: AddressPool): Subnet {
   return {
     prefix: parsePrefix(subnet).prefix,

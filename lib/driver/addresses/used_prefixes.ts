@@ -11,7 +11,7 @@ export function usedPrefixes(
   return [
     ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
     ...pools.map(({ subnet }) => subnet),
-    // The default pools are IPv4's. The route to a single address is printed without a length.
+    // All default pools are IPv4. `ip` prints a route to a single address without a length.
     ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
   ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
 }

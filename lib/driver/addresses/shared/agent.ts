@@ -1,6 +1,7 @@
 /**
- * A host's agent: it keeps the host alive in etcd, answers other hosts that need addresses, writes the
- * names of their sandboxes into hosts files, and tells etcd what it does not know when it is back.
+ * A host's agent: it keeps the host's lease in etcd, gives addresses to other hosts that need them,
+ * writes the names of their sandboxes into hosts files, and reports pending changes to etcd when it is
+ * reachable again.
  *
  * @module
  */
@@ -15,41 +16,41 @@ import type { Parts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
 import { pause, Together } from "../../../base/waiting.ts";
 
-/** How an agent runs. */
+/** The options of an agent. */
 export interface AgentOptions {
-  /** Ends it. */
+  /** Stops the agent. */
   signal: AbortSignal;
   /**
-   * Gets a sentence for each thing that the user should know: etcd is out of reach, or back.
+   * Called with a sentence for each event that the user should know of: etcd is unreachable, or back.
    *
    * @default {undefined}
    */
   notify?: (sentence: string) => void;
   /**
-   * Gets a sentence about what it does: which etcd it follows.
+   * Called with a sentence about the agent's work, such as which etcd it follows.
    *
    * @default {undefined}
    */
   report?: (sentence: string) => void;
   /**
-   * A file to write the names of everything that has an address in the pools that this host shares, in the
-   * form of hosts(5), for a DNS server. Its folder has to exist.
+   * A file in an existing folder, for a DNS server. The agent writes all names with addresses in the
+   * pools that this host shares into it, in the form of hosts(5).
    *
    * @default {undefined} None.
    */
   hostsFile?: string;
 }
 
-/** How often to look for networks with another prefix, in milliseconds. */
+/** The interval of looking for networks with another prefix, in milliseconds. */
 const INTERVAL = 1000;
 
 /**
- * How long to rest between two writes: as many times as long as the last one took, and at least and at
- * most so many milliseconds.
+ * The pause between two writes: the duration of the last write, multiplied by `times`, and within
+ * these limits in milliseconds.
  */
 const REST = { times: 4, least: 100, most: 5000 };
 
-/** Runs the agent until its signal is aborted. @throws {"agent-runs"} One runs already. */
+/** Runs the agent until its signal is aborted. @throws {"agent-runs"} Another agent runs. */
 export async function runAgent(
   parts: Parts<"store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
@@ -80,7 +81,7 @@ export async function runAgent(
   if (isIdle) report("No network here has its addresses in etcd yet: waiting for one");
   const addresses = async () =>
     JSON.stringify((await parts.namespaces.hostLook().addr.show()).map(({ address }) => address));
-  // What the host has at the start is claimed when etcd has answered.
+  // The addresses that the host has at the start are claimed when etcd has answered.
   let own = await addresses();
   while (!ended.aborted) {
     const wanted = accesses(parts.store);
@@ -107,15 +108,15 @@ export async function runAgent(
 
 /** A watch of one prefix. */
 interface Watch {
-  /** How it reaches etcd, as JSON. */
+  /** Its access to etcd, as JSON. */
   access: string;
-  /** Ends it. */
+  /** Stops it. */
   stop: AbortController;
   /** Resolves when it has ended. */
   done: Promise<void>;
 }
 
-/** Follows what changes under a prefix. */
+/** Follows the changes under a prefix. */
 async function watchPrefix(
   parts: Parts<"store" | "namespaces" | "openShared" | "wait">,
   access: EtcdAccess,
@@ -144,7 +145,7 @@ async function watchPrefix(
   }
 }
 
-/** Puts the names that have changed on record and into files. What fails is said. */
+/** Writes changed names to the record and into files. Failures are passed to `notify`. */
 async function write(
   { hosts, wait }: Parts<"hosts" | "wait">,
   names: KnownNames,
@@ -164,8 +165,8 @@ async function write(
 }
 
 /**
- * Brings the record and etcd together: after a start or a break, and when this host has other addresses
- * itself, or another one has given one of them up.
+ * Reconciles the record with etcd: after a start or a lost connection, and when this host's own
+ * addresses have changed, or another host has freed an address that this host wants.
  */
 async function mend(
   parts: Parts<"store" | "namespaces" | "wait">,

@@ -1,6 +1,6 @@
 /**
- * Who uses the addresses that an engine has claimed. An engine's claim says nothing of its user; the
- * engine may tell it afterwards. Then other hosts, and the sandboxes of this one, find the user by name.
+ * The users of addresses that an engine has claimed. A claim does not say who uses it, but the engine
+ * may tell that later. Then other hosts and the sandboxes of this one find the user by name.
  *
  * @module
  */
@@ -20,14 +20,14 @@ import type { AddressPool, ClaimUser, EngineName, NetworkIpam } from "../../mode
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 type UserParts = Parts<"store" | "hosts" | "wait" | "openShared">;
 
-/** The pools that hosts share and that are an engine's on this host. */
+/** The pools of an engine on this host that several hosts share. */
 function sharedPools(store: Store, engine: EngineName): SharedAddressPool[] {
   return store.pools().filter(isShared).filter(({ owner }) => owner.engine === engine);
 }
 
 /**
- * Says who uses the addresses that an engine has claimed: see {@linkcode Driver.nameClaims}. A claim
- * that no user has keeps its address and has no names.
+ * Records the users of an engine's claims: see {@linkcode Driver.nameClaims}. A claim without a user
+ * keeps its address and has no names.
  */
 export async function nameClaims(
   parts: UserParts,
@@ -68,17 +68,17 @@ function holderFor(engine: EngineName, holder: string, user: ClaimUser | undefin
   return { sandbox: `${engine}:${user.name}`, network: user.network, names };
 }
 
-/** A network by which the users of claims are found. */
+/** A network on which users of claims are found by name. */
 export interface NamedNetwork {
-  /** What its keys begin with in etcd. */
+  /** The prefix of its keys in etcd. */
   prefix: string;
   /** Its name; `undefined` if the user is not found by name. */
   network: string | undefined;
 }
 
 /**
- * Writes the hosts files of this host's sandboxes on networks whose claims have other users now. Resolves
- * to a sentence for each file that could not be written.
+ * Writes the hosts files of this host's sandboxes on networks whose claims have new users. Resolves to
+ * a sentence for each file that could not be written.
  */
 export async function refreshNamed(
   { store, hosts, wait }: Pick<UserParts, "store" | "hosts" | "wait">,
@@ -102,8 +102,8 @@ export interface ClaimPlace {
 }
 
 /**
- * Releases claims of an engine that nobody uses: see {@linkcode Driver.releaseClaims}. Which ones is
- * asked in the transaction that deletes them, so that no other call comes between.
+ * Releases the unused claims of an engine: see {@linkcode Driver.releaseClaims}. `isUnused` is called
+ * in the transaction that deletes the claims, so that no other call changes them in between.
  */
 export async function releaseClaims(
   parts: UserParts,

@@ -1,6 +1,6 @@
 /**
- * The address pools of engines that several hosts share: each claim on record has its address in a
- * shared pool too.
+ * The address pools of engines that several hosts share: the address of each claim on record is also
+ * taken in a shared pool.
  *
  * @module
  */
@@ -42,7 +42,7 @@ import type {
 type SharedParts = ClaimParts & Parts<"openShared" | "namespaces" | "hosts" | "wait">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
-/** A pool that hosts share, with what reaches it; `undefined` if this host alone has the pool. */
+/** A pool that hosts share, with the open shared pools; `undefined` if only this host has the pool. */
 async function sharedIn(
   parts: SharedParts,
   pool: AddressPool | undefined,
@@ -52,7 +52,7 @@ async function sharedIn(
   return pools && { pool, pools };
 }
 
-/** Joins a pool. Its gateway is nobody's, and the same on all hosts. */
+/** Joins a pool. Its gateway is the same on all hosts, and no host holds it. */
 async function join(
   parts: SharedParts,
   pools: SharedPools,
@@ -93,7 +93,7 @@ export async function claimAddress(
   throw doubt;
 }
 
-/** Takes an address that is free on all hosts, and on this one by its own records. */
+/** Takes an address that is free on all hosts and in this host's own records. */
 async function takeFree(
   parts: SharedParts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
@@ -153,7 +153,7 @@ export async function releaseAddress(
   if (!store.pool(id)) await leave(parts, shared);
 }
 
-/** Takes back one request for a pool: see {@linkcode Driver.releasePool}. */
+/** Releases one request for a pool: see {@linkcode Driver.releasePool}. */
 export async function releasePool(parts: SharedParts, id: string): Promise<void> {
   const { store } = parts;
   const shared = await sharedIn(parts, store.pool(id));
@@ -175,7 +175,7 @@ export async function releasePool(parts: SharedParts, id: string): Promise<void>
   await leave(parts, shared);
 }
 
-/** Leaves a pool that is not on record any more. While etcd is out of reach, `restore` does it later. */
+/** Leaves a pool that is no longer on record. If etcd is unreachable, `restore` does it later. */
 async function leave(
   parts: SharedParts,
   { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },

@@ -5,7 +5,7 @@ import type { Parts } from "../parts.ts";
 import { accesses } from "./pools.ts";
 import { IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 
-/** A host, and what the keys begin with under which etcd has it. */
+/** A host, and the prefix of its keys in etcd. */
 export interface ListedHost extends SharedHost {
   /** The prefix: `/ipvlan`. */
   prefix: string;
@@ -13,7 +13,7 @@ export interface ListedHost extends SharedHost {
 
 type HostParts = Parts<"store" | "openShared">;
 
-/** Asks each etcd that this host knows, all at once; or the given one. */
+/** Asks all etcds that this host knows at once; or only the given one. */
 async function askEach<T>(
   { store, openShared }: HostParts,
   access: EtcdAccess | undefined,
@@ -22,7 +22,7 @@ async function askEach<T>(
   const ways = access ? [access] : [...accesses(store).values()];
   const pools = ways.length > 0 ? await openShared() : undefined;
   const asked = pools ? ways.map((way) => ask(pools, way)) : [];
-  // Where one fails, the others come to their end all the same.
+  // If one fails, the others still run to their end.
   await Promise.allSettled(asked);
   return (await Promise.all(asked)).flat();
 }
@@ -35,12 +35,12 @@ export function listHosts(parts: HostParts, access?: EtcdAccess): Promise<Listed
   });
 }
 
-/** What each host that shares pools with this one is called: its name, or its id. */
+/** The name, or the id, of each host that shares pools with this one. */
 export async function hostNames(parts: HostParts, access?: EtcdAccess): Promise<string[]> {
   return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
 }
 
-/** Removes a host that is gone for good, under each prefix that it is known by. */
+/** Removes a host that is gone for good, under each prefix that has it. */
 export async function removeHost(
   parts: HostParts,
   idOrName: string,

@@ -1,6 +1,6 @@
 /**
- * The names that an agent knows. A change costs the same with ten claims and with a hundred thousand: it is
- * put into memory, and many of them are put on record and into files at a time.
+ * The names that an agent knows. A change costs the same with ten claims and with a hundred thousand:
+ * it is kept in memory, and later written to the record and into files in a batch.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { pause } from "../../../base/waiting.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 import { nameOf, networkIds } from "./names.ts";
 
-/** How many names are worked on before others have their turn, such as the lease of this host. */
+/** The names per batch. Between two batches, other work has its turn, such as this host's lease. */
 const AT_ONCE = 1000;
 
 /** The names at an address. */
@@ -25,9 +25,9 @@ export interface KnownName extends SharedName {
   hex: string;
 }
 
-/** What is known under a prefix. */
+/** The names known under a prefix. */
 interface Known {
-  /** By address. */
+  /** The names by address. */
   names: Map<string, KnownName>;
   /** The addresses at which the record may differ. */
   unrecorded: Set<string>;
@@ -35,17 +35,17 @@ interface Known {
   stale: Set<string>;
 }
 
-/** The names of everything that has an address in the pools under some prefixes. */
+/** The names of all addresses in the pools under some prefixes. */
 export class KnownNames {
   readonly #store: Store;
   readonly #known = new Map<string, Known>();
 
-  /** Knows no name yet. */
+  /** Starts without names. */
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Takes a change over. */
+  /** Applies a change. */
   async change(prefix: string, change: SharedChange): Promise<void> {
     if (change.kind === "broken") return;
     const known = this.#under(prefix);
@@ -62,7 +62,7 @@ export class KnownNames {
     }
   }
 
-  /** Forgets what a prefix has, which this host does not share any more. It stays on record. */
+  /** Forgets the names under a prefix that this host no longer shares. They stay on record. */
   forget(prefix: string): void {
     this.#known.delete(prefix);
   }
@@ -73,8 +73,8 @@ export class KnownNames {
   }
 
   /**
-   * Puts on record what has changed, but this host's own names, which are there already. Resolves to the
-   * ids of the networks whose hosts files are stale.
+   * Writes the changed names of other hosts to the record. This host's own are there already. Resolves
+   * to the ids of the networks whose hosts files are stale.
    */
   async record(): Promise<string[]> {
     const ids: string[] = [];
@@ -104,7 +104,7 @@ export class KnownNames {
   #under(prefix: string): Known {
     const known = this.#known.get(prefix);
     if (known) return known;
-    // An earlier agent, or a command, has put names on record that may be gone by now.
+    // An earlier agent or a command may have recorded names that are gone by now.
     const recorded = this.#store.sharedNames(prefix).map(({ address }) => address);
     const fresh = { names: new Map(), unrecorded: new Set(recorded), stale: new Set<string>() };
     this.#known.set(prefix, fresh);

@@ -1,5 +1,5 @@
 /**
- * The names of sandboxes of other hosts: what etcd says of them is kept on record, and written into the
+ * The names of other hosts' sandboxes: they are copied from etcd to the record, and written into the
  * hosts files of the networks that this host shares.
  *
  * @module
@@ -15,18 +15,18 @@ import type { Parts } from "../parts.ts";
 import type { SharedNetwork } from "./pools.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 
-/** How many names of a claim count. They come from outside, and a request to etcd has its limits. */
+/** The limit of names per claim. They come from outside, and etcd limits the size of a request. */
 export const MOST_NAMES = 32;
 
-/** Whether a name is one label, alone or before the name of its network. Others are the world's. */
+/** Whether a name is one label, alone or before its network's name. Others may be public domains. */
 function isNameOn(name: string, network: string): boolean {
   const label = name.endsWith(`.${network}`) ? name.slice(0, -network.length - 1) : name;
   return !label.includes(".") && isHostName(name);
 }
 
 /**
- * The names of a claim, as they are kept; `undefined` if it has none. They come from another host, which
- * may write anything.
+ * Reads the names of a claim in the form of the record; `undefined` if none is valid. They come from
+ * another host, which may write anything.
  */
 export function nameOf(
   prefix: string,
@@ -42,8 +42,8 @@ export function nameOf(
 }
 
 /**
- * The subnets of the networks that this host shares, by name: of those on record, and of those of an
- * engine that this host has claims on. A name on a network counts with an address of its own alone.
+ * The subnets of the networks that this host shares, by the network's name: networks on record, and
+ * networks of an engine on which this host has claims. A name counts only with an address in these.
  */
 export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[]> {
   const subnets = new Map<string, Prefix[]>();
@@ -62,7 +62,7 @@ export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[
   return subnets;
 }
 
-/** The ids of the networks of this host that have these names and share a prefix. */
+/** The ids of this host's networks with these names under a prefix. */
 export function networkIds(store: Store, prefix: string, names: Iterable<string>): string[] {
   const wanted = new Set(names);
   return store.networks({ shared: true })
@@ -71,8 +71,8 @@ export function networkIds(store: Store, prefix: string, names: Iterable<string>
 }
 
 /**
- * Asks etcd for the names on networks, where no agent does that. That it does not answer, or not before
- * the signal, is no error: the names on record stay.
+ * Asks etcd for the names on networks, for hosts without an agent. If etcd does not answer before the
+ * signal, that is no error: the names on record stay.
  */
 export async function lookUpNames(
   { store, wait }: Parts<"store" | "wait">,
@@ -85,7 +85,7 @@ export async function lookUpNames(
       const prefix = prefixOf(access);
       store.transaction(() => {
         store.deleteSharedNames(prefix, { network: name });
-        // This host has its own names on record.
+        // This host's own names come from its own records.
         const own = store.shared.host(prefix)?.id;
         for (const claim of all) {
           const found = claim.host === own ? undefined : nameOf(prefix, claim);

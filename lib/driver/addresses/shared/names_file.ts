@@ -1,6 +1,6 @@
 /**
- * A file with the names of everything that has an address in the pools that this host shares, in the form
- * of hosts(5), for a DNS server such as dnsmasq.
+ * A file with the names of all addresses in the pools that this host shares, in the form of hosts(5),
+ * for a DNS server such as dnsmasq.
  *
  * @module
  */
@@ -23,9 +23,9 @@ export class NamesFile {
   #written: string | undefined;
 
   /**
-   * Writes the file, without a name at first, so that it is found out at once if it cannot be written.
+   * Writes the file, without names at first, so that a file that cannot be written fails at once.
    *
-   * @throws {"invalid-option"} It cannot be written.
+   * @throws {"invalid-option"} The file cannot be written.
    */
   constructor(path: string, store: Store, names: KnownNames) {
     this.#path = path;
@@ -38,11 +38,11 @@ export class NamesFile {
     }
   }
 
-  /** Writes what is known now. */
+  /** Writes the names that are known now. */
   write(): void {
     const text = [MARK, ...this.#lines(), ""].join("\n");
     if (text === this.#written) return;
-    // A DNS server that watches the folder never sees half of it.
+    // A DNS server that watches the folder must never see half a file.
     replaceFile(this.#path, text, 0o644);
     this.#written = text;
   }
@@ -57,7 +57,7 @@ export class NamesFile {
         (known.get(network) ?? subnets).some((each) => contains(each, parsed));
       return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
         .flatMap(({ network, address, names }) => {
-          // The network that another host names may be called as a domain of the world.
+          // Another host may name a network like a public domain.
           const good = names.filter((name) => known.has(network) || !name.includes("."));
           return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
         });

@@ -1,6 +1,6 @@
 /**
- * What a network is on all hosts that share it, compared with what a command says of it. All of it is
- * pure.
+ * Compares the settings of a network on the hosts that share it with those of a command. Pure
+ * functions.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
 import { isSharedSettings } from "../../store/records.ts";
 import type { NetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
 
-/** The options that are the same on all hosts. The parent is each host's own. */
+/** The options that are the same on all hosts. Each host has its own parent. */
 const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent");
 
-/** What of a network is the same on all hosts. */
+/** Picks the settings of a network that are the same on all hosts. */
 export function settingsFor(network: SettledNetwork): SharedSettings {
   const options = SHARED_OPTIONS.filter((name) => network[name] !== undefined)
     .map((name) => [name, network[name]]);
   return { ...Object.fromEntries(options), subnets: network.subnets };
 }
 
-/** Takes over what a network is on other hosts. What is said of it here must not differ. */
+/** Takes over the settings of a network on other hosts. Those given here must not differ. */
 export function takeOver(
   spec: NetworkSpec,
   settings: SharedSettings,
@@ -60,7 +60,7 @@ export function takeOver(
   };
 }
 
-/** The differences between the subnets that are said and those that there are. */
+/** The differences between the given subnets and those on other hosts. */
 function subnetDifferences(
   specs: readonly (string | SubnetSpec)[],
   there: readonly NetworkSubnet[],

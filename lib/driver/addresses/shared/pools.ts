@@ -1,6 +1,6 @@
 /**
- * What the driver does with the pools that several hosts share: it opens them when something needs
- * them, takes and releases the addresses of endpoints, and tells etcd.
+ * The driver's use of the pools that several hosts share: it joins and leaves them, takes and releases
+ * the addresses of endpoints, and reports changes to etcd.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export function isShared<T extends { ipam?: NetworkIpam }>(each: T): each is T &
   return each.ipam !== undefined;
 }
 
-/** The addresses of a subnet that no endpoint gets, with what they are for. */
+/** The addresses of a subnet that no endpoint gets, with their purpose. */
 export function reservedOf(
   { subnet, gateway, ipRange, auxAddresses }: NetworkSubnet,
 ): Record<string, string> {
@@ -59,9 +59,9 @@ export function reservedOf(
 }
 
 /**
- * Joins the pools of a network, and claims there what this host has itself.
+ * Joins the pools of a network, and claims this host's own addresses in them.
  *
- * @param isNew Whether etcd is asked for each; otherwise only if a crash came between the network and that.
+ * @param isNew Whether to join every pool; otherwise only those that a crash has prevented so far.
  */
 export async function joinPools(
   pools: SharedPools,
@@ -77,7 +77,7 @@ export async function joinPools(
   }
 }
 
-/** Whether a network or an address pool on record, besides one, has addresses of a shared pool. */
+/** Whether a network or an address pool on record, other than the excepted one, uses a shared pool. */
 function isUsed(store: Store, pool: string, except?: string): boolean {
   const networks = store.networks({ shared: true }).filter(({ id }) => id !== except)
     .flatMap(({ ipam, subnets }) => subnets.map(({ subnet }) => sharedPoolId(ipam!, subnet)));
@@ -86,7 +86,7 @@ function isUsed(store: Store, pool: string, except?: string): boolean {
   return [...networks, ...pools].includes(pool);
 }
 
-/** Leaves the pools of a network or an address pool (by id) that nothing else needs. */
+/** Leaves the pools of a network or an address pool (by id) that nothing else uses. */
 export async function leavePools(
   { store }: Parts<"store">,
   pools: SharedPools,
@@ -102,10 +102,10 @@ export async function leavePools(
 }
 
 /**
- * Says in etcd what a shared network is, and joins its pools. The record comes first, so that a crash
- * leaves nothing in etcd that no record knows of. Resolves to sentences for the user.
+ * Writes the settings of a shared network to etcd, and joins its pools. Write the record first: then a
+ * crash leaves nothing in etcd without a record. Resolves to sentences for the user.
  *
- * @throws {"shared-network-differs"} Another host has just made it, and differently.
+ * @throws {"shared-network-differs"} Another host has just made it with other settings.
  */
 export async function shareNetwork(
   parts: Parts<"namespaces" | "openShared">,
@@ -119,8 +119,8 @@ export async function shareNetwork(
 }
 
 /**
- * Takes back what etcd has of a network on this host, if several hosts share it: this host's name
- * in the network's list of hosts, and the pools that nothing else needs.
+ * Removes this host from the network's list of hosts in etcd, if several hosts share the network, and
+ * leaves the pools that nothing else uses.
  */
 export async function unshareNetwork(
   parts: Parts<"store" | "openShared">,
@@ -129,12 +129,12 @@ export async function unshareNetwork(
   const pools = isShared(network) ? await parts.openShared() : undefined;
   if (!pools || !isShared(network)) return;
   const { id, name, ipam } = network;
-  // If etcd is out of reach, this fails, and the network keeps its pools.
+  // If etcd is unreachable, this fails, and the network keeps its pools.
   await pools.forgetNetwork(ipam.access, name);
   await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
 }
 
-/** Who uses an address of an endpoint, and by which names it is found. */
+/** The holder of an endpoint's addresses, with the names by which it is found. */
 export function holderOf(
   network: Pick<Network, "name">,
   endpoint: Pick<EndpointRecord, "sandbox" | "aliases">,
@@ -143,13 +143,13 @@ export function holderOf(
   return { sandbox, network: network.name, names: namesOn(network.name, endpoint) };
 }
 
-/** Says whether an address that was taken can be an endpoint's; if not, the next one is taken. */
+/** Whether an endpoint can use a taken address. If not, the next address is taken. */
 export type IsUsable = (address: string) => boolean;
 
 /**
  * Takes the next free address of a family from the shared pools of a network.
  *
- * @param isUsable Whether this host can use it: a link of the host may have it.
+ * @param isUsable Whether this host can use an address: one of its links may already have it.
  */
 export async function takeNext(
   parts: Parts<"store">,
@@ -177,12 +177,12 @@ export async function takeNext(
     }
     throw new TypeError("A family without a subnet");
   } finally {
-    // They were kept until now, or the same one would have come again.
+    // They were kept until now, so that none of them was taken again.
     giveBack(parts, pools, passed);
   }
 }
 
-/** Takes the address that is asked for; `undefined` if it is in no subnet of the network. */
+/** Takes the given address; `undefined` if it is in no subnet of the network. */
 export async function takeGiven(
   pools: SharedPools,
   network: SharedNetwork,
@@ -198,7 +198,7 @@ export async function takeGiven(
   return { pool: id, address: await pools.take(id, holder, wanted) };
 }
 
-/** Releases addresses that nobody uses after all. */
+/** Releases addresses that were taken but are not used. */
 export function giveBack(
   { store }: Parts<"store">,
   pools: SharedPools,
@@ -210,7 +210,7 @@ export function giveBack(
   });
 }
 
-/** The shared networks of endpoints, by id; and the pools, if there are any of these networks. */
+/** The shared networks among the given ones, by id, and the pools; `undefined` if none is shared. */
 export async function sharedOf(
   { store, openShared }: Parts<"store" | "openShared">,
   networks: readonly string[],
@@ -239,7 +239,7 @@ function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord)
   });
 }
 
-/** The addresses of an endpoint that hosts share: those of its network, or what its engine has claimed. */
+/** The addresses of an endpoint in shared pools: its network's pools, or those of its engine. */
 function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
   const network = store.networkById(endpoint.network)!;
   if (isShared(network)) return addressesOn(network, endpoint);
@@ -251,9 +251,8 @@ function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
 }
 
 /**
- * Why an address is not this host's, by what etcd has said so far: another host has it
- * (error `address-held`), or etcd has to say first whose it is, as it refuses this host or does
- * not know of it.
+ * Finds why an address may not be this host's, by the answers of etcd so far: another host has it
+ * (error `address-held`), or etcd has not confirmed it yet, or etcd refuses this host.
  */
 export function doubtAbout(
   { shared }: Store,
@@ -270,7 +269,7 @@ export function doubtAbout(
   return own && whyRefused(own);
 }
 
-/** Finds why endpoints get no link: of each with a doubt about an address the first one. */
+/** Finds why endpoints get no link: the first doubt about an address of each. */
 export function doubtsAbout<T extends EndpointRecord>(
   store: Store,
   endpoints: readonly T[],
@@ -283,12 +282,12 @@ export function doubtsAbout<T extends EndpointRecord>(
   }));
 }
 
-/** What calls of this process share, by the pools that they are about. */
+/** The running reports to etcd, by pools. Calls of this process share them. */
 const tellings = new WeakMap<SharedPools, Together<string[]>>();
 
 /**
- * Tells etcd what it does not know, or resolves to why not: what it tells has been done already.
- * Calls at the same time tell all of it at once.
+ * Reports pending changes to etcd. Resolves to sentences about failures and does not reject for them,
+ * as the changes themselves are done. Concurrent calls share one report.
  */
 export async function tell(pools: SharedPools): Promise<string[]> {
   const telling = tellings.get(pools) ?? new Together(() => tellAll(pools));
@@ -308,7 +307,7 @@ async function tellAll(pools: SharedPools): Promise<string[]> {
   }
 }
 
-/** Runs a function. That etcd is out of reach is no error: `restore` does later what it leaves. */
+/** Runs a function. An unreachable etcd is no error: `restore` does the rest later. */
 export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> {
   try {
     await run();
@@ -319,8 +318,8 @@ export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> 
 }
 
 /**
- * Brings the record and etcd together, if etcd answers, and leaves the pools that nothing on record
- * needs. Resolves to sentences for the user.
+ * Reconciles the record with etcd, if etcd answers, and leaves the pools that nothing on record uses.
+ * Resolves to sentences for the user.
  */
 export async function reconcile(
   { store, namespaces, wait }: Parts<"store" | "namespaces" | "wait">,
@@ -350,8 +349,8 @@ function lostText({ address, sandbox, host }: Lost): string {
 }
 
 /**
- * Releases addresses that a crash has left taken without an endpoint or a claim. The caller must hold
- * the exclusive lock: then no other call is about to use them.
+ * Releases addresses that a crash left taken without an endpoint or a claim. The caller must hold the
+ * exclusive lock: then no other call is about to use them.
  */
 export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): Held[] {
   return store.transaction(() => {
@@ -375,12 +374,12 @@ export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): He
   });
 }
 
-/** Whether anything on record has addresses that several hosts share. */
+/** Whether a network or an address pool on record is shared by several hosts. */
 export function hasShared(store: Store): boolean {
   return store.networks({ shared: true }).length > 0 || store.pools().some(isShared);
 }
 
-/** How this host reaches each prefix that something on record has, by prefix. */
+/** This host's access to each prefix that a network or an address pool on record has, by prefix. */
 export function accesses(store: Store): Map<string, EtcdAccess> {
   const all: (Network | AddressPool)[] = [...store.networks({ shared: true }), ...store.pools()];
   return new Map(

@@ -8,8 +8,8 @@ import { isShared, sharedPoolId } from "./pools.ts";
 import { nameOf } from "./names.ts";
 
 /**
- * Who is found on a network besides its endpoints: the sandboxes of other hosts, and those that have
- * their addresses by a claim on this one. Nobody if this host does not share the network.
+ * The names on a network besides those of its endpoints: of other hosts' sandboxes, and of users of
+ * this host's claims. Empty if this host does not share the network.
  */
 export function remoteNames(store: Store, id: string): readonly RemoteName[] {
   const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
