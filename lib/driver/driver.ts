@@ -75,9 +75,9 @@ import type { WaitOptions } from "../base/waiting.ts";
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
  *
- * A call does everything it is asked for, or nothing. If several things are wrong with a request,
- * it throws them all at once, as the `problems` of one error. Any number of drivers, in any number
- * of processes, may use one state folder.
+ * A call does everything it is asked for, or nothing. If a request has several problems, it throws
+ * them all at once, as the `problems` of one error. Any number of drivers, in any number of
+ * processes, may use one state folder.
  *
  * @example Two sandboxes on a VLAN
  * ```ts
@@ -91,10 +91,10 @@ import type { WaitOptions } from "../base/waiting.ts";
  * ```
  */
 export class Driver implements AsyncDisposable {
-  /** What opening it has changed and the user should know: modes that let others in. */
+  /** Sentences for the user about changes on opening: file modes that let other users in. */
   readonly notices: readonly string[];
   readonly #base: DriverBase;
-  /** Ends what only tells etcd what has been done. */
+  /** Aborts background reports to etcd. */
   readonly #telling: AbortSignal | undefined;
   readonly #parts: DriverParts;
 
@@ -130,12 +130,12 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * The same driver, with another signal for its calls or none. Dispose only of the driver that was
-   * opened.
+   * Returns the same driver with another signal for its calls, or with none. Dispose only of the driver
+   * that was opened.
    *
-   * When the signal is aborted, each call that waits, or that makes something, fails with the
-   * signal's reason and has changed nothing. A call that is removing something does so to its end.
-   * A program that does not end is killed.
+   * When the signal is aborted, each call that waits or makes something fails with the signal's reason
+   * and has changed nothing. A call that is removing something finishes that. A program that does not
+   * end is killed.
    *
    * @example
    * ```ts
@@ -147,12 +147,12 @@ export class Driver implements AsyncDisposable {
    * ```
    */
   withSignal(signal?: AbortSignal): Driver {
-    // What undoes the work of an interrupted call does not wait long for etcd, either.
+    // The rollback of an interrupted call must not wait long for etcd, either.
     const telling = signal ?? lateSignal(this.#telling);
     return new Driver(this.#base, { ...this.#parts.wait, signal }, telling);
   }
 
-  /** Finds everything that is wrong with a network to create. Changes nothing. */
+  /** Finds all problems of a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
     const decision = await this.#decide(settle(requireSpec(networkSpec, spec)));
     return decision.ok ? [] : decision.problems;
@@ -164,7 +164,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Finds why the next endpoint of a network would get no address, or reach nothing.
+   * Finds why the next endpoint of a network would get no address, or would reach nothing.
    *
    * @throws {"network-not-found"} There is no such network.
    */
@@ -186,7 +186,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Finds the same of a network that is made with its first endpoint. Only engines use this.
+   * Finds the same for a network that is made with its first endpoint. Only engines use this.
    *
    * @ignore
    */
@@ -196,10 +196,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Counts the addresses of a network's subnets, in their order. Those that other networks of the parent
-   * have given away are not free, nor those of other hosts that are known here.
+   * Counts the addresses of each of a network's subnets, in their order. Addresses that other networks
+   * of the parent have given away are not free, nor are those that other hosts are known to have.
    *
-   * @returns Nothing if the network does not give the addresses itself.
+   * @returns An empty list if the network does not give the addresses itself.
    * @throws {"network-not-found"} There is no such network.
    */
   addressUsage(network: string): PoolUsage[] {
@@ -208,9 +208,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Creates a network. A parent named `link.vlan` is made if it does not exist, and a network
-   * without a parent gets a dummy link. The kernel is asked whether it takes an ipvlan link on the
-   * parent.
+   * Creates a network. A missing parent named `link.vlan` is made, and a network without a parent gets
+   * a dummy link. The driver tests whether the kernel takes an ipvlan link on the parent.
    *
    * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
@@ -220,7 +219,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Creates a network that was settled before, as an engine's is. Only engines use this.
+   * Creates a network that is already settled. Only engines use this.
    *
    * @ignore
    */
@@ -228,7 +227,7 @@ export class Driver implements AsyncDisposable {
     return await this.#exclusive(async (parts) => {
       const lookAgain = () => hostFacts(parts);
       const whole = await withSharedSettings(parts, settled);
-      // In a dry run, and with a transient network, the kernel does not say what is in the way.
+      // In a dry run, and for a transient network, no test in the kernel would find a conflict.
       const isNotAsked = this.#base.isRehearsal || whole.network.transient;
       const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole.network);
       return await createNetwork(parts, whole, facts, lookAgain);
@@ -236,7 +235,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes a network, and the links that the driver made for it and that no other network needs.
+   * Removes a network, and the links that the driver made for it if no other network needs them.
    *
    * @throws {"network-not-found"} There is no such network.
    * @throws {"network-in-use"} Sandboxes are connected to it.
@@ -246,18 +245,17 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes the networks that no sandbox is connected to. If one of them cannot be removed, it goes
-   * on with the others, unless its signal was aborted, and does not throw: look at
-   * {@linkcode PruneReport.failed}.
+   * Removes the networks without sandboxes. If a network cannot be removed, the call does not throw: it
+   * lists the network in {@linkcode PruneReport.failed} and, unless its signal was aborted, goes on.
    *
-   * @param matches Which of them to remove; by default all.
+   * @param matches Selects networks to remove; by default all.
    */
   async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
     return await this.#exclusive((parts) => pruneNetworks(parts, matches));
   }
 
   /**
-   * The routes of the networks that advertise, and whether the host has them. Routes with the driver's
+   * Lists the routes of networks that advertise, and whether the host has them. Routes with the driver's
    * marks that are on no record come last.
    */
   async advertisedRoutes(): Promise<AdvertisedRoute[]> {
@@ -299,11 +297,11 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Makes a sandbox of a namespace that exists, and connects it to networks. The namespace is that
-   * of a process, the one that has the sandbox's name, or an engine's. It outlives the sandbox.
+   * Makes a sandbox from an existing namespace, and connects it to networks. The namespace is that of a
+   * process, the one with the sandbox's name, or an engine's. It outlives the sandbox.
    *
-   * If a sandbox of an engine has the name, or an address that is asked for, and its namespace is
-   * gone, then that sandbox is removed first.
+   * If an engine's sandbox whose namespace is gone has the name or a requested address, the driver
+   * removes that sandbox first.
    *
    * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
@@ -315,13 +313,12 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes a sandbox: disconnects it from its networks and deletes its namespace. The kernel
-   * deletes what is in the namespace a moment later. A call that needs one of its addresses waits
-   * for that.
+   * Removes a sandbox: disconnects it from its networks and deletes its namespace. The kernel deletes
+   * the links in the namespace a moment later. A call that needs one of their addresses waits for that.
    *
-   * @param name Its name, or its id: then a later sandbox of the same name is left alone.
-   * @param busy What to do if processes are in the sandbox: leave them without a network (`leave`),
-   * throw (`refuse`), or kill them, also those that they start meanwhile (`kill`).
+   * @param name Its name; or its id, which never removes a later sandbox of the same name.
+   * @param busy The treatment of processes in the sandbox: leave them without a network (`leave`),
+   * throw (`refuse`), or kill them and those that they start meanwhile (`kill`).
    * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-in-use"} Processes are in it, and `busy` is `refuse`.
    * @throws {"invalid-option"} This process is in it, and `busy` is `kill`.
@@ -353,7 +350,7 @@ export class Driver implements AsyncDisposable {
     const { store, processes } = this.#parts;
     const { id, name, path } = findSandbox(store, sandbox);
     const pids = await processes.in(name, path);
-    // Otherwise, they may be those of a later sandbox of this name.
+    // If the id has changed, they may be the processes of a later sandbox of this name.
     if (store.sandbox(name)?.id === id) return pids;
     throw new IpvlanError("sandbox-not-found", { sandbox, known: [] });
   }
@@ -363,14 +360,13 @@ export class Driver implements AsyncDisposable {
    * mounted. {@linkcode Driver.adoptSandbox} needs a process if the namespace has no name.
    *
    * @returns The process's id.
-   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in
-   * it.
+   * @throws {"invalid-option"} The file does not exist, is no namespace, or no process is in it.
    */
   async processAt(path: string): Promise<number> {
     return await this.#parts.processes.at(path);
   }
 
-  /** The names of the sandboxes whose namespaces exist. After a restart of the host, none does. */
+  /** Lists the names of sandboxes with a namespace. After a restart of the host, none has one. */
   async runningSandboxes(): Promise<string[]> {
     const { namespaces } = this.#parts;
     const present = new Set(await namespaces.caller().netns.list());
@@ -393,10 +389,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Sandboxes with their endpoints, and what the kernel has of them. It takes a process for each
-   * sandbox that has a namespace.
+   * Reads sandboxes with their endpoints, and their state in the kernel. This starts a process for each
+   * sandbox with a namespace.
    *
-   * @param names Which ones; by default all, by name.
+   * @param names The names of the sandboxes; by default all, in order of name.
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
@@ -436,12 +432,12 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Says which namespace an engine takes the links of a sandbox into. The namespace need not be there
-   * yet: Docker makes it later.
+   * Records the namespace into which an engine moves the links of a sandbox. It need not exist yet:
+   * Docker makes it later.
    *
    * @param path The file of the namespace.
    * @throws {"sandbox-not-found"} There is no such sandbox.
-   * @throws {"invalid-option"} It is not an engine's, or the file is not of a namespace.
+   * @throws {"invalid-option"} The sandbox is not an engine's, or the file is not a namespace.
    * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
@@ -459,8 +455,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Makes the parent of a network again, if the driver made it and it is gone, as after a restart of
-   * the machine.
+   * Makes the parent of a network again if the driver made it before and it is gone, as after a restart
+   * of the machine.
    *
    * @throws {"network-not-found"} There is no such network.
    * @throws {IpvlanError} The parent cannot be made.
@@ -470,13 +466,12 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Removes the sandboxes of engines whose namespaces are gone, and the networks that go with the last
-   * of their sandboxes.
+   * Removes the engines' sandboxes whose namespaces are gone, and transient networks without sandboxes.
    *
-   * @param engine Only those of this engine.
-   * @param isForgotten Whether the engine will not take a link of the sandbox that is still in the host's
-   * namespace. By default, it may take any.
-   * @returns The names of the sandboxes.
+   * @param engine The engine; by default all engines.
+   * @param isForgotten Whether the engine will never take the sandbox's links that are still in the
+   * host's namespace. By default, it may take any.
+   * @returns The names of the removed sandboxes.
    */
   async removeStale(
     engine?: EngineName,
@@ -537,7 +532,7 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Starts a command in a sandbox in the background, without input. It may outlive this program.
-   * Resolves when its process is in the sandbox, or has ended already.
+   * Resolves when its process is in the sandbox or has already ended.
    *
    * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-gone"} Its namespace is gone.
@@ -555,8 +550,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Reads what the command has printed that was last started with `keepOutput`: the end of it, up
-   * to a megabyte.
+   * Reads the output of the command that was last started with `keepOutput`, at most its last megabyte.
    *
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
@@ -566,9 +560,9 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Reads the same as one piece, and then what is printed until the command has ended.
+   * Yields the same in one piece, and then all further output until the command has ended.
    *
-   * @param signal Ends it.
+   * @param signal Ends the iteration.
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
@@ -608,16 +602,16 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Brings everything on record back into the kernel, with the same addresses, after a restart of
-   * the host or a crash. What differs from the record is repaired, such as an address or a route
-   * that was deleted by hand; what was added stays. What cannot be brought back is reported, and
-   * keeps nothing else from it. An address that another host has by now gets no link.
+   * Restores everything on record in the kernel, with the same addresses, after a restart of the host
+   * or a crash. It repairs differences from the record, such as an address or a route that was deleted
+   * by hand; additions stay. A failure is reported and does not stop the rest. An address that another
+   * host has by now gets no link.
    *
-   * @param seconds How long to wait for parents that do not exist yet.
+   * @param seconds The time to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
     return await restoreUntil(seconds, this.#parts, async () => {
-      // No link comes up before etcd was asked whose the addresses are.
+      // Ask etcd who holds the addresses before any link comes up.
       const notices = await this.#reconcile();
       const report = await this.#exclusive(restoreAll);
       return notices.length > 0 ? { ...report, notices } : report;
@@ -625,19 +619,19 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Requests an address pool, from which an engine gives addresses to links of its own. Two requests
-   * of one engine with the same subnet and range get the same pool. It stays until it is released as
-   * often as it was requested.
+   * Requests an address pool, from which an engine gives addresses to its own links. Requests of one
+   * engine with the same subnet and range get the same pool. It exists until it is released as often as
+   * it was requested.
    *
-   * No address of it is given away twice. An automatic address of a network or of a pool
-   * is none that another one on an overlapping subnet has given away.
+   * No address is given away twice. An automatic address of a network or a pool is never one that
+   * another one on an overlapping subnet has given away.
    *
-   * @throws {"missing-pool-subnet"} It is to have IPv6, and has no subnet.
+   * @throws {"missing-pool-subnet"} The request is for IPv6, and has no subnet.
    * @throws {IpvlanError} Its code says what else is wrong.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
     if (request.subnet !== undefined) return requestPool(this.#parts, request);
-    // With the lock, as a network that is being created may get the same default pool.
+    // This needs the lock, as a network being created might choose the same default pool.
     return await this.#exclusive(async (parts) => {
       const routes = await parts.namespaces.host().route.show(4);
       return requestPool(parts, request, routes);
@@ -645,17 +639,18 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Takes back one request for an address pool. With the last one, the pool and its claims are gone.
-   * It is no error if there is no such pool.
+   * Releases one request for an address pool. The last one removes the pool and its claims. A missing
+   * pool is no error.
    */
   async releasePool(id: string): Promise<void> {
     await this.#shared(() => releasePool(this.#parts, id));
   }
 
   /**
-   * Claims an address in an address pool. If several hosts share the pool, none of them has it.
+   * Claims an address in an address pool. If several hosts share the pool, no other host has the
+   * address.
    *
-   * @param pool The pool's id. Or a request: then the pool is there as long as it has claims.
+   * @param pool The pool's id; or a request, for a pool that exists as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"pool-exhausted"} No address is free.
@@ -670,10 +665,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Claims the gateway of an address pool. It stays claimed as long as the pool is there, and several
-   * pools may have one gateway.
+   * Claims the gateway of an address pool. The claim lasts as long as the pool. Several pools may have
+   * the same gateway.
    *
-   * @param address The address. By default that which was claimed before, or the first usable one.
+   * @param address The address; by default the one claimed before, or the first usable one.
    * @returns The address with its prefix length.
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"address-held"} Another one has the address.
@@ -683,17 +678,17 @@ export class Driver implements AsyncDisposable {
     return await this.#shared(() => claimGateway(this.#parts, pool, address));
   }
 
-  /** Releases an address of an address pool. It is no error if it is not claimed. */
+  /** Releases an address of an address pool. An address that is not claimed is no error. */
   async releaseAddress(pool: string, address: string): Promise<void> {
     await this.#shared(() => releaseAddress(this.#parts, pool, address));
   }
 
   /**
-   * Says who uses the addresses that an engine has claimed in pools that hosts share. A user is found by
-   * its names from sandboxes on networks of that name, on all hosts. Claims that no user has are found by
-   * no name.
+   * Records the users of the addresses that an engine has claimed in pools that hosts share. Sandboxes
+   * on networks of the same name find a user by its names, on all hosts. A claim without a user has no
+   * names.
    *
-   * @param users All users that the engine has now.
+   * @param users All present users of the engine's claims.
    * @returns Sentences for the user, if etcd or a hosts file could not be changed.
    */
   async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
@@ -701,11 +696,11 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Releases claims of an engine that nobody uses any more, as after a crash of the engine.
+   * Releases the unused claims of an engine, as after a crash of the engine.
    *
-   * @param isUnused Says of a claim whether nobody uses it. No other call changes the claim between that
-   * and its release.
-   * @returns Those that were released.
+   * @param isUnused Whether a claim has no user. No other call changes the claim between this check and
+   * its release.
+   * @returns The released claims.
    */
   async releaseClaims(
     engine: EngineName,
@@ -722,7 +717,7 @@ export class Driver implements AsyncDisposable {
   /**
    * All hosts that share address pools with this one, by prefix and name.
    *
-   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @param access The access to etcd; by default that of the networks and address pools on record.
    * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
@@ -730,9 +725,9 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * A sentence for each key in etcd that calls have passed over, as it is damaged. Each comes once.
+   * Returns a sentence for each damaged key in etcd that calls have ignored. Each is returned once.
    *
-   * @param access How etcd was reached, if not as the networks and address pools on record do.
+   * @param access The access to etcd, if it is not that of the networks and address pools on record.
    */
   async damagedKeys(access?: EtcdAccess): Promise<string[]> {
     const { store, openShared } = this.#parts;
@@ -741,10 +736,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * What the hosts that share address pools with this one are called: their names, or their ids where
-   * several have one name. It does not read what they hold, as {@linkcode Driver.listHosts} does.
+   * Lists the names of the hosts that share address pools with this one, or the ids of hosts with the
+   * same name. Unlike {@linkcode Driver.listHosts}, it does not read their addresses.
    *
-   * @param access How to reach etcd; by default as the networks and address pools on record do.
+   * @param access The access to etcd; by default that of the networks and address pools on record.
    * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async hostNames(access?: EtcdAccess): Promise<string[]> {
@@ -754,9 +749,9 @@ export class Driver implements AsyncDisposable {
   /**
    * Removes a host that is gone for good from the pools, and frees its addresses.
    *
-   * @param idOrName Its id, or its name if no other host has that.
-   * @param access How to reach etcd; by default as the networks and address pools on record do.
-   * @param force Whether it is known to be switched off: otherwise it gives its addresses twice.
+   * @param idOrName Its id, or its name if no other host has the same.
+   * @param access The access to etcd; by default that of the networks and address pools on record.
+   * @param force Whether the host is known to be off. If it still runs, addresses are given away twice.
    * @throws {"host-alive"} It runs, or holds addresses and may run.
    * @throws {"host-not-found"} There is no such host, or several have the name.
    * @throws {"etcd-unreachable"} etcd does not answer.
@@ -766,10 +761,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs the agent of this host until its signal is aborted: it keeps the host alive in etcd, answers
-   * other hosts that need addresses, writes the names of their sandboxes into hosts files, and tells
-   * etcd what it does not know when it is back. Without one, names are those of the last call that
-   * connected a sandbox.
+   * Runs the agent of this host until its signal is aborted: it keeps the host's lease in etcd, gives
+   * addresses to other hosts that need them, writes the names of their sandboxes into hosts files, and
+   * reports pending changes to etcd when it is reachable again. Without an agent, names are as old as
+   * the last call that connected a sandbox.
    *
    * @throws {"agent-runs"} Another one runs on this state folder.
    */
@@ -778,7 +773,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Whether something is half made or half removed: another call is at it, or a crash left it. Then
+   * Whether something is half made or half removed: another call is working on it, or a crash left it.
    * {@linkcode Driver.recover} waits for such a call, and removes what a crash left.
    *
    * @param only A sandbox with its connections, and a network; by default all.
@@ -799,8 +794,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs a function that makes several calls. Of all processes on this state folder, only one runs
-   * such a function at a time. Calls outside of such functions are not blocked.
+   * Runs a function that makes several calls. Only one process on this state folder runs such a function
+   * at a time. Calls outside of such functions are not blocked.
    */
   async sequence<T>(run: () => Promise<T>): Promise<T> {
     return await this.#base.sequences.exclusive(run, this.#parts.wait);
@@ -815,7 +810,7 @@ export class Driver implements AsyncDisposable {
     this.#base.store[Symbol.dispose]();
   }
 
-  /** Runs a function with the exclusive lock, after removing what a crash left half done. */
+  /** Removes what a crash left half done, then runs a function, both under the exclusive lock. */
   async #exclusive<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
     const { wait } = this.#parts;
     return await this.#base.lock.exclusive(async () => {
@@ -826,9 +821,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs a function with the shared lock. If it needs something that is half done, it runs again
-   * with the exclusive lock. By then, other calls have ended, and what a crash left has been
-   * removed.
+   * Runs a function with the shared lock. If it needs something that is half done, it runs again with
+   * the exclusive lock: then other calls have ended, and what a crash left is removed.
    */
   async #shared<T>(run: () => Promise<T>): Promise<T> {
     try {
@@ -839,14 +833,14 @@ export class Driver implements AsyncDisposable {
     }
   }
 
-  /** Brings what this host has on record of shared pools together with etcd, if that answers. */
+  /** Reconciles this host's record of shared pools with etcd, if etcd answers. */
   async #reconcile(): Promise<string[]> {
     const { store, openShared } = this.#parts;
     const pools = hasShared(store) ? await openShared() : undefined;
     return pools ? await reconcile(this.#parts, pools) : [];
   }
 
-  /** The words of a command that runs another one in a sandbox. */
+  /** Builds the command line that runs a command in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
     const { name, hostname, path } = findSandbox(this.#parts.store, sandbox);
     if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
@@ -854,7 +848,7 @@ export class Driver implements AsyncDisposable {
     return ["ip", "netns", "exec", name, ...withHostname(hostname, words)];
   }
 
-  /** Removes those of some networks that go with their last endpoint, if they have none. */
+  /** Removes the transient ones of some networks if they have no endpoint. */
   async #removeTransient(networks: readonly Network[]): Promise<void> {
     const { store } = this.#parts;
     const isUnused = ({ id, transient }: Network) =>
@@ -887,7 +881,7 @@ export class Driver implements AsyncDisposable {
         taken === undefined ? false : borrowed.isHost(taken),
         connections.length > 0 ? linkFacts(this.#parts) : undefined,
       ]);
-      // Only a namespace that was identified is entered.
+      // This enters a namespace only after it was identified.
       const seen = facts && {
         ...facts,
         ...await lookForParents(this.#parts, connections, path),
@@ -899,7 +893,7 @@ export class Driver implements AsyncDisposable {
   /** Kills processes; on a dry run, reports the commands. */
   async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
     const { report, isRehearsal } = this.#base;
-    // The caller may run this program in a sandbox.
+    // This program itself may run in a sandbox.
     if (pids.includes(Deno.pid)) {
       throw invalidOption("sandbox", sandbox, "this program is in it itself");
     }
@@ -908,14 +902,14 @@ export class Driver implements AsyncDisposable {
   }
 }
 
-/** Removes what engines have left, and restores the rest. */
+/** Removes stale sandboxes of engines, and restores the rest. */
 async function restoreAll(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
   const { store, unstoppable, wait } = parts;
   const stale = await removeStale(unstoppable, store.sandboxes());
   await removeTransient(unstoppable, store.networks());
   const undone = stale.map((name) => `The namespace of "${name}" was gone`);
   const report = await restore(parts, { ...recovery, undone: [...recovery.undone, ...undone] });
-  // After the signal, everything was refused, and the report says so of each.
+  // After the signal, every step has failed, and the report would only list that.
   wait.signal?.throwIfAborted();
   return report;
 }

@@ -16,10 +16,10 @@ import { SqliteStore } from "./store/sqlite_store.ts";
 import { guardStateFolder } from "./store/state_folder.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 
-/** How a {@linkcode Driver} is opened. */
+/** The options of {@linkcode Driver.open}. */
 export interface DriverOptions {
   /**
-   * The network namespace that is the host, where the parents are: a name under `/run/netns`.
+   * The network namespace that serves as the host and has the parents: a name under `/run/netns`.
    *
    * @default {undefined} The namespace of this process.
    */
@@ -31,8 +31,8 @@ export interface DriverOptions {
    */
   stateDir?: string;
   /**
-   * Called with each command that changes something, before it runs. The command is written as in a
-   * shell: `ip -n c1 link set dev eth0 up`.
+   * Called with each command that changes something, before it runs. It has the form of a shell
+   * command: `ip -n c1 link set dev eth0 up`.
    *
    * @default {undefined}
    */
@@ -45,8 +45,8 @@ export interface DriverOptions {
    */
   dryRun?: (command: string) => void;
   /**
-   * Whether the driver is open for long, as in a server. Then it keeps an `ip` process for what it asks
-   * of the host.
+   * Whether the driver stays open for long, as in a server. Then it keeps an `ip` process for its
+   * queries of the host.
    *
    * @default {false}
    */
@@ -58,15 +58,15 @@ export interface DriverOptions {
    */
   signal?: AbortSignal;
   /**
-   * Called with a sentence if a call waits for longer than a second: for another process that uses
-   * the state folder, or for a program that does not end.
+   * Called with a sentence if a call waits longer than a second for another process that uses the state
+   * folder, or for a program that does not end.
    *
    * @default {undefined}
    */
   waiting?: (sentence: string) => void;
 }
 
-/** What drivers with different signals share. */
+/** The parts that drivers with different signals share. */
 export interface DriverBase extends
   Pick<
     DriverParts,
@@ -76,7 +76,7 @@ export interface DriverBase extends
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
   report: ((command: string) => void) | undefined;
-  /** What opening the driver has changed and the user should know. */
+  /** Sentences for the user about changes on opening. */
   notices: readonly string[];
   programs: Programs;
   /** Closes the pools that several hosts share, if they were opened. */
@@ -87,13 +87,13 @@ export interface DriverBase extends
   agentLock: FileLock | undefined;
   /** Answers queries in the host's namespace, if the driver is open for long. */
   kept: KeptLook | undefined;
-  /** For the calls. Without a file, it never blocks. */
+  /** The lock of calls. Without a file, it never blocks. */
   lock: StateLock;
-  /** For sequences of calls. */
+  /** The lock of sequences of calls. */
   sequences: StateLock;
 }
 
-/** Opens what drivers on a state folder share. */
+/** Opens the parts that drivers with different signals share. */
 export function openBase(
   { host, stateDir, dryRun, verbose, resident, waiting }: DriverOptions,
   wrap?: WrapRunner,
@@ -127,10 +127,10 @@ export function openBase(
   };
 }
 
-/** Where the token of the last transaction with etcd is kept, besides the store. */
+/** The folder for the token of the last transaction with etcd, which the store has as well. */
 const TOKENS = "/run/ipvlan/hosts";
 
-/** Opens the shared pools of a store when they are asked for, and closes them if they were. */
+/** Returns functions that open the shared pools of a store once, and close them if they are open. */
 function sharedPools(
   store: SqliteStore,
   folder: string,
@@ -143,7 +143,7 @@ function sharedPools(
   const lock = new FileLock(`${folder}/claims.lock`);
   let opened: Promise<SharedPools> | undefined;
   const open = async () => {
-    // Only who shares a pool needs this module.
+    // Only drivers that share a pool need this module.
     const { LastToken, SharedPools } = await import("../claims/mod.ts");
     return new SharedPools({
       store,
@@ -158,7 +158,7 @@ function sharedPools(
   };
 }
 
-/** Makes the parts of a driver. @param telling Ends what only tells etcd what has been done. */
+/** Makes the parts of a driver. @param telling Aborts background reports to etcd. */
 export function makeParts(
   base: DriverBase,
   wait: WaitOptions,
@@ -187,7 +187,7 @@ export function makeParts(
       wait,
     };
   };
-  // What has begun may wait for others a little longer, and then leaves the rest to the next call.
+  // After the signal, work that has begun may wait a little longer; the next call does the rest.
   const late = { ...wait, signal: lateSignal(wait.signal) };
   const unstoppable: DriverParts = {
     ...partsOn(namespaces.unstoppable, late, lateSignal(telling)),
@@ -198,14 +198,14 @@ export function makeParts(
   return { ...partsOn(namespaces, wait, telling), unstoppable };
 }
 
-/** Opens the shared pools for calls that signals end. */
+/** Returns a function that opens the shared pools with the signals of calls. */
 function openWith(
   { openShared }: DriverBase,
   { signal, waiting }: WaitOptions,
   telling: AbortSignal | undefined,
 ): DriverParts["openShared"] {
   if (!signal && !telling && !waiting) return openShared;
-  // One for all calls, as they share what they tell etcd.
+  // All calls use the same pools, as they share their reports to etcd.
   let opened: ReturnType<typeof openShared> | undefined;
   return () => opened ??= openShared().then((pools) => pools?.withSignal(signal, telling, waiting));
 }
