@@ -255,8 +255,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Lists the routes of networks that advertise, and whether the host has them. Routes with the driver's
-   * marks that are on no record come last.
+   * Lists the routes of networks that advertise, and whether the host has them. Routes with the
+   * driver's marks that are on no record come last.
    */
   async advertisedRoutes(): Promise<AdvertisedRoute[]> {
     return await listAdvertised(this.#parts);
@@ -794,8 +794,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs a function that makes several calls. Only one process on this state folder runs such a function
-   * at a time. Calls outside of such functions are not blocked.
+   * Runs a function that makes several calls. Of all processes on this state folder, only one runs such
+   * a function at a time. Calls outside of such functions are not blocked.
    */
   async sequence<T>(run: () => Promise<T>): Promise<T> {
     return await this.#base.sequences.exclusive(run, this.#parts.wait);

@@ -170,7 +170,7 @@ export interface SettledNetwork extends NetworkOptions {
   ipam?: NetworkIpam;
 }
 
-/** A network on record. If no IPv4 subnet was asked for, its last subnet is a default pool. */
+/** A network on record. If the caller gave no IPv4 subnet, its last subnet is a default pool. */
 export interface Network extends SettledNetwork {
   /** 64 hexadecimal digits, unique for good. */
   id: string;
@@ -591,7 +591,7 @@ export interface AdvertisedRoute {
   kind: "subnet" | "address" | "cover";
   /** The destination, with its length: `10.1.0.0/24`, `10.1.0.5/32`. */
   dst: string;
-  /** The network; `undefined` if no record says. */
+  /** The network; `undefined` if the route is on no record. */
   network?: string;
   /** The sandbox that has the address. */
   sandbox?: string;
