@@ -34,7 +34,7 @@ import { lookUpNames } from "../addresses/shared/names.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { Connection, MadeEndpoint, Network, Sandbox } from "../model/types.ts";
 
-/** The file of the namespace that a new sandbox takes over; `undefined` if it takes none. */
+/** The file of the namespace that a new sandbox adopts; `undefined` if it adopts none. */
 export function takenNamespace(
   { name, namespace, pid }: Pick<AttachRequest, "name" | "namespace" | "pid">,
 ): string | undefined {
@@ -61,28 +61,28 @@ interface Reservation {
   planned: NetworkEndpoint[];
   /** What the user should know of their addresses. */
   notices: string[];
-  /** The steps by which the default routes that it has give way to others. */
+  /** The steps that change the metrics of its present default routes. */
   giveWay: Step[];
-  /** What the sandbox's endpoints are to each other when all is made. */
+  /** How the sandbox's endpoints rank afterwards. */
   siblings: Siblings;
-  /** The records that are `making`: with the sandbox if it is new. */
+  /** The records in state `making`; with the sandbox if it is new. */
   records: RecordGroup;
 }
 
 /**
- * How often to choose other addresses, at most, when other links hold those that were chosen. Once
- * is enough for all links that can be found. For another one, the kernel is asked for five seconds.
+ * How often to choose other addresses when other links hold those that were chosen. One retry is
+ * enough for all links that can be found. For any other link, the kernel is asked for five seconds.
  */
 const MAX_RETRIES = 3;
 
 /**
  * Connects a sandbox, and makes it if it is new. If anything fails, nothing is changed.
  *
- * The driver cannot know of all links that hold addresses of a parent. When the kernel refuses an
- * address that the driver has chosen, everything is undone and made with the next one. The same goes
- * for a route that another program has made in the sandbox: ours gets a worse metric.
+ * The driver cannot know all links that hold addresses on a parent. When the kernel refuses an
+ * address that the driver has chosen, everything is undone and made again with the next address. If
+ * another program has made the same route in the sandbox, ours is made again with a worse metric.
  *
- * @param known What the host has; only needed if there are connections to make.
+ * @param known The host's links and addresses; only needed if there are connections to make.
  */
 export async function attach(
   parts: DriverParts,
@@ -134,16 +134,16 @@ async function tellAndLookUp(
   { planned }: Reservation,
 ): Promise<string[]> {
   const untold = await tell(pools);
-  // If etcd is out of reach, it need not be asked again.
+  // If etcd is out of reach, do not ask it again.
   if (untold.length > 0 || parts.hasAgent()) return untold;
   const shared = planned.map(({ network }) => network).filter(isShared);
   await lookUpNames(parts, pools, shared);
-  // A file that cannot be written is written by a later call.
+  // If a file cannot be written, a later call writes it.
   await parts.hosts.refresh(shared.map(({ id }) => id), [], parts.wait).catch(() => {});
   return pools.damaged();
 }
 
-/** Removes new endpoints again and throws, if etcd says now that an address is another host's. */
+/** Removes the new endpoints and throws if an address turns out to be another host's. */
 async function requireOwn(
   { store, unstoppable }: Parts<"store" | "unstoppable">,
   { sandbox: { name }, planned, records }: Reservation,
@@ -159,18 +159,18 @@ async function requireOwn(
   throw failure === undefined ? doubt : notUndone(doubt, failure);
 }
 
-/** Resolves when both have ended, also where one fails. */
+/** Waits for both, also when one fails. */
 async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([one, other]);
   return [await one, await other];
 }
 
-/** The network of an address that one of the endpoints has. */
+/** Finds the network on which one of the endpoints has an address. */
 function networkOf(planned: readonly NetworkEndpoint[], address: string): Network {
   return planned.find(({ endpoint }) => givenAddresses(endpoint).includes(address))!.network;
 }
 
-/** The addresses of an endpoint, or those that are asked for, with the link-local ones. */
+/** Lists the addresses of an endpoint or of a connection, with the link-local ones. */
 function givenAddresses(
   { linkLocalAddresses = [], ...endpoint }: EndpointRecord | Connection,
 ): string[] {
@@ -205,7 +205,7 @@ function toAttached(
   };
 }
 
-/** Records what is to be made, with its addresses, or throws everything that is wrong with it. */
+/** Records the sandbox and its endpoints as `making`, or throws everything that is wrong. */
 function reserve(
   parts: Parts<"store" | "pools">,
   request: AttachRequest,
@@ -242,17 +242,17 @@ function reserve(
   });
 }
 
-/** Makes what is reserved, or undoes it. Resolves to why others do not know its names. */
+/** Makes what is reserved, or undoes it. Resolves to why hosts files lack its names. */
 async function make(
   parts: DriverParts,
   { sandbox, planned, giveWay, siblings, records }: Reservation,
   { pid, facts, held }: { pid?: number; facts: HostFacts | undefined; held: HeldAddresses },
 ): Promise<IpvlanErrorOf<"hosts-file">[]> {
   const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
-  // The hosts files are written while `ip` runs, so that calls at the same time share one write.
+  // The hosts files are written while `ip` runs, so that concurrent calls share one write.
   const networks = planned.map(({ network }) => network.id);
   const hostsWritten = hosts.refresh(networks, [sandbox.name], wait);
-  // It is awaited below. Until then, its failure must not end the program as an unhandled one.
+  // It is awaited below. Until then, its failure must not end the program as an unhandled rejection.
   hostsWritten.catch(() => {});
   const steps = byPlace([
     ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
@@ -275,8 +275,8 @@ async function make(
     return [...(await hostsWritten).values()];
   } catch (error) {
     await hostsWritten.catch(() => {});
-    // What is left in the kernel stays on record, and the next exclusive call removes it. A record
-    // that cannot be deleted now stays too. The caller needs the first error, not that one.
+    // What is left in the kernel stays on record, and the next exclusive call removes it. So does a
+    // record that cannot be deleted now. The caller needs the first error, not that one.
     if (!isIpvlanError(error, "not-undone")) await abandon(unstoppable, records).catch(() => {});
     if (isIpvlanError(error, "namespace-not-found")) {
       throw new IpvlanError("sandbox-gone", { sandbox: sandbox.name });
@@ -294,7 +294,7 @@ async function abandon(
 }
 
 /**
- * The steps by which the default routes that a sandbox has give way to others.
+ * The steps that change the metrics of a sandbox's present default routes for new endpoints.
  *
  * @throws {"half-done"} An endpoint is being made or removed, so its routes may come or go.
  */
@@ -312,14 +312,14 @@ export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings)
   });
 }
 
-/** What is on record of the namespace of an engine. */
+/** The fields of a sandbox's record that an engine gives: its owner and its namespace. */
 export function borrowedOf(
   { owner, path, namespaceId }: AttachRequest,
 ): Pick<Sandbox, "owner" | "path" | "namespaceId"> {
   return { ...owner && { owner }, ...path !== undefined && { path, namespaceId } };
 }
 
-/** Says which parents are down. */
+/** Writes a notice for each parent that is down. */
 export function downNotices(
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,

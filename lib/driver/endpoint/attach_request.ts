@@ -1,6 +1,6 @@
 /**
- * Deciding on the endpoints of a sandbox: which there are, which addresses they get, and everything that
- * is wrong with a request. Nothing is written.
+ * Decides on the endpoints of a sandbox and their addresses, or finds everything that is wrong with a
+ * request. Writes nothing.
  *
  * @module
  */
@@ -34,9 +34,9 @@ import type { AdoptSpec, Connection, Network, Sandbox } from "../model/types.ts"
 export interface AttachRequest extends AdoptSpec {
   /** The connections. */
   connections: readonly Connection[];
-  /** Where the namespace of a new sandbox comes from; left out, the sandbox exists. */
+  /** The origin of a new sandbox's namespace; left out, the sandbox exists. */
   namespace?: Sandbox["namespace"];
-  /** The identity of the namespace at the path, if there is one. */
+  /** The identity of the namespace at the path, if any. */
   namespaceId?: string;
   /** Whether the namespace to adopt is that of the host. */
   isHost?: boolean;
@@ -53,7 +53,7 @@ export interface PresentEndpoint extends NetworkEndpoint {
   endpoint: Stated<EndpointRecord>;
 }
 
-/** What of a request is on record, and what is decided of it. */
+/** The records that a request is about, and the endpoints to make. */
 export interface DecidedRequest {
   record: Stated<Sandbox> | undefined;
   present: PresentEndpoint[];
@@ -61,7 +61,7 @@ export interface DecidedRequest {
   notices: string[];
 }
 
-/** Decides on a request, or throws everything that is wrong. Call it inside a transaction. */
+/** Decides on a request, or throws everything that is wrong. Must run inside a transaction. */
 export function decide(
   { store, pools }: Parts<"store" | "pools">,
   request: AttachRequest,
@@ -78,7 +78,7 @@ export function decide(
     find: (network) => findTarget(store, network, name),
     poolsOf: (network) => pools.of(network),
     neighboursOf: ({ id, name: network }, aliases) => {
-      // An alias may be the name of a sandbox with the network's name behind it.
+      // An alias may be a sandbox's name followed by the network's: `web.lan`.
       const shorter = aliases.map((alias) => alias.slice(0, -`.${network}`.length));
       return store.namedEndpoints(id, [...aliases, ...shorter]);
     },
@@ -116,7 +116,7 @@ interface ConnectFacts {
   siblingAt(network: Network, address: string): string | undefined;
 }
 
-/** Decides on endpoints in turn: each takes its addresses, link name and place from the rest. */
+/** Decides on endpoints one by one: each takes its addresses, link name and place from the rest. */
 function decideEndpoints(
   connections: readonly Connection[],
   facts: ConnectFacts,
@@ -134,7 +134,7 @@ function decideEndpoints(
     }
     const { network } = target;
     const others = [...present, ...planned];
-    // Not on record yet: the addresses that it gets on other networks of the parent.
+    // Addresses that it gets on other networks of the parent. They are not on record yet.
     const given = planned.filter((other) => other.network.id !== network.id)
       .filter((other) => other.network.parent === network.parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
@@ -219,7 +219,7 @@ function sandboxProblems(
   const isPresent = nameIsUsed(name);
   if (namespace === undefined) {
     if (!isRecorded) return [sandboxNotFound(store, name)];
-    // `ip` ends when it is to make a link in a namespace that does not exist.
+    // `ip` fails when it makes a link in a namespace that does not exist.
     return isPresent ? [] : [new IpvlanError("sandbox-gone", { sandbox: name })];
   }
   const problem = nameProblem("sandbox", name);
@@ -239,7 +239,7 @@ function sandboxProblems(
   return isPresent ? [new IpvlanError("sandbox-exists", { sandbox: name, foreign: true })] : [];
 }
 
-/** What is wrong with an engine's sandbox to make or to connect. */
+/** Finds what is wrong with an engine's sandbox that is to be made or connected. */
 function ownedProblems(
   store: Store,
   { name, namespace, owner, path, namespaceId, connections }: AttachRequest,

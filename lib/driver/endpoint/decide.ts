@@ -43,17 +43,17 @@ import {
   type Sandbox,
 } from "../model/types.ts";
 
-/** An endpoint to make, and what is left in the pools. */
+/** An endpoint to make, and the pools without its addresses. */
 export interface DecidedEndpoint {
   /** The endpoint, with its addresses. */
   endpoint: EndpointRecord;
-  /** The network's pools, with the addresses of the endpoint taken. */
+  /** The network's pools, in which the endpoint's addresses are taken. */
   pools: Pools;
   /** What the user should know. */
   notices: string[];
 }
 
-/** A route to a subnet of an endpoint. The kernel makes the one to the subnet of its address. */
+/** A route of an endpoint to a subnet. The kernel makes the one to the subnet of its address. */
 export interface SubnetRoute {
   /** The name of the network. */
   network: string;
@@ -67,7 +67,7 @@ export interface SubnetRoute {
 export interface EndpointFacts {
   /** The network. */
   network: Network;
-  /** Its pools, with the addresses of its endpoints taken. */
+  /** Its pools, in which the addresses of its endpoints are taken. */
   pools: Pools;
   /** The sandbox's name. */
   sandbox: string;
@@ -81,11 +81,11 @@ export interface EndpointFacts {
   parentAddresses: readonly string[];
   /** The addresses that other links on the parent are known to hold. */
   held: readonly HeldAddress[];
-  /** Who else has been given an address that the endpoint asks for, if that is in its way. */
+  /** Finds another holder of an address that the endpoint asks for; `undefined` if it is free. */
   holderElsewhere(address: string): string | undefined;
-  /** The link of the sandbox that is its parent; left out, the network's. */
+  /** Its parent, if that is a link of the sandbox; left out, the network's parent. */
   parent?: string;
-  /** Whether another program has given the sandbox a route to a destination of the endpoint's. */
+  /** Whether another program has given the sandbox a route to a destination of the endpoint. */
   isSecond?(endpoint: EndpointRecord): boolean;
 }
 
@@ -97,7 +97,7 @@ export function decideEndpoint(
 ): Decision<DecidedEndpoint> {
   const { network, sandbox, endpoints } = facts;
   const problems: IpvlanError[] = [];
-  // An engine may connect one network twice, by links of two names.
+  // An engine may connect a sandbox to one network twice, by links with two names.
   const isConnected = endpoints.some((endpoint) => endpoint.network === network.id);
   if (isConnected && !isOwned(sandbox)) {
     problems.push(new IpvlanError("already-connected", { sandbox, network: network.name }));
@@ -187,12 +187,12 @@ export function decideEndpoint(
     endpoint.ordinal = lowestFree(new Set([0, ...ordinals]));
   }
   const overlapping = overlapProblems(sandbox, subnetRoutes(network, endpoint), facts.routes);
-  // An engine knows what it does, and connects one network twice if it is asked to.
+  // An engine may overlap routes: it connects a sandbox to one network twice if it is asked to.
   if (overlapping.length > 0 && !isOwned(sandbox)) return { ok: false, problems: overlapping };
   return { ok: true, endpoint, pools, notices };
 }
 
-/** The routes of an endpoint to subnets: those of its addresses, and others of its network. */
+/** The routes of an endpoint to subnets: to those of its addresses, and to others of its network. */
 export function subnetRoutes(network: Network, endpoint: EndpointRecord): SubnetRoute[] {
   const { ifname } = endpoint;
   const addresses = linkAddresses(network, endpoint);
@@ -201,16 +201,16 @@ export function subnetRoutes(network: Network, endpoint: EndpointRecord): Subnet
   return [...own, ...inner].map((subnet) => ({ network: network.name, ifname, subnet }));
 }
 
-/** The routes of an endpoint, each to a prefix. */
+/** The routes of an endpoint if its sandbox has no other endpoints, each to a prefix. */
 function routesAlone(network: Network, endpoint: EndpointRecord): EndpointRoute[] {
   return linkRoutes(network, endpoint, linkAddresses(network, endpoint), "none")
     .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } }));
 }
 
 /**
- * Finds routes that overlap those that a sandbox has. The kernel takes the longest prefix, or the
- * older route of two to the same: some addresses of one network, even its gateway, would be looked
- * for on the other.
+ * Finds routes that overlap those of a sandbox. The kernel takes the longest prefix, or the older of
+ * two routes to the same prefix. So packets to some addresses of one network, even to its gateway,
+ * would go to the other network.
  */
 function overlapProblems(
   sandbox: string,
@@ -276,7 +276,7 @@ function freeName(taken: ReadonlySet<string>, from: number): string {
   return `eth${number}`;
 }
 
-/** Reads an address of an engine: `192.168.1.2/24`. */
+/** Parses an address that an engine gives: `192.168.1.2/24`. */
 function parseForeign(family: Family, given: string): { address: string; length: number } {
   if (familyOf(given) !== family || !given.includes("/")) {
     const rule = `an IPv${family} address with its prefix length is needed`;
@@ -286,12 +286,12 @@ function parseForeign(family: Family, given: string): { address: string; length:
   return { address: formatAddress(parseAddress(given.slice(0, given.indexOf("/")))), length };
 }
 
-/** An address that was taken, and what the user should know of it. */
+/** An address that was taken, and notices for the user. */
 interface TakenAddress extends Pick<Taken, "address" | "pools"> {
   notices: string[];
 }
 
-/** Takes the next free address that nobody holds and that is not meant for another sandbox. */
+/** Takes the next free address that no link holds and that is not reserved for another sandbox. */
 function takeNext(
   pools: Pools,
   family: Family,
@@ -314,7 +314,7 @@ function takeNext(
   const [first] = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
   return {
     address,
-    // The addresses were taken only to find the one after them.
+    // These addresses were taken only to get to the next one.
     pools: passed.reduce((pools, address) => pools.release(address), taken.pools),
     notices: [
       ...held.filter(({ address }) => passed.includes(address))
@@ -326,7 +326,7 @@ function takeNext(
   };
 }
 
-/** Takes the address that is asked for, if nobody holds it. */
+/** Takes the address that is asked for, if no link holds it. */
 function takeGiven(
   pools: Pools,
   family: Family,
@@ -344,7 +344,7 @@ function takeGiven(
   return { address, pools: rest, notices: [] };
 }
 
-/** The addresses of an endpoint's link with their gateways, IPv4 first. */
+/** Lists the addresses of an endpoint's link with their gateways, IPv4 first. */
 export function linkAddresses(
   network: Network,
   endpoint: Pick<EndpointRecord, "ip" | "ip6" | "prefixLengths">,
@@ -364,7 +364,7 @@ export function linkAddresses(
   });
 }
 
-/** Makes the endpoint that users see from a record: all that anybody shows or tells an engine of it. */
+/** Makes from a record the endpoint that users and engines see. */
 export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
   const { sandbox, ifname, aliases } = endpoint;
   const addresses = linkAddresses(network, endpoint).map(({ address, gateway }) =>
@@ -386,15 +386,15 @@ export function temporaryName({ id }: Pick<EndpointRecord, "id">): string {
   return `e-${id}`;
 }
 
-/** From here on, the kernel itself gives no index: it counts from 1. */
+/** The first index that the kernel does not give by itself: it counts from 1. */
 const FIRST_INDEX = 2 ** 30;
 
 /**
- * The index of an endpoint's link. The link is found by it later, as root in the sandbox can change
- * the link's name, group and alias. It comes from the record, so it is known before the link is made.
- * A link that an earlier version made has another index.
+ * The index of an endpoint's link. The driver finds the link by its index, as root in the sandbox can
+ * change the link's name, group and alias. The index comes from the record, so it is known before the
+ * link is made. A link that an earlier version made has another index.
  *
- * Its high digits are the endpoint's number, as `ip link` lists links in the order of their indexes.
+ * Its high digits are the endpoint's ordinal, as `ip link` lists links in the order of their indexes.
  */
 export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal">): number {
   return FIRST_INDEX + (ordinal % 64) * 2 ** 24 + parseInt(id.slice(0, 6), 16);
@@ -407,9 +407,9 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
  *
  * If the parent is a link of the sandbox, the link is made there as well.
  *
- * A link that is handed over stays in the host's namespace, without address and route.
+ * A link that is handed over to an engine stays in the host's namespace, without address and route.
  *
- * What the options of its network have in the host's namespace for it is made beside the link.
+ * The steps that the network's options need in the host's namespace are among them.
  *
  * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
@@ -511,7 +511,7 @@ function switchesFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSwitch
   ];
 }
 
-/** All addresses of an endpoint's link: those of the network, and the link-local ones. */
+/** The addresses of an endpoint's link: those of the network, and the link-local ones. */
 export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[] {
   const { ifname: dev, linkLocalAddresses = [] } = endpoint;
   // The driver gives each address once, so the kernel need not look for duplicates (nodad).
@@ -525,7 +525,7 @@ export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[
   ];
 }
 
-/** What to call a link that the kernel says is there, and that cannot be found. */
+/** Describes a link that holds an address by the kernel's word, and that cannot be found. */
 function unknownHolder(parent: string): string {
   return `an ipvlan link on "${parent}" that cannot be found`;
 }

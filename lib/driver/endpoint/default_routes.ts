@@ -12,16 +12,16 @@ export const DEFAULT_METRIC = { 4: 0, 6: 1024 };
 /** The base of the metrics of default routes that are not a sandbox's first. */
 const LATER = DEFAULT_METRIC[6];
 
-/** The base of the metrics of a sandbox with priorities, and by how much each priority counts. */
+/** The base of the metrics in a sandbox with priorities, and the change of metric per priority. */
 const [RANKED, PER_PRIORITY] = [200_000, 100];
 
-/** The base of the metrics of default routes that lead nowhere, beside other networks: the worst. */
+/** The worst base: for default routes that lead nowhere, in a sandbox with other networks. */
 const NOWHERE = 1_000_000;
 
-/** Which other endpoints a sandbox has: none, or others. `ranked` if one of all has a priority. */
+/** The other endpoints of a sandbox: `none`, `equal`, or `ranked` if any endpoint has a priority. */
 export type Siblings = "none" | "equal" | "ranked";
 
-/** Looks at all endpoints of a sandbox. */
+/** Classifies the endpoints of a sandbox. */
 export function siblingsOf(
   endpoints: readonly Pick<EndpointRecord, "gatewayPriority">[],
 ): Siblings {
@@ -29,7 +29,7 @@ export function siblingsOf(
   return endpoints.some(({ gatewayPriority = 0 }) => gatewayPriority !== 0) ? "ranked" : "equal";
 }
 
-/** What the default routes of an endpoint depend on. */
+/** The fields of an endpoint that decide its default routes. */
 type RoutedEndpoint = Pick<EndpointRecord, "ifname" | "ordinal" | "routes" | "gatewayPriority">;
 
 /**
@@ -61,15 +61,15 @@ function metricOf(
   siblings: Siblings,
 ): number | undefined {
   if (isolated) return siblings === "none" ? undefined : NOWHERE + ordinal;
-  // The best metric of IPv4 is 0, so nothing could come before a network that has it already.
+  // The kernel's metric for IPv4 is 0, and none is better. So a ranked sandbox does not use it.
   if (siblings === "ranked") return RANKED - gatewayPriority * PER_PRIORITY + ordinal;
   return ordinal === 0 ? undefined : LATER + ordinal;
 }
 
 /**
- * The routes of an endpoint to the other subnets of an internal network, in the L3 modes: there, the
- * default route leads to them, and an internal network has none. Their metric is worse than the best
- * one, which the kernel gives the route to the subnet of another endpoint's address.
+ * The routes of an endpoint to the other subnets of an internal network in an L3 mode. Other networks
+ * reach them by the default route, which an internal network lacks. Their metric is not the best one:
+ * the kernel gives that to the route to the subnet of another endpoint's address.
  */
 export function innerRoutes(
   { internal, mode, subnets }: Network,
@@ -85,8 +85,8 @@ export function innerRoutes(
 
 /**
  * The routes of an endpoint: those that it was given, or those of its network. Two endpoints of a
- * sandbox may be given a route to the same destination, and the kernel takes only one of a metric. So
- * those of the second endpoint have a worse metric.
+ * sandbox may have routes to one destination, and the kernel takes only one route per metric. So the
+ * routes of the second endpoint get a worse metric.
  */
 export function linkRoutes(
   network: Network,
@@ -122,8 +122,8 @@ export function rerouteSteps(
   const [old, wanted] = [routes(before), routes(after)];
   if (old[0]?.metric === wanted[0]?.metric) return [];
   const inside = (line: string) => ({ netns: sandbox, line });
-  // `route flush` and `route replace`, as somebody may have deleted the routes in the sandbox, and
-  // as they may have been changed already when another network was connected before.
+  // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
+  // they were changed already when another network was connected.
   const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
     inside(routeFlush({ dst, dev, metric }));
   const make = (route: RouteSpec) => inside(routeLine("replace", route));

@@ -29,7 +29,7 @@ export function setState(
 }
 
 /**
- * Deletes records. They must be marked as `removing`, and the kernel must not have what they say.
+ * Deletes records. They must be marked as `removing`, and the kernel must have nothing of them left.
  * The hosts files are changed first, so that after a crash the records still say what is left.
  */
 export async function deleteRecords(
@@ -43,7 +43,7 @@ export async function deleteRecords(
   if (sandbox) sandboxes.push(sandbox.name);
   const networks = endpoints.map(({ network }) => network);
   const failures = await hosts.refresh(networks, sandboxes, wait);
-  // A file of another sandbox, or of one that stays, is written by a later call.
+  // A later call writes the file of another sandbox, or of one that stays.
   const failure = sandbox && failures.get(sandbox.name);
   if (failure) throw failure;
   const shared = await sharedOf({ store, openShared }, networks);
@@ -58,9 +58,9 @@ export async function deleteRecords(
 }
 
 /**
- * Deletes a network's record, and the links and routes that the driver made for the network and that
- * no other network needs. A link without the mark of the driver stays, even if it is on record: then
- * another program has made it again.
+ * Deletes a network's record, and the links and routes that the driver made for it and no other
+ * network needs. A link without the driver's mark stays, even if it is on record: another program has
+ * made it anew.
  */
 export async function dropNetwork(
   parts: Parts<"store" | "namespaces" | "openShared">,
@@ -103,8 +103,8 @@ export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord)
  * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its
  * endpoints. They must be marked as `removing`.
  *
- * The links come first: the kernel keeps a namespace as long as a process is in it or has its file
- * open, which any user may.
+ * The links go first: the kernel keeps a namespace as long as a process is in it or has its file
+ * open, and any user may open it.
  */
 export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
   const { store, namespaces } = parts;
@@ -117,7 +117,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
   await deleteRecords(parts, { sandbox, endpoints });
 }
 
-/** Takes back what endpoints have in the host before their links go: no packet is sent for nothing. */
+/** Removes what endpoints have in the host before their links go, so that no packet is lost there. */
 async function withdrawEndpoints(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],

@@ -1,9 +1,9 @@
 /**
- * Finding and deleting the links of endpoints.
+ * Finds and deletes the links of endpoints.
  *
- * Root in a sandbox can rename a link, change its group and its alias, take off its addresses, and
- * move it to another namespace. The link keeps its parent, and usually its index. So it is found by
- * these two, and a removal looks whether the link is gone.
+ * Root in a sandbox can rename a link, change its group and alias, remove its addresses, and move it
+ * to another namespace. The link keeps its parent, and usually its index. So the driver finds it by
+ * these two, and a removal checks that the link is gone.
  *
  * @module
  */
@@ -32,11 +32,11 @@ export interface LinkRemoval {
   removed: readonly EndpointRecord[];
   /** Its other endpoints; `undefined` if the sandbox is removed as well. */
   kept?: readonly EndpointRecord[];
-  /** Whether other links may have the addresses, as these are not the sandbox's any more. */
+  /** Whether other links may have the addresses, as the sandbox has lost them. */
   isLost?: true;
 }
 
-/** What a namespace has. */
+/** The links and addresses of a namespace. */
 export interface SeenLinks {
   /** Its links. */
   links: readonly Link[];
@@ -45,8 +45,8 @@ export interface SeenLinks {
 }
 
 /**
- * Gives the index of an endpoint's parent in the host; `undefined` if it is not known. Then a link on
- * any parent may be the endpoint's.
+ * Returns the index of an endpoint's parent in the host; `undefined` if it is not known. Then a link
+ * on any parent may be the endpoint's.
  */
 export type ParentOf = (endpoint: EndpointRecord) => number | undefined;
 
@@ -65,7 +65,7 @@ function hasIndex(link: Link, endpoint: EndpointRecord): boolean {
   return link.index === linkIndex(endpoint);
 }
 
-/** Whether a link has an address of an endpoint. Of all links on a parent only one can have it. */
+/** Whether a link has an address of an endpoint. Only one link on a parent can have it. */
 function hasAddress({ name }: Link, endpoint: EndpointRecord, addrs: readonly Addr[]): boolean {
   const own = endpointAddresses(endpoint);
   return addrs.some(({ dev, address }) => dev === name && own.includes(address));
@@ -83,7 +83,7 @@ export function ownersOf(
   parentOf: ParentOf,
 ): Map<Link, EndpointRecord> {
   const owners = new Map<Link, EndpointRecord>();
-  // What root in the sandbox can change least decides first, for all endpoints.
+  // The check that root in the sandbox can defeat least comes first, for all endpoints.
   for (const fits of [hasIndex, hasAddress, hasMark]) {
     const found = new Set(owners.values());
     for (const endpoint of endpoints.filter((endpoint) => !found.has(endpoint))) {
@@ -99,8 +99,8 @@ export function ownersOf(
 /**
  * Finds the links in the namespace of a sandbox that are to be deleted.
  *
- * In a namespace that the driver made, there are no links of other programs. So a link that is no
- * endpoint's goes too if it is on the parent of a removed endpoint: its index may have changed, as it
+ * A namespace that the driver made has no links of other programs. So a link that belongs to no
+ * endpoint goes too if it is on the parent of a removed endpoint: its index may have changed when it
  * was moved out and back. With the sandbox, all ipvlan links go.
  */
 export function doomedLinks(
@@ -137,8 +137,8 @@ export async function deleteLinks(
 }
 
 /**
- * `ip` where the links of a sandbox should be. An engine moves a link that was handed over from the
- * host's namespace into its own, and back before the end.
+ * Runs `ip` in the namespaces where the links of a sandbox should be. An engine moves a link that was
+ * handed over from the host's namespace into its own, and back at the end.
  */
 export function homesOf(
   { namespaces }: Parts<"namespaces">,
@@ -151,17 +151,17 @@ export function homesOf(
   return isGivenBack ? [namespaces.host(), inside] : [inside];
 }
 
-/** How often to delete links that are there again, or that have another index. */
+/** How often to delete links that have come back, or that have another index. */
 const ROUNDS = 4;
 
-/** Says what to do about a link that is there again each time. */
+/** The reason and the advice for a link that comes back each time. */
 const AGAIN = "it is there again each time it is deleted: end what runs in the sandbox first";
 
 /**
  * Deletes the links that are in the sandbox's namespace, and returns the endpoints of the others.
- * If they have their indexes, this takes one process.
+ * One process is enough if the links have their indexes.
  *
- * @param ip `ip` there, which goes on after a line that failed.
+ * @param ip Runs `ip` there, and goes on after a line that failed.
  */
 async function deleteInside(
   parts: Parts<"store" | "namespaces" | "isRehearsal">,
@@ -189,7 +189,7 @@ async function deleteInside(
   throw leftError(parts, removed[0]!, AGAIN);
 }
 
-/** What a namespace had before links were deleted in it, and what it has after that. */
+/** The contents of a namespace before and after links were deleted in it. */
 interface Deletion {
   before: SeenLinks;
   after: SeenLinks;
@@ -197,7 +197,7 @@ interface Deletion {
   deleted: ReadonlySet<number>;
 }
 
-/** What there is in a namespace that is gone. */
+/** The result for a namespace that is gone. */
 const NOTHING: Deletion = {
   before: { links: [], addrs: [] },
   after: { links: [], addrs: [] },
@@ -216,13 +216,13 @@ async function deleteByIndex(ip: Ip, indexes: readonly number[]): Promise<Deleti
       deleted: new Set(indexes.filter((_, place) => exist[place])),
     };
   } catch (error) {
-    // The second one is that of a file that led to a namespace once.
+    // The second check is for a file that no longer leads to a namespace.
     if (!isGone(error) && !isNoNamespace(error)) throw error;
     return NOTHING;
   }
 }
 
-/** Removes something. It is no error if that does not exist. Resolves to whether it did. */
+/** Runs a removal, which may find nothing. Resolves to whether there was something to remove. */
 export async function unlessGone(remove: () => Promise<void>): Promise<boolean> {
   try {
     await remove();
@@ -233,7 +233,7 @@ export async function unlessGone(remove: () => Promise<void>): Promise<boolean> 
   }
 }
 
-/** Reads which links of the host are the parents of endpoints. */
+/** Reads the indexes of the parents of endpoints in the host. */
 async function readParents(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
@@ -263,13 +263,13 @@ function leftError(
   });
 }
 
-/** A link that was not in its sandbox, and is looked for. */
+/** A link that is not in its sandbox and must be found. */
 interface LostLink {
   /** Its endpoint. */
   endpoint: EndpointRecord;
-  /** The namespaces where it is deleted without another look: that of the sandbox, and where it was. */
+  /** The namespaces to delete it in by its index: that of the sandbox, and where it was seen. */
   haunts: Set<EnterableNamespace>;
-  /** What it was when it was seen last: `the link "eth0" in the namespace "web"`. */
+  /** Its description when it was last seen: `the link "eth0" in the namespace "web"`. */
   seenAs?: string;
   /** Another link that has an address of the endpoint, described in the same way. */
   holder?: string;
@@ -278,14 +278,14 @@ interface LostLink {
 }
 
 /**
- * How often to look for a link that was seen and not deleted, and for one that was not seen. A program
- * may move it to and fro all the time.
+ * How often to search for a link that was seen and not deleted, and for one that was not seen. A
+ * program may move it back and forth all the time.
  */
 const PASSES = { seen: 20, unseen: 4 };
 
 /**
- * Looks for links that were not in their sandbox, and deletes them. A link that is in no namespace
- * that can be entered is taken for deleted if its addresses are free.
+ * Finds and deletes links that are not in their sandbox. A link that is in no namespace that can be
+ * entered counts as deleted if its addresses are free.
  */
 async function deleteElsewhere(
   parts: Parts<"store" | "namespaces" | "wait">,
@@ -305,7 +305,7 @@ async function deleteElsewhere(
     const lost = all.filter(({ isDeleted }) => !isDeleted);
     if (!lost.some(({ seenAs }) => seenAs !== undefined || pass < PASSES.unseen)) break;
     for (const namespace of namespaces) {
-      // Who may make a namespace with a name is root of the whole machine.
+      // Only root of the machine can name a namespace: root in a sandbox hides links in unnamed ones.
       const isNamed = namespace.names.length > 0;
       const isLikely = !isNamed || lost.some(({ haunts }) => haunts.has(namespace));
       if (pass === 0 || isLikely) await deleteLostIn(parts, namespace, lost, parentOf);
@@ -318,7 +318,7 @@ async function deleteElsewhere(
   }
 }
 
-/** Deletes those lost links that are in a namespace. */
+/** Deletes the lost links that are in a namespace. */
 async function deleteLostIn(
   parts: Parts<"store" | "namespaces">,
   namespace: EnterableNamespace,
@@ -354,7 +354,7 @@ async function deleteLostIn(
   }
 }
 
-/** Deletes links by their indexes. A namespace that cannot be entered, as it ends, has no links. */
+/** Deletes links by their indexes. A namespace that is ending cannot be entered, and has no links. */
 async function tryToDelete(
   { namespaces }: Parts<"namespaces">,
   netns: string | undefined,
@@ -368,12 +368,12 @@ async function tryToDelete(
   }
 }
 
-/** How long to wait for an address, and how often to try it, in milliseconds. */
+/** How long to wait for an address, and the time between two tries, in milliseconds. */
 const [TIMEOUT, INTERVAL] = [5000, 100];
 
 /**
  * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of
- * a deleted namespace a moment later.
+ * a namespace a moment after the namespace.
  *
  * @throws {"link-left"} An address is not free.
  */
@@ -403,9 +403,9 @@ async function requireFree(
 }
 
 /**
- * Finds an address of an endpoint that a link on the parent has. Only the kernel knows all those
- * links, so we ask it: it refuses the address to another one. The link that asks is down, so the
- * address is not used.
+ * Finds an address of an endpoint that some link on the parent has. Only the kernel knows all those
+ * links: it refuses the address to a second one. So we make a link and give it the address. That link
+ * is down, so the address is not used.
  */
 async function findHeld(
   parts: Parts<"store" | "namespaces">,
@@ -433,8 +433,8 @@ async function findHeld(
 }
 
 /**
- * Whether the kernel refused the link that asks for a reason that is no obstacle: the parent is gone,
- * it carries no ipvlan links (`EBUSY`), or an `ip` that was killed has left that link (`EEXIST`).
+ * Whether the kernel refused that link for a harmless reason: the parent is gone, it carries no ipvlan
+ * links (`EBUSY`), or an `ip` that was killed has left the link (`EEXIST`).
  */
 export function isHarmless(reason: unknown): boolean {
   return isGone(reason) ||

@@ -39,7 +39,7 @@ export async function pruneNetworks(
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
       report.failed.push({ name, error });
-      // What the signal has ended may hang for the other networks too.
+      // After the signal, the removal of the other networks may hang too.
       if (wait.signal?.aborted) break;
     }
   }
@@ -56,12 +56,12 @@ export async function removeTransient(
     const network = store.networkById(id);
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
-    // One that is in etcd stays while that is out of reach. What was asked for is done already.
+    // A network in etcd stays while etcd is out of reach. The call itself has succeeded by now.
     if (isUnused) await unlessOutOfReach(() => removeUnused(parts, withoutState(network)));
   }
 }
 
-/** Removes a network. If that fails, it is there as before. @throws {"network-in-use"} In use. */
+/** Removes a network. If that fails, it stays as it was. @throws {"network-in-use"} In use. */
 async function removeUnused(
   parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
@@ -77,8 +77,8 @@ async function removeUnused(
   try {
     await dropNetwork(parts, network);
   } catch (error) {
-    // If this fails too, the next exclusive call removes the network, or a call of `restore` makes
-    // the parent. The caller needs the first error.
+    // If this fails too, the next exclusive call removes the network, or `restore` makes the
+    // parent. The caller needs the first error.
     await putBack(parts, network).catch(() => {});
     throw error;
   }
@@ -96,7 +96,7 @@ async function putBack(
 /**
  * Removes a sandbox and its endpoints.
  *
- * @param kills Whether to kill the processes in it. By then, no other sandbox can have its name.
+ * @param kills Whether to kill the processes in it. The record still keeps its name from being used.
  */
 export async function removeSandbox(
   parts: DriverParts,
@@ -138,8 +138,8 @@ export async function disconnect(
 }
 
 /**
- * Takes back what the default routes of a sandbox had for an endpoint with a priority, when that is
- * gone. If it fails, the routes are there all the same, and `restore` changes them.
+ * Gives the default routes of a sandbox their usual metrics when its last endpoint with a priority is
+ * gone. If that fails, the routes still work, and `restore` changes them.
  */
 async function reroute(
   { store, namespaces }: Parts<"store" | "namespaces">,
@@ -156,14 +156,14 @@ async function reroute(
   await namespaces.apply(steps).catch(() => {});
 }
 
-/** Marks records as `removing`. @throws {"half-done"} Another call is at one of the endpoints. */
+/** Marks records as `removing`. @throws {"half-done"} Another call is working on an endpoint. */
 function startRemoval({ store }: Parts<"store">, records: StatedGroup): void {
   const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
   if (unready) throw new IpvlanError("half-done", { what: `connection of "${unready.sandbox}"` });
   setState(store, records, "removing");
 }
 
-/** Runs a removal. If it fails, marks the records as `ready` again, so that it can be repeated. */
+/** Runs a removal. If it fails, marks the records as `ready` again, so that a call can repeat it. */
 async function drop(
   { store, hosts, wait }: DriverParts,
   records: RecordGroup,
@@ -172,7 +172,7 @@ async function drop(
   try {
     await run();
   } catch (error) {
-    // What is gone from the kernel already, a call of `restore` makes again.
+    // `restore` makes again what is already gone from the kernel.
     store.transaction(() => setState(store, records, "ready"));
     const { endpoints } = records;
     const sandboxes = endpoints.map(({ sandbox }) => sandbox);

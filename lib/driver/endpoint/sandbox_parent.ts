@@ -1,7 +1,7 @@
 /**
- * Parents that are links of the sandboxes. On such a network, another program has made or moved a link
- * into each sandbox, such as the virtual function of a network card, and the sandbox's ipvlan link is
- * made on it, inside. The parent goes with the namespace, so nothing is ever made of it.
+ * Parents that are links of the sandboxes. On such a network, another program has made a link in each
+ * sandbox or moved one there, such as a virtual function of a network card. The sandbox's ipvlan link
+ * is made on it, inside. The driver never makes such a parent: it goes with the namespace.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { lookInside } from "../run/look_inside.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Connection, ConnectOptions, Network } from "../model/types.ts";
 
-/** Looks into the namespace of a sandbox if a connection needs a link of it as the parent. */
+/** Looks into the namespace of a sandbox if a connection needs one of its links as the parent. */
 export async function lookForParents(
   { store, namespaces }: Parts<"store" | "namespaces">,
   connections: readonly Connection[],
@@ -35,7 +35,7 @@ export async function lookForParents(
   return { inside: await lookInside(namespaces, fromNetnsFolder(path)) };
 }
 
-/** Looks into the namespace of a sandbox that has a route of another program's. */
+/** Looks into the namespace of a sandbox in which another program has made a route. */
 export async function lookForRoutes(
   { store, namespaces }: Parts<"store" | "namespaces">,
   { name, path = store.sandbox(name)?.path }: Pick<AttachRequest, "name" | "path">,
@@ -43,7 +43,7 @@ export async function lookForRoutes(
   return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
 }
 
-/** Decides which link of a sandbox is the parent of an endpoint, or finds what is wrong with it. */
+/** Chooses the link of a sandbox that is an endpoint's parent, or finds what is wrong with it. */
 export function decideSandboxParent(
   network: Network,
   sandbox: string,
@@ -75,7 +75,7 @@ export function decideSandboxParent(
 
 /**
  * Whether another program has given a sandbox a route to a destination of an endpoint, such as a default
- * route. The kernel takes only one of a metric, so the endpoint counts as the sandbox's second.
+ * route. The kernel takes only one route per metric, so the endpoint counts as the sandbox's second.
  */
 export function isSecond(
   network: Network,
@@ -93,7 +93,7 @@ export function isSecond(
   });
 }
 
-/** The parent of an endpoint among the links that were seen. */
+/** Finds the parent of an endpoint among the links that were seen. */
 export function parentLink(
   { network, endpoint }: NetworkEndpoint,
   facts: HostFacts | undefined,
@@ -105,8 +105,8 @@ export function parentLink(
 }
 
 /**
- * Checks that the links of endpoints are on the parents that were chosen. Root in the sandbox may
- * have given the name to another link meanwhile, even to one whose own parent is the host's.
+ * Checks that the links of endpoints are on the chosen parents. Root in the sandbox may have given the
+ * name to another link meanwhile, even to one whose own parent is a link of the host.
  */
 export async function requireParents(
   { namespaces, isRehearsal }: Parts<"namespaces" | "isRehearsal">,

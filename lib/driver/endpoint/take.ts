@@ -27,8 +27,8 @@ export interface SharedRequest {
 }
 
 /**
- * Takes the addresses of a request that come from pools that hosts share. Everything that is wrong with
- * the request is found first, so that nothing is asked of etcd for it.
+ * Takes the addresses of a request from the pools that hosts share. Checks the whole request first, so
+ * that a wrong one asks nothing of etcd.
  */
 export async function takeShared(
   parts: Parts<"store" | "pools" | "openShared">,
@@ -77,7 +77,7 @@ export async function takeShared(
   }
 }
 
-/** Whether an address that no host has is also free on this host's links, and in its other pools. */
+/** Whether an address that is free in etcd is also free on this host: on links and in other pools. */
 function canUse(
   { store, pools }: Parts<"store" | "pools">,
   network: Network,
