@@ -6,7 +6,7 @@ import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
 import { isReady, type Stated, withoutState } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
 
-/** What {@linkcode recover} has removed, and what it could not remove. */
+/** The report of {@linkcode recover}: what is removed, and what could not be removed. */
 export type Recovery = Pick<RestoreReport, "undone" | "missing">;
 
 /**
@@ -39,15 +39,15 @@ export async function recover(
   return recovery;
 }
 
-/** Something that a crash left half made or half removed. */
+/** A network, sandbox or endpoint that a crash left half made or half removed. */
 export interface Unfinished {
-  /** What users know it as. An endpoint is part of its sandbox. */
+  /** The kind to tell the user. An endpoint counts as part of its sandbox. */
   kind: "network" | "sandbox";
   /** The name of the network or the sandbox. */
   name: string;
-  /** How it was left: `half made`, `half disconnected`. */
+  /** Its state: `half made`, `half disconnected`. */
   state: string;
-  /** The record that is to be removed. */
+  /** The record to remove. */
   record: { network: Network } | { sandbox: Sandbox } | { endpoint: EndpointRecord };
 }
 
@@ -62,8 +62,8 @@ export interface StatedRecords {
 }
 
 /**
- * Finds what a crash left half made or half removed, in the order in which it is to be removed. The
- * endpoints of a sandbox go with the sandbox.
+ * Finds what a crash left half made or half removed, in the order of removal. The endpoints of a
+ * sandbox go with the sandbox.
  */
 export function findUnfinished(
   { networks, sandboxes, endpoints }: StatedRecords,
@@ -95,7 +95,7 @@ export function findUnfinished(
   ];
 }
 
-/** Removes what is unfinished, and its record. */
+/** Removes something unfinished and its record. */
 async function drop(parts: DriverParts, { record }: Unfinished): Promise<void> {
   const { store } = parts;
   if ("network" in record) return await dropNetwork(parts, record.network);

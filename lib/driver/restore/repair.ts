@@ -14,43 +14,43 @@ import { stepsOf } from "../model/options.ts";
 
 /** The input of {@linkcode endpointRepair}. */
 export interface EndpointView {
-  /** What the sandbox's namespace shows; `undefined` if it does not exist. */
+  /** The links, addresses and routes in the sandbox's namespace; `undefined` if it does not exist. */
   seen: SeenNamespace | undefined;
   /**
-   * The network's parent, to tell a link on another one.
+   * The network's parent, to notice a link on another parent.
    *
-   * @default {undefined} It is not known, or did not exist until just now.
+   * @default {undefined} It is not known, or has only just been made.
    */
   parent?: Link;
   /** The other endpoints of its sandbox. */
   siblings: Siblings;
   /** The file of the sandbox's namespace, if that has no name. */
   path?: string;
-  /** What the host has of options, by key; left out, it is not compared. */
+  /** The steps of options that the host has, by key; left out, they are not compared. */
   beside?: ReadonlySet<string>;
 }
 
-/** What the kernel has of an endpoint, and how to repair it. */
+/** The state of an endpoint in the kernel, and the steps that repair it. */
 export interface EndpointRepair {
-  /** Whether all of it is there. */
+  /** Its state: complete, changed or missing. */
   state: EndpointState;
-  /** What is not as it should be: a sentence for each, which says what it is and what it should be. */
+  /** The differences: a sentence for each, with the actual and the expected value. */
   changes: string[];
   /** Its link, if there is one. */
   link?: Link;
-  /** The steps that delete links which cannot be repaired. They run first, and are not undone. */
+  /** The steps that delete links beyond repair. They run first, and are not undone. */
   remove: Step[];
   /** The steps that make what is missing. */
   make: Step[];
 }
 
 /**
- * Compares an endpoint on record with what the kernel has: the link and its options, address by
- * address, and route by route. What somebody has added, such as another address, stays.
+ * Compares an endpoint on record with the kernel: the link and its options, each address, and each
+ * route. What others have added, such as another address, stays.
  *
  * A link that has another name or parent, or that a crash left without an alias, is made anew.
- * Everything else is repaired in place. A link that was handed over is the engine's to repair, but for
- * its mode and flag, which are those of all links on the parent.
+ * Everything else is repaired in place. The engine repairs a link that was handed over, except its
+ * mode and flag, which all links on the parent share.
  */
 export function endpointRepair(
   network: Network,
@@ -83,7 +83,7 @@ export function endpointRepair(
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
   const addresses = linkAddresses(network, endpoint);
   const wanted = linkRoutes(network, endpoint, addresses, siblings);
-  // The routes of an endpoint that was not the only one before have stayed as they were.
+  // An endpoint that has become the only one keeps the routes that it had beside others.
   const accepted = siblings === "none"
     ? [wanted, linkRoutes(network, endpoint, addresses, "equal")]
     : [wanted];
@@ -101,7 +101,7 @@ export function endpointRepair(
     ...linkAddrs(network, endpoint).flatMap((addr) =>
       addressChanges(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
-    // When a link goes down, the kernel deletes its routes.
+    // The kernel deletes the routes of a link that goes down.
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeChange(route, link.up ? routes : [])),
     ...outside,
@@ -109,7 +109,7 @@ export function endpointRepair(
   return repairOf(netns, link, changes);
 }
 
-/** A repair in place. */
+/** Makes a repair in place. */
 function repairOf(netns: string, link: Link, changes: readonly Change[]): EndpointRepair {
   return {
     link,
@@ -120,15 +120,15 @@ function repairOf(netns: string, link: Link, changes: readonly Change[]): Endpoi
   };
 }
 
-/** Something that is not as it should be, and the lines that mend it. */
+/** A difference, and the lines that repair it. */
 interface Change {
   sentence: string;
   lines: string[];
 }
 
 /**
- * Finds an endpoint's link by its index. A link of an earlier version has another index: then the
- * alias says which network it is on. Without an alias, the name and the parent say it.
+ * Finds an endpoint's link by its index. A link of an earlier version has another index, and is found
+ * by its alias, which names the network, or without an alias by its name and parent.
  */
 function linkOf(
   { name: network }: Network,
@@ -149,7 +149,7 @@ function linkOf(
     );
 }
 
-/** Finds why a link cannot be repaired: its name, its mark or its parent is another. */
+/** Finds why a link cannot be repaired: it has another name, alias or parent. */
 function markChanges(
   { name, alias = "", linkIndex }: Link,
   network: Network,
@@ -165,7 +165,7 @@ function markChanges(
   ];
 }
 
-/** Finds out whether the parent has another name in the sandbox. Nobody but the sandbox can mend it. */
+/** Reports a parent with another name in the sandbox. Only the sandbox can rename it. */
 function parentChanges(
   { name, link }: Link,
   { parent: wanted }: EndpointRecord,
@@ -179,11 +179,11 @@ function parentChanges(
   }];
 }
 
-/** What a link has of some settings, and the lines that change it. */
+/** Finds the settings of a link that differ, and the lines that change them. */
 function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
   const { name, index } = link;
   const has: Record<string, unknown> = { ...link, ...link.info };
-  // One line sets all that the links on a parent have in common.
+  // One line sets the mode and flag, which all links on a parent share.
   const { mode, flag } = settingsIn(steps);
   const shared = [linkSet({ index }, { type: "ipvlan", mode, flag })];
   return steps.filter((step) => !isHostStep(step)).flatMap(({ kind, label, set }) =>
@@ -196,7 +196,7 @@ function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
   );
 }
 
-/** What the host lacks of the options of a network. It is mended apart from the sandboxes. */
+/** Finds the routes of options that the host lacks. They are repaired apart from the sandboxes. */
 function hostChanges(steps: readonly OwnStep[], beside: ReadonlySet<string>): Change[] {
   return steps.filter(isHostStep).filter((step) => !beside.has(stepKey(step))).map(({ route }) => ({
     sentence: `The host does not have the route to ${route.dst}`,
@@ -204,7 +204,7 @@ function hostChanges(steps: readonly OwnStep[], beside: ReadonlySet<string>): Ch
   }));
 }
 
-/** The lines that give a link an address. The kernel refuses it while it has another length. */
+/** The lines that give a link an address, without the same address with another length. */
 function addressChanges(wanted: AddrSpec, addrs: readonly Addr[]): Change[] {
   const { dev, address } = wanted;
   const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
@@ -219,7 +219,7 @@ function addressChanges(wanted: AddrSpec, addrs: readonly Addr[]): Change[] {
   }];
 }
 
-/** The line that gives a link a route, and which other one to the same destination it has. */
+/** The line that gives a link a route, and a sentence about its other routes to the destination. */
 function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
   const { dst, dev } = wanted;
   const family = familyOf(dst);
@@ -240,7 +240,7 @@ function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
   };
 }
 
-/** Whether the kernel has a route. */
+/** Whether a route of the kernel is the one that is wanted. */
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   const family = familyOf(wanted.dst);
   const metric = DEFAULT_METRIC[family];

@@ -27,8 +27,8 @@ import { lookInside } from "../run/look_inside.ts";
 import { restoreParents } from "../network/restore_parents.ts";
 
 /**
- * Brings everything on record back into the kernel, and repairs what differs. A failure is reported,
- * and the rest goes on. The caller must hold the exclusive lock.
+ * Makes everything on record again that the kernel lacks, and repairs what differs. Reports a failure,
+ * and goes on with the rest. The caller must hold the exclusive lock.
  */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
   const { store, namespaces, borrowed, processes, wait } = parts;
@@ -73,19 +73,19 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   ]);
 }
 
-/** A network or sandbox, and why it is not as it should be. */
+/** A network or sandbox, and why it is not complete. */
 export interface Restored {
-  /** What it is. */
+  /** Its kind. */
   kind: "network" | "sandbox";
   /** Its name. */
   name: string;
-  /** What could not be brought back. Empty if everything is there. */
+  /** Why it is not complete. Empty if everything is there. */
   reasons: readonly string[];
-  /** Which other host has its address by now, if that is all that is wrong. */
+  /** The other host that has its address now, if nothing else is wrong. */
   holder?: string;
 }
 
-/** Reports what was brought back and what was not. */
+/** Reports what was restored and what was not. */
 export function toReport(
   { undone, missing }: Recovery,
   restored: readonly Restored[],
@@ -120,13 +120,13 @@ async function refreshHosts(
   }
 }
 
-/** What all sandboxes are restored with. */
+/** What the restoring of all sandboxes has in common. */
 interface HostView {
   /** All networks on record, by id. */
   networks: ReadonlyMap<string, Network>;
   /** The ids of the networks whose parents could not be restored. */
   lost: ReadonlySet<string>;
-  /** Why endpoints get no link, as their addresses are another host's, or may be. */
+  /** The errors of endpoints that get no link: another host has their addresses, or may have them. */
   doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
   /** The links of the host, by name, as they were before anything was restored. */
   links: ReadonlyMap<string, Link>;
@@ -134,17 +134,17 @@ interface HostView {
   names: ReadonlySet<string>;
 }
 
-/** What {@linkcode restoreSandbox} came to. */
+/** The result of {@linkcode restoreSandbox}. */
 interface RestoredSandbox {
-  /** Why the sandbox is not as it should be, in sentences. */
+  /** Why the sandbox is not complete, in sentences. */
   reasons: string[];
   /** The endpoints that are there. */
   connected: readonly EndpointRecord[];
-  /** Which other host has an address of it by now, if that is all that is wrong. */
+  /** The other host that has one of its addresses now, if nothing else is wrong. */
   holder?: string;
 }
 
-/** Restores a sandbox. A link goes whose address is another host's by now. */
+/** Restores a sandbox. Deletes a link if another host has its address now. */
 async function restoreSandbox(
   parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
@@ -159,7 +159,7 @@ async function restoreSandbox(
   const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
   const failure = await failureOf(async () => {
     await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
-    // Its links are handed over, and not yet taken by the engine, or given back.
+    // Its links are handed over, but the engine has not taken them yet, or has given them back.
     if (isUntaken(sandbox, endpoints, links)) {
       connected = own;
       return;
@@ -175,7 +175,7 @@ async function restoreSandbox(
     };
     const there = own.filter(({ network }) => !lost.has(network));
     const found = there.filter((endpoint) => !doubts.has(endpoint));
-    // What runs goes on.
+    // A link of a doubtful address stays if it is there.
     const running = there.filter((each) => doubts.has(each) && repairOf(each).state !== "missing");
     connected = running;
     const repairs = found.map(repairOf);
@@ -187,7 +187,7 @@ async function restoreSandbox(
       return;
     }
     if (whole !== undefined) {
-      // What failed was undone with all the rest. One by one, the others succeed.
+      // The failure undid all endpoints. Made one by one, the others succeed.
       await namespaces.apply(base.make);
       const failed = new Set<EndpointRecord>();
       for (const [index, { make }] of repairs.entries()) {
@@ -211,7 +211,7 @@ async function restoreSandbox(
     if (doubt !== undefined) reasons.push(`It is not connected to ${nameOf(endpoint)}: ${doubt}`);
   }
   const [held] = taken.map((each) => doubts.get(each) as IpvlanErrorOf<"address-held">);
-  // If something else is wrong, too, there are more reasons.
+  // More reasons mean that something else is wrong, too.
   return { reasons, connected, holder: reasons.length === taken.length ? held?.holder : undefined };
 }
 
@@ -227,7 +227,7 @@ export function isUntaken(
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
 }
 
-/** How to restore the namespace of a sandbox. */
+/** The steps that restore the namespace of a sandbox. */
 export interface NamespacePlan {
   /** The steps that remove what is in the way. They run first, and are not undone. */
   remove: Step[];
@@ -253,7 +253,7 @@ export function namespacePlan(
   const make = isDown && namespace === "made"
     ? [{ netns: name, line: linkSet("lo", { up: true }) }]
     : [];
-  // The alias is set last. A link without one may lack an address or a route, as a crash left it.
+  // The alias is set last. A crash may leave a link without alias, address or route.
   const incomplete = seen.links.filter((link) => isOurs(link) && link.alias === undefined);
   const remove = incomplete.map((link) => ({ netns: name, line: linkDel(link.name) }));
   return { ok: true, remove, make };

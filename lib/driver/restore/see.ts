@@ -9,7 +9,7 @@ import { lookInside } from "../run/look_inside.ts";
 import { isReady } from "../store/store.ts";
 import type { SandboxDetails, SandboxState, SeenSandbox } from "../model/types.ts";
 
-/** Looks at what the kernel has of sandboxes. */
+/** Reads the state of sandboxes in the kernel. */
 export async function seeSandboxes(
   parts: Parts<"store" | "namespaces" | "borrowed">,
   sandboxes: readonly SandboxDetails[],
@@ -50,10 +50,10 @@ export async function seeSandboxes(
   }));
 }
 
-/** What the kernel has of an endpoint. */
+/** The state of an endpoint in the kernel. */
 type Found = Pick<EndpointRepair, "state" | "changes" | "link">;
 
-/** @param repairs What the kernel has of each endpoint, by the link's name. */
+/** @param repairs The state of each endpoint in the kernel, by the link's name. */
 function toSeen(
   sandbox: SandboxDetails,
   seen: SeenNamespace | undefined,
@@ -62,7 +62,7 @@ function toSeen(
   const isWhole = [...repairs.values()].every(({ state }) => state === "up");
   const state: SandboxState = seen ? isWhole ? "up" : "incomplete" : "down";
   const endpoints = sandbox.endpoints.map((endpoint) => {
-    // One that was removed meanwhile is not on record any more.
+    // An endpoint that was removed meanwhile is no longer on record.
     const missing = {
       state: "missing" as const,
       changes: [`The link ${endpoint.ifname} is missing`],

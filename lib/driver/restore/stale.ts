@@ -1,6 +1,6 @@
 /**
- * Finding what an engine has left behind. An engine that was killed does not say which of its sandboxes
- * went with it, and a restart of the machine ends all of them.
+ * Finds the sandboxes that an engine has left behind. An engine that was killed does not say which of
+ * its sandboxes have ended, and a restart of the machine ends all of them.
  *
  * @module
  */
@@ -23,12 +23,12 @@ function hasLink(links: readonly { index: number }[], endpoint: EndpointRecord):
   return links.some(({ index }) => index === linkIndex(endpoint));
 }
 
-/** Whether the engine of a sandbox will not take a link that is still in the host's namespace. */
+/** Whether the engine has forgotten a sandbox, and will not take its link from the host. */
 export type IsForgotten = (sandbox: string) => boolean;
 
 /**
- * Of sandboxes of engines, finds those that are stale: their namespace is gone. That of links which
- * were handed over is not always known, so these are stale if no link is there.
+ * Finds the stale ones of some engines' sandboxes: their namespace is gone. The namespace of links that
+ * were handed over is not always known, so such a sandbox is stale if none of its links exists.
  */
 async function findStale(
   parts: Parts<"store" | "namespaces" | "borrowed">,
@@ -40,7 +40,7 @@ async function findStale(
   const endpoints = new Map(
     sandboxes.map(({ name }) => [name, store.endpoints({ sandbox: name })]),
   );
-  // The host's links first: an engine takes a link from there into its own namespace.
+  // Reads the host's links first: an engine moves a link from there into its own namespace.
   const links = await namespaces.host().link.show();
   const present = await borrowed.present(sandboxes);
   const stale = await Promise.all(sandboxes.map(async ({ name, path }) => {
@@ -53,7 +53,7 @@ async function findStale(
   const found = sandboxes.filter((_, index) => stale[index]);
   const isHandedOver = ({ name }: Sandbox) => endpoints.get(name)!.some(({ handOver }) => handOver);
   if (!found.some(isHandedOver)) return found;
-  // The engine may keep the files of its namespaces where this process does not see them.
+  // The engine may keep its namespace files where this process does not see them.
   const elsewhere = await linksElsewhere(parts);
   return found.filter((sandbox) =>
     !isHandedOver(sandbox) ||
@@ -61,7 +61,7 @@ async function findStale(
   );
 }
 
-/** The links in all namespaces that can be found but the host's. */
+/** Lists the links in all namespaces that can be entered, except the host's. */
 async function linksElsewhere({ namespaces }: Parts<"namespaces">): Promise<Link[]> {
   const places = await findEnterable(namespaces.run, namespaces.hostName);
   const seen = await Promise.all(
@@ -72,7 +72,7 @@ async function linksElsewhere({ namespaces }: Parts<"namespaces">): Promise<Link
   return seen.flatMap((namespace) => namespace?.links ?? []);
 }
 
-/** Removes the stale ones of some sandboxes of engines, and resolves to their names. */
+/** Removes the stale ones of some engines' sandboxes. Resolves to their names. */
 export async function removeStale(
   parts: DriverParts,
   sandboxes: readonly Stated<Sandbox>[],
@@ -94,7 +94,7 @@ export async function removeStale(
 }
 
 /**
- * The names of the sandboxes that are in the way of a new one: by its name, or by an address that it
+ * The names of the sandboxes that conflict with a new one: they have its name, or an address that it
  * asks for on a network of the same parent.
  */
 export function inTheWay(
@@ -113,7 +113,7 @@ export function inTheWay(
   return new Set([name, ...holders.map(({ sandbox }) => sandbox)]);
 }
 
-/** An address as it is on record, without the prefix length that an engine may give with it. */
+/** An address in the form of the records, without the prefix length that an engine may add. */
 function canonical(text: string): string {
   return formatAddress(parseAddress(text.split("/")[0]!));
 }

@@ -3,17 +3,17 @@ import type { Parts } from "../addresses/parts.ts";
 import type { RestoreReport } from "../model/types.ts";
 import { pause, sayIfLong } from "../../base/waiting.ts";
 
-/** How long to wait at least before the next try, in milliseconds. */
+/** The shortest time between two tries, in milliseconds. */
 const RETRY = 500;
 
-/** Restores, and again when the host's links change, until all is there or the time is up. */
+/** Restores each time the host's links change, until all is there or the time is up. */
 export async function restoreUntil(
   seconds: number,
   { namespaces, wait: { signal, waiting } }: Parts<"namespaces" | "wait">,
   restoreOnce: () => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
   if (seconds === 0) return await restoreOnce();
-  // Started before the first try, so that it misses few of the links that appear after it.
+  // Started before the first try, so that it misses few links that appear after that.
   await using links = new LinkMonitor(namespaces.hostName);
   const time = AbortSignal.timeout(seconds * 1000);
   const deadline = signal ? AbortSignal.any([time, signal]) : time;
@@ -25,12 +25,12 @@ export async function restoreUntil(
   });
   for (;;) {
     report = await restoreOnce();
-    // After the deadline there is one last try, for a link that appeared just before.
-    // What another host has by now is not waited for.
+    // The last try is after the deadline, for a link that appeared just before it.
+    // An address that another host has now is not waited for.
     if (report.missing.every(({ holder }) => holder !== undefined) || deadline.aborted) {
       return report;
     }
-    // What fails is made and undone, so that a try may itself be the next change.
+    // A try that fails makes and undoes links, and so may cause the next change itself.
     await pause(RETRY, deadline);
     await links.changed(deadline);
   }
