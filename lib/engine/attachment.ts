@@ -1,5 +1,5 @@
 /**
- * Networks that exist only as long as something is attached to them. CNI and netavark have no call that
+ * Networks that exist only while a container is attached to them, as CNI and netavark have no call that
  * removes a network.
  *
  * @module
@@ -20,15 +20,15 @@ import { hasProblem, IpvlanError, isIpvlanError, throwProblems } from "../base/e
 
 /** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
-  /** The connection, but for the network. */
+  /** The connection, without its network. */
   connection: Omit<Connection, "network">;
 }
 
 /**
- * Connects a sandbox of an engine to a network. Makes both if they are not there.
+ * Connects a sandbox of an engine to a network. Makes both if they do not exist.
  *
- * @param network What the network is, which goes with its last sandbox; a text is the name of one that
- * has to be there.
+ * @param network The settings of a network that goes with its last sandbox; or the name of a network,
+ * which must exist.
  */
 export async function attach(
   driver: Driver,
@@ -41,7 +41,7 @@ export async function attach(
       const outcome = await connect(driver, sandbox, { ...connection, network: name });
       return { value: outcome.value, notices: [...notices, ...outcome.notices] };
     } catch (error) {
-      // Meanwhile, another process has removed the last sandbox of the network, and with it the network.
+      // Another process has just removed the network with its last sandbox.
       const isGone = isIpvlanError(error, "network-not-found") && error.network === name;
       if (isGone && typeof network !== "string") continue;
       if (typeof network !== "string") await removeUnused(driver, name);
@@ -51,8 +51,8 @@ export async function attach(
 }
 
 /**
- * Removes a network that goes with its last sandbox, if it has none: a call that was killed between
- * the network and the link leaves one. Returns whether it is gone.
+ * Removes a transient network without sandboxes, which a call leaves that is killed between making the
+ * network and the link. Resolves to whether it is gone.
  */
 export async function removeLeft(driver: Driver, name: string): Promise<boolean> {
   const isUnused = driver.findNetwork(name)?.transient && !isUsed(driver, name);
@@ -79,7 +79,7 @@ async function removeUnused(driver: Driver, name: string): Promise<void> {
   }
 }
 
-/** Makes a network if it is not there. */
+/** Makes a network if it does not exist. */
 async function requireNetwork(
   driver: Driver,
   settled: Settlement | string,
@@ -107,7 +107,7 @@ async function requireNetwork(
   }
 }
 
-/** The settings in which a network is not what is asked for. */
+/** Lists the settings in which a network differs from the one that is asked for. */
 export function differences(wanted: SettledNetwork, network: Network): string[] {
   const found = toSettled(network);
   const different: string[] = [...OPTION_NAMES, "subnets" as const].filter((setting) =>
@@ -115,12 +115,12 @@ export function differences(wanted: SettledNetwork, network: Network): string[] 
     !(setting === "subnets" && wanted.subnets.length === 0) &&
     JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
   );
-  // The members of etcd may be others by now, and keep the same addresses.
+  // The members of etcd may have changed. The prefix alone identifies the addresses.
   const pool = ({ ipam }: Pick<Network, "ipam">) => ipam && (ipam.access.prefix ?? "");
   return pool(wanted) === pool(found) ? different : [...different, "ipam"];
 }
 
-/** Connects a sandbox, and makes it if it is not there. */
+/** Connects a sandbox, and makes it if it does not exist. */
 async function connect(
   driver: Driver,
   sandbox: Omit<AdoptSpec, "connections">,
@@ -140,7 +140,7 @@ async function connect(
     try {
       return await driver.connect(network, sandbox.name, options);
     } catch (error) {
-      // Meanwhile, another process has removed it.
+      // Another process has just removed it.
       if (!isIpvlanError(error, "sandbox-not-found")) throw error;
     }
   }
@@ -148,7 +148,7 @@ async function connect(
 
 /**
  * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a
- * transient network with its last sandbox. It is no error if something is gone already.
+ * transient network with its last sandbox. What is already gone is no error.
  */
 export async function detach(driver: Driver, sandbox: string, ifname: string): Promise<void> {
   try {

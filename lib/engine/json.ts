@@ -13,10 +13,10 @@ import {
   show,
 } from "../base/reader.ts";
 
-/** The longest request in bytes. Most have some thousand, and CNI's GC has 100 for each container. */
+/** The longest request in bytes. Most have a few thousand; CNI's GC has 100 for each container. */
 export const MAX_REQUEST = 2 ** 20;
 
-/** The most values that a request may have in all, and how often one may be inside another. */
+/** The greatest number of values in a request, and their greatest depth. */
 const [MAX_VALUES, MAX_DEPTH] = [2 ** 15, 64];
 
 /** Reads a request to its end, and keeps only the beginning of one that is too long. */
@@ -30,7 +30,7 @@ export async function readRequest(chunks: AsyncIterable<Uint8Array>): Promise<st
   return text + decoder.decode();
 }
 
-/** Parses a request, or says why not: `is not JSON: it is empty`. What follows can rely on its bounds. */
+/** Parses a request within the bounds above, or says what is wrong: `is not JSON: it is empty`. */
 export function parseRequest(text: string): { value: unknown } | { reason: string } {
   if (new TextEncoder().encode(text).length > MAX_REQUEST) {
     return { reason: `is longer than ${MAX_REQUEST} bytes` };
@@ -60,7 +60,7 @@ export function readJson<T>(reader: Reader<T>, text: string): T {
   throw new IpvlanError("invalid-request", { place: "it", reason: parsed.reason });
 }
 
-/** Reads what an engine sends. @throws {IpvlanError} All that is wrong with it. */
+/** Reads a message of an engine. @throws {IpvlanError} All that is wrong with it. */
 export function readMessage<T>(reader: Reader<T>, message: unknown): T {
   const { value, misfits } = read(reader, message);
   throwProblems(misfits.map(({ path, value, wanted }) => {
@@ -73,7 +73,7 @@ export function readMessage<T>(reader: Reader<T>, message: unknown): T {
 }
 
 /*
- * Engines write `null` for what is missing, and for a list or a map that was never made. Both count
+ * Engines write `null` for a missing value, and for a list or a map that was never made. Both count
  * as left out.
  */
 
@@ -88,7 +88,7 @@ export function list<T>(of: Reader<T>): Reader<T[]> {
   return (value, reading) => someList(of)(value ?? [], reading);
 }
 
-/** Reads an object whose names are not known before; a missing one is empty. */
+/** Reads an object with any keys; a missing one is empty. */
 export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   return (value, reading) => someRecord(of)(value ?? {}, reading);
 }

@@ -1,6 +1,6 @@
 /**
- * What the user has to know of an engine whose networks and sandboxes are here: what it is called, and
- * by which command it removes them.
+ * Texts about the engines that own networks and sandboxes: their names, and their commands that remove
+ * those.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { shellLine } from "../base/printable.ts";
 import type { EngineName, Owner } from "../driver/model/types.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** How many digits of an id the engines' own commands show. */
+/** The number of digits of an id that the engines' own commands show. */
 const SHORT = 12;
 
-/** What one engine is called, and how it removes what it owns. */
+/** The name of an engine, and its ways to remove networks and sandboxes. */
 interface EngineWords {
-  /** What it is called. */
+  /** Its name. */
   title: string;
-  /** How it removes a network: a command, or what else to do. */
+  /** A command that removes a network, or other advice. */
   networkRemoval(name: string, id: string): string;
-  /** How it removes a sandbox. */
+  /** A command that removes a sandbox, or other advice. */
   sandboxRemoval(id: string): string;
 }
 
@@ -39,17 +39,17 @@ const WORDS: Readonly<Record<EngineName, EngineWords>> = {
   },
 };
 
-/** What an engine is called: `Podman` for `netavark`. */
+/** The name of an engine for users: `Podman` for `netavark`. */
 export function engineTitle(engine: EngineName): string {
   return WORDS[engine].title;
 }
 
-/** The engine that owns a network or a sandbox, and its name or id there: `Docker 3e458d0718ee`. */
+/** The owner of a network or a sandbox, with its name or id there: `Docker 3e458d0718ee`. */
 export function ownerText({ engine, id }: Owner, name = id.slice(0, SHORT)): string {
   return `${engineTitle(engine)} ${name}`;
 }
 
-/** The name of a sandbox, with as many digits of an id as the engine's own commands show. */
+/** The name of a sandbox, with an id as short as the engine's own commands show it. */
 export function shortName(name: string): string {
   return name.replace(/^(\w+:[0-9a-f]{12})[0-9a-f]{52}$/, "$1");
 }

@@ -1,5 +1,5 @@
 /**
- * The Unix sockets at which engines call us.
+ * The Unix sockets on which engines call us.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
 /**
- * Listens at a socket that is root's alone; at the end of the scope, removes one that it made.
+ * Listens on a socket that only root can use. At the end of the scope, removes a socket that it made.
  *
  * @param socket The path of the socket to make, or the file descriptor of one that systemd has
  * made.
@@ -22,7 +22,7 @@ export async function listen(server: Server, socket: string | number): Promise<D
   try {
     await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
     await removeStaleSocket(socket);
-    // The socket is root's alone from its first moment on.
+    // From the first moment on, only root can use the socket.
     const umask = Deno.umask(0o177);
     try {
       await started(server, () => server.listen({ path: socket }));
@@ -38,13 +38,13 @@ export async function listen(server: Server, socket: string | number): Promise<D
   const inode = Deno.lstatSync(socket).ino;
   return {
     [Symbol.dispose]: () => {
-      // Another server may have put its own in this place.
+      // Another server may have put its own socket here.
       if (lstatOf(socket)?.ino === inode) Deno.removeSync(socket);
     },
   };
 }
 
-/** What a server's log calls its socket. */
+/** The name of a socket in a server's log. */
 export function socketName(socket: string | number): string {
   return typeof socket === "number" ? "the socket of systemd" : socket;
 }

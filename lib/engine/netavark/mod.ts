@@ -1,6 +1,6 @@
 /**
- * A plugin of Podman's netavark: answers its requests with the driver. `translate.ts` reads them and
- * makes the answers.
+ * The netavark plugin for Podman: carries out its requests with the driver. `translate.ts` reads them
+ * and makes the answers.
  *
  * @module
  */
@@ -23,8 +23,8 @@ export { infoOf } from "./translate.ts";
 const ENGINE = "netavark";
 
 /**
- * Answers `create`: whether Podman can have such a network. Nothing is made, as Podman does not say
- * when it removes the network: it is there while a container is connected to it.
+ * Answers `create`: checks a network. It is made only while a container is connected to it, as Podman
+ * does not say when it removes a network.
  */
 export async function createNetwork(
   driver: Driver,
@@ -36,7 +36,7 @@ export async function createNetwork(
   return { value: createAnswer(request), notices: [] };
 }
 
-/** Answers `setup`: connects a container to a network. A repeated request has the same answer. */
+/** Answers `setup`: connects a container to a network. A repeated request gets the same answer. */
 export async function setUp(
   driver: Driver,
   text: string,
@@ -58,9 +58,8 @@ export async function tearDown(driver: Driver, text: string): Promise<Outcome<un
 }
 
 /**
- * Finds the endpoint that an equal request has made, if all of it is there. What an earlier request
- * has made otherwise is removed: that of a namespace which the container has no more, as Podman was
- * killed, or one of which something is missing.
+ * Finds the endpoint that an equal request has made, if it is complete. Removes an incomplete one, and
+ * the sandbox of an earlier namespace, which the container no longer has, as Podman was killed.
  */
 async function findConnected(
   driver: Driver,
@@ -78,14 +77,14 @@ async function findConnected(
     const isEqual = endpoint.network === network && isAddress(endpoint.ip, ip) &&
       isAddress(endpoint.ip6, ip6);
     if (isEqual && endpoint.state === "up") return { value: endpoint, notices: [] };
-    // One that differs stays, and the driver refuses the request.
+    // An endpoint of another request stays, and the driver refuses this request.
     if (isEqual) await detach(driver, name, ifname);
   } catch (error) {
     if (!isIpvlanError(error, "sandbox-not-found")) throw error;
   }
 }
 
-/** Whether an address of an endpoint, with its prefix length, is the one that was asked for. */
+/** Whether an endpoint's address, given with its prefix length, is the one that was asked for. */
 function isAddress(given: string | undefined, asked: string | undefined): boolean {
   return given?.split("/")[0] === asked;
 }

@@ -1,9 +1,9 @@
 /**
- * What Podman's netavark asks of a plugin, in the driver's words, and the driver's answers in
- * netavark's: pure functions (https://github.com/containers/netavark/blob/main/plugin-API.md).
+ * Translates the requests of netavark into the driver's types, and the results into netavark's answers:
+ * pure functions (https://github.com/containers/netavark/blob/main/plugin-API.md).
  *
- * Podman keeps the networks and chooses the addresses. It says nothing when a network is removed, so
- * the driver has a network only as long as a container is on it.
+ * Podman keeps the networks and chooses the addresses. It does not say when it removes a network, so
+ * the driver has a network only while a container is on it.
  *
  * @module
  */
@@ -61,9 +61,9 @@ const teardown = object({ container_id: text, network_options: object({ interfac
 
 /** A request to create a network. */
 export interface CreateRequest {
-  /** The network that Podman is to have. */
+  /** The new network. */
   spec: NetworkSpec;
-  /** The request as it came. */
+  /** The request as received. */
   config: Readonly<Record<string, unknown>>;
 }
 
@@ -78,8 +78,8 @@ export function readCreate(text: string): CreateRequest {
 /**
  * The answer to `create`: the request with the parent as its `network_interface`. Podman keeps it.
  *
- * Podman gives an internal network no gateway, and would give its first address to a container. As
- * the driver reserves that address in every subnet, the answer leaves it out.
+ * Podman gives an internal network no gateway, and would give its first address to a container. The
+ * driver reserves that address in every subnet, so the answer excludes it from the lease range.
  */
 export function createAnswer({ spec, config }: CreateRequest): Record<string, unknown> {
   const answer: Record<string, unknown> = { ...config };
@@ -95,7 +95,7 @@ export function createAnswer({ spec, config }: CreateRequest): Record<string, un
   return answer;
 }
 
-/** What is wrong with a new network because Podman gives the addresses. */
+/** Finds the problems of a new network that arise because Podman gives the addresses. */
 function createProblems(config: PodmanNetwork): IpvlanError[] {
   const problems: IpvlanError[] = [];
   const subnets = config.subnets.map(({ subnet }) => subnet);
@@ -122,7 +122,7 @@ function createProblems(config: PodmanNetwork): IpvlanError[] {
 export interface SetupRequest {
   /** The network. */
   network: NetworkSpec;
-  /** The sandbox, and how it is connected. */
+  /** The sandbox and its connection. */
   attachment: AttachmentSpec & {
     path: string;
     connection: { ifname: string };
@@ -131,7 +131,7 @@ export interface SetupRequest {
   nameServers: string[];
 }
 
-/** Reads the request of `setup`. @throws {IpvlanError} The driver cannot do it. */
+/** Reads the request of `setup`. @throws {IpvlanError} The driver cannot carry it out. */
 export function readSetup(text: string, path: string): SetupRequest {
   netnsPath(path);
   const { container_id: id, network, network_options: options } = readJson(setup, text);
@@ -153,32 +153,32 @@ export function readSetup(text: string, path: string): SetupRequest {
   };
 }
 
-/** A request to disconnect a container from a network. The name of its link says which one. */
+/** A request to disconnect a container from a network, which the link's name identifies. */
 export interface TeardownRequest {
   /** The sandbox's name. */
   sandbox: string;
-  /** The link in it. */
+  /** The name of its link. */
   ifname: string;
 }
 
-/** Reads the names in the request of `teardown`. What was made goes, whatever the rest says. */
+/** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */
 export function readTeardown(text: string): TeardownRequest {
   const { container_id: id, network_options: options } = readJson(teardown, text);
   return { sandbox: sandboxName(id), ifname: options.interface_name };
 }
 
-/** The driver's name for a container. */
+/** The name of a container's sandbox. */
 function sandboxName(id: string): string {
   return `netavark:${id}`;
 }
 
-/** The answer to `setup`, of which Podman makes what `podman inspect` shows. */
+/** The answer to `setup`, which `podman inspect` shows. */
 export interface StatusBlock {
   /** The name servers for the container. */
   dns_server_ips: string[];
-  /** The domains that it searches. */
+  /** The search domains. */
   dns_search_domains: string[];
-  /** Its new link, by the link's name. */
+  /** The new link, by its name. */
   interfaces: Record<string, {
     mac_address: string;
     subnets: { ipnet: string; gateway?: string }[];
@@ -201,7 +201,7 @@ export function setupAnswer(
   };
 }
 
-/** Reads a network as Podman keeps it. Says what is wrong with its options and its routes. */
+/** Reads a network as Podman keeps it, with the problems of its options and routes. */
 function readNetwork(
   config: PodmanNetwork,
 ): { spec: NetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
@@ -228,15 +228,15 @@ function readNetwork(
     transient: true,
     internal: config.internal ?? false,
     subnets,
-    // Podman would not know of the addresses of a default pool.
+    // No default pool: Podman would not know its addresses.
     ipv4: subnets.some(({ subnet }) => familyOf(subnet) === 4),
-    // Podman turns IPv6 on by itself where there is an IPv6 subnet.
+    // Podman itself turns IPv6 on if there is an IPv6 subnet.
     ipv6: config.ipv6_enabled || undefined,
   };
   return { spec, routes, problems };
 }
 
-/** Sorts the addresses that Podman has chosen by their families. */
+/** Sorts the addresses that Podman has chosen by family. */
 function readAddresses(
   addresses: readonly string[],
 ): { ip?: string; ip6?: string; problems: IpvlanError[] } {
