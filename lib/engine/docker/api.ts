@@ -1,19 +1,19 @@
 /**
- * Docker's own API (https://docs.docker.com/reference/api/engine/), as far as the plugin asks it: HTTP
- * over a Unix socket.
+ * A client of Docker's own API (https://docs.docker.com/reference/api/engine/): HTTP over a Unix
+ * socket.
  *
  * @module
  */
 import { type IncomingMessage, request } from "node:http";
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
-/** Where Docker listens. */
+/** Docker's socket. */
 export const DOCKER_SOCKET = "/run/docker.sock";
 
 /** The largest answer in bytes. A container with a thousand labels has 100 kilobytes. */
 const MAX_ANSWER = 2 ** 26;
 
-/** Asks for a resource. Resolves to the answer unchecked; `undefined` if there is no such thing. */
+/** Gets a resource. Resolves to the answer, unchecked; `undefined` if it does not exist. */
 export async function get(socket: string, path: string, signal: AbortSignal): Promise<unknown> {
   const response = await send(socket, path, signal);
   let text = "";
@@ -35,8 +35,8 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
 }
 
 /**
- * Follows a stream of JSON values, one a line, which ends with Docker. None is missed from the
- * moment that the promise resolves.
+ * Follows a stream of JSON values, one per line, until Docker ends. No value is missed after the
+ * promise has resolved.
  */
 export async function follow(
   socket: string,
@@ -60,7 +60,7 @@ async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator
 
 function send(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    // On a connection that was kept, Deno does not obey the signal.
+    // Deno ignores the signal on a connection that was kept alive.
     const options = { socketPath, path, headers: { host: "docker" }, signal, agent: false };
     const sent = request(options, resolve);
     sent.on("error", (error) => reject(failure(path, error)));

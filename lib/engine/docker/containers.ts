@@ -8,14 +8,14 @@ const containers = list(object({
   NetworkSettings: object({ Networks: record(object({ EndpointID: optional(text) })) }),
 }));
 
-/** The names of containers by the ids of their endpoints; none if Docker does not answer soon. */
+/** Gets the names of containers by the ids of their endpoints; none if Docker is slow to answer. */
 export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string, string>> {
   try {
-    // The list waits for no container, even for one that Docker is starting by a call to us.
+    // This request waits for no container, not even for one that Docker starts by a call to us.
     const body = await get(socket, "/containers/json", AbortSignal.timeout(2000));
     const pairs = readMessage(containers, body).flatMap(
       ({ Names, NetworkSettings: { Networks } }) => {
-        // A name with a second slash is what another container calls it (--link).
+        // A name with a second slash is another container's name for it (--link).
         const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";
         return Object.values(Networks).map(({ EndpointID = "" }) => [EndpointID, name] as const);
       },
@@ -27,7 +27,7 @@ export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string
   }
 }
 
-/** Says `docker:web` in a text for an endpoint of the container `web`: `docker ps` shows no such id. */
+/** Replaces ids of endpoints, which `docker ps` does not show, by names of containers: `docker:web`. */
 export async function sayContainers(text: string, socket?: string): Promise<string> {
   const endpoint = /\bdocker:([0-9a-f]{64})\b/g;
   if (text.search(endpoint) < 0) return text;

@@ -1,14 +1,14 @@
 import type { AddressPoolDetails } from "../../driver/mod.ts";
 
 /**
- * What Docker had claimed and requested before its daemon, or the plugin, was started the last time. What
- * is claimed since is not among it, even if it is the same address.
+ * The claims and requests that Docker made before its daemon, or the plugin, was last started. A later
+ * claim is not among them, even for the same address.
  */
 export class Earlier {
   readonly #claims: Set<string>;
   readonly #requests: Map<string, number>;
 
-  /** Remembers what there is. */
+  /** Remembers the claims and requests of pools. */
   constructor(pools: readonly AddressPoolDetails[]) {
     this.#claims = new Set(
       pools.flatMap(({ id, claims }) => claims.map(({ address }) => keyOf(id, address))),
@@ -16,12 +16,12 @@ export class Earlier {
     this.#requests = new Map(pools.map(({ id, requests }) => [id, requests]));
   }
 
-  /** Whether a claim is among it. */
+  /** Whether a claim is among them. */
   has(pool: string, address: string): boolean {
     return this.#claims.has(keyOf(pool, address));
   }
 
-  /** Docker releases an address by itself. Whoever has it afterwards is another user. */
+  /** Forgets a claim that Docker releases: a claim after that is a new one. */
   released(body: string): void {
     const { PoolID, Address } = fieldsOf(body);
     if (typeof PoolID === "string" && typeof Address === "string") {
@@ -29,13 +29,13 @@ export class Earlier {
     }
   }
 
-  /** Docker takes back a request for a pool by itself. It may be one of before. */
+  /** Forgets a request for a pool that Docker releases: it may be an earlier one. */
   poolReleased(body: string): void {
     const { PoolID } = fieldsOf(body);
     if (typeof PoolID === "string") this.#add(PoolID, -1);
   }
 
-  /** Takes one request for a pool out of it, if there are more than are needed. */
+  /** Forgets one request for a pool, if there are more than needed. Returns whether it did. */
   takeRequest(pool: string, needed: number): boolean {
     const isSurplus = (this.#requests.get(pool) ?? 0) > needed;
     if (isSurplus) this.#add(pool, -1);
@@ -51,7 +51,7 @@ function keyOf(pool: string, address: string): string {
   return `${pool} ${address}`;
 }
 
-/** The fields of a body, which the handler of the call checks. */
+/** Parses the fields of a body. Only the handler of the call checks them. */
 function fieldsOf(body: string): Record<string, unknown> {
   try {
     return JSON.parse(body) ?? {};

@@ -1,10 +1,10 @@
 import type { Driver } from "../../driver/mod.ts";
 
 /**
- * Answers one call of Docker's with JSON, or throws what Docker gets as a message.
+ * Answers one call of Docker with JSON, or throws an error, whose message Docker gets.
  *
- * @param body The body as it came: nothing in it is checked. `undefined` if it was empty.
- * @param notify Gets sentences for the user. Docker has no place for those of a call that succeeds.
+ * @param body The body, unchecked; `undefined` if it was empty.
+ * @param notify Gets sentences for the user, as a successful answer to Docker cannot contain them.
  */
 export type Handler = (
   driver: Driver,

@@ -1,12 +1,12 @@
 /**
- * Docker's IPAM driver (https://github.com/moby/moby, `daemon/libnetwork/docs/ipam.md`): each call as a
- * call of ours. It serves Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
+ * The IPAM driver for Docker (https://github.com/moby/moby, `daemon/libnetwork/docs/ipam.md`). It serves
+ * Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
  *
- * Docker tells neither for which network it requests a pool, nor for which container it requests an
- * address. So if the plugin is killed just before it answers, too much stays claimed, and never too
- * little: Docker repeats the call without its body, which fails (moby#39331), and releases nothing. A
- * surplus address is released when the plugin has been started again, and a surplus request for a pool
- * when Docker has (`watch.ts`).
+ * Docker names neither the network for which it requests a pool, nor the container for which it
+ * requests an address. If the plugin is killed just before it answers, Docker repeats the call without
+ * its body, which fails (moby#39331), and releases nothing. So too much stays claimed, never too little.
+ * A surplus address is released after the next start of the plugin, and a surplus request for a pool
+ * after the next start of Docker (`watch.ts`).
  *
  * @module
  */
@@ -27,28 +27,28 @@ import type { Handlers } from "./handlers.ts";
 const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddressSpace: "global" };
 
 /**
- * Docker requests everything again when it starts if a driver asks for that: the networks that it keeps,
- * with their auxiliary addresses, and what their containers had. The store has it, so that would only
- * count each pool twice. The networks of a swarm are made anew in any case.
+ * When it starts, Docker can request everything again: the networks that it keeps, their auxiliary
+ * addresses, and the addresses of their containers. The store has all of that, so a replay would count
+ * each pool twice. Docker makes the networks of a swarm anew in any case.
  *
- * A MAC address of its own is none that an ipvlan link can have.
+ * A link's own MAC address is not required, as an ipvlan link cannot have one.
  */
 const CAPABILITIES = { RequiresMACAddress: false, RequiresRequestReplay: false };
 
-/** Where the pools are that hosts share. */
+/** The place of the pools that hosts share. */
 export interface SharedPlace {
-  /** Says what the options of a pool leave out. */
+  /** The values for options that a pool leaves out. */
   environment: Environment;
-  /** The etcd that has all pools; left out, the options of each say where it is. */
+  /** The etcd that has all pools; left out, the options of each pool say which one has it. */
   etcd?: EtcdAccess;
 }
 
-/** The answer of a call that has nothing to tell. */
+/** The answer to a call without a result. */
 const DONE = {};
 
 const options = optional(record(text));
 
-/** Options that Docker itself adds begin so. The others are of `--ipam-opt`. */
+/** Matches the options that Docker itself adds. The others are from `--ipam-opt`. */
 const DOCKERS_OWN = /^com\.docker\.|^RequestAddressType$/;
 
 const POOL = object({
@@ -61,7 +61,7 @@ const POOL = object({
 
 const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
 
-/** The pool of a `RequestPool`. With options of `--ipam-opt`, several hosts share it in etcd. */
+/** Reads the body of `RequestPool`. With options of `--ipam-opt`, hosts share the pool in etcd. */
 export function readRequestPool(body: unknown, place: SharedPlace): PoolRequest {
   const { AddressSpace, Pool, SubPool, Options, V6 } = readMessage(POOL, body);
   const access = readAccess(Options, place);
@@ -74,7 +74,7 @@ export function readRequestPool(body: unknown, place: SharedPlace): PoolRequest 
   };
 }
 
-/** How to reach the etcd of a pool with these options of `--ipam-opt`; `undefined` if none has it. */
+/** Reads the access to the etcd of a pool from `--ipam-opt`; `undefined` for a pool of this host. */
 export function readAccess(
   options: Record<string, string> | undefined,
   { environment, etcd }: SharedPlace,
@@ -94,7 +94,7 @@ export function poolAnswer({ id, subnet }: AddressPool): unknown {
   return { PoolID: id, Pool: subnet, Data: {} };
 }
 
-/** The address of a `RequestAddress`. @throws {IpvlanError} The body is not what it should be. */
+/** Reads the body of `RequestAddress`. @throws {IpvlanError} The body is not valid. */
 export function readRequestAddress(
   body: unknown,
 ): { pool: string; isGateway: boolean; claim: ClaimRequest } {
@@ -107,7 +107,7 @@ export function readRequestAddress(
   };
 }
 
-/** The options that are not Docker's own. */
+/** Lists the options that are not Docker's own. */
 function givenOptions(options: Record<string, string> = {}): [name: string, value: string][] {
   return Object.entries(options).filter(([name]) => !DOCKERS_OWN.test(name));
 }
@@ -131,7 +131,7 @@ export const ipamHandlers = (place: SharedPlace): Handlers => ({
   },
   "IpamDriver.RequestAddress": async (driver, body) => {
     const { pool, isGateway, claim } = readRequestAddress(body);
-    // The id of a pool in etcd has the prefix there. This one was made when no etcd had all pools.
+    // The id of a pool in etcd contains the prefix there. This pool was made before etcd had all pools.
     if (place.etcd && !pool.includes("@")) {
       const rule = "docker serve --ipam-opt has all pools in etcd: create its networks again";
       throw invalidOption("address pool", pool, rule);

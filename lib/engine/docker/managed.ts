@@ -1,12 +1,11 @@
 /**
- * The plugin as a managed plugin: one that Docker runs itself, from a folder that
- * `docker plugin create` takes.
+ * The managed plugin: one that Docker itself runs, from a folder for `docker plugin create`.
  *
  * @module
  */
 import { PLUGIN, SOCKET } from "./names.ts";
 
-/** What is different in each managed plugin. */
+/** The parts in which managed plugins differ. */
 export interface ManagedPlugin {
   /** The command line that starts the plugin in its root folder; the first word is a path. */
   entrypoint: readonly string[];
@@ -18,19 +17,19 @@ export interface ManagedPlugin {
   version: string;
 }
 
-/** Where the plugin has its records, in its own root folder. */
+/** The folder of the plugin's records inside its own root folder. */
 const STATE = "/var/lib/ipvlan";
 
 /**
  * The `config.json` of a managed plugin
  * (https://docs.docker.com/engine/extend/config/, "Plugin Config Version 1 of Plugin V2").
  *
- * - The records are in a folder of the machine. A plugin's own folder (`propagatedMount`) goes with
- *   `docker plugin rm`. Docker does not create its networks again for the next plugin.
- * - `/run` is the machine's, as the files of namespaces are there. They are mounts, which come and go
- *   while the plugin runs: `rslave` shows them to it. The socket is in a folder that Docker mounts.
- * - With the machine's processes (`pidhost`), the plugin finds the namespaces that have no file, and
- *   what an `ipvlan` on the machine runs. `CAP_SYS_PTRACE` lets it look into any process's namespace.
+ * - The records are in a folder of the machine: `docker plugin rm` deletes a plugin's own folder
+ *   (`propagatedMount`), and Docker does not create its networks again for the next plugin.
+ * - `/run` is the machine's, as it has the files of namespaces. These are mounts, which appear and
+ *   vanish while the plugin runs: `rslave` passes them on. Docker mounts the folder of the socket.
+ * - `pidhost` shows the machine's processes. So the plugin finds namespaces without a file, and the
+ *   processes of an `ipvlan` on the machine. `CAP_SYS_PTRACE` lets it enter any process's namespace.
  */
 export function managedConfig({ entrypoint, env, stateDir, version }: ManagedPlugin): unknown {
   return {

@@ -17,13 +17,13 @@ import { sayContainers } from "./containers.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 import { DockerWatch, removeLost } from "./watch.ts";
 
-/** The first call of a Docker daemon. It takes no link that was made before. */
+/** Answers the first call of a Docker daemon, which takes no link that was made before. */
 const activate: Handler = async (driver, _body, notify) => {
   await removeLost(driver, notify, () => true);
   return { Implements: ["NetworkDriver", "IpamDriver"] };
 };
 
-/** What answering a call needs besides its handler. */
+/** The driver and the outputs that every handler uses. */
 export interface CallContext {
   /** The driver. */
   driver: Driver;
@@ -33,7 +33,7 @@ export interface CallContext {
   report: (error: unknown) => void;
 }
 
-/** Answers a call, as `NetworkDriver.Join`. An error of any kind is an answer too. */
+/** Answers a call such as `NetworkDriver.Join`. Any error becomes an answer too. */
 export async function answer(
   method: string,
   text: string,
@@ -41,7 +41,7 @@ export async function answer(
   handlers: Handlers,
 ): Promise<Answer> {
   const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
-  // Docker takes this status for a call that this plugin does not know yet.
+  // By this status, Docker knows that the plugin does not support the call.
   if (!handler) return failure(404, `There is no call ${JSON.stringify(method)}`);
   const body = text === "" ? { value: undefined } : parseRequest(text);
   if ("reason" in body) return failure(400, `The body ${body.reason}`);
@@ -54,7 +54,7 @@ export async function answer(
   }
 }
 
-/** How the plugin runs. */
+/** Options of {@linkcode runPlugin}. */
 export interface PluginOptions {
   /** The driver. */
   driver: Driver;
@@ -62,11 +62,11 @@ export interface PluginOptions {
   socket: string | number;
   /** The etcd that has all address pools, if there is one. */
   etcd: SharedPlace["etcd"];
-  /** Ends the plugin, after the calls under way. */
+  /** Ends the plugin after the calls that are running. */
   signal: AbortSignal;
   /** Gets lines for the log. */
   warn: (line: string) => void;
-  /** Whether each call has a line in the log, and not only one that failed. */
+  /** Whether the log has a line for each call, and not only for failed ones. */
   verbose: boolean;
 }
 
@@ -79,7 +79,7 @@ export async function runPlugin(
     notify: warn,
     report: (error) => warn((error as Error)?.stack ?? String(error)),
   };
-  // Beside another plugin, the calls below wait for that one's.
+  // Fails if another plugin runs. Beside it, the calls below would wait for its calls.
   if (typeof socket === "string") await removeStaleSocket(socket);
   const place = { environment: Deno.env.toObject(), etcd };
   const handlers = { [ACTIVATE]: activate, ...NETWORK_HANDLERS, ...ipamHandlers(place) };
@@ -90,13 +90,13 @@ export async function runPlugin(
     notify: warn,
     signal,
   });
-  // Otherwise each call that Docker repeats after the plugin was killed would do this, one by one.
+  // Otherwise each call that Docker repeats after the plugin was killed would do this by itself.
   (await driver.recover()).forEach(warn);
   await removeLost(driver, warn);
   const watching = watch.run().catch(context.report);
   const underWay = new Set<Promise<Answer>>();
   const handle = async (method: string, text: string) => {
-    // What is under way is of a daemon that was killed, and leaves what this one does not know.
+    // The running calls are of a daemon that was killed, and this daemon will not know their results.
     if (method === ACTIVATE) await Promise.all(underWay);
     watch.before(method, text);
     const answered = await answer(method, text, context, handlers);

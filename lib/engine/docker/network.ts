@@ -1,6 +1,6 @@
 /**
- * Docker's network driver: each call as calls of ours. Docker repeats a call whose answer it did not
- * get, so each has the same answer again.
+ * The network driver for Docker. Docker repeats a call if it did not get the answer, so a repeated call
+ * gets the same answer again.
  *
  * @module
  */
@@ -30,15 +30,15 @@ import {
   readNetwork,
 } from "./translate.ts";
 
-/** The answer of a call that has nothing to tell. */
+/** The answer to a call without a result. */
 const DONE = {};
 
-/** A network is one machine's, and its addresses are the same for all that are on the wire. */
+/** A network belongs to one machine, but its addresses are valid on the whole LAN. */
 const CAPABILITIES = { Scope: "local", ConnectivityScope: "global" };
 
 const createNetwork: Handler = async (driver, body, notify) => {
   const { spec, problems } = readCreateNetwork(body);
-  // The driver's own objections come with those to the options, all at once.
+  // The error has the driver's problems too, and not only those of the options.
   if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
   try {
     const { notices } = await driver.createNetwork(spec);
@@ -55,7 +55,7 @@ const deleteNetwork: Handler = async (driver, body) => {
   const named = readNetwork(body);
   const { name } = named;
   if (!driver.findNetwork(name) || isAnother(driver, named)) return DONE;
-  // Docker deletes a network only when it knows of no endpoint there: those on record are lost.
+  // Docker deletes a network only if it knows no endpoint there, so it has lost those on record.
   await removeEndpoints(driver, driver.inspectNetwork(name).endpoints);
   await driver.removeNetwork(name);
   return DONE;
@@ -81,7 +81,7 @@ async function makeEndpoint(
     notices.forEach(notify);
     return value.endpoints[0]!;
   } catch (error) {
-    // The call may have been repeated while the first one was under way.
+    // Docker may have repeated the call while the first one was running.
     const made = findEndpoint(driver, spec);
     if (!made) throw error;
     return made;
@@ -89,8 +89,8 @@ async function makeEndpoint(
 }
 
 /**
- * Makes an endpoint. After a restart of the machine, the parent has to be made again first: Docker
- * keeps its networks, and does not create them again.
+ * Makes an endpoint. After a restart of the machine, makes the parent again first: Docker keeps its
+ * networks, and does not create them again.
  */
 async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDetails>> {
   try {
@@ -103,8 +103,8 @@ async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDe
 }
 
 /**
- * Removes the endpoints that have an address of a new one. Docker gives no address of a network
- * twice, so it has lost them: after it was killed, it does not tell the end of an endpoint.
+ * Removes the endpoints that have an address of a new one. Docker gives no address of a network twice,
+ * so it has lost them: after it was killed, it does not report the end of an endpoint.
  */
 async function removeLost(driver: Driver, { connections }: AdoptSpec): Promise<void> {
   const { network = "", ip, ip6 } = connections?.[0] ?? {};
@@ -122,13 +122,13 @@ const deleteEndpoint: Handler = async (driver, body) => {
   return DONE;
 };
 
-/** Whether there is another network instead, whose id has the same first 12 digits. */
+/** Whether the name belongs to another network, whose id has the same first 12 digits. */
 function isAnother(driver: Driver, { name, owner }: Named): boolean {
   const found = driver.findNetwork(name);
   return found !== undefined && found.owner?.id !== owner.id;
 }
 
-/** Removes endpoints. It is no error if one of them is gone. */
+/** Removes endpoints. One that is gone is no error. */
 async function removeEndpoints(
   driver: Driver,
   endpoints: readonly { sandbox: string }[],
@@ -142,7 +142,7 @@ async function removeEndpoints(
   }
 }
 
-/** The endpoint that a sandbox of Docker's stands for; `undefined` if there is none, or no whole one. */
+/** Finds the endpoint of a sandbox; `undefined` if it does not exist or is not complete. */
 function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | undefined {
   try {
     return driver.inspectSandbox(name).endpoints[0];
@@ -161,8 +161,8 @@ const join: Handler = async (driver, body) => {
 };
 
 /**
- * The routes that a container has. When Docker starts one, it makes the namespace after the last Join:
- * then they are those that the other endpoints have given.
+ * Finds the routes of a container. When Docker starts one, it makes the namespace only after the last
+ * Join. Then the routes are those of the container's other endpoints.
  */
 async function routesAt(driver: Driver, path: string, own: string): Promise<EndpointRoute[]> {
   if (isMount(path)) {
@@ -174,15 +174,15 @@ async function routesAt(driver: Driver, path: string, own: string): Promise<Endp
     .flatMap(({ endpoints }) => endpoints).flatMap(({ routes }) => routes);
 }
 
-/** Whether a file is on another device than its folder, as every namespace is that has a path. */
+/** Whether a file is on another device than its folder, as the file of a namespace is. */
 function isMount(path: string): boolean {
   const file = statOf(path);
   return file !== undefined && file.dev !== statOf(dirname(path))?.dev;
 }
 
 /**
- * Docker moves the link back into the host's namespace now. With `--live-restore` it has forgotten some
- * links: these stay in the container's namespace, which it keeps until DeleteEndpoint.
+ * Answers Leave. Docker itself moves the link back into the host's namespace after that. Links that it
+ * has forgotten (`--live-restore`) stay in the container's namespace until DeleteEndpoint.
  */
 const leave: Handler = (_driver, body) => {
   readEndpoint(body);
@@ -194,7 +194,7 @@ const endpointInfo: Handler = (_driver, body) => {
   return Promise.resolve({ Value: {} });
 };
 
-/** A call that is for drivers of another kind: those with ports to publish, or with peers to find. */
+/** Ignores a call that is for other kinds of drivers: they publish ports, or discover peers. */
 const nothing: Handler = () => Promise.resolve(DONE);
 
 /** The calls of a network driver (moby's `daemon/libnetwork/docs/remote.md`). */

@@ -11,11 +11,11 @@ import { listen } from "../socket.ts";
 export interface Answer {
   /** The HTTP status. */
   status: number;
-  /** What goes into the answer as JSON. */
+  /** The body, which is sent as JSON. */
   body: unknown;
 }
 
-/** What a server does. */
+/** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /** The path of the socket to make, or the file descriptor of one that systemd has made. */
   socket: string | number;
@@ -25,14 +25,14 @@ export interface ServeOptions {
   listening: () => void;
   /** Called after each call. */
   called?: (method: string, answer: Answer, milliseconds: number) => void;
-  /** Ends the server: it takes no more calls, and answers those that it has taken. */
+  /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
   signal: AbortSignal;
 }
 
-/** How long a server that ends waits for the rest of calls that have begun to come, in milliseconds. */
+/** How long an ending server waits for the rest of calls that have begun, in milliseconds. */
 const GRACE = 1000;
 
-/** The type that Docker asks for. */
+/** The content type that Docker requires. */
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
 /** Serves calls until the signal. @throws {"socket"} The socket cannot be made. */
@@ -40,7 +40,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { socket, listening, signal } = options;
   const calls = new Map<IncomingMessage, Promise<void>>();
   const server = createServer((request, response) => {
-    // A connection that is kept may still bring a call. Docker tries it again, with the next server.
+    // A connection that is kept alive may still bring a call. Docker repeats it to the next server.
     if (signal.aborted) return request.destroy();
     calls.set(request, handle(request, response, options).finally(() => calls.delete(request)));
   });
@@ -66,13 +66,13 @@ async function handle(
 ): Promise<void> {
   const start = performance.now();
   const method = (request.url ?? "").slice(1);
-  // A caller that has gone, and one that is too slow for a server that ends, get no answer.
+  // A caller that has gone, or is too slow for an ending server, gets no answer.
   const text = await readRequest(request).catch(() => undefined);
   if (text === undefined) return;
   const result = request.method === "POST"
     ? await answer(method, text)
     : failure(405, "Every call is a POST");
-  // Otherwise the caller may send its next call here, and the connection is closed before the answer.
+  // Otherwise the caller may send its next call on this connection, which closes before the answer.
   if (signal.aborted) response.shouldKeepAlive = false;
   response.writeHead(result.status, { "content-type": CONTENT_TYPE });
   response.end(JSON.stringify(result.body));

@@ -1,6 +1,6 @@
 /**
- * Docker's calls of a network driver as requests to ours, and our results as its answers. All of it
- * is pure. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
+ * Translates Docker's calls of a network driver into the driver's types, and the results into Docker's
+ * answers: pure functions. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
  *
  * @module
  */
@@ -19,13 +19,13 @@ import { isNetnsPath } from "../../iproute2/words.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { anything, flag, object, text, textLike } from "../../base/reader.ts";
 
-/** How Docker prefixes the names of its own options. */
+/** The prefix of Docker's own options. */
 const DOCKERS_OWN = "com.docker.";
 
-/** The option under which Docker passes on the options of `network create -o`. */
+/** The option with which Docker passes on the options of `network create -o`. */
 const GENERIC = "com.docker.network.generic";
 
-/** The option by which `network create --internal` comes. */
+/** The option with which Docker passes on `network create --internal`. */
 const INTERNAL = "com.docker.network.internal";
 
 const id = textLike("an id of letters and digits, 12 at least", /^[A-Za-z0-9]{12,}$/);
@@ -61,7 +61,7 @@ const endpointOf = object({ NetworkID: id, EndpointID: id });
 
 const join = object({ NetworkID: id, EndpointID: id, SandboxKey: netnsPath });
 
-/** A network or an endpoint of Docker's, and the name that it has in the driver. */
+/** The driver's name for a network or an endpoint of Docker, and the owner. */
 export interface Named {
   /** The name: `docker:` and the first 12 digits of a network's id, or an endpoint's whole id. */
   name: string;
@@ -69,7 +69,7 @@ export interface Named {
   owner: Owner;
 }
 
-/** The name of a network of Docker's. Docker shows its id in the same 12 digits. */
+/** Names a network of Docker. Docker itself shows these 12 digits of the id. */
 export function networkNamed(networkId: string): Named {
   return {
     name: `docker:${networkId.slice(0, 12)}`,
@@ -77,16 +77,16 @@ export function networkNamed(networkId: string): Named {
   };
 }
 
-/** The name of an endpoint of Docker's, which is a sandbox of the driver. */
+/** Names an endpoint of Docker, which is a sandbox of the driver. */
 export function endpointNamed(endpointId: string): Named {
   return { name: `docker:${endpointId}`, owner: { engine: "docker", id: endpointId } };
 }
 
-/** A network that Docker asks for, and words that cannot be read. */
+/** A network that Docker asks for, and the options that cannot be read. */
 export interface ReadNetwork {
   /** The network. */
   spec: NetworkSpec;
-  /** What is wrong with its options. The rest, the driver finds. */
+  /** The problems of its options. The driver finds all other problems. */
   problems: IpvlanError[];
 }
 
@@ -125,12 +125,12 @@ function toSubnet(
   };
 }
 
-/** An address without the length of its subnet, as in `192.168.1.1/24`; `undefined` for "". */
+/** Removes the prefix length of an address such as `192.168.1.1/24`; `undefined` for "". */
 function bare(address: string | undefined): string | undefined {
   return address ? address.split("/")[0] : undefined;
 }
 
-/** Reads which network a call is about. @throws {IpvlanError} It is not what it should be. */
+/** Reads the network of a call. @throws {IpvlanError} The body is not valid. */
 export function readNetwork(body: unknown): Named {
   return networkNamed(readMessage(networkOf, body).NetworkID);
 }
@@ -151,14 +151,14 @@ export function readCreateEndpoint(body: unknown): AdoptSpec {
   };
 }
 
-/** Finds options of an endpoint that a user gave with `driver-opt`: there are none. */
+/** Refuses the options that a user gave an endpoint with `driver-opt`: none exist. */
 function optionProblems(options: Record<string, unknown>): IpvlanError[] {
   return Object.keys(options).filter((name) => !name.startsWith(DOCKERS_OWN)).map((name) =>
     invalidOption("driver option", name, "an endpoint has no options")
   );
 }
 
-/** Which addresses of an endpoint Docker has not chosen. It gets those that the driver has chosen. */
+/** The answer to CreateEndpoint: the addresses that the driver has chosen, and not Docker. */
 export function createEndpointAnswer(
   { connections: [asked] = [] }: AdoptSpec,
   { ip, ip6 }: Pick<Endpoint, "ip" | "ip6">,
@@ -176,7 +176,7 @@ export function readEndpoint(body: unknown): Named {
   return endpointNamed(readMessage(endpointOf, body).EndpointID);
 }
 
-/** Reads the body of Join. @throws {IpvlanError} It is not what it should be. */
+/** Reads the body of Join. @throws {IpvlanError} The body is not valid. */
 export function readJoin(body: unknown): Named & { path: string } {
   const { EndpointID, SandboxKey } = readMessage(join, body);
   return { ...endpointNamed(EndpointID), path: SandboxKey };
@@ -187,26 +187,25 @@ const CONNECTED = 1;
 
 /** The answer to Join. */
 export interface JoinAnswer {
-  /** The link that Docker moves into the container, and what it calls it there. */
+  /** The link that Docker moves into the container, and the prefix of its name there. */
   InterfaceName: { SrcName: string; DstPrefix: string };
   /** The next hop of the default route of IPv4. */
   Gateway?: string;
   /** The next hop of the default route of IPv6. */
   GatewayIPv6?: string;
-  /** Routes that lead to the link, without a next hop. */
+  /** The routes without a next hop. */
   StaticRoutes: { Destination: string; RouteType: typeof CONNECTED }[];
-  /** Keeps Docker from adding a bridge network to a container without a gateway of IPv4. */
+  /** Keeps Docker from adding a bridge network to a container without an IPv4 gateway. */
   DisableGatewayService: boolean;
 }
 
 /**
- * Answers a Join. Among several gateways, Docker chooses by itself. A route without a next hop, it
- * just adds: beside another one to the same destination it fails with "file exists", and the same the
- * other way round. So where one of two such routes has no next hop, the network that comes second
- * gives none. A container of Docker's has one default route in each family, so each network is asked
- * as if it was the only one.
+ * Answers Join. Docker itself chooses among several gateways, but it adds every route without a next
+ * hop. Such a route fails with "file exists" beside any other to the same destination. So if one of two
+ * such routes has no next hop, the second network leaves its route out. A container of Docker has only
+ * one default route per family, so each network answers as if it were the only one.
  *
- * @param present The routes that the container has by its other networks, or will have.
+ * @param present The routes that the container has, or will have, from its other networks.
  */
 export function joinAnswer(
   { ifname, routes }: Pick<Endpoint, "ifname" | "routes">,

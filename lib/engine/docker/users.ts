@@ -1,6 +1,6 @@
 /**
- * Which addresses Docker's containers have, and by which names they are found, from the answers of
- * Docker's API. All of it is pure.
+ * Reads the addresses and names of Docker's containers from the answers of Docker's API: pure
+ * functions.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { flag, object, text } from "../../base/reader.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN } from "./names.ts";
 
-/** The label with the name of the service that a container of a swarm belongs to. */
+/** The label with the name of a swarm container's service. */
 const SERVICE = "com.docker.swarm.service.name";
 
 const containers = list(object({ Id: text }));
@@ -54,15 +54,15 @@ const event = object({
   Actor: object({ ID: text, Attributes: record(text) }),
 });
 
-/** What a container has on one network. */
+/** The endpoint of a container on one network. */
 export interface ContainerEndpoint {
-  /** The endpoint's id. It has none while the container does not run. */
+  /** The endpoint's id, while the container runs. */
   id?: string;
   /** The network's id. */
   networkId: string;
-  /** Its addresses, without a prefix length. It has none while the container does not run. */
+  /** Its addresses, while the container runs, without a prefix length. */
   addresses: string[];
-  /** The names by which others find it there, its own first. */
+  /** Its names on the network, its own first. */
   names: string[];
 }
 
@@ -70,44 +70,44 @@ export interface ContainerEndpoint {
 export interface Container {
   /** Its name. */
   name: string;
-  /** What it has on its networks. */
+  /** Its endpoints. */
   endpoints: ContainerEndpoint[];
 }
 
-/** A network of Docker's. */
+/** A network of Docker. */
 export interface DockerNetwork {
   /** Its id. */
   id: string;
   /** Its name. */
   name: string;
-  /** Whether Docker keeps it through a restart. One of a swarm is made anew, and requests its pools again. */
+  /** Whether Docker keeps it through a restart. It makes one of a swarm anew, with new pool requests. */
   isKept: boolean;
-  /** Whether Docker's own IPAM driver gives its addresses, or none does. */
+  /** Whether Docker's own IPAM driver, or none, gives its addresses. */
   isForeign: boolean;
-  /** Whether this plugin gives its addresses, by the name that it has if nobody gives it another one. */
+  /** Whether this plugin gives its addresses; only true if the plugin has its default name. */
   isOurs: boolean;
-  /** The prefix in etcd under which hosts share its addresses, as far as Docker shows it. */
+  /** The prefix in etcd under which hosts share its addresses, if Docker shows it. */
   prefix: string | undefined;
-  /** Its subnets, as pools have them. Docker does not show in which etcd a pool is. */
+  /** Its subnets, in the form of the pools. Docker does not show the etcd of a pool. */
   subnets: string[];
-  /** The addresses that Docker has claimed for nobody, by their names. */
+  /** The auxiliary addresses that Docker has claimed, by their names. */
   auxiliary: Record<string, string>;
-  /** The addresses of the endpoints that Docker has there. A list of networks tells of none. */
+  /** The addresses of its endpoints in Docker. They are not in a list of networks. */
   addresses: string[];
 }
 
-/** The ids of the containers of `GET /containers/json`. */
+/** Reads the ids of the containers from `GET /containers/json`. */
 export function readContainerIds(body: unknown): string[] {
   return readMessage(containers, body).map(({ Id }) => Id);
 }
 
-/** The container of `GET /containers/ID/json`. */
+/** Reads the container from `GET /containers/ID/json`. */
 export function readContainer(body: unknown): Container {
   const { Id, Name, Config, NetworkSettings: { Networks } } = readMessage(container, body);
   const name = Name.replace(/^\//, "");
   const service = Config?.Labels[SERVICE];
   const endpoints = Object.entries(Networks).map(([networkName, found]): ContainerEndpoint => {
-    // Docker 20.10 has the short id among them.
+    // In Docker 20.10, the short id is one of the aliases.
     const aliases = found.Aliases.filter((alias) => alias !== Id.slice(0, 12));
     const names = [name, ...aliases, ...service ? [service] : [], `${name}.${networkName}`];
     return {
@@ -120,12 +120,12 @@ export function readContainer(body: unknown): Container {
   return { name, endpoints };
 }
 
-/** The network of `GET /networks/ID`. @param place Says what its IPAM options leave out. */
+/** Reads the network from `GET /networks/ID`. @param place Completes its IPAM options. */
 export function readNetwork(body: unknown, place: SharedPlace): DockerNetwork {
   return toNetwork(readMessage(network, body), place);
 }
 
-/** The networks of `GET /networks`. @param place Says what their IPAM options leave out. */
+/** Reads the networks from `GET /networks`. @param place Completes their IPAM options. */
 export function readNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
   return readMessage(networks, body).map((each) => toNetwork(each, place));
 }
@@ -137,7 +137,7 @@ function toNetwork(
   return {
     id: Id,
     name: Name,
-    // A description for networks of a swarm has no addresses itself.
+    // A template for networks of a swarm (`ConfigOnly`) has no addresses itself.
     isKept: Scope !== "swarm" && !ConfigOnly,
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
     // A managed plugin has a tag, too.
@@ -162,21 +162,21 @@ function sharedPrefix(
     const access = readAccess(Options, { environment }) ?? etcd;
     return access && prefixOf(access);
   } catch (error) {
-    // They are options of another IPAM driver.
+    // The options are those of another IPAM driver.
     if (error instanceof IpvlanError) return undefined;
     throw error;
   }
 }
 
-/** A subnet as pools have it. */
+/** Writes a subnet in the form of the pools. */
 function canonicalSubnet(text: string): string {
   const subnet = attempt(() => formatPrefix(parsePrefix(text).prefix));
   return subnet.ok ? subnet.value : text;
 }
 
 /**
- * Whether as many networks of Docker's have addresses of a pool's subnet as have requested it. If
- * not, Docker is making one, for which it may have claimed auxiliary addresses.
+ * Whether Docker has a network for each request for a pool's subnet. If not, Docker is making a network,
+ * for which it may have claimed auxiliary addresses.
  */
 export function hasItsNetworks(
   pool: AddressPoolDetails,
@@ -185,21 +185,21 @@ export function hasItsNetworks(
 ): boolean {
   const same = pools.filter(({ subnet }) => subnet === pool.subnet);
   const requests = same.reduce((sum, each) => sum + each.requests, 0);
-  // A manager shows a network of a swarm also while its own node does not have it.
+  // A swarm manager also shows networks that its own node does not have.
   const isHere = ({ isOurs, isKept, addresses }: DockerNetwork) =>
     isOurs && (isKept || addresses.length > 0);
   return networks.filter((each) => isHere(each) && each.subnets.includes(pool.subnet)).length >=
     requests;
 }
 
-/** What an event of `GET /events` is about: a container or a network, by id. */
+/** Reads the ids of the container or network from an event of `GET /events`. */
 export function readEvent(body: unknown): { container?: string; network?: string } {
   const { Type, Actor: { ID, Attributes } } = readMessage(event, body);
   if (Type === "container") return { container: ID };
   return { network: ID, container: Attributes.container };
 }
 
-/** Who uses the addresses that hosts share. */
+/** Lists the shared addresses of a container, with its name. */
 export function claimUsers(
   { name, endpoints }: Container,
   networkOf: (id: string) => DockerNetwork | undefined,
@@ -212,7 +212,7 @@ export function claimUsers(
   });
 }
 
-/** The auxiliary addresses of a network that hosts share. An error about one names the network. */
+/** Lists the shared auxiliary addresses of a network, with its name for errors about them. */
 export function auxiliaryUsers({ name, prefix, auxiliary }: DockerNetwork): ClaimUser[] {
   if (prefix === undefined) return [];
   return Object.entries(auxiliary).map(([label, address]) => ({

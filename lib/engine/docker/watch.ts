@@ -1,8 +1,8 @@
 /**
- * What Docker does not tell a plugin: for which container it claims an address, what it has forgotten
- * after it was killed, and which answers did not reach it when the plugin was killed. The plugin asks
- * Docker's own API for it. It never does so within a call of Docker's, which may hold what the API waits
- * for.
+ * Asks Docker's API for what Docker does not tell a plugin: the container for which it claims an
+ * address, the endpoints and claims that it lost when it was killed, and the answers that did not reach
+ * it when the plugin was killed. The plugin never asks during a call of Docker, which may hold a lock
+ * that the API waits for.
  *
  * @module
  */
@@ -31,8 +31,8 @@ import {
 } from "./users.ts";
 
 /**
- * Removes the endpoints that Docker has lost: it does not tell the end of one if it was killed, or
- * if the plugin did not run for long. @param isForgotten Whether Docker will not take its link.
+ * Removes the endpoints that Docker has lost: it does not report their end if it was killed, or if the
+ * plugin did not run for long. @param isForgotten Whether Docker will not take its link.
  */
 export async function removeLost(
   driver: Driver,
@@ -54,22 +54,22 @@ const EVENTS = `/events?filters=${
 /** How long to wait before another attempt to reach Docker, in milliseconds. */
 const INTERVAL = 1000;
 
-/** How long to wait before etcd is told again, in milliseconds. */
+/** How long to wait before the next report to etcd, in milliseconds. */
 const TELL_AGAIN = 5000;
 
-/** How long Docker may take to show a container, in milliseconds. It shows none that it is starting. */
+/** How long Docker may take to show a container, in milliseconds. It does so only after the start. */
 const PATIENCE = 30_000;
 
-/** How many containers are asked for at a time. */
+/** The number of simultaneous requests. */
 const AT_ONCE = 8;
 
-/** What a watch needs. */
+/** Options of {@linkcode DockerWatch}. */
 export interface WatchOptions {
   /** The driver. */
   driver: Driver;
   /** The path of Docker's socket. */
   socket: string;
-  /** Where pools are that hosts share. */
+  /** The place of the pools that hosts share. */
   place: SharedPlace;
   /** Gets sentences for the log. */
   notify: (sentence: string) => void;
@@ -77,37 +77,37 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
-/** Watches one Docker, through all of its restarts. */
+/** Watches Docker through all of its restarts. */
 export class DockerWatch {
   readonly #options: WatchOptions;
   /** The containers that run, by id. */
   readonly #containers = new Map<string, Container>();
-  /** The ids of those that Docker did not show. */
+  /** The ids of running containers that Docker did not show. */
   readonly #unseen = new Set<string>();
   readonly #networks = new Map<string, DockerNetwork>();
   readonly #looks = new Map<string, Together<void>>();
   readonly #naming = new Together(() => this.#name());
   readonly #sweeping = new Together(() => this.#sweep());
-  /** What a Docker daemon had claimed that does not run any more. */
+  /** The claims and requests of the daemon before this one. */
   #earlier: Earlier | undefined;
-  /** What was claimed before this process began. Docker may not have heard of all of it. */
+  /** The claims from before this process. Docker may not have received all the answers. */
   #unheard: Earlier | undefined;
-  /** The endpoints that were made before this process began: the names of their sandboxes. */
+  /** The sandbox names of the endpoints from before this process. */
   readonly #unheardEndpoints = new Set<string>();
   #isFollowing = false;
   #poolRequested = Promise.withResolvers<void>();
-  /** The sentences of the last attempt to tell etcd, which are not repeated. */
+  /** The sentences of the last report to etcd, so that they are not repeated. */
   #told = "";
 
-  /** Makes a watch, which begins with {@linkcode DockerWatch.run}. */
+  /** Makes a watch. {@linkcode DockerWatch.run} starts it. */
   constructor(options: WatchOptions) {
     this.#options = options;
   }
 
-  /** To be called before each call of Docker's is answered. */
+  /** Must be called before each call of Docker is answered. */
   before(method: string, body: string): void {
     if (method === ACTIVATE) this.#unheardEndpoints.clear();
-    // The first such call of a daemon: whatever is claimed now is claimed by an earlier one.
+    // A daemon makes this call first: an earlier daemon has made all present claims.
     if (method === "IpamDriver.GetCapabilities") {
       this.#earlier = this.#remember();
       this.#unheard = undefined;
@@ -117,17 +117,17 @@ export class DockerWatch {
       this.#unheard?.released(body);
     }
     if (method === "IpamDriver.ReleasePool") this.#earlier?.poolReleased(body);
-    // A network is being made, or removed. Some of what was claimed before may be its auxiliary addresses.
+    // A network is being made or removed. Some earlier claims may be its auxiliary addresses.
     if (/^IpamDriver\.(Request|Release)Pool$/.test(method)) this.#unheard = undefined;
   }
 
-  /** To be called when a call of Docker's is answered. */
+  /** Must be called after each call of Docker is answered. */
   after(method: string): void {
     if (method === "IpamDriver.RequestPool") this.#poolRequested.resolve();
     if (method === "IpamDriver.GetCapabilities" && this.#isFollowing) this.#sweepSoon();
   }
 
-  /** Watches until the signal. To be called before the first call of Docker's is answered. */
+  /** Watches until the signal. Must be called before the first call of Docker is answered. */
   async run(): Promise<void> {
     const { signal } = this.#options;
     this.#unheard = this.#remember();
@@ -138,7 +138,7 @@ export class DockerWatch {
     signal.addEventListener("abort", () => resolve(), { once: true });
     while (!signal.aborted) {
       try {
-        // Without an address pool, there is nothing to ask Docker for afterwards.
+        // Without an address pool, there is nothing to ask Docker for.
         if (this.#pools().length === 0 && this.#unheardEndpoints.size === 0) {
           await Promise.race([this.#poolRequested.promise, ended]);
         }
@@ -152,10 +152,10 @@ export class DockerWatch {
     }
   }
 
-  /** What is claimed now. */
+  /** Remembers the present claims. */
   #remember(): Earlier | undefined {
     const pools = attempt(() => this.#pools());
-    // If the store cannot be read, the calls say so.
+    // If the store cannot be read, the answers to calls say so.
     return pools.ok ? new Earlier(pools.value) : undefined;
   }
 
@@ -171,7 +171,7 @@ export class DockerWatch {
     try {
       const events = await follow(socket, EVENTS, ended);
       await this.#lookAtNetworks();
-      // What changes meanwhile comes as an event afterwards.
+      // A change meanwhile comes as an event afterwards.
       await this.#lookAtAll();
       await this.#naming.request();
       this.#isFollowing = true;
@@ -189,7 +189,7 @@ export class DockerWatch {
     }
   }
 
-  /** Asks Docker for all containers that run. */
+  /** Asks Docker for all running containers. */
   async #lookAtAll(): Promise<void> {
     const ids = readContainerIds(await this.#get("/containers/json"));
     const running = new Set(ids);
@@ -205,7 +205,7 @@ export class DockerWatch {
     return networks;
   }
 
-  /** Asks Docker for a container. Calls while it does not answer share the next question. */
+  /** Asks Docker for a container. Calls that come during a request share the next one. */
   #look(id: string): Promise<void> {
     const look = this.#looks.get(id) ?? new Together(() => this.#lookNow(id));
     this.#looks.set(id, look);
@@ -243,7 +243,7 @@ export class DockerWatch {
     return await get(socket, path, AbortSignal.any([signal, limit]));
   }
 
-  /** Looks at a container, and says what it is called, while other events come. */
+  /** Looks at a container and reports its name, without holding up other events. */
   #lookSoon(id: string): void {
     this.#soon(this.#look(id).then(() => this.#naming.request()));
   }
@@ -257,7 +257,7 @@ export class DockerWatch {
     this.#soon(this.#sweepLater());
   }
 
-  /** Lets something go on by itself. If Docker ends meanwhile, the next connection does it again. */
+  /** Runs something in the background. If Docker ends meanwhile, the next connection repeats it. */
   #soon(run: Promise<unknown>): void {
     const { notify, signal } = this.#options;
     run.catch((error) => {
@@ -266,7 +266,7 @@ export class DockerWatch {
     });
   }
 
-  /** Says who uses the claims that hosts share. */
+  /** Reports to etcd the users of the claims that hosts share. */
   async #name(): Promise<void> {
     const { driver, notify, signal } = this.#options;
     const users = [
@@ -286,11 +286,11 @@ export class DockerWatch {
     );
   }
 
-  /** Releases what an earlier daemon had claimed and this one does not use. */
+  /** Releases the claims of an earlier daemon that this one does not use. */
   async #sweep(): Promise<void> {
     const { driver, notify, signal } = this.#options;
     const earlier = this.#earlier;
-    // A container that Docker did not show may have any address. The next connection tries again.
+    // A container that Docker did not show may have any address, so leave it to the next connection.
     if (!earlier || this.#unseen.size > 0) return;
     const networks = (await this.#lookAtNetworks())
       .filter(({ isForeign }) => !isForeign);
@@ -323,8 +323,8 @@ export class DockerWatch {
   }
 
   /**
-   * The ids of the pools in etcd that do not answer now. With the last address in use, a host gives up its
-   * free ones, and a swarm that claims anew would have none before etcd is back.
+   * Finds the ids of the pools whose etcd does not answer. They keep their claims: without claims, a host
+   * gives up its free addresses, and a swarm that claims anew would get none before etcd is back.
    */
   async #silentPools(): Promise<Set<string>> {
     const { driver } = this.#options;
@@ -342,14 +342,14 @@ export class DockerWatch {
   }
 
   /**
-   * Releases what was claimed or made before this process began, and what no container or network has:
-   * the plugin was killed before its answer reached Docker.
+   * Releases the claims and removes the endpoints from before this process that no container or network
+   * has: the plugin was killed before its answer reached Docker.
    *
-   * While Docker starts a container or connects it, it holds the container's lock, and shows it only
-   * afterwards. So a claim or an endpoint of before is in use when all containers have been shown, or it
-   * is nobody's.
+   * While Docker starts or connects a container, it holds the container's lock, and shows the container
+   * only afterwards. So when all containers have been shown, an earlier claim or endpoint that none of
+   * them has is unused.
    *
-   * @param ended Ends the wait for containers, which may take as long as Docker takes to start them.
+   * @param ended Ends the wait for the containers that Docker is starting.
    */
   async #sweepUnheard(ended: AbortSignal): Promise<void> {
     const { driver, notify, place } = this.#options;
@@ -378,7 +378,7 @@ export class DockerWatch {
     const released = await driver.releaseClaims(
       "docker",
       ({ pool, address }) =>
-        // A call of Docker's may have come meanwhile that makes it unknown.
+        // A call of Docker may have made the earlier claims uncertain meanwhile.
         this.#unheard === unheard && unheard.has(pool, address) && whole.includes(pool) &&
         !used.has(address),
     );
@@ -389,7 +389,7 @@ export class DockerWatch {
   }
 }
 
-/** Runs a function for each of the items, some at a time. */
+/** Runs a function for each of the items, a few at a time. */
 async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
   const queue = [...items];
   const worker = async () => {
@@ -398,7 +398,7 @@ async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** The addresses that Docker has in use, as claims have them. */
+/** Lists the addresses that Docker uses, in the form of the claims. */
 function usedAddresses(
   containers: readonly Container[],
   networks: readonly DockerNetwork[],
@@ -410,7 +410,7 @@ function usedAddresses(
   ].map(canonical));
 }
 
-/** An address as claims have it. */
+/** Writes an address in the form of the claims. */
 function canonical(text: string): string {
   const address = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
   return address.ok ? address.value : text;
