@@ -7,7 +7,7 @@ import { refuseDebugger } from "./lib/cli/debugger.ts";
 
 if (import.meta.main) {
   refuseDebugger();
-  // Loaded after that, as it takes a while.
+  // Import the rest only after the check, as this takes a while.
   const { main } = await import("./lib/cli/main.ts");
   Deno.exit(await main(Deno.args));
 }

@@ -1,12 +1,12 @@
 /**
- * How a call of the plugin reaches a server that runs already: the program that runtimes start, and
- * what it and the server say to each other.
+ * Passes a call of the plugin to a running server: the program that runtimes start, and its protocol
+ * with the server.
  *
- * The server begins, with a line that says what it is. The caller sends its call only if it would have
- * done the same itself: the same version, the same state folder, and the same files and network at its
- * paths and names. Else, or if nobody listens, it starts `ipvlan` as if there were no server. Nothing
- * has been sent by then, so no call is done twice. Once the call is sent, the answer can only be the
- * server's: if that is killed, the call has failed, and the runtime goes on with DEL.
+ * The server first sends a line with its identity. The caller sends its call only if it would do the
+ * same itself: with the same version, state folder, mount and network namespace, and root folder.
+ * Otherwise, or without a server, it starts `ipvlan`. It has sent nothing by then, so no call is done
+ * twice. After the call is sent, only the server can answer: if that is killed, the call has failed,
+ * and the runtime goes on with DEL.
  *
  * @module
  */
@@ -16,19 +16,19 @@ import { MAX_REQUEST } from "../json.ts";
 import CALLER from "./caller.pl" with { type: "text" };
 import type { Variables } from "./environment.ts";
 
-/** Where runtimes look for plugins. */
+/** The folder in which runtimes look for plugins. */
 export const PLUGIN_FOLDER = "/opt/cni/bin";
 
-/** Where the server listens. */
+/** The server's socket. */
 export const SOCKET = "/run/ipvlan/cni.sock";
 
 /** The longest call in bytes: a configuration, and an environment of 6 MiB at most (execve(2)). */
 export const MAX_CALL = 2 ** 23;
 
-/** The files by which two processes know that names and paths mean the same to both. */
+/** The files that must be the same for both, so that names and paths mean the same to both. */
 const SAME_FILES = ["/proc/self/ns/mnt", "/proc/self/ns/net", "/"];
 
-/** Which program a caller starts without a server. */
+/** The program that a caller starts without a server. */
 export interface ProgramIdentity {
   /** The version of this project. */
   version: string;
@@ -36,12 +36,12 @@ export interface ProgramIdentity {
   program: readonly string[];
 }
 
-/** The part of the server's first line that is known before it runs. */
+/** The part of the server's first line that is known before the server runs. */
 export function identityOf({ version, program }: ProgramIdentity): string {
   return ["ipvlan-kit", version, ...program].map((word) => word.replace(/[\t\n]/g, " ")).join("\t");
 }
 
-/** The server's first line. @param stateDir Its state folder. */
+/** Writes the server's first line. @param stateDir Its state folder. */
 export function greetingOf(identity: ProgramIdentity, stateDir: string): string {
   const files = SAME_FILES.map((path) => {
     const { dev, ino } = Deno.statSync(path);
@@ -50,9 +50,9 @@ export function greetingOf(identity: ProgramIdentity, stateDir: string): string 
   return [identityOf(identity), ...files, stateDir].join("\t");
 }
 
-/** A call of the plugin, as another process got it. */
+/** A call of the plugin that another process passes on. */
 export interface PassedCall {
-  /** The folder that it was called in. */
+  /** The working folder. */
   folder: string;
   /** The environment. */
   variables: Variables;
@@ -74,17 +74,17 @@ export function readCall(body: Uint8Array): PassedCall {
   return { folder, variables, text: all.slice(end + 2) };
 }
 
-/** What a call of the plugin left: its exit status and what it printed. */
+/** The exit status and the output of a call of the plugin. */
 export interface CallAnswer {
   /** The exit status. */
   status: number;
-  /** What it printed on standard output. */
+  /** The standard output. */
   out: Uint8Array;
-  /** What it printed on standard error. */
+  /** The standard error. */
   err: Uint8Array;
 }
 
-/** Writes an answer: a line with the status and the lengths in bytes, and what was printed. */
+/** Writes an answer: a line with the status and the lengths in bytes, and the output. */
 export function writeAnswer({ status, out, err }: CallAnswer): Uint8Array {
   const head = new TextEncoder().encode(`${status} ${err.length} ${out.length}\n`);
   return concat([head, err, out]);
@@ -101,7 +101,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** How an executable file asks the server at a socket, in the form of `ServerCaller` of `lib/install`. */
+/** The command by which an executable file asks the server: a `ServerCaller` of `lib/install`. */
 export function callerAt(
   socket: string,
   identity: ProgramIdentity,
@@ -110,12 +110,12 @@ export function callerAt(
   return {
     socket,
     caller: ["perl", "-e", CALLER, socket, ...known],
-    // Perl sets up no locale (perlrun(1)), which saves a fifth of its start. Not passed on.
+    // Without a locale (perlrun(1)), Perl starts a fifth faster. It does not pass this on.
     variables: { PERL_SKIP_LOCALE_INIT: "1" },
   };
 }
 
-/** Which way the calls of the plugin take on this machine, and how they would take the faster one. */
+/** Says whether calls of the plugin ask the server on this machine, and how to make them do so. */
 export function wayOfCalls(socket: string = SOCKET): { what: string; fix?: string } {
   if (findProgram("perl") === undefined) {
     const what = 'Each call starts Deno, as there is no program "perl" to ask the server with';

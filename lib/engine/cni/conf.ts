@@ -28,39 +28,39 @@ import {
   versionOf,
 } from "./version.ts";
 
-/** Where the addresses of a network's links come from. */
+/** The source of the addresses of a network's links. */
 export type AddressSource =
   /** A network of `ipvlan`'s own, by its name. */
   | { kind: "network"; network: string }
-  /** Subnets of the configuration, of which the driver gives addresses; by etcd if hosts share them. */
+  /** Subnets of the configuration, from which the driver gives addresses; with etcd if shared. */
   | { kind: "subnets"; subnets: SubnetSpec[]; etcd?: EtcdAccess }
-  /** Another plugin, which the plugin runs. */
+  /** An IPAM plugin, which this plugin runs. */
   | { kind: "ipam"; type: string }
   /** The result of the plugin before this one in a chain. */
   | { kind: "previous" };
 
 /** A configuration of the plugin. */
 export interface Conf {
-  /** The version of the specification that it is written in. */
+  /** Its version of the specification. */
   cniVersion: CniVersion;
   /** The network's name. */
   name: string;
-  /** Whether another plugin makes the link, and asks this one for addresses alone. */
+  /** Whether another plugin makes the link, and uses this one only as its IPAM plugin. */
   isIpam: boolean;
   /** The parent; left out, the link of the default route. */
   master?: string;
   /**
-   * Whether the parent is a link of the container: another plugin, or the runtime, has made or moved it
-   * there. Without a master, it is the link of the container's default route.
+   * Whether the parent is a link of the container, which another plugin or the runtime has put there.
+   * Without a master, it is the link of the container's default route.
    */
   linkInContainer: boolean;
   /** The VLAN on the parent. */
   vlan?: number;
   /** The other options of the network. */
   options: Partial<Omit<NetworkOptions, "parent">>;
-  /** Where the addresses come from. */
+  /** The source of the addresses. */
   source: AddressSource;
-  /** The routes of the link; left out, those of the IPAM plugin or else of the network. */
+  /** The routes of the link; left out, those of the IPAM plugin or of the network. */
   routes?: EndpointRoute[];
   /** The addresses that were asked for, at most one of each family. */
   ips: string[];
@@ -68,15 +68,15 @@ export interface Conf {
   dns?: Dns;
   /** The result of the plugins before this one; for CHECK, of the whole ADD. */
   previous?: Result;
-  /** The attachments that GC leaves. */
+  /** The attachments that GC keeps. */
   valid: AttachmentKey[];
 }
 
-/** A configuration, as far as it could be read, and what is wrong with it. */
+/** A configuration, as far as it could be read, and its problems. */
 export interface ReadConf {
   /** The configuration. */
   conf: Conf;
-  /** What is wrong. */
+  /** The problems. */
   problems: IpvlanErrorOf<"cni">[];
 }
 
@@ -86,7 +86,7 @@ const COMMON_KEYS = [
   ...["prevResult", "dns", "ipam"],
 ];
 
-/** The keys that a network of `ipvlan`'s own has settled already: those of all options, and others. */
+/** The keys of all options, and others, that an existing network of `ipvlan` has already settled. */
 const SETTLED_BY_NETWORK = [
   ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].cni ?? []),
   ...["vlan", "subnets", "ipam", "etcd"],
@@ -101,16 +101,16 @@ const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
 /** The keys of a subnet. */
 const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
 
-/** The key for the attachments that GC leaves. */
+/** The key for the attachments that GC keeps. */
 const VALID = "cni.dev/valid-attachments";
 
 /** The network name (CNI 1.1, section 1). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /**
- * Reads a configuration, as the runtime gives it to a plugin (CNI 1.1, section 3, "Deriving request
- * configuration"). A key that the plugin does not know is a problem. DEL and GC read only what they
- * need, so that a container can go although its configuration has been changed since.
+ * Reads a configuration that the runtime gives to a plugin (CNI 1.1, section 3, "Deriving request
+ * configuration"). An unknown key is a problem. DEL and GC read only what they need, so that they can
+ * remove a container after its configuration has changed.
  *
  * @param askedFor An address that the environment asks for.
  */
@@ -118,7 +118,7 @@ export function readConf(text: string, command: CniCommand, askedFor?: string): 
   return new ConfReader(command, askedFor).read(text);
 }
 
-/** Reads one configuration, and collects what is wrong with it. */
+/** Reads one configuration, and collects its problems. */
 class ConfReader {
   readonly #problems: IpvlanErrorOf<"cni">[] = [];
   readonly #command: CniCommand;
@@ -158,8 +158,8 @@ class ConfReader {
   }
 
   /**
-   * Parses the JSON. A key that is null counts as left out, as in Go programs. But an empty list of
-   * theirs is null, too.
+   * Parses the JSON. A key that is null counts as left out, as in Go programs. The list of valid
+   * attachments does not: Go programs write null for an empty list.
    */
   #parse(text: string): Record<string, unknown> | undefined {
     const parsed = parseRequest(text);
@@ -197,7 +197,7 @@ class ConfReader {
       this.#fillLink(conf, values, ipam);
       this.#refuseCapabilities(conf.source, values);
     }
-    // Another IPAM plugin reads for itself what was asked for.
+    // Another IPAM plugin itself reads the addresses that were asked for.
     if (conf.source.kind !== "ipam") conf.ips = this.#readIps(values);
   }
 
@@ -224,7 +224,7 @@ class ConfReader {
       return undefined;
     }
     const { type } = ipam;
-    // An empty section is the same as none, as for the reference plugins.
+    // An empty section counts as left out, as for the reference plugins.
     if (type === undefined || type === "") return undefined;
     if (typeof type !== "string" || type.includes("/") || type.startsWith(".")) {
       this.#wrong(`The type of "ipam" is ${show(type)}: give the file name of a plugin`);
@@ -234,7 +234,7 @@ class ConfReader {
     return ipam;
   }
 
-  /** Reports the keys that are none of the known ones. */
+  /** Reports the unknown keys. */
   #refuseOthers(values: Record<string, unknown>, known: readonly string[], prefix = ""): void {
     for (const [key, value] of Object.entries(values)) {
       if (known.includes(key) || key.startsWith("cni.dev/")) continue;
@@ -267,7 +267,7 @@ class ConfReader {
     }
   }
 
-  /** Finds where the addresses come from, and refuses keys that contradict that. */
+  /** Finds the source of the addresses, and refuses keys that contradict it. */
   #fillSource(
     conf: Conf,
     values: Record<string, unknown>,
@@ -305,7 +305,7 @@ class ConfReader {
     conf.routes = this.#readRoutes(routes, "routes");
   }
 
-  /** Takes over what the plugin before this one has made, as the reference plugin does. */
+  /** Takes addresses and master from the plugin before this one, as the reference plugin does. */
   #followPrevious(conf: Conf): void {
     const { previous, source } = conf;
     if (source.kind === "previous" && !previous?.ips.length) {
@@ -317,7 +317,7 @@ class ConfReader {
     else this.#wrong('The key "master" is missing, and prevResult has not exactly one interface');
   }
 
-  /** Reads whether the parent is a link of the container, and refuses what needs one of the host. */
+  /** Reads whether the parent is a link of the container, and refuses keys for one of the host. */
   #readLinkInContainer(values: Record<string, unknown>): boolean {
     const { linkInContainer = false } = values;
     if (typeof linkInContainer !== "boolean") {
@@ -333,7 +333,7 @@ class ConfReader {
     return true;
   }
 
-  /** Reads the options of the network. What is wrong with them is found when they are settled. */
+  /** Reads the options of the network. Settling the network finds their problems. */
   #readOptions(values: Record<string, unknown>): Partial<NetworkOptions> {
     return Object.fromEntries(OPTION_NAMES.flatMap((name) => {
       const { cni: key, value: { kind } } = NETWORK_OPTIONS[name];
@@ -341,7 +341,7 @@ class ConfReader {
       const value = kind === "number"
         ? this.#readNumber(key, values[key])
         : this.#read(optional(text), values[key], key);
-      // The reference plugin takes empty values for none.
+      // An empty value counts as left out, as for the reference plugin.
       return value ? [[name, value]] : [];
     }));
   }
@@ -379,7 +379,7 @@ class ConfReader {
     });
   }
 
-  /** Reads how to reach the etcd by which hosts share the subnets. */
+  /** Reads the access to the etcd in which hosts share the subnets. */
   #readEtcd(value: unknown, path: string): { etcd?: EtcdAccess } {
     if (value === undefined) return {};
     if (!isObject(value)) {
@@ -409,7 +409,7 @@ class ConfReader {
     return { etcd: access };
   }
 
-  /** Reports capabilities that the plugin does not have. An IPAM plugin may have others. */
+  /** Reports capabilities that the plugin does not have. An IPAM plugin may have them. */
   #refuseCapabilities({ kind }: AddressSource, { runtimeConfig }: Record<string, unknown>): void {
     if (!isObject(runtimeConfig)) return;
     for (const [key, value] of Object.entries(runtimeConfig)) {
@@ -430,7 +430,7 @@ class ConfReader {
     const texts = [
       ...this.#read(list(text), runtime.ips, "runtimeConfig.ips") ?? [],
       ...this.#read(list(text), cni.ips, "args.cni.ips") ?? [],
-      // The same in "args" takes its place.
+      // Addresses in "args" replace this one.
       ...cni.ips === undefined && this.#askedFor !== undefined ? [this.#askedFor] : [],
     ];
     const ips = new Set<string>();

@@ -6,7 +6,7 @@ import { cniError, CODE } from "./errors.ts";
 import { readPart, type Result, resultReader } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
-/** How to run an IPAM plugin (CNI 1.1, section 4). */
+/** An IPAM plugin and its input (CNI 1.1, section 4). */
 export interface Delegate {
   /** The file name of the plugin. */
   type: string;
@@ -14,19 +14,19 @@ export interface Delegate {
   path: readonly string[];
   /** The environment of this plugin. */
   variables: Variables;
-  /** The configuration, as it came. */
+  /** The configuration, unchanged. */
   text: string;
   /** The folder to run it in. */
   folder: string;
-  /** Gets what it prints on standard error. */
+  /** Gets its standard error. */
   log(printed: Uint8Array): void;
 }
 
 /**
- * Runs an IPAM plugin with the environment and the configuration of this one, and returns the JSON
+ * Runs an IPAM plugin with the environment and the configuration of this one. Resolves to the JSON
  * that it printed.
  *
- * @throws {"cni"} It has failed, with the code and the words that it gave.
+ * @throws {"cni"} It has failed. The error has its code and message.
  */
 export async function runDelegate(
   { type, path, variables, text, folder, log }: Delegate,
@@ -44,7 +44,7 @@ export async function runDelegate(
   const output = readRequest(child.stdout);
   const logged = child.stderr.pipeTo(new WritableStream({ write: log }));
   const writer = child.stdin.getWriter();
-  // A plugin that does not read its input to the end breaks the pipe, and may succeed all the same.
+  // A plugin may succeed without reading its whole input, which breaks the pipe.
   await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
   const [printed, { success, code }] = await Promise.all([output, child.status, logged]);
   const answer = printed.trim() === "" ? { value: undefined } : parseRequest(printed);
@@ -56,7 +56,7 @@ export async function runDelegate(
   throw failureOf(type, code, "value" in answer ? answer.value : undefined);
 }
 
-/** Reads the result that an IPAM plugin has printed. @throws {"cni"} It is none. */
+/** Reads the result that an IPAM plugin has printed. @throws {"cni"} It is not valid. */
 export function readGiven({ type }: Delegate, answer: unknown): Result {
   const problems: string[] = [];
   const what = `the result of the IPAM plugin "${type}"`;
@@ -92,7 +92,7 @@ function defined(variables: Variables): Record<string, string> {
   );
 }
 
-/** The error that a plugin means by its exit status and what it printed. */
+/** Makes an error from the exit status and the output of a plugin. */
 function failureOf(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
   if (!isObject(answer) || typeof answer.msg !== "string") {
     return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);

@@ -20,17 +20,17 @@ export interface AttachmentKey {
   ifname: string;
 }
 
-/** What the environment says. Where something is wrong with a variable, its field is empty. */
+/** The variables of a call. The field of a wrong variable is empty. */
 export interface Environment extends AttachmentKey {
-  /** The command; `undefined` if there is no such command. */
+  /** The command; `undefined` if it is unknown. */
   command?: CniCommand;
   /** The file of the container's network namespace. */
   netns: string;
   /** The address that `CNI_ARGS` asks for: `IP=192.168.1.77`. */
   ip?: string;
-  /** The folders in which plugins are looked for. */
+  /** The folders in which to look for plugins. */
   path: string[];
-  /** What is wrong with the variables. */
+  /** The problems of the variables. */
   problems: IpvlanErrorOf<"cni">[];
 }
 
@@ -84,7 +84,7 @@ export function readEnvironment(variables: Variables): Environment {
   return read;
 }
 
-/** Reads `CNI_ARGS`: pairs with semicolons between; `undefined` if that is not what it is. */
+/** Reads `CNI_ARGS`: pairs with semicolons between them; `undefined` if it has another form. */
 function readArgs(text: string): Map<string, string> | undefined {
   const pairs = text.split(";").filter((pair) => pair !== "").map((pair) => pair.split("="));
   if (pairs.some(({ length }) => length < 2)) return undefined;

@@ -26,7 +26,7 @@ export const CODE = {
   tryAgain: 11,
   /** STATUS: nothing can be added now. */
   notAvailable: 50,
-  /** STATUS: nothing can be added now, and what there is may be cut off. */
+  /** STATUS: nothing can be added now, and present containers may be cut off. */
   limited: 51,
   /** The driver or the kernel has refused the call. */
   refused: 100,
@@ -38,7 +38,7 @@ export const CODE = {
   ipam: 103,
 } as const;
 
-/** Makes the error from its code, one of {@linkcode CODE} or that of an IPAM plugin, and a sentence. */
+/** Makes an error with a sentence and a code: one of {@linkcode CODE} or of an IPAM plugin. */
 export function cniError(
   status: number,
   reason: string,
@@ -53,13 +53,13 @@ export interface ErrorAnswer {
   cniVersion: CniVersion;
   /** The error code. */
   code: number;
-  /** What is wrong, in a sentence. */
+  /** The first problem, in a sentence. */
   msg: string;
-  /** What else is wrong, with a line for each sentence. */
+  /** The other problems, one sentence per line. */
   details?: string;
 }
 
-/** The answer for problems: the code and the sentence of the first, and the other sentences. */
+/** Makes the answer for problems: the code and sentence of the first, and the other sentences. */
 export function errorAnswer(
   cniVersion: CniVersion,
   problems: readonly IpvlanErrorOf<"cni">[],
@@ -82,12 +82,12 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   "link-left": CODE.left,
 };
 
-/** What an error means to the runtime. */
+/** Translates an error for the runtime. */
 export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
   if (isIpvlanError(error, "problems")) return error.problems.flatMap(toCniErrors);
   if (isIpvlanError(error, "cni")) return [error];
   const message = error instanceof Error ? error.message : String(error);
-  // The driver looks at the file of the namespace, which is in the environment.
+  // The driver checks the file of the namespace, which the environment names.
   if (isIpvlanError(error, "invalid-option") && error.option === "namespace") {
     return [cniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
   }

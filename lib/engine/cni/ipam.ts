@@ -7,12 +7,12 @@ import type { Result, ResultAddress } from "./result.ts";
 import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
 import { isIpvlanError } from "../../base/errors.ts";
 
-/** Who holds the addresses of an attachment. No name of a link has a slash. */
+/** The holder of an attachment's addresses. The name of a link has no slash. */
 function holderOf({ containerId, ifname }: AttachmentKey): string {
   return `${containerId}/${ifname}`;
 }
 
-/** The claims of a configuration, each with its pool. */
+/** Lists the claims of a configuration, each with its pool. */
 function claimsOf(
   { conf }: CniRequest,
   driver: Driver,
@@ -23,7 +23,7 @@ function claimsOf(
     .flatMap((pool) => pool.claims.map((claim) => ({ pool: pool.id, ...claim })));
 }
 
-/** Claims an address of each family of the subnets, or none, for a link of another plugin. */
+/** Claims an address of each family of the subnets for a link of another plugin, or none at all. */
 export async function claimAddresses(request: CniRequest, driver: Driver): Promise<Result> {
   const { conf, environment } = request;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
@@ -44,7 +44,7 @@ export async function claimAddresses(request: CniRequest, driver: Driver): Promi
   }
 }
 
-/** Claims the address of a family that is asked for, or the next free one of its subnets. */
+/** Claims the address that is asked for in a family, or the next free one of its subnets. */
 async function claimOne(
   { conf, environment }: CniRequest,
   driver: Driver,
@@ -70,7 +70,7 @@ async function claimOne(
   throw new TypeError("A family without a subnet");
 }
 
-/** Releases the addresses of an attachment; of none, if it has none. */
+/** Releases the addresses of an attachment, if it has any. */
 export async function releaseAddresses(
   request: CniRequest,
   driver: Driver,
@@ -96,7 +96,7 @@ export function checkAddresses(request: CniRequest, driver: Driver): void {
 export async function collectAddresses(request: CniRequest, driver: Driver): Promise<void> {
   for (const { pool, address, holder } of claimsOf(request, driver)) {
     const [containerId = "", ifname = ""] = holder.split("/");
-    // The gateway's holder has no slash.
+    // Skip the claim of a gateway: its holder has no slash.
     if (ifname === "" || isValid(request.conf, { containerId, ifname })) continue;
     await driver.releaseAddress(pool, address);
   }

@@ -36,7 +36,7 @@ import {
 } from "./translate.ts";
 import { versionOf } from "./version.ts";
 
-/** What the plugin answers. */
+/** An answer of the plugin. */
 export interface PluginAnswer {
   /** The exit status. */
   status: number;
@@ -44,27 +44,27 @@ export interface PluginAnswer {
   output?: unknown;
 }
 
-/** What a call of the plugin needs besides its words. */
+/** The surroundings of a call of the plugin. */
 export interface PluginContext {
-  /** The folder that the plugin was called in. */
+  /** The working folder of the call. */
   folder: string;
   /** Runs a function with the driver. */
   withDriver<T>(run: (driver: Driver) => Promise<T>): Promise<T>;
   /** Writes a line to the log. */
   warn(line: string): void;
-  /** Writes to the log what an IPAM plugin has written to its own. */
+  /** Writes the standard error of an IPAM plugin to the log. */
   log(printed: Uint8Array): void;
 }
 
 /** One call of the plugin, with all that its parts need. */
 interface Call extends CniRequest {
   driver: Driver;
-  /** The IPAM plugin of the configuration; `undefined` if there is none but the driver. */
+  /** The IPAM plugin of the configuration; `undefined` if it names no other. */
   delegate: Delegate | undefined;
   warn(line: string): void;
 }
 
-/** Does what the environment and the configuration on standard input ask for. It never throws. */
+/** Answers the call in the environment and the configuration on standard input. Never throws. */
 export async function runPlugin(
   variables: Variables,
   text: string,
@@ -111,7 +111,7 @@ async function run(call: Call): Promise<Result | undefined> {
   }
 }
 
-/** Gives addresses to the link of another plugin. Returns the result of ADD. */
+/** Runs one command as an IPAM plugin. Resolves to the result of ADD. */
 async function runIpam(request: CniRequest, driver: Driver): Promise<Result | undefined> {
   switch (request.command) {
     case "ADD":
@@ -127,12 +127,12 @@ async function runIpam(request: CniRequest, driver: Driver): Promise<Result | un
   }
 }
 
-/** Has the IPAM plugin, if there is one, do the same. */
+/** Runs the command of the IPAM plugin, if there is one. */
 async function forward({ delegate, command }: Call): Promise<void> {
   if (delegate) await runDelegate(delegate, command);
 }
 
-/** Makes the link of an attachment. If that fails, the IPAM plugin takes its addresses back. */
+/** Answers ADD: makes a link. If that fails, the IPAM plugin releases its addresses. */
 async function add(call: Call): Promise<Result> {
   const { conf, delegate } = call;
   if (!delegate) {
@@ -147,14 +147,14 @@ async function add(call: Call): Promise<Result> {
   }
 }
 
-/** Makes the link of an attachment. @param given What another plugin has given it. */
+/** Makes the link of an attachment. @param given The result of another plugin for it. */
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
   const { driver, conf, environment, warn } = call;
   const network = await findNetwork(call);
   const attachment = planLink(call, given);
   await labelLink(driver, attachment.name, environment.ifname, conf.name);
   const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {
-    // Containers that a crash has ended without DEL may still hold addresses.
+    // Containers that ended without DEL in a crash may still hold addresses.
     const isWorthAnother = isExhausted(error) && (await driver.removeStale("cni")).length > 0;
     if (!isWorthAnother) throw error;
     return await attach(driver, network, attachment);
@@ -174,8 +174,8 @@ function isExhausted(error: unknown): boolean {
 }
 
 /**
- * Notes on a sandbox which configuration makes a link. A new sandbox is made with the label. It is
- * written before the link is made: a label without a link means nothing.
+ * Labels an existing sandbox with the configuration of a new link. A new sandbox is made with the label.
+ * The label is written before the link is made, as a label without a link does no harm.
  */
 async function labelLink(
   driver: Driver,
@@ -184,7 +184,7 @@ async function labelLink(
   conf: string,
 ): Promise<void> {
   const found = findSandbox(driver, sandbox);
-  // The call will be refused, and the link's own configuration stays on record.
+  // The link exists, so the call will be refused: keep the label of its own configuration.
   if (!found || found.endpoints.some((endpoint) => endpoint.ifname === ifname)) return;
   await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf });
 }
@@ -208,13 +208,13 @@ async function del(call: Call): Promise<undefined> {
     const found = findSandbox(driver, name);
     return attachmentsOf(conf, found ? [found] : []).some((each) => each.ifname === ifname);
   };
-  // An ADD that is at it still is waited for, and what one that was killed has made is removed.
+  // This waits for an ADD that is still running, and removes what a killed one has made.
   if (!isAttached()) await recover(driver, conf, name);
   if (isAttached()) await detach(driver, name, ifname);
   await forward(call);
 }
 
-/** Removes what killed calls have left of a configuration's network, or of one of its sandboxes. */
+/** Removes what killed calls have left of a configuration's network or of one sandbox on it. */
 async function recover(driver: Driver, conf: Conf, sandbox?: string): Promise<void> {
   const network = networkName(conf);
   const only = sandbox === undefined ? undefined : { sandbox, network };
@@ -241,13 +241,13 @@ async function check(call: Call): Promise<undefined> {
   throwProblems([...changesOf(call, seen), ...await problemsOf(() => forward(call))]);
 }
 
-/** What identifies a network namespace by its file: namespaces(7); `undefined` if there is no file. */
+/** Identifies a network namespace by its file (namespaces(7)); `undefined` if there is no file. */
 function namespaceId(path: string): string | undefined {
   const file = statOf(path);
   return file && `${file.dev}:${file.ino}`;
 }
 
-/** Removes every attachment that is not valid. It goes on after an error. */
+/** Removes every attachment that is not valid. Goes on after an error. */
 async function collect(call: Call): Promise<undefined> {
   const { driver, conf } = call;
   await recover(driver, conf);
@@ -262,7 +262,7 @@ async function collect(call: Call): Promise<undefined> {
   ]);
 }
 
-/** Removes links of one container: all of them at once, or some one after the other. */
+/** Removes links of one container: all at once, or some one by one. */
 async function removeLinks(
   driver: Driver,
   { name, endpoints }: SandboxDetails,
@@ -272,13 +272,13 @@ async function removeLinks(
   for (const { ifname } of links) await detach(driver, name, ifname);
 }
 
-/** Checks that a container could be attached now. @throws {IpvlanError} Something is in the way. */
+/** Checks that a container can be attached now. @throws {IpvlanError} Something prevents it. */
 async function checkStatus(call: Call): Promise<undefined> {
   const problems = await statusProblems(call, call.driver);
   throwProblems([...problems, ...await problemsOf(() => forward(call))]);
 }
 
-/** Runs a function. Resolves to what it throws. */
+/** Runs a function. Resolves to the problems that it throws. */
 async function problemsOf(run: () => Promise<void>): Promise<IpvlanErrorOf<"cni">[]> {
   try {
     await run();

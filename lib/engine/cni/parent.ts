@@ -5,9 +5,9 @@ import { defaultLink } from "../../iproute2/route.ts";
 import { type CniRequest, parentOf } from "./translate.ts";
 
 /**
- * Finds the network of a request: the name of one of `ipvlan`'s own, or what to make if it is not there.
- * Without a master, it is on the link of the host's default route. Which link of a container it is, the
- * driver finds when it makes the link.
+ * Finds the network of a request: the name of one of `ipvlan`'s own, or a network to make if it does
+ * not exist. Without a master, its parent is the link of the host's default route. If the parent is a
+ * link of the container, the driver finds it when it makes the ipvlan link.
  *
  * @throws {"cni"} There is neither a master nor a default route.
  */

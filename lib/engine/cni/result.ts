@@ -13,7 +13,7 @@ import {
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
-/** What a container needs to find names. */
+/** The name servers of a container and its resolver's settings. */
 export interface Dns {
   /** The addresses of the name servers. */
   nameservers?: string[];
@@ -31,7 +31,7 @@ export interface ResultAddress {
   address: string;
   /** The gateway of its subnet. */
   gateway?: string;
-  /** The place of its link in the list of interfaces. */
+  /** The index of its link in the list of interfaces. */
   interface?: number;
 }
 
@@ -49,13 +49,13 @@ export interface ResultInterface {
   name: string;
   /** Its MAC address. */
   mac?: string;
-  /** The file of its network namespace; none for a link of the host. */
+  /** The file of its network namespace; left out for a link of the host. */
   sandbox?: string;
   /** Its MTU. */
   mtu?: number;
 }
 
-/** The result of ADD, in the form that all versions from 1.0.0 on have. */
+/** The result of ADD, in the form of all versions from 1.0.0 on. */
 export interface Result {
   /** The links. An IPAM plugin gives none. */
   interfaces: ResultInterface[];
@@ -67,7 +67,7 @@ export interface Result {
   dns?: Dns;
 }
 
-/** Writes a result in the form of a version. Before 1.0.0, each address has its family. */
+/** Writes a result in the form of a version. Before 1.0.0, each address names its family. */
 export function formatResult(
   { interfaces, ips, routes, dns }: Result,
   cniVersion: CniVersion,
@@ -82,10 +82,10 @@ export function formatResult(
   };
 }
 
-/** Called with each thing that is wrong: a sentence. */
+/** Gets each problem as a sentence. */
 export type Report = (sentence: string) => void;
 
-/** Reads a value. Reports each thing that is wrong with it, and returns `undefined` then. */
+/** Reads a value; reports each of its problems, and returns `undefined` if there are any. */
 export function readPart<T>(
   reader: Reader<T>,
   value: unknown,
@@ -99,12 +99,12 @@ export function readPart<T>(
   return part.misfits.length === 0 ? part.value : undefined;
 }
 
-/** Reads a value that may be left out. Go programs write an empty text for none. */
+/** Reads a value that may be left out, for which Go programs write an empty text. */
 function filled<T>(reader: Reader<T>): Reader<T | undefined> {
   return (value, reading) => value === "" ? undefined : optional(reader)(value, reading);
 }
 
-/** Reads a number. Go programs write 0 for none, and what is no number says nothing. */
+/** Reads a number that may be left out, for which Go programs write 0. Ignores other values. */
 const number: Reader<number | undefined> = (value) =>
   typeof value === "number" && value !== 0 ? value : undefined;
 
@@ -119,7 +119,7 @@ const linkAddress = parsed("an address with its length, such as 192.168.1.2/24",
   return `${formatAddress(parseAddress(address))}/${Number(length)}`;
 });
 
-/** Reads what a route of the driver's cannot have (CNI 1.1, section 5). */
+/** Refuses a key of a route that the driver does not support (CNI 1.1, section 5). */
 const noMore: Reader<undefined> = (value, reading) => {
   if (value) reading.misfit(value, "left out, as a route can only have dst and gw");
 };
@@ -142,7 +142,7 @@ export const routesReader: Reader<ResultRoute[]> = list<ResultRoute>((value, rea
   return route;
 });
 
-/** Reads a list of texts; an empty one is none. */
+/** Reads a list of texts; `undefined` if it is empty. */
 const texts: Reader<string[] | undefined> = (value, reading) => {
   const read = list(text)(value, reading);
   return read.length === 0 ? undefined : read;
@@ -178,7 +178,7 @@ export const resultReader: Reader<Result> = object<Result>({
   dns: dnsReader,
 });
 
-/** The addresses of a family in a result. */
+/** Finds the addresses of a family in a result. */
 export function addressesOf({ ips }: Result, family: Family): ResultAddress[] {
   return ips.filter(({ address }) => familyOf(address) === family);
 }

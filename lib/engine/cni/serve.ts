@@ -1,6 +1,6 @@
 /**
- * The server that answers calls of the plugin, so that not each call starts a process of `ipvlan`.
- * `caller.ts` says what it and its callers say to each other.
+ * The server for calls of the plugin, which saves starting `ipvlan` for each call. `caller.ts` describes
+ * the protocol.
  *
  * @module
  */
@@ -8,27 +8,27 @@ import { createServer, type Socket } from "node:net";
 import { listen } from "../socket.ts";
 import { type CallAnswer, MAX_CALL, type PassedCall, readCall, writeAnswer } from "./caller.ts";
 
-/** What a server of calls does. */
+/** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /** The path of the socket to make, or the file descriptor of one that systemd has made. */
   socket: string | number;
-  /** The first line to a caller; `undefined` if the server can answer no more, and has to end. */
+  /** Makes the first line to a caller; `undefined` if the server can no longer answer and must end. */
   greeting: () => string | undefined;
   /**
-   * Answers a call; it never throws. It comes to its end also if the caller has gone: a runtime has to
-   * call DEL after an ADD that has failed for it.
+   * Answers a call, and never throws. It runs to its end even if the caller has gone: a runtime must
+   * call DEL after an ADD without an answer.
    */
   answer: (call: PassedCall) => Promise<CallAnswer>;
   /** Called when the server listens. */
   listening: () => void;
-  /** Ends the server: it takes no more calls, and answers those that it has taken. */
+  /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
   signal: AbortSignal;
-  /** After how many milliseconds without a call it ends by itself; left out, it does not. */
+  /** The time without a call after which it ends by itself, in milliseconds; left out, never. */
   idle?: number;
 }
 
 /**
- * How long a server that ends waits for the calls of those that it has greeted, and how long any server
+ * How long an ending server waits for the calls of callers that it has greeted, and how long any server
  * waits until a caller has read its answer, in milliseconds.
  */
 const [GRACE, READING] = [1000, 10_000];
@@ -93,7 +93,7 @@ async function converse(
   } else {
     connection.destroy();
   }
-  // A caller that is stopped must not keep the server from its end.
+  // A caller that is stopped must not keep the server from ending.
   timer = setTimeout(() => connection.destroy(), READING);
   await closed;
   clearTimeout(timer);
@@ -103,8 +103,8 @@ async function converse(
 const MAX_DIGITS = String(MAX_CALL).length;
 
 /**
- * Reads a call: a line with its length in bytes, and the call. Resolves to `undefined` if it is none, or
- * if it does not come to its end. A caller sends one call, and waits for the answer.
+ * Reads a call: a line with its length in bytes, and the call. Resolves to `undefined` if it is not
+ * valid or not complete. A caller sends one call, and waits for the answer.
  */
 function readBody(connection: Socket): Promise<Uint8Array | undefined> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();

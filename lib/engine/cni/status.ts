@@ -5,7 +5,7 @@ import { cniError, CODE } from "./errors.ts";
 import { findNetwork } from "./parent.ts";
 import type { CniRequest } from "./translate.ts";
 
-/** Finds what is in the way of attaching a container now, with the codes that STATUS has for it. */
+/** Finds what prevents attaching a container now, with the codes of STATUS. */
 export async function statusProblems(
   request: CniRequest,
   driver: Driver,
@@ -21,7 +21,7 @@ export async function statusProblems(
     const { name } = network.network;
     const found = driver.findNetwork(name);
     if (!found) return (await driver.problemsOfFirst(network)).map(reported);
-    // ADD makes one anew on which nothing is.
+    // ADD makes an unused network anew.
     const isUsed = driver.inspectNetwork(name).endpoints.length > 0;
     const settings = isUsed ? differences(network.network, found) : [];
     return [

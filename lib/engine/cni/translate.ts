@@ -1,5 +1,5 @@
 /**
- * What CNI asks for, in the driver's words, and what the driver says, in CNI's: pure functions.
+ * Translates CNI's calls into the driver's types, and the results into CNI's: pure functions.
  *
  * @module
  */
@@ -34,13 +34,13 @@ import type { IpvlanErrorOf } from "../../base/errors.ts";
 export interface CniRequest {
   /** The command. */
   command: Exclude<CniCommand, "VERSION">;
-  /** What the environment says. */
+  /** The environment. */
   environment: Environment;
   /** The configuration. */
   conf: Conf;
   /**
-   * The network that it asks for, as the driver settles it; without a parent where that is the link of
-   * the host's default route. There is none for one of `ipvlan`'s own, nor where a link is removed.
+   * The network that it asks for, settled by the driver; without a parent if that is the link of the
+   * host's default route. Left out for a network of `ipvlan`'s own, and for DEL and GC.
    */
   settled?: Settlement;
 }
@@ -54,7 +54,7 @@ export type ReadRequest =
 export function readRequest(variables: Variables, text: string): ReadRequest {
   const environment = readEnvironment(variables);
   const { command } = environment;
-  // Without a command, nobody can say what the rest has to be.
+  // Without a command, the rest cannot be checked.
   if (command === undefined || command === "VERSION") {
     return { ok: false, problems: environment.problems };
   }
@@ -64,7 +64,7 @@ export function readRequest(variables: Variables, text: string): ReadRequest {
   const problems = [
     ...environment.problems,
     ...confProblems,
-    // The reader has refused a missing name, and an access that is wrong.
+    // The reader has already refused a missing name and a wrong access to etcd.
     ...(settled?.problems ?? []).filter(({ field: [first] }) =>
       first !== "ipam" && !(first === "name" && conf.name === "")
     ).map(({ message }) => cniError(CODE.conf, message)),
@@ -78,17 +78,17 @@ export function readRequest(variables: Variables, text: string): ReadRequest {
   return { ok: true, request: { command, environment, conf, settled } };
 }
 
-/** The name of the sandbox of a container. */
+/** The name of a container's sandbox. */
 export function sandboxName(containerId: string): string {
   return `cni:${containerId}`;
 }
 
-/** The name of the network of a configuration, unless that is one of `ipvlan`'s own. */
+/** The name of a configuration's network, unless that is one of `ipvlan`'s own. */
 export function networkName({ name }: Pick<Conf, "name">): string {
   return `cni:${name}`;
 }
 
-/** The label of a sandbox that names the configuration that has made a link. */
+/** The key of the label that names the configuration of a sandbox's link. */
 export function confLabel(ifname: string): string {
   return `cni/${ifname}`;
 }
@@ -110,7 +110,7 @@ export function parentOf(
 /**
  * Plans the link of an attachment.
  *
- * @param given The addresses and routes that an IPAM plugin or the plugin before has given.
+ * @param given The addresses and routes from an IPAM plugin or from the plugin before.
  */
 export function planLink(
   { environment, conf }: CniRequest,
@@ -133,14 +133,14 @@ export function ownerOf({ name }: Pick<Conf, "name">): Owner {
   return { engine: "cni", id: name };
 }
 
-/** Where the addresses of a configuration come from; `undefined` if this host alone gives them. */
+/** The shared source of a configuration's addresses; `undefined` if only this host gives them. */
 export function ipamOf({ source }: Pick<Conf, "source">): NetworkIpam | undefined {
   return source.kind === "subnets" && source.etcd
     ? { driver: ETCD, access: source.etcd }
     : undefined;
 }
 
-/** Settles the network that a configuration asks for, if it is none of `ipvlan`'s own. */
+/** Settles the network that a configuration asks for, unless that is one of `ipvlan`'s own. */
 function settleConf(conf: Conf): Settlement | undefined {
   const { name, source, options, master, linkInContainer } = conf;
   if (source.kind === "network") return undefined;
@@ -162,7 +162,7 @@ function settleConf(conf: Conf): Settlement | undefined {
   return settle({ ...common, ...addresses }, [], parent !== undefined);
 }
 
-/** What a configuration and its caller have chosen for a link. */
+/** The addresses and routes that a configuration and its caller ask for. */
 function chosen({ ips, routes }: Conf): ConnectOptions {
   const [ip, ip6] = ([4, 6] satisfies Family[]).map((family) =>
     ips.find((ip) => familyOf(ip) === family)
@@ -170,7 +170,7 @@ function chosen({ ips, routes }: Conf): ConnectOptions {
   return { ip, ip6, routes };
 }
 
-/** The connection that addresses and routes of others ask for. */
+/** The connection for addresses and routes from another plugin. */
 function followGiven(given: Result): ConnectOptions {
   const of = (family: Family): ResultAddress | undefined => {
     const [first, ...others] = addressesOf(given, family);
@@ -194,7 +194,7 @@ function followGiven(given: Result): ConnectOptions {
   };
 }
 
-/** The result of ADD. @param given What an IPAM plugin or the plugin before has given. */
+/** Makes the result of ADD. @param given The result of an IPAM plugin or of the plugin before. */
 export function resultOf(
   { environment, conf }: CniRequest,
   endpoint: MadeEndpoint,
@@ -213,12 +213,12 @@ export function resultOf(
   return result;
 }
 
-/** A route of an endpoint as a result has it. */
+/** Translates a route of an endpoint into one of a result. */
 export function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
   return via === undefined ? { dst } : { dst, gw: via };
 }
 
-/** The links of the containers that a configuration has made. */
+/** Lists the links that a configuration has made in containers. */
 export function attachmentsOf(
   { name }: Pick<Conf, "name">,
   sandboxes: readonly SandboxDetails[],
@@ -229,15 +229,15 @@ export function attachmentsOf(
   );
 }
 
-/** Whether GC leaves an attachment. */
+/** Whether GC keeps an attachment. */
 export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey): boolean {
   return valid.some((each) => each.containerId === containerId && each.ifname === ifname);
 }
 
 /**
- * Finds what CHECK has to report of a link: what is missing or changed in the kernel, and what the
- * result of ADD has and the kernel has not, as the ipvlan plugin of the CNI project does. A plugin
- * after this one may have added to the result.
+ * Finds what CHECK reports of a link: differences in the kernel, and parts of the result of ADD that the
+ * kernel lacks, as the ipvlan plugin of the CNI project does. A plugin after this one may have added to
+ * the result.
  */
 export function changesOf(
   { environment: { ifname, netns }, conf }: CniRequest,
@@ -261,14 +261,14 @@ export function changesOf(
     if (present.includes(address)) continue;
     sentences.push(`The link ${ifname} does not have the address ${address} of prevResult`);
   }
-  // A link that is not as it should be has lost routes, too; only one link has the default route.
+  // Do not also report routes that a changed link has lost. Only one link has the default route.
   const compared = endpoint.changes.length > 0 || !seen
     ? []
     : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
   for (const { dst, gw } of compared) {
     const isThere = seen!.routes.some((route) =>
       route.family === familyOf(dst) && routePrefix(route.dst, route.family) === dst &&
-      // One without a next hop takes the gateway.
+      // A route without a next hop takes the gateway.
       (gw === undefined || route.via === gw)
     );
     if (!isThere) sentences.push(`The container does not have the route to ${dst} of prevResult`);

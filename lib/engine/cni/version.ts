@@ -1,6 +1,6 @@
 /**
- * What the plugin is called and which versions it speaks. The module imports no other one, as Podman
- * asks for the version before every call.
+ * The name of the plugin and its versions. This module imports no other one, as Podman asks for the
+ * version before every call.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** The name of the plugin's executable, which is the `type` in configurations. */
 export const PLUGIN_NAME = "ipvlan-kit";
 
-/** The versions of the CNI specification that the plugin speaks, the oldest first. */
+/** The versions of the CNI specification that the plugin supports, the oldest first. */
 export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 
 /** A version of the specification. */
@@ -17,24 +17,24 @@ export type CniVersion = typeof CNI_VERSIONS[number];
 /** The newest version. */
 export const NEWEST: CniVersion = "1.1.0";
 
-/** Whether the plugin speaks a version. */
+/** Whether the plugin supports a version. */
 export function isCniVersion(value: unknown): value is CniVersion {
   return (CNI_VERSIONS as readonly unknown[]).includes(value);
 }
 
-/** Whether a version is the same as another one, or newer. */
+/** Whether a version is at least another one. */
 export function isAtLeast(version: CniVersion, least: CniVersion): boolean {
   return CNI_VERSIONS.indexOf(version) >= CNI_VERSIONS.indexOf(least);
 }
 
-/** The first version that has a command; all have the others. */
+/** The first version of commands that not all versions have. */
 export const SINCE: Readonly<Record<string, CniVersion>> = {
   CHECK: "0.4.0",
   GC: "1.1.0",
   STATUS: "1.1.0",
 };
 
-/** The version that an answer to a configuration has, whatever else is wrong with that. */
+/** The version of the answer to a configuration, whatever else is wrong with that. */
 export function versionOf(text: string): CniVersion {
   try {
     const { cniVersion } = JSON.parse(text);
