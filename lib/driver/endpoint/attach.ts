@@ -51,7 +51,7 @@ export interface Attached {
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */
   endpoints: MadeEndpoint[];
-  /** What the user should know. */
+  /** Notices for the user. */
   notices: string[];
 }
 
@@ -59,11 +59,11 @@ export interface Attached {
 interface Reservation {
   sandbox: Sandbox;
   planned: NetworkEndpoint[];
-  /** What the user should know of their addresses. */
+  /** Notices for the user about their addresses. */
   notices: string[];
   /** The steps that change the metrics of its present default routes. */
   giveWay: Step[];
-  /** How the sandbox's endpoints rank afterwards. */
+  /** Whether the sandbox then has several endpoints, and one with a priority. */
   siblings: Siblings;
   /** The records in state `making`; with the sandbox if it is new. */
   records: RecordGroup;

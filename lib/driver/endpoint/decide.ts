@@ -49,7 +49,7 @@ export interface DecidedEndpoint {
   endpoint: EndpointRecord;
   /** The network's pools, in which the endpoint's addresses are taken. */
   pools: Pools;
-  /** What the user should know. */
+  /** Notices for the user. */
   notices: string[];
 }
 
@@ -499,9 +499,9 @@ export function endpointSteps(
 
 /**
  * The settings that a link has before it comes up. A link without an IPv6 subnet gets no IPv6 address at
- * all: no link-local one, and none that a router advertises. In L2 mode, the kernel announces the
- * addresses: an address may have been another host's until now, and machines of the LAN would send to
- * that for as long as they remember it. In the L3 modes nothing is sent from the link.
+ * all: no link-local one, and none from a router's advertisement. In L2 mode, the kernel announces the
+ * addresses: an address may have been another host's until now, and the neighbour caches of the LAN
+ * still lead to that host. In the L3 modes, the link announces nothing.
  */
 function switchesFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSwitch[] {
   return [

@@ -117,7 +117,7 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
   await deleteRecords(parts, { sandbox, endpoints });
 }
 
-/** Removes what endpoints have in the host before their links go, so that no packet is lost there. */
+/** Removes what endpoints have in the host. It runs before their links go, so no packet is lost. */
 async function withdrawEndpoints(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],

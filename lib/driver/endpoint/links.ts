@@ -137,8 +137,8 @@ export async function deleteLinks(
 }
 
 /**
- * Runs `ip` in the namespaces where the links of a sandbox should be. An engine moves a link that was
- * handed over from the host's namespace into its own, and back at the end.
+ * Returns an `ip` for each namespace where a sandbox's links should be. An engine moves a link that
+ * was handed over from the host's namespace into its own, and back before the end.
  */
 export function homesOf(
   { namespaces }: Parts<"namespaces">,
@@ -182,7 +182,7 @@ async function deleteInside(
     }
     for (const index of indexes) asked.add(index);
     const doomed = doomedLinks(seen.after, removal, parentOf).map(({ index }) => index);
-    // In a dry run, what was to be deleted is still there.
+    // In a dry run, the deleted links are still there.
     indexes = parts.isRehearsal ? doomed.filter((index) => !asked.has(index)) : doomed;
     if (indexes.length === 0) return removed.filter((endpoint) => !done.has(endpoint));
   }

@@ -27,8 +27,8 @@ import { lookInside } from "../run/look_inside.ts";
 import { restoreParents } from "../network/restore_parents.ts";
 
 /**
- * Makes everything on record again that the kernel lacks, and repairs what differs. Reports a failure,
- * and goes on with the rest. The caller must hold the exclusive lock.
+ * Makes again everything on record that the kernel lacks, and repairs what differs. Reports a failure,
+ * and continues with the rest. The caller must hold the exclusive lock.
  */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
   const { store, namespaces, borrowed, processes, wait } = parts;
@@ -120,7 +120,7 @@ async function refreshHosts(
   }
 }
 
-/** What the restoring of all sandboxes has in common. */
+/** The state of the host that the restoring of every sandbox needs. */
 interface HostView {
   /** All networks on record, by id. */
   networks: ReadonlyMap<string, Network>;
