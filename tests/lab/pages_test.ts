@@ -54,7 +54,7 @@ Deno.test("the trunk on the page about the module carries a ping, and is removed
   const script = undo.use(
     await temporaryFile(
       blocks("docs/module.md", "ts").find((text) => text.includes("802.1ad"))!
-        .replace("jsr:@ipvlan/kit", import.meta.resolve("../../mod.ts")),
+        .replace("jsr:@ipvlan/kit/ip", import.meta.resolve("../../lib/iproute2/mod.ts")),
     ),
   );
   const config = new URL("../../deno.json", import.meta.url).pathname;

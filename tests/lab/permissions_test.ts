@@ -31,7 +31,8 @@ async function runWith(flags: readonly string[], script: string): Promise<string
 
 /** What a script does with the driver, and with what is below it. Every method is called once. */
 const DRIVER = `
-import { Bridge, Driver, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}mod.ts";
+import { Driver } from "${ROOT}mod.ts";
+import { Bridge, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}lib/iproute2/mod.ts";
 import { settle } from "${ROOT}lib/driver/mod.ts";
 const calls = new Set(Object.getOwnPropertyNames(Driver.prototype));
 calls.delete("constructor");
@@ -146,7 +147,8 @@ Deno.test("the rights on the page are enough for every call of the driver", asyn
 
 /** What a script does with the other modules. */
 const OTHERS = (file: string) => `
-import { Driver, lookAround } from "${ROOT}mod.ts";
+import { Driver } from "${ROOT}mod.ts";
+import { lookAround } from "${ROOT}lib/iproute2/mod.ts";
 import * as check from "${ROOT}lib/check/mod.ts";
 import * as site from "${ROOT}lib/site/mod.ts";
 import * as graph from "${ROOT}lib/graph/mod.ts";
