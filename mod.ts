@@ -69,3 +69,22 @@ export {
   type UnusableReason,
 } from "./lib/base/error_codes.ts";
 export type { AbortOptions } from "./lib/base/waiting.ts";
+// What the driver's own types are made of.
+export type { PoolUsage, SubnetSpec } from "./lib/ipam/mod.ts";
+export {
+  ADDRGENMODES,
+  type AddrSpec,
+  IPVLAN_FLAGS,
+  IPVLAN_MODES,
+  type IpvlanFlag,
+  type IpvlanMode,
+  type Kind,
+  type KINDS,
+  type Link,
+  type LinkInfo,
+  type LinkType,
+  type NextHop,
+  type Route,
+  type RouteSpec,
+  type RouteTarget,
+} from "./lib/iproute2/mod.ts";

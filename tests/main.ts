@@ -24,6 +24,7 @@ await runStages([
   check("lint", ["lint"]),
   check("types, also of the examples", ["check", "--doc", ".", "docs/module.md"]),
   check("documentation", ["doc", "--lint", ...DOCUMENTED]),
+  check("documentation of the driver by itself", ["doc", "--lint", config.exports["."]]),
   published(),
   tests("unit tests", ["tests/unit"]),
   files("pools that hosts share, in a real etcd", () => testFiles("tests/hosts")),
