@@ -151,8 +151,8 @@ export interface ErrorTable {
   /** A sandbox has a link with this name already. */
   "link-exists": { sandbox: string; link: string };
   /**
-   * The link of an endpoint could not be removed, or it is not known to be gone. The endpoint stays
-   * on record, so that nobody else gets its addresses.
+   * An endpoint's link could not be removed, or may still be there. The endpoint stays on record, so
+   * that nobody else gets its addresses.
    */
   "link-left": { sandbox: string; network: string; reason: string };
   /**

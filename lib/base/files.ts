@@ -10,8 +10,8 @@ import { dirname } from "node:path";
  * Writes a file as a whole, with a mode that does not depend on the umask. A reader finds the old file
  * or the new one.
  *
- * Writes a new file with a name that nobody can guess, and renames it. So it follows no link of another
- * user, neither at the path nor in the place of the new file.
+ * Writes a temporary file with a name that nobody can guess, and renames it. So another user's symbolic
+ * link is never followed, neither at the path nor at the temporary name.
  *
  * @throws {Error} The system's error, with its `code`. The new file is removed then.
  */

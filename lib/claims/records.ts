@@ -90,7 +90,7 @@ export interface AddressRecord {
    * `giving`: it is given up, and its claim may be in etcd still; `lost`: another host has it in etcd.
    */
   state: "asked" | "used" | "freed" | "giving" | "lost";
-  /** The block that keeps it. Without one, only its claim says who has it. */
+  /** The block that has it; `undefined` if it was claimed by itself, outside of all blocks. */
   block: string | undefined;
   /** A random text that only this use of the address has. */
   token: string;

@@ -7,9 +7,9 @@ import type { Network } from "./types.ts";
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
 
 /**
- * Decides where the default routes of a network's sandboxes lead: in L2 mode, to the gateways of the
- * subnets; in the L3 modes, to the link alone, as no broadcast can find a next hop there. An internal
- * network has no default route, and neither has an isolated one in L2 mode.
+ * Decides where the default routes of a network's sandboxes lead. In L2 mode, they lead to the
+ * gateways of the subnets. In the L3 modes, they lead to the link without a gateway, as no broadcast
+ * could find one there. An internal network has none, and neither has an isolated one in L2 mode.
  */
 export function wayOut({ mode, internal, isolated }: Exit): "gateway" | "link" | "none" {
   if (internal) return "none";

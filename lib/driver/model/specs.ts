@@ -36,16 +36,14 @@ import type {
   SandboxSpec,
 } from "./types.ts";
 
-const owner = exactly<Owner>({ engine: oneOf<EngineName>("docker", "cni", "netavark"), id: text });
+/** The fields of an owner. */
+export const ownerFields: Fields<Owner> = {
+  engine: oneOf<EngineName>("docker", "cni", "netavark"),
+  id: text,
+};
 
-const subnet = exactly<SubnetSpec>({
-  subnet: text,
-  gateway: optional(text),
-  ipRange: optional(text),
-  auxAddresses: optional(record(text)),
-});
-
-const access = exactly<EtcdAccess>({
+/** The fields of the access to etcd. */
+export const accessFields: Fields<EtcdAccess> = {
   endpoints: list(text),
   prefix: optional(text),
   ca: optional(text),
@@ -53,6 +51,16 @@ const access = exactly<EtcdAccess>({
   key: optional(text),
   user: optional(text),
   passwordFile: optional(text),
+};
+
+const owner = exactly(ownerFields);
+const access = exactly(accessFields);
+
+const subnet = exactly<SubnetSpec>({
+  subnet: text,
+  gateway: optional(text),
+  ipRange: optional(text),
+  auxAddresses: optional(record(text)),
 });
 
 /** Reads a network to create. `settle` checks the values of its options later. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EtcdAccess } from "../../claims/types.ts";
+import { accessFields, ownerFields } from "../model/specs.ts";
 import { attempt } from "../../base/errors.ts";
 import {
   fits,
@@ -27,11 +27,9 @@ import { settingsProblems } from "../model/settings.ts";
 import type {
   AddressPool,
   EndpointRoute,
-  EngineName,
   Network,
   NetworkOptions,
   NetworkSubnet,
-  Owner,
   Sandbox,
   SandboxSettings,
 } from "../model/types.ts";
@@ -114,24 +112,11 @@ const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(
   ]),
 );
 
-const OWNER = object<Owner>({
-  engine: oneOf<EngineName>("docker", "cni", "netavark"),
-  id: text,
-});
-
-const ACCESS = object<EtcdAccess>({
-  endpoints: list(text),
-  prefix: optional(text),
-  ca: optional(text),
-  cert: optional(text),
-  key: optional(text),
-  user: optional(text),
-  passwordFile: optional(text),
-});
+const OWNER = object(ownerFields);
 
 const IPAM = object({
   driver: oneOf("etcd"),
-  access: checked(ACCESS, (access) => accessProblems(access).length === 0),
+  access: checked(object(accessFields), (access) => accessProblems(access).length === 0),
 });
 
 const SUBNETS = list(object({

@@ -1,5 +1,6 @@
 import {
   type ErrorCode,
+  hasProblem,
   IpvlanError,
   type IpvlanErrorOf,
   isIpvlanError,
@@ -99,4 +100,9 @@ export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
   }
   const code = error instanceof IpvlanError ? CODES[error.code] : undefined;
   return [cniError(code ?? CODE.refused, message, { cause: error })];
+}
+
+/** Whether an error says that a pool has no address left. */
+export function isExhausted(error: unknown): boolean {
+  return hasProblem(error, "pool-exhausted", "shared-pool-exhausted");
 }

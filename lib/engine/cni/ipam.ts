@@ -2,10 +2,9 @@ import type { Driver } from "../../driver/mod.ts";
 import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
 import { contains, parsePrefix, type SubnetSpec } from "../../ipam/mod.ts";
 import type { AttachmentKey } from "./environment.ts";
-import { cniError, CODE } from "./errors.ts";
+import { cniError, CODE, isExhausted } from "./errors.ts";
 import type { Result, ResultAddress } from "./result.ts";
 import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
-import { isIpvlanError } from "../../base/errors.ts";
 
 /** The holder of an attachment's addresses. The name of a link has no slash. */
 function holderOf({ containerId, ifname }: AttachmentKey): string {
@@ -100,9 +99,4 @@ export async function collectAddresses(request: CniRequest, driver: Driver): Pro
     if (ifname === "" || isValid(request.conf, { containerId, ifname })) continue;
     await driver.releaseAddress(pool, address);
   }
-}
-
-/** Whether an error says that a pool has no address left. */
-function isExhausted(error: unknown): boolean {
-  return isIpvlanError(error, "pool-exhausted", "shared-pool-exhausted");
 }

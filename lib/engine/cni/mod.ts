@@ -7,7 +7,6 @@
 import { statOf } from "../../base/files.ts";
 import type { Driver, SandboxDetails } from "../../driver/mod.ts";
 import {
-  hasProblem,
   IpvlanError,
   type IpvlanErrorOf,
   isIpvlanError,
@@ -17,7 +16,7 @@ import { attach, detach, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { Conf } from "./conf.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
-import { cniError, CODE, errorAnswer, toCniErrors } from "./errors.ts";
+import { cniError, CODE, errorAnswer, isExhausted, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
 import { findNetwork } from "./parent.ts";
@@ -166,11 +165,6 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
     await detach(driver, attachment.name, environment.ifname);
     throw error;
   }
-}
-
-/** Whether an error says that a pool has no address left. */
-function isExhausted(error: unknown): boolean {
-  return hasProblem(error, "pool-exhausted", "shared-pool-exhausted");
 }
 
 /**
