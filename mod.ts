@@ -8,16 +8,10 @@
  * @module
  */
 export {
-  type AddressPool,
-  type AddressPoolDetails,
   type AdoptSpec,
   type AdvertisedRoute,
   type AgentOptions,
   type BackgroundOptions,
-  type Claim,
-  type ClaimPlace,
-  type ClaimRequest,
-  type ClaimUser,
   type Connection,
   type ConnectOptions,
   Driver,
@@ -38,7 +32,6 @@ export {
   type NetworkSubnet,
   type Outcome,
   type Owner,
-  type PoolRequest,
   type PruneReport,
   type RemovedHost,
   type RestoreReport,
@@ -50,7 +43,6 @@ export {
   type SeenSandbox,
   type SettledNetwork,
   type SharedHost,
-  type SubnetPoolRequest,
 } from "./lib/driver/mod.ts";
 export {
   type Decision,

@@ -4,7 +4,7 @@
  * @module
  */
 import { statOf } from "../base/files.ts";
-import type { Driver } from "../driver/mod.ts";
+import type { EngineDriver } from "../driver/mod.ts";
 import { stateFolder, storeFile } from "../driver/model/state_folder.ts";
 import {
   type CallAnswer,
@@ -29,7 +29,7 @@ const IDLE = 300_000;
 /** The options of a server of calls. */
 export interface ServerOptions {
   /** The driver, which stays open. */
-  driver: Driver;
+  driver: EngineDriver;
   /** The driver's state folder. */
   stateDir: string;
   /** The path of the socket, or the file descriptor of one that systemd has made. */
@@ -120,7 +120,7 @@ class CallQueues {
 /** Answers a call as a separate process would. */
 async function answerCall(
   { folder, variables, text }: PassedCall,
-  driver: Driver,
+  driver: EngineDriver,
 ): Promise<CallAnswer> {
   const log: Uint8Array[] = [];
   const { status, output } = variables.CNI_COMMAND === "VERSION"

@@ -65,7 +65,7 @@ export interface Context {
    * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
    * @param resident Whether it stays open for long.
    */
-  open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").Driver>;
+  open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").EngineDriver>;
   /** Prints text on standard output, and escapes control characters in it. */
   print(text: string): void;
   /**

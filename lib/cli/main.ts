@@ -101,8 +101,8 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     warn,
     write,
     open: async (signal = interrupted, resident = false) => {
-      const { Driver } = await import("../driver/mod.ts");
-      const driver = await Driver.open({
+      const { EngineDriver } = await import("../driver/mod.ts");
+      const driver = await EngineDriver.open({
         signal,
         resident,
         waiting: warn,

@@ -1,26 +1,18 @@
 import { adoptSpec, connectOptions, networkSpec, requireSpec, sandboxSpec } from "./model/specs.ts";
 import type { EtcdAccess, RemovedHost } from "../claims/types.ts";
-import { type Decision, invalidOption, IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { invalidOption, IpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
-import { engineOf, isOwned, networkParent } from "./model/names.ts";
+import { networkParent } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/advertised.ts";
-import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
-import type { AttachRequest } from "./endpoint/attach_request.ts";
+import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
-import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/claim_users.ts";
-import { listPools, requestPool } from "./addresses/claims.ts";
-import { createNetwork, newIdentity, withSharedSettings } from "./network/create.ts";
 import { toEndpoint } from "./endpoint/decide.ts";
-import { factsFor, hostFacts, linkFacts } from "./network/facts.ts";
 import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
-import { lateSignal } from "./run/programs.ts";
-import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
-import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
-import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
+import type { DriverOptions } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
-import { recover, type Recovery } from "./restore/recover.ts";
+import type { Recovery } from "./restore/recover.ts";
 import {
   disconnect,
   pruneNetworks,
@@ -29,48 +21,32 @@ import {
   removeTransient,
 } from "./endpoint/remove.ts";
 import { restoreParent } from "./network/restore_parents.ts";
-import { settle, type Settlement } from "./network/settle.ts";
+import { settle } from "./network/settle.ts";
 import { restore } from "./restore/restore.ts";
 import { restoreUntil } from "./restore/wait.ts";
-import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { seeSandboxes } from "./restore/see.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
-import { hasShared, reconcile } from "./addresses/shared/pools.ts";
-import {
-  claimAddress,
-  claimGateway,
-  releaseAddress,
-  releasePool,
-} from "./addresses/shared/claims.ts";
+import { hasShared } from "./addresses/shared/pools.ts";
 import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/hosts.ts";
-import { inTheWay, removeStale } from "./restore/stale.ts";
+import { removeStale } from "./restore/stale.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type {
-  AddressPool,
-  AddressPoolDetails,
   AdoptSpec,
   AdvertisedRoute,
-  ClaimRequest,
-  ClaimUser,
   ConnectOptions,
-  EngineName,
   MadeEndpoint,
   MadeSandbox,
   Network,
   NetworkDetails,
   NetworkSpec,
   Outcome,
-  PoolRequest,
   PruneReport,
   RestoreReport,
-  Sandbox,
   SandboxDetails,
   SandboxSpec,
   SeenSandbox,
-  SubnetPoolRequest,
 } from "./model/types.ts";
-import type { WaitOptions } from "../base/waiting.ts";
 
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
@@ -93,16 +69,19 @@ import type { WaitOptions } from "../base/waiting.ts";
 export class Driver implements AsyncDisposable {
   /** Sentences for the user about changes on opening: file modes that let other users in. */
   readonly notices: readonly string[];
-  readonly #base: DriverBase;
-  /** Aborts background reports to etcd. */
-  readonly #telling: AbortSignal | undefined;
-  readonly #parts: DriverParts;
+  readonly #calls: Calls;
+  /** Whether it was opened, and not made by {@linkcode Driver.withSignal}. */
+  readonly #owns: boolean;
 
-  private constructor(base: DriverBase, wait: WaitOptions, telling: AbortSignal | undefined) {
-    this.notices = base.notices;
-    this.#base = base;
-    this.#telling = telling;
-    this.#parts = makeParts(base, wait, telling);
+  /**
+   * Use {@linkcode Driver.open}.
+   *
+   * @ignore
+   */
+  constructor(calls: Calls, owns = true) {
+    this.notices = calls.base.notices;
+    this.#calls = calls;
+    this.#owns = owns;
   }
 
   /**
@@ -113,25 +92,12 @@ export class Driver implements AsyncDisposable {
    */
   // deno-lint-ignore require-await
   static async open(options: DriverOptions = {}): Promise<Driver> {
-    const { verbose, dryRun } = options;
-    const wrap = dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : undefined;
-    return Driver.openWrapped(options, wrap);
+    return new Driver(Calls.open(options));
   }
 
   /**
-   * Opens the driver with a wrapper around the runner of each namespace. Only tests use this, to
-   * make lines fail.
-   *
-   * @ignore
-   */
-  static openWrapped(options: DriverOptions, wrap?: WrapRunner): Driver {
-    const { signal, waiting } = options;
-    return new Driver(openBase(options, wrap), { signal, waiting }, signal);
-  }
-
-  /**
-   * Returns the same driver with another signal for its calls, or with none. Dispose only of the driver
-   * that was opened.
+   * Returns the same driver with another signal for its calls, or with none. Disposing of it does
+   * nothing: dispose of the driver that was opened.
    *
    * When the signal is aborted, each call that waits or makes something fails with the signal's reason
    * and has changed nothing. A call that is removing something finishes that. A program that does not
@@ -147,20 +113,13 @@ export class Driver implements AsyncDisposable {
    * ```
    */
   withSignal(signal?: AbortSignal): Driver {
-    // The rollback of an interrupted call must not wait long for etcd, either.
-    const telling = signal ?? lateSignal(this.#telling);
-    return new Driver(this.#base, { ...this.#parts.wait, signal }, telling);
+    return new Driver(this.#calls.withSignal(signal), false);
   }
 
   /** Finds all problems of a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    const decision = await this.#decide(settle(requireSpec(networkSpec, spec)));
+    const decision = await this.#calls.decide(settle(requireSpec(networkSpec, spec)));
     return decision.ok ? [] : decision.problems;
-  }
-
-  async #decide(settled: Settlement): Promise<Decision<DecidedNetwork>> {
-    const facts = await hostFacts(this.#parts);
-    return decideNetwork(settled, newIdentity(), this.listNetworks(), facts);
   }
 
   /**
@@ -169,7 +128,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"network-not-found"} There is no such network.
    */
   async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
-    const { pools, store, namespaces } = this.#parts;
+    const { pools, store, namespaces } = this.#calls.parts;
     const found = findNetwork(store, network);
     const parent = networkParent(found);
     const problems = pools.problems(found);
@@ -186,16 +145,6 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Finds the same for a network that is made with its first endpoint. Only engines use this.
-   *
-   * @ignore
-   */
-  async problemsOfFirst(settled: Settlement): Promise<readonly IpvlanError[]> {
-    const decision = await this.#decide(settled);
-    return decision.ok ? this.#parts.pools.problems(decision.network) : decision.problems;
-  }
-
-  /**
    * Counts the addresses of each of a network's subnets, in their order. Addresses that other networks
    * of the parent have given away are not free, nor are those that other hosts are known to have.
    *
@@ -203,7 +152,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"network-not-found"} There is no such network.
    */
   addressUsage(network: string): PoolUsage[] {
-    const { pools, store } = this.#parts;
+    const { pools, store } = this.#calls.parts;
     return pools.usage(findNetwork(store, network));
   }
 
@@ -215,23 +164,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"problems"} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
-    return await this.createSettled(settle(requireSpec(networkSpec, spec)));
-  }
-
-  /**
-   * Creates a network that is already settled. Only engines use this.
-   *
-   * @ignore
-   */
-  async createSettled(settled: Settlement): Promise<Outcome<Network>> {
-    return await this.#exclusive(async (parts) => {
-      const lookAgain = () => hostFacts(parts);
-      const whole = await withSharedSettings(parts, settled);
-      // In a dry run, and for a transient network, no test in the kernel would find a conflict.
-      const isNotAsked = this.#base.isRehearsal || whole.network.transient;
-      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole.network);
-      return await createNetwork(parts, whole, facts, lookAgain);
-    });
+    return await this.#calls.createNetwork(settle(requireSpec(networkSpec, spec)));
   }
 
   /**
@@ -241,7 +174,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"network-in-use"} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
-    await this.#exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
+    await this.#calls.exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
   }
 
   /**
@@ -251,7 +184,7 @@ export class Driver implements AsyncDisposable {
    * @param matches Selects networks to remove; by default all.
    */
   async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
-    return await this.#exclusive((parts) => pruneNetworks(parts, matches));
+    return await this.#calls.exclusive((parts) => pruneNetworks(parts, matches));
   }
 
   /**
@@ -259,23 +192,23 @@ export class Driver implements AsyncDisposable {
    * driver's marks that are on no record come last.
    */
   async advertisedRoutes(): Promise<AdvertisedRoute[]> {
-    return await listAdvertised(this.#parts);
+    return await listAdvertised(this.#calls.parts);
   }
 
   /** All networks, by name. */
   listNetworks(): Network[] {
-    return this.#parts.store.networks().filter(isReady).map(withoutState);
+    return this.#calls.networks();
   }
 
   /** One network; `undefined` if there is none with this name. */
   findNetwork(name: string): Network | undefined {
-    const network = this.#parts.store.network(name);
+    const network = this.#calls.parts.store.network(name);
     return network && isReady(network) ? withoutState(network) : undefined;
   }
 
   /** A network with its endpoints. @throws {"network-not-found"} There is no such network. */
   inspectNetwork(name: string): NetworkDetails {
-    const { store } = this.#parts;
+    const { store } = this.#calls.parts;
     return store.transaction(() => {
       const network = findNetwork(store, name);
       const endpoints = store.endpoints({ network: network.id }).filter(isReady)
@@ -293,23 +226,19 @@ export class Driver implements AsyncDisposable {
   async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
     const { name, connections, labels } = requireSpec(sandboxSpec, spec);
     const request = { name, connections, labels, ...settingsOf(spec) };
-    return await this.#createSandbox(request, "made");
+    return await this.#calls.createSandbox(request, "made");
   }
 
   /**
    * Makes a sandbox from an existing namespace, and connects it to networks. The namespace is that of a
-   * process, the one with the sandbox's name, or an engine's. It outlives the sandbox.
-   *
-   * If an engine's sandbox whose namespace is gone has the name or a requested address, the driver
-   * removes that sandbox first.
+   * process, or the one with the sandbox's name. It outlives the sandbox.
    *
    * @throws {IpvlanError} Its code says what is wrong.
    * @throws {"problems"} Several things are wrong.
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
-    const { owner, pid } = requireSpec(adoptSpec, spec);
-    const namespace = owner ? "borrowed" : pid === undefined ? "found" : "attached";
-    return await this.#createSandbox(spec, namespace);
+    const { pid } = requireSpec(adoptSpec, spec);
+    return await this.#calls.createSandbox(spec, pid === undefined ? "found" : "attached");
   }
 
   /**
@@ -324,8 +253,8 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
-    const { store, output, unstoppable } = this.#parts;
-    const networks = await this.#shared(async () => {
+    const { store, output, unstoppable } = this.#calls.parts;
+    const networks = await this.#calls.shared(async () => {
       const sandbox = findSandbox(store, name);
       const networks = networksOf(store, store.endpoints({ sandbox: sandbox.name }));
       const pids = busy === "leave" ? [] : await this.processes(sandbox.id);
@@ -337,7 +266,7 @@ export class Driver implements AsyncDisposable {
       output.remove(sandbox.id);
       return networks;
     });
-    await this.#removeTransient([...networks.values()]);
+    await this.#calls.removeTransient([...networks.values()]);
   }
 
   /**
@@ -347,7 +276,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async processes(sandbox: string): Promise<number[]> {
-    const { store, processes } = this.#parts;
+    const { store, processes } = this.#calls.parts;
     const { id, name, path } = findSandbox(store, sandbox);
     const pids = await processes.in(name, path);
     // If the id has changed, they may be the processes of a later sandbox of this name.
@@ -363,19 +292,19 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} The file does not exist, is no namespace, or no process is in it.
    */
   async processAt(path: string): Promise<number> {
-    return await this.#parts.processes.at(path);
+    return await this.#calls.parts.processes.at(path);
   }
 
   /** Lists the names of sandboxes with a namespace. After a restart of the host, none has one. */
   async runningSandboxes(): Promise<string[]> {
-    const { namespaces } = this.#parts;
+    const { namespaces } = this.#calls.parts;
     const present = new Set(await namespaces.caller().netns.list());
     return this.listSandboxes().map(({ name }) => name).filter((name) => present.has(name));
   }
 
   /** All sandboxes with their endpoints, by name. */
   listSandboxes(): SandboxDetails[] {
-    const { store } = this.#parts;
+    const { store } = this.#calls.parts;
     return store.transaction(() => {
       const all = store.endpoints().filter(isReady);
       const endpoints = Map.groupBy(all, ({ sandbox }) => sandbox);
@@ -397,12 +326,12 @@ export class Driver implements AsyncDisposable {
    */
   async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
     const sandboxes = names?.map((name) => this.inspectSandbox(name)) ?? this.listSandboxes();
-    return await seeSandboxes(this.#parts, sandboxes);
+    return await seeSandboxes(this.#calls.parts, sandboxes);
   }
 
   /** A sandbox with its endpoints. @throws {"sandbox-not-found"} There is no such sandbox. */
   inspectSandbox(name: string): SandboxDetails {
-    const { store } = this.#parts;
+    const { store } = this.#calls.parts;
     return store.transaction(() => {
       const sandbox = findSandbox(store, name);
       const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(isReady);
@@ -427,31 +356,8 @@ export class Driver implements AsyncDisposable {
     options: ConnectOptions = {},
   ): Promise<Outcome<MadeEndpoint>> {
     const connections = [{ ...requireSpec(connectOptions, options), network }];
-    const { endpoints, notices } = await this.#attach({ name: sandbox, connections });
+    const { endpoints, notices } = await this.#calls.attach({ name: sandbox, connections });
     return { value: endpoints[0]!, notices };
-  }
-
-  /**
-   * Records the namespace into which an engine moves the links of a sandbox. It need not exist yet:
-   * Docker makes it later.
-   *
-   * @param path The file of the namespace.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
-   * @throws {"invalid-option"} The sandbox is not an engine's, or the file is not a namespace.
-   * @throws {"invalid-word"} The path cannot be that of a namespace.
-   */
-  async setSandboxPath(name: string, path: string): Promise<void> {
-    await this.#shared(async () => {
-      const { store, borrowed } = this.#parts;
-      await borrowed.identify(path, true);
-      store.transaction(() => {
-        const { namespaceId: _, ...sandbox } = findSandbox(store, name);
-        if (!isOwned(sandbox.name)) {
-          throw invalidOption("sandbox", name, "it is not an engine's");
-        }
-        store.putSandbox({ ...sandbox, path }, "ready");
-      });
-    });
   }
 
   /**
@@ -462,27 +368,7 @@ export class Driver implements AsyncDisposable {
    * @throws {IpvlanError} The parent cannot be made.
    */
   async restoreNetwork(name: string): Promise<void> {
-    await this.#exclusive((parts) => restoreParent(parts, findNetwork(parts.store, name)));
-  }
-
-  /**
-   * Removes the engines' sandboxes whose namespaces are gone, and transient networks without sandboxes.
-   *
-   * @param engine The engine; by default all engines.
-   * @param isForgotten Whether the engine will never take the sandbox's links that are still in the
-   * host's namespace. By default, it may take any.
-   * @returns The names of the removed sandboxes.
-   */
-  async removeStale(
-    engine?: EngineName,
-    isForgotten?: (sandbox: string) => boolean,
-  ): Promise<string[]> {
-    const { store, unstoppable } = this.#parts;
-    const all = () =>
-      store.sandboxes().filter(({ name }) => engine === undefined || engineOf(name) === engine);
-    const removed = await this.#shared(() => removeStale(unstoppable, all(), isForgotten));
-    await this.#removeTransient(store.networks());
-    return removed;
+    await this.#calls.exclusive((parts) => restoreParent(parts, findNetwork(parts.store, name)));
   }
 
   /**
@@ -494,16 +380,16 @@ export class Driver implements AsyncDisposable {
    * @throws {"not-connected"} It is not connected.
    */
   async disconnect(network: string, sandbox: string, ifname?: string): Promise<void> {
-    const { store, unstoppable } = this.#parts;
+    const { store, unstoppable } = this.#calls.parts;
     const target = store.network(network);
-    await this.#shared(() => disconnect(unstoppable, network, sandbox, ifname));
-    if (target) await this.#removeTransient([target]);
+    await this.#calls.shared(() => disconnect(unstoppable, network, sandbox, ifname));
+    if (target) await this.#calls.removeTransient([target]);
   }
 
   /** Replaces a network's labels. @throws {"network-not-found"} There is no such network. */
   async labelNetwork(name: string, labels: Record<string, string>): Promise<void> {
-    await this.#shared(() => {
-      const { store } = this.#parts;
+    await this.#calls.shared(() => {
+      const { store } = this.#calls.parts;
       store.transaction(() => store.putNetwork({ ...findNetwork(store, name), labels }, "ready"));
       return Promise.resolve();
     });
@@ -511,8 +397,8 @@ export class Driver implements AsyncDisposable {
 
   /** Replaces a sandbox's labels. @throws {"sandbox-not-found"} There is no such sandbox. */
   async labelSandbox(name: string, labels: Record<string, string>): Promise<void> {
-    await this.#shared(() => {
-      const { store } = this.#parts;
+    await this.#calls.shared(() => {
+      const { store } = this.#calls.parts;
       store.transaction(() => store.putSandbox({ ...findSandbox(store, name), labels }, "ready"));
       return Promise.resolve();
     });
@@ -520,14 +406,15 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Prepares a command that runs in a sandbox: `ip netns exec`. It has this machine's files, and
-   * the network and the hosts file of the sandbox.
+   * the network and the hosts file of the sandbox. The signal of the driver ends it (SIGTERM).
    *
    * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-gone"} Its namespace is gone.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
     const [program, ...args] = this.#wordsInside(sandbox, words);
-    return new Deno.Command(program!, { ...options, args });
+    const { signal } = this.#calls.parts.wait;
+    return new Deno.Command(program!, { signal, ...options, args });
   }
 
   /**
@@ -542,7 +429,7 @@ export class Driver implements AsyncDisposable {
     words: readonly string[],
     options: BackgroundOptions = {},
   ): Promise<void> {
-    const { store, output, wait } = this.#parts;
+    const { store, output, wait } = this.#calls.parts;
     const { id } = findSandbox(store, sandbox);
     const inside = this.#wordsInside(id, words);
     const folder = options.keepOutput ? output.begin(id) : undefined;
@@ -555,25 +442,24 @@ export class Driver implements AsyncDisposable {
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
-    const { id } = findSandbox(this.#parts.store, sandbox);
-    return this.#parts.output.read(id);
+    const { id } = findSandbox(this.#calls.parts.store, sandbox);
+    return this.#calls.parts.output.read(id);
   }
 
   /**
    * Yields the same in one piece, and then all further output until the command has ended.
    *
-   * @param signal Ends the iteration.
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
-  followOutput(sandbox: string, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    const { id, name, path } = findSandbox(this.#parts.store, sandbox);
-    const isBusy = async () => (await this.#parts.processes.in(name, path)).length > 0;
-    return this.#parts.output.follow(id, isBusy, signal);
+  followOutput(sandbox: string): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    const { id, name, path } = findSandbox(this.#calls.parts.store, sandbox);
+    const isBusy = async () => (await this.#calls.parts.processes.in(name, path)).length > 0;
+    return this.#calls.parts.output.follow(id, isBusy, this.#calls.parts.wait.signal);
   }
 
   /** Keeps the exit status of a command that {@linkcode exec} has run, as {@linkcode start} does. */
   keepExitStatus(sandbox: string, status: number): void {
-    this.#parts.output.keepStatus(findSandbox(this.#parts.store, sandbox).id, status);
+    this.#calls.parts.output.keepStatus(findSandbox(this.#calls.parts.store, sandbox).id, status);
   }
 
   /**
@@ -583,8 +469,8 @@ export class Driver implements AsyncDisposable {
    * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async exitStatus(sandbox: string): Promise<number | undefined> {
-    const { id } = findSandbox(this.#parts.store, sandbox);
-    return await this.#parts.output.status(id);
+    const { id } = findSandbox(this.#calls.parts.store, sandbox);
+    return await this.#calls.parts.output.status(id);
   }
 
   /**
@@ -595,7 +481,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
-    const { id, name } = findSandbox(this.#parts.store, sandbox);
+    const { id, name } = findSandbox(this.#calls.parts.store, sandbox);
     const pids = await this.processes(id);
     await this.#kill(name, pids, signal);
     return pids;
@@ -610,108 +496,12 @@ export class Driver implements AsyncDisposable {
    * @param seconds The time to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    return await restoreUntil(seconds, this.#parts, async () => {
+    return await restoreUntil(seconds, this.#calls.parts, async () => {
       // Ask etcd who holds the addresses before any link comes up.
-      const notices = await this.#reconcile();
-      const report = await this.#exclusive(restoreAll);
+      const notices = await this.#calls.reconcile();
+      const report = await this.#calls.exclusive(restoreAll);
       return notices.length > 0 ? { ...report, notices } : report;
     });
-  }
-
-  /**
-   * Requests an address pool, from which an engine gives addresses to its own links. Requests of one
-   * engine with the same subnet and range get the same pool. It exists until it is released as often as
-   * it was requested.
-   *
-   * No address is given away twice. An automatic address of a network or a pool is never one that
-   * another one on an overlapping subnet has given away.
-   *
-   * @throws {"missing-pool-subnet"} The request is for IPv6, and has no subnet.
-   * @throws {IpvlanError} Its code says what else is wrong.
-   */
-  async requestPool(request: PoolRequest): Promise<AddressPool> {
-    if (request.subnet !== undefined) return requestPool(this.#parts, request);
-    // This needs the lock, as a network being created might choose the same default pool.
-    return await this.#exclusive(async (parts) => {
-      const routes = await parts.namespaces.host().route.show(4);
-      return requestPool(parts, request, routes);
-    });
-  }
-
-  /**
-   * Releases one request for an address pool. The last one removes the pool and its claims. A missing
-   * pool is no error.
-   */
-  async releasePool(id: string): Promise<void> {
-    await this.#shared(() => releasePool(this.#parts, id));
-  }
-
-  /**
-   * Claims an address in an address pool. If several hosts share the pool, no other host has the
-   * address.
-   *
-   * @param pool The pool's id; or a request, for a pool that exists as long as it has claims.
-   * @returns The address with its prefix length: `192.168.1.2/24`.
-   * @throws {"pool-not-found"} There is no such pool.
-   * @throws {"pool-exhausted"} No address is free.
-   * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} Its code says what else is wrong with the address.
-   */
-  async claimAddress(
-    pool: string | SubnetPoolRequest,
-    claim: ClaimRequest,
-  ): Promise<{ address: string }> {
-    return await this.#shared(() => claimAddress(this.#parts, pool, claim));
-  }
-
-  /**
-   * Claims the gateway of an address pool. The claim lasts as long as the pool. Several pools may have
-   * the same gateway.
-   *
-   * @param address The address; by default the one claimed before, or the first usable one.
-   * @returns The address with its prefix length.
-   * @throws {"pool-not-found"} There is no such pool.
-   * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} Its code says what else is wrong with the address.
-   */
-  async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
-    return await this.#shared(() => claimGateway(this.#parts, pool, address));
-  }
-
-  /** Releases an address of an address pool. An address that is not claimed is no error. */
-  async releaseAddress(pool: string, address: string): Promise<void> {
-    await this.#shared(() => releaseAddress(this.#parts, pool, address));
-  }
-
-  /**
-   * Records the users of the addresses that an engine has claimed in pools that hosts share. Sandboxes
-   * on networks of the same name find a user by its names, on all hosts. A claim without a user has no
-   * names.
-   *
-   * @param users All present users of the engine's claims.
-   * @returns Sentences for the user, if etcd or a hosts file could not be changed.
-   */
-  async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
-    return await this.#shared(() => nameClaims(this.#parts, engine, users));
-  }
-
-  /**
-   * Releases the unused claims of an engine, as after a crash of the engine.
-   *
-   * @param isUnused Whether a claim has no user. No other call changes the claim between this check and
-   * its release.
-   * @returns The released claims.
-   */
-  async releaseClaims(
-    engine: EngineName,
-    isUnused: (claim: ClaimPlace) => boolean,
-  ): Promise<ClaimPlace[]> {
-    return await this.#shared(() => releaseClaims(this.#parts, engine, isUnused));
-  }
-
-  /** All address pools with their claims, by id. */
-  listPools(): AddressPoolDetails[] {
-    return listPools(this.#parts.store);
   }
 
   /**
@@ -721,7 +511,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
-    return await listHosts(this.#parts, access);
+    return await listHosts(this.#calls.parts, access);
   }
 
   /**
@@ -730,7 +520,7 @@ export class Driver implements AsyncDisposable {
    * @param access The access to etcd, if it is not that of the networks and address pools on record.
    */
   async damagedKeys(access?: EtcdAccess): Promise<string[]> {
-    const { store, openShared } = this.#parts;
+    const { store, openShared } = this.#calls.parts;
     if (!access && !hasShared(store)) return [];
     return (await openShared())?.damaged() ?? [];
   }
@@ -743,7 +533,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async hostNames(access?: EtcdAccess): Promise<string[]> {
-    return await hostNames(this.#parts, access);
+    return await hostNames(this.#calls.parts, access);
   }
 
   /**
@@ -757,40 +547,25 @@ export class Driver implements AsyncDisposable {
    * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async removeHost(idOrName: string, access?: EtcdAccess, force = false): Promise<RemovedHost[]> {
-    return await removeHost(this.#parts, idOrName, access, force);
+    return await removeHost(this.#calls.parts, idOrName, access, force);
   }
 
   /**
-   * Runs the agent of this host until its signal is aborted: it keeps the host's lease in etcd, gives
+   * Runs the agent of this host until the driver's signal is aborted: it keeps the host's lease in etcd, gives
    * addresses to other hosts that need them, writes the names of their sandboxes into hosts files, and
    * reports pending changes to etcd when it is reachable again. Without an agent, names are as old as
    * the last call that connected a sandbox.
    *
    * @throws {"agent-runs"} Another one runs on this state folder.
    */
-  async runAgent(options: AgentOptions): Promise<void> {
-    await runAgent(this.#parts, this.#base.agentLock, options);
-  }
-
-  /**
-   * Whether something is half made or half removed: another call is working on it, or a crash left it.
-   * {@linkcode Driver.recover} waits for such a call, and removes what a crash left.
-   *
-   * @param only A sandbox with its connections, and a network; by default all.
-   */
-  hasUnfinished(only?: { sandbox: string; network: string }): boolean {
-    const { store } = this.#parts;
-    return store.transaction(() =>
-      store.networks({ unready: true }).some(({ name }) => !only || name === only.network) ||
-      store.sandboxes({ unready: true }).some(({ name }) => !only || name === only.sandbox) ||
-      store.endpoints({ unready: true }).some(({ sandbox }) => !only || sandbox === only.sandbox)
-    );
+  async runAgent(options: AgentOptions = {}): Promise<void> {
+    await runAgent(this.#calls.parts, this.#calls.base.agentLock, options);
   }
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
-    const undone = await this.#exclusive((_parts, { undone }) => Promise.resolve(undone));
-    return [...undone, ...await this.#reconcile()];
+    const undone = await this.#calls.exclusive((_parts, { undone }) => Promise.resolve(undone));
+    return [...undone, ...await this.#calls.reconcile()];
   }
 
   /**
@@ -798,107 +573,34 @@ export class Driver implements AsyncDisposable {
    * a function at a time. Calls outside of such functions are not blocked.
    */
   async sequence<T>(run: () => Promise<T>): Promise<T> {
-    return await this.#base.sequences.exclusive(run, this.#parts.wait);
-  }
-
-  /** Ends the driver's processes and closes its store. Networks and sandboxes stay. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#base.programs[Symbol.asyncDispose]();
-    await this.#base.kept?.[Symbol.asyncDispose]();
-    await this.#base.closeShared();
-    this.#base.hosts[Symbol.dispose]();
-    this.#base.store[Symbol.dispose]();
-  }
-
-  /** Removes what a crash left half done, then runs a function, both under the exclusive lock. */
-  async #exclusive<T>(run: (parts: DriverParts, recovery: Recovery) => Promise<T>): Promise<T> {
-    const { wait } = this.#parts;
-    return await this.#base.lock.exclusive(async () => {
-      const recovery = await recover(this.#parts);
-      wait.signal?.throwIfAborted();
-      return await run(this.#parts, recovery);
-    }, wait);
+    return await this.#calls.base.sequences.exclusive(run, this.#calls.parts.wait);
   }
 
   /**
-   * Runs a function with the shared lock. If it needs something that is half done, it runs again with
-   * the exclusive lock: then other calls have ended, and what a crash left is removed.
+   * Ends the driver's processes and closes its store. Networks and sandboxes stay. Doing it again is
+   * no error.
    */
-  async #shared<T>(run: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#base.lock.shared(run, this.#parts.wait);
-    } catch (error) {
-      if (!isIpvlanError(error, "half-done")) throw error;
-      return await this.#exclusive(run);
-    }
-  }
-
-  /** Reconciles this host's record of shared pools with etcd, if etcd answers. */
-  async #reconcile(): Promise<string[]> {
-    const { store, openShared } = this.#parts;
-    const pools = hasShared(store) ? await openShared() : undefined;
-    return pools ? await reconcile(this.#parts, pools) : [];
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#owns) await this.#calls.base.close();
   }
 
   /** Builds the command line that runs a command in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
-    const { name, hostname, path } = findSandbox(this.#parts.store, sandbox);
+    const { name, hostname, path } = findSandbox(this.#calls.parts.store, sandbox);
     if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
     if (!namespaceExists(name)) throw new IpvlanError("sandbox-gone", { sandbox: name });
     return ["ip", "netns", "exec", name, ...withHostname(hostname, words)];
   }
 
-  /** Removes the transient ones of some networks if they have no endpoint. */
-  async #removeTransient(networks: readonly Network[]): Promise<void> {
-    const { store } = this.#parts;
-    const isUnused = ({ id, transient }: Network) =>
-      transient && store.endpoints({ network: id }).length === 0;
-    if (!networks.some(isUnused)) return;
-    await this.#exclusive(({ unstoppable }) => removeTransient(unstoppable, networks));
-  }
-
-  async #createSandbox(
-    spec: AdoptSpec,
-    namespace: Sandbox["namespace"],
-  ): Promise<Outcome<MadeSandbox>> {
-    const request = { ...spec, connections: spec.connections ?? [], namespace };
-    const { sandbox, endpoints, notices } = await this.#attach(request);
-    return { value: { ...sandbox, endpoints }, notices };
-  }
-
-  async #attach(request: AttachRequest): Promise<Attached> {
-    return await this.#shared(async () => {
-      const { store, borrowed, unstoppable } = this.#parts;
-      const { name, connections } = request;
-      const others = [...inTheWay(store, name, connections)].flatMap((each) =>
-        (request.namespace === undefined && each === name) ? [] : store.sandbox(each) ?? []
-      );
-      await removeStale(unstoppable, others);
-      const path = request.path ?? store.sandbox(name)?.path;
-      const taken = takenNamespace(request);
-      const [namespaceId, isHost, facts] = await Promise.all([
-        path === undefined ? undefined : borrowed.identify(path),
-        taken === undefined ? false : borrowed.isHost(taken),
-        connections.length > 0 ? linkFacts(this.#parts) : undefined,
-      ]);
-      // This enters a namespace only after it was identified.
-      const seen = facts && {
-        ...facts,
-        ...await lookForParents(this.#parts, connections, path),
-      };
-      return await attach(this.#parts, { ...request, namespaceId, isHost }, seen);
-    });
-  }
-
   /** Kills processes; on a dry run, reports the commands. */
   async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
-    const { report, isRehearsal } = this.#base;
+    const { report, isRehearsal } = this.#calls.base;
     // This program itself may run in a sandbox.
     if (pids.includes(Deno.pid)) {
       throw invalidOption("sandbox", sandbox, "this program is in it itself");
     }
     pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
-    if (!isRehearsal) await this.#parts.processes.kill(pids, signal);
+    if (!isRehearsal) await this.#calls.parts.processes.kill(pids, signal);
   }
 }
 

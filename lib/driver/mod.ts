@@ -8,6 +8,7 @@ export type { AgentOptions } from "./addresses/shared/agent.ts";
 export type { BackgroundOptions } from "./sandbox/background.ts";
 export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
 export { Driver } from "./driver.ts";
+export { EngineDriver } from "./engine_driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";
 export type { DriverOptions } from "./open.ts";
 export type * from "./model/types.ts";

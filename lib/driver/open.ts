@@ -79,8 +79,8 @@ export interface DriverBase extends
   /** Sentences for the user about changes on opening. */
   notices: readonly string[];
   programs: Programs;
-  /** Closes the pools that several hosts share, if they were opened. */
-  closeShared: () => Promise<void>;
+  /** Ends the processes, and closes the store and the shared pools. The next time it does nothing. */
+  close: () => Promise<void>;
   /** The file that each `ip` has open: see {@linkcode Namespaces}. */
   programLock: string | undefined;
   /** Held by the agent while it runs; `undefined` in a dry run. */
@@ -106,6 +106,10 @@ export function openBase(
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");
   const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
+  const kept = resident ? new KeptLook(host) : undefined;
+  const hosts = new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock"));
+  const { openShared, closeShared } = sharedPools(store, folder, dryRun !== undefined, waiting);
+  let closed: Promise<void> | undefined;
   return {
     host,
     wrap,
@@ -113,17 +117,25 @@ export function openBase(
     store,
     programLock,
     programs,
-    hosts: new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock")),
+    hosts,
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
-    kept: resident ? new KeptLook(host) : undefined,
+    kept,
     isRehearsal: dryRun !== undefined,
-    ...sharedPools(store, folder, dryRun !== undefined, waiting),
+    openShared,
     output: new KeptOutput(folder, dryRun !== undefined),
     agentLock,
     hasAgent: () => agentLock?.isTaken() ?? false,
     lock: new StateLock(file("lock")),
     sequences: new StateLock(file("sequence.lock")),
+    close: () =>
+      closed ??= (async () => {
+        await programs[Symbol.asyncDispose]();
+        await kept?.[Symbol.asyncDispose]();
+        await closeShared();
+        hosts[Symbol.dispose]();
+        store[Symbol.dispose]();
+      })(),
   };
 }
 
@@ -136,7 +148,7 @@ function sharedPools(
   folder: string,
   isRehearsal: boolean,
   waiting: WaitOptions["waiting"],
-): Pick<DriverBase, "openShared" | "closeShared"> {
+): { openShared: DriverBase["openShared"]; closeShared: () => Promise<void> } {
   if (isRehearsal) {
     return { openShared: () => Promise.resolve(undefined), closeShared: () => Promise.resolve() };
   }

@@ -5,9 +5,9 @@
  * @module
  */
 import {
-  type AdoptSpec,
+  type BorrowSpec,
   type Connection,
-  type Driver,
+  type EngineDriver,
   type MadeEndpoint,
   type Network,
   type Outcome,
@@ -19,7 +19,7 @@ import { OPTION_NAMES } from "../driver/model/options.ts";
 import { hasProblem, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */
-export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
+export interface AttachmentSpec extends Omit<BorrowSpec, "connections"> {
   /** The connection, without its network. */
   connection: Omit<Connection, "network">;
 }
@@ -31,7 +31,7 @@ export interface AttachmentSpec extends Omit<AdoptSpec, "connections"> {
  * which must exist.
  */
 export async function attach(
-  driver: Driver,
+  driver: EngineDriver,
   network: Settlement | string,
   { connection, ...sandbox }: AttachmentSpec,
 ): Promise<Outcome<MadeEndpoint>> {
@@ -54,14 +54,14 @@ export async function attach(
  * Removes a transient network without sandboxes, which a call leaves that is killed between making the
  * network and the link. Resolves to whether it is gone.
  */
-export async function removeLeft(driver: Driver, name: string): Promise<boolean> {
+export async function removeLeft(driver: EngineDriver, name: string): Promise<boolean> {
   const isUnused = driver.findNetwork(name)?.transient && !isUsed(driver, name);
   if (isUnused) await removeUnused(driver, name);
   return driver.findNetwork(name) === undefined;
 }
 
 /** Whether sandboxes are connected to a network. */
-function isUsed(driver: Driver, name: string): boolean {
+function isUsed(driver: EngineDriver, name: string): boolean {
   try {
     return driver.inspectNetwork(name).endpoints.length > 0;
   } catch (error) {
@@ -71,7 +71,7 @@ function isUsed(driver: Driver, name: string): boolean {
 }
 
 /** Removes a network if nothing is connected to it. */
-async function removeUnused(driver: Driver, name: string): Promise<void> {
+async function removeUnused(driver: EngineDriver, name: string): Promise<void> {
   try {
     await driver.removeNetwork(name);
   } catch (error) {
@@ -81,7 +81,7 @@ async function removeUnused(driver: Driver, name: string): Promise<void> {
 
 /** Makes a network if it does not exist. */
 async function requireNetwork(
-  driver: Driver,
+  driver: EngineDriver,
   settled: Settlement | string,
 ): Promise<{ name: string; notices: string[] }> {
   if (typeof settled === "string") return { name: settled, notices: [] };
@@ -122,14 +122,14 @@ export function differences(wanted: SettledNetwork, network: Network): string[] 
 
 /** Connects a sandbox, and makes it if it does not exist. */
 async function connect(
-  driver: Driver,
-  sandbox: Omit<AdoptSpec, "connections">,
+  driver: EngineDriver,
+  sandbox: Omit<BorrowSpec, "connections">,
   connection: Connection,
 ): Promise<Outcome<MadeEndpoint>> {
   const { network, ...options } = connection;
   for (;;) {
     try {
-      const { value, notices } = await driver.adoptSandbox({
+      const { value, notices } = await driver.borrowSandbox({
         ...sandbox,
         connections: [connection],
       });
@@ -150,7 +150,7 @@ async function connect(
  * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a
  * transient network with its last sandbox. What is already gone is no error.
  */
-export async function detach(driver: Driver, sandbox: string, ifname: string): Promise<void> {
+export async function detach(driver: EngineDriver, sandbox: string, ifname: string): Promise<void> {
   try {
     const { endpoints } = driver.inspectSandbox(sandbox);
     const endpoint = endpoints.find((each) => each.ifname === ifname);

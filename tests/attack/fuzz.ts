@@ -10,7 +10,8 @@ import type { Context } from "../../lib/cli/command.ts";
 import { complete } from "../../lib/cli/complete.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
 import { errorLines } from "../../lib/cli/errors.ts";
-import { Driver } from "../../lib/driver/mod.ts";
+import { Calls } from "../../lib/driver/calls.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { subnetsOf } from "../../lib/driver/model/subnets.ts";
 import { decideNetwork } from "../../lib/driver/network/decide.ts";
@@ -140,7 +141,7 @@ const fakeIp: WrapRunner = () => ({
 
 function fuzzCommandLines(random: Random): Fuzzer {
   const stateDir = Deno.makeTempDirSync();
-  let driver: Driver | undefined;
+  let driver: EngineDriver | undefined;
   let count = 0;
   const next = async () => {
     // What a dry run makes stays in its memory, and should not be all that there is.
@@ -200,8 +201,8 @@ function fuzzCommandLines(random: Random): Fuzzer {
   };
 }
 
-async function openDriver(stateDir: string): Promise<Driver> {
-  const driver = Driver.openWrapped({ stateDir, dryRun: () => {} }, fakeIp);
+async function openDriver(stateDir: string): Promise<EngineDriver> {
+  const driver = await EngineDriver.open({ stateDir, dryRun: () => {} }, fakeIp);
   await driver.createNetwork({ name: "n", subnets: ["10.0.0.0/24", "fd00::/64"] });
   await driver.createNetwork({ name: "web", parent: "eth0.20" });
   await driver.createSandbox({ name: "c1", connections: [{ network: "web" }] });
@@ -209,7 +210,7 @@ async function openDriver(stateDir: string): Promise<Driver> {
 }
 
 /** A driver that outlives the command that opened it. */
-function undisposed(driver: Driver): Driver {
+function undisposed(driver: EngineDriver): EngineDriver {
   return new Proxy(driver, {
     get: (target, key) => {
       if (key === Symbol.asyncDispose) return () => Promise.resolve();
@@ -402,7 +403,7 @@ const ROWS = {
 
 function fuzzRecords(random: Random): Fuzzer {
   const folder = Deno.makeTempDirSync();
-  const driver = Driver.openWrapped({ stateDir: folder }, fakeIp);
+  const driver = new EngineDriver(Calls.open({ stateDir: folder }, fakeIp));
   const store = SqliteStore.open(folder);
   const n = network("n", { subnets: [subnet("10.0.0.0/24"), subnet("fd00::/64")] });
   store.putNetwork(n, "ready");
@@ -467,7 +468,7 @@ function damage(before: unknown, random: Random): string | number | null {
 }
 
 /** Reads all that is on record, and decides by it. */
-function useStore(folder: string, driver: Driver): void {
+function useStore(folder: string, driver: EngineDriver): void {
   using _copy = SqliteStore.copy(folder);
   using store = SqliteStore.open(folder);
   const networks = store.networks().map(withoutState);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 
 /** How often it looks whether its turn has come late, in milliseconds. */
 const STEP = 5;
@@ -24,6 +24,6 @@ Deno.addSignalListener("SIGUSR2", () => {
   longest = 0;
 });
 Deno.addSignalListener("SIGTERM", () => ended.abort());
-await using driver = await Driver.open({ stateDir });
-await driver.runAgent({ signal: ended.signal, hostsFile, notify: console.error });
+await using driver = await EngineDriver.open({ stateDir });
+await driver.withSignal(ended.signal).runAgent({ hostsFile, notify: console.error });
 clearInterval(timer);

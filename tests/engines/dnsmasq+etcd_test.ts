@@ -1,6 +1,6 @@
 // The test of the agent's hosts file with dnsmasq and etcd, in a guest of the lab.
 import { assert, assertEquals } from "@std/assert";
-import { Driver } from "../../mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { run } from "../../scenarios/kit/program.ts";
 import { freshNetns, temporaryFolder } from "../kit/worlds.ts";
@@ -32,16 +32,16 @@ Deno.test("dnsmasq answers the names of the agent's hosts file as they come and 
   await Deno.chmod(folder, 0o755);
   const ns = undo.use(await freshNetns());
   await ns.ip.link.add({ type: "dummy", name: "eth0", up: true });
-  const driver = undo.use(await Driver.open({ host: ns.name, stateDir }));
+  const driver = undo.use(await EngineDriver.open({ host: ns.name, stateDir }));
   const ending = new AbortController();
   const { signal } = ending;
   await assertRejectsError(
-    () => driver.runAgent({ signal, hostsFile: `${folder}/none/hosts` }),
+    () => driver.withSignal(signal).runAgent({ hostsFile: `${folder}/none/hosts` }),
     "invalid-option",
     "none/hosts",
   );
   const hostsFile = `${names}/hosts`;
-  const agent = driver.runAgent({ signal, hostsFile });
+  const agent = driver.withSignal(signal).runAgent({ hostsFile });
   undo.defer(async () => {
     ending.abort();
     await agent;

@@ -1,6 +1,6 @@
 // The tests of `ipvlan docker serve` as an IPAM driver that every version of Docker has to pass.
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { DockerHost } from "../../scenarios/kit/engines/docker.ts";
 import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
@@ -32,7 +32,7 @@ async function ping(host: DockerHost, name: string, address: string): Promise<vo
 
 /** The claims of all address pools, in short: `192.168.1.1 gateway`. */
 async function claims(host: DockerHost): Promise<Record<string, string[]>> {
-  await using driver = await Driver.open({ stateDir: host.stateDir });
+  await using driver = await EngineDriver.open({ stateDir: host.stateDir });
   return Object.fromEntries(
     driver.listPools().map(({ id, claims }) => [
       id,

@@ -2,7 +2,7 @@
 // on networks that several hosts share, what Docker has forgotten after it was killed, and what it never
 // heard of because the plugin was killed.
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { DockerHost } from "../../scenarios/kit/engines/docker.ts";
@@ -113,11 +113,11 @@ export function namesTests(version: string): void {
       const server = await etcd(undo);
       const host = undo.use(await DockerHost.start());
       // A sandbox on Docker's host, and one on another host, which has an agent.
-      const own = undo.use(await Driver.open({ stateDir: host.stateDir }));
+      const own = undo.use(await EngineDriver.open({ stateDir: host.stateDir }));
       const ns = undo.use(await freshNetns());
       await ns.ip.link.add({ type: "dummy", name: "eth0", up: true });
       const { path: stateDir } = undo.use(await temporaryFolder());
-      const other = undo.use(await Driver.open({ host: ns.name, stateDir }));
+      const other = undo.use(await EngineDriver.open({ host: ns.name, stateDir }));
       for (const [driver, name] of [[own, "here"], [other, "there"]] as const) {
         await driver.createNetwork(LAN);
         undo.defer(() => driver.removeNetwork("lan"));
@@ -125,7 +125,7 @@ export function namesTests(version: string): void {
         undo.defer(() => driver.removeSandbox(name));
       }
       const ending = new AbortController();
-      const agent = other.runAgent({ signal: ending.signal });
+      const agent = other.withSignal(ending.signal).runAgent();
       undo.defer(async () => {
         ending.abort();
         await agent;
@@ -286,7 +286,7 @@ export function namesTests(version: string): void {
       await using undo = new AsyncDisposableStack();
       const server = await etcd(undo);
       const host = undo.use(await DockerHost.start());
-      const own = undo.use(await Driver.open({ stateDir: host.stateDir }));
+      const own = undo.use(await EngineDriver.open({ stateDir: host.stateDir }));
       await host.succeed("swarm", "init", "--advertise-addr", "192.168.1.250");
       undo.defer(async () => {
         await host.docker("swarm", "leave", "--force");
@@ -397,7 +397,7 @@ export function namesTests(version: string): void {
       await using undo = new AsyncDisposableStack();
       const server = await etcd(undo);
       const host = undo.use(await DockerHost.start());
-      const own = undo.use(await Driver.open({ stateDir: host.stateDir }));
+      const own = undo.use(await EngineDriver.open({ stateDir: host.stateDir }));
       const v6 = ["--ipv6", "--subnet=2001:db8:1::/64", "--gateway=2001:db8:1::1"];
       await host.succeed("network", "create", "-d", "ipvlan", ...SHARED, ...v6, "lan");
       // This host has free addresses of both subnets from now on, so that it asks etcd for none.

@@ -1,6 +1,7 @@
 // Drivers of several hosts that share a pool in a real etcd, in a guest of the lab.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Driver, IpvlanError, isIpvlanError, type NetworkSpec } from "../../mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
+import { IpvlanError, isIpvlanError, type NetworkSpec } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { hexOf, textOf } from "../../lib/claims/keys.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
@@ -29,7 +30,7 @@ const LAN: NetworkSpec = {
 interface SharingHost {
   ns: FreshNetns;
   stateDir: string;
-  driver: Driver;
+  driver: EngineDriver;
 }
 
 /** What a test of several hosts gets. */
@@ -64,7 +65,7 @@ async function withHosts(
     const ns = undo.use(await freshNetns());
     await ns.ip.link.add({ type: "dummy", name: "eth0", up: true });
     const { path: stateDir } = undo.use(await temporaryFolder());
-    const driver = undo.use(await Driver.open({ host: ns.name, stateDir }));
+    const driver = undo.use(await EngineDriver.open({ host: ns.name, stateDir }));
     hosts.push({ ns, stateDir, driver });
   }
   const keys = async () => {
@@ -625,7 +626,7 @@ Deno.test("containers of CNI on two hosts share the subnet of their configuratio
               folder: stateDir,
               log: () => {},
               withDriver: async (run) => {
-                await using driver = await Driver.open({ host: ns.name, stateDir });
+                await using driver = await EngineDriver.open({ host: ns.name, stateDir });
                 return await run(driver);
               },
               warn: () => {},
@@ -653,7 +654,7 @@ Deno.test("a dry run asks etcd for nothing and changes nothing in it", () =>
     const dryRun = (line: string) => {
       lines.push(line);
     };
-    await using rehearsal = await Driver.open({ host: ns.name, stateDir, dryRun });
+    await using rehearsal = await EngineDriver.open({ host: ns.name, stateDir, dryRun });
     await rehearsal.createSandbox({ name: "c1", connections: [{ network: "lan" }] });
     await rehearsal.createNetwork({ ...LAN, name: "other", subnets: ["192.168.40.0/24"] });
     assert(lines.length > 0);
@@ -692,12 +693,12 @@ Deno.test("an agent writes the names of other hosts as they come and go, and kee
   withHosts(2, async ({ hosts: [one, two], stop, start }) => {
     const ending = new AbortController();
     const said: string[] = [];
-    const agent = one!.driver.runAgent({
-      signal: ending.signal,
+    const first = one!.driver.withSignal(ending.signal);
+    const agent = first.runAgent({
       notify: (sentence) => said.push(sentence),
     });
     try {
-      await assertRejectsError(() => one!.driver.runAgent({ signal: ending.signal }), "agent-runs");
+      await assertRejectsError(() => first.runAgent(), "agent-runs");
       for (const { driver } of [one!, two!]) {
         await driver.createNetwork({ ...LAN, subnets: ["192.168.20.0/24"] });
       }

@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { type PluginAnswer, runPlugin } from "../../lib/engine/cni/mod.ts";
 import type { Result } from "../../lib/engine/cni/result.ts";
 import { decode } from "./processes.ts";
@@ -71,7 +71,7 @@ export async function callPlugin(call: CniCall): Promise<CniAnswer> {
   const { status, output }: PluginAnswer = await runPlugin(variablesOf(call), inputOf(call), {
     folder: Deno.cwd(),
     withDriver: async (run) => {
-      await using driver = await Driver.open();
+      await using driver = await EngineDriver.open();
       return await run(driver);
     },
     warn: () => {},

@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { Driver, type DriverOptions } from "../../lib/driver/mod.ts";
+import { type DriverOptions, EngineDriver } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { isOurs } from "../../lib/driver/network/parent.ts";
 import type { Ip } from "../../lib/iproute2/ip.ts";
@@ -88,7 +88,7 @@ export interface TestHost {
   /** The state folder. */
   readonly stateDir: string;
   /** A driver on the host and its folder, which ends with the test. */
-  driver(options?: TestDriverOptions): Promise<Driver>;
+  driver(options?: TestDriverOptions): Promise<EngineDriver>;
   /** The state of the kernel, the store and `/etc/netns`, for comparison. */
   dump(): Promise<unknown>;
 }
@@ -111,7 +111,7 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   const drivers = undo.use(new AsyncDisposableStack());
   const driver = async ({ wrap, ...options }: TestDriverOptions = {}) => {
     const all = { host: ns.name, stateDir, ...options };
-    return drivers.use(wrap ? Driver.openWrapped(all, wrap) : await Driver.open(all));
+    return drivers.use(await EngineDriver.open(all, wrap));
   };
   const dump = async () => {
     const names = namespaces().filter((name) => !before.namespaces.includes(name));
@@ -134,7 +134,7 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
 
 /** Removes all records, and asserts that nothing is left. */
 async function afterwards(
-  driver: Driver,
+  driver: EngineDriver,
   ns: FreshNetns,
   before: { namespaces: string[]; files: Record<string, string> },
 ): Promise<void> {
@@ -209,12 +209,12 @@ export async function commandFolder(): Promise<AsyncDisposable & { path: string 
 }
 
 async function recorded(): Promise<Record<string, unknown>> {
-  await using driver = await Driver.open();
+  await using driver = await EngineDriver.open();
   return { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
 }
 
 async function removeEverything(): Promise<void> {
-  await using driver = await Driver.open();
+  await using driver = await EngineDriver.open();
   await driver.recover();
   for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name, "kill");
   assertEquals((await driver.pruneNetworks()).failed, []);

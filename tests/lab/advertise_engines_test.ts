@@ -86,7 +86,7 @@ Deno.test("Docker: the routes come with the link that is handed over, and go wit
       subnets: [{ subnet: "10.1.0.0/24", gateway: "10.1.0.1" }],
       owner: { engine: "docker", id },
     });
-    await driver.adoptSandbox({
+    await driver.borrowSandbox({
       name: `docker:${id}`,
       owner: { engine: "docker", id },
       connections: [{ network: `docker:${id}`, ip: "10.1.0.5", handOver: true }],

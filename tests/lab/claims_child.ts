@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 
 const [stateDir, pool, count] = Deno.args;
-await using driver = await Driver.open({ stateDir });
+await using driver = await EngineDriver.open({ stateDir });
 const claim = async () => (await driver.claimAddress(pool!, {})).address;
 const claimed = await Promise.all(Array.from({ length: Number(count) }, claim));
 const released = claimed.filter((_, i) => i % 2 === 0);

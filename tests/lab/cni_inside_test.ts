@@ -1,6 +1,6 @@
 // The CNI plugin with linkInContainer: the parent is a link of the container.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
@@ -307,7 +307,7 @@ async function wrapped(call: CniCall, wrap: WrapRunner): Promise<string> {
   const { status, output } = await runPlugin(variablesOf(call), inputOf(call), {
     folder: Deno.cwd(),
     withDriver: async (run) => {
-      await using driver = Driver.openWrapped({}, wrap);
+      await using driver = await EngineDriver.open({}, wrap);
       return await run(driver);
     },
     warn: () => {},

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { writeExecutable } from "../../lib/install/executable.ts";
 import { pluginText } from "../../lib/cli/cni_install.ts";
 import { runServer } from "../../lib/cli/cni_server.ts";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { SOCKET } from "../../lib/engine/cni/caller.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
 import { callThrough, type CniAnswer, runProgram } from "../kit/cni.ts";
@@ -28,7 +28,7 @@ async function startServer(): Promise<Server> {
   const socket = `${folder}/cni.sock`;
   const text = pluginText(Deno.env.toObject(), socket);
   const program = await writeExecutable(folder, "ipvlan-kit", text);
-  const driver = await Driver.open({ resident: true });
+  const driver = await EngineDriver.open({ resident: true });
   const ending = new AbortController();
   const ready = Promise.withResolvers<void>();
   const ended = runServer({

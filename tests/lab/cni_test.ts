@@ -1,7 +1,7 @@
 // The CNI plugin, called as runtimes call it. The tests with real runtimes are in tests/engines/.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { settle } from "../../lib/driver/mod.ts";
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { planLink, readRequest } from "../../lib/engine/cni/translate.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
@@ -352,7 +352,7 @@ Deno.test("STATUS says what is in the way of another container", async () => {
     /^50 Subnet 192.168.20.0\/30 has no free address/,
   );
   // A network can be made all the same: its endpoints may ask for the addresses.
-  await using driver = await Driver.open();
+  await using driver = await EngineDriver.open();
   const full = { name: "n", parent: "eth0", subnets: conf.subnets };
   assertEquals(await driver.problemsOf(full), []);
   assertEquals((await driver.problemsOfFirst(settle(full))).length, 1);
@@ -377,7 +377,7 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
     await Promise.all(ids.map((id) => ip.netns.del(id)));
   });
   // One driver makes them faster than 200 calls of the plugin, from the plugin's own plans.
-  const add = async (driver: Driver, id: string) => {
+  const add = async (driver: EngineDriver, id: string) => {
     const plans = ifnames.map((ifname) => {
       const call = { command: "ADD", id, netns: `/run/netns/${id}`, ifname, conf };
       const read = readRequest(variablesOf(call), inputOf(call));
@@ -387,10 +387,10 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
     const labels = Object.assign({}, ...plans.map(({ labels }) => labels));
     const connections = plans.map(({ connection }) => ({ ...connection, network: "cni:lan" }));
     const { connection: _, ...sandbox } = plans[0]!;
-    await driver.adoptSandbox({ ...sandbox, labels, connections });
+    await driver.borrowSandbox({ ...sandbox, labels, connections });
   };
   const attachments = async () => {
-    await using driver = await Driver.open();
+    await using driver = await EngineDriver.open();
     return driver.listSandboxes().flatMap(({ owner, endpoints }) =>
       endpoints.map(({ ifname, ip }) => ({ containerID: owner!.id, ifname, ip }))
     );
@@ -400,7 +400,7 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
   await using one = await engineNamespace();
   await pluginSucceeds({ command: "ADD", id: "one", netns: one.path, conf });
   {
-    await using driver = await Driver.open();
+    await using driver = await EngineDriver.open();
     await Promise.all(ids.map((id) => add(driver, id)));
   }
   await pluginSucceeds({ command: "DEL", id: "one", conf });
@@ -523,7 +523,7 @@ Deno.test("a network without a link, as a kill between the two leaves it, is in 
     const add = { ...call, command: "ADD" };
     const read = readRequest(variablesOf(add), inputOf(add));
     if (!read.ok) throw new Error(read.problems.join("\n"));
-    await using driver = await Driver.open();
+    await using driver = await EngineDriver.open();
     await driver.createSettled(read.request.settled!);
   };
   const valid = { "cni.dev/valid-attachments": [] };
@@ -597,7 +597,7 @@ Deno.test("as an IPAM plugin, it gives addresses to other main plugins, each onl
   assertEquals((await add("c", { args: "IP=10.7.0.2" })).ips[0]?.address, "10.7.0.2/30");
   const valid = [{ containerID: "b", ifname: "eth0" }];
   await pluginSucceeds({ command: "GC", conf: { ...conf, "cni.dev/valid-attachments": valid } });
-  await using driver = await Driver.open();
+  await using driver = await EngineDriver.open();
   const claims = () =>
     driver.listPools().flatMap(({ claims }) => claims.map(({ holder }) => holder)).toSorted();
   assertEquals(claims(), ["b/eth0", "b/eth0", "gateway"]);

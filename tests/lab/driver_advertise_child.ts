@@ -1,9 +1,9 @@
 /** Makes and removes what advertises, and dies before a line: `driver_advertise_child.ts HOST FOLDER N`. */
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import { dyingAt } from "./driver_child.ts";
 
 const [host, stateDir, n] = Deno.args;
-await using driver = Driver.openWrapped({ host, stateDir }, dyingAt(Number(n)));
+await using driver = await EngineDriver.open({ host, stateDir }, dyingAt(Number(n)));
 const routed = { parent: "eth0", mode: "l3" } as const;
 await driver.createNetwork({
   ...{ name: "whole", advertise: "subnet", ...routed },

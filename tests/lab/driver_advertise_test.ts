@@ -1,6 +1,6 @@
 // The routes that networks advertise, in the host's table.
 import { assert, assertEquals } from "@std/assert";
-import type { Driver } from "../../lib/driver/mod.ts";
+import type { EngineDriver } from "../../lib/driver/mod.ts";
 import { assertConsistent, hostRoutes } from "../kit/look.ts";
 import { run, succeed } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
@@ -8,7 +8,7 @@ import { type TestHost, withHost } from "../kit/worlds.ts";
 const CHILD = new URL("driver_advertise_child.ts", import.meta.url).pathname;
 
 /** One network of each way to advertise, with both families. */
-async function twoNetworks(driver: Driver): Promise<void> {
+async function twoNetworks(driver: EngineDriver): Promise<void> {
   await driver.createNetwork({
     ...{ name: "whole", parent: "eth0.20", mode: "l3", advertise: "subnet" },
     subnets: ["10.1.0.0/24", "10.2.0.0/24", "fd01::/64"],

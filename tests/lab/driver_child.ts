@@ -5,11 +5,11 @@
  * - `killed N`: create networks and sandboxes, remove some, and die before the N-th line;
  * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
  */
-import { Driver } from "../../lib/driver/mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
 
 /** A driver's life: every kind of call that changes something. */
-export async function live(driver: Driver): Promise<void> {
+export async function live(driver: EngineDriver): Promise<void> {
   await driver.createNetwork({
     name: "dual",
     parent: "eth0.20.30",
@@ -44,7 +44,7 @@ export function dyingAt(n: number): WrapRunner {
 if (import.meta.main) {
   const [action, host, stateDir, ...words] = Deno.args;
   const wrap = action === "killed" ? dyingAt(Number(words[0])) : undefined;
-  await using driver = Driver.openWrapped({ host, stateDir }, wrap);
+  await using driver = await EngineDriver.open({ host, stateDir }, wrap);
   switch (action) {
     case "refused":
       await driver.createNetwork({ name: "n" }).catch((error) =>

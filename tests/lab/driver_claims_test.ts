@@ -27,7 +27,7 @@ Deno.test("networks and address pools of many processes at once give no address 
     await driver.createNetwork({ name: "docker:n", owner, parent: "eth0", subnets: [subnet] });
     const handOver = async (name: string) => {
       const connections = [{ network: "docker:n", handOver: true }] as const;
-      const { value } = await driver.adoptSandbox({ name: `docker:${name}`, owner, connections });
+      const { value } = await driver.borrowSandbox({ name: `docker:${name}`, owner, connections });
       return value.endpoints.map(({ ip }) => ip!);
     };
     const connect = (names: string[]) =>
@@ -56,7 +56,7 @@ Deno.test("a sandbox on two networks with one subnet gets two addresses of it", 
       await driver.createNetwork({ name, owner, parent: "eth0", subnets: ["10.0.0.0/24"] });
     }
     const adopt = (name: string, ip?: string) =>
-      driver.adoptSandbox({
+      driver.borrowSandbox({
         name,
         owner,
         connections: ["docker:a", "docker:b"].map((network) => ({ network, ip, handOver: true })),

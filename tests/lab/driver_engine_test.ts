@@ -1,13 +1,9 @@
 // Networks and sandboxes of engines: namespaces without a name, links that are handed over, and what is
 // left when an engine ends.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  type Driver,
-  IpvlanError,
-  isIpvlanError,
-  type NetworkSpec,
-  type Owner,
-} from "../../mod.ts";
+import type { EngineDriver } from "../../lib/driver/mod.ts";
+import type { EngineNetworkSpec } from "../../lib/driver/mod.ts";
+import { IpvlanError, isIpvlanError, type Owner } from "../../mod.ts";
 import type { Link } from "../../lib/iproute2/mod.ts";
 import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
@@ -24,10 +20,15 @@ const LAN = {
   transient: true,
   parent: "eth0.20",
   subnets: ["192.168.20.0/24", "fd20::/64"],
-} satisfies NetworkSpec;
+} satisfies EngineNetworkSpec;
 
 /** Attaches a container to {@linkcode LAN}. */
-async function add(driver: Driver, id: string, path: string, ifname = "eth0"): Promise<string> {
+async function add(
+  driver: EngineDriver,
+  id: string,
+  path: string,
+  ifname = "eth0",
+): Promise<string> {
   const spec = { name: `cni:${id}`, owner: cni(id), path, connection: { ifname } };
   return (await attach(driver, settle(LAN), spec)).value.ip!;
 }
@@ -130,7 +131,7 @@ Deno.test("a link is handed over: made in the host, and found wherever the engin
       subnets: ["192.168.1.0/24"],
     });
     const name = `docker:${owner.id}`;
-    const { value } = await driver.adoptSandbox({
+    const { value } = await driver.borrowSandbox({
       name,
       owner,
       connections: [{ network: "docker:0123456789ab", ip: "192.168.1.9", handOver: true }],
@@ -242,14 +243,18 @@ Deno.test("what is no namespace of an engine is refused, and nothing is left", (
     for (const id of ["", "-x", "a b", "../x", "x/y"]) {
       await assertRejects(() => add(driver, id, one.path), IpvlanError, "is not valid");
     }
-    const without = () => driver.adoptSandbox({ name: "cni:one", owner: cni("one") });
+    const without = () => driver.borrowSandbox({ name: "cni:one", owner: cni("one") });
     assertEquals((await without()).value.endpoints, []);
     await assertRejectsError(without, "sandbox-exists");
     await driver.removeSandbox("cni:one");
     await assertRejects(() => driver.setSandboxPath("cni:one", one.path), IpvlanError, "cni:one");
     const error = await assertRejects(
       () =>
-        driver.adoptSandbox({ name: "cni:1", owner: cni("1"), connections: [{ network: "none" }] }),
+        driver.borrowSandbox({
+          name: "cni:1",
+          owner: cni("1"),
+          connections: [{ network: "none" }],
+        }),
       IpvlanError,
     );
     assert(!isIpvlanError(error, "invalid-option"));

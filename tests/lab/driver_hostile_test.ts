@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import type { Driver } from "../../lib/driver/mod.ts";
+import type { EngineDriver } from "../../lib/driver/mod.ts";
 import { LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import { linkDel } from "../../lib/iproute2/link.ts";
 import { assertConsistent } from "../kit/look.ts";
@@ -89,7 +89,7 @@ async function secondName(netns: string, name: string): Promise<AsyncDisposable>
 
 /** A host with a network, a sandbox `c` on it, and a driver. */
 async function withSandbox(
-  test: (host: TestHost, driver: Driver) => Promise<void>,
+  test: (host: TestHost, driver: EngineDriver) => Promise<void>,
 ): Promise<void> {
   await withHost(async (host) => {
     const driver = await host.driver();

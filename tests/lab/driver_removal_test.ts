@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Driver } from "../../lib/driver/mod.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { assertConsistent } from "../kit/look.ts";
@@ -189,6 +189,22 @@ Deno.test("a signal kills a command that does not get into its sandbox", () =>
     }
     assertEquals(await driver.processes("c"), []);
     await driver.removeSandbox("c");
+  }));
+
+Deno.test("a signal ends exec, and only the driver that was opened closes its store", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createSandbox({ name: "c" });
+    const controller = new AbortController();
+    const hurried = driver.withSignal(controller.signal);
+    const sleeping = hurried.exec("c", ["sleep", "1000"]).spawn();
+    controller.abort();
+    assertEquals((await sleeping.status).signal, "SIGTERM");
+    await hurried[Symbol.asyncDispose]();
+    await driver.removeSandbox("c", "refuse");
+    await driver[Symbol.asyncDispose]();
+    await driver[Symbol.asyncDispose]();
+    assertThrows(() => driver.listNetworks(), Error);
   }));
 
 const REMOVALS: [name: string, remove: (driver: Driver) => Promise<unknown>][] = [

@@ -1,6 +1,7 @@
 // netavark's requests, answered with a real kernel. `tests/engines/podman5_test.ts` has Podman itself.
 import { assertEquals, assertObjectMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { type Driver, IpvlanError } from "../../mod.ts";
+import type { EngineDriver } from "../../lib/driver/mod.ts";
+import { IpvlanError } from "../../mod.ts";
 import { createNetwork, setUp, tearDown } from "../../lib/engine/netavark/mod.ts";
 import type { StatusBlock } from "../../lib/engine/netavark/translate.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
@@ -58,7 +59,7 @@ function request(
 }
 
 /** The names of what is on record. */
-function recorded(driver: Driver): string[] {
+function recorded(driver: EngineDriver): string[] {
   return [...driver.listNetworks(), ...driver.listSandboxes()].map(({ name }) => name);
 }
 

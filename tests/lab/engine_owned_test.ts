@@ -1,6 +1,7 @@
 // What belongs to an engine, as the command shows it and leaves it alone.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Driver, type Owner } from "../../mod.ts";
+import { EngineDriver } from "../../lib/driver/mod.ts";
+import type { Owner } from "../../mod.ts";
 import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
@@ -24,7 +25,7 @@ sandboxes:
 
 Deno.test("what engines own is shown with its owner, and changed by them alone", async () => {
   await using host = await commandHost();
-  await using driver = await Driver.open();
+  await using driver = await EngineDriver.open();
   await using place = await engineNamespace();
   const connection = { ifname: "eth0" };
   const spec = { name: SANDBOX, owner: owner(CONTAINER), path: place.path, connection };

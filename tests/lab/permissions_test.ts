@@ -31,19 +31,23 @@ async function runWith(flags: readonly string[], script: string): Promise<string
 
 /** What a script does with the driver, and with what is below it. Every method is called once. */
 const DRIVER = `
-import { Driver } from "${ROOT}mod.ts";
+import { Driver, EngineDriver } from "${ROOT}lib/driver/mod.ts";
 import { Bridge, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}lib/iproute2/mod.ts";
 import { settle } from "${ROOT}lib/driver/mod.ts";
-const calls = new Set(Object.getOwnPropertyNames(Driver.prototype));
+const calls = new Set(
+  [Driver, EngineDriver].flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype)),
+);
 calls.delete("constructor");
-const opened = await Driver.open();
-const driver = new Proxy(opened, {
-  get: (target, key) => {
-    calls.delete(key);
-    const value = target[key];
-    return typeof value === "function" ? value.bind(target) : value;
-  },
-});
+const opened = await EngineDriver.open();
+const counted = (driver) =>
+  new Proxy(driver, {
+    get: (target, key) => {
+      calls.delete(key);
+      const value = target[key];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+const driver = counted(opened);
 const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
 if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
@@ -84,7 +88,7 @@ console.log((await driver.restore()).missing, await driver.recover());
 await driver.restore(1);
 await driver.restoreNetwork("n");
 driver.withSignal(AbortSignal.timeout(1000)).listNetworks();
-await driver.runAgent({ signal: AbortSignal.timeout(100) });
+await counted(driver.withSignal(AbortSignal.timeout(100))).runAgent();
 await driver.removeHost("gone").catch(({ code }) => console.log(code));
 console.log((await driver.listHosts()).length, await driver.hostNames(), driver.hasUnfinished());
 if ((await driver.damagedKeys()).length > 0) throw new Error("a damaged key");
@@ -102,7 +106,7 @@ console.log((await lookAround(EVERYTHING)).others.some(({ netns }) => netns === 
 await driver.removeSandbox("mine");
 const owner = { engine: "cni", id: "1" };
 const connections = [{ network: "n", handOver: true }];
-await driver.adoptSandbox({ name: "cni:1", owner, connections });
+await driver.borrowSandbox({ name: "cni:1", owner, connections });
 await driver.setSandboxPath("cni:1", "/run/netns/mine");
 console.log(await driver.removeStale(), driver.listSandboxes().length);
 await driver.removeSandbox("cni:1");
@@ -121,7 +125,7 @@ await driver.createNetwork({ name: "m" });
 console.log((await driver.pruneNetworks()).removed);
 console.log((await kernelFacts()).problems);
 await driver[Symbol.asyncDispose]();
-await using rehearsal = await Driver.open({ dryRun: () => {} });
+await using rehearsal = await EngineDriver.open({ dryRun: () => {} });
 await rehearsal.createNetwork({ name: "m" });
 console.log("not called:", [...calls]);
 `;
@@ -147,7 +151,7 @@ Deno.test("the rights on the page are enough for every call of the driver", asyn
 
 /** What a script does with the other modules. */
 const OTHERS = (file: string) => `
-import { Driver } from "${ROOT}mod.ts";
+import { Driver } from "${ROOT}lib/driver/mod.ts";
 import { lookAround } from "${ROOT}lib/iproute2/mod.ts";
 import * as check from "${ROOT}lib/check/mod.ts";
 import * as site from "${ROOT}lib/site/mod.ts";

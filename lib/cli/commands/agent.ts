@@ -21,7 +21,7 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
       return 0;
     }
     await using driver = await open(interrupted, true);
-    await driver.runAgent({ signal: interrupted, notify: warn, report: print, hostsFile });
+    await driver.runAgent({ notify: warn, report: print, hostsFile });
     return 0;
   },
 } satisfies Command;

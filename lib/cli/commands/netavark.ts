@@ -5,7 +5,7 @@
  * @module
  */
 import metadata from "../../../deno.json" with { type: "json" };
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 import type { Outcome } from "../../driver/model/types.ts";
 import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
 import { readRequest } from "../../engine/json.ts";
@@ -24,7 +24,7 @@ const FOLDER = "/usr/local/libexec/netavark";
 function answering(
   { usage, example, positionals, answer }: Pick<Command, "usage" | "example" | "positionals"> & {
     /** Answers. The value is `undefined` where netavark expects no answer. */
-    answer(driver: Driver, request: string, args: Arguments): Promise<Outcome<unknown>>;
+    answer(driver: EngineDriver, request: string, args: Arguments): Promise<Outcome<unknown>>;
   },
 ): Command {
   return {

@@ -28,10 +28,10 @@ import type { HostFacts, SeenNamespace } from "../model/facts.ts";
 import { decideSandboxParent, isSecond } from "./sandbox_parent.ts";
 import { settingsProblems } from "../model/settings.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
-import type { AdoptSpec, Connection, Network, Sandbox } from "../model/types.ts";
+import type { AdoptSpec, BorrowSpec, Connection, Network, Sandbox } from "../model/types.ts";
 
 /** Connections to make for a sandbox, which may be new. */
-export interface AttachRequest extends AdoptSpec {
+export interface AttachRequest extends AdoptSpec, Partial<Pick<BorrowSpec, "owner" | "path">> {
   /** The connections. */
   connections: readonly Connection[];
   /** The origin of a new sandbox's namespace; left out, the sandbox exists. */

@@ -26,10 +26,12 @@ import type { SubnetSpec } from "../../ipam/mod.ts";
 import { OPTION_NAMES } from "./options.ts";
 import type {
   AdoptSpec,
+  BorrowSpec,
   Connection,
   ConnectOptions,
   EndpointRoute,
   EngineName,
+  EngineNetworkSpec,
   NetworkIpam,
   NetworkSpec,
   Owner,
@@ -63,8 +65,8 @@ const subnet = exactly<SubnetSpec>({
   auxAddresses: optional(record(text)),
 });
 
-/** Reads a network to create. `settle` checks the values of its options later. */
-export const networkSpec: Reader<NetworkSpec> = exactly({
+// `settle` checks the values of the options later.
+const networkFields = {
   ...Object.fromEntries(OPTION_NAMES.map((name) => [name, anything])),
   name: text,
   subnets: optional(
@@ -74,11 +76,19 @@ export const networkSpec: Reader<NetworkSpec> = exactly({
   ),
   ipv6: optional(flag),
   labels: optional(record(text)),
+  ipam: optional(exactly<NetworkIpam>({ driver: oneOf("etcd"), access })),
+} as Fields<NetworkSpec>;
+
+/** Reads a network to create. */
+export const networkSpec: Reader<NetworkSpec> = exactly(networkFields);
+
+/** Reads a network that an engine creates. */
+export const engineNetworkSpec: Reader<EngineNetworkSpec> = exactly<EngineNetworkSpec>({
+  ...networkFields,
   owner: optional(owner),
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
-  ipam: optional(exactly<NetworkIpam>({ driver: oneOf("etcd"), access })),
-} as Fields<NetworkSpec>);
+});
 
 const route = exactly<EndpointRoute>({ dst: text, via: optional(text) });
 
@@ -121,7 +131,12 @@ export const sandboxSpec: Reader<SandboxSpec> = exactly(sandboxFields);
 export const adoptSpec: Reader<AdoptSpec> = exactly<AdoptSpec>({
   ...sandboxFields,
   pid: optional(whole),
-  owner: optional(owner),
+});
+
+/** Reads a sandbox of an engine. */
+export const borrowSpec: Reader<BorrowSpec> = exactly<BorrowSpec>({
+  ...sandboxFields,
+  owner,
   path: optional(text),
 });
 

@@ -81,8 +81,7 @@ export interface NetworkOptions {
 /** A network to create. */
 export interface NetworkSpec extends Partial<NetworkOptions> {
   /**
-   * The network's name: up to 63 letters and digits, after the first also `_` `.` `-`. The name of an
-   * engine's network begins with the engine's name and a colon, and may be longer: `cni:lan`.
+   * The network's name: up to 63 letters and digits, after the first also `_` `.` `-`.
    */
   name: string;
   /**
@@ -106,6 +105,20 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    */
   labels?: Record<string, string>;
   /**
+   * The source of its addresses, if other hosts share them. Then a network of this name is the same
+   * on all hosts: what is left out here is as on the first host.
+   *
+   * @default {undefined} This host alone gives them.
+   */
+  ipam?: NetworkIpam;
+}
+
+/**
+ * A network that may be an engine's. Then its name begins with the engine's name and a colon, and may
+ * be longer: `cni:lan`.
+ */
+export interface EngineNetworkSpec extends NetworkSpec {
+  /**
    * The engine that the network belongs to.
    *
    * @default {undefined} None: it is `ipvlan`'s own.
@@ -124,13 +137,6 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {undefined}
    */
   foreignAddresses?: true;
-  /**
-   * The source of its addresses, if other hosts share them. Then a network of this name is the same
-   * on all hosts: what is left out here is as on the first host.
-   *
-   * @default {undefined} This host alone gives them.
-   */
-  ipam?: NetworkIpam;
 }
 
 /** A subnet of a network, with all defaults filled in. */
@@ -150,8 +156,8 @@ export interface NetworkSubnet {
 }
 
 /**
- * A network with all defaults filled in that do not depend on the machine. As a
- * {@linkcode NetworkSpec}, it asks for the same network.
+ * A network with all defaults filled in that do not depend on the machine. As a specification, it
+ * asks for the same network.
  */
 export interface SettledNetwork extends NetworkOptions {
   /** The name. */
@@ -370,21 +376,22 @@ export interface AdoptSpec extends SandboxSpec {
   /**
    * The id of a process in the namespace. The driver gives the namespace the sandbox's name.
    *
-   * @default {undefined} The namespace already has this name, or has a path.
+   * @default {undefined} The namespace already has this name.
    */
   pid?: number;
+}
+
+/**
+ * A sandbox to make from an engine's namespace. Its name is `ENGINE:ID`, the namespace gets no name,
+ * and the driver writes no files for it.
+ */
+export interface BorrowSpec extends SandboxSpec {
+  /** The engine that the namespace belongs to. */
+  owner: Owner;
   /**
-   * The engine that the namespace belongs to. Then the sandbox's name is `ENGINE:ID`, the namespace
-   * gets no name, and the driver writes no files for it.
+   * The file of the namespace: `/proc/806/ns/net`, `/run/netns/cni-1`.
    *
-   * @default {undefined}
-   */
-  owner?: Owner;
-  /**
-   * The file of an engine's namespace: `/proc/806/ns/net`, `/run/netns/cni-1`. It may be left out if
-   * all links are handed over.
-   *
-   * @default {undefined}
+   * @default {undefined} Not known yet: all links are handed over.
    */
   path?: string;
 }

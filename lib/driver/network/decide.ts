@@ -24,7 +24,7 @@ import {
 import type { Step } from "../run/plan.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { besideOthers, type Settlement, settleSubnets } from "./settle.ts";
-import type { Network, NetworkSpec, NetworkSubnet } from "../model/types.ts";
+import type { EngineNetworkSpec, Network, NetworkSubnet } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/used_prefixes.ts";
 
 /** A network to create, and the links that it needs. */
@@ -102,7 +102,7 @@ export function mtuProblems(mtu: number | undefined, carrier: Link | undefined):
 
 /** Whether the driver must choose the IPv4 subnet of a network. */
 export function wantsPool(
-  { subnets = [], foreignAddresses }: Pick<NetworkSpec, "subnets" | "foreignAddresses">,
+  { subnets = [], foreignAddresses }: Pick<EngineNetworkSpec, "subnets" | "foreignAddresses">,
 ): boolean {
   return !foreignAddresses &&
     !subnets.some((subnet) => familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4);

@@ -21,9 +21,9 @@ import {
 import { NETWORK_OPTIONS, OPTION_NAMES, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
+  EngineNetworkSpec,
   Network,
   NetworkIpam,
-  NetworkSpec,
   NetworkSubnet,
   SettledNetwork,
 } from "../model/types.ts";
@@ -31,7 +31,7 @@ import type {
 /** A network with all defaults filled in, and its problems. */
 export interface Settlement {
   /** The specification. */
-  spec: NetworkSpec;
+  spec: EngineNetworkSpec;
   /** The network; if there are problems, without the parts that could not be settled. */
   network: SettledNetwork;
   /** Sentences for the user. */
@@ -49,7 +49,7 @@ export interface Settlement {
  * {@linkcode withParent} gives it one later.
  */
 export function settle(
-  spec: NetworkSpec,
+  spec: EngineNetworkSpec,
   networks: readonly SettledNetwork[] = [],
   parentIsKnown = true,
 ): Settlement {
@@ -130,7 +130,7 @@ export function besideOthers(
  * @param networks The existing networks.
  */
 export function settleAll(
-  specs: readonly NetworkSpec[],
+  specs: readonly EngineNetworkSpec[],
   networks: readonly SettledNetwork[],
 ): Settlement[] {
   const known = [...networks];
@@ -196,7 +196,7 @@ function toNetworkSubnet(
 
 /** Checks the subnets of each family against the options for IPv4, IPv6 and the MTU. */
 function familyProblems(
-  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: NetworkSpec,
+  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: EngineNetworkSpec,
 ): IpvlanError[] {
   const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
   const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
@@ -226,7 +226,7 @@ function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
 }
 
 /** Checks a network's source of addresses. */
-function ipamProblems({ ipam, foreignAddresses }: NetworkSpec): IpvlanError[] {
+function ipamProblems({ ipam, foreignAddresses }: EngineNetworkSpec): IpvlanError[] {
   if (!ipam) return [];
   const rule = "an engine gives the addresses: leave one of the two out";
   const both = foreignAddresses ? [invalidOption("IPAM driver", ipam.driver, rule)] : [];

@@ -1,4 +1,4 @@
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
 import { contains, parsePrefix, type SubnetSpec } from "../../ipam/mod.ts";
 import type { AttachmentKey } from "./environment.ts";
@@ -14,7 +14,7 @@ function holderOf({ containerId, ifname }: AttachmentKey): string {
 /** Lists the claims of a configuration, each with its pool. */
 function claimsOf(
   { conf }: CniRequest,
-  driver: Driver,
+  driver: EngineDriver,
 ): { pool: string; address: string; holder: string }[] {
   const owner = ownerOf(conf);
   return driver.listPools()
@@ -23,7 +23,7 @@ function claimsOf(
 }
 
 /** Claims an address of each family of the subnets for a link of another plugin, or none at all. */
-export async function claimAddresses(request: CniRequest, driver: Driver): Promise<Result> {
+export async function claimAddresses(request: CniRequest, driver: EngineDriver): Promise<Result> {
   const { conf, environment } = request;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
   const families = ([4, 6] satisfies Family[]).filter((family) =>
@@ -46,7 +46,7 @@ export async function claimAddresses(request: CniRequest, driver: Driver): Promi
 /** Claims the address that is asked for in a family, or the next free one of its subnets. */
 async function claimOne(
   { conf, environment }: CniRequest,
-  driver: Driver,
+  driver: EngineDriver,
   family: Family,
   subnets: readonly SubnetSpec[],
 ): Promise<ResultAddress> {
@@ -72,7 +72,7 @@ async function claimOne(
 /** Releases the addresses of an attachment, if it has any. */
 export async function releaseAddresses(
   request: CniRequest,
-  driver: Driver,
+  driver: EngineDriver,
   attachment: AttachmentKey,
 ): Promise<void> {
   const holder = holderOf(attachment);
@@ -82,7 +82,7 @@ export async function releaseAddresses(
 }
 
 /** Checks that an attachment has addresses. @throws {"cni"} It has none. */
-export function checkAddresses(request: CniRequest, driver: Driver): void {
+export function checkAddresses(request: CniRequest, driver: EngineDriver): void {
   const { environment, conf } = request;
   const holder = holderOf(environment);
   if (claimsOf(request, driver).some((claim) => claim.holder === holder)) return;
@@ -92,7 +92,7 @@ export function checkAddresses(request: CniRequest, driver: Driver): void {
 }
 
 /** Releases the addresses of all attachments that are not valid. */
-export async function collectAddresses(request: CniRequest, driver: Driver): Promise<void> {
+export async function collectAddresses(request: CniRequest, driver: EngineDriver): Promise<void> {
   for (const { pool, address, holder } of claimsOf(request, driver)) {
     const [containerId = "", ifname = ""] = holder.split("/");
     // Skip the claim of a gateway: its holder has no slash.

@@ -5,7 +5,7 @@
  * @module
  */
 import { statOf } from "../../base/files.ts";
-import type { Driver, SandboxDetails } from "../../driver/mod.ts";
+import type { EngineDriver, SandboxDetails } from "../../driver/mod.ts";
 import {
   IpvlanError,
   type IpvlanErrorOf,
@@ -48,7 +48,7 @@ export interface PluginContext {
   /** The working folder of the call. */
   folder: string;
   /** Runs a function with the driver. */
-  withDriver<T>(run: (driver: Driver) => Promise<T>): Promise<T>;
+  withDriver<T>(run: (driver: EngineDriver) => Promise<T>): Promise<T>;
   /** Writes a line to the log. */
   warn(line: string): void;
   /** Writes the standard error of an IPAM plugin to the log. */
@@ -57,7 +57,7 @@ export interface PluginContext {
 
 /** One call of the plugin, with all that its parts need. */
 interface Call extends CniRequest {
-  driver: Driver;
+  driver: EngineDriver;
   /** The IPAM plugin of the configuration; `undefined` if it names no other. */
   delegate: Delegate | undefined;
   warn(line: string): void;
@@ -111,7 +111,7 @@ async function run(call: Call): Promise<Result | undefined> {
 }
 
 /** Runs one command as an IPAM plugin. Resolves to the result of ADD. */
-async function runIpam(request: CniRequest, driver: Driver): Promise<Result | undefined> {
+async function runIpam(request: CniRequest, driver: EngineDriver): Promise<Result | undefined> {
   switch (request.command) {
     case "ADD":
       return await claimAddresses(request, driver);
@@ -172,7 +172,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
  * The label is written before the link is made, as a label without a link does no harm.
  */
 async function labelLink(
-  driver: Driver,
+  driver: EngineDriver,
   sandbox: string,
   ifname: string,
   conf: string,
@@ -184,7 +184,7 @@ async function labelLink(
 }
 
 /** Finds a sandbox that is ready. */
-function findSandbox(driver: Driver, name: string): SandboxDetails | undefined {
+function findSandbox(driver: EngineDriver, name: string): SandboxDetails | undefined {
   try {
     return driver.inspectSandbox(name);
   } catch (error) {
@@ -209,7 +209,7 @@ async function del(call: Call): Promise<undefined> {
 }
 
 /** Removes what killed calls have left of a configuration's network or of one sandbox on it. */
-async function recover(driver: Driver, conf: Conf, sandbox?: string): Promise<void> {
+async function recover(driver: EngineDriver, conf: Conf, sandbox?: string): Promise<void> {
   const network = networkName(conf);
   const only = sandbox === undefined ? undefined : { sandbox, network };
   if (driver.hasUnfinished(only)) await driver.recover();
@@ -258,7 +258,7 @@ async function collect(call: Call): Promise<undefined> {
 
 /** Removes links of one container: all at once, or some one by one. */
 async function removeLinks(
-  driver: Driver,
+  driver: EngineDriver,
   { name, endpoints }: SandboxDetails,
   links: readonly AttachmentKey[],
 ): Promise<void> {

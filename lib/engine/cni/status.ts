@@ -1,4 +1,4 @@
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { differences } from "../attachment.ts";
 import { cniError, CODE } from "./errors.ts";
@@ -8,7 +8,7 @@ import type { CniRequest } from "./translate.ts";
 /** Finds what prevents attaching a container now, with the codes of STATUS. */
 export async function statusProblems(
   request: CniRequest,
-  driver: Driver,
+  driver: EngineDriver,
 ): Promise<IpvlanErrorOf<"cni">[]> {
   const reported = (error: IpvlanError) =>
     cniError(

@@ -9,9 +9,9 @@ import { routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   ConnectOptions,
+  EngineNetworkSpec,
   MadeEndpoint,
   NetworkIpam,
-  NetworkSpec,
   Owner,
   SandboxDetails,
   SeenSandbox,
@@ -146,7 +146,7 @@ function settleConf(conf: Conf): Settlement | undefined {
   if (source.kind === "network") return undefined;
   const link = master === undefined ? undefined : parentOf(conf, master);
   const parent = linkInContainer ? IN_SANDBOX : link;
-  const common: NetworkSpec = {
+  const common: EngineNetworkSpec = {
     ...options,
     name: networkName({ name }),
     parent,

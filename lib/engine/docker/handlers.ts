@@ -1,4 +1,4 @@
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 
 /**
  * Answers one call of Docker with JSON, or throws an error, whose message Docker gets.
@@ -7,7 +7,7 @@ import type { Driver } from "../../driver/mod.ts";
  * @param notify Gets sentences for the user, as a successful answer to Docker cannot contain them.
  */
 export type Handler = (
-  driver: Driver,
+  driver: EngineDriver,
   body: unknown,
   notify: (sentence: string) => void,
 ) => Promise<unknown>;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";
 import { ipamHandlers, type SharedPlace } from "./ipam.ts";
@@ -26,7 +26,7 @@ const activate: Handler = async (driver, _body, notify) => {
 /** The driver and the outputs that every handler uses. */
 export interface CallContext {
   /** The driver. */
-  driver: Driver;
+  driver: EngineDriver;
   /** Gets sentences for the user. */
   notify: (sentence: string) => void;
   /** Gets an error that is a bug. */
@@ -57,7 +57,7 @@ export async function answer(
 /** Options of {@linkcode runPlugin}. */
 export interface PluginOptions {
   /** The driver. */
-  driver: Driver;
+  driver: EngineDriver;
   /** The path of the socket, or the file descriptor of one that systemd has made. */
   socket: string | number;
   /** The etcd that has all address pools, if there is one. */

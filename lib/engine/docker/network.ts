@@ -5,10 +5,10 @@
  * @module
  */
 import type {
-  AdoptSpec,
-  Driver,
+  BorrowSpec,
   Endpoint,
   EndpointRoute,
+  EngineDriver,
   Outcome,
   SandboxDetails,
 } from "../../driver/mod.ts";
@@ -71,8 +71,8 @@ const createEndpoint: Handler = async (driver, body, notify) => {
 };
 
 async function makeEndpoint(
-  driver: Driver,
-  spec: AdoptSpec,
+  driver: EngineDriver,
+  spec: BorrowSpec,
   notify: (sentence: string) => void,
 ): Promise<Endpoint> {
   await removeLost(driver, spec);
@@ -92,13 +92,13 @@ async function makeEndpoint(
  * Makes an endpoint. After a restart of the machine, makes the parent again first: Docker keeps its
  * networks, and does not create them again.
  */
-async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDetails>> {
+async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<SandboxDetails>> {
   try {
-    return await driver.adoptSandbox(spec);
+    return await driver.borrowSandbox(spec);
   } catch (error) {
     if (!isIpvlanError(error, "ip-command")) throw error;
     await driver.restoreNetwork(spec.connections![0]!.network);
-    return await driver.adoptSandbox(spec);
+    return await driver.borrowSandbox(spec);
   }
 }
 
@@ -106,7 +106,7 @@ async function adopt(driver: Driver, spec: AdoptSpec): Promise<Outcome<SandboxDe
  * Removes the endpoints that have an address of a new one. Docker gives no address of a network twice,
  * so it has lost them: after it was killed, it does not report the end of an endpoint.
  */
-async function removeLost(driver: Driver, { connections }: AdoptSpec): Promise<void> {
+async function removeLost(driver: EngineDriver, { connections }: BorrowSpec): Promise<void> {
   const { network = "", ip, ip6 } = connections?.[0] ?? {};
   if (!driver.findNetwork(network)) return;
   const isAt = (asked: string | undefined, found: string | undefined) =>
@@ -123,14 +123,14 @@ const deleteEndpoint: Handler = async (driver, body) => {
 };
 
 /** Whether the name belongs to another network, whose id has the same first 12 digits. */
-function isAnother(driver: Driver, { name, owner }: Named): boolean {
+function isAnother(driver: EngineDriver, { name, owner }: Named): boolean {
   const found = driver.findNetwork(name);
   return found !== undefined && found.owner?.id !== owner.id;
 }
 
 /** Removes endpoints. One that is gone is no error. */
 async function removeEndpoints(
-  driver: Driver,
+  driver: EngineDriver,
   endpoints: readonly { sandbox: string }[],
 ): Promise<void> {
   for (const { sandbox } of endpoints) {
@@ -143,7 +143,7 @@ async function removeEndpoints(
 }
 
 /** Finds the endpoint of a sandbox; `undefined` if it does not exist or is not complete. */
-function findEndpoint(driver: Driver, { name }: { name: string }): Endpoint | undefined {
+function findEndpoint(driver: EngineDriver, { name }: { name: string }): Endpoint | undefined {
   try {
     return driver.inspectSandbox(name).endpoints[0];
   } catch (error) {
@@ -164,7 +164,7 @@ const join: Handler = async (driver, body) => {
  * Finds the routes of a container. When Docker starts one, it makes the namespace only after the last
  * Join. Then the routes are those of the container's other endpoints.
  */
-async function routesAt(driver: Driver, path: string, own: string): Promise<EndpointRoute[]> {
+async function routesAt(driver: EngineDriver, path: string, own: string): Promise<EndpointRoute[]> {
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });
     return routes.filter(({ type }) => type === "unicast")

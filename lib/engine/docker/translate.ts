@@ -6,10 +6,10 @@
  */
 import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
-  AdoptSpec,
+  BorrowSpec,
   Endpoint,
   EndpointRoute,
-  NetworkSpec,
+  EngineNetworkSpec,
   Owner,
 } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
@@ -85,7 +85,7 @@ export function endpointNamed(endpointId: string): Named {
 /** A network that Docker asks for, and the options that cannot be read. */
 export interface ReadNetwork {
   /** The network. */
-  spec: NetworkSpec;
+  spec: EngineNetworkSpec;
   /** The problems of its options. The driver finds all other problems. */
   problems: IpvlanError[];
 }
@@ -94,7 +94,7 @@ export interface ReadNetwork {
 export function readCreateNetwork(body: unknown): ReadNetwork {
   const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
   const { options, problems } = readOptions(Options?.[GENERIC] ?? {});
-  const spec: NetworkSpec = {
+  const spec: EngineNetworkSpec = {
     ...options,
     ...networkNamed(NetworkID),
     internal: Options?.[INTERNAL] ?? false,
@@ -136,7 +136,7 @@ export function readNetwork(body: unknown): Named {
 }
 
 /** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */
-export function readCreateEndpoint(body: unknown): AdoptSpec {
+export function readCreateEndpoint(body: unknown): BorrowSpec {
   const { NetworkID, EndpointID, Interface, Options } = readMessage(createEndpoint, body);
   throwProblems(optionProblems(Options));
   return {
@@ -160,7 +160,7 @@ function optionProblems(options: Record<string, unknown>): IpvlanError[] {
 
 /** The answer to CreateEndpoint: the addresses that the driver has chosen, and not Docker. */
 export function createEndpointAnswer(
-  { connections: [asked] = [] }: AdoptSpec,
+  { connections: [asked] = [] }: BorrowSpec,
   { ip, ip6 }: Pick<Endpoint, "ip" | "ip6">,
 ): { Interface: { Address?: string; AddressIPv6?: string } } {
   return {

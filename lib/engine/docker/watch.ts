@@ -7,7 +7,7 @@
  * @module
  */
 import { engineOf } from "../../driver/model/names.ts";
-import type { Driver } from "../../driver/mod.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
 import { pause, Together } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
@@ -35,7 +35,7 @@ import {
  * plugin did not run for long. @param isForgotten Whether Docker will not take its link.
  */
 export async function removeLost(
-  driver: Driver,
+  driver: EngineDriver,
   notify: (sentence: string) => void,
   isForgotten?: (sandbox: string) => boolean,
 ): Promise<void> {
@@ -66,7 +66,7 @@ const AT_ONCE = 8;
 /** Options of {@linkcode DockerWatch}. */
 export interface WatchOptions {
   /** The driver. */
-  driver: Driver;
+  driver: EngineDriver;
   /** The path of Docker's socket. */
   socket: string;
   /** The place of the pools that hosts share. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Driver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
+import { type EngineDriver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
 import { isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { attach, detach } from "../attachment.ts";
 import {
@@ -27,7 +27,7 @@ const ENGINE = "netavark";
  * does not say when it removes a network.
  */
 export async function createNetwork(
-  driver: Driver,
+  driver: EngineDriver,
   text: string,
 ): Promise<Outcome<Record<string, unknown>>> {
   const request = readCreate(text);
@@ -38,7 +38,7 @@ export async function createNetwork(
 
 /** Answers `setup`: connects a container to a network. A repeated request gets the same answer. */
 export async function setUp(
-  driver: Driver,
+  driver: EngineDriver,
   text: string,
   path: string,
 ): Promise<Outcome<StatusBlock>> {
@@ -50,7 +50,7 @@ export async function setUp(
 }
 
 /** Answers `teardown`: disconnects a container from a network, if it is connected. */
-export async function tearDown(driver: Driver, text: string): Promise<Outcome<undefined>> {
+export async function tearDown(driver: EngineDriver, text: string): Promise<Outcome<undefined>> {
   const { sandbox, ifname } = readTeardown(text);
   await detach(driver, sandbox, ifname);
   await driver.removeStale(ENGINE);
@@ -62,7 +62,7 @@ export async function tearDown(driver: Driver, text: string): Promise<Outcome<un
  * the sandbox of an earlier namespace, which the container no longer has, as Podman was killed.
  */
 async function findConnected(
-  driver: Driver,
+  driver: EngineDriver,
   network: string,
   { name, path, connection: { ifname, ip, ip6 } }: SetupRequest["attachment"],
 ): Promise<Outcome<MadeEndpoint> | undefined> {

@@ -8,7 +8,7 @@
  * @module
  */
 import { parseDriverOptions } from "../../driver/model/options.ts";
-import type { EndpointRoute, MadeEndpoint, NetworkSpec } from "../../driver/model/types.ts";
+import type { EndpointRoute, EngineNetworkSpec, MadeEndpoint } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
@@ -62,7 +62,7 @@ const teardown = object({ container_id: text, network_options: object({ interfac
 /** A request to create a network. */
 export interface CreateRequest {
   /** The new network. */
-  spec: NetworkSpec;
+  spec: EngineNetworkSpec;
   /** The request as received. */
   config: Readonly<Record<string, unknown>>;
 }
@@ -121,7 +121,7 @@ function createProblems(config: PodmanNetwork): IpvlanError[] {
 /** A request to connect a container to a network. */
 export interface SetupRequest {
   /** The network. */
-  network: NetworkSpec;
+  network: EngineNetworkSpec;
   /** The sandbox and its connection. */
   attachment: AttachmentSpec & {
     path: string;
@@ -204,7 +204,7 @@ export function setupAnswer(
 /** Reads a network as Podman keeps it, with the problems of its options and routes. */
 function readNetwork(
   config: PodmanNetwork,
-): { spec: NetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
+): { spec: EngineNetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
   const words = Object.entries(config.options).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
   const { network_interface: link, subnets } = config;
@@ -220,7 +220,7 @@ function readNetwork(
     }
     return { dst, via };
   });
-  const spec: NetworkSpec = {
+  const spec: EngineNetworkSpec = {
     ...options,
     name: `netavark:${config.name}`,
     owner: { engine: "netavark", id: config.id },

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { differences, removeLeft } from "../../../lib/engine/attachment.ts";
-import { type Driver, type Network, type NetworkSpec, settle } from "../../../lib/driver/mod.ts";
+import {
+  type EngineDriver,
+  type Network,
+  type NetworkSpec,
+  settle,
+} from "../../../lib/driver/mod.ts";
 import { network } from "../../kit/values.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 
@@ -53,7 +58,7 @@ Deno.test("a network that goes with its last sandbox is removed if it has none, 
         return Promise.resolve();
       },
     };
-    return await removeLeft(driver as unknown as Driver, "n");
+    return await removeLeft(driver as unknown as EngineDriver, "n");
   };
   assertEquals(await remove({ transient: true }), true);
   assertEquals(await remove({ transient: true }, { sandboxes: 1 }), false);

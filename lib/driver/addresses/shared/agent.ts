@@ -18,8 +18,6 @@ import { pause, Together } from "../../../base/waiting.ts";
 
 /** The options of an agent. */
 export interface AgentOptions {
-  /** Stops the agent. */
-  signal: AbortSignal;
   /**
    * Called with a sentence for each event that the user should know of: etcd is unreachable, or back.
    *
@@ -50,12 +48,13 @@ const INTERVAL = 1000;
  */
 const REST = { times: 4, least: 100, most: 5000 };
 
-/** Runs the agent until its signal is aborted. @throws {"agent-runs"} Another agent runs. */
+/** Runs the agent until the signal of its parts is aborted. @throws {"agent-runs"} Another agent runs. */
 export async function runAgent(
   parts: Parts<"store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
-  { signal, notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
+  { notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
 ): Promise<void> {
+  const { signal = new AbortController().signal } = parts.wait;
   using locked = lock?.tryExclusive();
   if (lock && !locked) throw new IpvlanError("agent-runs");
   const names = new KnownNames(parts.store);

@@ -11,7 +11,7 @@ import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../.
 import { defaultGateway, parsePrefix } from "../../../ipam/prefix.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
 import { isSharedSettings } from "../../store/records.ts";
-import type { NetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
+import type { EngineNetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
 
 /** The options that are the same on all hosts. Each host has its own parent. */
 const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent");
@@ -25,9 +25,9 @@ export function settingsFor(network: SettledNetwork): SharedSettings {
 
 /** Takes over the settings of a network on other hosts. Those given here must not differ. */
 export function takeOver(
-  spec: NetworkSpec,
+  spec: EngineNetworkSpec,
   settings: SharedSettings,
-): Decision<{ spec: NetworkSpec }> {
+): Decision<{ spec: EngineNetworkSpec }> {
   if (!isSharedSettings(settings)) {
     const prefix = spec.ipam ? prefixOf(spec.ipam.access) : "";
     return {

@@ -9,7 +9,11 @@ import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
 import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
-import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import type {
+  ConnectOptions,
+  EngineNetworkSpec,
+  Network,
+} from "../../../../lib/driver/model/types.ts";
 import { linkDel } from "../../../../lib/iproute2/link.ts";
 import {
   addr,
@@ -133,7 +137,7 @@ Deno.test("the settings of a link are set when the link is there, so in another 
 });
 
 Deno.test("only an engine's network has parents in its sandboxes, and none that it advertises", () => {
-  const spec: NetworkSpec = {
+  const spec: EngineNetworkSpec = {
     name: "cni:lan",
     parent: IN_SANDBOX,
     owner: OWNER,

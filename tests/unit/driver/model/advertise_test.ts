@@ -8,7 +8,7 @@ import type { HostStep } from "../../../../lib/driver/model/option_steps.ts";
 import { makeHostSteps, unshared } from "../../../../lib/driver/network/host_steps.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
-import type { NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import type { EngineNetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { endpointRecord, host, IDENTITY, link, network } from "../../../kit/values.ts";
 
 const SUBNETS = [
@@ -84,7 +84,10 @@ Deno.test("the kernel's routes are ours by type, protocol and metric", () => {
 });
 
 /** What is said of a network to create, beside two others. */
-function problems(spec: Partial<NetworkSpec>, others: Parameters<typeof decideNetwork>[2] = []) {
+function problems(
+  spec: Partial<EngineNetworkSpec>,
+  others: Parameters<typeof decideNetwork>[2] = [],
+) {
   const decision = decideNetwork(
     settle({ name: "n", parent: "eth0", mode: "l3", subnets: ["10.1.0.0/24"], ...spec }),
     IDENTITY,
@@ -95,7 +98,7 @@ function problems(spec: Partial<NetworkSpec>, others: Parameters<typeof decideNe
 }
 
 Deno.test("what cannot be advertised is refused, with the reason", () => {
-  const refused = (spec: Partial<NetworkSpec>, text: string) => {
+  const refused = (spec: Partial<EngineNetworkSpec>, text: string) => {
     const [message = "", ...more] = problems(spec);
     assertEquals(more, []);
     assert(message.includes(text), message);

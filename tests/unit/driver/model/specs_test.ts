@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import {
   adoptSpec,
+  borrowSpec,
   connectOptions,
+  engineNetworkSpec,
   networkSpec,
   requireSpec,
   sandboxSpec,
@@ -19,10 +21,20 @@ function refuses<T>(reader: Reader<T>, spec: unknown, ...sentences: string[]): v
 Deno.test("a field that there is not, or of another kind, is refused with its place", () => {
   refuses(
     networkSpec,
-    { name: 5, parrent: "eth0", subnets: ["10.0.0.0/24", { gateway: "10.0.0.1" }], owner: {} },
+    {
+      name: 5,
+      parrent: "eth0",
+      subnets: ["10.0.0.0/24", { gateway: "10.0.0.1" }],
+      transient: true,
+    },
     'The field parrent is "eth0", and should be left out (did you mean "parent"?)',
+    "The field transient is true, and should be left out, as there is no such field",
     "The field name is 5, and should be a text",
     "The field subnets[1].subnet is missing, and should be a text",
+  );
+  refuses(
+    engineNetworkSpec,
+    { name: "cni:a", owner: {} },
     "The field owner.engine is missing, and should be one of docker, cni, netavark",
     "The field owner.id is missing, and should be a text",
   );
@@ -40,6 +52,12 @@ Deno.test("a field that there is not, or of another kind, is refused with its pl
     adoptSpec,
     { name: "c1", pid: "5" },
     'The field pid is "5", and should be a whole number',
+  );
+  refuses(
+    borrowSpec,
+    { name: "cni:1", pid: 5 },
+    "The field pid is 5, and should be left out, as there is no such field",
+    "The field owner is missing, and should be an object",
   );
   refuses(connectOptions, { aliases: "web" }, 'The field aliases is "web", and should be a list');
   refuses(

@@ -10,11 +10,11 @@ import {
   toSettled,
   withParent,
 } from "../../../../lib/driver/network/settle.ts";
-import type { NetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
+import type { EngineNetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
 import { prefix } from "../../../kit/arbitraries.ts";
 import { IDENTITY, network } from "../../../kit/values.ts";
 
-function settled(spec: NetworkSpec, networks: SettledNetwork[] = []) {
+function settled(spec: EngineNetworkSpec, networks: SettledNetwork[] = []) {
   const settlement = settle(spec, networks);
   assertEquals(settlement.problems, []);
   return settlement;
@@ -35,7 +35,7 @@ Deno.test("a parent that is found later is no isolation, and is settled then", (
 });
 
 /** What is wrong: the error, and the field that it is about. */
-function wrong(spec: NetworkSpec, networks: SettledNetwork[] = []): unknown[] {
+function wrong(spec: EngineNetworkSpec, networks: SettledNetwork[] = []): unknown[] {
   return settle(spec, networks).problems.map(({ code, field }) => [code, ...field]);
 }
 
@@ -71,7 +71,7 @@ Deno.test("settle() needs no machine, except to choose a default pool", () => {
 });
 
 Deno.test("a gateway that no route would lead to is on record only if it was asked for", () => {
-  const gateways = (spec: Partial<NetworkSpec>) => {
+  const gateways = (spec: Partial<EngineNetworkSpec>) => {
     const subnets = ["10.0.0.0/24", { subnet: "10.1.0.0/24", gateway: "10.1.0.1" }, "fd00::/64"];
     const { network } = settled({ name: "n", parent: "eth0", subnets, ...spec });
     // Each is reserved all the same.
@@ -82,7 +82,7 @@ Deno.test("a gateway that no route would lead to is on record only if it was ask
     return network.subnets.map(({ gateway }) => gateway);
   };
   assertEquals(gateways({}), ["10.0.0.1", "10.1.0.1", "fd00::1"]);
-  const without: Partial<NetworkSpec>[] = [
+  const without: Partial<EngineNetworkSpec>[] = [
     { mode: "l3" },
     { mode: "l3s" },
     { parent: undefined },
@@ -101,7 +101,7 @@ Deno.test("an internal network ignores its parent, and a notice says so", () => 
 
 Deno.test("a network is compared with the others on its parent, and each problem has its field", () => {
   const old = network("old");
-  const spec: NetworkSpec = { name: "n", parent: "eth0" };
+  const spec: EngineNetworkSpec = { name: "n", parent: "eth0" };
   assertEquals(wrong({ ...spec, subnets: ["10.0.0.0/8", "192.168.0.0/16"], mode: "l3" }, [old]), [
     ["parent-conflict", "parent"],
     ["subnet-in-use", "subnets", 1],
@@ -185,7 +185,7 @@ Deno.test("a subnet of addresses that no host may have is refused, with their pu
 });
 
 Deno.test("one cause is one problem: a name that is taken, and a mode that there is not", () => {
-  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] };
+  const spec: EngineNetworkSpec = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] };
   const { network } = settled(spec);
   for (const more of [{}, { mode: "l3" } as const]) {
     assertEquals(wrong({ ...spec, ...more }, [network]), [["network-exists", "name"]]);
@@ -203,7 +203,7 @@ Deno.test("what a network is compared with may be long: neighbours, subnets, aux
   const count = 5_000;
   const subnets = (first: number) =>
     Array.from({ length: count }, (_, n) => `${first}.${n >> 8}.${n & 255}.0/24`);
-  const spec: NetworkSpec = { name: "n", parent: "eth0", mode: "l3", advertise: "subnet" };
+  const spec: EngineNetworkSpec = { name: "n", parent: "eth0", mode: "l3", advertise: "subnet" };
   const { network } = settled({ ...spec, subnets: subnets(10) });
   const elsewhere = { ...network, name: "e", parent: "eth1" };
   settled({ ...spec, name: "m", subnets: subnets(11) }, [network, elsewhere]);
@@ -222,7 +222,7 @@ Deno.test("what a family, an MTU and the source of the addresses need is said, e
   const [four, six] = ["10.0.0.0/24", "fd00::/64"];
   const ipam = (...endpoints: string[]) => ({ driver: "etcd" as const, access: { endpoints } });
   const at = "http://10.0.0.1:2379";
-  const cases: [Partial<NetworkSpec>, unknown[]][] = [
+  const cases: [Partial<EngineNetworkSpec>, unknown[]][] = [
     [{ ipv4: false, subnets: [four] }, [["invalid-option", "ipv4"]]],
     [{ ipv4: false }, [["missing-subnet", "ipv6"]]],
     [{ ipv6: true }, [["missing-subnet", "ipv6"]]],
@@ -255,7 +255,7 @@ Deno.test("what a family, an MTU and the source of the addresses need is said, e
 
 Deno.test("an engine may have the very subnet of another network on the parent, and none that overlaps", () => {
   const owner = { engine: "docker" as const, id: "local" };
-  const spec: NetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };
+  const spec: EngineNetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };
   const owned = { ...spec, name: "docker:n", owner };
   const inUse = [["subnet-in-use", "subnets", 0]];
   assertEquals(wrong(spec, [network("old")]), inUse);

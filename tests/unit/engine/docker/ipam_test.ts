@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Driver, type EtcdAccess, IpvlanError } from "../../../../mod.ts";
+import { EngineDriver } from "../../../../lib/driver/mod.ts";
+import { type EtcdAccess, IpvlanError } from "../../../../mod.ts";
 import {
   ipamHandlers,
   readRequestAddress,
@@ -14,12 +15,15 @@ function readRequestPool(body: unknown, environment = {}) {
 
 /** Runs a test with a function that has the plugin answer a call. */
 async function withPlugin(
-  test: (call: (name: string, body?: unknown) => Promise<unknown>, driver: Driver) => Promise<void>,
+  test: (
+    call: (name: string, body?: unknown) => Promise<unknown>,
+    driver: EngineDriver,
+  ) => Promise<void>,
 ): Promise<void> {
   const handlers = ipamHandlers({ environment: {} });
   const stateDir = await Deno.makeTempDir();
   try {
-    await using driver = await Driver.open({ stateDir });
+    await using driver = await EngineDriver.open({ stateDir });
     // async, so that an error that is thrown at once is a rejection too
     await test(async (name, body) => {
       return await handlers[`IpamDriver.${name}`]!(driver, body, () => {});

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type IncomingMessage, request } from "node:http";
-import type { Driver } from "../../../../lib/driver/mod.ts";
+import type { EngineDriver } from "../../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../../lib/engine/docker/handlers.ts";
 import { answer } from "../../../../lib/engine/docker/mod.ts";
 import { serve, type ServeOptions } from "../../../../lib/engine/docker/serve.ts";
@@ -179,7 +179,7 @@ async function answerWith(handlers: Handlers, method: string, text: string) {
   const reported: unknown[] = [];
   const notices: string[] = [];
   const context = {
-    driver: undefined as unknown as Driver,
+    driver: undefined as unknown as EngineDriver,
     notify: (sentence: string) => void notices.push(sentence),
     report: (error: unknown) => void reported.push(error),
   };
