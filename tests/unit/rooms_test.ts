@@ -6,15 +6,32 @@ import { readPage } from "../kit/pages.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
+const PAGE = readPage("CONTRIBUTING.md");
+
 /** The rooms, without `lib/`, and those that each may import. */
 const rooms = new Map(
-  readPage("CONTRIBUTING.md").split("\n").filter((line) => line.startsWith("| `lib/"))
+  PAGE.split("\n").filter((line) => line.startsWith("| `lib/"))
     .flatMap((line) => {
-      const [, room = "", , , imports = ""] = line.split("|");
+      const [, room = "", , imports = ""] = line.split("|");
       const allowed = imports.split(",").map((each) => each.trim()).filter((each) => each !== "");
       return [...room.matchAll(/`lib\/(.*?)\/`/g)].map(([, name = ""]) => [name, allowed] as const);
     }),
 );
+
+/** The folders of the tree, in its order. One that is there twice counts with its later line. */
+const folders = readTree(PAGE.split("```")[3]!);
+
+function readTree(text: string): string[] {
+  const above: string[] = [];
+  const found = text.trim().split("\n").flatMap((line) => {
+    const [, indent = "", names = ""] = /^( *)((?:\S+\/(?:, )?)+)/.exec(line) ?? [];
+    above.length = indent.length / 2;
+    const paths = names.split(", ").map((name) => above.join("") + name);
+    above.push(names);
+    return names === "" ? [] : paths.map((path) => path.replace(/\/$/, ""));
+  });
+  return [...new Set(found.reverse())].reverse();
+}
 
 /** The room of a file of `lib/`. */
 function roomOf(path: string): string | undefined {
@@ -63,13 +80,25 @@ Deno.test("each room imports from those that its row names, and from no other", 
   assertEquals(unused, []);
 });
 
-Deno.test("no room imports one that imports it", () => {
-  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
-    (rooms.get(from) ?? []).some((next) => {
-      if (next === to) return true;
-      if (seen.has(next)) return false;
-      seen.add(next);
-      return reaches(next, to, seen);
-    });
-  assertEquals([...rooms.keys()].filter((room) => reaches(room, room)), []);
+Deno.test("each room stands in the tree below those that it imports", () => {
+  const place = (room: string) => folders.indexOf(`lib/${room}`);
+  const upside = [...rooms].flatMap(([room, allowed]) =>
+    allowed.filter((other) => place(other) >= place(room)).map((other) => `${room}: ${other}`)
+  );
+  assertEquals(upside, []);
+  assertEquals([...rooms.keys()].filter((room) => place(room) < 0), []);
+});
+
+Deno.test("each folder of the tree is there, and each with modules is in it or in a room", () => {
+  const has = (path: string) => folders.some((folder) => `${path}/`.startsWith(`${folder}/`));
+  const dirs = ["lib", "lab", "scenarios"].flatMap(modules).map((path) => dirname(path));
+  assertEquals([...new Set(dirs)].filter((path) => !has(path)), []);
+  const missing = folders.filter((path) => {
+    try {
+      return !Deno.statSync(ROOT + path).isDirectory;
+    } catch {
+      return true;
+    }
+  });
+  assertEquals(missing, []);
 });
