@@ -15,36 +15,24 @@ export function nameProblem(
   what: "network" | "sandbox" | "alias" | "site",
   name: string,
 ): IpvlanErrorOf<"invalid-name"> | undefined {
-  if (name.length > 63) {
-    return new IpvlanError("invalid-name", {
-      what,
-      value: name,
-      rule: "it is longer than 63 characters",
-    });
-  }
-  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
-    const rule = "letters and digits, and after the first also _ . and -";
-    return new IpvlanError("invalid-name", { what, value: name, rule });
-  }
-  if (what === "network" && PREDEFINED.includes(name)) {
-    return new IpvlanError("invalid-name", {
-      what,
-      value: name,
-      rule: "in run --network, it is a word of its own",
-    });
-  }
-  if (what === "sandbox" && /^\d+$/.test(name)) {
-    return new IpvlanError("invalid-name", {
-      what,
-      value: name,
-      rule: "ip takes digits alone for a process id",
-    });
-  }
-  const reason = what === "sandbox" || what === "alias" ? whyNoHostName(name) : undefined;
-  if (reason !== undefined) {
-    return new IpvlanError("invalid-name", { what, value: name, rule: reason });
-  }
+  const rule = name.length > 63
+    ? "it is longer than 63 characters"
+    : !WORD.test(name)
+    ? WORD_RULE
+    : what === "network" && PREDEFINED.includes(name)
+    ? "in run --network, it is a word of its own"
+    : what === "sandbox" && /^\d+$/.test(name)
+    ? "ip takes digits alone for a process id"
+    : what === "sandbox" || what === "alias"
+    ? whyNoHostName(name)
+    : undefined;
+  return rule === undefined
+    ? undefined
+    : new IpvlanError("invalid-name", { what, value: name, rule });
 }
+
+const WORD = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+const WORD_RULE = "letters and digits, and after the first also _ . and -";
 
 /**
  * Checks the name of an engine's network or sandbox: the engine's name, a colon, and the engine's own
@@ -56,16 +44,14 @@ export function ownedNameProblem(
   { engine }: Owner,
 ): IpvlanErrorOf<"invalid-name"> | undefined {
   const rest = name.startsWith(`${engine}:`) ? name.slice(engine.length + 1) : "";
-  if (name.length > 255) {
-    return new IpvlanError("invalid-name", {
-      what,
-      value: name,
-      rule: "it is longer than 255 characters",
-    });
-  }
-  if (/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(rest)) return undefined;
-  const rule = `${engine}: and then letters and digits, and after the first also _ . and -`;
-  return new IpvlanError("invalid-name", { what, value: name, rule });
+  const rule = name.length > 255
+    ? "it is longer than 255 characters"
+    : !WORD.test(rest)
+    ? `${engine}: and then ${WORD_RULE}`
+    : undefined;
+  return rule === undefined
+    ? undefined
+    : new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
 /**
