@@ -1,22 +1,17 @@
-import { type IpvlanErrorOf, isIpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError, throwProblems } from "../base/errors.ts";
 import type { EtcdAccess } from "./types.ts";
-import { etcdOption } from "./errors.ts";
 
-/** An access with the contents of its files. */
-export interface EtcdFiles {
-  /** The endpoints, without a slash at the end. */
-  endpoints: readonly string[];
-  /** The certificates of the authorities. */
-  ca?: string;
-  /** The certificate of this host. */
-  cert?: string;
-  /** Its key. */
-  key?: string;
-  /** The user. */
-  user?: string;
-  /** The user's password. */
-  password?: string;
+type OptionProblem = IpvlanErrorOf<"etcd-option">;
+
+/** Makes the error for an option of the access to etcd, or for a file that it names. */
+export function etcdOption(option: string, value: string, rule: string): OptionProblem {
+  return new IpvlanError("etcd-option", { option, value, rule });
 }
+
+/** An access with the contents of its files in place of their paths. */
+export type EtcdFiles =
+  & Pick<EtcdAccess, "endpoints" | "ca" | "cert" | "key" | "user">
+  & { password?: string };
 
 /** The prefix if none is given. */
 const PREFIX = "/ipvlan";
@@ -31,24 +26,26 @@ export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {
   return prefix;
 }
 
+/** The options that need another one, and what that is. */
+const PAIRS = [
+  ["cert", "key", "the file of its key"],
+  ["key", "cert", "the file of its certificate"],
+  ["user", "passwordFile", "the file of the password"],
+  ["passwordFile", "user", "the user"],
+] as const;
+
 /** Finds what is wrong with an access, without reading its files. */
-export function accessProblems(access: EtcdAccess): IpvlanErrorOf<"etcd-option">[] {
-  const { endpoints, cert, key, user, passwordFile, prefix = PREFIX } = access;
-  const problems: (IpvlanErrorOf<"etcd-option"> | undefined)[] = endpoints.map(endpointProblem);
+export function accessProblems(access: EtcdAccess): OptionProblem[] {
+  const { endpoints, prefix = PREFIX } = access;
+  const problems = endpoints.map(endpointProblem);
   if (endpoints.length === 0) {
     problems.push(etcdOption("endpoints", "", "give at least one: https://10.0.0.1:2379"));
   }
-  if (cert !== undefined && key === undefined) {
-    problems.push(etcdOption("cert", cert, "give the file of its key too"));
-  }
-  if (key !== undefined && cert === undefined) {
-    problems.push(etcdOption("key", key, "give the file of its certificate too"));
-  }
-  if (user !== undefined && passwordFile === undefined) {
-    problems.push(etcdOption("user", user, "give the file of the password too"));
-  }
-  if (passwordFile !== undefined && user === undefined) {
-    problems.push(etcdOption("password-file", passwordFile, "give the user too"));
+  for (const [name, needed, what] of PAIRS) {
+    const value = access[name];
+    if (value === undefined || access[needed] !== undefined) continue;
+    const option = name === "passwordFile" ? "password-file" : name;
+    problems.push(etcdOption(option, value, `give ${what} too`));
   }
   problems.push(prefixProblem(prefix));
   return problems.filter((problem) => problem !== undefined);
@@ -56,7 +53,7 @@ export function accessProblems(access: EtcdAccess): IpvlanErrorOf<"etcd-option">
 
 /** Checks an access and reads its files. @throws {"etcd-option"} An option or file is wrong. */
 export function readAccess(access: EtcdAccess): EtcdFiles {
-  const problems: IpvlanErrorOf<"etcd-option">[] = accessProblems(access);
+  const problems = accessProblems(access);
   const read = (option: string, path: string | undefined, isSecret: boolean) => {
     if (path === undefined) return undefined;
     try {
@@ -72,23 +69,16 @@ export function readAccess(access: EtcdAccess): EtcdFiles {
   const cert = read("cert", access.cert, false);
   const key = read("key", access.key, true);
   const password = read("password-file", access.passwordFile, true)?.replace(/\r?\n$/, "");
-  const pem = { ca: [access.ca, ca], cert: [access.cert, cert], key: [access.key, key] } as const;
-  for (const [option, [path, text]] of Object.entries(pem)) {
-    if (path === undefined || text === undefined || text.includes("-----BEGIN ")) continue;
-    problems.push(etcdOption(option, path, "it is not a PEM file"));
+  for (const [option, text] of Object.entries({ ca, cert, key })) {
+    if (text === undefined || text.includes("-----BEGIN ")) continue;
+    problems.push(etcdOption(option, access[option as "ca"]!, "it is not a PEM file"));
   }
   if (password === "") {
     problems.push(etcdOption("password-file", access.passwordFile!, "it is empty"));
   }
   throwProblems(problems);
-  return {
-    endpoints: access.endpoints.map((endpoint) => endpoint.replace(/\/$/, "")),
-    ca,
-    cert,
-    key,
-    user: access.user,
-    password,
-  };
+  const endpoints = access.endpoints.map((endpoint) => endpoint.replace(/\/$/, ""));
+  return { endpoints, ca, cert, key, user: access.user, password };
 }
 
 /** Requires that only its owner may read a file. */
@@ -98,7 +88,7 @@ function requirePrivate(option: string, path: string): void {
   throw etcdOption(option, path, `others may read the file: chmod 600 ${path}`);
 }
 
-function endpointProblem(endpoint: string): IpvlanErrorOf<"etcd-option"> | undefined {
+function endpointProblem(endpoint: string): OptionProblem | undefined {
   const url = URL.parse(endpoint);
   // The text may have a password in it, so it is not shown.
   if (url && (url.username !== "" || url.password !== "")) {
@@ -109,7 +99,7 @@ function endpointProblem(endpoint: string): IpvlanErrorOf<"etcd-option"> | undef
   return etcdOption("endpoints", endpoint, "write it like https://10.0.0.1:2379");
 }
 
-function prefixProblem(prefix: string): IpvlanErrorOf<"etcd-option"> | undefined {
+function prefixProblem(prefix: string): OptionProblem | undefined {
   const [, kind] = KINDS.exec(prefix) ?? [];
   // Its keys would mix with those of a shorter or a longer prefix.
   const rule = kind === undefined

@@ -5,7 +5,7 @@
  */
 import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
-import type { Compare, KeyValue, Range } from "./etcd_wire.ts";
+import type { KeyValue, Range } from "./etcd.ts";
 import {
   addressOf,
   bitsOf,
@@ -16,16 +16,13 @@ import {
   homeBlock,
   insideOf,
   setText,
-  textOf,
   usableOf,
 } from "./keys.ts";
-import { bitOf, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
+import { bitOf, blockWith, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
 import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
-import type { IpvlanErrorOf } from "../base/errors.ts";
-import { sharedAddressHeld } from "./errors.ts";
 
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;
@@ -34,10 +31,9 @@ const WINDOW = 64;
 const LOOK_AT_ONCE = 16;
 
 /** The range of the claims in a block. */
-export function claimsIn({ keys }: Session, { subnet }: PoolRecord, block: string): Range {
-  const size = blockSize(prefixOfPool({ subnet } as PoolRecord));
-  const last = keys.claim(subnet, lastOf(block, size));
-  return { key: keys.claim(subnet, block), end: `${last}\0` };
+export function claimsIn({ keys }: Session, pool: PoolRecord, block: string): Range {
+  const last = keys.claim(pool.subnet, lastOf(pool, block));
+  return { key: keys.claim(pool.subnet, block), end: `${last}\0` };
 }
 
 /** Makes the value of a claim from the record of its address. */
@@ -100,6 +96,10 @@ interface BlockAnswer {
   isStale?: boolean;
 }
 
+/** The keys of the ranges that are read when a transaction fails. */
+type Ranges = [KeyValue[], KeyValue[], KeyValue[], KeyValue[]];
+
+/** Asks for the block at an address. `last` is the last one to look at. */
 async function tryBlock(
   session: Session,
   pool: PoolRecord,
@@ -113,53 +113,44 @@ async function tryBlock(
   const first = hex(at);
   const key = keys.block(subnet, first);
   const usable = usableOf(prefix, at, pool.reserved);
+  if (usable === 0n || records.block(pool.id, first)) return { taken: [at] };
+  const token = randomHex(8);
   const asked: BlockRecord = {
     pool: pool.id,
     first,
     state: "asked",
-    token: randomHex(8),
+    token,
     kept: usable,
     free: 0n,
     dirty: false,
     revision: 0,
   };
-  if (usable === 0n || records.block(pool.id, first)) return { taken: [at] };
-  const value: BlockValue = { host: hostId, token: asked.token, kept: setText(usable) };
+  const value: BlockValue = { host: hostId, token, kept: setText(usable) };
+  const claims = { ...claimsIn(session, pool, first), keysOnly: true };
   const tried = await session.change(
     () => {
       records.putBlock(asked);
       return {
-        compare: [
-          { key, target: "CREATE", result: "EQUAL", revision: 0 },
-          poolIsThere(session, pool),
-        ],
-        success: [
-          { put: { key, value: JSON.stringify(value) } },
-          { range: { ...claimsIn(session, pool, first), keysOnly: true } },
-        ],
+        compare: [{ key, revision: 0 }, poolIsThere(session, pool)],
+        success: [{ put: { key, value: JSON.stringify(value) } }, { range: claims }],
         failure: [
           { key: keys.pool(subnet) },
           { key },
-          { ...claimsIn(session, pool, first), keysOnly: true },
+          claims,
           { key, end: `${keys.block(subnet, hex(last))}\0`, limit: WINDOW, keysOnly: true },
         ],
       };
     },
     ({ succeeded, revision, ranges }): BlockAnswer => {
       if (succeeded) return { taken: [], free: holdBlock(session, asked, ranges[0]!, revision) };
-      const [[poolPair], [pair], claims, window] = ranges as [
-        KeyValue[],
-        KeyValue[],
-        ...KeyValue[][],
-      ];
-      if (damage.read(readBlock, pair)?.token === asked.token) {
+      const [[poolPair], [pair], claimed, window] = ranges as Ranges;
+      if (damage.read(readBlock, pair)?.token === token) {
         // An earlier attempt took effect, but its answer was lost.
-        return { taken: [], free: holdBlock(session, asked, claims!, pair!.modRevision) };
+        return { taken: [], free: holdBlock(session, asked, claimed, pair!.modRevision) };
       }
       records.deleteBlock(pool.id, first);
       const isStale = poolPair?.modRevision !== pool.revision;
-      const taken = damage.addresses(window!).map((first) => addressOf(first).bits);
-      return { isStale, taken };
+      return { isStale, taken: damage.addresses(window).map((first) => addressOf(first).bits) };
     },
   );
   return tried!;
@@ -205,28 +196,24 @@ export async function claimAddress(
   used?: AddressRecord,
 ): Promise<Claimed> {
   const { keys, records } = session;
-  const { family, bits } = addressOf(address);
-  const first = hexOf({ family, bits: blockOf(prefixOfPool(pool), bits) });
+  const first = blockWith(pool, address);
   const [blockKey, claimKey] = [keys.block(pool.subnet, first), keys.claim(pool.subnet, address)];
   const asked: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
   const value = claimValue(session.hostId, asked);
-  let ranges = await session.read({ key: blockKey }, { key: claimKey });
+  let [[block], [claim]] = await session.read({ key: blockKey }, { key: claimKey });
   for (;;) {
-    const [[block], [claim]] = ranges as [KeyValue[], KeyValue[]];
     const held = claim && readClaim(claim);
     if (held && held.token !== asked.token) return { kind: "held", claim: held };
     const { host, set } = block ? readBlock(block) : { host: "", set: 0n };
     if (!held && (set & bitOf(first, address)) !== 0n) return { kind: "kept", host };
-    const unchanged: Compare = block
-      ? { key: blockKey, target: "MOD", result: "EQUAL", revision: block.modRevision }
-      : { key: blockKey, target: "CREATE", result: "EQUAL", revision: 0 };
+    const there = block?.modRevision ?? 0;
     const failed = await session.change(
       () => {
         if (!used) records.putAddress(asked);
         return {
           compare: [
-            { key: claimKey, target: "CREATE", result: "EQUAL", revision: 0 },
-            unchanged,
+            { key: claimKey, revision: 0 },
+            { key: blockKey, revision: there },
             poolIsThere(session, pool),
           ],
           success: [{ put: { key: claimKey, value } }],
@@ -234,7 +221,7 @@ export async function claimAddress(
         };
       },
       ({ succeeded, revision, ranges }) => {
-        const [, [claim]] = succeeded ? [[], []] : ranges as [KeyValue[], KeyValue[]];
+        const claim = ranges[1]?.[0];
         if (succeeded || claim && readClaim(claim).token === asked.token) {
           const now = records.address(pool.id, address)!;
           records.putAddress({
@@ -251,33 +238,29 @@ export async function claimAddress(
       },
     );
     if (!failed) return { kind: "taken", address };
-    if (failed[2]![0]?.modRevision !== pool.revision) pool = await rejoinPool(session, pool);
-    ranges = failed;
+    const [blocks, claims, pools] = failed as Ranges;
+    if (pools[0]?.modRevision !== pool.revision) pool = await rejoinPool(session, pool);
+    [[block], [claim]] = [blocks, claims];
   }
 }
 
-/** The result of a search for single addresses. */
-export interface Search {
-  /** The address that was taken. */
-  taken?: string;
-  /** Otherwise: the ids of other hosts that keep unused addresses. */
-  keepers: Set<string>;
-}
-
-/** Claims any address that no host keeps: one outside of all blocks, or given up by a block's host. */
+/**
+ * Claims any address that no host keeps: one outside of all blocks, or given up by a block's host.
+ *
+ * @returns The address, or the ids of other hosts that keep unused addresses.
+ */
 export async function claimAny(
   session: Session,
   pool: PoolRecord,
   request: Request,
-): Promise<Search> {
+): Promise<{ taken?: string; keepers: Set<string> }> {
   const { keys, hostId, etcd: { damage } } = session;
   const prefix = prefixOfPool(pool);
-  const size = blockSize(prefix);
   const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
   const keepers = new Set<string>();
   for (const { from, last } of searchOrder(pool, homeBlock(prefix, hostId), request.range)) {
     for (let at = from; at <= last;) {
-      const [pairs = []] = await session.read({
+      const [pairs] = await session.read({
         key: keys.block(pool.subnet, hex(at)),
         end: `${keys.block(pool.subnet, hex(last))}\0`,
         limit: LOOK_AT_ONCE,
@@ -306,7 +289,7 @@ export async function claimAny(
           if (kind === "taken") return { taken: address, keepers };
         }
       }
-      at = addressOf(firsts.at(-1)!).bits + size;
+      at = addressOf(firsts.at(-1)!).bits + blockSize(prefix);
     }
   }
   return { keepers };
@@ -322,21 +305,10 @@ function shuffled(numbers: Iterable<bigint>): bigint[] {
 const MOST_NAMES = 100;
 
 /** Finds the names of hosts. A host without a name in etcd has its id. */
-export async function hostNames(session: Session, ids: Iterable<string>): Promise<string[]> {
+export async function namesOf(session: Session, ids: Iterable<string>): Promise<string[]> {
   const { etcd, keys } = session;
   const all = [...ids].slice(0, MOST_NAMES);
   if (all.length === 0) return [];
   const ranges = await session.read(...all.map((id) => ({ key: keys.host(id) })));
   return ranges.map(([pair], index) => etcd.damage.read(readHost, pair)?.name ?? all[index]!);
-}
-
-/** Makes the error for an address that has a claim. */
-export async function heldError(
-  session: Session,
-  address: string,
-  claim: ClaimValue,
-): Promise<IpvlanErrorOf<"shared-address-held">> {
-  const [name] = await hostNames(session, [claim.host]);
-  const host = claim.host === session.hostId ? undefined : name;
-  return sharedAddressHeld(textOf(address), claim.sandbox, host);
 }

@@ -1,35 +1,73 @@
 /**
- * A client of etcd over its JSON gateway (etcd, "gRPC gateway"), by `fetch`. There is a client for npm,
- * but its last release is years old, and it loads gRPC and protobuf for five calls.
+ * A client of etcd, by its JSON gateway, which takes keys and values in Base64 and numbers as texts
+ * (etcd, `rpc.proto`).
  *
  * @module
  */
-import { pause, sayIfLong, type WaitOptions } from "../base/waiting.ts";
-import { type EtcdFiles, readAccess } from "./access.ts";
-import { Damage } from "./damage.ts";
-import { directClient } from "./direct_client.ts";
-import {
-  compareBody,
-  decode,
-  encode,
-  type KeyValue,
-  type Range,
-  type RangeAnswer,
-  readPair,
-  stepBody,
-  type Transaction,
-  type TxnAnswer,
-  type WatchAnswer,
-} from "./etcd_wire.ts";
+import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
 import type { EtcdAccess } from "./types.ts";
-import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
-import { etcdOption } from "./errors.ts";
+import { Damage } from "./values.ts";
 
-/** The shortest time to wait for one of several endpoints, in milliseconds. */
-const ENDPOINT_TIMEOUT = 1500;
+/** The number of keys in a page. */
+const PAGE = 1000;
 
-/** How long to wait before all endpoints are tried again, in milliseconds. */
-const PAUSE = 100;
+/** A key of etcd with its value. */
+export interface KeyValue {
+  /** The key. */
+  key: string;
+  /** The value; empty if only keys were asked for. */
+  value: string;
+  /** The revision of its last change. */
+  modRevision: number;
+}
+
+/** A condition of a transaction, on one key or on all keys of a range. */
+export type Compare =
+  & {
+    /** The key, or the first one. */
+    key: string;
+    /** The end of the range, exclusive. */
+    end?: string;
+  }
+  & (
+    | { value: string }
+    /** The revision of its last change; 0 if it does not exist. Left out, `is` is `EQUAL`. */
+    | { revision: number; is?: "EQUAL" | "GREATER" | "LESS" }
+  );
+
+/** A range to read. */
+export interface Range {
+  /** The key, or the first one. */
+  key: string;
+  /** The end of the range, exclusive. */
+  end?: string;
+  /** The most keys to read. */
+  limit?: number;
+  /** Whether values are left out. */
+  keysOnly?: boolean;
+}
+
+/** The range of all keys with a prefix: its end is the prefix with its last byte plus one. */
+export function under(prefix: string): { key: string; end: string } {
+  const last = prefix.charCodeAt(prefix.length - 1);
+  return { key: prefix, end: prefix.slice(0, -1) + String.fromCharCode(last + 1) };
+}
+
+/** A step of a transaction. */
+export type Step =
+  | { put: { key: string; value: string; lease?: string } }
+  | { delete: { key: string; end?: string } }
+  | { range: Range };
+
+/** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
+export interface Transaction {
+  /** The conditions. */
+  compare?: readonly Compare[];
+  /** The steps if they hold. */
+  success: readonly Step[];
+  /** The ranges to read if they do not. */
+  failure?: readonly Range[];
+}
 
 /** The answer to a transaction. */
 export interface Outcome {
@@ -54,54 +92,29 @@ export interface WatchEvent {
   value: string | undefined;
 }
 
-/** The deadline and the signal of a call, and a callback for a long wait. */
-export interface CallOptions extends WaitOptions {
-  /** When to give up, by `performance.now()`. */
-  deadline: number;
-}
-
-/** The body of an answer that is an error. */
-interface Refusal {
-  code?: number;
-  message?: string;
-  error?: string;
-}
-
-/** The credentials of this host, as its files had them when they were last read. */
-interface Identity {
-  files: EtcdFiles;
-  /** Sends requests, with the certificates. */
-  http: Deno.HttpClient;
-  /** The token of the user. */
-  token?: Promise<string>;
-}
-
 /** A client of etcd, for the endpoints of one access. */
 export class Etcd implements Disposable {
   /** The damaged keys that were read here. */
   readonly damage: Damage = new Damage();
-  readonly #access: EtcdAccess;
-  #identity: Identity;
-  /** The endpoints; the one that answered last comes first. */
-  #endpoints: readonly string[];
+  readonly #gateway: Gateway;
 
   /** Reads the files of an access. @throws {"etcd-option"} An option or file is wrong. */
   constructor(access: EtcdAccess) {
-    this.#access = access;
-    this.#identity = newIdentity(access, readAccess(access));
-    this.#endpoints = this.#identity.files.endpoints;
+    this.#gateway = new Gateway(access);
   }
 
   /** Carries out a transaction. */
-  async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
-    const { compare, success, failure = [] } = transaction;
+  async transact(
+    { compare = [], success, failure = [] }: Transaction,
+    options: CallOptions,
+  ): Promise<Outcome> {
     const body = {
       compare: compare.map(compareBody),
       success: success.map(stepBody),
       failure: failure.map((range) => stepBody({ range })),
     };
-    const { answer, mayRepeat } = await this.#call("kv/txn", body, options);
-    const { header, succeeded = false, responses = [] } = answer as TxnAnswer;
+    const { answer, mayRepeat } = await this.#gateway.call("kv/txn", body, options);
+    const { header, succeeded = false, responses = [] } = answer as TransactionAnswer;
     return {
       succeeded,
       revision: Number(header.revision),
@@ -114,25 +127,18 @@ export class Etcd implements Disposable {
 
   /** Reads ranges, all at one revision. */
   async read(ranges: readonly Range[], options: CallOptions): Promise<Outcome> {
-    const success = ranges.map((range) => ({ range }));
-    return await this.transact({ compare: [], success }, options);
+    return await this.transact({ success: ranges.map((range) => ({ range })) }, options);
   }
 
-  /** Reads all keys from `key` up to `end`, in pages, all at one revision. */
+  /** Reads all keys of a range in pages, all at one revision. */
   async *pages(
-    key: string,
-    end: string,
+    { key, end }: Range,
     options: () => CallOptions,
   ): AsyncGenerator<{ pairs: KeyValue[]; revision: number }> {
     let revision: string | undefined;
     for (let from = key;;) {
-      const body = {
-        key: encode(from),
-        range_end: encode(end),
-        limit: String(PAGE),
-        ...(revision !== undefined && { revision }),
-      };
-      const { answer } = await this.#call("kv/range", body, options());
+      const body = { ...rangeBody({ key: from, end, limit: PAGE }), revision };
+      const { answer } = await this.#gateway.call("kv/range", body, options());
       const { header, kvs = [], more } = answer as RangeAnswer;
       revision ??= header.revision;
       const pairs = kvs.map(readPair);
@@ -142,21 +148,35 @@ export class Etcd implements Disposable {
     }
   }
 
+  /** Reads the values of all keys of a range. Skips damaged ones. */
+  async *values<T>(
+    range: Range,
+    read: (pair: KeyValue) => T,
+    options: () => CallOptions,
+  ): AsyncGenerator<{ value: T; pair: KeyValue }> {
+    for await (const { pairs } of this.pages(range, options)) {
+      for (const pair of pairs) {
+        const value = this.damage.read(read, pair);
+        if (value !== undefined) yield { value, pair };
+      }
+    }
+  }
+
   /** Makes a lease that lasts for some seconds. */
   async grant(seconds: number, options: CallOptions): Promise<string> {
-    const { answer } = await this.#call("lease/grant", { TTL: String(seconds) }, options);
+    const { answer } = await this.#gateway.call("lease/grant", { TTL: String(seconds) }, options);
     return (answer as { ID: string }).ID;
   }
 
   /** Renews a lease. Resolves to whether it still exists. */
   async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
-    const { answer } = await this.#call("lease/keepalive", { ID: lease }, options);
+    const { answer } = await this.#gateway.call("lease/keepalive", { ID: lease }, options);
     return Number((answer as { result?: { TTL?: string } }).result?.TTL ?? 0) > 0;
   }
 
   /** Revokes a lease. etcd deletes the keys that are attached to it. */
   async revoke(lease: string, options: CallOptions): Promise<void> {
-    await this.#call("lease/revoke", { ID: lease }, options);
+    await this.#gateway.call("lease/revoke", { ID: lease }, options);
   }
 
   /**
@@ -164,29 +184,31 @@ export class Etcd implements Disposable {
    * that revision.
    */
   async *watch(
-    { key, end }: { key: string; end: string },
+    range: Range,
     revision: number,
     { signal, deadline }: CallOptions & { signal: AbortSignal },
   ): AsyncGenerator<WatchEvent[]> {
-    const create = { key: encode(key), range_end: encode(end), start_revision: String(revision) };
+    const create = { ...rangeBody(range), start_revision: String(revision) };
     const stop = new AbortController();
-    const ended = AbortSignal.any([signal, stop.signal]);
+    const options = { deadline, signal: AbortSignal.any([signal, stop.signal]) };
+    // The answer has no end, so only its beginning has a deadline.
+    const begun = async (endpoint: string, response: Response) =>
+      response.ok ? response : await readAnswer(endpoint, response);
     try {
-      const options = { deadline, signal: ended };
-      // The answer has no end, so only its beginning has a deadline.
-      const begun = async (endpoint: string, response: Response) =>
-        response.ok ? response : await answerOf(endpoint, response);
-      const { answer } = await this.#call("watch", { create_request: create }, options, begun);
+      const { answer } = await this.#gateway.call(
+        "watch",
+        { create_request: create },
+        options,
+        begun,
+      );
       for await (const line of linesOf(answer as Response)) {
-        const { result, error } = JSON.parse(line) as WatchAnswer;
-        if (error || result?.canceled) return;
-        const events = result?.events ?? [];
-        if (events.length > 0) {
-          yield events.map(({ type, kv }) => ({
-            key: decode(kv.key),
-            value: type === "DELETE" ? undefined : decode(kv.value ?? ""),
-          }));
-        }
+        const { result: { canceled, events = [] } = {}, error } = JSON.parse(line) as WatchAnswer;
+        if (error || canceled) return;
+        if (events.length === 0) continue;
+        yield events.map(({ type, kv: { key, value = "" } }) => ({
+          key: decode(key),
+          value: type === "DELETE" ? undefined : decode(value),
+        }));
       }
     } finally {
       stop.abort();
@@ -195,205 +217,8 @@ export class Etcd implements Disposable {
 
   /** Closes its connections. */
   [Symbol.dispose](): void {
-    this.#identity.http.close();
+    this.#gateway[Symbol.dispose]();
   }
-
-  /** Asks one endpoint after another, over and over, until one answers or the time is up. */
-  async #call(
-    path: string,
-    body: unknown,
-    { deadline, signal, waiting }: CallOptions,
-    read: (endpoint: string, response: Response) => unknown = answerOf,
-  ): Promise<{ answer: unknown; mayRepeat: boolean }> {
-    using _notice = sayIfLong(waiting, () => `Waiting for etcd at ${this.#endpoints.join(", ")}`);
-    const reasons: Record<string, string> = {};
-    let mayRepeat = false;
-    for (;;) {
-      let isRenewed = false;
-      for (const endpoint of this.#endpoints) {
-        signal?.throwIfAborted();
-        const left = deadline - performance.now();
-        if (left <= 0) throw this.#unreachable(reasons);
-        const share = Math.max(ENDPOINT_TIMEOUT, left / this.#endpoints.length);
-        const limit = new AbortController();
-        const timer = setTimeout(() => limit.abort(), Math.min(left, share));
-        const attempt = AbortSignal.any([limit.signal, ...signal ? [signal] : []]);
-        const identity = this.#identity;
-        try {
-          const response = await this.#post(identity, endpoint, path, body, attempt);
-          const answer = await read(endpoint, response);
-          this.#prefer(endpoint);
-          return { answer, mayRepeat };
-        } catch (error) {
-          signal?.throwIfAborted();
-          if (this.#renew(identity)) isRenewed = true;
-          else if (isIpvlanError(error, "etcd-refused")) throw error;
-          const reason = reasonOf(error);
-          // The last attempt often has too little time left for an answer.
-          if (reason !== NO_ANSWER || reasons[endpoint] === undefined) reasons[endpoint] = reason;
-          if (!hasNoEffect(error)) mayRepeat = true;
-        } finally {
-          clearTimeout(timer);
-        }
-      }
-      if (isRenewed) continue;
-      // A retry does not help against a wrong certificate.
-      if (Object.values(reasons).every((reason) => /certificate/i.test(reason))) {
-        throw this.#unreachable(reasons);
-      }
-      await pause(Math.min(PAUSE, Math.max(0, deadline - performance.now())), signal);
-    }
-  }
-
-  /**
-   * Reads the files of the access again, after a request has failed. Requests that work keep the old
-   * ones: etcd may not know the new password yet.
-   *
-   * @param used The credentials of the request.
-   * @returns Whether the files have changed since then, so that another attempt is worth it.
-   */
-  #renew(used: Identity): boolean {
-    if (this.#identity !== used) return true;
-    const files = readAccess(this.#access);
-    if (JSON.stringify(files) === JSON.stringify(used.files)) return false;
-    this.#identity = newIdentity(this.#access, files);
-    // Requests that are under way keep their connections.
-    used.http.close();
-    return true;
-  }
-
-  /** Sends a request, with the user's token if there is a user. */
-  async #post(
-    identity: Identity,
-    endpoint: string,
-    path: string,
-    body: unknown,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    if (identity.files.user === undefined) {
-      return await send(identity, endpoint, path, body, signal);
-    }
-    for (let isFirst = true;; isFirst = false) {
-      identity.token ??= authenticate(identity, endpoint, signal);
-      let token: string;
-      try {
-        token = await identity.token;
-      } catch (error) {
-        identity.token = undefined;
-        throw error;
-      }
-      const response = await send(identity, endpoint, path, body, signal, token);
-      if (response.ok || !isFirst) return response;
-      const text = await response.text();
-      // A token lasts for five minutes, and until the rights of a user change.
-      if (!/invalid auth token|revision of auth store is old/.test(text)) {
-        return new Response(text, response);
-      }
-      identity.token = undefined;
-    }
-  }
-
-  #prefer(endpoint: string): void {
-    if (this.#endpoints[0] === endpoint) return;
-    this.#endpoints = [endpoint, ...this.#endpoints.filter((other) => other !== endpoint)];
-  }
-
-  #unreachable(reasons: Readonly<Record<string, string>>): IpvlanErrorOf<"etcd-unreachable"> {
-    const all = this.#identity.files.endpoints.map((
-      endpoint,
-    ) => [endpoint, reasons[endpoint] ?? NO_ANSWER]);
-    return new IpvlanError("etcd-unreachable", { reasons: Object.fromEntries(all) });
-  }
-}
-
-/** The number of keys in a page. */
-const PAGE = 1000;
-
-const NO_ANSWER = "no answer";
-
-/** Codes of gRPC that say that the same request may succeed elsewhere, or later. */
-const TRANSIENT = new Set([1, 2, 4, 10, 13, 14]);
-
-/** Makes credentials. @throws {"etcd-option"} A certificate is not valid, or the key is not its key. */
-function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
-  const { ca, cert, key } = files;
-  try {
-    const http = directClient({
-      ...(ca !== undefined && { caCerts: [ca] }),
-      ...(cert !== undefined && key !== undefined && { cert, key }),
-    });
-    return { files, http };
-  } catch (error) {
-    const { message } = error as Error;
-    const option = message.includes("certificate store") ? "ca" : "cert";
-    throw etcdOption(option, access[option]!, message);
-  }
-}
-
-async function authenticate(
-  identity: Identity,
-  endpoint: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const { user, password } = identity.files;
-  const body = { name: user, password };
-  const response = await send(identity, endpoint, "auth/authenticate", body, signal);
-  return (await answerOf(endpoint, response) as { token: string }).token;
-}
-
-async function send(
-  { http }: Identity,
-  endpoint: string,
-  path: string,
-  body: unknown,
-  signal: AbortSignal,
-  token?: string,
-): Promise<Response> {
-  return await fetch(`${endpoint}/v3/${path}`, {
-    method: "POST",
-    body: JSON.stringify(body),
-    headers: token === undefined ? {} : { authorization: token },
-    client: http,
-    signal,
-    redirect: "error",
-  });
-}
-
-/** Reads an answer. @throws {"etcd-refused"} etcd refuses the request. */
-async function answerOf(endpoint: string, response: Response): Promise<unknown> {
-  const text = await response.text();
-  let answer: Refusal;
-  try {
-    answer = JSON.parse(text);
-  } catch {
-    throw new Error(`it answers, but not as etcd 3.4 or later does (status ${response.status})`);
-  }
-  if (response.ok) return answer;
-  const { code, message, error } = answer;
-  const reason = String(message ?? error ?? `status ${response.status}`).replace(/^.*desc = /, "");
-  if (code === undefined || TRANSIENT.has(code) || /too many requests/.test(reason)) {
-    throw new Error(reason);
-  }
-  throw new IpvlanError("etcd-refused", { endpoint, reason });
-}
-
-/** Whether a request surely had no effect: it was refused, or there was no connection. */
-function hasNoEffect(error: unknown): boolean {
-  return isIpvlanError(error, "etcd-refused") ||
-    error instanceof TypeError && textOf(error).includes("client error (Connect)");
-}
-
-/** Describes an error in a few words, without the address, which the caller names. */
-function reasonOf(error: unknown): string {
-  const { name } = error as Error;
-  if (name === "TimeoutError" || name === "AbortError") return NO_ANSWER;
-  return textOf(error as Error).replace(/^error sending request.*?\): /s, "")
-    .replace(/^client error \(\w+\): /, "").replace(/\s+/g, " ");
-}
-
-/** Returns the message of an error. `fetch` puts it into the cause. */
-function textOf({ message, cause }: Error): string {
-  return cause instanceof Error ? cause.message : message;
 }
 
 /** Reads an answer line by line, until it ends or its connection breaks. */
@@ -412,4 +237,72 @@ async function* linesOf(response: Response): AsyncGenerator<string> {
     rest = parts.pop()!;
     yield* parts;
   }
+}
+
+/** A key with its value, as the gateway has it. */
+interface RawPair {
+  key: string;
+  value?: string;
+  mod_revision: string;
+}
+
+interface TransactionAnswer {
+  header: { revision: string };
+  succeeded?: boolean;
+  responses?: { response_range?: { kvs?: RawPair[] } }[];
+}
+
+interface RangeAnswer {
+  header: { revision: string };
+  kvs?: RawPair[];
+  more?: boolean;
+}
+
+/** One answer of a watch. */
+interface WatchAnswer {
+  result?: {
+    canceled?: boolean;
+    events?: { type?: "DELETE"; kv: { key: string; value?: string } }[];
+  };
+  error?: unknown;
+}
+
+function readPair({ key, value = "", mod_revision }: RawPair): KeyValue {
+  return { key: decode(key), value: decode(value), modRevision: Number(mod_revision) };
+}
+
+// In a body, JSON leaves out what is undefined.
+
+function compareBody(compare: Compare): unknown {
+  const range = rangeBody(compare);
+  if ("value" in compare) {
+    return { ...range, target: "VALUE", result: "EQUAL", value: encode(compare.value) };
+  }
+  const { revision, is: result = "EQUAL" } = compare;
+  return { ...range, target: "MOD", result, mod_revision: String(revision) };
+}
+
+function stepBody(step: Step): unknown {
+  if ("delete" in step) return { request_delete_range: rangeBody(step.delete) };
+  if ("range" in step) return { request_range: rangeBody(step.range) };
+  const { key, value, lease } = step.put;
+  return { request_put: { key: encode(key), value: encode(value), lease } };
+}
+
+function rangeBody({ key, end, limit, keysOnly }: Range): object {
+  return {
+    key: encode(key),
+    range_end: end === undefined ? undefined : encode(end),
+    limit,
+    keys_only: keysOnly,
+  };
+}
+
+/** A text in Base64, as the gateway takes all keys and values. */
+export function encode(text: string): string {
+  return new TextEncoder().encode(text).toBase64();
+}
+
+function decode(base64: string): string {
+  return new TextDecoder().decode(Uint8Array.fromBase64(base64));
 }

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { CallOptions, Etcd } from "./etcd.ts";
-import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
+import { type Etcd, type KeyValue, under } from "./etcd.ts";
+import type { CallOptions } from "./gateway.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
 import { addressIn, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
@@ -27,15 +27,9 @@ const DELETED_AT_ONCE = 60;
 /** Reads a claim with its address. */
 export function claimOf(pair: KeyValue): SharedClaim {
   const { host, sandbox, network, names, since } = readClaim(pair);
-  const address = textOf(addressIn(pair.key));
-  return {
-    address,
-    host,
-    sandbox,
-    ...(network !== undefined && { network }),
-    ...(names && { names }),
-    since,
-  };
+  const address = textOf(addressIn(pair));
+  const optional = { ...(network !== undefined && { network }), ...(names && { names }) };
+  return { address, host, sandbox, ...optional, since };
 }
 
 /** The claims in some pools, or all under the prefix. */
@@ -44,10 +38,9 @@ export async function listClaims(
   subnets: readonly string[] = [""],
 ): Promise<SharedClaim[]> {
   const claims: SharedClaim[] = [];
-  for (const key of subnets.map((subnet) => keys.claim(subnet))) {
-    for await (const { pairs } of etcd.pages(key, endOf(key), options)) {
-      claims.push(...pairs.flatMap((pair) => etcd.damage.read(claimOf, pair) ?? []));
-    }
+  for (const subnet of subnets) {
+    const values = etcd.values(under(keys.claim(subnet)), claimOf, options);
+    for await (const { value } of values) claims.push(value);
   }
   return claims;
 }
@@ -60,9 +53,9 @@ function newHost(id: string, name: string): SharedHost {
 /** The hosts that have registered, without what they hold. */
 async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
   const { ranges: [known, alive, copies] } = await etcd.read([
-    { key: keys.host(), end: endOf(keys.host()) },
-    { key: keys.alive(), end: endOf(keys.alive()), keysOnly: true },
-    { key: keys.copy(), end: endOf(keys.copy()) },
+    under(keys.host()),
+    { ...under(keys.alive()), keysOnly: true },
+    under(keys.copy()),
   ], options());
   const living = new Set(alive!.map(({ key }) => lastPart(key)));
   const copiesOf = (id: string) =>
@@ -85,29 +78,21 @@ export async function hostNames(reader: Reader): Promise<string[]> {
 export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   const { etcd, keys, options } = reader;
   const hosts = new Map((await registeredHosts(reader)).map((host) => [host.id, host]));
-  const add = (id: string): SharedHost => {
-    const host = newHost(id, id);
+  const hostOf = (id: string): SharedHost => {
+    const host = hosts.get(id) ?? newHost(id, id);
     hosts.set(id, host);
     return host;
   };
-  const count = (counts: Record<string, number>, subnet: string, more: number) => {
+  const count = (counts: Record<string, number>, { key }: KeyValue, more: number) => {
+    const { subnet } = partsOf(key);
     counts[subnet] = (counts[subnet] ?? 0) + more;
   };
-  for await (const { pairs } of etcd.pages(keys.block(), endOf(keys.block()), options)) {
-    for (const pair of pairs) {
-      const block = etcd.damage.read(readBlock, pair);
-      if (!block) continue;
-      const { kept } = hosts.get(block.host) ?? add(block.host);
-      count(kept, partsOf(pair.key).subnet, countOf(block.set));
-    }
+  for await (const { value, pair } of etcd.values(under(keys.block()), readBlock, options)) {
+    count(hostOf(value.host).kept, pair, countOf(value.set));
   }
-  for await (const { pairs } of etcd.pages(keys.claim(), endOf(keys.claim()), options)) {
-    for (const pair of pairs) {
-      const claim = etcd.damage.read(readClaim, pair);
-      if (!claim) continue;
-      const { claims } = hosts.get(claim.host) ?? add(claim.host);
-      if (!isOwn(claim)) count(claims, partsOf(pair.key).subnet, 1);
-    }
+  for await (const { value, pair } of etcd.values(under(keys.claim()), readClaim, options)) {
+    const { claims } = hostOf(value.host);
+    if (!isOwn(value)) count(claims, pair, 1);
   }
   return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }
@@ -132,12 +117,8 @@ export async function removeHost(
   const named = hosts.filter(isMeant);
   const found = named.find(({ id }) => id === idOrName) ?? named[0];
   if (!found || named.length > 1 && found.id !== idOrName) {
-    const ids = named.map(({ id }) => id);
-    throw new IpvlanError("host-not-found", {
-      host: idOrName,
-      known: hosts.map(({ name }) => name),
-      ambiguous: ids,
-    });
+    const [known, ambiguous] = [hosts.map(({ name }) => name), named.map(({ id }) => id)];
+    throw new IpvlanError("host-not-found", { host: idOrName, known, ambiguous });
   }
   const { id, name } = found;
   if (id === ownId) throw new IpvlanError("own-host");
@@ -146,11 +127,6 @@ export async function removeHost(
   const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
   await removeFromNetworks(reader, id);
   return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
-}
-
-/** The condition that a key does not exist. */
-function isMissing(key: string): Compare {
-  return { key, target: "CREATE", result: "EQUAL", revision: 0 };
 }
 
 /**
@@ -171,13 +147,13 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
     }
     const { succeeded } = await etcd.transact({
       compare: [
-        { key, target: "MOD", result: "EQUAL", revision: pair?.modRevision ?? 0 },
-        isMissing(alive),
-        ...!force && isSilent ? [isMissing(heard)] : [],
+        { key, revision: pair?.modRevision ?? 0 },
+        { key: alive, revision: 0 },
+        ...!force && isSilent ? [{ key: heard, revision: 0 }] : [],
       ],
       success: [
         { delete: { key } },
-        { delete: { key: keys.copy(id), end: endOf(keys.copy(id)) } },
+        { delete: under(keys.copy(id)) },
       ],
     }, options());
     if (succeeded) return;
@@ -194,20 +170,15 @@ async function deleteOwn(
   const deleted = new Set<string>();
   for (let isDone = false; !isDone;) {
     isDone = true;
-    for await (const { pairs } of etcd.pages(all, endOf(all), options)) {
+    for await (const { pairs } of etcd.pages(under(all), options)) {
       const own = pairs.filter((pair) => etcd.damage.read(read, pair)?.host === id);
       for (const { key } of own) deleted.add(key);
       for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
         const batch = own.slice(from, from + DELETED_AT_ONCE);
         // Another host may have removed this one, too, and a third one may have taken its addresses.
-        const unchanged = batch.map(({ key, modRevision }): Compare => ({
-          key,
-          target: "MOD",
-          result: "EQUAL",
-          revision: modRevision,
-        }));
+        const unchanged = batch.map(({ key, modRevision }) => ({ key, revision: modRevision }));
         const { succeeded, ranges: [host] } = await etcd.transact({
-          compare: [isMissing(keys.host(id)), ...unchanged],
+          compare: [{ key: keys.host(id), revision: 0 }, ...unchanged],
           success: batch.map(({ key }) => ({ delete: { key } })),
           failure: [{ key: keys.host(id) }],
         }, options());
@@ -222,27 +193,22 @@ async function deleteOwn(
 
 /** Removes a host from all networks. A network without a host is deleted. */
 async function removeFromNetworks({ etcd, keys, options }: Reader, id: string): Promise<void> {
-  for await (const { pairs } of etcd.pages(keys.network(), endOf(keys.network()), options)) {
-    for (const { key } of pairs) await removeFromNetwork({ etcd, keys, options }, key, id);
-  }
-}
-
-async function removeFromNetwork(
-  { etcd, options }: Reader,
-  key: string,
-  id: string,
-): Promise<void> {
-  for (;;) {
-    const { ranges: [pairs] } = await etcd.read([{ key }], options());
-    const pair = pairs![0];
-    const network = etcd.damage.read(readNetwork, pair);
-    if (!network?.hosts.includes(id)) return;
-    const hosts = network.hosts.filter((other) => other !== id);
-    const value = JSON.stringify({ ...network, hosts });
-    const { succeeded } = await etcd.transact({
-      compare: [{ key, target: "MOD", result: "EQUAL", revision: pair!.modRevision }],
-      success: [hosts.length === 0 ? { delete: { key } } : { put: { key, value } }],
-    }, options());
-    if (succeeded) return;
+  const networks = etcd.values(under(keys.network()), readNetwork, options);
+  for await (const { pair: listed } of networks) {
+    let pair: KeyValue | undefined = listed;
+    for (;;) {
+      const network = etcd.damage.read(readNetwork, pair);
+      if (!pair || !network?.hosts.includes(id)) break;
+      const { key, modRevision } = pair;
+      const hosts = network.hosts.filter((other) => other !== id);
+      const value = JSON.stringify({ ...network, hosts });
+      const { succeeded, ranges } = await etcd.transact({
+        compare: [{ key, revision: modRevision }],
+        success: [hosts.length === 0 ? { delete: { key } } : { put: { key, value } }],
+        failure: [{ key }],
+      }, options());
+      if (succeeded) break;
+      pair = ranges[0]![0];
+    }
   }
 }

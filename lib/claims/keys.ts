@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, formatAddress, parseAddress } from "../ipam/address.ts";
-import { contains, type Prefix, whyUnusable } from "../ipam/prefix.ts";
+import { type Prefix, whyUnusable } from "../ipam/prefix.ts";
 
 /** The fewest and the most addresses in a block. */
 const BLOCK_SIZE = { least: 4n, most: 64n };
@@ -115,8 +115,10 @@ export function textOf(hex: string): string {
  */
 export function blockSize(pool: Prefix): bigint {
   const size = pool.last - pool.first + 1n;
-  const part = clamp(size / BLOCKS, BLOCK_SIZE.least, BLOCK_SIZE.most);
-  return part < size ? part : size;
+  const part = size / BLOCKS;
+  if (part > BLOCK_SIZE.most) return BLOCK_SIZE.most;
+  if (part >= BLOCK_SIZE.least) return part;
+  return size < BLOCK_SIZE.least ? size : BLOCK_SIZE.least;
 }
 
 /** The first address of the block that an address is in. */
@@ -159,15 +161,12 @@ export function usableOf(
   return usable;
 }
 
-/** The addresses of a block that are in a range, as a set. */
-export function insideOf(pool: Prefix, first: bigint, range: Prefix | undefined): bigint {
-  const size = blockSize(pool);
-  if (!range || range.first <= first && first + size - 1n <= range.last) return (1n << size) - 1n;
-  let inside = 0n;
-  for (const bit of bitsOf((1n << size) - 1n)) {
-    if (contains(range, { family: pool.family, bits: first + bit })) inside |= 1n << bit;
-  }
-  return inside;
+/** The addresses of a block that are in a range of its pool, as a set. */
+export function insideOf(pool: Prefix, first: bigint, range: Prefix = pool): bigint {
+  const last = first + blockSize(pool) - 1n;
+  const from = range.first > first ? range.first : first;
+  const to = range.last < last ? range.last : last;
+  return to < from ? 0n : ((1n << (to - from + 1n)) - 1n) << (from - first);
 }
 
 /** Lists the numbers in a set, from the smallest on. */
@@ -201,8 +200,4 @@ export function reservedDifferences(
   return addresses.filter((address) => own[address] !== theirs[address]).map((address) =>
     `${address} is ${own[address] ?? "free"} here, and ${theirs[address] ?? "free"} there`
   );
-}
-
-function clamp(value: bigint, least: bigint, most: bigint): bigint {
-  return value < least ? least : value > most ? most : value;
 }

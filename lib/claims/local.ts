@@ -4,7 +4,7 @@
  * @module
  */
 import { randomHex } from "../base/random.ts";
-import { attempt, IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
 import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
 import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
@@ -16,8 +16,7 @@ import type {
   HostRecord,
   PoolRecord,
 } from "./records.ts";
-import type { Holder, SharedPool, Wanted } from "./types.ts";
-import { sharedAddressHeld } from "./errors.ts";
+import { type Holder, isOwn, type SharedPool, type Wanted } from "./types.ts";
 
 /** A request for an address, checked. */
 export interface Request {
@@ -34,6 +33,28 @@ export interface Request {
 /** The prefix of a pool. */
 export function prefixOfPool({ subnet }: SharedPool): Prefix {
   return parsePrefix(subnet).prefix;
+}
+
+/** The first address of the block that an address is in, both in hexadecimal digits. */
+export function blockWith(pool: SharedPool, address: string): string {
+  const { family, bits } = addressOf(address);
+  return hexOf({ family, bits: blockOf(prefixOfPool(pool), bits) });
+}
+
+/** The last address of a block, in hexadecimal digits. */
+export function lastOf(pool: SharedPool, first: string): string {
+  const { family, bits } = addressOf(first);
+  return hexOf({ family, bits: bits + blockSize(prefixOfPool(pool)) - 1n });
+}
+
+/** Makes the error for an address that is held on a host, or on this one if none is given. */
+export function sharedAddressHeld(
+  address: string,
+  sandbox: string,
+  host?: string,
+): IpvlanErrorOf<"shared-address-held"> {
+  const user = isOwn({ sandbox }) ? undefined : sandbox;
+  return new IpvlanError("shared-address-held", { address: textOf(address), sandbox: user, host });
 }
 
 /** Checks a wanted address or range. @throws {IpvlanError} No endpoint of the pool can have it. */
@@ -152,18 +173,14 @@ export function takeKept(
   const prefix = prefixOfPool(pool);
   for (const block of records.freeBlocks(pool.id)) {
     if (block.state !== "held") continue;
-    const first = addressOf(block.first);
-    const [bit] = bitsOf(block.free & insideOf(prefix, first.bits, request.range));
-    if (bit === undefined) continue;
-    const address = hexOf({ family: first.family, bits: first.bits + bit });
-    use(records, block, address, bit, request);
-    return address;
+    const { family, bits } = addressOf(block.first);
+    const [bit] = bitsOf(block.free & insideOf(prefix, bits, request.range));
+    if (bit !== undefined) return use(records, block, hexOf({ family, bits: bits + bit }), request);
   }
   const freed = records.untold(pool.id).find(({ state, address }) =>
     state === "freed" && (!request.range || contains(request.range, addressOf(address)))
   );
-  if (freed) useAgain(records, freed, request);
-  return freed?.address;
+  return freed && useAgain(records, freed, request);
 }
 
 function takeWanted(
@@ -174,20 +191,21 @@ function takeWanted(
 ): string | undefined {
   const record = records.address(pool.id, address);
   if (record?.state === "giving") return undefined;
-  if (record?.state === "freed") {
-    useAgain(records, record, request);
-    return address;
-  }
-  if (record) {
-    throw sharedAddressHeld(textOf(address), record.holder.sandbox, record.host);
-  }
-  const { family, bits } = addressOf(address);
-  const first = blockOf(prefixOfPool(pool), bits);
-  const block = records.block(pool.id, hexOf({ family, bits: first }));
-  const bit = bits - first;
-  if (block?.state !== "held" || !(block.free >> bit & 1n)) return undefined;
-  use(records, block, address, bit, request);
-  return address;
+  if (record?.state === "freed") return useAgain(records, record, request);
+  if (record) throw sharedAddressHeld(address, record.holder.sandbox, record.host);
+  const block = freeBlock(records, pool, address);
+  return block && use(records, block, address, request);
+}
+
+/** The block of this host in which an address is free. */
+export function freeBlock(
+  records: ClaimRecords,
+  pool: PoolRecord,
+  address: string,
+): BlockRecord | undefined {
+  const block = records.block(pool.id, blockWith(pool, address));
+  const isFree = block?.state === "held" && (block.free & bitOf(block.first, address)) !== 0n;
+  return isFree ? block : undefined;
 }
 
 /** Makes the record of a new use of an address. */
@@ -211,16 +229,17 @@ function use(
   records: ClaimRecords,
   block: BlockRecord,
   address: string,
-  bit: bigint,
   request: Request,
-): void {
-  records.putBlock({ ...block, free: block.free & ~(1n << bit) });
+): string {
+  records.putBlock({ ...block, free: block.free & ~bitOf(block.first, address) });
   records.putAddress({ ...newUse(block.pool, address, request), block: block.first });
+  return address;
 }
 
-function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request): void {
+function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request): string {
   const { pool, address, block, revision } = freed;
   records.putAddress({ ...newUse(pool, address, request), block, revision });
+  return address;
 }
 
 /** Frees an address in use. This host keeps it until etcd knows. */
@@ -244,21 +263,14 @@ export function describe(
   records.putAddress({ ...record, holder, version: record.version + 1 });
 }
 
-/** The last address of a block, in hexadecimal digits. */
-export function lastOf(first: string, size: bigint): string {
-  const { family, bits } = addressOf(first);
-  return hexOf({ family, bits: bits + size - 1n });
-}
-
 /** The addresses of a block that are in use or freed. */
 export function addressesOf(
   records: ClaimRecords,
-  block: BlockRecord,
-  size: bigint,
+  pool: PoolRecord,
+  { first }: BlockRecord,
 ): AddressRecord[] {
-  const { pool, first } = block;
-  return records.addresses(pool, { first, last: lastOf(first, size) })
-    .filter((record) => record.block === first);
+  return records.addresses(pool.id, { first, last: lastOf(pool, first) })
+    .filter(({ block }) => block === first);
 }
 
 /** Makes a set of one address of a block. */
@@ -278,18 +290,15 @@ export function adoptBlock(
   { set, revision }: { set: bigint; revision: number },
 ): void {
   const block = records.block(pool.id, first)!;
-  const size = blockSize(prefixOfPool(pool));
-  for (const record of addressesOf(records, block, size)) {
-    if ((set & bitOf(first, record.address)) !== 0n) continue;
-    dropKept(records, record);
+  for (const record of addressesOf(records, pool, block)) {
+    if ((set & bitOf(first, record.address)) === 0n) dropKept(records, record);
   }
   records.putBlock({ ...block, kept: set, free: block.free & set, dirty: true, revision });
 }
 
 /** Deletes the record of a block that is not this host's. Its addresses in use need their own claims. */
 export function loseBlock(records: ClaimRecords, pool: PoolRecord, block: BlockRecord): void {
-  const size = blockSize(prefixOfPool(pool));
-  for (const record of addressesOf(records, block, size)) dropKept(records, record);
+  for (const record of addressesOf(records, pool, block)) dropKept(records, record);
   records.deleteBlock(pool.id, block.first);
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Compare, KeyValue } from "./etcd_wire.ts";
+import type { KeyValue } from "./etcd.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { type NetworkValue, readNetwork } from "./values.ts";
@@ -61,17 +61,14 @@ async function swap(
   make: (there: NetworkValue | undefined) => NetworkValue | undefined,
 ): Promise<NetworkValue | undefined> {
   const key = session.keys.network(name);
-  let [pair] = (await session.read({ key }))[0]!;
+  let [[pair]] = await session.read({ key });
   for (;;) {
     const wanted = make(pair && readNetwork(pair));
     const value = JSON.stringify(wanted);
     if (value === pair?.value) return wanted;
-    const unchanged: Compare = pair
-      ? { key, target: "MOD", result: "EQUAL", revision: pair.modRevision }
-      : { key, target: "CREATE", result: "EQUAL", revision: 0 };
     const other: KeyValue[] | undefined = await session.change(
       () => ({
-        compare: [unchanged],
+        compare: [{ key, revision: pair?.modRevision ?? 0 }],
         success: [value === undefined ? { delete: { key } } : { put: { key, value } }],
         failure: [{ key }],
       }),

@@ -6,13 +6,12 @@
 import { attempt, IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
-import type { Damage } from "./damage.ts";
-import { type Compare, endOf, type KeyValue } from "./etcd_wire.ts";
+import { type Compare, type KeyValue, under } from "./etcd.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { EtcdAccess } from "./types.ts";
-import { type PoolValue, readPool } from "./values.ts";
+import { type Damage, type PoolValue, readPool } from "./values.ts";
 
 /** The id of a pool. */
 export function poolId(access: EtcdAccess, subnet: string): string {
@@ -21,7 +20,7 @@ export function poolId(access: EtcdAccess, subnet: string): string {
 
 /** The condition that the key of a pool has not changed. */
 export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord): Compare {
-  return { key: keys.pool(subnet), target: "MOD", result: "EQUAL", revision };
+  return { key: keys.pool(subnet), revision };
 }
 
 /**
@@ -49,7 +48,7 @@ export async function rejoinPool(session: Session, { id }: PoolRecord): Promise<
 /** Makes the key of a pool if it is not there. Returns its revision. */
 async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
   const { keys, etcd } = session;
-  const all = { key: keys.pool(), end: endOf(keys.pool()) };
+  const all = under(keys.pool());
   const value: PoolValue = { reserved: pool.reserved };
   const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
   for (;;) {
@@ -59,7 +58,7 @@ async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
     const made = await session.change(
       () => ({
         // No pool has been added or changed since all were read.
-        compare: [{ ...all, target: "MOD", result: "LESS", revision: revision + 1 }],
+        compare: [{ ...all, revision: revision + 1, is: "LESS" }],
         success: [{ put }],
       }),
       ({ succeeded, revision }) => succeeded ? revision : undefined,

@@ -1,6 +1,11 @@
-import { OWN_ADDRESS, UNTOLD_ADDRESS, UNTOLD_BLOCK } from "./tables.ts";
+/**
+ * The records of the pools that several hosts share, in the driver's database. Addresses are hexadecimal
+ * digits, as many as the family has, so that they sort.
+ *
+ * @module
+ */
 import { setText, textSet } from "./keys.ts";
-import type { EtcdAccess, Holder, SharedPool } from "./types.ts";
+import type { Holder, SharedPool } from "./types.ts";
 
 /** The database, as the driver's store lends it. Every call is inside a transaction of the store. */
 export interface Database {
@@ -108,7 +113,123 @@ export interface AddressRecord {
   host: string | undefined;
 }
 
-type Row = Record<string, unknown>;
+/** The names of the tables. Each comes after those that it refers to. */
+export const CLAIM_TABLE_NAMES = [
+  "shared_host",
+  "shared_silence",
+  "shared_pool",
+  "shared_block",
+  "shared_address",
+];
+
+/** The tables. A column has the name of its field. */
+export const CLAIM_TABLES = `
+  CREATE TABLE shared_host (
+    prefix TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    value TEXT NOT NULL,
+    asked TEXT,
+    unsure INTEGER NOT NULL,
+    refused TEXT,
+    agent INTEGER NOT NULL,
+    lease TEXT NOT NULL,
+    heard INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_silence (
+    access TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    reasons TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_pool (
+    id TEXT PRIMARY KEY,
+    prefix TEXT NOT NULL REFERENCES shared_host (prefix),
+    subnet TEXT NOT NULL,
+    access TEXT NOT NULL,
+    reserved TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    next TEXT,
+    leaving INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE shared_block (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    first TEXT NOT NULL,
+    state TEXT NOT NULL,
+    token TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    free TEXT NOT NULL,
+    dirty INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (pool, first)
+  ) STRICT;
+  CREATE TABLE shared_address (
+    pool TEXT NOT NULL REFERENCES shared_pool (id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    block TEXT,
+    token TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    since TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    host TEXT,
+    PRIMARY KEY (pool, address)
+  ) STRICT;
+`;
+
+/** The condition for an address that is out of sync with etcd. */
+const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told < version";
+
+/** The condition for an address that a host uses itself: see `ownHolder`. */
+const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
+
+/** The condition for a block that is out of sync with etcd. */
+const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
+
+/** Their indexes: see `INDEXES` of `lib/driver/store/tables.ts`. */
+export const CLAIM_INDEXES = `
+  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
+    WHERE ${UNTOLD_BLOCK};
+  CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
+    WHERE state = 'lost';
+  CREATE INDEX IF NOT EXISTS shared_address_own ON shared_address (pool, address)
+    WHERE ${OWN_ADDRESS};
+  CREATE INDEX IF NOT EXISTS shared_address_untold ON shared_address (pool, address)
+    WHERE ${UNTOLD_ADDRESS};
+`;
+
+type Value = string | number | null;
+
+/** Writes a field: sets as hexadecimal numbers, objects as JSON. */
+function toColumn(field: unknown): Value {
+  if (field === undefined) return null;
+  if (typeof field === "boolean") return Number(field);
+  if (typeof field === "bigint") return setText(field);
+  return typeof field === "object" ? JSON.stringify(field) : field as Value;
+}
+
+/** How to read the columns whose fields are neither texts nor numbers, by their names. */
+const READERS: Readonly<Record<string, (column: string & number) => unknown>> = {
+  unsure: Boolean,
+  agent: Boolean,
+  leaving: Boolean,
+  dirty: Boolean,
+  access: JSON.parse,
+  reserved: JSON.parse,
+  holder: JSON.parse,
+  reasons: JSON.parse,
+  kept: textSet,
+  free: textSet,
+};
+
+function toField(name: string, column: unknown): unknown {
+  if (column === null) return undefined;
+  const read = READERS[name];
+  return read ? read(column as string & number) : column;
+}
 
 /** The records of shared pools, in the driver's database. */
 export class ClaimRecords {
@@ -119,30 +240,33 @@ export class ClaimRecords {
     this.#db = db;
   }
 
+  /** Reads the records of a query on a table. */
+  #select<T>(query: string, ...values: (string | number)[]): T[] {
+    return this.#db.rows(`SELECT * FROM ${query}`, ...values).map((row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([name, column]) => [name, toField(name, column)]),
+      ) as T
+    );
+  }
+
+  /** Adds a record, or replaces the one with the same key. */
+  #put(table: string, key: string, record: object): void {
+    const names = Object.keys(record);
+    this.#db.run(
+      `INSERT INTO ${table} (${names}) VALUES (${names.map(() => "?")})
+       ON CONFLICT (${key}) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`)}`,
+      ...Object.values(record).map(toColumn),
+    );
+  }
+
   /** This host under a prefix. */
   host(prefix: string): HostRecord | undefined {
-    const [row] = this.#db.rows("SELECT * FROM shared_host WHERE prefix = ?", prefix);
-    return row && readHost(row);
+    return this.#select<HostRecord>("shared_host WHERE prefix = ?", prefix)[0];
   }
 
   /** Adds this host under a prefix, or replaces its record. */
   putHost(host: HostRecord): void {
-    this.#db.run(
-      `INSERT OR REPLACE INTO shared_host
-         (prefix, id, number, token, value, asked, unsure, refused, agent, lease, heard)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      host.prefix,
-      host.id,
-      host.number,
-      host.token,
-      host.value,
-      host.asked ?? null,
-      Number(host.unsure),
-      host.refused ?? null,
-      Number(host.agent),
-      host.lease,
-      host.heard,
-    );
+    this.#put("shared_host", "prefix", host);
   }
 
   /** Deletes the records of this host under prefixes where it shares no pool. */
@@ -157,48 +281,27 @@ export class ClaimRecords {
 
   /** The last failed attempt to reach an etcd. @param access The access, as JSON. */
   outage(access: string): Outage | undefined {
-    const [row] = this.#db.rows("SELECT at, reasons FROM shared_silence WHERE access = ?", access);
-    return row && { at: row.at as number, reasons: JSON.parse(row.reasons as string) };
+    return this.#select<Outage>("shared_silence WHERE access = ?", access)[0];
   }
 
   /** Records that an etcd is out of reach. */
-  putOutage(access: string, { at, reasons }: Outage): void {
-    this.#db.run(
-      `INSERT INTO shared_silence (access, at, reasons) VALUES (?, ?, ?)
-       ON CONFLICT (access) DO UPDATE SET at = excluded.at, reasons = excluded.reasons`,
-      access,
-      at,
-      JSON.stringify(reasons),
-    );
+  putOutage(access: string, outage: Outage): void {
+    this.#put("shared_silence", "access", { access, ...outage });
   }
 
   /** All pools, by id. */
   pools(): PoolRecord[] {
-    return this.#db.rows("SELECT * FROM shared_pool ORDER BY id").map(readPool);
+    return this.#select("shared_pool ORDER BY id");
   }
 
   /** One pool. */
   pool(id: string): PoolRecord | undefined {
-    const [row] = this.#db.rows("SELECT * FROM shared_pool WHERE id = ?", id);
-    return row && readPool(row);
+    return this.#select<PoolRecord>("shared_pool WHERE id = ?", id)[0];
   }
 
   /** Adds a pool, or replaces its record. */
   putPool(pool: PoolRecord): void {
-    this.#db.run(
-      `INSERT INTO shared_pool (id, prefix, subnet, access, reserved, revision, next, leaving)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET access = excluded.access, reserved = excluded.reserved,
-         revision = excluded.revision, next = excluded.next, leaving = excluded.leaving`,
-      pool.id,
-      pool.prefix,
-      pool.subnet,
-      JSON.stringify(pool.access),
-      JSON.stringify(pool.reserved),
-      pool.revision,
-      pool.next ?? null,
-      Number(pool.leaving),
-    );
+    this.#put("shared_pool", "id", pool);
   }
 
   /** Deletes the record of a pool, with its blocks and addresses. */
@@ -208,46 +311,27 @@ export class ClaimRecords {
 
   /** The blocks of a pool, by address. */
   blocks(pool: string): BlockRecord[] {
-    return this.#db.rows("SELECT * FROM shared_block WHERE pool = ? ORDER BY first", pool)
-      .map(readBlock);
+    return this.#select("shared_block WHERE pool = ? ORDER BY first", pool);
   }
 
   /** The blocks of a pool that are out of sync with etcd. */
   untoldBlocks(pool: string): BlockRecord[] {
-    const sql = `SELECT * FROM shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`;
-    return this.#db.rows(sql, pool).map(readBlock);
+    return this.#select(`shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`, pool);
   }
 
   /** One block, by its first address. */
   block(pool: string, first: string): BlockRecord | undefined {
-    const sql = "SELECT * FROM shared_block WHERE pool = ? AND first = ?";
-    const [row] = this.#db.rows(sql, pool, first);
-    return row && readBlock(row);
+    return this.#select<BlockRecord>("shared_block WHERE pool = ? AND first = ?", pool, first)[0];
   }
 
   /** The blocks of a pool that have free addresses. */
   freeBlocks(pool: string): BlockRecord[] {
-    const sql = "SELECT * FROM shared_block WHERE pool = ? AND free <> '0' ORDER BY first";
-    return this.#db.rows(sql, pool).map(readBlock);
+    return this.#select("shared_block WHERE pool = ? AND free <> '0' ORDER BY first", pool);
   }
 
   /** Adds a block, or replaces its record. */
-  putBlock({ pool, first, state, token, kept, free, dirty, revision }: BlockRecord): void {
-    this.#db.run(
-      `INSERT INTO shared_block (pool, first, state, token, kept, free, dirty, revision)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (pool, first) DO UPDATE SET state = excluded.state, token = excluded.token,
-         kept = excluded.kept, free = excluded.free, dirty = excluded.dirty,
-         revision = excluded.revision`,
-      pool,
-      first,
-      state,
-      token,
-      setText(kept),
-      setText(free),
-      Number(dirty),
-      revision,
-    );
+  putBlock(block: BlockRecord): void {
+    this.#put("shared_block", "pool, first", block);
   }
 
   /** Deletes the record of a block. */
@@ -257,108 +341,46 @@ export class ClaimRecords {
 
   /** One address. */
   address(pool: string, address: string): AddressRecord | undefined {
-    const sql = "SELECT * FROM shared_address WHERE pool = ? AND address = ?";
-    const [row] = this.#db.rows(sql, pool, address);
-    return row && readAddress(row);
+    const query = "shared_address WHERE pool = ? AND address = ?";
+    return this.#select<AddressRecord>(query, pool, address)[0];
   }
 
   /** The addresses of a pool, or of one of its blocks, by address. */
-  addresses(pool: string, block?: { first: string; last: string }): AddressRecord[] {
-    const sql = "SELECT * FROM shared_address WHERE pool = ? AND address BETWEEN ? AND ? " +
-      "ORDER BY address";
-    return this.#db.rows(sql, pool, block?.first ?? "", block?.last ?? "g").map(readAddress);
+  addresses(pool: string, block = { first: "", last: "g" }): AddressRecord[] {
+    const query = "shared_address WHERE pool = ? AND address BETWEEN ? AND ? ORDER BY address";
+    return this.#select(query, pool, block.first, block.last);
   }
 
   /** The addresses of a pool that are out of sync with etcd. */
   untold(pool: string): AddressRecord[] {
-    const sql = `SELECT * FROM shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS})
-      ORDER BY address`;
-    return this.#db.rows(sql, pool).map(readAddress);
+    const query = `shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS}) ORDER BY address`;
+    return this.#select(query, pool);
   }
 
   /** The addresses of all pools that are in use here, but are another host's in etcd. */
   lost(): AddressRecord[] {
-    const sql = "SELECT * FROM shared_address WHERE state = 'lost' ORDER BY pool, address";
-    return this.#db.rows(sql).map(readAddress);
+    return this.#select("shared_address WHERE state = 'lost' ORDER BY pool, address");
   }
 
   /** The addresses of a pool that this host uses itself. */
   own(pool: string): AddressRecord[] {
-    const sql = `SELECT * FROM shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`;
-    return this.#db.rows(sql, pool).map(readAddress);
+    return this.#select(`shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`, pool);
   }
 
   /** Whether sandboxes have addresses of a pool. */
   hasUsed(pool: string): boolean {
-    const sql = `SELECT 1 FROM shared_address
+    const query = `shared_address
       WHERE pool = ? AND state IN ('used', 'asked', 'lost') AND NOT (${OWN_ADDRESS}) LIMIT 1`;
-    return this.#db.rows(sql, pool).length > 0;
+    return this.#select(query, pool).length > 0;
   }
 
   /** Adds an address, or replaces its record. */
   putAddress(record: AddressRecord): void {
-    this.#db.run(
-      `INSERT INTO shared_address
-         (pool, address, state, block, token, holder, since, version, told, revision, host)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (pool, address) DO UPDATE SET state = excluded.state, block = excluded.block,
-         token = excluded.token, holder = excluded.holder, since = excluded.since,
-         version = excluded.version, told = excluded.told, revision = excluded.revision,
-         host = excluded.host`,
-      record.pool,
-      record.address,
-      record.state,
-      record.block ?? null,
-      record.token,
-      JSON.stringify(record.holder),
-      record.since,
-      record.version,
-      record.told,
-      record.revision,
-      record.host ?? null,
-    );
+    this.#put("shared_address", "pool, address", record);
   }
 
   /** Deletes the record of an address. */
   deleteAddress(pool: string, address: string): void {
     this.#db.run("DELETE FROM shared_address WHERE pool = ? AND address = ?", pool, address);
   }
-}
-
-function readHost({ asked, unsure, refused, agent, ...row }: Row): HostRecord {
-  return {
-    ...row,
-    asked: asked ?? undefined,
-    unsure: unsure === 1,
-    refused: refused ?? undefined,
-    agent: agent === 1,
-  } as HostRecord;
-}
-
-function readPool({ access, reserved, next, leaving, ...row }: Row): PoolRecord {
-  return {
-    ...row,
-    access: JSON.parse(access as string) as EtcdAccess,
-    reserved: JSON.parse(reserved as string),
-    next: next ?? undefined,
-    leaving: leaving === 1,
-  } as PoolRecord;
-}
-
-function readBlock({ kept, free, dirty, ...row }: Row): BlockRecord {
-  return {
-    ...row,
-    kept: textSet(kept as string),
-    free: textSet(free as string),
-    dirty: dirty === 1,
-  } as BlockRecord;
-}
-
-function readAddress({ holder, block, host, ...row }: Row): AddressRecord {
-  return {
-    ...row,
-    holder: JSON.parse(holder as string),
-    block: block ?? undefined,
-    host: host ?? undefined,
-  } as AddressRecord;
 }

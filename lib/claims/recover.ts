@@ -5,15 +5,15 @@
  * @module
  */
 import { claimsIn } from "./blocks.ts";
-import { endOf, type KeyValue, type Step } from "./etcd_wire.ts";
-import { blockSize, setText, textOf } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool } from "./local.ts";
+import { type KeyValue, under } from "./etcd.ts";
+import { setText, textOf } from "./keys.ts";
+import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { giveWish } from "./settle.ts";
 import { isOwn } from "./types.ts";
-import { type BlockValue, readBlock, readClaim } from "./values.ts";
+import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
 const DELETED_AT_ONCE = 50;
@@ -36,11 +36,9 @@ export async function recoverPool(
   // etcd may have lost the pool's key, or another host may have made it anew.
   pool = await rejoinPool(session, pool);
   const blocks = new Map<string, KeyValue>();
-  const own = { key: keys.block(pool.subnet), end: endOf(keys.block(pool.subnet)) };
-  for await (const { pairs } of etcd.pages(own.key, own.end, session.options)) {
-    for (const pair of pairs) {
-      for (const first of etcd.damage.addresses([pair])) blocks.set(first, pair);
-    }
+  const range = under(keys.block(pool.subnet));
+  for await (const { value, pair } of etcd.values(range, addressIn, session.options)) {
+    blocks.set(value, pair);
   }
   for (const block of records.blocks(pool.id)) {
     mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
@@ -73,18 +71,17 @@ async function recoverBlock(
     return [`The block at ${name} is another host's now`];
   }
   const key = keys.block(pool.subnet, block.first);
-  const size = blockSize(prefixOfPool(pool));
   let kept = 0n;
   const isTaken = await session.change(
     () => {
       const now = records.block(pool.id, block.first)!;
       kept = now.free;
-      for (const { state, address } of addressesOf(records, block, size)) {
+      for (const { state, address } of addressesOf(records, pool, block)) {
         if (state === "used") kept |= bitOf(block.first, address);
       }
       const value: BlockValue = { host: hostId, token: block.token, kept: setText(kept) };
       return {
-        compare: [{ key, target: "CREATE", result: "EQUAL", revision: 0 }],
+        compare: [{ key, revision: 0 }],
         success: [
           { put: { key, value: JSON.stringify(value) } },
           { range: claimsIn(session, pool, block.first) },
@@ -141,17 +138,13 @@ async function recoverClaims(
   findLinked: FindLinked,
 ): Promise<string[]> {
   const { keys, records, store, etcd, hostId } = session;
-  const key = keys.claim(pool.subnet);
   const claims = new Map<string, KeyValue>();
   // Lost addresses that no other host claims now.
   const free = new Set(records.lost().map(({ address }) => address));
-  for await (const { pairs } of etcd.pages(key, endOf(key), session.options)) {
-    for (const pair of pairs) {
-      const [address] = etcd.damage.addresses([pair]);
-      if (address === undefined) continue;
-      if (etcd.damage.read(readClaim, pair)?.host === hostId) claims.set(address, pair);
-      else free.delete(address);
-    }
+  const range = under(keys.claim(pool.subnet));
+  for await (const { value, pair } of etcd.values(range, addressIn, session.options)) {
+    if (etcd.damage.read(readClaim, pair)?.host === hostId) claims.set(value, pair);
+    else free.delete(value);
   }
   store.transaction(() => {
     for (const record of records.addresses(pool.id)) {
@@ -186,28 +179,22 @@ async function recoverClaims(
     await deleteKeys(session, unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
   }
   return [
-    ...kept.map(([address, pair]) =>
-      `The claim of ${textOf(address)} is kept: the sandbox "${
-        readClaim(pair).sandbox
-      }" is not on ` +
-      "record and runs"
-    ),
+    ...kept.map(([address, pair]) => {
+      const { sandbox } = readClaim(pair);
+      return `The claim of ${
+        textOf(address)
+      } is kept: the sandbox "${sandbox}" is not on record and runs`;
+    }),
     ...unused.map(([address]) => `The claim of ${textOf(address)} had no record, and is released`),
   ];
 }
 
 /** Deletes keys that nobody has changed since they were read. */
 async function deleteKeys(session: Session, pairs: readonly KeyValue[]): Promise<void> {
-  const success: Step[] = pairs.map(({ key }) => ({ delete: { key } }));
   await session.change(
     () => ({
-      compare: pairs.map(({ key, modRevision }) => ({
-        key,
-        target: "MOD",
-        result: "EQUAL",
-        revision: modRevision,
-      })),
-      success,
+      compare: pairs.map(({ key, modRevision }) => ({ key, revision: modRevision })),
+      success: pairs.map(({ key }) => ({ delete: { key } })),
     }),
     () => {},
   );

@@ -1,24 +1,16 @@
 import { randomHex } from "../base/random.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
-import type { CallOptions, Etcd, Outcome } from "./etcd.ts";
-import type { Compare, KeyValue, Range, Step } from "./etcd_wire.ts";
+import type { Etcd, KeyValue, Outcome, Range, Transaction } from "./etcd.ts";
+import type { CallOptions } from "./gateway.ts";
 import { Keys } from "./keys.ts";
-import type { LastToken } from "./last_token.ts";
 import { isCurrent, refusalOf } from "./local.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
-import type { ClaimStore, EtcdAccess } from "./types.ts";
+import type { ClaimStore, EtcdAccess, SharedPoolsOptions } from "./types.ts";
 import { type HostValue, readHost } from "./values.ts";
 
 /** The parts of a host that a session uses. */
-export interface SessionParts {
-  /** The driver's store. */
-  store: ClaimStore;
-  /** The name of the host. */
-  hostname: string;
-  /** The token of the host's last transaction, outside of the store. */
-  lastToken: LastToken;
-}
+export type SessionParts = Pick<SharedPoolsOptions, "store" | "hostname" | "lastToken">;
 
 /**
  * The check of the host's key when a session begins. `none`: only if there is a doubt. `agent`: always,
@@ -32,16 +24,6 @@ const HEARD_FOR = 600;
 
 /** The time between two renewals of that lease, in milliseconds. */
 const HEARD_INTERVAL = 60_000;
-
-/** A transaction of this host. */
-export interface HostTransaction {
-  /** The conditions, besides that the host's key is as its last transaction left it. */
-  compare: readonly Compare[];
-  /** The steps if they hold. */
-  success: readonly Step[];
-  /** The ranges to read if they do not. */
-  failure?: readonly Range[];
-}
 
 /**
  * Changes the keys under one prefix of etcd. Its process holds the host's lock, so no other one of the
@@ -142,12 +124,12 @@ export class Session {
    * Carries out a transaction. Await it before the next one.
    *
    * @param plan Makes the transaction, and records what has to be on record before etcd is asked.
-   * Without a transaction, nothing is asked.
+   * The condition on the host's key is added. Without a transaction, nothing is asked.
    * @param after Records the answer.
    * @returns What `after` returns; `undefined` if nothing was asked.
    */
   async change<T>(
-    plan: () => HostTransaction | undefined,
+    plan: () => Transaction | undefined,
     after: (outcome: Outcome) => T,
   ): Promise<T | undefined> {
     if (this.#host.asked !== undefined) throw new TypeError("Two transactions of a host at a time");
@@ -157,12 +139,12 @@ export class Session {
       return transaction;
     });
     if (!planned) return undefined;
-    const { compare, success, failure = [] } = planned;
+    const { compare = [], success, failure = [] } = planned;
     const [key, value] = [this.keys.host(this.hostId), this.#nextValue()];
     const { value: before } = this.#host;
     this.#parts.lastToken.write(this.#host);
     let outcome = await this.etcd.transact({
-      compare: [{ key, target: "VALUE", result: "EQUAL", value: before }, ...compare],
+      compare: [{ key, value: before }, ...compare],
       success: [{ put: { key, value } }, ...success],
       failure: [{ key }, ...failure],
     }, this.options());
@@ -179,15 +161,16 @@ export class Session {
     });
   }
 
-  /** Reads ranges, all at one revision. */
-  async read(...ranges: Range[]): Promise<KeyValue[][]> {
-    return (await this.etcd.read(ranges, this.options())).ranges;
+  /** Reads ranges, all at one revision. Resolves to the keys of each. */
+  async read<const R extends Range[]>(...ranges: R): Promise<{ [Each in keyof R]: KeyValue[] }> {
+    const answer = await this.etcd.read(ranges, this.options());
+    return answer.ranges as { [Each in keyof R]: KeyValue[] };
   }
 
   /** Checks that etcd has the host's key as it is on record. */
   async #look(): Promise<void> {
-    const [pairs] = await this.read({ key: this.keys.host(this.hostId) });
-    this.#recognize(pairs![0]);
+    const [[pair]] = await this.read({ key: this.keys.host(this.hostId) });
+    this.#recognize(pair);
   }
 
   /** Writes only the host's key. After that, a request without an answer can take no effect any more. */
@@ -203,11 +186,7 @@ export class Session {
       const { value: before, refused } = this.#host;
       const value = this.#nextValue();
       const { succeeded, ranges } = await this.etcd.transact({
-        compare: [
-          isMissing
-            ? { key, target: "CREATE", result: "EQUAL", revision: 0 }
-            : { key, target: "VALUE", result: "EQUAL", value: before },
-        ],
+        compare: [isMissing ? { key, revision: 0 } : { key, value: before }],
         success: [{ put: { key, value } }, ...(refused === undefined ? [] : [copy])],
         failure: [{ key }],
       }, this.options());
@@ -269,7 +248,7 @@ export class Session {
       }
       const granted = await this.etcd.grant(HEARD_FOR, this.options());
       await this.etcd.transact({
-        compare: [{ key: host, target: "CREATE", result: "GREATER", revision: 0 }],
+        compare: [{ key: host, revision: 0, is: "GREATER" }],
         success: [{ put: { key, value: "{}", lease: granted } }],
       }, this.options());
       this.#record({ lease: granted, heard: now });

@@ -4,14 +4,13 @@
  *
  * @module
  */
-import { type Compare, endOf, type KeyValue, type Step } from "./etcd_wire.ts";
-import { blockSize, countOf, hexOf, lastPart, setText } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, loseBlock, prefixOfPool, type Request } from "./local.ts";
-import { claimAddress, claimsIn, claimValue, holdBlock, hostNames } from "./blocks.ts";
+import { type KeyValue, type Step, under } from "./etcd.ts";
+import { bitsOf, blockSize, countOf, lastPart, setText } from "./keys.ts";
+import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
+import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from "./values.ts";
-import { addressOf, blockOf } from "./keys.ts";
 import { isOwn } from "./types.ts";
 
 /** How many wishes are answered at a time. */
@@ -64,8 +63,7 @@ export async function findAsked(session: Session): Promise<void> {
   for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
     const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
     for (const record of asked) {
-      const [pairs] = await session.read({ key: keys.claim(pool.subnet, record.address) });
-      const pair = pairs![0];
+      const [[pair]] = await session.read({ key: keys.claim(pool.subnet, record.address) });
       const isOurs = etcd.damage.read(readClaim, pair)?.token === record.token;
       store.transaction(() => {
         if (!isOurs) return records.deleteAddress(pool.id, record.address);
@@ -74,15 +72,14 @@ export async function findAsked(session: Session): Promise<void> {
       });
     }
     for (const block of records.blocks(pool.id).filter(({ state }) => state === "asked")) {
-      const [pairs, claims] = await session.read(
+      const [[pair], claims] = await session.read(
         { key: keys.block(pool.subnet, block.first) },
         { ...claimsIn(session, pool, block.first), keysOnly: true },
       );
-      const pair = pairs![0];
       const value = etcd.damage.read(readBlock, pair);
       store.transaction(() => {
         if (value?.host === hostId && value.token === block.token) {
-          holdBlock(session, block, claims!, pair!.modRevision);
+          holdBlock(session, block, claims, pair!.modRevision);
         } else records.deleteBlock(pool.id, block.first);
       });
     }
@@ -99,27 +96,21 @@ export function giveWish(
   pool: PoolRecord,
   { address }: WishValue,
 ): void {
-  const prefix = prefixOfPool(pool);
   if (address !== undefined) {
-    const { family, bits } = addressOf(address);
-    const first = hexOf({ family, bits: blockOf(prefix, bits) });
-    const block = records.block(pool.id, first);
-    if (block?.state !== "held" || (block.free & bitOf(first, address)) === 0n) return;
-    records.putBlock({ ...block, free: block.free & ~bitOf(first, address), dirty: true });
+    const block = freeBlock(records, pool, address);
+    if (block) {
+      records.putBlock({ ...block, free: block.free & ~bitOf(block.first, address), dirty: true });
+    }
     return;
   }
-  const size = blockSize(prefix);
   const blocks = records.freeBlocks(pool.id).filter(({ state }) => state === "held");
   let left = Math.ceil(blocks.reduce((sum, { free }) => sum + countOf(free), 0) / 2);
-  const unused = blocks.filter((block) => addressesOf(records, block, size).length === 0);
-  for (const block of [...unused, ...blocks.filter((block) => !unused.includes(block))]) {
-    if (left <= 0) return;
-    let free = block.free;
-    for (let bit = 1n; free > 0n && left > 0; bit <<= 1n) {
-      if ((free & bit) === 0n) continue;
-      free &= ~bit;
-      left--;
-    }
+  const unused = blocks.filter((block) => addressesOf(records, pool, block).length === 0);
+  for (const block of new Set([...unused, ...blocks])) {
+    const given = bitsOf(block.free).take(left).toArray();
+    if (given.length === 0) return;
+    left -= given.length;
+    const free = given.reduce((set, bit) => set & ~(1n << bit), block.free);
     records.putBlock({ ...block, free, dirty: true });
   }
 }
@@ -175,8 +166,8 @@ async function reportBlock(
       else if (kept !== block.kept) steps.push({ put: { key, value: JSON.stringify(value) } });
       const wishes = keys.wish(pool.subnet);
       return {
-        compare: [{ key, target: "MOD", result: "EQUAL", revision: block.revision }],
-        success: [...steps, { range: { key: wishes, end: endOf(wishes), limit: WISHES_AT_ONCE } }],
+        compare: [{ key, revision: block.revision }],
+        success: [...steps, { range: { ...under(wishes), limit: WISHES_AT_ONCE } }],
         failure: [{ key }],
       };
     },
@@ -206,8 +197,7 @@ function planReport(
 ): BlockReport | undefined {
   const block = records.block(pool.id, first);
   if (!block || block.state === "asked") return undefined;
-  const size = blockSize(prefixOfPool(pool));
-  const addresses = addressesOf(records, block, size);
+  const addresses = addressesOf(records, pool, block);
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
   for (const record of given) records.putAddress({ ...record, state: "giving" });
@@ -217,7 +207,7 @@ function planReport(
     used: used.filter(({ told, version }) => told < version),
     given,
   };
-  if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block, size)) {
+  if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block)) {
     const giving: BlockRecord = { ...block, state: "giving", free: 0n };
     records.putBlock(giving);
     return { ...report, kept: 0n, block: giving };
@@ -235,13 +225,12 @@ function isWorthKeeping(
   records: Session["records"],
   pool: PoolRecord,
   { first, free }: BlockRecord,
-  size: bigint,
 ): boolean {
   if (pool.leaving || !records.hasUsed(pool.id)) return false;
   const hasAnother = records.freeBlocks(pool.id).some((other) =>
     other.first !== first && other.state === "held"
   );
-  return !hasAnother && countOf(free) * 2 > Number(size);
+  return !hasAnother && countOf(free) * 2 > Number(blockSize(prefixOfPool(pool)));
 }
 
 function recordReported(
@@ -262,8 +251,7 @@ function recordReported(
   }
   // Since then, a take may have used free addresses, and a wish may have given up some.
   const now = records.block(block.pool, block.first)!;
-  const usedNow = addressesOf(records, now, blockSize(prefixOfPool(pool)))
-    .filter(({ state }) => state === "used");
+  const usedNow = addressesOf(records, pool, now).filter(({ state }) => state === "used");
   const dirty = kept !== setToKeep(now, usedNow);
   const isPut = kept !== block.kept;
   records.putBlock({ ...now, kept, dirty, ...(isPut && { revision }) });
@@ -283,9 +271,7 @@ async function reportAddress(session: Session, pool: PoolRecord, address: string
     () => {
       told = records.address(pool.id, address);
       if (!told || told.block !== undefined) return undefined;
-      const compare: Compare[] = [
-        { key, target: "MOD", result: "EQUAL", revision: told.revision },
-      ];
+      const compare = [{ key, revision: told.revision }];
       if (told.state === "used") {
         const put = { key, value: claimValue(hostId, told) };
         return { compare, success: [{ put }], failure: [{ key }] };
@@ -320,11 +306,10 @@ async function claimAgain(
   record: AddressRecord,
 ): Promise<void> {
   const { records, store } = session;
-  const request: Request = { holder: record.holder, since: record.since };
-  const claimed = await claimAddress(session, pool, record.address, request, record);
+  const claimed = await claimAddress(session, pool, record.address, record, record);
   if (claimed.kind === "taken") return;
   const id = claimed.kind === "held" ? claimed.claim.host : claimed.host;
-  const [name] = await hostNames(session, [id]);
+  const [name] = await namesOf(session, [id]);
   const isShared = claimed.kind === "held" && isOwn(claimed.claim) && isOwn(record.holder);
   const host = isShared ? undefined : name;
   store.transaction(() => {

@@ -2,8 +2,8 @@ import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { type CallOptions, Etcd } from "./etcd.ts";
-import { endOf } from "./etcd_wire.ts";
+import { Etcd, under } from "./etcd.ts";
+import type { CallOptions } from "./gateway.ts";
 import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
 import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
 import {
@@ -18,7 +18,7 @@ import {
 } from "./local.ts";
 import { defineNetwork, forgetNetwork } from "./networks.ts";
 import type { LastToken } from "./last_token.ts";
-import { type Found, obtain } from "./obtain.ts";
+import { type Found, obtain, type Wish } from "./obtain.ts";
 import { joinPool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
@@ -45,7 +45,6 @@ import {
 } from "./types.ts";
 import { type HostValue, readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
-import type { Wish } from "./wishes.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */
 const TIMEOUT = 4000;
@@ -516,7 +515,7 @@ export class SharedPools implements Disposable {
     const value: HostValue = { name: hostname, number, token };
     const put = { key: keys.copy(id, token), value: JSON.stringify(value) };
     try {
-      await etcd.transact({ compare: [], success: [{ put }] }, options);
+      await etcd.transact({ success: [{ put }] }, options);
     } catch (error) {
       if (!(error instanceof IpvlanError) && !options.signal?.aborted) throw error;
     }
@@ -528,7 +527,7 @@ export class SharedPools implements Disposable {
     const host = this.#records.host(prefix)!;
     if (this.#records.pools().filter((pool) => pool.prefix === prefix).length === 1) {
       const key = keys.copy(host.id, host.token);
-      await etcd.transact({ compare: [], success: [{ delete: { key } }] }, options());
+      await etcd.transact({ success: [{ delete: { key } }] }, options());
     }
     this.#options.store.transaction(() => {
       this.#records.deletePool(id);
@@ -555,14 +554,8 @@ export class SharedPools implements Disposable {
     await session.change(
       () => ({
         compare: [
-          { key, target: "MOD", result: "EQUAL", revision: pool.revision },
-          ...empty.map((key) => ({
-            key,
-            end: endOf(key),
-            target: "CREATE" as const,
-            result: "EQUAL" as const,
-            revision: 0,
-          })),
+          { key, revision: pool.revision },
+          ...empty.map((key) => ({ ...under(key), revision: 0 })),
         ],
         success: [{ delete: { key } }],
       }),

@@ -5,10 +5,11 @@
  */
 import { familyOf } from "../ipam/address.ts";
 import { partsOf, textSet } from "./keys.ts";
-import type { KeyValue } from "./etcd_wire.ts";
+import type { KeyValue } from "./etcd.ts";
 import type { SharedSettings } from "./types.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import {
+  type Fields,
   fits,
   flag,
   isObject,
@@ -16,7 +17,6 @@ import {
   list,
   object,
   optional,
-  type Reader,
   record,
   text,
   textLike,
@@ -65,14 +65,42 @@ export interface WishValue {
   address?: string;
 }
 
-const HOST = object<HostValue>({ name: text, number: whole, token: text, agent: optional(flag) });
-const POOL = object<PoolValue>({ reserved: record(text) });
-const BLOCK = object<BlockValue>({
-  host: text,
+/** Makes a function that reads the values with these fields. It throws `damaged-key`. */
+function valueReader<Value extends object>(fields: Fields<Value>): (pair: KeyValue) => Value {
+  const reader = object(fields);
+  return ({ key, value }) => {
+    const json = parseJson(value);
+    if (!fits(reader, json)) throw new IpvlanError("damaged-key", { key });
+    return json;
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const readPresentHost = valueReader<HostValue>({
+  name: text,
+  number: whole,
   token: text,
-  kept: textLike("a set in hexadecimal digits", /^[0-9a-f]{1,16}$/),
+  agent: optional(flag),
 });
-const CLAIM = object<ClaimValue>({
+
+/** Reads a host, even of a version with an epoch and a nonce. @throws {"damaged-key"} It is not valid. */
+export function readHost(pair: KeyValue): HostValue {
+  const value = pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":');
+  return readPresentHost({ ...pair, value });
+}
+
+/** Reads a pool. */
+export const readPool: (pair: KeyValue) => PoolValue = valueReader({ reserved: record(text) });
+
+/** Reads a claim. */
+export const readClaim: (pair: KeyValue) => ClaimValue = valueReader({
   host: text,
   sandbox: text,
   network: optional(text),
@@ -80,37 +108,32 @@ const CLAIM = object<ClaimValue>({
   since: text,
   token: text,
 });
-const NETWORK = object<NetworkValue>({
-  settings: kind("an object", isObject),
+
+/** Reads a network. */
+export const readNetwork: (pair: KeyValue) => NetworkValue = valueReader({
+  settings: kind<SharedSettings>("an object", isObject),
   hosts: list(text),
 });
-const WISH = object<WishValue>({
+
+/** Reads a wish. */
+export const readWish: (pair: KeyValue) => WishValue = valueReader({
   address: optional(textLike("an address in hexadecimal digits", /^[0-9a-f]{8,32}$/)),
 });
 
-/** Reads a host, even of a version with an epoch and a nonce. @throws {"damaged-key"} It is not valid. */
-export const readHost = (pair: KeyValue): HostValue =>
-  readValue({
-    ...pair,
-    value: pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":'),
-  }, HOST);
-/** Reads a pool. @throws {"damaged-key"} It is not valid. */
-export const readPool = (pair: KeyValue): PoolValue => readValue(pair, POOL);
-/** Reads a claim. @throws {"damaged-key"} It is not valid. */
-export const readClaim = (pair: KeyValue): ClaimValue => readValue(pair, CLAIM);
-/** Reads a network. @throws {"damaged-key"} It is not valid. */
-export const readNetwork = (pair: KeyValue): NetworkValue => readValue(pair, NETWORK);
-/** Reads a wish. @throws {"damaged-key"} It is not valid. */
-export const readWish = (pair: KeyValue): WishValue => readValue(pair, WISH);
+const readBlockValue = valueReader<BlockValue>({
+  host: text,
+  token: text,
+  kept: textLike("a set in hexadecimal digits", /^[0-9a-f]{1,16}$/),
+});
 
-/** Reads a block, and the set of the addresses that its host keeps. */
+/** Reads a block, and the set of the addresses that its host keeps. @throws {"damaged-key"} */
 export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
-  const value = readValue(pair, BLOCK);
+  const value = readBlockValue(pair);
   return { ...value, set: textSet(value.kept) };
 }
 
 /** The address in the key of a block or a claim, in hexadecimal. @throws {"damaged-key"} */
-export function addressIn(key: string): string {
+export function addressIn({ key }: Pick<KeyValue, "key">): string {
   const { subnet, last } = partsOf(key);
   const digits = familyOf(subnet) === 4 ? 8 : 32;
   if (last.length !== digits || !/^[0-9a-f]+$/.test(last)) {
@@ -119,16 +142,34 @@ export function addressIn(key: string): string {
   return last;
 }
 
-function readValue<Value>({ key, value }: KeyValue, reader: Reader<Value>): Value {
-  const parsed = attemptJson(value);
-  if (!fits(reader, parsed)) throw new IpvlanError("damaged-key", { key });
-  return parsed;
-}
+/** The damaged keys of an etcd, which are skipped. Each is reported once. */
+export class Damage {
+  readonly #known = new Set<string>();
+  #unnamed: string[] = [];
 
-function attemptJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+  /** Reads the value of a key; `undefined` if there is none, or if it is damaged. */
+  read<T>(read: (pair: KeyValue) => T, pair: KeyValue | undefined): T | undefined {
+    try {
+      return pair && read(pair);
+    } catch (error) {
+      this.pass(error);
+    }
+  }
+
+  /** Reads the addresses in the keys of blocks or claims, in hexadecimal digits. */
+  addresses(pairs: readonly KeyValue[]): string[] {
+    return pairs.flatMap((pair) => this.read(addressIn, pair) ?? []);
+  }
+
+  /** Skips the damaged key that an error is about. @throws Any other error. */
+  pass(error: unknown): void {
+    if (!isIpvlanError(error, "damaged-key")) throw error;
+    if (!this.#known.has(error.key)) this.#unnamed.push(error.message);
+    this.#known.add(error.key);
+  }
+
+  /** Returns a sentence for each key that has not been reported yet. */
+  name(): string[] {
+    return this.#unnamed.splice(0);
   }
 }

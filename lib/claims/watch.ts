@@ -6,8 +6,8 @@
  */
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
-import type { CallOptions, Etcd, WatchEvent } from "./etcd.ts";
-import { endOf, type KeyValue } from "./etcd_wire.ts";
+import { type Etcd, type KeyValue, under, type WatchEvent } from "./etcd.ts";
+import type { CallOptions } from "./gateway.ts";
 import { claimOf } from "./hosts.ts";
 import { type Keys, partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
@@ -72,8 +72,8 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
   try {
     const claims: SharedClaim[] = [];
     let revision = 0;
-    const range = { key: keys.claim(), end: endOf(keys.claim()) };
-    for await (const page of etcd.pages(range.key, range.end, options)) {
+    const range = under(keys.claim());
+    for await (const page of etcd.pages(range, options)) {
       claims.push(...page.pairs.flatMap((pair) => etcd.damage.read(claimOf, pair) ?? []));
       revision = page.revision;
     }
@@ -85,7 +85,7 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
     };
     // Wishes are answered even while the caller does not ask for the next change.
     const followWishes = async () => {
-      const wishes = { key: keys.wish(), end: endOf(keys.wish()) };
+      const wishes = under(keys.wish());
       const { ranges, revision } = await etcd.read([wishes], options());
       for (const pair of ranges[0]!) await answerWish(parts, hostId, pair);
       for await (const events of etcd.watch(wishes, revision + 1, after())) {
@@ -205,11 +205,10 @@ class Heartbeat {
     const { etcd, keys, hostname } = this.#parts;
     const lease = await etcd.grant(ALIVE_TTL, this.#options());
     const key = keys.host(hostId);
+    const put = { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease };
     const { succeeded } = await etcd.transact({
-      compare: [{ key, target: "CREATE", result: "GREATER", revision: 0 }],
-      success: [
-        { put: { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease } },
-      ],
+      compare: [{ key, revision: 0, is: "GREATER" }],
+      success: [{ put }],
     }, this.#options());
     if (!succeeded) throw new IpvlanError("host-removed", { prefix: keys.prefix });
     return lease;

@@ -6,7 +6,7 @@
  */
 import type { EtcdAccess } from "../../lib/claims/mod.ts";
 import { Etcd } from "../../lib/claims/etcd.ts";
-import { endOf } from "../../lib/claims/etcd_wire.ts";
+import { under } from "../../lib/claims/etcd.ts";
 import { Keys } from "../../lib/claims/keys.ts";
 import { formatAddress, parseAddress } from "../../lib/ipam/address.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
@@ -331,7 +331,7 @@ async function measureEvents(): Promise<string> {
     const before = timeOn(pid);
     const watching = Array.from({ length: watches }, async () => {
       let seen = 0;
-      const range = { key, end: endOf(key) };
+      const range = under(key);
       const options = { deadline, signal: stop.signal };
       for await (const events of etcd.watch(range, revision + 1, options)) {
         if ((seen += events.length) >= SEEN) return;

@@ -1,7 +1,7 @@
 // Tests of what happens on a host, or in etcd, while a call waits for etcd's answer.
 import { assert, assertEquals } from "@std/assert";
 import type { EtcdAccess } from "../../lib/claims/mod.ts";
-import { encode } from "../../lib/claims/etcd_wire.ts";
+import { encode } from "../../lib/claims/etcd.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
 import { giveWish } from "../../lib/claims/settle.ts";
 import { parseAddress } from "../../lib/ipam/address.ts";

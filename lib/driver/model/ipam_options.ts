@@ -5,7 +5,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { accessProblems as claimsProblems, readAccess } from "../../claims/access.ts";
+import { accessProblems as claimsProblems, etcdOption, readAccess } from "../../claims/access.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import {
   attempt,
@@ -16,7 +16,6 @@ import {
 } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import type { NetworkIpam } from "./types.ts";
-import { etcdOption } from "../../claims/errors.ts";
 
 /** The name of the IPAM driver that keeps addresses in etcd. */
 export const ETCD = "etcd";

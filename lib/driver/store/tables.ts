@@ -4,7 +4,7 @@
  * @module
  */
 import { isOwnedSql } from "../model/names.ts";
-import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/tables.ts";
+import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/records.ts";
 
 /** The version of the tables below, kept in the database's `user_version`. */
 export const VERSION = 4;

@@ -1,8 +1,8 @@
 // What a host finds of a request that etcd did not answer: it was killed, or etcd was, just then.
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import { type CallOptions, Etcd, type Outcome } from "../../../lib/claims/etcd.ts";
-import type { Transaction } from "../../../lib/claims/etcd_wire.ts";
+import { Etcd, type Outcome, type Transaction } from "../../../lib/claims/etcd.ts";
+import type { CallOptions } from "../../../lib/claims/gateway.ts";
 import { hexOf } from "../../../lib/claims/keys.ts";
 import { LastToken } from "../../../lib/claims/last_token.ts";
 import { joinPool, poolId } from "../../../lib/claims/pool_key.ts";
@@ -20,7 +20,7 @@ class LosingEtcd extends Etcd {
 
   override async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
     const { loses } = this;
-    const isChange = transaction.compare.length > 0;
+    const isChange = transaction.compare !== undefined;
     if (!isChange || loses === undefined) return await super.transact(transaction, options);
     this.loses = undefined;
     if (loses === "answer") await super.transact(transaction, options);

@@ -21,7 +21,7 @@ import type {
   PoolRecord,
 } from "../../../lib/claims/records.ts";
 import { holdBlock } from "../../../lib/claims/blocks.ts";
-import { Damage } from "../../../lib/claims/damage.ts";
+import { Damage } from "../../../lib/claims/values.ts";
 import type { Session } from "../../../lib/claims/session.ts";
 import { countUntold, giveWish } from "../../../lib/claims/settle.ts";
 import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";

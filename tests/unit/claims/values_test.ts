@@ -1,6 +1,6 @@
 // What the values of keys in etcd must be. Another host, or another program, may have written them.
 import { assertEquals } from "@std/assert";
-import type { KeyValue } from "../../../lib/claims/etcd_wire.ts";
+import type { KeyValue } from "../../../lib/claims/etcd.ts";
 import {
   addressIn,
   readBlock,
@@ -67,7 +67,7 @@ Deno.test("a host of an earlier version is read, and the address in a key has th
   const value = '{"name":"a","epoch":3,"nonce":"t"}';
   const { number, token } = readHost({ key: "/k", value, modRevision: 1 });
   assertEquals([number, token], [3, "t"]);
-  const at = (rest: string) => addressIn(`/ipvlan/claims/${rest}`);
+  const at = (rest: string) => addressIn({ key: `/ipvlan/claims/${rest}` });
   assertEquals(at("10.0.0.0-24/0a000001"), "0a000001");
   assertEquals(at(`fd00::-64/${"f".repeat(32)}`), "f".repeat(32));
   for (const wrong of ["10.0.0.0-24/0a0001", "fd00::-64/0a000001", "10.0.0.0-24/zz000001"]) {
