@@ -6,7 +6,8 @@
 import { randomHex } from "../base/random.ts";
 import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";
-import { contains, formatPrefix, parsePrefix, type Prefix, whyUnusable } from "../ipam/prefix.ts";
+import { contains, parsePrefix, type Prefix } from "../ipam/prefix.ts";
+import { readAddress, readRange } from "../ipam/subnet.ts";
 import { addressOf, bitsOf, blockOf, blockSize, hexOf, insideOf, textOf } from "./keys.ts";
 import type { LastToken } from "./last_token.ts";
 import type {
@@ -61,32 +62,14 @@ export function sharedAddressHeld(
 export function checkWanted(pool: SharedPool, wanted: Wanted): Pick<Request, "address" | "range"> {
   const prefix = prefixOfPool(pool);
   const { subnet, reserved } = pool;
-  if (wanted.address !== undefined) {
-    const address = parseAddress(wanted.address);
-    const text = formatAddress(address);
-    if (!contains(prefix, address)) {
-      throw new IpvlanError("outside-subnet", { role: "address", value: text, subnets: [subnet] });
-    }
-    const reason = whyUnusable(prefix, address);
-    if (reason) {
-      throw new IpvlanError("unusable-address", { role: "address", address: text, subnet, reason });
-    }
-    const owner = reserved[text];
-    if (owner !== undefined) {
-      throw new IpvlanError("reserved-address", { role: "address", address: text, subnet, owner });
-    }
-    return { address: hexOf(address) };
+  if (wanted.address === undefined) {
+    return wanted.range === undefined ? {} : { range: readRange(wanted.range, prefix) };
   }
-  if (wanted.range === undefined) return {};
-  const range = parsePrefix(wanted.range).prefix;
-  if (!contains(prefix, range)) {
-    throw new IpvlanError("outside-subnet", {
-      role: "ip-range",
-      value: formatPrefix(range),
-      subnets: [subnet],
-    });
-  }
-  return { range };
+  const parsed = readAddress("address", wanted.address, prefix);
+  const address = formatAddress(parsed);
+  const owner = reserved[address];
+  if (owner === undefined) return { address: hexOf(parsed) };
+  throw new IpvlanError("reserved-address", { role: "address", address, subnet, owner });
 }
 
 /** The value of `refused` for an error that stops new addresses; `undefined` for other errors. */

@@ -44,22 +44,21 @@ const MAPPED = 0xffffn;
  * @throws {"invalid-address"} if the text is not an address
  */
 export function parseAddress(text: string): Address {
-  const reason = findProblem(text);
-  if (reason !== undefined) throw new IpvlanError("invalid-address", { value: text, reason });
+  const refuse = (reason: string): never => {
+    throw new IpvlanError("invalid-address", { value: text, reason });
+  };
+  const problem = findProblem(text);
+  if (problem !== undefined) refuse(problem);
   const family = familyOf(text);
-  const bits = readBits(family, text);
-  if (bits === undefined) {
-    throw new IpvlanError("invalid-address", {
-      value: text,
-      reason: "write it like 192.168.1.10 or 2001:db8::10",
-    });
+  let bits: bigint;
+  try {
+    bits = (family === 6 ? new Address6(text) : new Address4(text)).bigInt();
+  } catch {
+    return refuse("write it like 192.168.1.10 or 2001:db8::10");
   }
   if (family === 6 && bits >> 32n === MAPPED) {
     const plain = formatAddress({ family: 4, bits: bits & 0xffffffffn });
-    throw new IpvlanError("invalid-address", {
-      value: text,
-      reason: `it is an IPv4-mapped address; write ${plain}`,
-    });
+    refuse(`it is an IPv4-mapped address; write ${plain}`);
   }
   return { family, bits };
 }
@@ -90,12 +89,4 @@ function findProblem(text: string): string | undefined {
     return "it is an IPv4 address inside an IPv6 one; write hexadecimal groups only";
   }
   if (/^0\d+\.|\.0\d/.test(text)) return "a part has a leading zero; leave the zero out";
-}
-
-function readBits(family: Family, text: string): bigint | undefined {
-  try {
-    return (family === 6 ? new Address6(text) : new Address4(text)).bigInt();
-  } catch {
-    return undefined;
-  }
 }

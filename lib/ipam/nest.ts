@@ -1,7 +1,7 @@
 import { attempt, IpvlanError } from "../base/errors.ts";
-import { type Address, formatAddress, parseAddress } from "./address.ts";
 import type { AddressRole } from "../base/error_codes.ts";
-import { contains, formatPrefix, parsePrefix, type Prefix } from "./prefix.ts";
+import { parseAddress } from "./address.ts";
+import { contains, formatPrefix, outsideSubnet, parsePrefix } from "./prefix.ts";
 import type { SubnetSpec } from "./subnet.ts";
 
 /** Words that belong to subnets but stand beside them, as in `docker network create`. */
@@ -22,85 +22,65 @@ export interface NestedSubnets {
   problems: IpvlanError[];
 }
 
-/** A subnet and the words that lie in it. */
-interface Home {
-  spec: SubnetSpec;
-  prefix: Prefix | undefined;
-  gateways: string[];
-  ranges: string[];
-  auxAddresses: [name: string, address: string][];
-}
-
 /**
  * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. `parseSubnets`
  * checks the subnets themselves.
  */
 export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): NestedSubnets {
   const problems: IpvlanError[] = [];
-  const homes = specs.map((spec): Home => {
-    const parsed = attempt(() => parsePrefix(spec.subnet).prefix);
+  const homes = specs.map(({ subnet, gateway, ipRange, auxAddresses }) => {
+    const parsed = attempt(() => parsePrefix(subnet).prefix);
     return {
-      spec,
+      subnet,
       prefix: parsed.ok ? parsed.value : undefined,
-      gateways: spec.gateway === undefined ? [] : [spec.gateway],
-      ranges: spec.ipRange === undefined ? [] : [spec.ipRange],
-      auxAddresses: Object.entries(spec.auxAddresses ?? {}),
+      gateways: gateway === undefined ? [] : [gateway],
+      ranges: ipRange === undefined ? [] : [ipRange],
+      auxAddresses: Object.entries(auxAddresses ?? {}),
     };
   });
   const readable = homes.flatMap(({ prefix }) => prefix ?? []);
-  const homeOf = (role: AddressRole, inner: Address | Prefix): Home | undefined => {
-    const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
-    // If no subnet can be read, this problem only follows from that one.
-    if (home || (homes.length > 0 && readable.length === 0)) return home;
-    const text = "bits" in inner ? formatAddress(inner) : formatPrefix(inner);
-    throw new IpvlanError("outside-subnet", {
-      role,
-      value: text,
-      subnets: readable.map(formatPrefix),
+  const place = (
+    field: readonly (string | number)[],
+    role: AddressRole,
+    text: string,
+    put: (home: typeof homes[number]) => void,
+  ) => {
+    const found = attempt(() => {
+      const inner = role === "ip-range" ? parsePrefix(text).prefix : parseAddress(text);
+      const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
+      // If no subnet can be read, this problem only follows from that one.
+      if (home || homes.length > 0 && readable.length === 0) return home;
+      throw outsideSubnet(role, inner, readable);
     });
-  };
-  const place = (field: readonly (string | number)[], run: () => void) => {
-    const result = attempt(run);
-    if (!result.ok) problems.push(...result.problems.map((problem) => problem.at(...field)));
+    if (!found.ok) problems.push(...found.problems.map((problem) => problem.at(...field)));
+    else if (found.value) put(found.value);
   };
   for (const [index, text] of loose.gateways.entries()) {
-    place(["gateways", index], () => homeOf("gateway", parseAddress(text))?.gateways.push(text));
+    place(["gateways", index], "gateway", text, ({ gateways }) => gateways.push(text));
   }
   for (const [index, text] of loose.ipRanges.entries()) {
-    const range = () => parsePrefix(text).prefix;
-    place(["ipRanges", index], () => homeOf("ip-range", range())?.ranges.push(text));
+    place(["ipRanges", index], "ip-range", text, ({ ranges }) => ranges.push(text));
   }
   for (const [name, text] of Object.entries(loose.auxAddresses)) {
-    place(["auxAddresses", name], () => {
-      homeOf("auxiliary address", parseAddress(text))?.auxAddresses.push([name, text]);
+    place(["auxAddresses", name], "auxiliary address", text, ({ auxAddresses }) => {
+      auxAddresses.push([name, text]);
     });
   }
   for (const { prefix, gateways, ranges } of homes) {
-    if (prefix === undefined) continue;
-    const subnet = formatPrefix(prefix);
-    if (gateways.length > 1) {
-      problems.push(
-        new IpvlanError("duplicate-in-subnet", { subnet, what: "gateway", values: gateways }).at(
-          "gateways",
-        ),
-      );
-    }
-    if (ranges.length > 1) {
-      problems.push(
-        new IpvlanError("duplicate-in-subnet", { subnet, what: "ip-range", values: ranges }).at(
-          "ipRanges",
-        ),
-      );
+    const once = [["gateways", "gateway", gateways], ["ipRanges", "ip-range", ranges]] as const;
+    for (const [field, what, values] of once) {
+      if (!prefix || values.length < 2) continue;
+      const subnet = formatPrefix(prefix);
+      problems.push(new IpvlanError("duplicate-in-subnet", { subnet, what, values }).at(field));
     }
   }
-  return { subnets: homes.map(toSpec), problems };
-}
-
-function toSpec({ spec, gateways: [gateway], ranges: [ipRange], auxAddresses }: Home): SubnetSpec {
   return {
-    subnet: spec.subnet,
-    ...(gateway !== undefined && { gateway }),
-    ...(ipRange !== undefined && { ipRange }),
-    ...(auxAddresses.length > 0 && { auxAddresses: Object.fromEntries(auxAddresses) }),
+    subnets: homes.map(({ subnet, gateways: [gateway], ranges: [ipRange], auxAddresses }) => ({
+      subnet,
+      ...(gateway !== undefined && { gateway }),
+      ...(ipRange !== undefined && { ipRange }),
+      ...(auxAddresses.length > 0 && { auxAddresses: Object.fromEntries(auxAddresses) }),
+    })),
+    problems,
   };
 }

@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from "./address.ts";
-import { contains, formatPrefix, whyUnusable } from "./prefix.ts";
+import { formatPrefix, whyUnusable } from "./prefix.ts";
 import { RangeSet } from "./ranges.ts";
 import type { Subnet } from "./subnet.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
@@ -21,7 +21,7 @@ export type AddressUse = "taken" | "elsewhere" | "free";
 /**
  * The addresses of one subnet, and which of them are taken. A pool is an immutable value: taking and
  * releasing return a new pool and do not change the old one. After a failure the caller just drops
- * the new pool.
+ * the new pool. The caller gives only addresses of the subnet.
  *
  * Taking and releasing cost O(log n), where n is the number of ranges of taken addresses. The size of
  * the subnet does not matter.
@@ -46,12 +46,8 @@ export class Pool {
     taken: Iterable<Address> = [],
     elsewhere: Iterable<Address> = [],
   ): Pool {
-    const toBits = (address: Address) => {
-      assertInside(subnet, address);
-      return address.bits;
-    };
-    const bits = [...keptAddresses(subnet), ...taken].map(toBits);
-    const others = Array.from(elsewhere, toBits);
+    const bits = [...keptAddresses(subnet), ...taken].map((address) => address.bits);
+    const others = Array.from(elsewhere, (address) => address.bits);
     const used = RangeSet.from(bits);
     return new Pool(subnet, used, others.length > 0 ? RangeSet.from([...bits, ...others]) : used);
   }
@@ -78,32 +74,23 @@ export class Pool {
 
   /** Takes the given address, which may be outside the ip-range: see `Pools.take`. */
   take(address: Address): Pool {
-    assertInside(this.subnet, address);
     if (this.#used.has(address.bits)) {
       throw keptAddressError(this.subnet, address) ??
-        new IpvlanError("address-in-use", {
-          address: formatAddress(address),
-          subnet: formatPrefix(this.subnet.prefix),
-        });
+        new IpvlanError("address-in-use", placeOf(this.subnet, address));
     }
     return this.mark(address, "taken");
   }
 
   /** Releases an address that is taken: see `Pools.release`. */
   release(address: Address): Pool {
-    assertInside(this.subnet, address);
     if (!this.#used.has(address.bits) || keptAddressError(this.subnet, address) !== undefined) {
-      throw new IpvlanError("address-not-in-use", {
-        address: formatAddress(address),
-        subnet: formatPrefix(this.subnet.prefix),
-      });
+      throw new IpvlanError("address-not-in-use", placeOf(this.subnet, address));
     }
     return this.mark(address, "free");
   }
 
   /** Sets the use of an address. A reserved or unusable address stays so. O(log n). */
   mark(address: Address, use: AddressUse): Pool {
-    assertInside(this.subnet, address);
     const { bits } = address;
     // Reserved and unusable addresses are used from the start on.
     if (this.#used.has(bits) && keptAddressError(this.subnet, address) !== undefined) return this;
@@ -121,15 +108,6 @@ function withMember(set: RangeSet, value: bigint, isMember: boolean): RangeSet {
   return isMember ? set.add(value) : set.delete(value);
 }
 
-function assertInside(subnet: Subnet, address: Address): void {
-  if (contains(subnet.prefix, address)) return;
-  throw new IpvlanError("outside-subnet", {
-    role: "address",
-    value: formatAddress(address),
-    subnets: [formatPrefix(subnet.prefix)],
-  });
-}
-
 /** The addresses that no endpoint can have: the unusable and the reserved ones. */
 function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
   const { family, first, last } = prefix;
@@ -141,17 +119,18 @@ function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
   ];
 }
 
+function placeOf({ prefix }: Subnet, address: Address): { address: string; subnet: string } {
+  return { address: formatAddress(address), subnet: formatPrefix(prefix) };
+}
+
 /** The error that says why no endpoint can have an address; `undefined` if one can. */
 function keptAddressError(
-  { prefix, gateway, reserved }: Subnet,
+  subnet: Subnet,
   address: Address,
 ): IpvlanErrorOf<"unusable-address"> | IpvlanErrorOf<"reserved-address"> | undefined {
+  const { prefix, gateway, reserved } = subnet;
   const reason = whyUnusable(prefix, address);
-  const place = {
-    role: "address",
-    address: formatAddress(address),
-    subnet: formatPrefix(prefix),
-  } as const;
+  const place = { role: "address", ...placeOf(subnet, address) } as const;
   if (reason) return new IpvlanError("unusable-address", { ...place, reason });
   if (gateway?.bits === address.bits) {
     return new IpvlanError("reserved-address", { ...place, owner: "gateway" });

@@ -1,6 +1,6 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
 import { type AddressUse, Pool, type PoolUsage } from "./pool.ts";
-import { contains, formatPrefix } from "./prefix.ts";
+import { contains, formatPrefix, outsideSubnet } from "./prefix.ts";
 import type { Subnet } from "./subnet.ts";
 import { IpvlanError } from "../base/errors.ts";
 
@@ -153,11 +153,6 @@ export class Pools {
 /** Finds the pool or share whose subnet contains the address. */
 function findSubnet<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
   const found = candidates.find(({ subnet }) => contains(subnet.prefix, address));
-  if (found !== undefined) return found;
-  const subnets = candidates.map(({ subnet }) => formatPrefix(subnet.prefix));
-  throw new IpvlanError("outside-subnet", {
-    role: "address",
-    value: formatAddress(address),
-    subnets,
-  });
+  if (found) return found;
+  throw outsideSubnet("address", address, candidates.map(({ subnet }) => subnet.prefix));
 }

@@ -1,6 +1,6 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import type { UnusableReason } from "../base/error_codes.ts";
-import { IpvlanError, isIpvlanError } from "../base/errors.ts";
+import type { AddressRole, UnusableReason } from "../base/error_codes.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 
 /** An IPv4 or IPv6 prefix as a value, in canonical form: without host bits. */
 export interface Prefix {
@@ -38,23 +38,22 @@ export interface ParsedPrefix {
  * @throws {"invalid-prefix"} if the text is not a prefix
  */
 export function parsePrefix(text: string): ParsedPrefix {
+  const refuse = (reason: string): never => {
+    throw new IpvlanError("invalid-prefix", { value: text, reason });
+  };
   const slash = text.indexOf("/");
-  if (slash === -1) {
-    throw new IpvlanError("invalid-prefix", {
-      value: text,
-      reason: "the length is missing; write it like 192.168.1.0/24",
-    });
+  if (slash === -1) refuse("the length is missing; write it like 192.168.1.0/24");
+  let address: Address;
+  try {
+    address = parseAddress(text.slice(0, slash));
+  } catch (error) {
+    if (!isIpvlanError(error, "invalid-address")) throw error;
+    return refuse(`${JSON.stringify(error.value)} is not an address: ${error.reason}`);
   }
-  const address = parsePrefixAddress(text, slash);
   const bits = width(address.family);
   const digits = text.slice(slash + 1);
   const length = /^(0|[1-9]\d{0,2})$/.test(digits) ? Number(digits) : Infinity;
-  if (length > bits) {
-    throw new IpvlanError("invalid-prefix", {
-      value: text,
-      reason: `the length must be a number from 0 to ${bits}`,
-    });
-  }
+  if (length > bits) refuse(`the length must be a number from 0 to ${bits}`);
   const hostMask = (1n << BigInt(bits - length)) - 1n;
   const first = address.bits & ~hostMask;
   const prefix: Prefix = { family: address.family, length, first, last: first | hostMask };
@@ -153,6 +152,16 @@ export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
   return prefix.first <= first && last <= prefix.last;
 }
 
+/** Makes the error for an address or a range that is in none of some subnets. */
+export function outsideSubnet(
+  role: AddressRole,
+  inner: Address | Prefix,
+  subnets: readonly Prefix[],
+): IpvlanErrorOf<"outside-subnet"> {
+  const value = "bits" in inner ? formatAddress(inner) : formatPrefix(inner);
+  return new IpvlanError("outside-subnet", { role, value, subnets: subnets.map(formatPrefix) });
+}
+
 /**
  * Tells why no endpoint can have an address of the prefix; `undefined` if one can. The caller checks
  * with {@linkcode contains} that the address is in the prefix.
@@ -185,18 +194,6 @@ export function defaultGateway(prefix: Prefix): Address | undefined {
  */
 function isPointToPoint(prefix: Prefix): boolean {
   return width(prefix.family) - prefix.length <= 1;
-}
-
-function parsePrefixAddress(text: string, slash: number): Address {
-  try {
-    return parseAddress(text.slice(0, slash));
-  } catch (error) {
-    if (!isIpvlanError(error, "invalid-address")) throw error;
-    throw new IpvlanError("invalid-prefix", {
-      value: text,
-      reason: `${JSON.stringify(error.value)} is not an address: ${error.reason}`,
-    });
-  }
 }
 
 function width(family: Family): 32 | 128 {

@@ -6,6 +6,7 @@ import {
   contains,
   defaultGateway,
   formatPrefix,
+  outsideSubnet,
   parsePrefix,
   type Prefix,
   whyUnusable,
@@ -77,21 +78,17 @@ export interface ParsedSubnets {
  * ```
  */
 export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<ParsedSubnets> {
-  const subnets: Subnet[] = [];
-  const prefixes: { index: number; prefix: Prefix }[] = [];
-  const notices: Notice[] = [];
-  const problems: IpvlanError[] = [];
-  for (const [index, spec] of specs.entries()) {
-    const read = readSubnet(typeof spec === "string" ? { subnet: spec } : spec);
-    notices.push(...read.notices);
-    problems.push(...read.problems.map((problem) => problem.at(index)));
-    const { subnet } = read;
-    if (subnet === undefined) continue;
-    subnets.push(subnet);
-    prefixes.push({ index, prefix: subnet.prefix });
+  const read = specs.map((spec) => readSubnet(typeof spec === "string" ? { subnet: spec } : spec));
+  const problems = [
+    ...read.flatMap(({ problems }, index) => problems.map((problem) => problem.at(index))),
+    ...overlapProblems(
+      read.flatMap(({ subnet }, index) => subnet ? [{ index, prefix: subnet.prefix }] : []),
+    ),
+  ];
+  if (problems.length === 0) {
+    const subnets = read.flatMap(({ subnet }) => subnet ?? []);
+    return { ok: true, subnets, notices: read.flatMap(({ notices }) => notices) };
   }
-  problems.push(...overlapProblems(prefixes));
-  if (problems.length === 0) return { ok: true, subnets, notices };
   return { ok: false, problems: problems.sort((a, b) => Number(a.field[0]) - Number(b.field[0])) };
 }
 
@@ -142,22 +139,12 @@ function readSubnet(
       reserved.set(name, address);
       owners.set(address.bits, owner ?? `auxiliary address ${name}`);
       if (prefix === undefined || owner === undefined) return;
-      const [value, subnet] = [formatAddress(address), formatPrefix(prefix)];
-      throw new IpvlanError("reserved-address", {
-        role: "auxiliary address",
-        address: value,
-        subnet,
-        owner,
-      });
+      const place = { address: formatAddress(address), subnet: formatPrefix(prefix), owner };
+      throw new IpvlanError("reserved-address", { role: "auxiliary address", ...place });
     });
   }
-  const subnet = prefix && {
-    prefix,
-    ...(gateway && { gateway }),
-    ...(range && { range }),
-    reserved,
-  };
-  return { subnet, notices, problems };
+  const optional = { ...(gateway && { gateway }), ...(range && { range }) };
+  return { subnet: prefix && { prefix, ...optional, reserved }, notices, problems };
 }
 
 function readPrefix(role: Notice["role"], text: string, notices: Notice[]): Prefix {
@@ -172,29 +159,23 @@ function readPrefix(role: Notice["role"], text: string, notices: Notice[]): Pref
 }
 
 /** Reads the ip-range of a subnet. Without a subnet, it only checks the notation. */
-function readRange(text: string, subnet: Prefix | undefined, notices: Notice[]): Prefix {
+export function readRange(
+  text: string,
+  subnet: Prefix | undefined,
+  notices: Notice[] = [],
+): Prefix {
   const range = readPrefix("ip-range", text, notices);
-  if (subnet && !contains(subnet, range)) {
-    throw new IpvlanError("outside-subnet", {
-      role: "ip-range",
-      value: formatPrefix(range),
-      subnets: [formatPrefix(subnet)],
-    });
-  }
+  if (subnet && !contains(subnet, range)) throw outsideSubnet("ip-range", range, [subnet]);
   return range;
 }
 
 /** Reads an address of a subnet. Without a subnet, it only checks the notation. */
-function readAddress(role: AddressRole, text: string, subnet: Prefix | undefined): Address {
+export function readAddress(role: AddressRole, text: string, subnet: Prefix | undefined): Address {
   const address = parseAddress(text);
   if (subnet === undefined) return address;
-  const [value, prefix] = [formatAddress(address), formatPrefix(subnet)];
-  if (!contains(subnet, address)) {
-    throw new IpvlanError("outside-subnet", { role, value, subnets: [prefix] });
-  }
+  if (!contains(subnet, address)) throw outsideSubnet(role, address, [subnet]);
   const reason = whyUnusable(subnet, address);
-  if (reason !== undefined) {
-    throw new IpvlanError("unusable-address", { role, address: value, subnet: prefix, reason });
-  }
-  return address;
+  if (reason === undefined) return address;
+  const place = { role, address: formatAddress(address), subnet: formatPrefix(subnet) };
+  throw new IpvlanError("unusable-address", { ...place, reason });
 }

@@ -8,7 +8,7 @@ import type {
   SandboxSettings,
   SettledNetwork,
 } from "../driver/model/types.ts";
-import { isDefaultPool } from "../ipam/default_pools.ts";
+import { isDefaultPool } from "../ipam/well_known.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";

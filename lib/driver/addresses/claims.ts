@@ -5,7 +5,7 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
-import { defaultPool } from "../../ipam/default_pools.ts";
+import { defaultPool } from "../../ipam/well_known.ts";
 import {
   formatAddress,
   formatPrefix,
@@ -14,7 +14,7 @@ import {
   parseSubnets,
 } from "../../ipam/mod.ts";
 import { firstUsable } from "../../ipam/prefix.ts";
-import { whyNoSubnet } from "../../ipam/special.ts";
+import { whyNoSubnet } from "../../ipam/well_known.ts";
 import type { Route } from "../../iproute2/route.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";

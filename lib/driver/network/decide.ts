@@ -1,5 +1,5 @@
 import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
-import { defaultPool } from "../../ipam/default_pools.ts";
+import { defaultPool } from "../../ipam/well_known.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";

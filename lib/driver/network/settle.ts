@@ -8,7 +8,7 @@ import {
   type SubnetSpec,
 } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
-import { whyNoSubnet } from "../../ipam/special.ts";
+import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import {

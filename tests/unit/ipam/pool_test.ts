@@ -103,12 +103,6 @@ Deno.test("an address that is asked for may be outside the ip-range, and need on
   net6.take(parseAddress("2001:db8::ffff:ffff:ffff:ffff"));
 
   const refusals: [Pool, string, string][] = [
-    [
-      pool,
-      "192.168.2.1",
-      "outside-subnet: Address 192.168.2.1 is outside subnet 192.168.1.0/24",
-    ],
-    [pool, "2001:db8::2", "outside-subnet: Address 2001:db8::2 is outside subnet"],
     [pool, "192.168.1.0", "unusable-address: Address 192.168.1.0 is the network address of"],
     [pool, "192.168.1.255", "unusable-address: Address 192.168.1.255 is the broadcast address"],
     [net6, "2001:db8::", "unusable-address: Address 2001:db8:: is the subnet-router anycast"],
@@ -141,15 +135,6 @@ Deno.test("a released address is free again, and only taken addresses can be rel
   for (const address of ["10.0.0.0", "10.0.0.1", "10.0.0.3", "10.0.0.6", "10.0.0.255"]) {
     assertThrowsError(() => pool.release(parseAddress(address)), "address-not-in-use", address);
   }
-  assertThrowsError(() => pool.release(parseAddress("10.0.1.0")), "outside-subnet");
-});
-
-Deno.test("a pool is made only of addresses of its subnet", () => {
-  assertThrowsError(
-    () => Pool.of(subnet("10.0.0.0/24"), taken("10.0.0.2", "10.0.1.2")),
-    "outside-subnet",
-    "Address 10.0.1.2 is outside subnet 10.0.0.0/24",
-  );
 });
 
 // Small subnets of both families, with every sort of reservation, so that a model can list them.
@@ -189,7 +174,7 @@ Deno.test("any sequence of takes and releases does what a naive list does", () =
     let pool = Pool.of(net);
     for (const { kind, at } of steps) {
       const [oldPool, oldModel] = [pool, model];
-      const bits = BigInt.asUintN(family === 4 ? 32 : 128, prefix.first + BigInt(at));
+      const bits = prefix.first + BigInt(at) % (prefix.last - prefix.first + 1n);
       const free = candidates.filter((candidate) => !model.has(candidate));
       const inRange = free.filter((candidate) => contains(range, { family, bits: candidate }));
       if (kind === "next" && inRange[0] !== undefined) {
@@ -208,8 +193,6 @@ Deno.test("any sequence of takes and releases does what a naive list does", () =
       } else if (kind === "take") {
         const expected = model.has(bits)
           ? "address-in-use"
-          : !contains(prefix, { family, bits })
-          ? "outside-subnet"
           : whyUnusable(prefix, { family, bits })
           ? "unusable-address"
           : "reserved-address";

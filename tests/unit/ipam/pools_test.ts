@@ -112,7 +112,11 @@ Deno.test("releasing gives the address back to its subnet, and the old pools sta
 });
 
 Deno.test("pools are made only of addresses of their subnets", () => {
-  assertThrowsError(() => Pools.of(subnets("10.0.0.0/24"), ["10.0.1.2"]), "outside-subnet");
+  assertThrowsError(
+    () => Pools.of(subnets("10.0.0.0/24"), ["10.0.0.2", "10.0.1.2"]),
+    "outside-subnet",
+    "Address 10.0.1.2 is outside subnet 10.0.0.0/24",
+  );
   assertThrowsError(() => Pools.of(subnets("10.0.0.0/24"), ["nonsense"]), "invalid-address");
 });
 

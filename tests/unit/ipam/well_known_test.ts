@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { defaultPool } from "../../../lib/ipam/default_pools.ts";
+import { defaultPool } from "../../../lib/ipam/well_known.ts";
 import { formatPrefix, parsePrefix } from "../../../lib/ipam/mod.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
