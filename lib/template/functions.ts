@@ -1,6 +1,5 @@
 // The functions that a template can call: those of Go's text/template that give a value, and those
 // that Docker adds (https://docs.docker.com/engine/cli/formatting/).
-import { Refusal } from "./error.ts";
 import { sprintf } from "./printf.ts";
 import {
   isInteger,
@@ -8,6 +7,7 @@ import {
   isMap,
   isTrue,
   printed,
+  Refusal,
   sortedEntries,
   toJson,
   typeName,
@@ -26,6 +26,9 @@ export interface TemplateFunction {
   run(values: readonly Value[]): Value;
 }
 
+/** Functions by their names. */
+export type Functions = Readonly<Record<string, TemplateFunction>>;
+
 /** The longest text that is joined from pieces, so that no template uses all memory. */
 export const MAX_TEXT = 1 << 24;
 
@@ -38,7 +41,7 @@ export function isLazy(name: string): name is "and" | "or" {
 }
 
 /** The functions whose arguments are all evaluated, by their names. */
-export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
+export const FUNCTIONS: Functions = {
   not: onAny(1, ([value]) => !isTrue(value)),
   eq: onAny(2, ([first, ...others]) => others.some((other) => isEqual(first, other)), "any"),
   ne: onAny(2, ([a, b]) => !isEqual(a, b)),
@@ -109,7 +112,7 @@ function onText(run: (text: string) => string): TemplateFunction {
 export const FUNCTION_NAMES: readonly string[] = ["and", "or", ...Object.keys(FUNCTIONS)];
 
 /** Docker's functions in the header of a table: the name of a column stays as it is. */
-export const HEADER_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
+export const HEADER_FUNCTIONS: Functions = {
   ...FUNCTIONS,
   ...Object.fromEntries(
     ["json", "join", "split", "lower", "upper", "title", "truncate"].map((name) => [

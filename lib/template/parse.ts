@@ -1,8 +1,69 @@
+/**
+ * Parses templates of Go's text/template (https://pkg.go.dev/text/template), without `block`, `define`
+ * and `template`.
+ *
+ * @module
+ */
 import { didYouMean } from "../base/suggest.ts";
 import { readCharacter, readNumber, readString } from "./literals.ts";
-import { type Part, scan, type Token, type TokenKind } from "./scan.ts";
-import type { Base, Branch, Command, Operand, Pipe, Statement } from "./tree.ts";
-import { templateError } from "./error.ts";
+import { scan, templateError, type Token, type TokenKind } from "./scan.ts";
+
+/** A part that runs: it prints, decides or repeats. */
+export type Statement =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "action"; readonly pipe: Pipe }
+  | Branch
+  | { readonly kind: "break" }
+  | { readonly kind: "continue" };
+
+/** `{{if}}`, `{{with}}` or `{{range}}`. */
+export interface Branch {
+  readonly kind: "if" | "with" | "range";
+  /** The value that decides. */
+  readonly pipe: Pipe;
+  /** The statements to run if it is not empty; `range`: for each element. */
+  readonly body: readonly Statement[];
+  /** The statements after `{{else}}`. */
+  readonly otherwise: readonly Statement[];
+}
+
+/** A part that an error can name. */
+export interface Place {
+  readonly offset: number;
+  readonly written: string;
+}
+
+/** Commands; each gets the value of the one before as its last argument: `.Name | upper`. */
+export interface Pipe extends Place {
+  /** The variables that get the value: none, one, or in a `range` the index and the element. */
+  readonly variables: readonly string[];
+  /** Whether the variables exist already: `=` and not `:=`. */
+  readonly assigns: boolean;
+  /** The commands, at least one. */
+  readonly commands: readonly Command[];
+}
+
+/** A value, or a function or method with its arguments. */
+export interface Command {
+  /** The value or function. */
+  readonly head: Operand;
+  readonly rest: readonly Operand[];
+}
+
+/** A value or a function, and the fields that follow it: `.State.Pid`, `$x.Name`, `(index . 0).Id`. */
+export interface Operand extends Place {
+  readonly base: Base;
+  readonly fields: readonly string[];
+}
+
+/** The start of an operand, before its fields. */
+export type Base =
+  | { readonly kind: "dot" }
+  | { readonly kind: "nil" }
+  | { readonly kind: "constant"; readonly value: string | number | bigint | boolean }
+  | { readonly kind: "variable"; readonly name: string }
+  | { readonly kind: "function"; readonly name: string }
+  | { readonly kind: "pipe"; readonly pipe: Pipe };
 
 /** How deep parentheses and blocks may be nested. */
 const MAX_DEPTH = 100;
@@ -17,102 +78,66 @@ const UNSUPPORTED: readonly string[] = ["block", "define", "template"];
 const LITERALS = { number: readNumber, character: readCharacter, string: readString };
 
 /** The tokens that end a command or one of its operands. */
-const ENDS: readonly TokenKind[] = ["pipe", "close", "declare", "assign", "comma"];
+const ENDS: readonly TokenKind[] = ["pipe", "close", "declare", "assign", "comma", "end"];
 
-/**
- * Parses a template of Go's text/template (https://pkg.go.dev/text/template), without `block`,
- * `define` and `template`, for the functions of these names. @throws {"template"}
- *
- * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
- */
-export function parse(
-  template: string,
-  functions: readonly string[],
-  escapes: boolean,
-): readonly Statement[] {
-  return new Parser(template, functions, escapes).all();
+/** A part of a template, and the word of the action that ends it: `else` or `end`. */
+interface Block {
+  readonly statements: Statement[];
+  /** It is missing at the end of the template. */
+  readonly stop?: Token;
 }
 
-function unescaped(text: string): string {
-  return text.replace(/\\[tn]/g, (escape) => escape === "\\t" ? "\t" : "\n");
-}
-
-/** An action that ends a block, and the word that it begins with. */
-type Stop = { readonly word: "else" | "end"; readonly tokens: Tokens };
-
-/** The tokens of one action, read from left to right. */
-class Tokens {
-  readonly #tokens: readonly Token[];
-  readonly #end: number;
-  #next = 0;
-
-  constructor(tokens: readonly Token[], start: number) {
-    this.#tokens = tokens;
-    const last = tokens.at(-1);
-    this.#end = last === undefined ? start : last.offset + last.written.length;
-  }
-
-  /** The offset of the next token; at the end, that of the end. */
-  get offset(): number {
-    return this.peek()?.offset ?? this.#end;
-  }
-
-  /** The next token, or one after it; `undefined` after the last one. */
-  peek(ahead = 0): Token | undefined {
-    return this.#tokens[this.#next + ahead];
-  }
-
-  /** The next token if it is a field that is joined to the token before: `.Pid` in `.State.Pid`. */
-  joinedField(): Token | undefined {
-    const token = this.peek();
-    return token?.kind === "field" && !token.spaced ? token : undefined;
-  }
-
-  /** Skips a number of tokens. There must be as many. */
-  skip(count = 1): void {
-    this.#next += count;
-  }
-
-  /** Skips the next token if it is of a kind. Returns whether it was. */
-  take(kind: TokenKind): boolean {
-    const isIt = this.peek()?.kind === kind;
-    if (isIt) this.skip();
-    return isIt;
-  }
-}
-
-class Parser {
+/** Reads the tokens of a template from left to right. */
+export class Parser {
   readonly #template: string;
   readonly #functions: readonly string[];
   readonly #escapes: boolean;
-  readonly #parts: readonly Part[];
-  #nextPart = 0;
+  readonly #tokens: readonly Token[];
+  #next = 0;
   #depth = 0;
   #ranges = 0;
   /** The variables that can be used here. `$` is the data. */
   #variables = ["$"];
 
+  /**
+   * Reads a template that can call functions of these names. @throws {"template"}
+   *
+   * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
+   */
   constructor(template: string, functions: readonly string[], escapes: boolean) {
     this.#template = template;
     this.#functions = functions;
     this.#escapes = escapes;
-    this.#parts = scan(template);
+    this.#tokens = scan(template);
   }
 
+  /** Parses the whole template. @throws {"template"} */
   all(): readonly Statement[] {
     const { statements, stop } = this.#block();
-    if (stop) this.#fail(stop.tokens.offset, `unexpected {{${stop.word}}}`);
+    if (stop) this.#fail(stop.offset, `unexpected {{${stop.written}}}`);
     return statements;
+  }
+
+  /** The next token, or one after it. An action has an end, so there is one inside of it. */
+  #peek(ahead = 0): Token {
+    return this.#tokens[this.#next + ahead]!;
+  }
+
+  /** Skips the next token if it is of a kind. Returns whether it was. */
+  #take(kind: TokenKind): boolean {
+    const isIt = this.#peek().kind === kind;
+    if (isIt) this.#next++;
+    return isIt;
   }
 
   #fail(offset: number, reason: string): never {
     throw templateError(this.#template, offset, reason);
   }
 
-  #unexpected(tokens: Tokens, context: string): never {
-    const token = tokens.peek();
-    const what = token === undefined ? "end of action" : JSON.stringify(token.written);
-    this.#fail(tokens.offset, `unexpected ${what} in ${context}`);
+  #unexpected(context: string): never {
+    const { kind, written, offset } = this.#peek();
+    const what = kind === "end" ? "end of action" : JSON.stringify(written);
+    this.#fail(offset, `unexpected ${what} in ${context}`);
   }
 
   /** Parses one level deeper. */
@@ -124,167 +149,164 @@ class Parser {
   }
 
   /** Parses up to the action that ends this block, or up to the end of the template. */
-  #block(): { statements: Statement[]; stop?: Stop } {
+  #block(): Block {
     const statements: Statement[] = [];
-    for (;;) {
-      const part = this.#parts[this.#nextPart++];
-      if (part === undefined) return { statements };
-      if (part.kind === "text") {
-        const text = this.#escapes ? unescaped(part.text) : part.text;
-        statements.push({ kind: "text", text });
-        continue;
+    while (this.#next < this.#tokens.length) {
+      const token = this.#peek();
+      const { kind, written } = token;
+      if (kind === "text") {
+        this.#next++;
+        statements.push({ kind, text: this.#escapes ? unescaped(written) : written });
+      } else if (kind === "word" && (written === "else" || written === "end")) {
+        this.#next++;
+        return { statements, stop: token };
+      } else {
+        statements.push(this.#statement(kind === "word" ? written : "", token.offset));
       }
-      const tokens = new Tokens(part.tokens, part.offset);
-      const word = tokens.peek()?.kind === "word" ? tokens.peek()!.written : "";
-      if (word === "else" || word === "end") return { statements, stop: { word, tokens } };
-      statements.push(this.#statement(word, tokens));
     }
+    return { statements };
   }
 
-  #statement(word: string, tokens: Tokens): Statement {
-    if (word === "if" || word === "with" || word === "range") return this.#branch(word, tokens);
+  #statement(word: string, offset: number): Statement {
+    if (word === "if" || word === "with" || word === "range") return this.#branch(word, offset);
     if (word === "break" || word === "continue") {
-      if (this.#ranges === 0) this.#fail(tokens.offset, `{{${word}}} outside {{range}}`);
-      tokens.skip();
-      this.#requireEnd(tokens, `{{${word}}}`);
+      if (this.#ranges === 0) this.#fail(offset, `{{${word}}} outside {{range}}`);
+      this.#next++;
+      this.#endAction(`{{${word}}}`);
       return { kind: word };
     }
     if (UNSUPPORTED.includes(word)) {
-      this.#fail(tokens.offset, `{{${word}}} is not supported: write one template`);
+      this.#fail(offset, `{{${word}}} is not supported: write one template`);
     }
-    return { kind: "action", pipe: this.#wholePipe(tokens, "command") };
+    return { kind: "action", pipe: this.#wholePipe("command") };
   }
 
-  #branch(kind: Branch["kind"], tokens: Tokens): Branch {
-    const start = tokens.offset;
+  #branch(kind: Branch["kind"], start: number): Branch {
     return this.#nested(start, () => {
-      tokens.skip();
+      this.#next++;
       const visible = this.#variables.length;
-      const pipe = this.#wholePipe(tokens, kind);
+      const pipe = this.#wholePipe(kind);
       if (kind === "range") this.#ranges++;
-      const first = this.#block();
+      const { statements: body, stop } = this.#block();
       if (kind === "range") this.#ranges--;
-      const otherwise = this.#otherwise(kind, start, first.stop);
+      const otherwise = this.#otherwise(kind, start, stop);
       this.#variables.length = visible;
-      return { kind, pipe, body: first.statements, otherwise };
+      return { kind, pipe, body, otherwise };
     });
   }
 
   /** Parses what follows the first block of a branch, up to `{{end}}`. */
-  #otherwise(kind: Branch["kind"], start: number, stop?: Stop): readonly Statement[] {
+  #otherwise(kind: Branch["kind"], start: number, stop?: Token): readonly Statement[] {
     if (stop === undefined) this.#fail(start, `unexpected EOF: {{${kind}}} has no {{end}}`);
-    const { word, tokens } = stop;
-    tokens.skip();
-    if (word === "end") {
-      this.#requireEnd(tokens, "{{end}}");
+    if (stop.written === "end") {
+      this.#endAction("{{end}}");
       return [];
     }
     // `{{else if}}` and `{{else with}}` share the `{{end}}` of the branch that they belong to.
-    if (kind !== "range" && tokens.peek()?.written === kind) return [this.#branch(kind, tokens)];
-    this.#requireEnd(tokens, "{{else}}");
+    const { written, offset } = this.#peek();
+    if (kind !== "range" && written === kind) return [this.#branch(kind, offset)];
+    this.#endAction("{{else}}");
     const { statements, stop: last } = this.#block();
-    if (last?.word === "else") this.#fail(last.tokens.offset, "expected end; found {{else}}");
+    if (last?.written === "else") this.#fail(last.offset, "expected end; found {{else}}");
     return [...statements, ...this.#otherwise(kind, start, last)];
   }
 
-  #requireEnd(tokens: Tokens, context: string): void {
-    if (tokens.peek()) this.#unexpected(tokens, context);
+  #endAction(context: string): void {
+    if (!this.#take("end")) this.#unexpected(context);
   }
 
   /** Parses a pipe that is all the rest of its action. */
-  #wholePipe(tokens: Tokens, context: string): Pipe {
-    const pipe = this.#pipe(tokens, context);
-    this.#requireEnd(tokens, context);
+  #wholePipe(context: string): Pipe {
+    const pipe = this.#pipe(context);
+    this.#endAction(context);
     return pipe;
   }
 
   /** Parses a pipe up to what cannot belong to it. */
-  #pipe(tokens: Tokens, context: string): Pipe {
-    const offset = tokens.offset;
-    const { variables, assigns } = this.#declarations(tokens, context);
+  #pipe(context: string): Pipe {
+    const { offset } = this.#peek();
+    const { variables, assigns } = this.#declarations(context);
+    if (this.#peek().kind === "end") {
+      this.#fail(this.#peek().offset, `missing value for ${context}`);
+    }
     const commands: Command[] = [];
     do {
-      if (tokens.peek() === undefined && commands.length === 0) {
-        this.#fail(tokens.offset, `missing value for ${context}`);
-      }
-      const command = this.#command(tokens, context);
+      const command = this.#command(context);
       const { base, fields, offset } = command.head;
       if (commands.length > 0 && fields.length === 0 && isPlainValue(base)) {
         this.#fail(offset, `non executable command in pipeline stage ${commands.length + 1}`);
       }
       commands.push(command);
-    } while (tokens.take("pipe"));
+    } while (this.#take("pipe"));
     // A variable can be used after the pipe that gives it its value.
     if (!assigns) this.#variables.push(...variables);
-    return { variables, assigns, commands, offset, written: this.#written(offset, tokens) };
+    return { variables, assigns, commands, offset, written: this.#written(offset) };
   }
 
   /** Parses `$x :=`, `$x =` or `$i, $x :=` where a pipe begins with that. */
-  #declarations(tokens: Tokens, context: string) {
+  #declarations(context: string): { variables: string[]; assigns: boolean } {
     const most = context === "range" ? 2 : 1;
     const variables: string[] = [];
-    for (let ahead = 0; tokens.peek(ahead)?.kind === "variable"; ahead += 2) {
-      const { written, offset } = tokens.peek(ahead)!;
-      const sign = tokens.peek(ahead + 1)?.kind;
+    for (let ahead = 0; this.#peek(ahead).kind === "variable"; ahead += 2) {
+      const { written, offset } = this.#peek(ahead);
+      const { kind } = this.#peek(ahead + 1);
       variables.push(written);
-      if (sign === "declare" || sign === "assign") {
-        tokens.skip(ahead + 2);
-        return { variables, assigns: sign === "assign" };
+      if (kind === "declare" || kind === "assign") {
+        this.#next += ahead + 2;
+        return { variables, assigns: kind === "assign" };
       }
-      if (sign !== "comma") break;
+      if (kind !== "comma") break;
       if (variables.length === most) this.#fail(offset, `too many declarations in ${context}`);
     }
     return { variables: [], assigns: false };
   }
 
-  #command(tokens: Tokens, context: string): Command {
-    const { offset } = tokens;
-    const operands: Operand[] = [];
-    for (;;) {
-      operands.push(this.#operand(tokens, context));
-      const next = tokens.peek();
-      if (next === undefined || ENDS.includes(next.kind)) break;
-      if (!next.spaced) this.#unexpected(tokens, "operand");
+  #command(context: string): Command {
+    const { offset } = this.#peek();
+    const head = this.#operand(context);
+    const rest: Operand[] = [];
+    while (!ENDS.includes(this.#peek().kind)) {
+      if (!this.#peek().spaced) this.#unexpected("operand");
+      rest.push(this.#operand(context));
     }
-    const [head, ...rest] = operands;
     // An error in a call shows the whole call.
-    const written = head!.base.kind === "function" ? this.#written(offset, tokens) : head!.written;
-    return { head: { ...head!, written }, rest };
+    const written = head.base.kind === "function" ? this.#written(offset) : head.written;
+    return { head: { ...head, written }, rest };
   }
 
-  #operand(tokens: Tokens, context: string): Operand {
-    const start = tokens.offset;
-    const first = tokens.peek();
-    const base = this.#base(tokens, context);
-    const fields: string[] = first?.kind === "field" ? [first.written.slice(1)] : [];
+  #operand(context: string): Operand {
+    const first = this.#peek();
+    const base = this.#base(first, context);
+    const fields: string[] = first.kind === "field" ? [first.written.slice(1)] : [];
     // Go, and so Docker, names the place of the first field after the term.
-    const { offset } = tokens.joinedField() ?? { offset: start };
-    for (let field = tokens.joinedField(); field; field = tokens.joinedField()) {
-      if (isPlainValue(base) && first?.kind !== "field") {
-        this.#fail(field.offset, `unexpected . after term ${JSON.stringify(first?.written)}`);
+    const { offset } = this.#joinedField() ?? first;
+    for (let field = this.#joinedField(); field; field = this.#joinedField()) {
+      if (isPlainValue(base) && first.kind !== "field") {
+        this.#fail(field.offset, `unexpected . after term ${JSON.stringify(first.written)}`);
       }
       fields.push(field.written.slice(1));
-      tokens.skip();
+      this.#next++;
     }
-    return { base, fields, offset, written: this.#written(start, tokens) };
+    return { base, fields, offset, written: this.#written(first.offset) };
   }
 
-  #base(tokens: Tokens, context: string): Base {
-    const token = tokens.peek();
-    if (token?.kind === "open") return this.#parenthesized(tokens);
-    const base = token && (this.#constant(token) ?? this.#name(token));
-    if (base === undefined) this.#unexpected(tokens, context);
-    tokens.skip();
+  /** The next token if it is a field that is joined to the token before: `.Pid` in `.State.Pid`. */
+  #joinedField(): Token | undefined {
+    const token = this.#peek();
+    return token.kind === "field" && !token.spaced ? token : undefined;
+  }
+
+  #base(token: Token, context: string): Base {
+    if (token.kind === "open") return this.#parenthesized(token.offset);
+    const base = this.#constant(token) ?? this.#name(token) ?? this.#unexpected(context);
+    this.#next++;
     return base;
   }
 
   #constant({ kind, written, offset }: Token): Base | undefined {
     if (kind === "raw") return { kind: "constant", value: written.slice(1, -1) };
-    const read = kind === "number" || kind === "character" || kind === "string"
-      ? LITERALS[kind]
-      : undefined;
-    if (read === undefined) return undefined;
-    const value = read(written) ?? this.#fail(offset, `bad ${kind} syntax: ${written}`);
+    if (kind !== "number" && kind !== "character" && kind !== "string") return undefined;
+    const value = LITERALS[kind](written) ?? this.#fail(offset, `bad ${kind} syntax: ${written}`);
     return { kind: "constant", value };
   }
 
@@ -309,19 +331,22 @@ class Parser {
     return { kind: "function", name: word };
   }
 
-  #parenthesized(tokens: Tokens): Base {
-    const start = tokens.offset;
+  #parenthesized(start: number): Base {
     return this.#nested(start, () => {
-      tokens.skip();
-      const pipe = this.#pipe(tokens, "parenthesized pipeline");
-      if (!tokens.take("close")) this.#fail(start, "unclosed left paren");
+      this.#next++;
+      const pipe = this.#pipe("parenthesized pipeline");
+      if (!this.#take("close")) this.#fail(start, "unclosed left paren");
       return { kind: "pipe", pipe };
     });
   }
 
-  #written(start: number, tokens: Tokens): string {
-    return this.#template.slice(start, tokens.offset).trimEnd();
+  #written(start: number): string {
+    return this.#template.slice(start, this.#peek().offset).trimEnd();
   }
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\[tn]/g, (escape) => escape === "\\t" ? "\t" : "\n");
 }
 
 /** Whether an operand without fields is a value, and so cannot take an argument. */

@@ -1,8 +1,8 @@
 // Printing by a format, as Go's fmt package does (https://pkg.go.dev/fmt): its verbs `v`, `s`, `q`,
 // `d`, `x`, `X`, `t`, `f` and `T`, with flags, width and precision.
 import { Buffer } from "node:buffer";
-import { Refusal } from "./error.ts";
-import { isInteger, printed, typeName, type Value } from "./value.ts";
+import { ESCAPES } from "./literals.ts";
+import { isInteger, printed, Refusal, typeName, type Value } from "./value.ts";
 
 /** The widest field, as in Go. */
 const MAX_WIDTH = 1_000_000;
@@ -113,24 +113,12 @@ function padded(text: string, { flags, width }: Directive, leaf?: Value): string
   return sign + "0".repeat(missing) + digits;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  "\x07": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  "\\": "\\\\",
-  '"': '\\"',
-};
-
 /** Quotes a text as strconv.Quote does: what cannot be printed is escaped. */
 function quotedAsInGo(text: string): string {
   const escaped = text.replace(/[\p{C}\p{Zl}\p{Zp}\\"]|(?! )\p{Zs}/gu, (character) => {
+    const short = Object.keys(ESCAPES).find((letter) => ESCAPES[letter] === character);
+    if (short !== undefined) return `\\${short}`;
     const code = character.codePointAt(0)!;
-    const short = ESCAPES[character];
-    if (short !== undefined) return short;
     const digits = code.toString(16);
     if (code < 0x80) return `\\x${digits.padStart(2, "0")}`;
     return code < 0x10000 ? `\\u${digits.padStart(4, "0")}` : `\\U${digits.padStart(8, "0")}`;

@@ -1,7 +1,9 @@
-import { templateError } from "./error.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** The kind of a token. */
+/** The kind of a token: `text` between actions, or a part of an action: `{{…}}`. `end` ends one. */
 export type TokenKind =
+  | "text"
+  | "end"
   | "string"
   | "raw"
   | "character"
@@ -17,24 +19,26 @@ export type TokenKind =
   | "comma"
   | "dot";
 
-/** A token of an action. */
+/** A token of a template. */
 export interface Token {
   readonly kind: TokenKind;
   readonly written: string;
+  /** Its place. The end of an action has that behind its last token. */
   readonly offset: number;
   /** Whether white space stands before it. */
   readonly spaced: boolean;
 }
 
-/** Text between actions, or an action: `{{…}}`. */
-export type Part =
-  | { readonly kind: "text"; readonly text: string }
-  | {
-    readonly kind: "action";
-    /** The offset of the text between the braces. */
-    readonly offset: number;
-    readonly tokens: readonly Token[];
-  };
+/** Makes the error for a template, from its text, the offset of the place in it, and the reason. */
+export function templateError(
+  template: string,
+  offset: number,
+  reason: string,
+): IpvlanErrorOf<"template"> {
+  const before = template.slice(0, offset).split("\n");
+  const column = new TextEncoder().encode(before.at(-1)).length;
+  return new IpvlanError("template", { line: before.length, column, reason });
+}
 
 /** The tokens of an action, or its end. Each alternative is linear. */
 const TOKEN = new RegExp(
@@ -68,29 +72,26 @@ const UNENDED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Splits a template into texts and actions. `{{- ` removes the white space before an action and
- * ` -}}` that after it. Comments are left out.
+ * Splits a template into tokens. `{{- ` removes the white space before an action and ` -}}` that after
+ * it. Comments are left out.
  *
  * @throws {"template"} An action does not end, or has a character that begins no token.
  */
-export function scan(template: string): Part[] {
-  const parts: Part[] = [];
+export function scan(template: string): Token[] {
+  const tokens: Token[] = [];
   let position = 0;
   let trimsNext = false;
   for (;;) {
     const start = template.indexOf("{{", position);
     const text = template.slice(position, start === -1 ? undefined : start);
     const trimsBefore = start !== -1 && /^-[ \t\r\n]/.test(template.slice(start + 2, start + 4));
-    parts.push({ kind: "text", text: trimmed(text, trimsNext, trimsBefore) });
-    if (start === -1) return parts.filter((part) => part.kind === "action" || part.text !== "");
+    const written = trimmed(text, trimsNext, trimsBefore);
+    if (written !== "") tokens.push({ kind: "text", written, offset: position, spaced: false });
+    if (start === -1) return tokens;
     const inner = start + (trimsBefore ? 4 : 2);
-    if (template.startsWith("/*", inner)) {
-      position = endOfComment(template, inner);
-    } else {
-      const { tokens, end } = scanAction(template, inner);
-      parts.push({ kind: "action", offset: inner, tokens });
-      position = end;
-    }
+    position = template.startsWith("/*", inner)
+      ? endOfComment(template, inner)
+      : scanAction(template, inner, tokens);
     trimsNext = template[position - 3] === "-" && position - 3 > inner;
   }
 }
@@ -106,20 +107,26 @@ function endOfComment(template: string, start: number): number {
   return close + 2 + end[0].length;
 }
 
-/** Reads the tokens from the beginning of an action to its closing braces. */
-function scanAction(template: string, start: number): { tokens: Token[]; end: number } {
-  const tokens: Token[] = [];
-  let spaced = false;
+/** Adds the tokens of an action. Returns the offset after its closing braces. */
+function scanAction(template: string, start: number, tokens: Token[]): number {
+  // The place behind the last token.
+  let behind = start;
   for (let offset = start;;) {
     TOKEN.lastIndex = offset;
     const match = TOKEN.exec(template);
     if (match === null) throw templateError(template, offset, whyNoToken(template, offset));
     const [written] = match;
     const [kind] = Object.entries(match.groups!).find(([, text]) => text !== undefined)!;
-    if (kind === "end") return { tokens, end: offset + written.length };
-    if (kind !== "space") tokens.push({ kind: kind as TokenKind, written, offset, spaced });
-    spaced = kind === "space";
-    offset += written.length;
+    const end = offset + written.length;
+    if (kind === "end") {
+      tokens.push({ kind, written, offset: behind, spaced: offset > behind });
+      return end;
+    }
+    if (kind !== "space") {
+      tokens.push({ kind: kind as TokenKind, written, offset, spaced: offset > behind });
+      behind = end;
+    }
+    offset = end;
   }
 }
 

@@ -1,18 +1,26 @@
 import { didYouMean } from "../base/suggest.ts";
-import { Refusal, templateError } from "./error.ts";
 import {
   elementsOf,
   fits,
   FUNCTION_NAMES,
   FUNCTIONS,
+  type Functions,
   isLazy,
   MAX_TEXT,
   sizeOf,
   type TemplateFunction,
 } from "./functions.ts";
-import { parse } from "./parse.ts";
-import type { Branch, Command, Operand, Pipe, Place, Statement } from "./tree.ts";
-import { isMap, isStruct, isTrue, printed, typeName, type Value } from "./value.ts";
+import {
+  type Branch,
+  type Command,
+  type Operand,
+  Parser,
+  type Pipe,
+  type Place,
+  type Statement,
+} from "./parse.ts";
+import { templateError } from "./scan.ts";
+import { isMap, isStruct, isTrue, printed, Refusal, typeName, type Value } from "./value.ts";
 
 /** The most characters of a part of the template in an error. */
 const MAX_SHOWN = 60;
@@ -33,36 +41,25 @@ export class Template {
    */
   constructor(text: string, escapes = false) {
     this.#text = text;
-    this.#statements = parse(text, FUNCTION_NAMES, escapes);
+    this.#statements = new Parser(text, FUNCTION_NAMES, escapes).all();
   }
 
   /** Prints a value, with other functions for the header of a table. @throws {"template"} */
-  print(data: Value, functions: Readonly<Record<string, TemplateFunction>> = FUNCTIONS): string {
+  print(data: Value, functions: Functions = FUNCTIONS): string {
     const execution = new Execution(this.#text, data, functions);
     execution.run(this.#statements, data);
     return execution.out.join("");
   }
 }
 
-/** The arguments of a function or a method, before they are evaluated. */
-interface Arguments {
-  /** Those that are written after it. */
-  readonly operands: readonly Operand[];
-  /** The value of the command before, if there is one. It is the last argument. */
-  readonly piped: readonly Value[];
-}
-
-const NONE: Arguments = { operands: [], piped: [] };
-
-function countOf({ operands, piped }: Arguments): number {
-  return operands.length + piped.length;
-}
+/** An argument before it is evaluated, or the value of the command before, which is the last one. */
+type Argument = Operand | { readonly piped: Value };
 
 /** One printing of one value. */
 class Execution {
   readonly out: string[] = [];
   readonly #text: string;
-  readonly #functions: Readonly<Record<string, TemplateFunction>>;
+  readonly #functions: Functions;
   /** The variables that are visible, the innermost last. */
   readonly #variables: { name: string; value: Value }[];
   /** The number of steps, printed characters and read elements that are still allowed. */
@@ -71,7 +68,7 @@ class Execution {
   constructor(
     text: string,
     data: Value,
-    functions: Readonly<Record<string, TemplateFunction>>,
+    functions: Functions,
   ) {
     this.#text = text;
     this.#functions = functions;
@@ -136,7 +133,7 @@ class Execution {
   #pipe(pipe: Pipe, dot: Value): Value {
     let value: Value;
     for (const [index, command] of pipe.commands.entries()) {
-      value = this.#command(command, dot, index === 0 ? [] : [value]);
+      value = this.#command(command, dot, index === 0 ? [] : [{ piped: value }]);
     }
     for (const name of pipe.variables) this.#set(name, value, pipe.assigns, pipe);
     return value;
@@ -152,24 +149,27 @@ class Execution {
     variable.value = value;
   }
 
-  /** @param piped The value of the command before, if there is one. */
-  #command({ head, rest }: Command, dot: Value, piped: readonly Value[]): Value {
+  #command({ head, rest }: Command, dot: Value, piped: readonly Argument[]): Value {
     if (head.base.kind === "nil") this.#fail(head, "nil is not a command");
-    return this.#operand(head, dot, { operands: rest, piped });
+    return this.#operand(head, dot, [...rest, ...piped]);
   }
 
-  #operand(operand: Operand, dot: Value, args: Arguments = NONE): Value {
+  #argument(argument: Argument, dot: Value): Value {
+    return "piped" in argument ? argument.piped : this.#operand(argument, dot);
+  }
+
+  #operand(operand: Operand, dot: Value, args: readonly Argument[] = []): Value {
     this.#spend(1);
     const { base, fields } = operand;
     if (base.kind === "function" && fields.length === 0) {
       return this.#call(operand, base.name, dot, args);
     }
-    if (fields.length === 0 && countOf(args) > 0) {
+    if (fields.length === 0 && args.length > 0) {
       this.#fail(operand, `can't give argument to non-function ${operand.written}`);
     }
     return fields.reduce(
       (value, name, index) =>
-        this.#field(operand, value, name, dot, index === fields.length - 1 ? args : NONE),
+        this.#field(operand, value, name, dot, index === fields.length - 1 ? args : []),
       this.#base(operand, dot),
     );
   }
@@ -187,19 +187,25 @@ class Execution {
       case "variable":
         return this.#variables.findLast(({ name }) => name === base.name)?.value;
       case "function":
-        return this.#call(operand, base.name, dot, NONE);
+        return this.#call(operand, base.name, dot, []);
       case "pipe":
         return this.#pipe(base.pipe, dot);
     }
   }
 
   /** The field of a value. A method gets the arguments. */
-  #field(operand: Operand, value: Value, name: string, dot: Value, args: Arguments): Value {
+  #field(
+    operand: Operand,
+    value: Value,
+    name: string,
+    dot: Value,
+    args: readonly Argument[],
+  ): Value {
     // As in Go, a field of a missing value is missing.
     if (value === undefined) return undefined;
     if (value === null) this.#fail(operand, `nil pointer evaluating .${name}`);
     if (isMap(value)) {
-      if (countOf(args) > 0) this.#fail(operand, `${name} is not a method but has arguments`);
+      if (args.length > 0) this.#fail(operand, `${name} is not a method but has arguments`);
       return value.get(name);
     }
     if (!isStruct(value)) {
@@ -215,28 +221,27 @@ class Execution {
       const run = ([argument]: readonly Value[]) => field(argument as string);
       return this.#invoke(operand, name, { parameters, run }, dot, args);
     }
-    if (countOf(args) > 0) {
+    if (args.length > 0) {
       this.#fail(operand, `${name} has arguments but cannot be invoked as function`);
     }
     return field;
   }
 
-  #call(operand: Operand, name: string, dot: Value, args: Arguments): Value {
+  #call(operand: Operand, name: string, dot: Value, args: readonly Argument[]): Value {
     return isLazy(name)
       ? this.#decide(operand, name, dot, args)
       : this.#invoke(operand, name, this.#functions[name]!, dot, args);
   }
 
   /** Evaluates `and` or `or` up to the first argument that decides. That one is the result. */
-  #decide(operand: Operand, name: "and" | "or", dot: Value, args: Arguments): Value {
-    const { operands, piped } = args;
-    if (countOf(args) === 0) this.#wrongNumber(operand, name, "at least 1", 0);
+  #decide(operand: Operand, name: "and" | "or", dot: Value, args: readonly Argument[]): Value {
+    if (args.length === 0) this.#wrongNumber(operand, name, "at least 1", 0);
     let value: Value;
-    for (const argument of operands) {
-      value = this.#operand(argument, dot);
-      if (isTrue(value) === (name === "or")) return value;
+    for (const argument of args) {
+      value = this.#argument(argument, dot);
+      if (isTrue(value) === (name === "or")) break;
     }
-    return piped.length > 0 ? piped[0] : value;
+    return value;
   }
 
   /** Evaluates the arguments of a function, checks them, and calls it. */
@@ -245,19 +250,18 @@ class Execution {
     name: string,
     { parameters, more, run }: TemplateFunction,
     dot: Value,
-    args: Arguments,
+    args: readonly Argument[],
   ): Value {
-    const count = countOf(args);
-    if (count < parameters.length || (more === undefined && count > parameters.length)) {
-      const least = more === undefined ? "" : "at least ";
-      this.#wrongNumber(operand, name, `${least}${parameters.length}`, count);
+    const { length } = parameters;
+    if (args.length < length || more === undefined && args.length > length) {
+      this.#wrongNumber(operand, name, more ? `at least ${length}` : `${length}`, args.length);
     }
-    const { operands, piped } = args;
-    const values = [...operands.map((argument) => this.#operand(argument, dot)), ...piped];
+    const values = args.map((argument) => this.#argument(argument, dot));
     for (const [index, value] of values.entries()) {
       const parameter = parameters[index] ?? more!;
       if (!fits(value, parameter)) {
-        const place = operands[index] ?? operand;
+        const argument = args[index]!;
+        const place = "piped" in argument ? operand : argument;
         this.#fail(place, `wrong type for value; expected ${parameter}; got ${typeName(value)}`);
       }
       this.#spend(sizeOf(value));

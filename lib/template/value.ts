@@ -124,3 +124,6 @@ export function inOrder(
 ): Record<string, unknown> {
   return new Proxy(Object.fromEntries(entries), { ownKeys: () => entries.map(([key]) => key) });
 }
+
+/** A function cannot do its work. The template's error adds the place. */
+export class Refusal extends Error {}
