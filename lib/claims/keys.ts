@@ -23,53 +23,34 @@ export class Keys {
   }
 
   /** The key of a host, with its name and last transaction. Without an id, the prefix of all. */
-  host(id = ""): string {
-    return `${this.prefix}/hosts/${id}`;
-  }
+  host = (id = ""): string => `${this.prefix}/hosts/${id}`;
 
   /** The key that exists while a host's agent runs. */
-  alive(id = ""): string {
-    return `${this.prefix}/alive/${id}`;
-  }
+  alive = (id = ""): string => `${this.prefix}/alive/${id}`;
 
   /** The key that exists for ten minutes after a host was heard from. */
-  heard(id = ""): string {
-    return `${this.prefix}/heard/${id}`;
-  }
+  heard = (id = ""): string => `${this.prefix}/heard/${id}`;
 
   /** The key of a refused copy of a host, by the copy's token. Without them, the prefix of all. */
-  copy(id = "", token = ""): string {
-    return `${this.prefix}/copies/${id === "" ? "" : `${id}/`}${token}`;
-  }
+  copy = (id = "", token = ""): string => this.#within("copies", id, token);
 
   /** The key of a network, with its settings and hosts. */
-  network(name = ""): string {
-    return `${this.prefix}/networks/${name}`;
-  }
+  network = (name = ""): string => `${this.prefix}/networks/${name}`;
 
   /** The key of a pool. Without a subnet, the prefix of all. */
-  pool(subnet = ""): string {
-    return `${this.prefix}/pools/${poolPart(subnet)}`;
-  }
+  pool = (subnet = ""): string => `${this.prefix}/pools/${poolPart(subnet)}`;
 
   /** The key of a block, by its first address. Without one, the prefix of the pool's blocks. */
-  block(subnet = "", first = ""): string {
-    return this.#inPool("blocks", subnet, first);
-  }
+  block = (subnet = "", first = ""): string => this.#within("blocks", poolPart(subnet), first);
 
   /** The key of a claim, by its address. Without one, the prefix of the pool's claims. */
-  claim(subnet = "", address = ""): string {
-    return this.#inPool("claims", subnet, address);
-  }
+  claim = (subnet = "", address = ""): string => this.#within("claims", poolPart(subnet), address);
 
   /** The key of a host's wish. Without an id, the prefix of all wishes about the pool. */
-  wish(subnet = "", id = ""): string {
-    return this.#inPool("wishes", subnet, id);
-  }
+  wish = (subnet = "", id = ""): string => this.#within("wishes", poolPart(subnet), id);
 
-  #inPool(kind: string, subnet: string, rest: string): string {
-    const pool = subnet === "" ? "" : `${poolPart(subnet)}/`;
-    return `${this.prefix}/${kind}/${pool}${rest}`;
+  #within(kind: string, owner: string, rest: string): string {
+    return `${this.prefix}/${kind}/${owner === "" ? "" : `${owner}/`}${rest}`;
   }
 }
 

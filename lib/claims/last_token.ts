@@ -31,28 +31,16 @@ export class LastToken {
    * costs a request.
    */
   write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
-    const text = `${this.#place} ${token} ${asked}`.trimEnd();
+    const bytes = new TextEncoder().encode(`${this.#place} ${token} ${asked}`.trimEnd());
     try {
-      this.#write(`${this.#folder}/${id}`, new TextEncoder().encode(text));
+      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
+      const options = { write: true, create: true, mode: 0o600 };
+      using file = Deno.openSync(`${this.#folder}/${id}`, options);
+      // In one step: a killed process leaves the old text or the new one.
+      file.writeSync(bytes);
+      file.truncateSync(bytes.length);
     } catch {
       // A missing file is safe.
-    }
-  }
-
-  /** Overwrites the file in one step: a killed process leaves the old text or the new one. */
-  #write(path: string, bytes: Uint8Array): void {
-    using file = this.#open(path);
-    file.writeSync(bytes);
-    file.truncateSync(bytes.length);
-  }
-
-  #open(path: string): Deno.FsFile {
-    const options = { write: true, create: true, mode: 0o600 };
-    try {
-      return Deno.openSync(path, options);
-    } catch {
-      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
-      return Deno.openSync(path, options);
     }
   }
 }

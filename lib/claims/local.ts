@@ -31,6 +31,25 @@ export interface Request {
   since: string;
 }
 
+/** A pool on record. @throws {"shared-pool-not-found"} There is none. */
+export function poolOf(records: ClaimRecords, id: string): PoolRecord {
+  const pool = records.pool(id);
+  if (!pool) throw new IpvlanError("shared-pool-not-found", { pool: id });
+  return pool;
+}
+
+/** A pool on record that this host is not leaving. @throws {"shared-pool-not-found"} There is none. */
+export function joinedPool(records: ClaimRecords, id: string): PoolRecord {
+  const pool = poolOf(records, id);
+  if (pool.leaving) throw new IpvlanError("shared-pool-not-found", { pool: id });
+  return pool;
+}
+
+/** Whether an error means that etcd, or the turn to ask it, could not be waited for. */
+export function isOutOfReach(error: unknown): boolean {
+  return isIpvlanError(error, "etcd-unreachable", "host-busy");
+}
+
 /** The prefix of a pool. */
 export function prefixOfPool({ subnet }: SharedPool): Prefix {
   return parsePrefix(subnet).prefix;

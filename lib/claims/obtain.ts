@@ -4,32 +4,82 @@
  * @module
  */
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
+import { formatPrefix } from "../ipam/prefix.ts";
 import { claimAddress, claimAny, namesOf, takeBlock } from "./blocks.ts";
+import type { Calls } from "./calls.ts";
 import { type Range, under } from "./etcd.ts";
 import { lastPart, textOf } from "./keys.ts";
-import { type Request, sharedAddressHeld } from "./local.ts";
+import type { LastToken } from "./last_token.ts";
+import {
+  isOutOfReach,
+  joinedPool,
+  poolOf,
+  type Request,
+  sharedAddressHeld,
+  takeKept,
+} from "./local.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { countUntold, settlePool } from "./settle.ts";
+import type { EtcdAccess, SharedPoolsOptions } from "./types.ts";
 import type { WishValue } from "./values.ts";
 
-/** The result of a request: an address, or a wish that others may grant; with neither, a new block. */
-export interface Found {
+/** How long other hosts have to grant a wish, in milliseconds. */
+const WISH_TIMEOUT = 3000;
+
+/** A new address, or a wish that others may grant; with neither, a new block is on record. */
+interface Found {
   address?: string;
   wish?: Wish;
 }
 
+/** Takes an address of a pool: see `SharedPools.take`. Returns it in hexadecimal digits. */
+export async function takeAddress(
+  calls: Calls,
+  { store, lastToken }: Pick<SharedPoolsOptions, "store" | "lastToken">,
+  { id, access }: PoolRecord,
+  request: Request,
+): Promise<string> {
+  const records = store.shared;
+  const kept = (lastToken?: LastToken) =>
+    store.transaction(() => takeKept(records, joinedPool(records, id), request, lastToken));
+  let address = kept(lastToken);
+  let wish: Wish | undefined;
+  let deadline = Infinity;
+  try {
+    while (address === undefined) {
+      const isLast = performance.now() > deadline;
+      const found: Found = await calls.run(access, async (session) => {
+        const address = kept();
+        if (address !== undefined) return { address };
+        const found = await obtain(session, poolOf(records, id), request, wish);
+        // Take it now: another process of this host could give back the block as unused.
+        return found.address ?? found.wish ? found : { address: kept() };
+      });
+      if (found.wish && isLast) throw found.wish.error;
+      address = found.address;
+      if (!found.wish) continue;
+      if (!wish) deadline = performance.now() + WISH_TIMEOUT;
+      wish = found.wish;
+      await untilGranted(calls, access, wish, deadline);
+    }
+  } finally {
+    // If etcd is out of reach, the wish expires.
+    if (wish) await calls.tell(access, (etcd, options) => etcd.revoke(wish!.lease, options));
+  }
+  return address;
+}
+
 /** Asks etcd for an address. */
-export async function obtain(
+async function obtain(
   session: Session,
   pool: PoolRecord,
   request: Request,
-  range: string | undefined,
   wish: Wish | undefined,
 ): Promise<Found> {
   // The wanted address may be one that this host gave up, and etcd does not know that yet.
   if (countUntold(session, pool) > 0) await settlePool(session, pool);
-  const { address } = request;
+  const { address, range } = request;
   if (address !== undefined) {
     const claimed = await claimAddress(session, pool, address, request);
     if (claimed.kind === "taken") return { address };
@@ -38,13 +88,33 @@ export async function obtain(
       const [name] = await namesOf(session, [host]);
       throw sharedAddressHeld(address, sandbox, host === session.hostId ? undefined : name);
     }
-    return { wish: wish ?? await putWish(session, pool, new Set([claimed.host]), { address }) };
+    return { wish: wish ?? await putWish(session, pool, request, new Set([claimed.host])) };
   }
   // The block is on record, and the caller takes one of its addresses.
-  if (await takeBlock(session, pool, request.range)) return {};
+  if (await takeBlock(session, pool, range)) return {};
   const { taken, keepers } = await claimAny(session, pool, request);
   if (taken !== undefined) return { address: taken };
-  return { wish: wish ?? await putWish(session, pool, keepers, { range }) };
+  return { wish: wish ?? await putWish(session, pool, request, keepers) };
+}
+
+/** Waits until a block changes, or the time is up. */
+async function untilGranted(
+  calls: Calls,
+  access: EtcdAccess,
+  { blocks, revision }: Wish,
+  deadline: number,
+): Promise<void> {
+  const limit = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
+  const own = calls.signals.signal;
+  const signal = own ? AbortSignal.any([limit, own]) : limit;
+  const changes = calls.client(access).watch(blocks, revision + 1, { deadline, signal });
+  try {
+    await changes.next();
+  } catch (error) {
+    if (!signal.aborted && !isOutOfReach(error)) throw error;
+  } finally {
+    await changes.return(undefined);
+  }
 }
 
 /** The time to live of a wish in etcd if this host does not take it back, in seconds. */
@@ -65,19 +135,19 @@ export interface Wish {
 /**
  * Puts a wish into etcd, if the agent of a host that could grant it runs.
  *
- * @param address The address in hexadecimal digits; without one, any will do.
- * @param keepers The ids of the hosts that keep it.
+ * @param keepers The ids of the hosts that keep the address, or some.
  */
 async function putWish(
   session: Session,
   pool: PoolRecord,
+  { address, range }: Request,
   keepers: ReadonlySet<string>,
-  { address, range = pool.subnet }: { address?: string; range?: string },
 ): Promise<Wish> {
   const { keys, etcd, hostId } = session;
   const names = await namesOf(session, keepers);
+  const where = range ? formatPrefix(range) : pool.subnet;
   const error = address === undefined
-    ? new IpvlanError("shared-pool-exhausted", { range, keepers: names })
+    ? new IpvlanError("shared-pool-exhausted", { range: where, keepers: names })
     : new IpvlanError("shared-address-kept", { address: textOf(address), host: names[0]! });
   const [alive] = await session.read({ ...under(keys.alive()), keysOnly: true });
   if (!alive.some(({ key }) => keepers.has(lastPart(key)))) throw error;

@@ -45,6 +45,28 @@ export async function rejoinPool(session: Session, { id }: PoolRecord): Promise<
   });
 }
 
+/**
+ * Deletes the record of a pool that this host leaves, if nothing is left in it, and its key, if no host
+ * has anything in it.
+ */
+export async function leavePool(session: Session, pool: PoolRecord): Promise<void> {
+  const { keys, records, store } = session;
+  const { id, subnet, revision } = pool;
+  const key = keys.pool(subnet);
+  const [blocks, claims] = [under(keys.block(subnet)), under(keys.claim(subnet))];
+  await session.change(
+    () => ({
+      compare: [{ key, revision }, { ...blocks, revision: 0 }, { ...claims, revision: 0 }],
+      success: [{ delete: { key } }],
+    }),
+    () => {},
+  );
+  store.transaction(() => {
+    const isEmpty = records.addresses(id).length + records.blocks(id).length === 0;
+    if (records.pool(id)?.leaving && isEmpty) records.deletePool(id);
+  });
+}
+
 /** Makes the key of a pool if it is not there. Returns its revision. */
 async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
   const { keys, etcd } = session;

@@ -2,30 +2,28 @@ import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { Etcd, under } from "./etcd.ts";
-import type { CallOptions } from "./gateway.ts";
-import { hostNames, listClaims, listHosts, type Reader, removeHost } from "./hosts.ts";
-import { hexOf, Keys, reservedDifferences, textOf } from "./keys.ts";
+import { Calls } from "./calls.ts";
+import { hostNames, listClaims, listHosts, removeHost } from "./hosts.ts";
+import { hexOf, reservedDifferences, textOf } from "./keys.ts";
 import {
   checkWanted,
   describe,
   free,
+  isOutOfReach,
+  joinedPool,
   newUse,
   ownAddresses,
-  refuse,
+  poolOf,
   type Request,
-  takeKept,
 } from "./local.ts";
 import { defineNetwork, forgetNetwork } from "./networks.ts";
-import type { LastToken } from "./last_token.ts";
-import { type Found, obtain, type Wish } from "./obtain.ts";
-import { joinPool, poolId } from "./pool_key.ts";
+import { takeAddress } from "./obtain.ts";
+import { joinPool, leavePool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
-import { type Check, Session } from "./session.ts";
-import { countUntold, findAsked, giveWish, settlePool } from "./settle.ts";
+import type { Session } from "./session.ts";
+import { countUntold, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../base/waiting.ts";
-import { Turns } from "./turns.ts";
 import {
   type EtcdAccess,
   type Held,
@@ -43,20 +41,8 @@ import {
   type Unsettled,
   type Wanted,
 } from "./types.ts";
-import { type HostValue, readNetwork, type WishValue } from "./values.ts";
+import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
-
-/** How long a call may take before it says that etcd is out of reach, in milliseconds. */
-const TIMEOUT = 4000;
-
-/** How long a background report to etcd may take, in milliseconds. */
-const SETTLE_TIMEOUT = 2000;
-
-/** How long to wait for other processes of this host that ask etcd, in milliseconds. */
-const TURN_TIMEOUT = 30_000;
-
-/** How long other hosts have to grant a wish, in milliseconds. */
-const WISH_TIMEOUT = 3000;
 
 /**
  * The address pools that this host shares with others. Any number of processes of a host may use one
@@ -64,17 +50,16 @@ const WISH_TIMEOUT = 3000;
  */
 export class SharedPools implements Disposable {
   readonly #options: SharedPoolsOptions;
-  #turns: Turns;
-  /** The clients, by their access as JSON. */
-  #clients = new Map<string, Etcd>();
-  #signal: AbortSignal | undefined;
-  #telling: AbortSignal | undefined;
-  #waiting: WaitOptions["waiting"];
+  readonly #calls: Calls;
 
-  /** Uses a store. It connects to etcd when something needs it. */
-  constructor(options: SharedPoolsOptions) {
+  /**
+   * Uses a store. It connects to etcd when something needs it.
+   *
+   * @param calls The calls to etcd: see {@linkcode SharedPools.withSignal}.
+   */
+  constructor(options: SharedPoolsOptions, calls: Calls = new Calls(options)) {
     this.#options = options;
-    this.#turns = new Turns(options.lock);
+    this.#calls = calls;
   }
 
   /**
@@ -82,21 +67,16 @@ export class SharedPools implements Disposable {
    * reason. The next call to etcd finds out what the aborted one did there, and takes it back. Dispose
    * only of the original pools.
    *
-   * @param telling Aborts background reports to etcd. They do not fail by that.
+   * @param reports Aborts background reports to etcd. They do not fail by that.
    * @param waiting Called with a sentence if a call waits for etcd for longer than a second.
    */
   withSignal(
     signal?: AbortSignal,
-    telling: AbortSignal | undefined = signal,
+    reports: AbortSignal | undefined = signal,
     waiting?: WaitOptions["waiting"],
   ): SharedPools {
-    const pools = new SharedPools(this.#options);
-    pools.#turns = this.#turns;
-    pools.#clients = this.#clients;
-    pools.#signal = signal;
-    pools.#telling = telling;
-    pools.#waiting = waiting;
-    return pools;
+    const signals = { signal, reports, waiting };
+    return new SharedPools(this.#options, new Calls(this.#options, signals, this.#calls));
   }
 
   /** All pools on record, by id. */
@@ -147,7 +127,7 @@ export class SharedPools implements Disposable {
       next: known?.next,
       leaving: false,
     };
-    await this.#run(access, (session) => joinPool(session, pool));
+    await this.#calls.run(access, (session) => joinPool(session, pool));
     return { id, access, subnet: canonical, reserved };
   }
 
@@ -161,7 +141,7 @@ export class SharedPools implements Disposable {
   async leave(id: string): Promise<void> {
     const { store } = this.#options;
     const pool = store.transaction(() => {
-      const pool = this.#pool(id);
+      const pool = poolOf(this.#records, id);
       const used = this.held(id).filter((each) => !isOwn(each)).map(({ address }) => address);
       if (used.length > 0) {
         throw new IpvlanError("shared-pool-in-use", { subnet: pool.subnet, addresses: used });
@@ -176,7 +156,7 @@ export class SharedPools implements Disposable {
     } catch (error) {
       if (isIpvlanError(error, "host-replaced")) return await this.#abandon(pool);
       // The record says that the host is leaving, so the next call of settle goes on.
-      if (!isOutOfReach(error) && !this.#telling?.aborted) throw error;
+      if (!isOutOfReach(error) && !this.#calls.signals.reports?.aborted) throw error;
     }
   }
 
@@ -192,35 +172,10 @@ export class SharedPools implements Disposable {
    * @throws {"etcd-unreachable"} A new address is needed, and etcd does not answer within 5 s.
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
-    const { store, now = () => new Date() } = this.#options;
-    const pool = this.#joined(id);
-    const request: Request = { holder, since: now().toISOString(), ...checkWanted(pool, wanted) };
-    const kept = (lastToken?: LastToken) =>
-      store.transaction(() => takeKept(this.#records, this.#joined(id), request, lastToken));
-    let address = kept(this.#options.lastToken);
-    let wish: Wish | undefined;
-    let deadline = Infinity;
-    try {
-      while (address === undefined) {
-        const isLast = performance.now() > deadline;
-        const found: Found = await this.#run(pool.access, async (session) => {
-          const address = kept();
-          if (address !== undefined) return { address };
-          const found = await obtain(session, this.#pool(id), request, wanted.range, wish);
-          // Take it now: another process of this host could give back the block as unused.
-          return found.address ?? found.wish ? found : { address: kept() };
-        });
-        if (found.wish && isLast) throw found.wish.error;
-        address = found.address;
-        if (!found.wish) continue;
-        if (!wish) deadline = performance.now() + WISH_TIMEOUT;
-        wish = found.wish;
-        await this.#untilGranted(pool, wish, deadline);
-      }
-    } finally {
-      if (wish) await this.#takeBack(pool, wish);
-    }
-    return textOf(address);
+    const pool = joinedPool(this.#records, id);
+    const since = new Date().toISOString();
+    const request: Request = { holder, since, ...checkWanted(pool, wanted) };
+    return textOf(await takeAddress(this.#calls, this.#options, pool, request));
   }
 
   /**
@@ -231,11 +186,11 @@ export class SharedPools implements Disposable {
    * @param addrs The addresses of this host's links.
    */
   async claimOwn(id: string, addrs: readonly { address: string }[]): Promise<void> {
-    const { store, hostname, now = () => new Date() } = this.#options;
+    const { store, hostname } = this.#options;
     const records = this.#records;
-    const request: Request = { holder: ownHolder(hostname), since: now().toISOString() };
+    const request: Request = { holder: ownHolder(hostname), since: new Date().toISOString() };
     const missing = store.transaction(() => {
-      const pool = this.#joined(id);
+      const pool = joinedPool(this.#records, id);
       const { wanted, isComplete } = ownAddresses(pool, addrs.map(({ address }) => address));
       for (const { address } of records.own(id)) {
         if (isComplete && !wanted.includes(address)) free(records, id, textOf(address));
@@ -291,7 +246,7 @@ export class SharedPools implements Disposable {
       try {
         await this.#settlePool(pool);
       } catch (error) {
-        if (!(error instanceof IpvlanError) && !this.#telling?.aborted) throw error;
+        if (!(error instanceof IpvlanError) && !this.#calls.signals.reports?.aborted) throw error;
         reasons.set(pool.prefix, (error as Error).message);
       }
     }
@@ -313,12 +268,12 @@ export class SharedPools implements Disposable {
     settings: SharedSettings,
   ): Promise<SharedSettings> {
     const define = (session: Session) => defineNetwork(session, name, settings);
-    return await this.#run(access, define);
+    return await this.#calls.run(access, define);
   }
 
   /** The settings of a network in etcd; `undefined` if there is none. */
   async network(access: EtcdAccess, name: string): Promise<SharedSettings | undefined> {
-    const { etcd, keys, options } = this.#reader(access);
+    const { etcd, keys, options } = this.#calls.reader(access);
     const { ranges: [pairs] } = await etcd.read([{ key: keys.network(name) }], options());
     const pair = pairs![0];
     return pair && readNetwork(pair).settings;
@@ -327,7 +282,7 @@ export class SharedPools implements Disposable {
   /** Removes this host from a network. A network without a host is deleted from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
     try {
-      await this.#run(access, (session) => forgetNetwork(session, name));
+      await this.#calls.run(access, (session) => forgetNetwork(session, name));
     } catch (error) {
       // The network in etcd belongs to the other host.
       if (!isIpvlanError(error, "host-replaced")) throw error;
@@ -336,17 +291,17 @@ export class SharedPools implements Disposable {
 
   /** All hosts under a prefix, by name. It reads all claims and blocks. */
   async hosts(access: EtcdAccess): Promise<SharedHost[]> {
-    return await listHosts(this.#reader(access));
+    return await listHosts(this.#calls.reader(access));
   }
 
   /** The name of each host under a prefix, or its id if another one has the name, too. */
   async hostNames(access: EtcdAccess): Promise<string[]> {
-    return await hostNames(this.#reader(access));
+    return await hostNames(this.#calls.reader(access));
   }
 
   /** The addresses in use in some subnets, or all under a prefix. It reads all claims there. */
   async claims(access: EtcdAccess, subnets?: readonly string[]): Promise<SharedClaim[]> {
-    return await listClaims(this.#reader(access), subnets);
+    return await listClaims(this.#calls.reader(access), subnets);
   }
 
   /**
@@ -357,7 +312,7 @@ export class SharedPools implements Disposable {
    * @throws {"host-not-found"} There is no such host, or several have the name.
    */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
-    const reader = this.#reader(access);
+    const reader = this.#calls.reader(access);
     const own = this.#records.host(reader.keys.prefix);
     // A copy that is gone may have used the id of this host.
     const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
@@ -378,11 +333,11 @@ export class SharedPools implements Disposable {
       const isLast = !pools.slice(index + 1).some((pool) => pool.prefix === prefix);
       const recover = async (session: Session) => {
         if (session.renewal !== undefined) mended.push(session.renewal);
-        mended.push(...await recoverPool(session, this.#pool(id), linked));
+        mended.push(...await recoverPool(session, poolOf(this.#records, id), linked));
         await this.#finish(session, id);
         if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
       };
-      await this.#run(access, recover, { check: "register" });
+      await this.#calls.run(access, recover, { check: "register" });
     }
     return mended;
   }
@@ -393,11 +348,11 @@ export class SharedPools implements Disposable {
    */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
-    const { etcd, keys, options } = pools.#reader(access);
+    const { etcd, keys, options } = pools.#calls.reader(access);
     const { store, hostname } = this.#options;
     const begin = () => {
       const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return pools.#run(access, idOf, { check: "agent" });
+      return pools.#calls.run(access, idOf, { check: "agent" });
     };
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
@@ -410,30 +365,16 @@ export class SharedPools implements Disposable {
 
   /** A sentence for each damaged key that was skipped, and has not been reported before. */
   damaged(): string[] {
-    return [...this.#clients.values()].flatMap(({ damage }) => damage.name());
+    return this.#calls.damaged();
   }
 
   /** Closes the connections to etcd. */
   [Symbol.dispose](): void {
-    for (const client of this.#clients.values()) client[Symbol.dispose]();
-    this.#clients.clear();
+    this.#calls[Symbol.dispose]();
   }
 
   get #records(): ClaimRecords {
     return this.#options.store.shared;
-  }
-
-  #pool(id: string): PoolRecord {
-    const pool = this.#records.pool(id);
-    if (!pool) throw new IpvlanError("shared-pool-not-found", { pool: id });
-    return pool;
-  }
-
-  /** Finds a pool that this host is not leaving. */
-  #joined(id: string): PoolRecord {
-    const pool = this.#pool(id);
-    if (pool.leaving) throw new IpvlanError("shared-pool-not-found", { pool: id });
-    return pool;
   }
 
   #addresses(pool?: string) {
@@ -445,85 +386,9 @@ export class SharedPools implements Disposable {
     return countUntold({ records: this.#records }, pool) + Number(pool.leaving);
   }
 
-  #within(patience = TIMEOUT, signal = this.#signal): () => CallOptions {
-    const waiting = this.#waiting;
-    return () => ({ deadline: performance.now() + patience, signal, waiting });
-  }
-
-  #reader(access: EtcdAccess): Reader {
-    const keys = new Keys(prefixOf(access));
-    return { etcd: this.#client(access), keys, options: this.#within() };
-  }
-
-  #client(access: EtcdAccess): Etcd {
-    const key = JSON.stringify(access);
-    const client = this.#clients.get(key) ?? new Etcd(access);
-    this.#clients.set(key, client);
-    return client;
-  }
-
-  /**
-   * Runs a function with a session, when it is its turn.
-   *
-   * @param isTelling Whether it is a background report to etcd, whose answers nobody needs.
-   */
-  async #run<T>(
-    access: EtcdAccess,
-    run: (session: Session) => Promise<T>,
-    { isTelling = false, check = "none" }: { isTelling?: boolean; check?: Check } = {},
-  ): Promise<T> {
-    const [patience, turn, signal] = isTelling
-      ? [SETTLE_TIMEOUT, SETTLE_TIMEOUT, this.#telling]
-      : [TIMEOUT, TURN_TIMEOUT, this.#signal];
-    const client = this.#client(access);
-    const { store } = this.#options;
-    const key = JSON.stringify(access);
-    const asked = Date.now();
-    return await this.#turns.run(turn, signal, async () => {
-      // If the call before this one, maybe of another process, got no answer from etcd, this one
-      // fails at once. If the clock was set back meanwhile, it asks again.
-      const outage = store.transaction(() => this.#records.outage(key));
-      const isKnown = outage !== undefined && outage.at > asked && outage.at <= Date.now();
-      if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: outage.reasons });
-      const options = this.#within(patience, signal);
-      try {
-        const session = await Session.begin(this.#options, client, access, options, check);
-        if (session.isUnsure) await findAsked(session);
-        return await run(session);
-      } catch (error) {
-        if (isIpvlanError(error, "host-replaced")) await this.#tellCopy(access, options());
-        // Record it before the next call runs, which may mend it.
-        store.transaction(() => {
-          refuse(this.#records, prefixOf(access), error);
-          if (isIpvlanError(error, "etcd-unreachable") && !isTelling) {
-            this.#records.putOutage(key, { at: Date.now(), reasons: error.reasons });
-          }
-        });
-        throw error;
-      }
-    });
-  }
-
-  /** Tells etcd, the first time, that this host is a copy and was refused. */
-  async #tellCopy(access: EtcdAccess, options: CallOptions): Promise<void> {
-    const { store, hostname } = this.#options;
-    const { etcd, keys } = this.#reader(access);
-    const { id, number, token, refused } = store.transaction(() =>
-      this.#records.host(keys.prefix)!
-    );
-    if (refused !== undefined) return;
-    const value: HostValue = { name: hostname, number, token };
-    const put = { key: keys.copy(id, token), value: JSON.stringify(value) };
-    try {
-      await etcd.transact({ success: [{ put }] }, options);
-    } catch (error) {
-      if (!(error instanceof IpvlanError) && !options.signal?.aborted) throw error;
-    }
-  }
-
   /** Deletes the record of a pool on a copied host. After its last pool, the host gets a new id. */
   async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
-    const { etcd, keys, options } = this.#reader(access);
+    const { etcd, keys, options } = this.#calls.reader(access);
     const host = this.#records.host(prefix)!;
     if (this.#records.pools().filter((pool) => pool.prefix === prefix).length === 1) {
       const key = keys.copy(host.id, host.token);
@@ -536,70 +401,19 @@ export class SharedPools implements Disposable {
   }
 
   async #settlePool({ id, access }: PoolRecord): Promise<void> {
-    await this.#run(access, (session) => this.#finish(session, id), { isTelling: true });
+    await this.#calls.run(access, (session) => this.#finish(session, id), { isReport: true });
   }
 
-  /** Brings etcd in sync with a pool. Deletes a pool that this host leaves; the last host its key. */
+  /** Brings etcd in sync with a pool, and deletes one that this host leaves. */
   async #finish(session: Session, id: string): Promise<void> {
     const pool = this.#records.pool(id);
     if (!pool) return;
     await settlePool(session, pool);
-    if (!pool.leaving) return;
-    const { keys, store } = session;
-    const [key, ...empty] = [
-      keys.pool(pool.subnet),
-      keys.block(pool.subnet),
-      keys.claim(pool.subnet),
-    ];
-    await session.change(
-      () => ({
-        compare: [
-          { key, revision: pool.revision },
-          ...empty.map((key) => ({ ...under(key), revision: 0 })),
-        ],
-        success: [{ delete: { key } }],
-      }),
-      () => {},
-    );
-    store.transaction(() => {
-      const now = this.#records.pool(id);
-      const isEmpty = this.#records.addresses(id).length + this.#records.blocks(id).length === 0;
-      if (now?.leaving && isEmpty) this.#records.deletePool(id);
-    });
-  }
-
-  /** Waits until a block changes, or the time is up. */
-  async #untilGranted({ access }: SharedPool, wish: Wish, deadline: number): Promise<void> {
-    const limit = AbortSignal.timeout(Math.max(0, deadline - performance.now()));
-    const signal = this.#signal ? AbortSignal.any([limit, this.#signal]) : limit;
-    const changes = this.#client(access).watch(wish.blocks, wish.revision + 1, {
-      deadline,
-      signal,
-    });
-    try {
-      await changes.next();
-    } catch (error) {
-      if (!signal.aborted && !isOutOfReach(error)) throw error;
-    } finally {
-      await changes.return(undefined);
-    }
-  }
-
-  /** Takes a wish back. If etcd is out of reach, the wish expires. */
-  async #takeBack({ access }: SharedPool, { lease }: Wish): Promise<void> {
-    try {
-      await this.#client(access).revoke(lease, this.#within(SETTLE_TIMEOUT)());
-    } catch (error) {
-      if (!(error instanceof IpvlanError) && !this.#signal?.aborted) throw error;
-    }
+    if (pool.leaving) await leavePool(session, pool);
   }
 }
 
 function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {
   return reservedDifferences(reserved, known.reserved).length === 0 &&
     JSON.stringify(access) === JSON.stringify(known.access);
-}
-
-function isOutOfReach(error: unknown): boolean {
-  return isIpvlanError(error, "etcd-unreachable", "host-busy");
 }

@@ -78,10 +78,11 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
       revision = page.revision;
     }
     yield { kind: "listed", claims };
-    const queue = new Queue<WatchEvent>();
     const after = () => ({ ...options(), signal: ended });
+    let queue!: ReadableStreamDefaultController<WatchEvent[]>;
+    const changes = new ReadableStream<WatchEvent[]>({ start: (controller) => queue = controller });
     const followClaims = async () => {
-      for await (const events of etcd.watch(range, revision + 1, after())) queue.push(events);
+      for await (const events of etcd.watch(range, revision + 1, after())) queue.enqueue(events);
     };
     // Wishes are answered even while the caller does not ask for the next change.
     const followWishes = async () => {
@@ -90,25 +91,25 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
       for (const pair of ranges[0]!) await answerWish(parts, hostId, pair);
       for await (const events of etcd.watch(wishes, revision + 1, after())) {
         for (const { key, value } of events) {
-          if (value !== undefined) {
-            await answerWish(parts, hostId, { key, value, modRevision: 0 });
-          }
+          if (value !== undefined) await answerWish(parts, hostId, { key, value, modRevision: 0 });
         }
       }
     };
     // A member that has no leader leaves a watch open: only the lease shows that etcd is out of reach.
-    for (const each of [followClaims(), followWishes(), heartbeat.ended, heartbeat.failed]) {
-      each.then(() => queue.end(), (error) => queue.end(error));
-    }
+    heartbeat.onFailure = (error) => queue.error(error);
+    Promise.race([followClaims(), followWishes(), heartbeat.ended])
+      .then(() => queue.close()).catch((error) => queue.error(error));
     let told = 0;
-    for await (const { key, value } of queue) {
-      if (++told % AT_ONCE === 0) await pause(0);
-      const pair = { key, value: value ?? "", modRevision: 0 };
-      const [address] = etcd.damage.addresses([pair]);
-      if (address === undefined) continue;
-      // A damaged value ends the claim that was there before.
-      const claim = value === undefined ? undefined : etcd.damage.read(claimOf, pair);
-      yield claim ? { kind: "claimed", claim } : { kind: "freed", address: textOf(address) };
+    for await (const events of changes) {
+      for (const { key, value } of events) {
+        if (++told % AT_ONCE === 0) await pause(0);
+        const pair = { key, value: value ?? "", modRevision: 0 };
+        const [address] = etcd.damage.addresses([pair]);
+        if (address === undefined) continue;
+        // A damaged value ends the claim that was there before.
+        const claim = value === undefined ? undefined : etcd.damage.read(claimOf, pair);
+        yield claim ? { kind: "claimed", claim } : { kind: "freed", address: textOf(address) };
+      }
     }
   } finally {
     stop.abort();
@@ -140,18 +141,14 @@ class Heartbeat {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #lease: string | undefined;
-  #failed = Promise.withResolvers<never>();
+  /** Called with the error of a renewal that failed. The heartbeat goes on all the same. */
+  onFailure: (error: Error) => void = () => {};
   /** Resolves when it has ended. Rejects only on a bug. */
   ended = Promise.resolve();
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
     this.#signal = AbortSignal.any([parts.signal, this.#stop.signal]);
-  }
-
-  /** Rejects at the next renewal that fails. The heartbeat goes on all the same. */
-  get failed(): Promise<never> {
-    return this.#failed.promise;
   }
 
   /** Starts to renew the lease of a host, unless it does already. */
@@ -186,10 +183,7 @@ class Heartbeat {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof IpvlanError)) throw error;
-        const { promise, reject } = this.#failed;
-        this.#failed = Promise.withResolvers();
-        promise.catch(() => {});
-        reject(error);
+        this.onFailure(error);
         // Only this host registers itself anew, so a quick retry does not help.
         rest = isIpvlanError(error, "host-removed") ? RENEWAL : RETRY_DELAY;
       }
@@ -212,39 +206,5 @@ class Heartbeat {
     }, this.#options());
     if (!succeeded) throw new IpvlanError("host-removed", { prefix: keys.prefix });
     return lease;
-  }
-}
-
-/** A queue from several sources to one reader. */
-class Queue<T> {
-  #parts: (readonly T[])[] = [];
-  #wake = Promise.withResolvers<void>();
-  #end: { error?: unknown } | undefined;
-
-  push(items: readonly T[]): void {
-    this.#parts.push(items);
-    this.#wake.resolve();
-  }
-
-  /** Ends the queue, with an error if something went wrong. Only the first call counts. */
-  end(error?: unknown): void {
-    this.#end ??= { error };
-    this.#wake.resolve();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for (;;) {
-      // Take all at once: shifting a long list item by item takes long.
-      const parts = this.#parts;
-      this.#parts = [];
-      for (const part of parts) yield* part;
-      if (parts.length > 0) continue;
-      if (this.#end) {
-        if (this.#end.error !== undefined) throw this.#end.error;
-        return;
-      }
-      await this.#wake.promise;
-      this.#wake = Promise.withResolvers();
-    }
   }
 }
