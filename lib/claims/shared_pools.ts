@@ -173,8 +173,7 @@ export class SharedPools implements Disposable {
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const pool = joinedPool(this.#records, id);
-    const since = new Date().toISOString();
-    const request: Request = { holder, since, ...checkWanted(pool, wanted) };
+    const request = { holder, since: this.#since, ...checkWanted(pool, wanted) };
     return textOf(await takeAddress(this.#calls, this.#options, pool, request));
   }
 
@@ -188,7 +187,7 @@ export class SharedPools implements Disposable {
   async claimOwn(id: string, addrs: readonly { address: string }[]): Promise<void> {
     const { store, hostname } = this.#options;
     const records = this.#records;
-    const request: Request = { holder: ownHolder(hostname), since: new Date().toISOString() };
+    const request: Request = { holder: ownHolder(hostname), since: this.#since };
     const missing = store.transaction(() => {
       const pool = joinedPool(this.#records, id);
       const { wanted, isComplete } = ownAddresses(pool, addrs.map(({ address }) => address));
@@ -371,6 +370,11 @@ export class SharedPools implements Disposable {
   /** Closes the connections to etcd. */
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
+  }
+
+  /** The time of a new claim. */
+  get #since(): string {
+    return (this.#options.now?.() ?? new Date()).toISOString();
   }
 
   get #records(): ClaimRecords {

@@ -172,4 +172,6 @@ export interface SharedPoolsOptions {
    * new at a time. Dispose of the result to unlock it.
    */
   lock: (signal: AbortSignal) => Promise<Disposable>;
+  /** The time, for the `since` of claims. @default {() => new Date()} */
+  now?: () => Date;
 }

@@ -5,8 +5,7 @@
  * @module
  */
 export { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-export type { AddressUse, PoolUsage } from "./pool.ts";
-export { Pools, type Taken } from "./pools.ts";
+export { type AddressUse, Pools, type PoolUsage, type Taken } from "./pools.ts";
 export {
   contains,
   formatPrefix,

@@ -1,8 +1,22 @@
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import { type AddressUse, Pool, type PoolUsage } from "./pool.ts";
-import { contains, formatPrefix, outsideSubnet } from "./prefix.ts";
+import { contains, formatPrefix, outsideSubnet, whyUnusable } from "./prefix.ts";
+import { RangeSet } from "./ranges.ts";
 import type { Subnet } from "./subnet.ts";
-import { IpvlanError } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
+
+/** The numbers of used and of free addresses of a subnet. */
+export interface PoolUsage {
+  /** The addresses that no further endpoint can have: taken, reserved or unusable. */
+  readonly used: bigint;
+  /** The addresses that the next endpoints can get: in the ip-range, or in the whole subnet. */
+  readonly free: bigint;
+}
+
+/**
+ * The use of an address: taken in this pool, given away elsewhere, or free. An address that is given
+ * away elsewhere is never chosen as the next one, but it can be taken.
+ */
+export type AddressUse = "taken" | "elsewhere" | "free";
 
 /** The result of taking an address. */
 export interface Taken {
@@ -14,9 +28,22 @@ export interface Taken {
   readonly pools: Pools;
 }
 
+/** A subnet, and the use of its addresses. */
+interface Pool {
+  readonly subnet: Subnet;
+  /** The addresses that cannot be taken, as they are taken, reserved or unusable. */
+  readonly used: RangeSet;
+  /** The addresses that are never chosen as the next one: these, and those given away elsewhere. */
+  readonly avoided: RangeSet;
+}
+
 /**
- * The pools of a network's subnets. Like a {@linkcode Pool}, they are an immutable value: taking and
- * releasing return new pools and do not change the old ones. Addresses are given and returned as text.
+ * The pools of a network's subnets. They are an immutable value: taking and releasing return new pools
+ * and do not change the old ones. After a failure the caller just drops the new ones. Addresses are
+ * given and returned as text.
+ *
+ * Taking and releasing cost O(log n), where n is the number of ranges of taken addresses. The size of
+ * the subnets does not matter.
  *
  * @example
  * ```ts
@@ -53,31 +80,37 @@ export class Pools {
   ): Pools {
     const shares = subnets.map((subnet) => ({
       subnet,
-      taken: [] as Address[],
-      elsewhere: [] as Address[],
+      used: keptAddresses(subnet).map(({ bits }) => bits),
+      elsewhere: [] as bigint[],
     }));
     for (const text of taken) {
       const address = parseAddress(text);
-      findSubnet(shares, address).taken.push(address);
+      poolOf(shares, address).used.push(address.bits);
     }
     for (const text of elsewhere) {
       const address = parseAddress(text);
-      shares.find(({ subnet }) => contains(subnet.prefix, address))?.elsewhere.push(address);
+      shares.find(isHomeOf(address))?.elsewhere.push(address.bits);
     }
-    return new Pools(shares.map((share) => Pool.of(share.subnet, share.taken, share.elsewhere)));
+    return new Pools(shares.map(({ subnet, used: taken, elsewhere }) => {
+      const used = RangeSet.from(taken);
+      const avoided = elsewhere.length > 0 ? RangeSet.from([...taken, ...elsewhere]) : used;
+      return { subnet, used, avoided };
+    }));
   }
 
   /**
-   * Takes the lowest free address of a family's first subnet that has one.
+   * Takes the lowest free address of a family's first subnet that has one: of its ip-range, or of the
+   * whole subnet.
    *
    * @throws {"no-subnet"} if there is no subnet of the family
    * @throws {"pool-exhausted"} if no subnet of the family has a free address
    */
   takeNext(family: Family): Taken {
     const pools = this.#pools.filter(({ subnet }) => subnet.prefix.family === family);
-    for (const old of pools) {
-      const next = old.takeNext();
-      if (next) return this.#taken(next.address, old, next.pool);
+    for (const pool of pools) {
+      const { first, last } = pool.subnet.range ?? pool.subnet.prefix;
+      const bits = pool.avoided.firstAbsent(first);
+      if (bits <= last) return this.#taken(pool, { family, bits });
     }
     const [first, ...others] = pools;
     if (first === undefined) throw new IpvlanError("no-subnet", { family });
@@ -90,7 +123,7 @@ export class Pools {
   }
 
   /**
-   * Takes the given address from the subnet that contains it.
+   * Takes the given address from the subnet that contains it. It may be outside of the ip-range.
    *
    * @throws {"invalid-address"} if the text is not an address
    * @throws {"outside-subnet"} if it is in none of the subnets
@@ -100,8 +133,10 @@ export class Pools {
    */
   take(text: string): Taken {
     const address = parseAddress(text);
-    const old = findSubnet(this.#pools, address);
-    return this.#taken(address, old, old.take(address));
+    const pool = poolOf(this.#pools, address);
+    if (!pool.used.has(address.bits)) return this.#taken(pool, address);
+    throw keptAddressError(pool.subnet, address) ??
+      new IpvlanError("address-in-use", placeOf(pool.subnet, address));
   }
 
   /**
@@ -114,8 +149,11 @@ export class Pools {
    */
   release(text: string): Pools {
     const address = parseAddress(text);
-    const old = findSubnet(this.#pools, address);
-    return this.#with(old, old.release(address));
+    const pool = poolOf(this.#pools, address);
+    if (!pool.used.has(address.bits) || keptAddressError(pool.subnet, address)) {
+      throw new IpvlanError("address-not-in-use", placeOf(pool.subnet, address));
+    }
+    return this.#with(pool, address, "free");
   }
 
   /**
@@ -126,33 +164,88 @@ export class Pools {
    */
   mark(text: string, use: AddressUse): Pools {
     const address = parseAddress(text);
-    const old = this.#pools.find(({ subnet }) => contains(subnet.prefix, address));
-    return old ? this.#with(old, old.mark(address, use)) : this;
+    const pool = this.#pools.find(isHomeOf(address));
+    if (!pool) return this;
+    // Reserved and unusable addresses are used from the start on.
+    if (pool.used.has(address.bits) && keptAddressError(pool.subnet, address)) return this;
+    return this.#with(pool, address, use);
   }
 
   /** Whether an address is in one of the subnets. */
   contains(text: string): boolean {
-    const address = parseAddress(text);
-    return this.#pools.some(({ subnet }) => contains(subnet.prefix, address));
+    return this.#pools.some(isHomeOf(parseAddress(text)));
   }
 
-  /** Counts the addresses of each subnet, in the order of the subnets. */
+  /**
+   * Counts the addresses of each subnet, in the order of the subnets. O(n) in the number of ranges of
+   * taken addresses.
+   */
   usage(): PoolUsage[] {
-    return this.#pools.map((pool) => pool.usage());
+    return this.#pools.map(({ subnet: { prefix, range = prefix }, used, avoided }) => ({
+      used: used.count(prefix.first, prefix.last),
+      free: range.last - range.first + 1n - avoided.count(range.first, range.last),
+    }));
   }
 
-  #taken(address: Address, old: Pool, pool: Pool): Taken {
-    return { address: formatAddress(address), subnet: pool.subnet, pools: this.#with(old, pool) };
+  #taken(pool: Pool, address: Address): Taken {
+    const pools = this.#with(pool, address, "taken");
+    return { address: formatAddress(address), subnet: pool.subnet, pools };
   }
 
-  #with(old: Pool, pool: Pool): Pools {
-    return new Pools(this.#pools.map((other) => other === old ? pool : other));
+  #with(pool: Pool, { bits }: Address, use: AddressUse): Pools {
+    const used = withMember(pool.used, bits, use === "taken");
+    const avoided = withMember(pool.avoided, bits, use !== "free");
+    const changed = { subnet: pool.subnet, used, avoided };
+    return new Pools(this.#pools.map((other) => other === pool ? changed : other));
   }
 }
 
-/** Finds the pool or share whose subnet contains the address. */
-function findSubnet<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
-  const found = candidates.find(({ subnet }) => contains(subnet.prefix, address));
+function isHomeOf(address: Address): (candidate: { subnet: Subnet }) => boolean {
+  return ({ subnet }) => contains(subnet.prefix, address);
+}
+
+/** Finds the pool or share whose subnet contains an address. @throws {"outside-subnet"} */
+function poolOf<T extends { subnet: Subnet }>(candidates: readonly T[], address: Address): T {
+  const found = candidates.find(isHomeOf(address));
   if (found) return found;
   throw outsideSubnet("address", address, candidates.map(({ subnet }) => subnet.prefix));
+}
+
+/** The set with an integer, or without it. */
+function withMember(set: RangeSet, value: bigint, isMember: boolean): RangeSet {
+  if (set.has(value) === isMember) return set;
+  return isMember ? set.add(value) : set.delete(value);
+}
+
+/** The addresses that no endpoint can have: the unusable and the reserved ones. */
+function keptAddresses({ prefix, gateway, reserved }: Subnet): Address[] {
+  const { family, first, last } = prefix;
+  const ends = [{ family, bits: first }, { family, bits: last }];
+  return [
+    ...ends.filter((address) => whyUnusable(prefix, address) !== undefined),
+    ...(gateway ? [gateway] : []),
+    ...reserved.values(),
+  ];
+}
+
+function placeOf({ prefix }: Subnet, address: Address): { address: string; subnet: string } {
+  return { address: formatAddress(address), subnet: formatPrefix(prefix) };
+}
+
+/** The error that says why no endpoint can have an address; `undefined` if one can. */
+function keptAddressError(
+  subnet: Subnet,
+  address: Address,
+): IpvlanErrorOf<"unusable-address"> | IpvlanErrorOf<"reserved-address"> | undefined {
+  const { prefix, gateway, reserved } = subnet;
+  const reason = whyUnusable(prefix, address);
+  const place = { role: "address", ...placeOf(subnet, address) } as const;
+  if (reason) return new IpvlanError("unusable-address", { ...place, reason });
+  if (gateway?.bits === address.bits) {
+    return new IpvlanError("reserved-address", { ...place, owner: "gateway" });
+  }
+  const [name] = [...reserved].find(([, { bits }]) => bits === address.bits) ?? [];
+  if (name !== undefined) {
+    return new IpvlanError("reserved-address", { ...place, owner: `auxiliary address ${name}` });
+  }
 }

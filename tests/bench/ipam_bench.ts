@@ -5,19 +5,17 @@
  * @module
  */
 import {
-  type Address,
   formatAddress,
   parseAddress,
   parsePrefix,
   Pools,
   type Subnet,
 } from "../../lib/ipam/mod.ts";
-import { Pool } from "../../lib/ipam/pool.ts";
 
 const NET: Subnet = { prefix: parsePrefix("10.0.0.0/8").prefix, reserved: new Map() };
 
-function at(offset: number): Address {
-  return { family: 4, bits: NET.prefix.first + BigInt(offset) };
+function at(offset: number): string {
+  return formatAddress({ family: 4, bits: NET.prefix.first + BigInt(offset) });
 }
 
 /** Draws different usable offsets into the subnet, the same in every run. */
@@ -32,8 +30,8 @@ function drawOffsets(count: number): number[] {
 }
 
 Deno.bench("a million automatic addresses", { n: 1, warmup: 0 }, () => {
-  let pool = Pool.of(NET);
-  for (let count = 0; count < 1_000_000; count++) pool = pool.takeNext()!.pool;
+  let pools = Pools.of([NET]);
+  for (let count = 0; count < 1_000_000; count++) pools = pools.takeNext(4).pools;
 });
 
 for (const count of [10, 10_000, 1_000_000]) {
@@ -43,25 +41,21 @@ for (const count of [10, 10_000, 1_000_000]) {
   ];
   for (const [layout, offsets] of layouts) {
     const taken = offsets.map(at);
-    const pool = Pool.of(NET, taken);
+    const pools = Pools.of([NET], taken);
     const name = `${count} taken ${layout}`;
     let turn = 0;
     const pickTaken = () => taken[turn = (turn + 7919) % taken.length] ?? at(1);
 
     Deno.bench(`${name}: next`, { group: "next" }, () => {
-      pool.takeNext();
+      pools.takeNext(4);
     });
     Deno.bench(`${name}: release any, take it back`, { group: "release and take" }, () => {
       const address = pickTaken();
-      pool.release(address).take(address);
+      pools.release(address).take(address);
     });
     if (count < 1_000_000) continue;
-    Deno.bench(`${name}: make the pool`, { n: 3, warmup: 0 }, () => {
-      Pool.of(NET, taken);
-    });
-    const texts = taken.map(formatAddress);
     Deno.bench(`${name}: make the pools, from text`, { n: 1, warmup: 0 }, () => {
-      Pools.of([NET], texts);
+      Pools.of([NET], taken);
     });
   }
 }

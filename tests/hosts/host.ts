@@ -22,6 +22,8 @@ export interface Host extends Disposable {
 
 /** What is special about a host. */
 export interface HostOptions {
+  /** Its clock. @default {() => new Date()} */
+  now?: () => Date;
   /** Where it keeps what a reboot forgets. @default {`${folder}/run`} */
   run?: string;
   /** Runs whenever one of its calls has had its turn. @default {() => {}} */
@@ -32,7 +34,7 @@ export interface HostOptions {
 export function openHost(
   name: string,
   folder: string,
-  { run = `${folder}/run`, unlocked = () => {} }: HostOptions = {},
+  { now, run = `${folder}/run`, unlocked = () => {} }: HostOptions = {},
 ): Host {
   const store = SqliteStore.open(folder);
   const lock = new FileLock(`${folder}/etcd.lock`);
@@ -46,6 +48,7 @@ export function openHost(
       stack.use(await lock.exclusive({ signal }));
       return stack;
     },
+    now,
   });
   return {
     name,
