@@ -175,8 +175,9 @@ export class Calls implements Disposable {
     const keys = new Keys(prefixOf(access));
     const host = store.transaction(() => store.shared.host(keys.prefix)!);
     if (host.refused !== undefined) return;
-    const value: HostValue = { name: hostname, number: host.number, token: host.token };
-    const put = { key: keys.copy(host.id, host.token), value: JSON.stringify(value) };
+    const { id, number, token } = host;
+    const value: HostValue = { name: hostname, number, token, agent: undefined };
+    const put = { key: keys.copy(id, token), value: JSON.stringify(value) };
     await this.tell(access, (etcd) => etcd.transact({ success: [{ put }] }, options), options);
   }
 }

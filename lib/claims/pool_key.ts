@@ -11,7 +11,7 @@ import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { EtcdAccess } from "./types.ts";
-import { type Damage, type PoolValue, readPool } from "./values.ts";
+import { type Damage, readPool } from "./values.ts";
 
 /** The id of a pool. */
 export function poolId(access: EtcdAccess, subnet: string): string {
@@ -71,8 +71,8 @@ export async function leavePool(session: Session, pool: PoolRecord): Promise<voi
 async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
   const { keys, etcd } = session;
   const all = under(keys.pool());
-  const value: PoolValue = { reserved: pool.reserved };
-  const put = { key: keys.pool(pool.subnet), value: JSON.stringify(value) };
+  const { subnet, reserved } = pool;
+  const put = { key: keys.pool(subnet), value: JSON.stringify({ reserved }) };
   for (;;) {
     const { ranges: [pairs], revision } = await etcd.read([all], session.options());
     const there = findPool(pool, pairs!, etcd.damage);

@@ -36,7 +36,6 @@ const HEARD_INTERVAL = 60_000;
 export class Session {
   readonly etcd: Etcd;
   readonly keys: Keys;
-  readonly prefix: string;
   readonly store: ClaimStore;
   readonly #parts: SessionParts;
   /** Makes the options of a call to etcd. */
@@ -44,7 +43,8 @@ export class Session {
   #host: HostRecord;
   /** The host's key, as it was read last. */
   #seen: KeyValue | undefined;
-  #renewal: string | undefined;
+  /** A sentence that says why this session has registered the host anew, if it has. */
+  renewal: string | undefined;
 
   private constructor(
     parts: SessionParts,
@@ -55,7 +55,6 @@ export class Session {
     this.#parts = parts;
     this.store = parts.store;
     this.etcd = etcd;
-    this.prefix = host.prefix;
     this.keys = new Keys(host.prefix);
     this.options = options;
     this.#host = host;
@@ -89,15 +88,10 @@ export class Session {
     } catch (error) {
       if (check !== "register" || !session.#adopt(error)) throw error;
       await session.#advance(session.#seen === undefined);
-      session.#renewal = renewalText(error, prefix);
+      session.renewal = renewalText(error, prefix);
     }
     await session.#tellHeard();
     return session;
-  }
-
-  /** A sentence that says why this session has registered the host anew, if it has. */
-  get renewal(): string | undefined {
-    return this.#renewal;
   }
 
   /** The records of the host. */
@@ -201,7 +195,7 @@ export class Session {
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
     const host = this.#host;
-    if (!pair) throw new IpvlanError("host-removed", { prefix: this.prefix });
+    if (!pair) throw new IpvlanError("host-removed", { prefix: this.keys.prefix });
     const { name, number, token } = readHost(pair);
     if (token === host.asked) {
       this.#record({ ...this.#next(pair.value), asked: undefined });
@@ -211,8 +205,12 @@ export class Session {
       if (pair.value !== host.value) this.#record({ value: pair.value });
       return false;
     }
-    if (number < host.number) throw new IpvlanError("etcd-older", { prefix: this.prefix });
-    throw new IpvlanError("host-replaced", { prefix: this.prefix, id: this.hostId, host: name });
+    if (number < host.number) throw new IpvlanError("etcd-older", { prefix: this.keys.prefix });
+    throw new IpvlanError("host-replaced", {
+      prefix: this.keys.prefix,
+      id: this.hostId,
+      host: name,
+    });
   }
 
   /**
@@ -262,8 +260,8 @@ export class Session {
   #nextValue(): string {
     const { number, asked, agent } = this.#host;
     const { hostname: name } = this.#parts;
-    const value: HostValue = { name, number: number + 1, token: asked! };
-    return JSON.stringify({ ...value, ...(agent && { agent }) });
+    const value: HostValue = { name, number: number + 1, token: asked!, agent: agent || undefined };
+    return JSON.stringify(value);
   }
 
   /** The changes to the record when etcd has carried out the pending transaction. */
@@ -279,7 +277,7 @@ export class Session {
 
   /** The same, inside a transaction of the store. Other fields keep their newer values on record. */
   #put(changes: Partial<HostRecord>): void {
-    this.#host = { ...this.records.host(this.prefix)!, ...changes };
+    this.#host = { ...this.records.host(this.keys.prefix)!, ...changes };
     this.records.putHost(this.#host);
   }
 }
@@ -293,6 +291,7 @@ function renewalText(error: unknown, prefix: string): string {
     : `The record of this host was older than etcd under ${prefix}`;
 }
 
+/** Records this host under a prefix, with a new id. */
 function addHost({ shared }: ClaimStore, prefix: string): HostRecord {
   const host: HostRecord = {
     prefix,

@@ -60,7 +60,7 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
 /** Finds out which earlier requests took effect. None of them takes effect later. */
 export async function findAsked(session: Session): Promise<void> {
   const { records, keys, store, hostId, etcd } = session;
-  for (const pool of records.pools().filter(({ prefix }) => prefix === session.prefix)) {
+  for (const pool of records.pools().filter(({ prefix }) => prefix === session.keys.prefix)) {
     const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
     for (const record of asked) {
       const [[pair]] = await session.read({ key: keys.claim(pool.subnet, record.address) });
@@ -94,7 +94,7 @@ export async function findAsked(session: Session): Promise<void> {
 export function giveWish(
   { records }: Pick<Session, "records">,
   pool: PoolRecord,
-  { address }: WishValue,
+  { address }: Partial<WishValue>,
 ): void {
   if (address !== undefined) {
     const block = freeBlock(records, pool, address);

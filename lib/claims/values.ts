@@ -23,48 +23,6 @@ import {
   whole,
 } from "../base/reader.ts";
 
-/** A host: its name, and the number and the random token of its last transaction. */
-export interface HostValue {
-  name: string;
-  number: number;
-  token: string;
-  /** Whether its agent has ever run. */
-  agent?: boolean;
-}
-
-/** A pool: its reserved addresses. */
-export interface PoolValue {
-  reserved: Record<string, string>;
-}
-
-/** A block: its host, and the addresses that only this host gives away, as a hexadecimal set. */
-export interface BlockValue {
-  host: string;
-  token: string;
-  kept: string;
-}
-
-/** A claim: the user of the address. */
-export interface ClaimValue {
-  host: string;
-  sandbox: string;
-  network?: string;
-  names?: readonly string[];
-  since: string;
-  token: string;
-}
-
-/** A network: its settings, and the ids of its hosts. */
-export interface NetworkValue {
-  settings: SharedSettings;
-  hosts: string[];
-}
-
-/** A wish: for one address, in hexadecimal digits, or for any. */
-export interface WishValue {
-  address?: string;
-}
-
 /** Makes a function that reads the values with these fields. It throws `damaged-key`. */
 function valueReader<Value extends object>(fields: Fields<Value>): (pair: KeyValue) => Value {
   const reader = object(fields);
@@ -83,54 +41,64 @@ function parseJson(text: string): unknown {
   }
 }
 
-const readPresentHost = valueReader<HostValue>({
+const readPresentHost = valueReader({
   name: text,
   number: whole,
   token: text,
   agent: optional(flag),
 });
 
-/** Reads a host, even of a version with an epoch and a nonce. @throws {"damaged-key"} It is not valid. */
-export function readHost(pair: KeyValue): HostValue {
+/**
+ * Reads a host: its name, the number and the random token of its last transaction, and whether its agent
+ * has ever run. An earlier version had an epoch and a nonce. @throws {"damaged-key"} It is not valid.
+ */
+export function readHost(pair: KeyValue): ReturnType<typeof readPresentHost> {
   const value = pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":');
   return readPresentHost({ ...pair, value });
 }
 
-/** Reads a pool. */
-export const readPool: (pair: KeyValue) => PoolValue = valueReader({ reserved: record(text) });
+/** Reads a pool: its reserved addresses. */
+export const readPool = valueReader({ reserved: record(text) });
 
-/** Reads a claim. */
-export const readClaim: (pair: KeyValue) => ClaimValue = valueReader({
+/** Reads a claim: the user of the address. */
+export const readClaim = valueReader({
   host: text,
   sandbox: text,
   network: optional(text),
-  names: optional(list(text)),
+  names: optional<readonly string[]>(list(text)),
   since: text,
   token: text,
 });
 
-/** Reads a network. */
-export const readNetwork: (pair: KeyValue) => NetworkValue = valueReader({
+/** Reads a network: its settings, and the ids of its hosts. */
+export const readNetwork = valueReader({
   settings: kind<SharedSettings>("an object", isObject),
   hosts: list(text),
 });
 
-/** Reads a wish. */
-export const readWish: (pair: KeyValue) => WishValue = valueReader({
+/** Reads a wish: for one address, in hexadecimal digits, or for any. */
+export const readWish = valueReader({
   address: optional(textLike("an address in hexadecimal digits", /^[0-9a-f]{8,32}$/)),
 });
 
-const readBlockValue = valueReader<BlockValue>({
+const readBlockValue = valueReader({
   host: text,
   token: text,
   kept: textLike("a set in hexadecimal digits", /^[0-9a-f]{1,16}$/),
 });
 
-/** Reads a block, and the set of the addresses that its host keeps. @throws {"damaged-key"} */
+/** Reads a block: its host, and the set of addresses that only this host gives away. */
 export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
   const value = readBlockValue(pair);
   return { ...value, set: textSet(value.kept) };
 }
+
+/** The values of keys, to write. */
+export type BlockValue = ReturnType<typeof readBlockValue>;
+export type ClaimValue = ReturnType<typeof readClaim>;
+export type HostValue = ReturnType<typeof readHost>;
+export type NetworkValue = ReturnType<typeof readNetwork>;
+export type WishValue = ReturnType<typeof readWish>;
 
 /** The address in the key of a block or a claim, in hexadecimal. @throws {"damaged-key"} */
 export function addressIn({ key }: Pick<KeyValue, "key">): string {
