@@ -1,6 +1,7 @@
 import { prefixOf } from "../claims/access.ts";
 import { whyRefused } from "../claims/local.ts";
-import { LastToken, SharedPools } from "../claims/mod.ts";
+import { LastToken } from "../claims/last_token.ts";
+import { SharedPools } from "../claims/shared_pools.ts";
 import { accesses } from "../driver/addresses/shared/pools.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { IpvlanError } from "../base/errors.ts";

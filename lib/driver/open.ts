@@ -1,4 +1,4 @@
-import type { SharedPools } from "../claims/mod.ts";
+import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
 import { KeptLook } from "./run/kept_look.ts";
@@ -156,7 +156,8 @@ function sharedPools(
   let opened: Promise<SharedPools> | undefined;
   const open = async () => {
     // Only drivers that share a pool need this module.
-    const { LastToken, SharedPools } = await import("../claims/mod.ts");
+    const { LastToken } = await import("../claims/last_token.ts");
+    const { SharedPools } = await import("../claims/shared_pools.ts");
     return new SharedPools({
       store,
       hostname: Deno.hostname(),

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { openHost } from "../hosts/host.ts";
 import { endpointRecord, network, sandboxRecord } from "../kit/values.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { Etcd } from "../../lib/claims/etcd.ts";
 import { under } from "../../lib/claims/etcd.ts";
 import { Keys } from "../../lib/claims/keys.ts";

@@ -1,6 +1,6 @@
 // Tests of TLS, users and passwords, with a real etcd that requires them.
 import { assert, assertEquals } from "@std/assert";
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { makeCertificates } from "../kit/openssl.ts";
 import { inEnv } from "../kit/processes.ts";

@@ -1,6 +1,6 @@
 // Tests of shared pools against a real etcd on this machine.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Wanted } from "../../lib/claims/mod.ts";
+import type { Wanted } from "../../lib/claims/types.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { release } from "./host.ts";
 import { kindOf, newLink, test } from "./kit.ts";

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { type EtcdAccess, LastToken, SharedPools } from "../../lib/claims/mod.ts";
+import { LastToken } from "../../lib/claims/last_token.ts";
+import { SharedPools } from "../../lib/claims/shared_pools.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";

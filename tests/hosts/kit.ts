@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { etcd } from "./start_etcd.ts";
 import { exists } from "../../lab/machine.ts";
 import { type Host, keysOf, openHost } from "./host.ts";

@@ -1,6 +1,6 @@
 // Tests of what happens on a host, or in etcd, while a call waits for etcd's answer.
 import { assert, assertEquals } from "@std/assert";
-import type { EtcdAccess } from "../../lib/claims/mod.ts";
+import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { encode } from "../../lib/claims/etcd.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
 import { giveWish } from "../../lib/claims/settle.ts";

@@ -1,6 +1,6 @@
 // Tests of the networks and hosts that etcd has, and of what an agent sees.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { SharedChange } from "../../lib/claims/mod.ts";
+import type { SharedChange } from "../../lib/claims/types.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { bitOf } from "../../lib/claims/local.ts";
 import { lookUpNames } from "../../lib/driver/addresses/shared/names.ts";

@@ -1,4 +1,4 @@
-import type { SharedPools } from "../../claims/mod.ts";
+import type { SharedPools } from "../../claims/shared_pools.ts";
 import type { BorrowedNamespaces } from "../sandbox/borrowed.ts";
 import type { KeptOutput } from "../sandbox/output.ts";
 import type { HostsFiles } from "../sandbox/hosts.ts";

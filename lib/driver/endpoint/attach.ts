@@ -1,4 +1,4 @@
-import type { SharedPools } from "../../claims/mod.ts";
+import type { SharedPools } from "../../claims/shared_pools.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import {

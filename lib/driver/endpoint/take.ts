@@ -1,4 +1,4 @@
-import type { SharedPools } from "../../claims/mod.ts";
+import type { SharedPools } from "../../claims/shared_pools.ts";
 import { attempt } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { type AttachRequest, decide } from "./attach_request.ts";

@@ -7,7 +7,8 @@
  */
 import { prefixOf } from "../../../claims/access.ts";
 import { textOf } from "../../../claims/keys.ts";
-import type { EtcdAccess, SharedChange, SharedPools } from "../../../claims/mod.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
+import type { EtcdAccess, SharedChange } from "../../../claims/types.ts";
 import { IpvlanError } from "../../../base/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
 import { KnownNames } from "./known_names.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { prefixOf } from "../../../claims/access.ts";
-import type { SharedPools } from "../../../claims/mod.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
 import { attempt } from "../../../base/errors.ts";
 import { formatAddress } from "../../../ipam/address.ts";
 import { firstUsable, parsePrefix } from "../../../ipam/prefix.ts";

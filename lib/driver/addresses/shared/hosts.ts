@@ -1,5 +1,5 @@
 import { prefixOf } from "../../../claims/access.ts";
-import type { SharedPools } from "../../../claims/mod.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
 import type { EtcdAccess, RemovedHost, SharedHost } from "../../../claims/types.ts";
 import type { Parts } from "../parts.ts";
 import { accesses } from "./pools.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 import { prefixOf } from "../../../claims/access.ts";
-import type { SharedClaim, SharedPools } from "../../../claims/mod.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
+import type { SharedClaim } from "../../../claims/types.ts";
 import { attempt, IpvlanError } from "../../../base/errors.ts";
 import { formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";

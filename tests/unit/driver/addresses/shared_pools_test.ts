@@ -1,6 +1,7 @@
 // What is decided about addresses that hosts share. A stand-in for the pools gives 10.9.0.2, .3, ….
 import { assertEquals } from "@std/assert";
-import type { Held, Holder, SharedPools } from "../../../../lib/claims/mod.ts";
+import type { SharedPools } from "../../../../lib/claims/shared_pools.ts";
+import type { Held, Holder } from "../../../../lib/claims/types.ts";
 import { hexOf } from "../../../../lib/claims/keys.ts";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { AddressRecord } from "../../../../lib/claims/records.ts";
