@@ -54,13 +54,11 @@ export class Calls implements Disposable {
     return [...this.#shared.clients.values()].flatMap(({ damage }) => damage.name());
   }
 
-  /** Closes the connections to etcd. */
   [Symbol.dispose](): void {
     for (const client of this.#shared.clients.values()) client[Symbol.dispose]();
     this.#shared.clients.clear();
   }
 
-  /** The client for an access. */
   client(access: EtcdAccess): Etcd {
     const { clients } = this.#shared;
     const key = JSON.stringify(access);

@@ -5,7 +5,6 @@
  * @module
  */
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
-import type { EtcdAccess } from "./types.ts";
 import { Damage } from "./values.ts";
 
 /** The number of keys in a page. */
@@ -13,7 +12,6 @@ const PAGE = 1000;
 
 /** A key of etcd with its value. */
 export interface KeyValue {
-  /** The key. */
   key: string;
   /** The value; empty if only keys were asked for. */
   value: string;
@@ -61,11 +59,8 @@ export type Step =
 
 /** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
 export interface Transaction {
-  /** The conditions. */
   compare?: readonly Compare[];
-  /** The steps if they hold. */
   success: readonly Step[];
-  /** The ranges to read if they do not. */
   failure?: readonly Range[];
 }
 
@@ -86,22 +81,15 @@ export interface Outcome {
 
 /** A change that a watch has seen. */
 export interface WatchEvent {
-  /** The key. */
   key: string;
   /** Its value; `undefined` if it was deleted. */
   value: string | undefined;
 }
 
 /** A client of etcd, for the endpoints of one access. */
-export class Etcd implements Disposable {
+export class Etcd extends Gateway {
   /** The damaged keys that were read here. */
   readonly damage: Damage = new Damage();
-  readonly #gateway: Gateway;
-
-  /** Reads the files of an access. @throws {"etcd-option"} An option or file is wrong. */
-  constructor(access: EtcdAccess) {
-    this.#gateway = new Gateway(access);
-  }
 
   /** Carries out a transaction. */
   async transact(
@@ -113,7 +101,7 @@ export class Etcd implements Disposable {
       success: success.map(stepBody),
       failure: failure.map((range) => stepBody({ range })),
     };
-    const { answer, mayRepeat } = await this.#gateway.call("kv/txn", body, options);
+    const { answer, mayRepeat } = await this.call("kv/txn", body, options);
     const { header, succeeded = false, responses = [] } = answer as TransactionAnswer;
     return {
       succeeded,
@@ -138,7 +126,7 @@ export class Etcd implements Disposable {
     let revision: string | undefined;
     for (let from = key;;) {
       const body = { ...rangeBody({ key: from, end, limit: PAGE }), revision };
-      const { answer } = await this.#gateway.call("kv/range", body, options());
+      const { answer } = await this.call("kv/range", body, options());
       const { header, kvs = [], more } = answer as RangeAnswer;
       revision ??= header.revision;
       const pairs = kvs.map(readPair);
@@ -164,19 +152,19 @@ export class Etcd implements Disposable {
 
   /** Makes a lease that lasts for some seconds. */
   async grant(seconds: number, options: CallOptions): Promise<string> {
-    const { answer } = await this.#gateway.call("lease/grant", { TTL: String(seconds) }, options);
+    const { answer } = await this.call("lease/grant", { TTL: String(seconds) }, options);
     return (answer as { ID: string }).ID;
   }
 
   /** Renews a lease. Resolves to whether it still exists. */
   async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
-    const { answer } = await this.#gateway.call("lease/keepalive", { ID: lease }, options);
+    const { answer } = await this.call("lease/keepalive", { ID: lease }, options);
     return Number((answer as { result?: { TTL?: string } }).result?.TTL ?? 0) > 0;
   }
 
   /** Revokes a lease. etcd deletes the keys that are attached to it. */
   async revoke(lease: string, options: CallOptions): Promise<void> {
-    await this.#gateway.call("lease/revoke", { ID: lease }, options);
+    await this.call("lease/revoke", { ID: lease }, options);
   }
 
   /**
@@ -195,7 +183,7 @@ export class Etcd implements Disposable {
     const begun = async (endpoint: string, response: Response) =>
       response.ok ? response : await readAnswer(endpoint, response);
     try {
-      const { answer } = await this.#gateway.call(
+      const { answer } = await this.call(
         "watch",
         { create_request: create },
         options,
@@ -213,11 +201,6 @@ export class Etcd implements Disposable {
     } finally {
       stop.abort();
     }
-  }
-
-  /** Closes its connections. */
-  [Symbol.dispose](): void {
-    this.#gateway[Symbol.dispose]();
   }
 }
 

@@ -26,7 +26,6 @@ interface Identity {
   files: EtcdFiles;
   /** Sends requests, with the certificates. */
   http: Deno.HttpClient;
-  /** The token of the user. */
   token?: Promise<string>;
 }
 
@@ -44,7 +43,6 @@ export class Gateway implements Disposable {
     this.#endpoints = this.#identity.files.endpoints;
   }
 
-  /** Closes its connections. */
   [Symbol.dispose](): void {
     this.#identity.http.close();
   }
@@ -55,7 +53,7 @@ export class Gateway implements Disposable {
    * @param read Reads the answer.
    * @returns `mayRepeat`: whether an earlier attempt, which got no answer, may still take effect.
    */
-  async call(
+  protected async call(
     path: string,
     body: unknown,
     { deadline, signal, waiting }: CallOptions,

@@ -13,9 +13,7 @@ import { IpvlanError } from "../base/errors.ts";
 
 /** etcd, with the keys under a prefix. */
 export interface Reader {
-  /** The client. */
   etcd: Etcd;
-  /** The keys. */
   keys: Keys;
   /** Makes the options of a call. */
   options: () => CallOptions;

@@ -17,7 +17,6 @@ export class Keys {
   /** The prefix, without a slash at the end. */
   readonly prefix: string;
 
-  /** Makes keys under a prefix. */
   constructor(prefix: string) {
     this.prefix = prefix;
   }
@@ -131,13 +130,11 @@ export function usableOf(
   reserved: Readonly<Record<string, string>>,
 ): bigint {
   const size = blockSize(pool);
+  const ends = [pool.first, pool.last]
+    .filter((bits) => whyUnusable(pool, { family: pool.family, bits }));
   let usable = (1n << size) - 1n;
-  for (const text of Object.keys(reserved)) {
-    const { bits } = parseAddress(text);
+  for (const bits of [...ends, ...Object.keys(reserved).map((text) => parseAddress(text).bits)]) {
     if (bits >= first && bits < first + size) usable &= ~(1n << (bits - first));
-  }
-  for (const bits of [first, first + size - 1n]) {
-    if (whyUnusable(pool, { family: pool.family, bits })) usable &= ~(1n << (bits - first));
   }
   return usable;
 }

@@ -21,7 +21,6 @@ import { type Holder, isOwn, type SharedPool, type Wanted } from "./types.ts";
 
 /** A request for an address, checked. */
 export interface Request {
-  /** The user of the address. */
   holder: Holder;
   /** The address, in hexadecimal digits. */
   address?: string;
@@ -107,12 +106,9 @@ export function refuse(records: ClaimRecords, prefix: string, error: unknown): v
   if (refusal === undefined) return;
   records.setRefused(prefix, refusal);
   if (!isIpvlanError(error, "host-replaced")) return;
-  for (const { id } of records.pools().filter((pool) => pool.prefix === prefix)) {
-    for (
-      const record of records.untold(id).filter(({ state, told }) => state === "used" && !told)
-    ) {
-      records.putAddress({ ...record, state: "lost", host: error.host });
-    }
+  const untold = records.pools(prefix).flatMap(({ id }) => records.untold(id));
+  for (const record of untold.filter(({ state, told }) => state === "used" && told === 0)) {
+    records.putAddress({ ...record, state: "lost", host: error.host });
   }
 }
 

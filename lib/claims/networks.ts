@@ -34,7 +34,7 @@ export async function forgetNetwork(session: Session, name: string): Promise<voi
 }
 
 /** Compares given settings with those of a network. Returns a sentence for each difference, by name. */
-export function settingDifferences(given: SharedSettings, there: SharedSettings): string[] {
+function settingDifferences(given: SharedSettings, there: SharedSettings): string[] {
   return Object.keys(given).sort()
     .filter((name) => canonical(given[name]) !== canonical(there[name]))
     .map((name) =>

@@ -78,7 +78,7 @@ async function obtain(
   wish: Wish | undefined,
 ): Promise<Found> {
   // The wanted address may be one that this host gave up, and etcd does not know that yet.
-  if (countUntold(session, pool) > 0) await settlePool(session, pool);
+  if (countUntold(session.records, pool) > 0) await settlePool(session, pool);
   const { address, range } = request;
   if (address !== undefined) {
     const claimed = await claimAddress(session, pool, address, request);

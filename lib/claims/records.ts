@@ -235,7 +235,6 @@ function toField(name: string, column: unknown): unknown {
 export class ClaimRecords {
   readonly #db: Database;
 
-  /** Uses a database that has the tables. */
   constructor(db: Database) {
     this.#db = db;
   }
@@ -264,7 +263,6 @@ export class ClaimRecords {
     return this.#select<HostRecord>("shared_host WHERE prefix = ?", prefix)[0];
   }
 
-  /** Adds this host under a prefix, or replaces its record. */
   putHost(host: HostRecord): void {
     this.#put("shared_host", "prefix", host);
   }
@@ -289,17 +287,16 @@ export class ClaimRecords {
     this.#put("shared_silence", "access", { access, ...outage });
   }
 
-  /** All pools, by id. */
-  pools(): PoolRecord[] {
-    return this.#select("shared_pool ORDER BY id");
+  /** All pools, or those under a prefix, by id. */
+  pools(prefix?: string): PoolRecord[] {
+    return this.#select<PoolRecord>("shared_pool ORDER BY id")
+      .filter((pool) => prefix === undefined || pool.prefix === prefix);
   }
 
-  /** One pool. */
   pool(id: string): PoolRecord | undefined {
     return this.#select<PoolRecord>("shared_pool WHERE id = ?", id)[0];
   }
 
-  /** Adds a pool, or replaces its record. */
   putPool(pool: PoolRecord): void {
     this.#put("shared_pool", "id", pool);
   }
@@ -329,17 +326,14 @@ export class ClaimRecords {
     return this.#select("shared_block WHERE pool = ? AND free <> '0' ORDER BY first", pool);
   }
 
-  /** Adds a block, or replaces its record. */
   putBlock(block: BlockRecord): void {
     this.#put("shared_block", "pool, first", block);
   }
 
-  /** Deletes the record of a block. */
   deleteBlock(pool: string, first: string): void {
     this.#db.run("DELETE FROM shared_block WHERE pool = ? AND first = ?", pool, first);
   }
 
-  /** One address. */
   address(pool: string, address: string): AddressRecord | undefined {
     const query = "shared_address WHERE pool = ? AND address = ?";
     return this.#select<AddressRecord>(query, pool, address)[0];
@@ -374,12 +368,10 @@ export class ClaimRecords {
     return this.#select(query, pool).length > 0;
   }
 
-  /** Adds an address, or replaces its record. */
   putAddress(record: AddressRecord): void {
     this.#put("shared_address", "pool, address", record);
   }
 
-  /** Deletes the record of an address. */
   deleteAddress(pool: string, address: string): void {
     this.#db.run("DELETE FROM shared_address WHERE pool = ? AND address = ?", pool, address);
   }

@@ -174,7 +174,9 @@ async function recoverClaims(
   const linked = orphans.length > 0 ? await findLinked() : new Set();
   const kept = orphans.filter(([address]) => linked.has(textOf(address)));
   const unused = orphans.filter((orphan) => !kept.includes(orphan));
-  store.transaction(() => kept.forEach(([address]) => giveWish(session, pool, { address })));
+  store.transaction(() =>
+    kept.forEach(([address]) => giveWish(session.records, pool, { address }))
+  );
   for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
     await deleteKeys(session, unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
   }

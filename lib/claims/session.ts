@@ -94,12 +94,10 @@ export class Session {
     return session;
   }
 
-  /** The records of the host. */
   get records(): ClaimRecords {
     return this.store.shared;
   }
 
-  /** The id of the host. */
   get hostId(): string {
     return this.#host.id;
   }
@@ -270,12 +268,11 @@ export class Session {
     return { number: number + 1, token: asked!, value };
   }
 
-  /** Changes the record of the host. */
   #record(changes: Partial<HostRecord>): void {
     this.store.transaction(() => this.#put(changes));
   }
 
-  /** The same, inside a transaction of the store. Other fields keep their newer values on record. */
+  /** Changes the record inside a transaction of the store. Other fields keep their newer values on record. */
   #put(changes: Partial<HostRecord>): void {
     this.#host = { ...this.records.host(this.keys.prefix)!, ...changes };
     this.records.putHost(this.#host);

@@ -8,7 +8,7 @@ import { type KeyValue, type Step, under } from "./etcd.ts";
 import { bitsOf, blockSize, countOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
-import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
+import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from "./values.ts";
 import { isOwn } from "./types.ts";
@@ -20,7 +20,7 @@ const WISHES_AT_ONCE = 8;
 const ROUNDS = 20;
 
 /** Counts the addresses and blocks of a pool that are out of sync with etcd. */
-export function countUntold({ records }: Pick<Session, "records">, pool: PoolRecord): number {
+export function countUntold(records: ClaimRecords, pool: PoolRecord): number {
   return records.untold(pool.id).length + changedBlocks(records, pool).length;
 }
 
@@ -52,7 +52,9 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
       });
     }
     for (const [id, wish] of wishes) {
-      if (id !== session.hostId) session.store.transaction(() => giveWish(session, pool, wish));
+      if (id !== session.hostId) {
+        session.store.transaction(() => giveWish(session.records, pool, wish));
+      }
     }
   }
 }
@@ -60,7 +62,7 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
 /** Finds out which earlier requests took effect. None of them takes effect later. */
 export async function findAsked(session: Session): Promise<void> {
   const { records, keys, store, hostId, etcd } = session;
-  for (const pool of records.pools().filter(({ prefix }) => prefix === session.keys.prefix)) {
+  for (const pool of records.pools(keys.prefix)) {
     const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
     for (const record of asked) {
       const [[pair]] = await session.read({ key: keys.claim(pool.subnet, record.address) });
@@ -92,7 +94,7 @@ export async function findAsked(session: Session): Promise<void> {
  * blocks first. Call it inside a transaction of the store.
  */
 export function giveWish(
-  { records }: Pick<Session, "records">,
+  records: ClaimRecords,
   pool: PoolRecord,
   { address }: Partial<WishValue>,
 ): void {
@@ -116,14 +118,14 @@ export function giveWish(
 }
 
 /** The first addresses of the blocks that are out of sync with etcd. */
-function blocksToReport(records: Session["records"], pool: PoolRecord): string[] {
+function blocksToReport(records: ClaimRecords, pool: PoolRecord): string[] {
   const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
   const blocks = changedBlocks(records, pool).filter(({ state }) => state !== "asked");
   return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
 }
 
 /** The blocks whose keys have to change: all, if this host uses no address of the pool. */
-function changedBlocks(records: Session["records"], pool: PoolRecord): BlockRecord[] {
+function changedBlocks(records: ClaimRecords, pool: PoolRecord): BlockRecord[] {
   const isIdle = pool.leaving || !records.hasUsed(pool.id);
   return isIdle ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
 }
@@ -222,7 +224,7 @@ function setToKeep({ first, free }: BlockRecord, used: readonly AddressRecord[])
 
 /** Whether this host keeps a block in which it uses no address. */
 function isWorthKeeping(
-  records: Session["records"],
+  records: ClaimRecords,
   pool: PoolRecord,
   { first, free }: BlockRecord,
 ): boolean {

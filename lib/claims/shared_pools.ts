@@ -196,7 +196,7 @@ export class SharedPools implements Disposable {
       }
       const missing = wanted.filter((address) => !records.address(id, address));
       // A block without an address of a sandbox is given back as a whole.
-      for (const address of missing) giveWish({ records }, pool, { address });
+      for (const address of missing) giveWish(records, pool, { address });
       return missing;
     });
     for (const address of missing) {
@@ -266,8 +266,7 @@ export class SharedPools implements Disposable {
     name: string,
     settings: SharedSettings,
   ): Promise<SharedSettings> {
-    const define = (session: Session) => defineNetwork(session, name, settings);
-    return await this.#calls.run(access, define);
+    return await this.#calls.run(access, (session) => defineNetwork(session, name, settings));
   }
 
   /** The settings of a network in etcd; `undefined` if there is none. */
@@ -347,19 +346,17 @@ export class SharedPools implements Disposable {
    */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
-    const { etcd, keys, options } = pools.#calls.reader(access);
+    const reader = pools.#calls.reader(access);
     const { store, hostname } = this.#options;
-    const begin = () => {
-      const idOf = (session: Session) => Promise.resolve(session.hostId);
-      return pools.#calls.run(access, idOf, { check: "agent" });
-    };
+    const idOf = (session: Session) => Promise.resolve(session.hostId);
+    const begin = () => pools.#calls.run(access, idOf, { check: "agent" });
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
-      store.transaction(() => giveWish({ records: this.#records }, pool, wish));
+      store.transaction(() => giveWish(this.#records, pool, wish));
       await pools.#settlePool(pool);
     };
-    yield* watchClaims({ etcd, keys, begin, hostname, options, answer, signal });
+    yield* watchClaims({ ...reader, begin, hostname, answer, signal });
   }
 
   /** A sentence for each damaged key that was skipped, and has not been reported before. */
@@ -387,14 +384,14 @@ export class SharedPools implements Disposable {
   }
 
   #untold(pool: PoolRecord): number {
-    return countUntold({ records: this.#records }, pool) + Number(pool.leaving);
+    return countUntold(this.#records, pool) + Number(pool.leaving);
   }
 
   /** Deletes the record of a pool on a copied host. After its last pool, the host gets a new id. */
   async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
     const { etcd, keys, options } = this.#calls.reader(access);
     const host = this.#records.host(prefix)!;
-    if (this.#records.pools().filter((pool) => pool.prefix === prefix).length === 1) {
+    if (this.#records.pools(prefix).length === 1) {
       const key = keys.copy(host.id, host.token);
       await etcd.transact({ success: [{ delete: { key } }] }, options());
     }

@@ -6,10 +6,10 @@
  */
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
-import { type Etcd, type KeyValue, under, type WatchEvent } from "./etcd.ts";
+import { type KeyValue, under, type WatchEvent } from "./etcd.ts";
 import type { CallOptions } from "./gateway.ts";
-import { claimOf } from "./hosts.ts";
-import { type Keys, partsOf, textOf } from "./keys.ts";
+import { claimOf, type Reader } from "./hosts.ts";
+import { partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
 import { readWish, type WishValue } from "./values.ts";
 
@@ -26,15 +26,11 @@ const RETRY_DELAY = 500;
 const AT_ONCE = 500;
 
 /** The parts that a watch uses. */
-export interface WatchParts {
-  etcd: Etcd;
-  keys: Keys;
+interface WatchParts extends Reader {
   /** Makes sure that this host is registered in etcd. Resolves to its id. */
   begin: () => Promise<string>;
   /** The name of this host. */
   hostname: string;
-  /** Makes the options of a call. */
-  options: () => CallOptions;
   /** Answers a wish about a pool. */
   answer: (subnet: string, wish: WishValue) => Promise<void>;
   /** Ends the watch. */

@@ -53,13 +53,7 @@ export const FUNCTIONS: Functions = {
   index: onAny(1, ([value, ...keys]) => keys.reduce(elementAt, value), "any"),
   slice: onAny(1, ([value, ...bounds]) => sliceOf(value, bounds), "any"),
   print: onAny(0, (values) => joined(withSpaces(values)), "any"),
-  println: onAny(
-    0,
-    (values) =>
-      joined(values.flatMap((value, index) => [index > 0 ? " " : "", printed(value)])) +
-      "\n",
-    "any",
-  ),
+  println: onAny(0, (values) => joined(values.map((value) => printed(value)), " ") + "\n", "any"),
   printf: {
     parameters: ["string"],
     more: "any",
@@ -123,20 +117,21 @@ export const HEADER_FUNCTIONS: Functions = {
 };
 
 /** Joins pieces to a text that is not longer than allowed. */
-function joined(pieces: readonly string[]): string {
-  if (pieces.reduce((sum, { length }) => sum + length, 0) > MAX_TEXT) {
-    throw new Refusal("the text is too long");
-  }
-  return pieces.join("");
+function joined(pieces: readonly string[], separator = ""): string {
+  const length = pieces.reduce(
+    (sum, piece) => sum + piece.length + separator.length,
+    -separator.length,
+  );
+  if (length > MAX_TEXT) throw new Refusal("the text is too long");
+  return pieces.join(separator);
 }
 
 /** Go's `print` puts a space between two values that are no texts. */
 function withSpaces(values: readonly Value[]): string[] {
-  return values.flatMap((value, index) => {
-    const isSpaced = index > 0 && typeof value !== "string" &&
-      typeof values[index - 1] !== "string";
-    return [isSpaced ? " " : "", printed(value)];
-  });
+  const isText = (index: number) => index < 0 || typeof values[index] === "string";
+  return values.map((value, index) =>
+    (isText(index) || isText(index - 1) ? "" : " ") + printed(value)
+  );
 }
 
 /** As Docker's `join`: the values of a map are joined in their own order. */
@@ -148,7 +143,7 @@ function joinedElements(value: Value, separator: string): string {
   const texts = isList(value)
     ? value.map((each) => printed(each))
     : [...value.values()].map((each) => printed(each)).sort();
-  return joined(texts.flatMap((text, index) => index === 0 ? [text] : [separator, text]));
+  return joined(texts, separator);
 }
 
 function spaces(count: Value): string {
@@ -174,9 +169,7 @@ function isLess(a: Value, b: Value): boolean {
   if (isNumber(a) && isNumber(b)) return a < b;
   if (typeof a === "string" && typeof b === "string") return a < b;
   const isOrdered = [a, b].every((value) => isNumber(value) || typeof value === "string");
-  throw new Refusal(
-    isOrdered ? "incompatible types for comparison" : "invalid type for comparison",
-  );
+  throw new Refusal(`${isOrdered ? "incompatible types" : "invalid type"} for comparison`);
 }
 
 function isNumber(value: Value): value is number | bigint {

@@ -65,11 +65,7 @@ class Execution {
   /** The number of steps, printed characters and read elements that are still allowed. */
   #left = MAX_TEXT;
 
-  constructor(
-    text: string,
-    data: Value,
-    functions: Functions,
-  ) {
+  constructor(text: string, data: Value, functions: Functions) {
     this.#text = text;
     this.#functions = functions;
     this.#variables = [{ name: "$", value: data }];
@@ -87,7 +83,9 @@ class Execution {
     if (statement.kind === "text") {
       this.#print(statement.text);
     } else if (statement.kind === "action") {
-      this.#action(statement.pipe, dot);
+      const value = this.#pipe(statement.pipe, dot);
+      if (statement.pipe.variables.length > 0) return;
+      this.#print(value === undefined ? "<no value>" : printed(value));
     } else if (statement.kind === "break" || statement.kind === "continue") {
       return statement.kind;
     } else {
@@ -98,12 +96,6 @@ class Execution {
       this.#variables.length = visible;
       return jump;
     }
-  }
-
-  #action(pipe: Pipe, dot: Value): void {
-    const value = this.#pipe(pipe, dot);
-    if (pipe.variables.length > 0) return;
-    this.#print(value === undefined ? "<no value>" : printed(value));
   }
 
   #ifOrWith({ kind, pipe, body, otherwise }: Branch, dot: Value) {

@@ -42,7 +42,7 @@ test("an address that is given up while etcd is told of its block is free for ot
     meanwhile(link, "request_put", () => {
       const pool = a.store.shared.pool(id)!;
       const wish = { address: hex(wanted) };
-      a.store.transaction(() => giveWish({ records: a.store.shared }, pool, wish));
+      a.store.transaction(() => giveWish(a.store.shared, pool, wish));
     }),
   ]);
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });

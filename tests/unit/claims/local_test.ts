@@ -210,7 +210,7 @@ Deno.test("a record that may be a copy or a backup, or that etcd refuses, gives 
 Deno.test("of a wish without an address, half of what is unused is given, first from unused blocks", () => {
   const give = (blocks: BlockRecord[], addresses: AddressRecord[] = []) =>
     withRecords({ blocks, addresses }, (records, pool) => {
-      giveWish({ records }, pool, {});
+      giveWish(records, pool, {});
       return freeSets(records);
     });
   assertEquals(give([block("10.0.0.16", 0b1111n)]), ["1100 dirty"]);
@@ -230,7 +230,7 @@ Deno.test("of a wish without an address, half of what is unused is given, first 
 Deno.test("an address that is wished for is given if it is free in a block of this host", () => {
   const give = (address: string, changes: Partial<BlockRecord> = {}) =>
     withRecords({ blocks: [block("10.0.0.16", 0b1010n, changes)] }, (records, pool) => {
-      giveWish({ records }, pool, { address: hex(address) });
+      giveWish(records, pool, { address: hex(address) });
       return freeSets(records)[0];
     });
   assertEquals(give("10.0.0.17"), "1000 dirty");
@@ -326,8 +326,7 @@ Deno.test("after its id was used by another host, what etcd was not told is lost
 
 Deno.test("of a pool that it leaves or does not use, a host has all blocks to give back", () => {
   const count = (pool: Partial<PoolRecord>, addresses: AddressRecord[], dirty = false) =>
-    withRecords({ blocks: [block("10.0.0.16", 1n, { dirty })], addresses, pool }, countIn);
-  const countIn = (records: ClaimRecords, pool: PoolRecord) => countUntold({ records }, pool);
+    withRecords({ blocks: [block("10.0.0.16", 1n, { dirty })], addresses, pool }, countUntold);
   assertEquals(count({}, []), 1);
   assertEquals(count({}, [used("10.0.0.17")]), 0);
   assertEquals(count({}, [used("10.0.0.17")], true), 1);
