@@ -64,59 +64,48 @@ export async function takeBlock(
   range: Prefix | undefined,
 ): Promise<boolean> {
   const prefix = prefixOfPool(pool);
-  const size = blockSize(prefix);
   const next = pool.next === undefined
     ? homeBlock(prefix, session.hostId)
     : addressOf(pool.next).bits;
   for (const { from, last } of searchOrder(pool, next, range)) {
     for (let at = from; at <= last;) {
       const tried = await tryBlock(session, pool, at, last);
-      if (tried.isStale) {
-        pool = await rejoinPool(session, pool);
-        continue;
-      }
-      if (tried.free !== undefined) {
-        if ((tried.free & insideOf(prefix, at, range)) !== 0n) return true;
-        at += size;
-        continue;
-      }
-      at = firstGap(tried.taken, at, size);
+      if ((tried.free & insideOf(prefix, at, range)) !== 0n) return true;
+      at = tried.next;
     }
   }
   return false;
 }
 
-/** The answer to a request for a block. */
-interface BlockAnswer {
-  /** The set of the block's free addresses, if this host has the block now. */
-  free?: bigint;
-  /** Otherwise: the first addresses of the taken blocks from this one on. */
-  taken: bigint[];
-  /** Whether the key of the pool has changed. */
-  isStale?: boolean;
-}
-
 /** The keys of the ranges that are read when a transaction fails. */
 type Ranges = [KeyValue[], KeyValue[], KeyValue[], KeyValue[]];
 
-/** Asks for the block at an address. `last` is the last one to look at. */
+/**
+ * Asks for the block at an address.
+ *
+ * @param last The last block to try.
+ * @returns The free addresses of the block, if this host has it now, and the next block to try.
+ */
 async function tryBlock(
   session: Session,
-  pool: PoolRecord,
+  { id }: PoolRecord,
   at: bigint,
   last: bigint,
-): Promise<BlockAnswer> {
+): Promise<{ free: bigint; next: bigint }> {
   const { keys, records, hostId, etcd: { damage } } = session;
+  // An earlier try may have found that the pool's key has changed.
+  const pool = records.pool(id)!;
   const { subnet } = pool;
   const prefix = prefixOfPool(pool);
+  const size = blockSize(prefix);
   const hex = (bits: bigint) => hexOf({ family: prefix.family, bits });
   const first = hex(at);
   const key = keys.block(subnet, first);
   const usable = usableOf(prefix, at, pool.reserved);
-  if (usable === 0n || records.block(pool.id, first)) return { taken: [at] };
+  if (usable === 0n || records.block(id, first)) return { free: 0n, next: at + size };
   const token = randomHex(8);
   const asked: BlockRecord = {
-    pool: pool.id,
+    pool: id,
     first,
     state: "asked",
     token,
@@ -141,19 +130,24 @@ async function tryBlock(
         ],
       };
     },
-    ({ succeeded, revision, ranges }): BlockAnswer => {
-      if (succeeded) return { taken: [], free: holdBlock(session, asked, ranges[0]!, revision) };
+    ({ succeeded, revision, ranges }) => {
+      if (succeeded) {
+        return { free: holdBlock(session, asked, ranges[0]!, revision), next: at + size };
+      }
       const [[poolPair], [pair], claimed, window] = ranges as Ranges;
       if (damage.read(readBlock, pair)?.token === token) {
         // An earlier attempt took effect, but its answer was lost.
-        return { taken: [], free: holdBlock(session, asked, claimed, pair!.modRevision) };
+        return { free: holdBlock(session, asked, claimed, pair!.modRevision), next: at + size };
       }
-      records.deleteBlock(pool.id, first);
-      const isStale = poolPair?.modRevision !== pool.revision;
-      return { isStale, taken: damage.addresses(window).map((first) => addressOf(first).bits) };
+      records.deleteBlock(id, first);
+      if (poolPair?.modRevision !== pool.revision) return undefined;
+      const taken = damage.addresses(window).map((first) => addressOf(first).bits);
+      return { free: 0n, next: firstGap(taken, at, size) };
     },
   );
-  return tried!;
+  if (tried) return tried;
+  await rejoinPool(session, pool);
+  return { free: 0n, next: at };
 }
 
 /**

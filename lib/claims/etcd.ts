@@ -102,15 +102,14 @@ export class Etcd extends Gateway {
       failure: failure.map((range) => stepBody({ range })),
     };
     const { answer, mayRepeat } = await this.call("kv/txn", body, options);
-    const { header, succeeded = false, responses = [] } = answer as TransactionAnswer;
-    return {
-      succeeded,
-      revision: Number(header.revision),
-      ranges: responses.flatMap(({ response_range }) =>
-        response_range ? [(response_range.kvs ?? []).map(readPair)] : []
-      ),
-      mayRepeat,
-    };
+    const { header, succeeded = false, responses = [] } = answer as Answer<{
+      succeeded?: boolean;
+      responses?: { response_range?: { kvs?: RawPair[] } }[];
+    }>;
+    const ranges = responses.flatMap(({ response_range: range }) =>
+      range ? [(range.kvs ?? []).map(readPair)] : []
+    );
+    return { succeeded, revision: Number(header.revision), ranges, mayRepeat };
   }
 
   /** Reads ranges, all at one revision. */
@@ -127,7 +126,7 @@ export class Etcd extends Gateway {
     for (let from = key;;) {
       const body = { ...rangeBody({ key: from, end, limit: PAGE }), revision };
       const { answer } = await this.call("kv/range", body, options());
-      const { header, kvs = [], more } = answer as RangeAnswer;
+      const { header, kvs = [], more } = answer as Answer<{ kvs?: RawPair[]; more?: boolean }>;
       revision ??= header.revision;
       const pairs = kvs.map(readPair);
       yield { pairs, revision: Number(revision) };
@@ -229,17 +228,8 @@ interface RawPair {
   mod_revision: string;
 }
 
-interface TransactionAnswer {
-  header: { revision: string };
-  succeeded?: boolean;
-  responses?: { response_range?: { kvs?: RawPair[] } }[];
-}
-
-interface RangeAnswer {
-  header: { revision: string };
-  kvs?: RawPair[];
-  more?: boolean;
-}
+/** An answer with the revision of the store. */
+type Answer<Body> = Body & { header: { revision: string } };
 
 /** One answer of a watch. */
 interface WatchAnswer {

@@ -92,7 +92,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
     const { claims } = hostOf(value.host);
     if (!isOwn(value)) count(claims, pair, 1);
   }
-  return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
 }
 
 /**

@@ -51,11 +51,8 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
         passed.add(address);
       });
     }
-    for (const [id, wish] of wishes) {
-      if (id !== session.hostId) {
-        session.store.transaction(() => giveWish(session.records, pool, wish));
-      }
-    }
+    wishes.delete(session.hostId);
+    session.store.transaction(() => wishes.forEach((wish) => giveWish(records, pool, wish)));
   }
 }
 
