@@ -52,7 +52,9 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
       });
     }
     wishes.delete(session.hostId);
-    session.store.transaction(() => wishes.forEach((wish) => giveWish(records, pool, wish)));
+    for (const wish of wishes.values()) {
+      session.store.transaction(() => giveWish(records, pool, wish));
+    }
   }
 }
 

@@ -73,17 +73,9 @@ export interface SharedClaim extends Holder {
 
 /** The wanted address or range. */
 export interface Wanted {
-  /**
-   * This address.
-   *
-   * @default {undefined} The next free one.
-   */
+  /** This address; left out, the next free one. */
   address?: string;
-  /**
-   * An address from this range: `192.168.1.128/25`.
-   *
-   * @default {undefined} The whole subnet.
-   */
+  /** An address from this range: `192.168.1.128/25`; left out, the whole subnet. */
   range?: string;
 }
 
