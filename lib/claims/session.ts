@@ -84,7 +84,10 @@ export class Session {
     try {
       const isSure = host.value !== "" && host.asked === undefined && isCurrent(host, lastToken);
       if (!isSure || isAgentNew) await session.#advance();
-      else if (check !== "none") await session.#look();
+      else if (check !== "none") {
+        const [[pair]] = await session.read({ key: session.keys.host(host.id) });
+        session.#recognize(pair);
+      }
     } catch (error) {
       if (check !== "register" || !session.#adopt(error)) throw error;
       await session.#advance(session.#seen === undefined);
@@ -157,12 +160,6 @@ export class Session {
   async read<const R extends Range[]>(...ranges: R): Promise<{ [Each in keyof R]: KeyValue[] }> {
     const answer = await this.etcd.read(ranges, this.options());
     return answer.ranges as { [Each in keyof R]: KeyValue[] };
-  }
-
-  /** Checks that etcd has the host's key as it is on record. */
-  async #look(): Promise<void> {
-    const [[pair]] = await this.read({ key: this.keys.host(this.hostId) });
-    this.#recognize(pair);
   }
 
   /** Writes only the host's key. After that, a request without an answer can take no effect any more. */

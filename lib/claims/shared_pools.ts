@@ -87,7 +87,9 @@ export class SharedPools implements Disposable {
 
   /** The addresses in use on record, in one pool or in all. */
   held(pool?: string): Held[] {
-    return this.#addresses(pool).filter(({ state }) => state === "used" || state === "lost")
+    const ids = pool === undefined ? this.#records.pools().map(({ id }) => id) : [pool];
+    return ids.flatMap((id) => this.#records.addresses(id))
+      .filter(({ state }) => state === "used" || state === "lost")
       .map(({ pool, address, holder }) => ({ ...holder, pool, address: textOf(address) }));
   }
 
@@ -376,11 +378,6 @@ export class SharedPools implements Disposable {
 
   get #records(): ClaimRecords {
     return this.#options.store.shared;
-  }
-
-  #addresses(pool?: string) {
-    const ids = pool === undefined ? this.#records.pools().map(({ id }) => id) : [pool];
-    return ids.flatMap((id) => this.#records.addresses(id));
   }
 
   #untold(pool: PoolRecord): number {

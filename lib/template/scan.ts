@@ -1,23 +1,32 @@
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
-/** The kind of a token: `text` between actions, or a part of an action: `{{…}}`. `end` ends one. */
-export type TokenKind =
-  | "text"
-  | "end"
-  | "string"
-  | "raw"
-  | "character"
-  | "number"
-  | "field"
-  | "variable"
-  | "word"
-  | "declare"
-  | "assign"
-  | "pipe"
-  | "open"
-  | "close"
-  | "comma"
-  | "dot";
+/** How the tokens of an action look, in the order in which they are tried. Each is linear. */
+const TOKENS = {
+  end: String.raw`[ \t\r\n]+-\}\}|\}\}`,
+  space: String.raw`[ \t\r\n]+`,
+  string: String.raw`"(?:[^"\\\n]|\\[^\n])*"`,
+  raw: "`[^`]*`",
+  character: String.raw`'(?:[^'\\\n]|\\[^\n])+'`,
+  number: String.raw`[+\-]?(?:0[xXoObB][\da-fA-F_]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?)`,
+  field: String.raw`\.[\p{L}_][\p{L}\p{Nd}_]*`,
+  variable: String.raw`\$[\p{L}\p{Nd}_]*`,
+  word: String.raw`[\p{L}_][\p{L}\p{Nd}_]*`,
+  declare: ":=",
+  assign: "=",
+  pipe: String.raw`\|`,
+  open: String.raw`\(`,
+  close: String.raw`\)`,
+  comma: ",",
+  dot: String.raw`\.`,
+};
+
+const TOKEN = new RegExp(
+  Object.entries(TOKENS).map(([kind, pattern]) => `(?<${kind}>${pattern})`).join("|"),
+  "uy",
+);
+
+/** The kind of a token: `text` between actions, or a part of an action, `{{…}}`. `end` ends one. */
+export type TokenKind = "text" | Exclude<keyof typeof TOKENS, "space">;
 
 /** A token of a template. */
 export interface Token {
@@ -39,30 +48,6 @@ export function templateError(
   const column = new TextEncoder().encode(before.at(-1)).length;
   return new IpvlanError("template", { line: before.length, column, reason });
 }
-
-/** The tokens of an action, or its end. Each alternative is linear. */
-const TOKEN = new RegExp(
-  [
-    String.raw`(?<end>[ \t\r\n]+-\}\}|\}\})`,
-    String.raw`(?<space>[ \t\r\n]+)`,
-    String.raw`(?<string>"(?:[^"\\\n]|\\[^\n])*")`,
-    "(?<raw>`[^`]*`)",
-    String.raw`(?<character>'(?:[^'\\\n]|\\[^\n])+')`,
-    String
-      .raw`(?<number>[+\-]?(?:0[xXoObB][\da-fA-F_]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?))`,
-    String.raw`(?<field>\.[\p{L}_][\p{L}\p{Nd}_]*)`,
-    String.raw`(?<variable>\$[\p{L}\p{Nd}_]*)`,
-    String.raw`(?<word>[\p{L}_][\p{L}\p{Nd}_]*)`,
-    String.raw`(?<declare>:=)`,
-    String.raw`(?<assign>=)`,
-    String.raw`(?<pipe>\|)`,
-    String.raw`(?<open>\()`,
-    String.raw`(?<close>\))`,
-    String.raw`(?<comma>,)`,
-    String.raw`(?<dot>\.)`,
-  ].join("|"),
-  "uy",
-);
 
 /** The error where no token begins, by the character there. */
 const UNENDED: Readonly<Record<string, string>> = {
