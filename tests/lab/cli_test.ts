@@ -466,11 +466,9 @@ Deno.test("the systemd unit restores at boot, where there is no environment but 
   // As systemd.exec(5) has it; nothing in these words is special to systemd.
   const env = ["-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
   const restored = await run("env", ...env, ...valuesOf("Environment"), ...start.split(" "));
-  assertEquals(restored, {
-    code: 0,
-    stdout: "1 network(s) and 0 sandbox(es) are there\n",
-    stderr: "",
-  });
+  // What takes longer than a second on a busy machine says so.
+  assertMatch(restored.stderr, /^(ipvlan: Restoring\n)?$/);
+  assertEquals([restored.code, restored.stdout], [0, "1 network(s) and 0 sandbox(es) are there\n"]);
   assertEquals(await host.dump(), created);
   await ipvlan("network", "rm", "n");
   assertEquals(await host.dump(), before);
