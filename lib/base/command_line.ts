@@ -154,7 +154,7 @@ function looksLikeOption(word: string): boolean {
 function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
   const { word, dashed, option, value } = given;
   if (!option) {
-    const [, typed = "", attached = value ?? ""] = /^-+([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, typed = "", attached = value ?? ""] = /^-+([^=]*)(?:=(.*))?$/s.exec(word)!;
     // From a typed name to the form of its option. `--parent eth0` may be meant for `-o parent=eth0`.
     const written = new Map(options.flatMap(({ name, short, keys = {} }) => [
       [name, `--${name}`] as const,
@@ -187,9 +187,11 @@ function spellOut(option: OptionForm, given: readonly GivenOption[]): string[] {
   return values.filter((value) => value).map((value) => `--${option.name}=${value}`);
 }
 
+const TRUE: readonly unknown[] = ["1", "t", "T", "true", "True", "TRUE"];
+const FALSE: readonly unknown[] = ["0", "f", "F", "false", "False", "FALSE"];
+
 /** Reads a truth value as Go's `strconv.ParseBool` does, and so Docker; `undefined` if it is none. */
 export function parseBool(word: string | undefined): boolean | undefined {
-  if (["1", "t", "T", "true", "True", "TRUE"].includes(word ?? "")) return true;
-  if (["0", "f", "F", "false", "False", "FALSE"].includes(word ?? "")) return false;
-  return undefined;
+  if (TRUE.includes(word)) return true;
+  return FALSE.includes(word) ? false : undefined;
 }

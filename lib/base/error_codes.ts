@@ -68,12 +68,7 @@ export interface ErrorTable {
   /** Nothing passes over the parent of a network, as it is missing or down. */
   "network-cut-off": { network: string; parent: string; state: "down" | "missing" };
   /** A subnet overlaps a subnet of another network on the same parent. */
-  "subnet-in-use": {
-    subnet: string;
-    other: string;
-    network: string;
-    parent: string;
-  };
+  "subnet-in-use": { subnet: string; other: string; network: string; parent: string };
   /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */
   "network-differs": { network: string; settings: readonly string[] };
   /** A network or a sandbox belongs to an engine, and only the engine may change it. */
@@ -96,19 +91,9 @@ export interface ErrorTable {
    */
   "parent-down": { parent: string };
   /** A parent has another mode or flag already, and can have only one of each. */
-  "parent-conflict": {
-    parent: string;
-    current: string;
-    users: readonly string[];
-    asked: string;
-  };
+  "parent-conflict": { parent: string; current: string; users: readonly string[]; asked: string };
   /** In L3 mode, a subnet overlaps an address of the parent. */
-  "parent-subnet": {
-    subnet: string;
-    parent: string;
-    address: string;
-    mode: string;
-  };
+  "parent-subnet": { subnet: string; parent: string; address: string; mode: string };
 
   // Sandboxes and endpoints
 
@@ -187,12 +172,7 @@ export interface ErrorTable {
     reason: UnusableReason;
   };
   /** A requested address is a subnet's `gateway`, or its `auxiliary address NAME`, already. */
-  "reserved-address": {
-    role: AddressRole;
-    address: string;
-    subnet: string;
-    owner: string;
-  };
+  "reserved-address": { role: AddressRole; address: string; subnet: string; owner: string };
   /** A requested address is already taken. */
   "address-in-use": { address: string; subnet: string };
   /** An address to release is not taken. */
@@ -245,11 +225,7 @@ export interface ErrorTable {
    */
   "host-alive": { host: string; reason: "agent" | "heard" | "no agent" };
   /** There is no host with this id or name, or several have the name, with the ids `ambiguous`. */
-  "host-not-found": {
-    host: string;
-    known: readonly string[];
-    ambiguous?: readonly string[];
-  };
+  "host-not-found": { host: string; known: readonly string[]; ambiguous?: readonly string[] };
   /** A host cannot remove itself. */
   "own-host": object;
   /** There is no shared pool with this id on record. */
@@ -269,11 +245,7 @@ export interface ErrorTable {
    * An address of a shared pool is in use by a sandbox on a host, or on this one without `host`;
    * without `sandbox`, by the host itself.
    */
-  "shared-address-held": {
-    address: string;
-    sandbox: string | undefined;
-    host: string | undefined;
-  };
+  "shared-address-held": { address: string; sandbox: string | undefined; host: string | undefined };
   /** Another host keeps an address without using it, and does not answer. */
   "shared-address-kept": { address: string; host: string };
   /** A network's settings differ from those of its other hosts: `mode: "l3", but "l2" in etcd`. */
@@ -292,12 +264,7 @@ export interface ErrorTable {
   /** A value cannot be a word of an `ip` line. `what` is its purpose: `link name`. */
   "invalid-word": { what: string; value: string; rule: string };
   /** The kernel settings of a network namespace, paths under `/proc/sys`, could not be written. */
-  "sysctl": {
-    netns: string;
-    keys: readonly string[];
-    value: string;
-    reason: string;
-  };
+  "sysctl": { netns: string; keys: readonly string[]; value: string; reason: string };
   /** The kernel is too old for ipvlan. `release` is what `uname -r` prints. */
   "kernel-too-old": { release: string };
   /** The kernel cannot make a kind of link, because a module is missing. */
@@ -314,12 +281,7 @@ export interface ErrorTable {
   // Site files
 
   /** A site file, or a line and key of it, is wrong. */
-  "site-file": {
-    file: string;
-    line: number | undefined;
-    key: string;
-    reason: string;
-  };
+  "site-file": { file: string; line: number | undefined; key: string; reason: string };
   /** A site needs a name or a network (`subject`) that something else has. */
   "site-conflict": { site: string; subject: string; reason: string };
   /** No network and no sandbox has this name. `known` are the names on record. */

@@ -128,10 +128,8 @@ export function list<T>(of: Reader<T>): Reader<T[]> {
 /** Reads an object with any names of fields. */
 export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   return (value, reading) => {
-    const from = anObject(value, reading) ?? {};
-    return Object.fromEntries(
-      Object.keys(from).map((name) => [name, reading.part(name, of, from[name])]),
-    );
+    const items = Object.entries(anObject(value, reading) ?? {});
+    return Object.fromEntries(items.map(([name, item]) => [name, reading.part(name, of, item)]));
   };
 }
 

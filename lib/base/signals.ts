@@ -9,8 +9,6 @@ import { constants } from "node:os";
 /** A signal that ends a program, unless the program listens for it. */
 export type EndingSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-const ENDING: readonly EndingSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-
 /** The exit status of a program that a signal has ended, as shells report it: 128 and its number. */
 export function exitStatusOf(signal: Deno.Signal): number {
   return 128 + constants.signals[signal as keyof typeof constants.signals];
@@ -37,66 +35,43 @@ export function onSignals<Name extends Deno.Signal>(
 
 /** Options of an {@linkcode Interrupt}. */
 export interface InterruptOptions {
-  /**
-   * The reason with which the `AbortSignal` is aborted.
-   *
-   * @default {undefined} A `DOMException` of the name `AbortError`.
-   */
+  /** The reason of the `AbortSignal`; left out, a `DOMException` with the name `AbortError`. */
   reason?: unknown;
-  /**
-   * A signal that is meant for another program, and is ignored here.
-   *
-   * @default {undefined}
-   */
+  /** A signal that is meant for another program, and is ignored here. */
   except?: EndingSignal;
   /**
    * Called for a signal that comes a second or more after the first one. One that comes sooner may
    * be the same one: a parent process may pass on a signal that the terminal has sent to both.
-   *
-   * @default {undefined} Only the first signal counts.
    */
   again?: (status: number) => void;
 }
 
 /** The time after which another signal is a new one, in milliseconds. */
-const AGAIN = 1000;
+const NEW_AFTER = 1000;
 
 /**
  * Turns the signals that would end this program into an `AbortSignal`, until it is disposed of. Running
  * calls can then undo their work before the program ends.
- *
- * @example
- * ```ts
- * import { Interrupt } from "./signals.ts";
- *
- * using interrupt = new Interrupt();
- * await fetch("https://example.com", { signal: interrupt.signal }).catch(() => {});
- * if (interrupt.status !== undefined) Deno.exit(interrupt.status);
- * ```
  */
 export class Interrupt implements Disposable {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  #status: number | undefined;
-  #listener: Disposable;
+  /** The exit status to end with after a signal; `undefined` as long as none has arrived. */
+  status: number | undefined;
+  readonly #listener: Disposable;
 
   /** Starts to listen. */
   constructor({ reason, except, again }: InterruptOptions = {}) {
     const controller = new AbortController();
     let first: number | undefined;
     this.signal = controller.signal;
-    this.#listener = onSignals(ENDING, (name) => {
+    this.#listener = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (name) => {
       if (name === except) return;
-      this.#status ??= exitStatusOf(name);
+      this.status ??= exitStatusOf(name);
       first ??= performance.now();
-      if (performance.now() - first >= AGAIN) again?.(this.#status);
+      if (performance.now() - first >= NEW_AFTER) again?.(this.status);
       controller.abort(reason);
     });
-  }
-
-  /** The exit status to end with after a signal; `undefined` as long as none has arrived. */
-  get status(): number | undefined {
-    return this.#status;
   }
 
   /** Stops listening: from then on, a signal ends the program at once. */

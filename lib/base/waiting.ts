@@ -6,9 +6,7 @@
 
 /** Options to end a call early. */
 export interface AbortOptions {
-  /**
-   * Ends the call: the processes it waits for are killed, and it fails with the signal's reason.
-   */
+  /** Ends the call: the processes it waits for are killed, and it fails with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -20,7 +18,7 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | unde
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
+  signal.addEventListener("abort", abort);
   try {
     return await Promise.race([promise, aborted.promise]);
   } finally {
@@ -28,8 +26,8 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | unde
   }
 }
 
-/** Runs a function that calls at the same time share. */
-export class Together<T> {
+/** Runs a function once for all calls that are made at the same time. */
+export class Coalescer<T> {
   readonly #run: () => Promise<T>;
   readonly #rest: (took: number) => Promise<void>;
   #running: Promise<unknown> = Promise.resolve();
@@ -71,11 +69,7 @@ export async function atOnce<T, R>(
 
 /** Options of a call that waits. */
 export interface WaitOptions extends AbortOptions {
-  /**
-   * Called with a sentence if the call waits for longer than a second.
-   *
-   * @default {undefined}
-   */
+  /** Called with a sentence if the call waits for longer than a second. */
   waiting?: (sentence: string) => void;
 }
 
@@ -99,18 +93,24 @@ export function sayIfLong(
 /** Waits for some time, or until the signal is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<unknown>();
   const timer = setTimeout(resolve, ms);
-  const abort = () => resolve();
-  signal?.addEventListener("abort", abort, { once: true });
+  signal?.addEventListener("abort", resolve);
   await promise;
   clearTimeout(timer);
-  signal?.removeEventListener("abort", abort);
+  signal?.removeEventListener("abort", resolve);
 }
+
+/** The longest time between two checks without a notice, in milliseconds. */
+const INTERVAL = 100;
 
 /**
  * Waits until a check holds. It checks at once, and each time that a process closes a file that it had
  * open for writing (at the latest when the process ends). The file must exist.
+ *
+ * The notice is `IN_CLOSE_WRITE` of inotify(7). For a process that is killed, the kernel gives it a
+ * moment before it frees the locks of the file (`__fput` in `fs/file_table.c`). So there is a time
+ * limit on the wait for a notice.
  */
 export async function untilClosed(
   path: string,
@@ -119,44 +119,23 @@ export async function untilClosed(
 ): Promise<void> {
   signal?.throwIfAborted();
   if (await check()) return;
-  using watch = new CloseWatch(path);
+  using watcher = tryToWatch(path);
+  let notice: Promise<unknown> | undefined;
   // The first check is repeated: the file may have been closed before the watch began.
-  while (!await check()) await orAbort(watch.next(), signal);
+  while (!await check()) {
+    notice ??= watcher?.[Symbol.asyncIterator]().next().then(() => notice = undefined);
+    const over = new AbortController();
+    const time = pause(INTERVAL, over.signal);
+    await orAbort(Promise.race([time, notice ?? time]), signal).finally(() => over.abort());
+  }
 }
 
-/** The longest time between two checks without a notice, in milliseconds. */
-const INTERVAL = 100;
-
-/**
- * Tells when a file is closed that was open for writing (`IN_CLOSE_WRITE`, inotify(7)). For a process
- * that is killed, the kernel gives this notice a moment before it frees the locks of the file
- * (`__fput` in `fs/file_table.c`). So there is a time limit on the wait for a notice.
- */
-class CloseWatch implements Disposable {
-  #watcher: Deno.FsWatcher | undefined;
-  #notice: Promise<unknown> | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(path: string) {
-    try {
-      this.#watcher = Deno.watchFs(path);
-    } catch {
-      // A user has only so many watches (`fs.inotify.max_user_instances`). Without one, we poll.
-    }
-  }
-
-  /** Resolves when the file may have been closed since the last call. */
-  async next(): Promise<void> {
-    this.#notice ??= this.#watcher?.[Symbol.asyncIterator]().next()
-      .then(() => this.#notice = undefined);
-    const time = new Promise((resolve) => this.#timer = setTimeout(resolve, INTERVAL));
-    await Promise.race([time, ...(this.#notice ? [this.#notice] : [])]);
-    clearTimeout(this.#timer);
-  }
-
-  [Symbol.dispose](): void {
-    this.#watcher?.close();
-    clearTimeout(this.#timer);
+/** A user has only so many watches (`fs.inotify.max_user_instances`). Without one, we poll. */
+function tryToWatch(path: string): Deno.FsWatcher | undefined {
+  try {
+    return Deno.watchFs(path);
+  } catch {
+    return undefined;
   }
 }
 
@@ -179,14 +158,11 @@ export function holdersOf(path: string): string {
   return "another call";
 }
 
-/** The most characters of a command line to show. */
-const SHOWN = 80;
-
 /** Describes a process by its command line: `process 12 (sleep 1000)`. */
 export function describeProcess(pid: number): string {
   try {
     const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).replace(/[\s\0]+/g, " ").trim();
-    const shown = words.length > SHOWN ? `…${words.slice(-SHOWN)}` : words;
+    const shown = words.length > 80 ? `…${words.slice(-80)}` : words;
     return shown === "" ? `process ${pid}` : `process ${pid} (${shown})`;
   } catch {
     return `process ${pid}`;

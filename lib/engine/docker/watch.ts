@@ -8,7 +8,7 @@
  */
 import { engineOf } from "../../driver/model/names.ts";
 import type { EngineDriver } from "../../driver/mod.ts";
-import { pause, Together } from "../../base/waiting.ts";
+import { Coalescer, pause } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
@@ -85,9 +85,9 @@ export class DockerWatch {
   /** The ids of running containers that Docker did not show. */
   readonly #unseen = new Set<string>();
   readonly #networks = new Map<string, DockerNetwork>();
-  readonly #looks = new Map<string, Together<void>>();
-  readonly #naming = new Together(() => this.#name());
-  readonly #sweeping = new Together(() => this.#sweep());
+  readonly #looks = new Map<string, Coalescer<void>>();
+  readonly #naming = new Coalescer(() => this.#name());
+  readonly #sweeping = new Coalescer(() => this.#sweep());
   /** The claims and requests of the daemon before this one. */
   #earlier: Earlier | undefined;
   /** The claims from before this process. Docker may not have received all the answers. */
@@ -207,7 +207,7 @@ export class DockerWatch {
 
   /** Asks Docker for a container. Calls that come during a request share the next one. */
   #look(id: string): Promise<void> {
-    const look = this.#looks.get(id) ?? new Together(() => this.#lookNow(id));
+    const look = this.#looks.get(id) ?? new Coalescer(() => this.#lookNow(id));
     this.#looks.set(id, look);
     return look.request();
   }

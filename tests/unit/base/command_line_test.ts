@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readCommandLine } from "../../../lib/base/command_line.ts";
+import { type OptionForm, readCommandLine } from "../../../lib/base/command_line.ts";
 
 const OPTIONS = [
   { name: "env", short: "e", value: "NAME=VALUE" },
@@ -110,4 +110,13 @@ Deno.test("true and false are what Go's strconv.ParseBool takes", () => {
 Deno.test("the first word ends the options, where they are to stop early", () => {
   const { words, behind, on } = readCommandLine(OPTIONS, ["-d", "sh", "--rm", "--", "-x"], true);
   assertEquals([words, behind, on("rm")], [["sh", "--rm", "--", "-x"], undefined, false]);
+});
+
+Deno.test("the last value of an option counts, and an option that there is not was not typed", () => {
+  const form: readonly OptionForm[] = OPTIONS;
+  const { value, values, on } = readCommandLine(form, ["-e", "A=1", "-e", "B=2", "-o", "mtu=9"]);
+  assertEquals([value("env"), value("opt")], ["B=2", "mtu=9"]);
+  assertEquals([value("nope"), values("nope"), on("nope"), on("nope", true)], [
+    ...[undefined, [], false, true],
+  ]);
 });

@@ -1,5 +1,12 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { replaceFile, tryToWriteIn } from "../../../lib/base/files.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  findProgram,
+  lstatOf,
+  replaceFile,
+  statOf,
+  tryToWriteIn,
+} from "../../../lib/base/files.ts";
+import { inEnv } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 /** Runs a function with an umask. */
@@ -49,4 +56,46 @@ Deno.test("what cannot be written fails with the system's code, and leaves nothi
   assertThrows(() => tryToWriteIn(`${folder.path}/none`), Deno.errors.NotFound);
   tryToWriteIn(folder.path);
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["folder"]);
+});
+
+Deno.test("no file stays open", async () => {
+  await using folder = await temporaryFolder();
+  const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = open();
+  for (let i = 0; i < 20; i++) replaceFile(`${folder.path}/file`, "", 0o644);
+  assert(open() < before + 20);
+});
+
+Deno.test("a program is the first executable file of its name on PATH", async () => {
+  await using folder = await temporaryFolder();
+  const at = (path: string) => `${folder.path}/${path}`;
+  for (const name of ["folder", "plain", "all", "own", "later"]) Deno.mkdirSync(at(name));
+  Deno.mkdirSync(at("folder/tool"), { mode: 0o755 });
+  Deno.writeTextFileSync(at("plain/tool"), "", { mode: 0o644 });
+  for (const [name, mode] of [["all", 0o755], ["own", 0o100], ["later", 0o755]] as const) {
+    Deno.writeTextFileSync(at(`${name}/tool`), "");
+    Deno.chmodSync(at(`${name}/tool`), mode);
+  }
+  const found = (...folders: string[]) => {
+    using _path = inEnv("PATH", folders.map(at).join(":"));
+    return findProgram("tool");
+  };
+  assertEquals(found("folder", "plain", "none"), undefined);
+  assertEquals(found("folder", "plain", "all", "later"), at("all/tool"));
+  assertEquals(found("own", "later"), at("own/tool"));
+  using _path = inEnv("PATH", "");
+  Deno.env.delete("PATH");
+  assertEquals(findProgram("no such tool"), undefined);
+});
+
+Deno.test("a file that does not exist, or cannot, has no status", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/link`;
+  Deno.symlinkSync("nowhere", path);
+  const missing = ["/nonexistent", "/dev/null/x", "a\0b", "x".repeat(300)];
+  for (const name of missing) assertEquals([statOf(name), lstatOf(name)], [undefined, undefined]);
+  assertEquals([statOf(path), lstatOf(path)?.isSymlink], [undefined, true]);
+  assertEquals(statOf(folder.path)?.isDirectory, true);
+  Deno.symlinkSync("loop", `${folder.path}/loop`);
+  assertThrows(() => statOf(`${folder.path}/loop`), Error, "os error 40");
 });

@@ -15,7 +15,7 @@ import { KnownNames } from "./known_names.ts";
 import { NamesFile } from "./names_file.ts";
 import type { Parts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
-import { pause, Together } from "../../../base/waiting.ts";
+import { Coalescer, pause } from "../../../base/waiting.ts";
 
 /** The options of an agent. */
 export interface AgentOptions {
@@ -62,7 +62,7 @@ export async function runAgent(
   const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
-  const writing = new Together(() => write(parts, names, file, ended, notify), async (took) => {
+  const writing = new Coalescer(() => write(parts, names, file, ended, notify), async (took) => {
     await pause(Math.min(Math.max(REST.times * took, REST.least), REST.most), ended);
   });
   const changed = async (prefix: string, change: SharedChange) => {

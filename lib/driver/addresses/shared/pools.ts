@@ -23,7 +23,7 @@ import type { EndpointRecord } from "../../store/records.ts";
 import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
 import { type Store, withoutState } from "../../store/store.ts";
-import { Together } from "../../../base/waiting.ts";
+import { Coalescer } from "../../../base/waiting.ts";
 import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
 
 /** The id of the pool of a subnet. */
@@ -284,14 +284,14 @@ export function doubtsAbout<T extends EndpointRecord>(
 }
 
 /** The running reports to etcd, by pools. Calls of this process share them. */
-const tellings = new WeakMap<SharedPools, Together<string[]>>();
+const tellings = new WeakMap<SharedPools, Coalescer<string[]>>();
 
 /**
  * Reports pending changes to etcd. Resolves to sentences about failures and does not reject for them,
  * as the changes themselves are done. Concurrent calls share one report.
  */
 export async function tell(pools: SharedPools): Promise<string[]> {
-  const telling = tellings.get(pools) ?? new Together(() => tellAll(pools));
+  const telling = tellings.get(pools) ?? new Coalescer(() => tellAll(pools));
   tellings.set(pools, telling);
   return await telling.request();
 }
