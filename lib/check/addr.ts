@@ -1,19 +1,14 @@
 import { linkName } from "../iproute2/words.ts";
-import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
+import { describeNetns, type Finding, finding, runIp } from "./finding.ts";
 
 /** Flags of an address that cannot be used. They are compared even if the caller names no flags. */
 const UNUSABLE = ["tentative", "dadfailed"];
 
-/** An address of a link, with its prefix length and its flags. */
-export interface AddrLine {
-  /** `192.168.1.2/24`. */
-  address: string;
-  /** `nodad`, `tentative`, `dadfailed`, `dynamic`, … */
-  flags: string[];
-}
+/** An address of a link, such as `192.168.1.2/24`, with its flags: `nodad`, `tentative`, … */
+type AddrLine = { address: string; flags: string[] };
 
 /** Reads the addresses in the output of `ip addr show`. */
-export function parseAddrs(printed: string): AddrLine[] {
+export function parseAddrLines(printed: string): AddrLine[] {
   return printed.split("\n").flatMap((line) => {
     const [, address, rest] = /^\s+inet6? (\S+)(.*)$/.exec(line) ?? [];
     if (address === undefined) return [];
@@ -60,11 +55,10 @@ export async function addressesEqual(
   expected: string[],
 ): Promise<Finding> {
   const shown = await runIp(netns, "addr", "show", "dev", linkName(dev));
-  return {
-    sentence: `${dev} of ${describeNetns(netns)} has the addresses ${
-      expected.join(", ") || "none"
-    }`,
-    held: shown.success && matchesAddrs(parseAddrs(shown.output), expected),
-    evidence: [toEvidence(shown)],
-  };
+  const addresses = expected.join(", ") || "none";
+  return finding(
+    `${dev} of ${describeNetns(netns)} has the addresses ${addresses}`,
+    shown.success && matchesAddrs(parseAddrLines(shown.output), expected),
+    shown,
+  );
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorCode, IpvlanError } from "../base/errors.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, finding } from "./finding.ts";
 
 /**
  * Checks that an attempt fails with an error of this code.
@@ -32,13 +32,10 @@ export async function isRefused(
     await attempt();
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    return {
-      sentence,
-      held: error.code === code,
-      evidence: [{ command: what, output: `${error.code}: ${error.message}` }],
-    };
+    const output = `${error.code}: ${error.message}`;
+    return finding(sentence, error.code === code, { command: what, output });
   }
-  return { sentence, held: false, evidence: [{ command: what, output: "It was not refused" }] };
+  return finding(sentence, false, { command: what, output: "It was not refused" });
 }
 
 /**
@@ -56,9 +53,7 @@ export async function isRefused(
  * ```
  */
 export function isEqual<T>(what: string, actual: T, expected: T): Finding {
-  return {
-    sentence: `${what} is ${JSON.stringify(expected)}`,
-    held: isDeepStrictEqual(actual, expected),
-    evidence: [{ command: what, output: JSON.stringify(actual, undefined, 2) ?? "undefined" }],
-  };
+  const output = JSON.stringify(actual, undefined, 2) ?? "undefined";
+  const sentence = `${what} is ${JSON.stringify(expected)}`;
+  return finding(sentence, isDeepStrictEqual(actual, expected), { command: what, output });
 }

@@ -45,9 +45,9 @@ export function runIp(netns: string | undefined, ...words: string[]): Promise<Co
   return run("ip", ...(netns === undefined ? [] : ["-n", netnsName(netns)]), ...words);
 }
 
-/** Makes evidence from the result of a command. */
-export function toEvidence({ command, output }: Evidence): Evidence {
-  return { command, output };
+/** Makes a finding from the commands that show it. */
+export function finding(sentence: string, held: boolean, ...shown: Evidence[]): Finding {
+  return { sentence, held, evidence: shown.map(({ command, output }) => ({ command, output })) };
 }
 
 /** Names a namespace in a sentence; `undefined` is the caller's own. */

@@ -1,7 +1,7 @@
 import { writeSysctls } from "../iproute2/sysctl.ts";
 import { addressWord } from "../iproute2/words.ts";
-import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
-import { ping, type PingOptions, type PingRequest, type PingResult, wasTried } from "./ping.ts";
+import { describeNetns, type Finding, finding, runIp } from "./finding.ts";
+import { ping, type PingOptions, type PingRequest, type PingResult, wasTried } from "./reach.ts";
 import { REPLY_TIMEOUT, SILENCE_TIME } from "./reach.ts";
 
 /** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
@@ -99,25 +99,22 @@ export function multicastDoesNotPass(
   return doesNotPass("multicast", from, to, options);
 }
 
-type Kind = "broadcast" | "multicast";
+type GroupKind = "broadcast" | "multicast";
 
 async function passes(
-  kind: Kind,
+  kind: GroupKind,
   from: string | undefined,
   to: Receiver,
   options: PingOptions,
 ): Promise<Finding> {
   await answerGroups(to.netns);
   const result = await pingGroup(kind, from, to, { ...options, seconds: REPLY_TIMEOUT });
-  return {
-    sentence: `A ${kind} passes from ${describeNetns(from)} to ${to.netns}`,
-    held: result.reply !== undefined,
-    evidence: [toEvidence(result)],
-  };
+  const sentence = `A ${kind} passes from ${describeNetns(from)} to ${to.netns}`;
+  return finding(sentence, result.reply !== undefined, result);
 }
 
 async function doesNotPass(
-  kind: Kind,
+  kind: GroupKind,
   from: string | undefined,
   to: Receiver,
   options: PingOptions,
@@ -127,16 +124,16 @@ async function doesNotPass(
     pingGroup(kind, from, to, { ...options, seconds: SILENCE_TIME }),
     ping(from, to.address, { ...options, seconds: REPLY_TIMEOUT }),
   ]);
-  return {
-    sentence: `A ${kind} does not pass from ${describeNetns(from)} to ${to.netns}, a unicast does`,
-    held: group.reply === undefined && wasTried(group.output) && unicast.reply !== undefined,
-    evidence: [toEvidence(group), toEvidence(unicast)],
-  };
+  return finding(
+    `A ${kind} does not pass from ${describeNetns(from)} to ${to.netns}, a unicast does`,
+    group.reply === undefined && wasTried(group.output) && unicast.reply !== undefined,
+    ...[group, unicast],
+  );
 }
 
 /** Pings a broadcast or multicast address. It determines no link, so the route to the receiver does. */
 async function pingGroup(
-  kind: Kind,
+  kind: GroupKind,
   from: string | undefined,
   to: Receiver,
   request: PingRequest,

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { linkName } from "../iproute2/words.ts";
-import { type CommandResult, describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
+import { type CommandResult, describeNetns, type Finding, finding, runIp } from "./finding.ts";
 
-function show(netns: string | undefined, dev: string): Promise<CommandResult> {
+function showLink(netns: string | undefined, dev: string): Promise<CommandResult> {
   return runIp(netns, "-d", "link", "show", "dev", linkName(dev));
 }
 
@@ -24,15 +24,14 @@ export async function linkShows(
   dev: string,
   ...phrases: string[]
 ): Promise<Finding> {
-  const shown = await show(netns, dev);
+  const shown = await showLink(netns, dev);
   // ip prints flags between "<", "," and ">".
   const words = (text: string) => ` ${text.split(/[\s<>,]+/).filter(Boolean).join(" ")} `;
-  return {
-    sentence: `${dev} of ${describeNetns(netns)} is ${phrases.join(", ")}`,
-    held: shown.success &&
-      phrases.every((phrase) => words(shown.output).includes(words(phrase))),
-    evidence: [toEvidence(shown)],
-  };
+  return finding(
+    `${dev} of ${describeNetns(netns)} is ${phrases.join(", ")}`,
+    shown.success && phrases.every((phrase) => words(shown.output).includes(words(phrase))),
+    shown,
+  );
 }
 
 /**
@@ -48,12 +47,9 @@ export async function linkShows(
  * ```
  */
 export async function linkIsGone(netns: string | undefined, dev: string): Promise<Finding> {
-  const shown = await show(netns, dev);
-  return {
-    sentence: `${describeNetns(netns)} has no link ${dev}`,
-    held: !shown.success && /^Device .* does not exist\.?$/m.test(shown.output),
-    evidence: [toEvidence(shown)],
-  };
+  const shown = await showLink(netns, dev);
+  const isMissing = !shown.success && /^Device .* does not exist\.?$/m.test(shown.output);
+  return finding(`${describeNetns(netns)} has no link ${dev}`, isMissing, shown);
 }
 
 /**
@@ -103,22 +99,18 @@ export interface LinkPlace {
  * ```
  */
 export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Finding> {
-  const places = [one, other];
   const shown = await Promise.all(
-    places.map(({ netns, dev }) =>
+    [one, other].map(({ netns, dev }) =>
       runIp(netns, "-details", "-json", "link", "show", "dev", linkName(dev))
     ),
   );
-  const alike = () => {
-    const [left, right] = shown.map(({ output }) => sharedDetails(output));
-    return isDeepStrictEqual(left, right);
-  };
-  const [left, right] = places.map(({ netns, dev }) => `${dev} of ${netns}`);
-  return {
-    sentence: `${left} is like ${right} in all that ip shows`,
-    held: shown.every(({ success }) => success) && alike(),
-    evidence: shown.map(toEvidence),
-  };
+  const areShown = shown.every(({ success }) => success);
+  const [left, right] = areShown ? shown.map(({ output }) => sharedDetails(output)) : [];
+  return finding(
+    `${one.dev} of ${one.netns} is like ${other.dev} of ${other.netns} in all that ip shows`,
+    areShown && isDeepStrictEqual(left, right),
+    ...shown,
+  );
 }
 
 function sharedDetails(printed: string): Record<string, unknown> {

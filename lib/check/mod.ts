@@ -23,10 +23,10 @@ export {
   broadcastPasses,
   multicastDoesNotPass,
   multicastPasses,
-  type Receiver,
 } from "./group.ts";
+export type { Receiver } from "./group.ts";
 export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
-export type { PingOptions } from "./ping.ts";
+export type { PingOptions } from "./reach.ts";
 export { type Control, doesNotReach, reaches } from "./reach.ts";
 export { routesEqual } from "./route.ts";
 export { macsLearned, taggedWith } from "./switch.ts";

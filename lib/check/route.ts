@@ -1,4 +1,4 @@
-import { describeNetns, type Finding, runIp, toEvidence } from "./finding.ts";
+import { describeNetns, type Finding, finding, runIp } from "./finding.ts";
 
 /** The keys of a route's target. They are always compared; others only if expected. */
 const COMPARED = ["via", "dev", "src"];
@@ -6,16 +6,11 @@ const COMPARED = ["via", "dev", "src"];
 /** Words of a route line that have no value. */
 const FLAGS = ["onlink", "linkdown", "dead", "pervasive", "offload", "trap"];
 
-/** A parsed route line: its destination, and the values of its keys. */
-export interface RouteLine {
-  /** The destination: `default`, a prefix or an address. */
-  dst: string;
-  /** From `via`, `dev`, `src`, `proto`, `metric`, … to their values, in order; "" for a flag. */
-  values: Map<string, string>;
-}
+/** A route: its destination, and from `via`, `dev`, `metric`, … to their values; "" for a flag. */
+type RouteLine = { dst: string; values: Map<string, string> };
 
 /** Parses a line of `ip route`, also one that a document quotes. */
-export function parseRoute(line: string): RouteLine {
+function parseRouteLine(line: string): RouteLine {
   const [dst = "", ...words] = line.trim().split(/\s+/);
   const values = new Map<string, string>();
   while (words.length > 0) {
@@ -34,8 +29,8 @@ function matchesRoute(actual: RouteLine, expected: RouteLine): boolean {
 
 /** Whether routes match the expected ones in any order. Ignores link-local ones unless expected. */
 export function matchesRoutes(printed: string, expected: string[]): boolean {
-  const wanted = expected.map(parseRoute);
-  const found = printed.split("\n").filter((line) => line.trim() !== "").map(parseRoute)
+  const wanted = expected.map(parseRouteLine);
+  const found = printed.split("\n").filter((line) => line.trim() !== "").map(parseRouteLine)
     .filter(({ dst }) => dst !== "fe80::/64" || wanted.some((each) => each.dst === dst));
   return found.length === wanted.length &&
     wanted.every((line) => found.some((route) => matchesRoute(route, line))) &&
@@ -68,11 +63,10 @@ export async function routesEqual(
   expected: string[],
 ): Promise<Finding> {
   const shown = await runIp(netns, `-${family}`, "route", "show");
-  return {
-    sentence: `${describeNetns(netns)} has the IPv${family} routes ${
-      expected.map((line) => `"${line}"`).join(", ") || "none"
-    }`,
-    held: shown.success && matchesRoutes(shown.output, expected),
-    evidence: [toEvidence(shown)],
-  };
+  const routes = expected.map((line) => `"${line}"`).join(", ") || "none";
+  return finding(
+    `${describeNetns(netns)} has the IPv${family} routes ${routes}`,
+    shown.success && matchesRoutes(shown.output, expected),
+    shown,
+  );
 }

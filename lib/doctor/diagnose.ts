@@ -5,12 +5,13 @@ import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_sentences.ts";
-import { MODULES, requireKernel } from "../iproute2/kernel.ts";
-import { fromNetnsFolder } from "../iproute2/words.ts";
+import { kernelProblem, MODULES } from "../iproute2/kernel.ts";
+import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
-import { diagnoseShared } from "./diagnose_shared.ts";
-import type { DoctorFacts, MachineFacts, OwnedSandbox, StateFacts } from "./facts.ts";
+import type { HeldAddress } from "../driver/addresses/holders.ts";
+import { shellLine } from "../base/printable.ts";
+import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
 /**
@@ -43,13 +44,8 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
 
 function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
   const kernel = about("kernel");
-  try {
-    requireKernel(release);
-    return [kernel.ok(`${release}, and ipvlan needs ${OLDEST_KERNEL} or later`)];
-  } catch {
-    const what = `${release}, and ipvlan needs ${OLDEST_KERNEL} or later`;
-    return [kernel.broken(what, "use a newer kernel")];
-  }
+  const what = `${release}, and ipvlan needs ${OLDEST_KERNEL} or later`;
+  return [kernelProblem(release) ? kernel.broken(what, "use a newer kernel") : kernel.ok(what)];
 }
 
 /**
@@ -58,7 +54,7 @@ function diagnoseKernel({ release }: DoctorFacts): Diagnosis[] {
  * 4.17 ends at the second line of a batch, and 4.18 to 4.20 print the type of a route without its
  * key, which is no JSON.
  */
-const OLDEST_IP = { major: 5, snapshot: 190319, words: OLDEST_IPROUTE2 };
+const OLDEST_IP = { major: 5, snapshot: 190319 };
 
 /** Whether the version printed by `ip -V` is new enough; `undefined` if it prints none. */
 function isNewEnough(printed: string): boolean | undefined {
@@ -69,14 +65,13 @@ function isNewEnough(printed: string): boolean | undefined {
 
 function diagnoseIp({ ip: printed, ipProblem }: DoctorFacts): Diagnosis[] {
   const ip = about("ip");
-  const fix = `install iproute2 ${OLDEST_IP.words} or later (the package iproute2 or iproute)`;
+  const fix = `install iproute2 ${OLDEST_IPROUTE2} or later (the package iproute2 or iproute)`;
   if (printed === undefined) return [ip.broken('The program "ip" is not on PATH', fix)];
-  const enough = isNewEnough(printed);
-  if (enough === undefined) {
-    return [ip.broken(`The program "ip" is not iproute2's: ${printed}`, fix)];
-  }
-  if (!enough) {
-    return [ip.broken(`${printed} is older than iproute2 ${OLDEST_IP.words}`, fix)];
+  switch (isNewEnough(printed)) {
+    case undefined:
+      return [ip.broken(`The program "ip" is not iproute2's: ${printed}`, fix)];
+    case false:
+      return [ip.broken(`${printed} is older than iproute2 ${OLDEST_IPROUTE2}`, fix)];
   }
   return [ipProblem ? ip.broken(ipProblem.message) : ip.ok(printed)];
 }
@@ -85,11 +80,9 @@ function diagnoseRights({ links }: DoctorFacts): Diagnosis[] {
   if (!links) return [];
   const rights = about("rights");
   const missing = Object.values(links).find((problem) => isIpvlanError(problem, "missing-rights"));
-  if (missing) {
-    const what = `Links and namespaces cannot be made (${missing.reason})`;
-    return [rights.broken(what, "run as root: sudo ipvlan …")];
-  }
-  return [rights.ok("Links and namespaces can be made")];
+  if (!missing) return [rights.ok("Links and namespaces can be made")];
+  const what = `Links and namespaces cannot be made (${missing.reason})`;
+  return [rights.broken(what, "run as root: sudo ipvlan …")];
 }
 
 function diagnoseModules(facts: DoctorFacts): Diagnosis[] {
@@ -159,11 +152,9 @@ type LinkPlace = "container" | "host" | "nowhere";
 
 function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFacts): LinkPlace {
   if (!view) return "container";
-  const named = path?.replace(/^\/var\/run\//, "/run/").replace(/^\/run\/netns\//, "");
-  const isIt = ({ netns }: { netns?: string }) =>
-    netns !== undefined && (netns === named || netns === fromNetnsFolder(path!));
-  const namespace = path === undefined ? undefined : view.others.find(isIt);
-  if (path !== undefined && view.closed.some(isIt)) return "container";
+  const isIt = ({ netns }: { netns?: string }) => path !== undefined && netns === netnsOf(path);
+  const namespace = view.others.find(isIt);
+  if (view.closed.some(isIt)) return "container";
   const own = state.endpoints.filter(({ sandbox }) => sandbox === name);
   // An engine that lets us make the links names the namespace before.
   if (!own.some(({ handOver }) => handOver)) {
@@ -269,4 +260,54 @@ function diagnoseMachine(machine: MachineFacts): Diagnosis[] {
   const fix = "assign the sandboxes' addresses to the NIC (l2), or route their subnet to this " +
     "machine and turn the NIC's source and destination check off (l3)";
   return [about("cloud").warning(what, fix)];
+}
+
+/** Diagnoses the pools shared under one prefix of etcd. @param held This host's addresses. */
+function diagnoseShared(
+  { prefix, problem, refused, untold, lost, hosts, ownId }: SharedFacts,
+  held: readonly HeldAddress[],
+): Diagnosis[] {
+  const subject = about(`etcd ${prefix}`);
+  const found: Diagnosis[] = [];
+  if (refused !== undefined) found.push(subject.broken(refused));
+  for (const { address, sandbox, host } of lost) {
+    const link = held.find((each) => each.address === address)?.holder ?? "no link here";
+    const what =
+      `The host "${host}" has the address ${address} of "${sandbox}", and ${link} has it`;
+    found.push(subject.broken(what, "remove one of them, and then: ipvlan restore"));
+  }
+  if (problem !== undefined) {
+    const fix = "start it, or check the network between; running sandboxes work on, and new " +
+      "addresses come from what this host keeps";
+    found.push(subject.broken(problem, fix));
+  }
+  if (untold > 0) {
+    const what = `It lacks ${untold} change(s) of this host`;
+    found.push(subject.warning(what, "ipvlan restore; the agent does it by itself"));
+  }
+  const others = hosts.filter(({ id }) => id !== ownId);
+  const own = hosts.find(({ id }) => id === ownId);
+  if (others.length > 0 && own && !own.isAlive) {
+    const what =
+      "No agent runs here: names of other hosts' sandboxes are those of the last command";
+    found.push(subject.warning(what, "ipvlan agent --print-unit prints a systemd unit"));
+  }
+  // If no agent runs anywhere, we cannot tell which hosts are gone.
+  const gone = hosts.some(({ isAlive }) => isAlive)
+    ? others.filter(({ isAlive, addresses }) => !isAlive && addresses > 0)
+    : [];
+  for (const { id, name, addresses } of gone) {
+    const what = `The host "${name}" holds ${addresses} address(es), and no agent runs there`;
+    const fix =
+      shellLine`start the agent there; or if it is gone for good: ipvlan host rm --yes ${id}`;
+    found.push(subject.warning(what, fix));
+  }
+  for (const { name, copies } of hosts) {
+    for (const copy of copies) {
+      const what = `The host "${copy}" is a copy of "${name}", and was refused`;
+      found.push(subject.warning(what, "remove the networks of one of them"));
+    }
+  }
+  if (found.length > 0) return found;
+  return [subject.ok(`It answers, and has ${hosts.length} host(s)`)];
 }

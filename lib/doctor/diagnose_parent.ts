@@ -4,10 +4,9 @@ import type { Network } from "../driver/model/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import type { Link } from "../iproute2/link.ts";
-import type { SeenLink } from "../iproute2/view_types.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
-import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
+import type { DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
 /** Diagnoses one parent: whether it can be one, whether frames can leave, and who else uses it. */
@@ -29,10 +28,7 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
 }
 
 /** The ipvlan links on a parent in all namespaces, each with the name of its namespace. */
-function ipvlansOn(
-  parent: string,
-  { host, others }: DoctorView,
-): (SeenLink & { netns?: string })[] {
+function ipvlansOn(parent: string, { host, others }: DoctorView) {
   const parentIndex = host.links.find(({ name }) => name === parent)?.index;
   return [host, ...others].flatMap(({ netns, links }) =>
     links.filter(({ info, below }) =>
@@ -90,19 +86,11 @@ function fixFor(link: Link, links: readonly Link[]): string | undefined {
 function diagnoseCarrier(name: string, links: readonly Link[]): Diagnosis[] {
   const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
   if (!lowest) return [];
-  const subject = about(`parent ${name}`);
   const which = lowest.name === name ? "It" : `The link "${lowest.name}" below it`;
-  return [
-    lowest.up
-      ? subject.broken(
-        `${which} has no carrier, so nothing leaves`,
-        "check the cable, the switch's port, or the other end",
-      )
-      : subject.broken(
-        `${which} is down, so nothing passes`,
-        shellLine`ip link set dev ${lowest.name} up`,
-      ),
-  ];
+  const [what, fix] = lowest.up
+    ? ["has no carrier, so nothing leaves", "check the cable, the switch's port, or the other end"]
+    : ["is down, so nothing passes", shellLine`ip link set dev ${lowest.name} up`];
+  return [about(`parent ${name}`).broken(`${which} ${what}`, fix)];
 }
 
 function passes({ up, flags }: Link): boolean {
@@ -188,15 +176,11 @@ function diagnoseAddresses({ name, addresses }: ParentFacts): Diagnosis[] {
   });
   const unknown = addresses.filter(({ answer }) => answer === "unknown");
   if (unknown.length === 0) return found;
-  const list = unknown.map(({ address }: AskedAddress) => address).join(", ");
-  return [
-    ...found,
-    subject.warning(
-      `Cannot find out whether another machine has one of these: ${list}`,
-      "install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 and a " +
-        "link-local address on the parent",
-    ),
-  ];
+  const list = unknown.map(({ address }) => address).join(", ");
+  const what = `Cannot find out whether another machine has one of these: ${list}`;
+  const fix = "install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 and a " +
+    "link-local address on the parent";
+  return [...found, subject.warning(what, fix)];
 }
 
 /** Reports links of others that hold addresses of the networks. */

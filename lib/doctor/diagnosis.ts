@@ -1,3 +1,5 @@
+import { printableLine } from "../base/printable.ts";
+
 /** The severity of a diagnosis: `broken` means that ipvlan does not work. */
 export type Level = "ok" | "warning" | "broken";
 
@@ -20,4 +22,48 @@ export function about(subject: string): Record<Level, (what: string, fix?: strin
     ...(fix !== undefined && { fix }),
   });
   return { ok: make("ok"), warning: make("warning"), broken: make("broken") };
+}
+
+/** The colours of the levels (ECMA-48): green, yellow, red. */
+const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
+
+/**
+ * Formats diagnoses as aligned lines, each with its remedy below, and a count at the end.
+ *
+ * @param coloured Whether it is for a terminal that shows colours.
+ *
+ * @example
+ * ```ts
+ * import { toText } from "@ipvlan/kit/doctor";
+ *
+ * const diagnosis = {
+ *   level: "broken",
+ *   subject: "module ipvlan",
+ *   what: "The kernel has no module ipvlan",
+ *   fix: "modprobe ipvlan",
+ * } as const;
+ * console.log(toText([diagnosis], false));
+ * ```
+ */
+export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
+  // Escape values from outside, as the output goes to a terminal.
+  const rows = diagnoses.map(({ level, subject, what, fix }) => ({
+    level,
+    subject: printableLine(subject),
+    what: printableLine(what),
+    fix: fix && printableLine(fix),
+  }));
+  const colour = (level: Level, text: string) =>
+    coloured ? `\x1b[${COLOURS[level]}m${text}\x1b[0m` : text;
+  const width = Math.max(...rows.map(({ subject }) => subject.length), 0);
+  const indent = " ".repeat("warning".length + 2 + width + 2);
+  const lines = rows.flatMap(({ level, subject, what, fix }) => [
+    `${colour(level, level.padEnd("warning".length))}  ${subject.padEnd(width)}  ${what}`,
+    ...(fix === undefined ? [] : [`${indent}→ ${fix}`]),
+  ]);
+  const count = (level: Level) => diagnoses.filter((each) => each.level === level).length;
+  const [broken, warnings] = [count("broken"), count("warning")];
+  const worst = broken > 0 ? "broken" : warnings > 0 ? "warning" : "ok";
+  const total = `${broken} broken, ${warnings} ${warnings === 1 ? "warning" : "warnings"}`;
+  return [...lines, "", colour(worst, worst === "ok" ? "ipvlan works here" : total)].join("\n");
 }

@@ -4,10 +4,7 @@ import type { EngineName, Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link.ts";
-import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
-
-/** The parts of each namespace that doctor reads. */
-export const WANTED = { links: true, addrs: true } as const satisfies Wanted;
+import type { Seen, View } from "../iproute2/view_types.ts";
 
 /** The view that doctor judges. */
 export type DoctorView = View<Seen<{ links: true; addrs: true }>>;

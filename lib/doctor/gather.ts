@@ -1,5 +1,10 @@
-import { findHolders, type HeldAddress } from "../driver/addresses/holders.ts";
-import { engineOf, isOwned, networkParent } from "../driver/model/names.ts";
+import { prefixOf } from "../claims/access.ts";
+import { whyRefused } from "../claims/local.ts";
+import { LastToken } from "../claims/last_token.ts";
+import { SharedPools } from "../claims/shared_pools.ts";
+import { accesses } from "../driver/addresses/shared/pools.ts";
+import { findHolders } from "../driver/addresses/holders.ts";
+import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
@@ -8,39 +13,21 @@ import { statOf, tryToWriteIn } from "../base/files.ts";
 import { PLUGIN_FOLDER, wayOfCalls } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
-import { Shell } from "../iproute2/shell.ts";
+import { feed, Shell, spawn } from "../iproute2/shell.ts";
+import { findFiles } from "../driver/run/files.ts";
 import { lookAround } from "../iproute2/view.ts";
-import {
-  type DoctorFacts,
-  type DoctorView,
-  type MachineFacts,
-  type ParentFacts,
-  type StateFacts,
-  WANTED,
-} from "./facts.ts";
-import { gatherShared } from "./gather_shared.ts";
+import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
 import { gatherParent } from "./gather_parent.ts";
-import { findRoutingDaemons } from "./gather_routing.ts";
 
 /** Options of {@linkcode gatherFacts}. */
 export interface DoctorOptions {
-  /**
-   * The link to examine as a parent.
-   *
-   * @default {undefined} The parents of all networks on record.
-   */
+  /** The link to examine as a parent; left out, the parents of all networks on record. */
   parent?: string;
-  /**
-   * The folder of the store.
-   *
-   * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
-   */
+  /** The folder of the store; left out, `IPVLAN_STATE_DIR` of the environment, or `/var/lib/ipvlan`. */
   stateDir?: string;
   /**
    * Ends the call: it kills the processes that it waits for, deletes everything that it made, and
    * fails with the signal's reason.
-   *
-   * @default {undefined}
    */
   signal?: AbortSignal;
 }
@@ -83,10 +70,16 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   if (facts.ip === undefined) return facts;
   try {
     const files = [...new Set(state.owned.flatMap(({ path }) => path ?? []))];
-    facts.view = await lookAround(WANTED, { signal, files });
+    facts.view = await lookAround({ links: true, addrs: true }, { signal, files });
     facts.links = await gatherLinks(signal);
-    facts.held = await gatherHolders(facts.view, signal);
-    facts.parents = await gatherParents(options, facts, facts.view);
+    await using shell = new Shell({ signal });
+    facts.held = await findHolders(shell.run, undefined, facts.view.host.links);
+    const names = options.parent === undefined
+      ? [...new Set(state.networks.flatMap((network) => networkParent(network).link ?? []))]
+      : [options.parent];
+    facts.parents = await Promise.all(
+      names.map((name) => gatherParent(name, facts, facts.view!, signal)),
+    );
   } catch (error) {
     // Usually, `ip` is too old.
     if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
@@ -97,12 +90,10 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
 
 async function printedVersion(): Promise<string | undefined> {
   try {
-    const { stdout, stderr } = await new Deno.Command("ip", { args: ["-V"], stdin: "null" })
-      .output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).split("\n")[0]!.trim();
-    return text(stdout) || text(stderr);
+    const { out, err } = await feed(spawn("ip", ["-V"]), "");
+    return (out.trim() || err.trim()).split("\n")[0];
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isIpvlanError(error, "program-not-found")) return undefined;
     throw error;
   }
 }
@@ -114,28 +105,6 @@ async function gatherLinks(signal: AbortSignal | undefined): Promise<DoctorFacts
     if (!(error instanceof IpvlanError) || signal?.aborted) throw error;
     return { ipvlan: error, vlan: error, dummy: error };
   }
-}
-
-async function gatherHolders(
-  view: DoctorView,
-  signal: AbortSignal | undefined,
-): Promise<HeldAddress[]> {
-  await using shell = new Shell({ signal });
-  return await findHolders(shell.run, undefined, view.host.links);
-}
-
-async function gatherParents(
-  { parent, signal }: DoctorOptions,
-  { state, links, held }: DoctorFacts,
-  view: DoctorView,
-): Promise<ParentFacts[]> {
-  const names = parent === undefined
-    ? [...new Set(state.networks.flatMap((network) => networkParent(network).link ?? []))]
-    : [parent];
-  const able = links?.ipvlan === undefined;
-  return await Promise.all(
-    names.map((name) => gatherParent(name, { state, view, held, able, signal })),
-  );
 }
 
 /** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */
@@ -181,6 +150,10 @@ async function readText(path: string): Promise<string> {
   }
 }
 
+function readiness(record: Parameters<typeof isReady>[0]): "ready" | "half" {
+  return isReady(record) ? "ready" : "half";
+}
+
 /** Reads the records in the state folder. SQLite reads only where it can write. */
 function gatherState(folder: string): StateFacts {
   const facts: StateFacts = {
@@ -189,28 +162,22 @@ function gatherState(folder: string): StateFacts {
   try {
     tryToWrite(folder);
     using store = SqliteStore.copy(folder);
-    const [networks, sandboxes, endpoints] = [
-      store.networks(),
-      store.sandboxes(),
-      store.endpoints(),
-    ];
-    facts.networks = networks.filter(isReady).map(withoutState);
-    facts.sandboxes = sandboxes.filter(isReady).map(({ name }) => name)
-      .filter((name) => !isOwned(name));
-    facts.owned = sandboxes.filter(isReady).flatMap(({ name, path }) => {
+    const networks = Object.groupBy(store.networks(), readiness);
+    const sandboxes = Object.groupBy(store.sandboxes(), readiness);
+    const endpoints = Object.groupBy(store.endpoints(), readiness);
+    facts.networks = (networks.ready ?? []).map(withoutState);
+    facts.endpoints = (endpoints.ready ?? []).map(withoutState);
+    for (const { name, path } of sandboxes.ready ?? []) {
       const engine = engineOf(name);
-      return engine ? [{ name, engine, path }] : [];
-    });
-    facts.endpoints = endpoints.filter(isReady).map(withoutState);
+      if (engine) facts.owned.push({ name, engine, path });
+      else facts.sandboxes.push(name);
+    }
     facts.made = store.links();
-    const half = <T extends { state: "making" | "ready" | "removing" }>(
-      records: readonly T[],
-      words: (record: T) => string,
-    ) => records.filter((record) => !isReady(record)).map(words);
     facts.halfDone = [
-      ...half(networks, ({ name }) => `network "${name}"`),
-      ...half(sandboxes, ({ name }) => `sandbox "${name}"`),
-      ...half(endpoints, ({ sandbox, ifname }) => `link "${ifname}" of sandbox "${sandbox}"`),
+      ...(networks.half ?? []).map(({ name }) => `network "${name}"`),
+      ...(sandboxes.half ?? []).map(({ name }) => `sandbox "${name}"`),
+      ...(endpoints.half ?? [])
+        .map(({ sandbox, ifname }) => `link "${ifname}" of sandbox "${sandbox}"`),
     ];
   } catch (error) {
     facts.problem = isIpvlanError(error, "missing-rights")
@@ -229,4 +196,60 @@ function tryToWrite(folder: string): void {
     if (!(error instanceof Deno.errors.NotFound) || above === folder) throw error;
     tryToWrite(above);
   }
+}
+
+/** Prints the `comm` files of FRR's zebra and of BIRD; BIRD 1 has another program for IPv6. */
+const FIND = "grep -lxE 'zebra|bird6?' /proc/[0-9]*/comm";
+
+/**
+ * Names the routing daemons in this network namespace. It includes daemons whose namespace this
+ * user may not see.
+ */
+async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<string[]> {
+  await using shell = new Shell({ signal });
+  const folders = (await shell.run(FIND, [])).out.map((path) => path.replace(/\/comm$/, ""));
+  if (folders.length === 0) return [];
+  const files = ["/proc/self", ...folders].map((folder) => `${folder}/ns/net`);
+  const [own, ...others] = await findFiles(shell.run, ...files);
+  const elsewhere = others.filter(({ ino }) => ino !== own?.ino).map(({ path }) => path);
+  const here = folders.filter((folder) => !elsewhere.includes(`${folder}/ns/net`));
+  const names = here.map((folder) => `${folder}/comm`).join(" ");
+  const { out } = await shell.run(`cat ${names} < /dev/null`, []);
+  return [...new Set(out)].sort();
+}
+
+/**
+ * Reads the state of shared pools: whether etcd answers, which changes it lacks, and which hosts
+ * there are. It changes neither records nor etcd.
+ */
+async function gatherShared(folder: string): Promise<SharedFacts[]> {
+  using store = SqliteStore.copy(folder);
+  const ways = [...accesses(store).values()];
+  if (ways.length === 0) return [];
+  const lock = () => Promise.reject(new TypeError("Doctor changes nothing"));
+  const lastToken = new LastToken("", folder);
+  using pools = new SharedPools({ store, hostname: "", lastToken, lock });
+  return await Promise.all(ways.map(async (access): Promise<SharedFacts> => {
+    const prefix = prefixOf(access);
+    const untold = store.shared.pools().filter((pool) => pool.prefix === prefix)
+      .reduce((sum, { id }) => sum + store.shared.untold(id).length, 0);
+    const own = store.shared.host(prefix);
+    const lost = pools.lost().filter(({ pool }) => pool.startsWith(`${prefix} `));
+    const refused = own && whyRefused(own)?.message;
+    const facts = { prefix, untold, lost, ownId: own?.id, refused };
+    try {
+      const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, copies, claims }) => {
+        const addresses = Object.values(claims).reduce((sum, count) => sum + count, 0);
+        return { id, name, isAlive, copies, addresses };
+      });
+      if (own && own.number > 0 && !hosts.some(({ id }) => id === own.id)) {
+        // This host may not have noticed yet that it was removed.
+        facts.refused ??= new IpvlanError("host-removed", { prefix }).message;
+      }
+      return { ...facts, hosts };
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+      return { ...facts, hosts: [], problem: error.message };
+    }
+  }));
 }

@@ -13,17 +13,6 @@
 export type { HeldAddress } from "../driver/addresses/holders.ts";
 export type { EndpointRecord } from "../driver/store/records.ts";
 export { diagnose } from "./diagnose.ts";
-export type { Diagnosis, Level } from "./diagnosis.ts";
-export type {
-  AskedAddress,
-  DoctorFacts,
-  DoctorView,
-  MachineFacts,
-  OwnedSandbox,
-  ParentFacts,
-  SeenHost,
-  SharedFacts,
-  StateFacts,
-} from "./facts.ts";
+export { type Diagnosis, type Level, toText } from "./diagnosis.ts";
+export type * from "./facts.ts";
 export { type DoctorOptions, gatherFacts } from "./gather.ts";
-export { toText } from "./text.ts";

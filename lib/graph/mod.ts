@@ -17,12 +17,5 @@
 export { toMermaid } from "./mermaid.ts";
 export { toSvg } from "./svg.ts";
 export { toText } from "./text.ts";
-export {
-  buildWorld,
-  type GraphView,
-  WANTED,
-  type World,
-  type WorldEndpoint,
-  type WorldLink,
-  type WorldNetwork,
-} from "./world.ts";
+export { buildWorld, WANTED } from "./world.ts";
+export type { GraphView, World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";

@@ -1,13 +1,5 @@
-import {
-  networkTitle,
-  notesOf,
-  sameRoutes,
-  sandboxTitle,
-  type World,
-  type WorldEndpoint,
-  type WorldLink,
-  type WorldNetwork,
-} from "./world.ts";
+import { networkTitle, notesOf, sameRoutes, sandboxTitle } from "./world.ts";
+import type { World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";
 
 /** All lengths are in pixels. */
 const WIDTH = 1120;
@@ -44,10 +36,7 @@ ${rules(DARK)}
 }`;
 
 /** A part of the picture: its height, and a function that draws it at a place. */
-interface Part {
-  height: number;
-  draw: (x: number, y: number) => string[];
-}
+type Part = { height: number; draw: (x: number, y: number) => string[] };
 
 /**
  * The world as an SVG picture that needs nothing else: boxes in boxes, in light and in dark.
@@ -63,10 +52,8 @@ interface Part {
  */
 export function toSvg(world: World): string {
   const inner = WIDTH - 2 * PADDING;
-  const notes = [
-    ...notesOf(world),
-    ...(world.links.length === 0 ? ["No link has a network on it"] : []),
-  ].map((note): Part => ({
+  const empty = world.links.length === 0 ? ["No link has a network on it"] : [];
+  const notes = [...notesOf(world), ...empty].map((note): Part => ({
     height: LINE,
     draw: (x, y) => [textAt(x, y + 14, fit(note, inner), "bad")],
   }));
@@ -119,17 +106,11 @@ function grid(network: WorldNetwork, width: number): Part {
         const left = round(x + (index % perRow) * (chipWidth + GAP));
         const top = y + Math.floor(index / perRow) * (chipHeight + GAP);
         const off = network.endpoints[index]!.up ? "" : " off";
-        return [
-          rect(left, top, chipWidth, chipHeight, `sandbox${off}`),
-          ...lines.map((line, number) =>
-            textAt(
-              left + 10,
-              top + 19 + number * SMALL_LINE,
-              fit(line, chipWidth - 20),
-              number === 0 ? "" : "dim",
-            )
-          ),
-        ];
+        const texts = lines.map((line, number) => {
+          const shown = fit(line, chipWidth - 20);
+          return textAt(left + 10, top + 19 + number * SMALL_LINE, shown, number > 0 ? "dim" : "");
+        });
+        return [rect(left, top, chipWidth, chipHeight, `sandbox${off}`), ...texts];
       }),
   };
 }

@@ -1,24 +1,12 @@
 import { familyOf } from "../ipam/address.ts";
-import {
-  countOf,
-  networkTitle,
-  notesOf,
-  sameRoutes,
-  sandboxTitle,
-  type World,
-  type WorldEndpoint,
-  type WorldLink,
-  type WorldNetwork,
-} from "./world.ts";
+import { countOf, networkTitle, notesOf, sameRoutes, sandboxTitle } from "./world.ts";
+import type { World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";
 
 /** This many endpoints of a network, or more, are written side by side, so that 100 fit a screen. */
 const SIDE_BY_SIDE = 6;
 
 /** A line of the tree with what hangs from it. */
-interface Branch {
-  line: string;
-  branches: Branch[];
-}
+type Branch = { line: string; branches: Branch[] };
 
 /**
  * The world as a tree for a terminal: links, the networks on them, and their sandboxes.
@@ -46,12 +34,13 @@ export function toText(world: World, width: number): string {
 }
 
 function draw({ line, branches }: Branch, first: string, rest: string): string[] {
+  const last = branches.at(-1);
   return [
     first + line,
-    ...branches.flatMap((branch, index) =>
-      index < branches.length - 1
-        ? draw(branch, `${rest}├─ `, `${rest}│  `)
-        : draw(branch, `${rest}└─ `, `${rest}   `)
+    ...branches.flatMap((branch) =>
+      branch === last
+        ? draw(branch, `${rest}└─ `, `${rest}   `)
+        : draw(branch, `${rest}├─ `, `${rest}│  `)
     ),
   ];
 }
@@ -73,35 +62,32 @@ function linkBranch(link: WorldLink, depth: number, width: number): Branch {
 }
 
 function networkBranch(network: WorldNetwork, depth: number, width: number): Branch {
-  const { mode, flag, subnets, routes, endpoints } = network;
-  const line = joined(networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes);
+  const { mode, flag, subnets, routes } = network;
+  // Three columns of the line's own for each level of the tree, and three for the endpoints.
+  const lines = endpointLines(network, width - 3 * (depth + 1));
+  return {
+    line: joined(networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes),
+    branches: lines.map((line) => ({ line, branches: [] })),
+  };
+}
+
+function endpointLines(network: WorldNetwork, width: number): string[] {
+  const { subnets, endpoints } = network;
+  const odd = (endpoint: WorldEndpoint) => oddities(network, endpoint);
   if (endpoints.length < SIDE_BY_SIDE) {
-    return {
-      line,
-      branches: endpoints.map((endpoint) => ({
-        line: joined(
-          sandboxTitle(endpoint),
-          endpoint.ifname,
-          ...endpoint.addresses,
-          ...oddities(network, endpoint),
-        ),
-        branches: [],
-      })),
-    };
+    return endpoints.map((each) =>
+      joined(sandboxTitle(each), each.ifname, ...each.addresses, ...odd(each))
+    );
   }
-  const odd = (endpoint: WorldEndpoint) => oddities(network, endpoint).length > 0;
-  const cell = (endpoint: WorldEndpoint) =>
-    [
-      sandboxTitle(endpoint),
-      ...endpoint.addresses.map((address) => shortAddress(address, subnets)),
-      ...oddities(network, endpoint),
-    ].join(" ");
-  const lines = [
-    // Three columns of the line's own for each level of the tree, and three for this one.
-    ...columns(endpoints.filter((each) => !odd(each)).map(cell), width - 3 * (depth + 1)),
-    ...endpoints.filter(odd).map(cell),
-  ];
-  return { line, branches: lines.map((line) => ({ line, branches: [] })) };
+  const cell = (each: WorldEndpoint) => {
+    const addresses = each.addresses.map((address) => shortAddress(address, subnets));
+    return [sandboxTitle(each), ...addresses, ...odd(each)].join(" ");
+  };
+  const { usual = [], unusual = [] } = Object.groupBy(
+    endpoints,
+    (each) => odd(each).length === 0 ? "usual" : "unusual",
+  );
+  return [...columns(usual.map(cell), width), ...unusual.map(cell)];
 }
 
 /** Finds how an endpoint differs from the network's others. */

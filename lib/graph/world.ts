@@ -4,7 +4,7 @@ import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
-import { fromNetnsFolder } from "../iproute2/words.ts";
+import { netnsOf } from "../iproute2/words.ts";
 
 /** The parts of each namespace to read for a picture. */
 export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
@@ -142,11 +142,9 @@ function withSandboxNames(
   view: GraphView,
   sandboxes: readonly Pick<Sandbox, "name" | "path">[],
 ): GraphView {
-  const nameByNetns = new Map(sandboxes.flatMap(({ name, path }) => {
-    if (path === undefined) return [];
-    const named = /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(path)?.[1];
-    return [[named ?? fromNetnsFolder(path), name]];
-  }));
+  const nameByNetns = new Map(
+    sandboxes.flatMap(({ name, path }) => path === undefined ? [] : [[netnsOf(path), name]]),
+  );
   const rename = <T extends { netns?: string }>(namespace: T): T => {
     const name = nameByNetns.get(namespace.netns ?? "");
     return name === undefined ? namespace : { ...namespace, netns: name };
@@ -195,12 +193,10 @@ interface SeenIpvlan {
 }
 
 function networksOf(seen: readonly SeenIpvlan[], networks: readonly Network[]): WorldNetwork[] {
-  const groups = new Map<string | undefined, SeenIpvlan[]>(networks.map(({ name }) => [name, []]));
-  for (const each of seen) {
-    const name = networkName(each.link);
-    groups.set(name, [...groups.get(name) ?? [], each]);
-  }
-  return [...groups].map(([name, members]) => {
+  const byNetwork = Map.groupBy(seen, ({ link }) => networkName(link));
+  const names = new Set([...networks.map(({ name }) => name), ...byNetwork.keys()]);
+  return [...names].map((name) => {
+    const members = byNetwork.get(name) ?? [];
     const record = networks.find((network) => network.name === name);
     const endpoints = members.map(toEndpoint).sort(bySandbox);
     // Mode and flag belong to the parent, so all links on it show the same.
@@ -239,23 +235,13 @@ function bySandbox(a: WorldEndpoint, b: WorldEndpoint): number {
 }
 
 function prefixesOf(endpoints: readonly WorldEndpoint[]): string[] {
-  return [
-    ...new Set(
-      endpoints.flatMap(({ addresses }) =>
-        addresses.map((address) => formatPrefix(parsePrefix(address).prefix))
-      ),
-    ),
-  ];
+  const addresses = endpoints.flatMap((endpoint) => endpoint.addresses);
+  return [...new Set(addresses.map((address) => formatPrefix(parsePrefix(address).prefix)))];
 }
 
 function mostCommon(lists: readonly string[][]): string[] {
-  const counts = new Map<string, { list: string[]; count: number }>();
-  for (const list of lists) {
-    const key = list.join("\n");
-    counts.set(key, { list, count: (counts.get(key)?.count ?? 0) + 1 });
-  }
-  const [first] = [...counts.values()].sort((a, b) => b.count - a.count);
-  return first?.list ?? [];
+  const groups = [...Map.groupBy(lists, (list) => list.join("\n")).values()];
+  return groups.sort((a, b) => b.length - a.length)[0]?.[0] ?? [];
 }
 
 /** Whether an endpoint's routes are those of its network. */

@@ -1,7 +1,6 @@
 import { type Link, parseLink, queryLink } from "./link.ts";
 import type { Runner } from "./session.ts";
-import { addressWord, familyOf, linkName, nameOrNumber, prefixWord } from "./words.ts";
-import { invalidWord } from "./errors.ts";
+import { addressWord, familyOf, invalidWord, linkName, nameOrNumber, prefixWord } from "./words.ts";
 
 /** An address to put on a link. {@linkcode AddrVerbs.show} also returns such addresses. */
 export interface AddrSpec {

@@ -1,8 +1,8 @@
-import { shellWord } from "../base/printable.ts";
-import { parseJson } from "./json.ts";
-import { netnsToEnter } from "./words.ts";
+import { printable, shellWord } from "../base/printable.ts";
+import { isObject } from "../base/reader.ts";
+import { invalidWord, netnsToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
-import { invalidWord, ipCommandError } from "./errors.ts";
+import { ipCommandError } from "./errors.ts";
 
 /** The program that runs a batch, and how. */
 export interface BatchProgram {
@@ -203,11 +203,7 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
       return { error: refused };
     }
     // A program that ended silently may have run the line.
-    if (isLast) {
-      return {
-        error: new IpvlanError("session-closed", { session: commandOf(program), reason: ended }),
-      };
-    }
+    if (isLast) return { error: closedError(program, ended) };
     const isAlone = batch.isOfIPv6 && isIpvlanError(error, "session-closed") && isWhole;
     if (isAlone && rest !== "") return { error: ipCommandError(command, rest) };
     if (error) return { error };
@@ -227,10 +223,7 @@ function problemOf(
   const expected = lines.find(({ number }) => number === stop)?.marksBefore ?? marks;
   if (answers === expected) return undefined;
   const said = `it printed ${answers} of ${expected} marks`;
-  return new IpvlanError("session-closed", {
-    session: commandOf(program),
-    reason: [said, ...quote(out)].join("; "),
-  });
+  return closedError(program, [said, ...quote(out)].join("; "));
 }
 
 /** The last printed line, if any, as a part of a message. */
@@ -243,6 +236,14 @@ function shorten(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
+/** Makes the error of a session whose program has ended. */
+export function closedError(
+  program: BatchProgram,
+  reason: string,
+): IpvlanErrorOf<"session-closed"> {
+  return new IpvlanError("session-closed", { session: commandOf(program), reason });
+}
+
 /** Makes the error of a program that ended before its batch, from its last words or exit status. */
 function endError(program: BatchProgram, said: string): Error {
   // The programs that enter one are `ip -n`, and `nsenter` of util-linux or BusyBox.
@@ -252,7 +253,7 @@ function endError(program: BatchProgram, said: string): Error {
   // If the namespace could not be entered, no line has run in it.
   return /network namespace|^nsenter: /.test(said)
     ? ipCommandError(commandOf(program), said)
-    : new IpvlanError("session-closed", { session: commandOf(program), reason: said });
+    : closedError(program, said);
 }
 
 /** The reasons of failed lines, by number in the batch, and the text after the last of them. */
@@ -289,18 +290,25 @@ function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
   return answers;
 }
 
+/**
+ * Parses a line of JSON from `ip` or `bridge`. They print the control characters in a link's name or
+ * alias as they are (`jsonw_puts` in iproute2's `lib/json_writer.c`), which JSON does not allow
+ * (RFC 8259, section 7).
+ *
+ * @throws {SyntaxError} It is no JSON.
+ */
+export function parseJson(line: string): unknown {
+  return JSON.parse(printable(line).replaceAll("\t", "\\t"));
+}
+
 /** The rows that a query printed, without the empty ones, which `ip` prints for filtered objects. */
 function rowsOf(command: string, printed: readonly string[]): Outcome {
   try {
     const rows = printed.flatMap((line) => parseJson(line));
-    if (rows.every(isRow)) return { rows: rows.filter((row) => Object.keys(row).length > 0) };
+    if (rows.every(isObject)) return { rows: rows.filter((row) => Object.keys(row).length > 0) };
   } catch {
     // It is not JSON.
   }
   const said = `It printed no JSON: ${shorten(printed.join("; "))}`;
   return { error: ipCommandError(command, said) };
-}
-
-function isRow(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

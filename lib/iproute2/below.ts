@@ -5,16 +5,6 @@ export type Namespace =
   & Pick<NamespaceView, "netns" | "inode" | "netnsNames">
   & Partial<Pick<NamespaceView, "links">>;
 
-/** A view with the links below resolved. */
-export interface Resolved<N> {
-  view: View<N>;
-  /**
-   * The names of the namespaces with links for which several namespaces fit. Another call can decide
-   * with their {@linkcode NamespaceView.netnsNames}.
-   */
-  unsure: string[];
-}
-
 /**
  * Finds the link below each link of a view ({@linkcode SeenLink.below}), also in another namespace.
  *
@@ -33,8 +23,13 @@ export interface Resolved<N> {
  *
  * A link below in a namespace without a name is not found. Another link can then fit by chance, but
  * only if it has the same index and MAC address, or if both are veth links with unknown other ends.
+ *
+ * @returns The view, and the names of the namespaces with links for which several namespaces fit:
+ * another call can decide with their {@linkcode NamespaceView.netnsNames}.
  */
-export function resolveBelow<N extends Namespace>(view: View<N>): Resolved<N> {
+export function resolveBelow<N extends Namespace>(
+  view: View<N>,
+): { view: View<N>; unsure: string[] } {
   const index = new LinkIndex(view.host, view.others);
   const unsure: string[] = [];
   const resolve = (namespace: N): N => {
@@ -45,7 +40,8 @@ export function resolveBelow<N extends Namespace>(view: View<N>): Resolved<N> {
       const targets = id === undefined ? [namespace] : index.targets(namespace, group);
       if (targets.length > 1 && netns !== undefined) unsure.push(netns);
       if (targets.length !== 1) continue;
-      for (const link of group) below.set(link, { ...nameOf(targets[0]!), index: link.linkIndex! });
+      const place = targets[0]!.netns === undefined ? {} : { netns: targets[0]!.netns };
+      for (const link of group) below.set(link, { ...place, index: link.linkIndex! });
     }
     return {
       ...namespace,
@@ -65,15 +61,8 @@ function groupById(links: readonly SeenLink[]): Map<unknown, SeenLink[]> {
   );
 }
 
-function nameOf({ netns }: Namespace): Pick<LinkRef, "netns"> {
-  return netns === undefined ? {} : { netns };
-}
-
 /** A link, and the namespace that it is in. */
-interface Candidate {
-  namespace: Namespace;
-  link: SeenLink;
-}
+type Candidate = { namespace: Namespace; link: SeenLink };
 
 /** The links of all namespaces, by the properties that a link above them shows. */
 class LinkIndex {

@@ -46,12 +46,8 @@ export interface FdbEntry {
  * ```
  */
 export class Bridge implements AsyncDisposable {
-  /** The session of the calls. */
-  readonly session: Session;
-
-  private constructor(session: Session) {
-    this.session = session;
-  }
+  /** Makes the verbs of one session. */
+  private constructor(readonly session: Session) {}
 
   /** Opens a session; fails as {@linkcode Session.open} does. */
   static async open(options: Omit<SessionOptions, "program"> = {}): Promise<Bridge> {

@@ -28,15 +28,6 @@ export function ipCommandError(command: string, said: string): IpvlanErrorOf<"ip
   return new IpvlanError("ip-command", { command, reason, errno });
 }
 
-/** Makes the error for a value that cannot be a word of an `ip` line. */
-export function invalidWord(
-  what: string,
-  value: string,
-  rule: string,
-): IpvlanErrorOf<"invalid-word"> {
-  return new IpvlanError("invalid-word", { what, value, rule });
-}
-
 /**
  * Whether a session failed because its name in `/run/netns` is that of a plain file, such as `umount`
  * leaves behind.

@@ -20,8 +20,6 @@ import { type Runner, Session, type SessionOptions } from "./session.ts";
  * ```
  */
 export class Ip implements AsyncDisposable {
-  /** The runner of the verbs. */
-  readonly session: Runner & Partial<AsyncDisposable>;
   /** `ip link`. */
   readonly link: LinkVerbs;
   /** `ip addr`. */
@@ -36,8 +34,7 @@ export class Ip implements AsyncDisposable {
   readonly netns: NetnsVerbs;
 
   /** Makes the verbs of one runner. */
-  constructor(session: Runner & Partial<AsyncDisposable>) {
-    this.session = session;
+  constructor(readonly session: Runner & Partial<AsyncDisposable>) {
     this.link = new LinkVerbs(session);
     this.addr = new AddrVerbs(session);
     this.route = new RouteVerbs(session);

@@ -1,4 +1,4 @@
-import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { OLDEST_KERNEL } from "../base/error_sentences.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
@@ -13,17 +13,13 @@ export interface KernelFacts {
 }
 
 /** The module for each kind of link that the driver makes. */
-export const MODULES = {
-  ipvlan: "ipvlan",
-  vlan: "8021q",
-  dummy: "dummy",
-} as const satisfies Record<keyof KernelFacts["problems"], string>;
+export const MODULES = { ipvlan: "ipvlan", vlan: "8021q", dummy: "dummy" } as const;
 
-/** Requires {@linkcode OLDEST_KERNEL} or later. @throws {"kernel-too-old"} It is older. */
-export function requireKernel(release: string): void {
-  if (release.localeCompare(OLDEST_KERNEL, "en", { numeric: true }) < 0) {
-    throw new IpvlanError("kernel-too-old", { release });
-  }
+/** The error if a kernel is older than {@linkcode OLDEST_KERNEL}. */
+export function kernelProblem(release: string): IpvlanErrorOf<"kernel-too-old"> | undefined {
+  return release.localeCompare(OLDEST_KERNEL, "en", { numeric: true }) < 0
+    ? new IpvlanError("kernel-too-old", { release })
+    : undefined;
 }
 
 /** Explains a refused line: as missing rights, or as the error itself. */
@@ -40,9 +36,8 @@ export function explainRights(error: IpvlanErrorOf<"ip-command">): IpvlanError {
  */
 export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string): IpvlanError {
   if (error.errno !== "EOPNOTSUPP") return explainRights(error);
-  return new IpvlanError("missing-module", {
-    module: kind in MODULES ? MODULES[kind as keyof typeof MODULES] : kind,
-  });
+  const modules: Readonly<Record<string, string>> = MODULES;
+  return new IpvlanError("missing-module", { module: modules[kind] ?? kind });
 }
 
 /**
@@ -62,10 +57,7 @@ export function explainLinkAdd(error: IpvlanErrorOf<"ip-command">, kind: string)
  */
 export async function kernelFacts({ signal }: AbortOptions = {}): Promise<KernelFacts> {
   signal?.throwIfAborted();
-  const facts: KernelFacts = {
-    release: Deno.osRelease(),
-    problems: { ipvlan: undefined, vlan: undefined, dummy: undefined },
-  };
+  const release = Deno.osRelease();
   // Without the signal, so that it can delete the namespace in the end.
   await using host = await Ip.open();
   const netns = `probe-${crypto.randomUUID().slice(0, 8)}`;
@@ -75,23 +67,20 @@ export async function kernelFacts({ signal }: AbortOptions = {}): Promise<Kernel
     const problem = isIpvlanError(error, "ip-command")
       ? new IpvlanError("missing-rights", { reason: error.reason })
       : error as IpvlanError;
-    return { ...facts, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
+    return { release, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
   }
   try {
     await using ip = await Ip.open({ netns, signal });
     // A veth pair is the link below, as it needs none of the three modules.
     await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
-    facts.problems.dummy = await problemOf(ip, { type: "dummy", name: "a" });
-    facts.problems.vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });
-    const ipvlan = { type: "ipvlan", name: "c", link: "below", mode: "l2" } as const;
-    facts.problems.ipvlan = await problemOf(ip, ipvlan);
+    const dummy = await problemOf(ip, { type: "dummy", name: "a" });
+    const vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });
+    const refused = await problemOf(ip, { type: "ipvlan", name: "c", link: "below", mode: "l2" });
     signal?.throwIfAborted();
+    return { release, problems: { ipvlan: kernelProblem(release) ?? refused, vlan, dummy } };
   } finally {
     await host.netns.del(netns);
   }
-  const kernel = attempt(() => requireKernel(facts.release));
-  if (!kernel.ok) facts.problems.ipvlan = kernel.problems[0];
-  return facts;
 }
 
 async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefined> {

@@ -1,12 +1,8 @@
 import { bond } from "./kinds/bond.ts";
-import { bridge } from "./kinds/bridge.ts";
-import { dummy } from "./kinds/dummy.ts";
-import { ipvlan, ipvtap } from "./kinds/ipvlan.ts";
-import type { Kind, LinkBase } from "./kinds/kind.ts";
-import { macvlan, macvtap } from "./kinds/macvlan.ts";
-import { veth } from "./kinds/veth.ts";
-import { vlan } from "./kinds/vlan.ts";
-import { vrf } from "./kinds/vrf.ts";
+import { dummy, veth, vrf } from "./kinds/plain.ts";
+import { ipvlan, ipvtap, macvlan, macvtap } from "./kinds/ipvlan.ts";
+import type { InfoData, Kind, LinkBase } from "./kinds/kind.ts";
+import { bridge, vlan } from "./kinds/vlan.ts";
 import { vxlan } from "./kinds/vxlan.ts";
 import type { Runner } from "./session.ts";
 import {
@@ -59,28 +55,23 @@ export type KindChanges = {
 }[LinkType];
 
 /** The changes of a link. Attributes left out stay as they are. */
-export type LinkChanges = {
-  /** A new name. The link has to be down. */
-  name?: string;
-  /** The namespace to move it to. It loses its addresses. */
-  netns?: string;
-  /** Up or down. */
-  up?: boolean;
-  /** The largest packet, in bytes. */
-  mtu?: number;
-  /** The length of the transmit queue, in packets. */
-  txqlen?: number;
-  /** The group: its number, or its name as `show` gives it. */
-  group?: number | string;
-  /** A note of up to 255 bytes, shown by `ip link show`; `null` removes it. */
-  alias?: string | null;
-  /** The bridge (or bond, …) to be a port of; `null` for none. */
-  master?: string | null;
-  /** The hardware (MAC) address. */
-  address?: string;
-  /** How the kernel generates its IPv6 addresses: `none` for not at all. */
-  addrgenmode?: typeof ADDRGENMODES[number];
-} & (KindChanges | { type?: undefined });
+export type LinkChanges =
+  & Partial<Pick<LinkBase, "mtu" | "txqlen" | "group" | "address">>
+  & {
+    /** A new name. The link has to be down. */
+    name?: string;
+    /** The namespace to move it to. It loses its addresses. */
+    netns?: string;
+    /** Up or down. */
+    up?: boolean;
+    /** A note of up to 255 bytes, shown by `ip link show`; `null` removes it. */
+    alias?: string | null;
+    /** The bridge (or bond, …) to be a port of; `null` for none. */
+    master?: string | null;
+    /** How the kernel generates its IPv6 addresses: `none` for not at all. */
+    addrgenmode?: typeof ADDRGENMODES[number];
+  }
+  & (KindChanges | { type?: undefined });
 
 /** The attributes of a link's kind. */
 export type LinkInfo =
@@ -170,45 +161,52 @@ export interface LinkFilter {
 
 /** The line `link add …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkAdd(spec: LinkSpec): string {
-  const words = ["link", "add"];
-  if ("link" in spec) words.push("link", linkName(spec.link, "parent"));
-  words.push("name", linkName(spec.name));
-  if (spec.netns !== undefined) words.push("netns", netnsTarget(spec.netns));
-  if (spec.index !== undefined) words.push("index", indexNumber(spec.index));
-  if (spec.mtu !== undefined) words.push("mtu", mtu(spec.mtu));
-  if (spec.txqlen !== undefined) words.push("txqueuelen", txqlen(spec.txqlen));
-  if (spec.group !== undefined) words.push("group", group(spec.group));
-  if (spec.address !== undefined) words.push("address", word(spec.address, "MAC address"));
-  if (spec.up) words.push("up");
-  words.push("type", oneOf(spec.type, "link type", Object.keys(KINDS)));
-  words.push(...kindOf(spec.type).words("add", spec));
-  return words.join(" ");
+  const below = "link" in spec ? ["link", linkName(spec.link, "parent")] : [];
+  return [
+    ...["link", "add", ...below, ...attributeWords(spec)],
+    ...(spec.up ? ["up"] : []),
+    ...kindWords("add", spec.type, spec),
+  ].join(" ");
 }
 
 /** The line `link set …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkSet(which: string | { index: number }, changes: LinkChanges): string {
+  const { alias, master, addrgenmode, up, type } = changes;
   const words = ["link", "set", "dev"];
   words.push(typeof which === "string" ? linkName(which) : linkIndex(which.index));
-  if (changes.name !== undefined) words.push("name", linkName(changes.name));
-  if (changes.netns !== undefined) words.push("netns", netnsTarget(changes.netns));
-  if (changes.mtu !== undefined) words.push("mtu", mtu(changes.mtu));
-  if (changes.txqlen !== undefined) words.push("txqueuelen", txqlen(changes.txqlen));
-  if (changes.group !== undefined) words.push("group", group(changes.group));
-  if (changes.address !== undefined) words.push("address", word(changes.address, "MAC address"));
-  if (changes.alias !== undefined) {
-    words.push("alias", changes.alias === null ? "''" : word(changes.alias, "alias"));
+  words.push(...attributeWords(changes));
+  if (alias !== undefined) words.push("alias", alias === null ? "''" : word(alias, "alias"));
+  if (master === null) words.push("nomaster");
+  else if (master !== undefined) words.push("master", linkName(master, "master"));
+  if (addrgenmode !== undefined) {
+    words.push("addrgenmode", oneOf(addrgenmode, "addrgenmode", ADDRGENMODES));
   }
-  if (changes.master === null) words.push("nomaster");
-  else if (changes.master !== undefined) words.push("master", linkName(changes.master, "master"));
-  if (changes.addrgenmode !== undefined) {
-    words.push("addrgenmode", oneOf(changes.addrgenmode, "addrgenmode", ADDRGENMODES));
-  }
-  if (changes.up !== undefined) words.push(changes.up ? "up" : "down");
-  if (changes.type !== undefined) {
-    words.push("type", oneOf(changes.type, "link type", Object.keys(KINDS)));
-    words.push(...kindOf(changes.type).words("set", changes as Partial<LinkSpec>));
-  }
+  if (up !== undefined) words.push(up ? "up" : "down");
+  if (type !== undefined) words.push(...kindWords("set", type, changes as Partial<LinkSpec>));
   return words.join(" ");
+}
+
+/** The words of the attributes that a new link can have and that can be changed. */
+function attributeWords(
+  { name, netns, index, mtu, txqlen, group, address }: Partial<LinkBase>,
+): string[] {
+  const words: string[] = [];
+  if (name !== undefined) words.push("name", linkName(name));
+  if (netns !== undefined) words.push("netns", netnsTarget(netns));
+  if (index !== undefined) words.push("index", indexNumber(index));
+  if (mtu !== undefined) words.push("mtu", wholeNumber(mtu, "MTU", 68, 65535));
+  // The kernel's length is 32 bits wide; `ip` reads it as an `int`.
+  if (txqlen !== undefined) {
+    words.push("txqueuelen", wholeNumber(txqlen, "queue length", 0, 0x7fff_ffff));
+  }
+  if (group !== undefined) words.push("group", groupWord(group));
+  if (address !== undefined) words.push("address", word(address, "MAC address"));
+  return words;
+}
+
+function kindWords(verb: "add" | "set", type: LinkType, spec: Partial<LinkSpec>): string[] {
+  const name = oneOf(type, "link type", Object.keys(KINDS));
+  return ["type", name, ...kindOf(type).words(verb, spec)];
 }
 
 /**
@@ -221,14 +219,13 @@ export function linkDel(which: string | { index: number } | { group: number | st
   if (typeof which === "string") return `link del dev ${linkName(which)}`;
   return "index" in which
     ? `link del dev ${linkIndex(which.index)}`
-    : `link del group ${group(which.group)}`;
+    : `link del group ${groupWord(which.group)}`;
 }
 
-const mtu = (value: number) => wholeNumber(value, "MTU", 68, 65535);
-// The kernel's length is 32 bits wide; `ip` reads it as an `int`.
-const txqlen = (value: number) => wholeNumber(value, "queue length", 0, 0x7fff_ffff);
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
-const group = (value: number | string) => nameOrNumber(value, "link group", 0x7fff_ffff);
+function groupWord(value: number | string): string {
+  return nameOrNumber(value, "link group", 0x7fff_ffff);
+}
 
 /**
  * The verbs of `ip link`.
@@ -259,10 +256,7 @@ export class LinkVerbs {
     await this.runner.change(linkSet(name, changes));
   }
 
-  /**
-   * Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel
-   * refused.
-   */
+  /** Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel refused. */
   async del(which: string | { index: number } | { group: number | string }): Promise<void> {
     await this.runner.change(linkDel(which));
   }
@@ -289,7 +283,7 @@ export class LinkVerbs {
       return found;
     }
     const words = ["link", "show"];
-    if (which.group !== undefined) words.push("group", group(which.group));
+    if (which.group !== undefined) words.push("group", groupWord(which.group));
     if (which.master !== undefined) words.push("master", linkName(which.master));
     if (which.type !== undefined) words.push("type", word(which.type, "link type"));
     return parseLinks(await this.runner.query(words.join(" ")));
@@ -322,6 +316,7 @@ export function parseLink(
 ): Link {
   const flags = row.flags as string[];
   const linkinfo = (row.linkinfo ?? {}) as LinkInfoRow;
+  const { info_kind: kind, info_data = {} } = linkinfo;
   const { link, linkIndex } = linkBelow(row, linkinfo);
   return {
     index: row.ifindex as number,
@@ -340,7 +335,9 @@ export function parseLink(
     linkNetnsid: row.link_netnsid as number | undefined,
     addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
-    info: parseInfo(linkinfo),
+    info: isLinkType(kind)
+      ? kindOf(kind).parse(info_data)
+      : { type: "other", kind: kind ?? "device" },
     altnames: (row.altnames ?? []) as string[],
     permaddr: row.permaddr as string | undefined,
     promiscuity: row.promiscuity as number,
@@ -357,30 +354,21 @@ export function parseLink(
 }
 
 /** The part of a row about a link's kind. */
-interface LinkInfoRow {
-  info_kind?: string;
-  info_data?: Record<string, unknown>;
-  info_slave_kind?: string;
-}
+type LinkInfoRow = { info_kind?: string; info_data?: InfoData; info_slave_kind?: string };
 
 /** The name of the link below if it is in this namespace, its index if it is in another. */
 function linkBelow(
   { link, link_index, link_netnsid }: Record<string, unknown>,
   { info_kind, info_data }: LinkInfoRow,
 ): { link?: string; linkIndex?: number } {
-  if (!isLinkType(info_kind) || !kindOf(info_kind).hasLinkInData) {
+  // Only that of a vxlan link is in `info_data`. Others have it beside the name (`IFLA_LINK`).
+  if (info_kind !== "vxlan") {
     return { link: link as string ?? undefined, linkIndex: link_index as number | undefined };
   }
   // In another namespace, `ip` prints the name of the link that has the same index here, and the
   // kernel gives the index of the link itself (`dev_get_iflink` in its `net/core/dev.c`).
   if (link_netnsid !== undefined) return {};
   return { link: info_data?.link as string | undefined };
-}
-
-function parseInfo({ info_kind: kind, info_data = {} }: LinkInfoRow): LinkInfo {
-  return isLinkType(kind)
-    ? kindOf(kind).parse(info_data)
-    : { type: "other", kind: kind ?? "device" };
 }
 
 function isLinkType(kind = ""): kind is LinkType {

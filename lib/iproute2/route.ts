@@ -3,13 +3,13 @@ import type { Runner } from "./session.ts";
 import {
   addressWord,
   familyOf,
+  invalidWord,
   linkName,
   nameOrNumber,
   oneOf,
   prefixWord,
   wholeNumber,
 } from "./words.ts";
-import { invalidWord } from "./errors.ts";
 
 const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];
 const TYPES = ["unicast", "local", "broadcast", "anycast", "multicast", ...DEAD_ENDS];

@@ -1,7 +1,6 @@
 import { protocolWord, tableWord } from "./route.ts";
 import type { Runner } from "./session.ts";
-import { familyOf, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
-import { invalidWord } from "./errors.ts";
+import { familyOf, invalidWord, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
 const ACTIONS = ["blackhole", "unreachable", "prohibit", "nop"];

@@ -1,16 +1,15 @@
 import {
-  type BatchLine,
   batchOf,
+  closedError,
   commandOf,
   isOfIPv6,
   lineProblem,
   MAX_LINES,
-  type Outcome,
   outcomesOf,
 } from "./batch.ts";
-import { ProcessPerBurst } from "./process_per_burst.ts";
+import type { BatchLine, Outcome } from "./batch.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
-import type { Transport } from "./transport.ts";
+import { ProcessPerBurst, type Transport } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
@@ -28,18 +27,12 @@ export interface SessionOptions {
   netns?: string;
   /** The iproute2 program; left out, `ip`. */
   program?: "ip" | "bridge";
-  /**
-   * Ends the session at once. All pending and later calls fail with the signal's reason.
-   */
+  /** Ends the session at once. All pending and later calls fail with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /** A line without an outcome yet. */
-interface PendingLine extends BatchLine {
-  answer: Promise<Record<string, unknown>[]>;
-  resolve: (rows: Record<string, unknown>[]) => void;
-  reject: (error: unknown) => void;
-}
+type PendingLine = BatchLine & PromiseWithResolvers<Record<string, unknown>[]>;
 
 /**
  * Runs lines in one network namespace, by `ip -batch -`.
@@ -141,13 +134,10 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /**
-   * Runs a line that prints JSON: resolves to its rows. It drops the empty rows that `ip` prints for
-   * filtered objects.
+   * Runs a line that prints JSON: resolves to its rows, without the empty ones that `ip` prints for
+   * filtered objects. It fails as {@linkcode Session.change} does.
    *
-   * @throws {"invalid-word"} It is more than one line, or its answer looks like the mark of an end.
    * @throws {"ip-command"} The line was refused, or printed something else than JSON.
-   * @throws {"namespace-not-found"} The namespace does not exist any more.
-   * @throws {"session-closed"} The program was killed before the line was answered.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
     return this.#ask(line, true);
@@ -155,10 +145,7 @@ export class Session implements Runner, AsyncDisposable {
 
   /** Ends the session after all pending lines. Later lines are refused. */
   async close(): Promise<void> {
-    this.#closed ??= new IpvlanError("session-closed", {
-      session: this.command,
-      reason: "it was closed",
-    });
+    this.#closed ??= closedError(this.#transport.program, "it was closed");
     // Wait only until the last burst was started: if the program hangs, the end of its input ends it.
     while (this.#queue.length > 0) await this.#burst;
     await this.#transport.close();
@@ -175,14 +162,13 @@ export class Session implements Runner, AsyncDisposable {
     const error = this.#closed ?? lineProblem(this.#transport.program, line);
     if (error) return Promise.reject(error);
     const equal = isQuery ? this.#shared.get(line) : undefined;
-    if (equal) return equal.answer;
-    const { promise: answer, resolve, reject } = Promise.withResolvers<Record<string, unknown>[]>();
-    const pending = { line, isQuery, answer, resolve, reject };
+    if (equal) return equal.promise;
+    const pending = { line, isQuery, ...Promise.withResolvers<Record<string, unknown>[]>() };
     this.#queue.push(pending);
     if (isQuery) this.#shared.set(line, pending);
     else this.#shared.clear();
     this.#running ??= this.#run();
-    return answer;
+    return pending.promise;
   }
 
   async #run(): Promise<void> {
@@ -201,10 +187,10 @@ export class Session implements Runner, AsyncDisposable {
   async #runBurst(lines: readonly PendingLine[]): Promise<void> {
     const outcomes = await this.#outcomesOf(lines);
     this.#queue.unshift(...lines.filter((_line, index) => outcomes[index] === "not run"));
-    for (const [index, outcome] of outcomes.entries()) settle(lines[index]!, outcome);
+    for (const [index, outcome] of outcomes.entries()) conclude(lines[index]!, outcome);
     const failed = outcomes.find((outcome) => typeof outcome === "object" && "error" in outcome);
     if (!failed || this.#transport.program.force) return;
-    for (const pending of this.#queue.splice(0)) settle(pending, failed);
+    for (const pending of this.#queue.splice(0)) conclude(pending, failed);
   }
 
   async #outcomesOf(lines: readonly PendingLine[]): Promise<Outcome[]> {
@@ -218,7 +204,7 @@ export class Session implements Runner, AsyncDisposable {
   }
 }
 
-function settle({ resolve, reject }: PendingLine, outcome: Outcome): void {
+function conclude({ resolve, reject }: PendingLine, outcome: Outcome): void {
   if (outcome === "not run") return;
   if ("error" in outcome) reject(outcome.error);
   else resolve(outcome.rows);

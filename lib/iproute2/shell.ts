@@ -1,4 +1,3 @@
-import { eachLine, spawn, wordsOf } from "./spawn.ts";
 import { IpvlanError } from "../base/errors.ts";
 
 /** The result of a program that has ended. */
@@ -18,26 +17,7 @@ export interface Ending {
 export type RunProgram = (command: string, input: readonly string[]) => Promise<Ending>;
 
 /** A {@linkcode Shell}, or a stand-in for one. */
-export interface ProgramRunner extends AsyncDisposable {
-  /** Whether it has ended: it runs no more programs. */
-  readonly ended: boolean;
-  readonly run: RunProgram;
-  /** Ends it and its program at once. All pending calls fail with this reason. */
-  kill(why: string): void;
-}
-
-/** The options of a {@linkcode Shell}. */
-export interface ShellOptions {
-  /** The values of `$1`, `$2`, … in the commands. */
-  args?: readonly string[];
-  /** Ends the shell and the program that it runs. */
-  signal?: AbortSignal;
-}
-
-interface PendingProgram {
-  resolve: (ending: Ending) => void;
-  reject: (error: unknown) => void;
-}
+export type ProgramRunner = Pick<Shell, "ended" | "run" | "kill" | typeof Symbol.asyncDispose>;
 
 const NAME = "sh";
 
@@ -50,7 +30,7 @@ const DEATH = 500;
  * The programs have the locale C: callers match their English messages, and `nsenter` starts in a
  * quarter less time.
  */
-export class Shell implements ProgramRunner {
+export class Shell implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -62,7 +42,7 @@ export class Shell implements ProgramRunner {
    */
   readonly #mark = `end-${crypto.randomUUID()}`;
   readonly #abort = () => this.kill("it was aborted");
-  #pending: PendingProgram[] = [];
+  #pending: PromiseWithResolvers<Ending>[] = [];
   #closed: Error | undefined;
   #hasEnded = false;
   /** The program that kills the shell. */
@@ -70,14 +50,19 @@ export class Shell implements ProgramRunner {
   /** Resolves when the shell has ended and no call is pending. */
   readonly #ended = Promise.withResolvers<void>();
 
-  /** Starts the shell. @throws {"program-not-found"} There is none. */
-  constructor({ args = [], signal }: ShellOptions = {}) {
+  /**
+   * Starts the shell. The signal ends it and its program.
+   *
+   * @param options With the values of `$1`, `$2`, … in the commands.
+   * @throws {"program-not-found"} There is none.
+   */
+  constructor({ args = [], signal }: { args?: readonly string[]; signal?: AbortSignal } = {}) {
     signal?.throwIfAborted();
     this.#signal = signal;
     this.#child = spawn(NAME, ["-s", "--", ...args]);
     this.#writer = this.#child.stdin.getWriter();
-    this.#out = new MarkedStream(this.#child.stdout, this.#mark, () => this.#settle());
-    this.#err = new MarkedStream(this.#child.stderr, this.#mark, () => this.#settle());
+    this.#out = new MarkedStream(this.#child.stdout, this.#mark, () => this.#answer());
+    this.#err = new MarkedStream(this.#child.stderr, this.#mark, () => this.#answer());
     this.#follow();
     this.#write("export LC_ALL=C\n");
     signal?.addEventListener("abort", this.#abort, { once: true });
@@ -96,13 +81,13 @@ export class Shell implements ProgramRunner {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
     if (this.#closed) return Promise.reject(this.#closed);
     const end = this.#mark;
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ resolve, reject });
-      this.#write(
-        `${command} <<'${end}'\n${[...input, end].join("\n")}\n` +
-          `printf '\\n${end} %s\\n' $?; printf '\\n${end}\\n' >&2\n`,
-      );
-    });
+    const pending = Promise.withResolvers<Ending>();
+    this.#pending.push(pending);
+    this.#write(
+      `${command} <<'${end}'\n${[...input, end].join("\n")}\n` +
+        `printf '\\n${end} %s\\n' $?; printf '\\n${end}\\n' >&2\n`,
+    );
+    return pending.promise;
   };
 
   /**
@@ -113,12 +98,8 @@ export class Shell implements ProgramRunner {
     if (this.#killing || this.#hasEnded) return;
     this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: why });
     // `Deno.kill` would need the permission to run every program.
-    const killer = spawn(NAME, ["-c", `kill -s KILL -- -${this.#child.pid}`], {
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    });
-    this.#killing = killer.status;
+    const silent = { stdin: "null", stdout: "null", stderr: "null" } as const;
+    this.#killing = spawn(NAME, ["-c", `kill -s KILL -- -${this.#child.pid}`], silent).status;
     // A program that is blocked in the kernel may not end. Do not let its callers wait for it.
     const timer = setTimeout(() => this.#end(), DEATH);
     this.#ended.promise.then(() => clearTimeout(timer));
@@ -137,7 +118,7 @@ export class Shell implements ProgramRunner {
     this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
   }
 
-  #settle(): void {
+  #answer(): void {
     while (this.#out.blocks.length > 0 && this.#err.blocks.length > 0) {
       const [out, err] = [this.#out.blocks.shift()!, this.#err.blocks.shift()!];
       const code = Number(out.mark.slice(this.#mark.length));
@@ -181,4 +162,65 @@ class MarkedStream {
       }
     });
   }
+}
+
+/**
+ * Starts a program in its own session (setsid(2)), so that Ctrl-C does not end it before the caller has
+ * rolled back. With a pipe as its input, it still ends with the caller, whose end closes the pipe.
+ *
+ * @throws {"program-not-found"} It is not on the machine.
+ */
+export function spawn(
+  program: string,
+  args: readonly string[],
+  options: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr" | "signal"> = {},
+): Deno.ChildProcess {
+  try {
+    return new Deno.Command(program, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      ...options,
+      detached: true,
+    }).spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new IpvlanError("program-not-found", { program });
+    }
+    throw error;
+  }
+}
+
+/** Writes a program's whole input, waits for its end, and returns its output. */
+export async function feed(
+  child: Deno.ChildProcess,
+  input: string,
+): Promise<{ success: boolean; out: string; err: string }> {
+  const writer = child.stdin.getWriter();
+  // A write fails only if the program has ended. Its error output then says why.
+  const written = writer.write(new TextEncoder().encode(input)).then(() => writer.close())
+    .catch(() => {});
+  const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { success, out: text(stdout), err: text(stderr) };
+}
+
+/** Calls back with each line of a stream, without its newline. */
+export async function eachLine(
+  stream: ReadableStream<Uint8Array>,
+  line: (text: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!;
+    parts.forEach(line);
+  }
+  if (rest !== "") line(rest);
+}
+
+/** How a program ended, in words: `exit status 1`, `killed by SIGKILL`. */
+export function wordsOf({ code, signal }: Deno.CommandStatus): string {
+  return signal ? `killed by ${signal}` : `exit status ${code}`;
 }

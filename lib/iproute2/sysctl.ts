@@ -1,6 +1,5 @@
-import type { RunProgram } from "./shell.ts";
-import { feed, spawn } from "./spawn.ts";
-import { netnsName } from "./words.ts";
+import { feed, type RunProgram, spawn } from "./shell.ts";
+import { linkName, netnsName } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 
@@ -58,7 +57,7 @@ export async function readSysctls(
   return parseSysctls(out);
 }
 
-/** Parses the values that `grep -H` prints of the files: `/proc/sys/net/ipv4/ip_forward:0`. */
+/** Parses the values that `grep -H` prints: `/proc/sys/net/ipv4/ip_forward:0`. */
 export function parseSysctls(printed: readonly string[]): Record<string, number> {
   return Object.fromEntries(printed.map((line) => {
     // A link's name has no colon (`dev_valid_name` in `net/core/dev.c`).
@@ -77,4 +76,19 @@ export async function writeSysctls(netns: string, keys: string[], value: string)
   const args = ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)];
   const { success, err } = await feed(spawn("ip", args), `${value}\n`);
   if (!success) throw new IpvlanError("sysctl", { netns, keys, value, reason: err.trim() });
+}
+
+/** A setting of a link that is on or off (the kernel's `ip-sysctl.rst`). */
+export type LinkSwitch =
+  /** No IPv6 at all. */
+  | "ipv6/disable_ipv6"
+  /** A gratuitous ARP request for each IPv4 address when the link comes up. */
+  | "ipv4/arp_notify"
+  /** An unsolicited neighbour advertisement for each IPv6 address when the link comes up. */
+  | "ipv6/ndisc_notify";
+
+/** The path of a setting: `net/ipv6/conf/eth0/disable_ipv6`. @throws {"invalid-word"} No link's name. */
+export function linkSwitch(link: string, setting: LinkSwitch): string {
+  const [family, name] = setting.split("/");
+  return `net/${family}/conf/${linkName(link)}/${name}`;
 }

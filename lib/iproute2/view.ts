@@ -1,23 +1,19 @@
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { lstatOf, statOf } from "../base/files.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { resolveBelow } from "./below.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link.ts";
 import type { Route } from "./route.ts";
-import { ProcessPerBurst } from "./process_per_burst.ts";
+import { ProcessPerBurst } from "./transport.ts";
 import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
 import { readSysctls } from "./sysctl.ts";
 import { fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
-/** A namespace to look into. */
-export interface Place {
-  /** Its name; `undefined` for the caller's own. */
-  netns?: string;
-  ip: Ip;
-  run: RunProgram;
-}
+/** A namespace to look into; without a name, the caller's own. */
+type Place = { netns?: string; ip: Ip; run: RunProgram };
 
 /** All parts of a namespace that {@linkcode Wanted} can ask for. */
 export const EVERYTHING = {
@@ -52,9 +48,8 @@ export async function look<W extends Wanted>(
   return { ...(netns !== undefined && { netns }), ...Object.fromEntries(parts) } as Seen<W>;
 }
 
-async function lookAtRoutes(ip: Ip, tables: "main" | "all"): Promise<Route[]> {
-  const families = [ip.route.show(4, { table: tables }), ip.route.show(6, { table: tables })];
-  return (await Promise.all(families)).flat();
+async function lookAtRoutes(ip: Ip, table: "main" | "all"): Promise<Route[]> {
+  return (await Promise.all([ip.route.show(4, { table }), ip.route.show(6, { table })])).flat();
 }
 
 /**
@@ -154,29 +149,25 @@ export async function lookAround<W extends Wanted>(
   await using disposed = new AsyncDisposableStack();
   const first = disposed.use(new Shell({ signal }));
   const place = placeOf(undefined, first);
-  const [seen, all, own] = await Promise.all([
+  const [seen, all] = await Promise.all([
     look(place, wanted),
     // After the look: to show a link, the kernel gives the namespace of the link below an id.
     place.ip.netns.show(),
-    inodeOf("/proc/self/ns/net"),
   ]);
-  const withInode = (names: readonly string[]) =>
-    Promise.all(
-      names.map(async (name) => ({ netns: name, inode: await inodeOf(fileOf(name)) })),
-    );
-  const named = await withInode(all.map(({ name }) => name));
+  const own = inodeOf("/proc/self/ns/net");
+  const withInode = (netns: string) => ({ netns, inode: inodeOf(fileOf(netns)) });
+  const named = all.map(({ name }) => withInode(name));
   const known = new Set(named.map(({ inode }) => inode));
-  const nameless = (await withInode(files.map(fromNetnsFolder)))
+  const nameless = files.map((file) => withInode(fromNetnsFolder(file)))
     .filter(({ inode }) => inode !== undefined && !known.has(inode));
   const others = [...named, ...nameless].filter(({ inode }) => own === undefined || inode !== own)
     .sort((one, other) => one.netns < other.netns ? -1 : 1);
   const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
   const shells = [first];
   while (shells.length < count) shells.push(disposed.use(new Shell({ signal })));
-  const outcomes = await Promise.all(others.map(async ({ netns, inode }, index) => {
-    const { seen, closed } = await tryToLook(netns, shells[index % shells.length]!, wanted);
-    return { seen: seen && { ...seen, inode }, closed };
-  }));
+  const outcomes = await Promise.all(
+    others.map((each, index) => tryToLook(each, shells[index % shells.length]!, wanted)),
+  );
   // An IpvlanError as the reason would look like a closed namespace.
   signal?.throwIfAborted();
   const { view, unsure } = resolveBelow<Seen<W>>({
@@ -188,21 +179,19 @@ export async function lookAround<W extends Wanted>(
   const asked = await Promise.all(view.others.map(async (namespace): Promise<Seen<W>> => {
     const { netns } = namespace;
     if (netns === undefined || !unsure.includes(netns)) return namespace;
-    const netnsNames = await namesSeenFrom(placeOf(netns, first));
-    return { ...namespace, ...(netnsNames && { netnsNames }) };
+    try {
+      return {
+        ...namespace,
+        netnsNames: namesById(await placeOf(netns, first).ip.netns.listIds()),
+      };
+    } catch (error) {
+      // It was deleted.
+      if (error instanceof IpvlanError) return namespace;
+      throw error;
+    }
   }));
   signal?.throwIfAborted();
   return resolveBelow<Seen<W>>({ ...view, others: asked }).view;
-}
-
-/** The names of the other namespaces by their ids; `undefined` if the namespace was deleted. */
-async function namesSeenFrom({ ip }: Place): Promise<Record<number, string> | undefined> {
-  try {
-    return namesById(await ip.netns.listIds());
-  } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
-    return undefined;
-  }
 }
 
 function namesById(namespaces: readonly { id?: number; name?: string }[]): Record<number, string> {
@@ -215,15 +204,16 @@ function namesById(namespaces: readonly { id?: number; name?: string }[]): Recor
 
 /** Looks into a namespace, or returns why not. Both are `undefined` if it was deleted. */
 async function tryToLook<W extends Wanted>(
-  netns: string,
+  { netns, inode }: { netns: string; inode: number | undefined },
   shell: Shell,
   wanted: W,
 ): Promise<{ seen?: Seen<W>; closed?: ClosedNamespace }> {
   try {
-    return { seen: await look(placeOf(netns, shell), wanted) };
+    return { seen: { ...await look(placeOf(netns, shell), wanted), inode } };
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    const isGone = isIpvlanError(error, "namespace-not-found") || await isMissing(fileOf(netns));
+    const isGone = isIpvlanError(error, "namespace-not-found") ||
+      lstatOf(fileOf(netns)) === undefined;
     return isGone ? {} : { closed: { netns, reason: error.message } };
   }
 }
@@ -238,19 +228,6 @@ function fileOf(netns: string): string {
   return `/run/netns/${netns}`;
 }
 
-async function inodeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await Deno.stat(path)).ino ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function isMissing(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
+function inodeOf(path: string): number | undefined {
+  return statOf(path)?.ino ?? undefined;
 }

@@ -81,21 +81,13 @@ export interface LinkRef {
   index: number;
 }
 
-/** The parts to read. The others are not read. */
-export interface Wanted {
-  /** {@linkcode NamespaceView.links} */
-  links?: true;
-  /** {@linkcode NamespaceView.addrs} */
-  addrs?: true;
-  /** {@linkcode NamespaceView.routes}: those of the main tables, or of all. */
-  routes?: "main" | "all";
-  /** {@linkcode NamespaceView.neighs} */
-  neighs?: true;
-  /** {@linkcode NamespaceView.rules}, which take one more process. */
-  rules?: true;
-  /** {@linkcode NamespaceView.sysctls}, which take one more process. */
-  sysctls?: true;
-}
+/**
+ * The parts to read of {@linkcode NamespaceView}, and of which tables the routes. The others are not
+ * read. Rules and settings take one more process each.
+ */
+export type Wanted =
+  & { [Part in "links" | "addrs" | "neighs" | "rules" | "sysctls"]?: true }
+  & { routes?: "main" | "all" };
 
 /** The parts of a namespace that were asked for. */
 export type Seen<W extends Wanted> = Pick<

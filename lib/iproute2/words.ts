@@ -1,9 +1,17 @@
 import { isIP } from "node:net";
-import { attempt } from "../base/errors.ts";
-import { invalidWord } from "./errors.ts";
+import { attempt, IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
 /** The longest link name: `IFNAMSIZ` (16) less the closing NUL (`include/uapi/linux/if.h`). */
 export const LINK_NAME_MAX = 15;
+
+/** Makes the error for a value that cannot be a word of an `ip` line. */
+export function invalidWord(
+  what: string,
+  value: string,
+  rule: string,
+): IpvlanErrorOf<"invalid-word"> {
+  return new IpvlanError("invalid-word", { what, value, rule });
+}
 
 /**
  * Writes a value as one word of a batch line, with quotes if it needs them.
@@ -122,6 +130,11 @@ const TO_ROOT = "../..";
 /** The path of a namespace's file as `ip -n` takes it, which joins it to `/run/netns`. */
 export function fromNetnsFolder(path: string): string {
   return TO_ROOT + path;
+}
+
+/** The name of a namespace in a view, by the path of its file: that in `/run/netns`, if it has one. */
+export function netnsOf(path: string): string {
+  return /^(?:\/var)?\/run\/netns\/([^/]+)$/.exec(path)?.[1] ?? fromNetnsFolder(path);
 }
 
 /**

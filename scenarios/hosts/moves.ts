@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { countIncoming } from "../../lib/check/port_counter.ts";
+import { countIncoming } from "../../lib/check/switch.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";

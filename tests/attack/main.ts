@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { readCommandLine } from "../../lib/base/command_line.ts";
-import { eachLine } from "../../lib/iproute2/spawn.ts";
+import { eachLine } from "../../lib/iproute2/shell.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/base/signals.ts";
 import { countRows, readCounts } from "./counts.ts";
 

@@ -13,9 +13,8 @@ import {
   type Prefix,
 } from "../../lib/ipam/mod.ts";
 import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../lib/iproute2/kinds/bond.ts";
-import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
+import { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
-import { MACVLAN_MODES } from "../../lib/iproute2/kinds/macvlan.ts";
 import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
 import type { VxlanSpec } from "../../lib/iproute2/kinds/vxlan.ts";
 import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";

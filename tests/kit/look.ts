@@ -13,7 +13,7 @@ import { isOurs } from "../../lib/driver/network/parent.ts";
 import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
-import { ProcessPerBurst } from "../../lib/iproute2/process_per_burst.ts";
+import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
 import { look } from "../../lib/iproute2/view.ts";

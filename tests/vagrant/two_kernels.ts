@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { parseReply, wasTried } from "../../lib/check/ping.ts";
+import { parseReply, wasTried } from "../../lib/check/reach.ts";
 import { type StatementId, STATEMENTS } from "../../scenarios/kit/report/statements.ts";
 import type { Checks } from "./checks.ts";
 import type { Machine } from "./machine.ts";

@@ -1,5 +1,5 @@
 import { type Addr, globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
-import { parseJson } from "../../iproute2/json.ts";
+import { parseJson } from "../../iproute2/batch.ts";
 import { type Link, parseLinks } from "../../iproute2/link.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { withNetnsFolder } from "../../iproute2/words.ts";

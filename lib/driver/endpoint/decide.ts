@@ -20,7 +20,7 @@ import { addrAdd, type AddrSpec } from "../../iproute2/addr.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
-import { type LinkSwitch, linkSwitch } from "../../iproute2/process_per_burst.ts";
+import { type LinkSwitch, linkSwitch } from "../../iproute2/sysctl.ts";
 import { routeLine } from "../../iproute2/route.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { hostSteps, makeHostSteps } from "../network/host_steps.ts";

@@ -4,7 +4,7 @@ import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Addr, globalAddrs } from "../../iproute2/addr.ts";
-import { explainLinkAdd, requireKernel } from "../../iproute2/kernel.ts";
+import { explainLinkAdd, kernelProblem } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
 import { hostSteps, makeHostSteps, unshared } from "./host_steps.ts";
@@ -56,8 +56,9 @@ export function decideNetwork(
   const network: Network = { ...settlement.network, ...identity, parent, isolated, subnets };
   const choice = chooseLinks(network, facts.links);
   const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
+  const tooOld = kernelProblem(facts.release);
   const problems = [
-    ...kernelProblems(facts.release),
+    ...tooOld ? [tooOld] : [],
     ...settlement.problems,
     ...choice.problems.map((problem) => problem.at("parent")),
     ...mtuProblems(mtu, choice.carrier),
@@ -86,11 +87,6 @@ function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
   // No link can have such a name. `settle` reports that.
   if (parentProblems(parent).length > 0) return { make: [], notices: [], problems: [] };
   return chooseParent(parent, links);
-}
-
-function kernelProblems(release: string): readonly IpvlanError[] {
-  const kernel = attempt(() => requireKernel(release));
-  return kernel.ok ? [] : kernel.problems;
 }
 
 /** Refuses an MTU above that of the link that sends the packets. */

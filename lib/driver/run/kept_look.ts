@@ -1,4 +1,4 @@
-import { KeptProcess } from "../../iproute2/kept_process.ts";
+import { KeptProcess } from "../../iproute2/transport.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 

@@ -1,4 +1,4 @@
-import { spawn } from "../../iproute2/spawn.ts";
+import { spawn } from "../../iproute2/shell.ts";
 import { pause } from "../../base/waiting.ts";
 
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */

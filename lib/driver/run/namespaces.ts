@@ -1,6 +1,6 @@
 import { batchArgs, commandOf } from "../../iproute2/batch.ts";
 import { Ip } from "../../iproute2/ip.ts";
-import { ProcessPerBurst } from "../../iproute2/process_per_burst.ts";
+import { ProcessPerBurst } from "../../iproute2/transport.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";

@@ -1,6 +1,5 @@
-import { addressWord } from "../words.ts";
+import { addressWord, invalidWord } from "../words.ts";
 import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
-import { invalidWord } from "../errors.ts";
 
 /** How a bond distributes packets over its ports (`bond_mode` in `include/uapi/linux/if_bonding.h`). */
 export const BOND_MODES = [

@@ -1,5 +1,4 @@
-import { oneOf, wholeNumber } from "../words.ts";
-import { invalidWord } from "../errors.ts";
+import { invalidWord, oneOf, wholeNumber } from "../words.ts";
 
 /** The attributes of any new link. The kernel chooses those left out. */
 export interface LinkBase<Type extends string = string> {
@@ -40,12 +39,7 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
   /** The attributes that the kernel does not change. */
   readonly fixed: readonly Fixed[];
   /** Reads the info from the `info_data` of `ip -details -json link show`. */
-  parse(data: Readonly<Record<string, unknown>>): Info;
-  /**
-   * Whether `ip` prints the link below as `link` in `info_data`. For most kinds it prints it beside the
-   * name instead (`IFLA_LINK`).
-   */
-  readonly hasLinkInData: boolean;
+  parse(data: InfoData): Info;
 }
 
 /** The `info_data` of `ip -details -json link show`. */
@@ -93,14 +87,13 @@ export function kind<
 >(
   type: Spec["type"],
   attributes: Attributes<Spec, Info>,
-  { hasLinkInData = false, fixed = [] }: { hasLinkInData?: boolean; fixed?: readonly Fixed[] } = {},
+  { fixed = [] }: { fixed?: readonly Fixed[] } = {},
 ): Kind<Spec, Info, Fixed> {
   // The attributes have different types. Here each one gets the value of its own name.
   const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
     attributes,
   );
   return {
-    hasLinkInData,
     fixed,
     words: (verb, spec) => {
       const values = new Map<string, unknown>(Object.entries(spec));
@@ -121,13 +114,11 @@ export function kind<
   };
 }
 
-/** The options of an attribute. */
-export interface AttributeOptions<Value> {
-  /** The value to set if the spec has none. */
-  default?: Value;
-  /** The name under which `ip` prints it, if different from the word that sets it. */
-  printedAs?: string;
-}
+/**
+ * The options of an attribute: the value to set if the spec has none, and the name under which `ip`
+ * prints it, if different from the word that sets it.
+ */
+type AttributeOptions<Value> = { default?: Value; printedAs?: string };
 
 type Typed = Pick<KindSpec, "type">;
 
@@ -135,12 +126,12 @@ type Typed = Pick<KindSpec, "type">;
 export function choice<Value extends string>(
   name: string,
   choices: readonly Value[],
-  options: AttributeOptions<Value> = {},
+  { default: usual, printedAs = name }: AttributeOptions<Value> = {},
 ): Attribute<Typed, Value> {
   return {
-    default: options.default,
+    default: usual,
     words: (value, { type }) => [name, oneOf(value, `${type} ${name}`, choices)],
-    read: (data) => data[options.printedAs ?? name] as Value,
+    read: (data) => data[printedAs] as Value,
   };
 }
 
@@ -149,11 +140,11 @@ export function number(
   name: string,
   least: number,
   most: number,
-  options: AttributeOptions<number> = {},
+  { default: usual, printedAs = name }: AttributeOptions<number> = {},
 ): Attribute<Typed, number> {
   return {
-    default: options.default,
+    default: usual,
     words: (value, { type }) => [name, wholeNumber(value, `${type} ${name}`, least, most)],
-    read: (data) => data[options.printedAs ?? name] as number,
+    read: (data) => data[printedAs] as number,
   };
 }

@@ -1,12 +1,5 @@
-import {
-  type Attribute,
-  choice,
-  type InfoOf,
-  type Kind,
-  kind,
-  type LinkBase,
-  number,
-} from "./kind.ts";
+import { choice, kind, number } from "./kind.ts";
+import type { Attribute, InfoOf, Kind, LinkBase } from "./kind.ts";
 
 /** The tag protocols of VLANs: a customer tag, or a service tag around one (QinQ). */
 export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;
@@ -59,5 +52,33 @@ function flag(name: string): Attribute<unknown, boolean> {
   return {
     words: (value) => [name, value ? "on" : "off"],
     read: ({ flags = [] }) => (flags as string[]).includes(name.toUpperCase()),
+  };
+}
+
+/** A `bridge`: a switch. */
+export interface BridgeSpec extends LinkBase<"bridge"> {
+  /** Whether the bridge separates VLANs; left out, false. */
+  vlanFiltering?: boolean;
+  /**
+   * The protocol of the VLAN tags: `802.1ad` for the outer of two tags (QinQ). Frames with another
+   * tag count as untagged. Needs Linux 4.3, as `vlanFiltering` does; left out, `802.1Q`.
+   */
+  vlanProtocol?: VlanProtocol;
+  /** Whether each port counts the frames of each VLAN; left out, false. Needs Linux 4.20. */
+  vlanStats?: boolean;
+}
+
+/** How a bridge is made, changed and read back. */
+export const bridge: Kind<BridgeSpec, InfoOf<BridgeSpec>> = kind("bridge", {
+  vlanFiltering: bit("vlan_filtering"),
+  vlanProtocol: choice("vlan_protocol", VLAN_PROTOCOLS),
+  vlanStats: bit("vlan_stats_enabled", "vlan_stats_per_port"),
+});
+
+/** A boolean attribute with one or more names, which `ip` takes and prints as 0 or 1. */
+function bit(name: string, ...others: string[]): Attribute<unknown, boolean> {
+  return {
+    words: (value) => [name, ...others].flatMap((each) => [each, value ? "1" : "0"]),
+    read: (data) => data[name] === 1,
   };
 }

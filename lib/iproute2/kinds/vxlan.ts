@@ -1,6 +1,5 @@
-import { addressWord, familyOf, linkName, oneOf, wholeNumber } from "../words.ts";
+import { addressWord, familyOf, invalidWord, linkName, oneOf, wholeNumber } from "../words.ts";
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
-import { invalidWord } from "../errors.ts";
 
 /** The UDP port of VXLAN (RFC 7348, section 5). Linux's default, 8472, is older than the RFC. */
 export const VXLAN_PORT = 4789;
@@ -91,7 +90,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
     // `ip` does not print a 0.
     read: ({ limit = 0 }) => limit as number,
   },
-}, { hasLinkInData: true, fixed: FIXED });
+}, { fixed: FIXED });
 
 /** A flag, which `ip` reads as `NAME` or `noNAME`, and may print only if it differs from the default. */
 function flag(name: string, usual: boolean): Attribute<unknown, boolean> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CommandResult, type Finding, run, toEvidence } from "../../../lib/check/finding.ts";
+import { type CommandResult, type Finding, finding, run } from "../../../lib/check/finding.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
 import { type MachineState, machineState } from "./machine.ts";
 
@@ -32,7 +32,7 @@ export async function shows(
 ): Promise<Finding> {
   const result = await runLine(line);
   const held = result.success && parts.every((part) => has(result.output, part));
-  return { sentence, held, evidence: [toEvidence(result)] };
+  return finding(sentence, held, result);
 }
 
 /** Checks that a line for a shell fails, and what it prints. */
@@ -43,15 +43,14 @@ export async function failsWith(
 ): Promise<Finding> {
   const result = await runLine(line);
   const held = !result.success && parts.every((part) => has(result.output, part));
-  return { sentence, held, evidence: [toEvidence(result)] };
+  return finding(sentence, held, result);
 }
 
 /** Checks that a line for a shell prints the same as before. */
 export async function showsStill(sentence: string, line: string, before: string): Promise<Finding> {
   const result = await runLine(line);
   const held = result.success && result.output === before;
-  const evidence = [toEvidence(result), { command: `${line} # before`, output: before }];
-  return { sentence, held, evidence };
+  return finding(sentence, held, result, { command: `${line} # before`, output: before });
 }
 
 /** Checks that the machine is as it was: the same links, mounts and programs of engines. */
@@ -65,12 +64,10 @@ export async function nothingIsLeft(ip: Ip, before: MachineState): Promise<Findi
   const more = current.filter((line) => !old.includes(line)).map((line) => `+ ${line}`);
   const less = old.filter((line) => !current.includes(line)).map((line) => `- ${line}`);
   const recorded = await runLine("ipvlan network ls --quiet; ipvlan ps --quiet");
-  return {
-    sentence: "Nothing is left: the same links, mounts and programs as before, and no record",
-    held: more.length + less.length === 0 && recorded.success && recorded.output === "",
-    evidence: [
-      { command: "ip link; mount; ps", output: [...more, ...less].join("\n") || "as before" },
-      toEvidence(recorded),
-    ],
-  };
+  return finding(
+    "Nothing is left: the same links, mounts and programs as before, and no record",
+    more.length + less.length === 0 && recorded.success && recorded.output === "",
+    { command: "ip link; mount; ps", output: [...more, ...less].join("\n") || "as before" },
+    recorded,
+  );
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Finding, run as runForEvidence, toEvidence } from "../../../lib/check/finding.ts";
+import { type Finding, finding, run as runForEvidence } from "../../../lib/check/finding.ts";
 import type { DockerHost } from "./docker.ts";
 import type { DockerMachine } from "./docker_machines.ts";
 import { IMAGE } from "./daemon.ts";
@@ -171,11 +171,7 @@ export class Swarm implements AsyncDisposable {
       const { output, success } = await runForEvidence(program, ...words, ...exec);
       return { success, command: `${script} # on node ${node}`, output };
     }));
-    return {
-      sentence,
-      held: results.every(({ success }) => success),
-      evidence: results.map(toEvidence),
-    };
+    return finding(sentence, results.every(({ success }) => success), ...results);
   }
 
   /** Checks that a line succeeds on a node, and what it prints. */

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { type Finding, reaches } from "../../../lib/check/mod.ts";
 import type { SandboxDetails } from "../../../lib/driver/mod.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { eachLine } from "../../../lib/iproute2/spawn.ts";
+import { eachLine } from "../../../lib/iproute2/shell.ts";
 import { Caller } from "../machines/calls.ts";
 import { ipvlanCommand } from "../engines/machine.ts";
 import { succeed } from "../program.ts";

@@ -6,7 +6,7 @@
  */
 import { deserialize, serialize } from "node:v8";
 import { UserError } from "../../../lib/base/errors.ts";
-import { eachLine } from "../../../lib/iproute2/spawn.ts";
+import { eachLine } from "../../../lib/iproute2/shell.ts";
 
 /** A call. */
 interface Call {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { matchesAddrs, parseAddrs } from "../../../lib/check/addr.ts";
+import { matchesAddrs, parseAddrLines } from "../../../lib/check/addr.ts";
 
 /** What `ip addr show dev eth0` prints (iproute2 6.1), the link-local address shortened. */
 const SHOWN =
@@ -13,14 +13,14 @@ const SHOWN =
        valid_lft forever preferred_lft forever`;
 const V4 = "192.168.1.250/24";
 
-Deno.test("parseAddrs reads addresses with their flags", () => {
-  const addrs = parseAddrs(SHOWN);
+Deno.test("parseAddrLines reads addresses with their flags", () => {
+  const addrs = parseAddrLines(SHOWN);
   assertEquals(addrs.map(({ address }) => address), [V4, "fd00::1/64", "fe80::1/64"]);
   assertEquals(addrs[1]!.flags, ["nodad"]);
 });
 
 Deno.test("matchesAddrs compares addresses, their lengths, and the flags that are named", () => {
-  const addrs = parseAddrs(SHOWN);
+  const addrs = parseAddrLines(SHOWN);
   assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64"]), true);
   assertEquals(matchesAddrs(addrs, ["fd00::1/64 nodad", V4, "fe80::1/64"]), true);
   assertEquals(matchesAddrs(addrs, [V4]), false);
@@ -31,7 +31,7 @@ Deno.test("matchesAddrs compares addresses, their lengths, and the flags that ar
 });
 
 Deno.test("matchesAddrs refuses an address that cannot be used, unless that is expected", () => {
-  const addrs = parseAddrs("    inet6 fd00::1/64 scope global tentative dadfailed ");
+  const addrs = parseAddrLines("    inet6 fd00::1/64 scope global tentative dadfailed ");
   assertEquals(matchesAddrs(addrs, ["fd00::1/64"]), false);
   assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative"]), false);
   assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative dadfailed"]), true);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { parseArping } from "../../../lib/doctor/answers.ts";
+import { parseArping } from "../../../lib/doctor/gather_parent.ts";
 import type { Diagnosis } from "../../../lib/doctor/mod.ts";
-import { toText } from "../../../lib/doctor/text.ts";
+import { toText } from "../../../lib/doctor/diagnosis.ts";
 
 const DIAGNOSES: Diagnosis[] = [
   { level: "ok", subject: "kernel", what: "6.1.0" },

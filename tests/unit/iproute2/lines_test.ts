@@ -348,6 +348,19 @@ Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where i
   assertEquals(ruleLine("del", { priority: 7 }), "rule del priority 7");
 });
 
+Deno.test("a route with a next hop too many is told which kind of route it is", () => {
+  const hop = { via: "10.0.0.1" };
+  const table = [["blackhole", { type: "blackhole", ...hop }], ["multipath", {
+    nexthops: [{ dev: "e" }],
+    ...hop,
+  }]] as const;
+  for (const [kind, spec] of table) {
+    const line = () => routeLine("add", { dst: "10.0.0.0/8", ...spec } as unknown as RouteSpec);
+    const { rule } = assertThrowsError(line, "invalid-word");
+    assertEquals(rule, `a ${kind} route has neither via nor dev of its own`);
+  }
+});
+
 Deno.test("addresses, routes and namespaces are one line each", () => {
   for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec), `addr add ${words}`);
   assertEquals(addrDel(ADDRS[1]![0]), "addr del 2001:db8::1/64 dev e");
@@ -487,6 +500,7 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => routeLine("add", { ...route, table: "0x64" }),
     () => routeLine("add", { ...route, protocol: "-5" }),
     () => routeLine("add", { ...route, scope: "a b" as "link" }),
+    () => routeLine("add", { ...route, scope: "256" }),
     () => routeLine("add", { ...route, type: evil as "local" }),
     () =>
       routeLine("add", { ...route, type: "blackhole", via: "10.0.0.1" } as unknown as RouteSpec),
@@ -509,6 +523,7 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => routeLine("add", { dst: "2001:db8::/64", via: "10.0.0.1" }),
     () => routeLine("add", { dst: "::/0", src: "10.0.0.1" }),
     () => routeLine("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
+    () => routeLine("add", { dst: "default", dev: "e", src: "2001:db8::1" }),
     () => routeLine("add", { dst: "default", metric: 2 ** 32 }),
     () => routeFlush({ dst: "all", dev: "e", metric: 0 }),
     () => routeFlush({ dst: "default", dev: "e e", metric: 0 }),

@@ -1,6 +1,6 @@
 import { type ErrorCode, IpvlanError } from "../../../lib/base/errors.ts";
 import { assertEquals, assertMatch } from "@std/assert";
-import { ProcessPerBurst } from "../../../lib/iproute2/process_per_burst.ts";
+import { ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import type { Ending } from "../../../lib/iproute2/shell.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { parseJson } from "../../../lib/iproute2/json.ts";
+import { parseJson } from "../../../lib/iproute2/batch.ts";
 import { parseRule } from "../../../lib/iproute2/rule.ts";
 import type { Runner } from "../../../lib/iproute2/session.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";

@@ -2,20 +2,26 @@ import { assertEquals } from "@std/assert";
 import {
   addressWord,
   familyOf,
+  fromNetnsFolder,
+  indexNumber,
+  linkIndex,
   linkName,
   netnsName,
+  netnsOf,
   netnsTarget,
   netnsToEnter,
   oneOf,
   prefixWord,
   wholeNumber,
+  withNetnsFolder,
   word,
 } from "../../../lib/iproute2/words.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 function refuses(check: (value: string) => string, values: string[]) {
   for (const value of values) {
-    const error = assertThrowsError(() => check(value), "invalid-word", undefined, `took ${value}`);
+    const took = `took ${value.slice(0, 60)}`;
+    const error = assertThrowsError(() => check(value), "invalid-word", undefined, took);
     assertEquals(error.value, value);
     assertEquals(error.message.includes("\n"), false, "a message is one line");
   }
@@ -90,11 +96,50 @@ Deno.test("netnsToEnter() takes names, and the paths of files from the folder of
   ]);
 });
 
+Deno.test("the path of a namespace's file leads to its name, or to ip's word for it", () => {
+  const table = [
+    ["/run/netns/red", "red"],
+    ["/var/run/netns/red", "red"],
+    ["/run/netns/a/b", "../../run/netns/a/b"],
+    ["/proc/7/ns/net", "../../proc/7/ns/net"],
+  ] as const;
+  for (const [path, name] of table) {
+    assertEquals(netnsOf(path), name);
+    assertEquals(fromNetnsFolder(path), `../..${path}`);
+  }
+  assertEquals(withNetnsFolder(undefined, "ip link"), "ip link");
+  assertEquals(withNetnsFolder("red", "ip -n red"), "ip -n red");
+  assertEquals(
+    withNetnsFolder("../../proc/7/ns/net", "ip -n …"),
+    "[ -d /run/netns ] || mkdir -p -m 755 /run/netns 2> /dev/null; ip -n …",
+  );
+});
+
+Deno.test("the index of a link is a whole number from 1, and as a name longer than any", () => {
+  assertEquals([indexNumber(1), indexNumber(0x7fff_ffff)], ["1", "2147483647"]);
+  assertEquals(linkIndex(5), "if000000000000000000000005");
+  for (const index of [0, -1, 1.5, 0x8000_0000]) {
+    assertThrowsError(() => indexNumber(index), "invalid-word", String(index));
+  }
+});
+
 Deno.test("netnsTarget() takes names and absolute paths", () => {
-  for (const value of ["red", "/proc/7/ns/net", "/run/netns/cni-1"]) {
+  const long = "/a".repeat(1999);
+  for (const value of ["red", "/proc/7/ns/net", "/run/netns/cni-1", `${long}/b`]) {
     assertEquals(netnsTarget(value), value);
   }
-  refuses(netnsTarget, ["7", "../../proc/7/ns/net", "/", "/a/../b", "/a b", "/a'b", "/a\n"]);
+  refuses(netnsTarget, [
+    "7",
+    "../../proc/7/ns/net",
+    "/",
+    "/../a",
+    "/./a",
+    "/a/../b",
+    "/a b",
+    "/a'b",
+    "/a\n",
+    `${long}/bc`,
+  ]);
 });
 
 Deno.test("netnsName() takes plain file names that are no process id", () => {
@@ -181,5 +226,17 @@ Deno.test("oneOf() keeps to the choices and names them", () => {
   assertEquals(oneOf("l2", "mode", ["l2", "l3"]), "l2");
   for (const value of ["", "L2", "l2 ", "l2\nlink del dev eth0"]) {
     assertThrowsError(() => oneOf(value, "mode", ["l2", "l3"]), "invalid-word", "one of l2, l3");
+  }
+});
+
+Deno.test("an address or prefix that is refused is told which family it should be of", () => {
+  const table = [
+    [() => addressWord("x", "peer"), "an IPv4 or IPv6 address"],
+    [() => addressWord("2001:db8::1", "peer", 4), "an IPv4 address"],
+    [() => prefixWord("x", "route"), "an IPv4 or IPv6 address, or a prefix"],
+    [() => prefixWord("10.0.0.0/8", "route", 6), "an IPv6 address, or a prefix"],
+  ] as const;
+  for (const [check, rule] of table) {
+    assertEquals(assertThrowsError(check, "invalid-word").rule, rule);
   }
 });

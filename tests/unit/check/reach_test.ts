@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parseReply, wasTried } from "../../../lib/check/ping.ts";
+import { parseReply, wasTried } from "../../../lib/check/reach.ts";
 
 /** What iputils' ping (20221126) and busybox's (1.35) printed in the lab. */
 const IPUTILS = {
