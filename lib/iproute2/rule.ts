@@ -72,7 +72,7 @@ const STATES = ["iif_detached", "oif_detached", "unresolved"];
 export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
   const { src, dst, priority, not, iif, oif, fwmark, fwmask, protocol } = rule;
   const { action = "lookup", table, goto, suppressPrefixLength } = rule;
-  const family = rule.family ?? familyOf(src ?? "") ?? familyOf(dst ?? "") ?? 4;
+  const family = rule.family ?? familyOf(src ?? "") ?? familyOf(dst ?? "");
   const words: string[] = [];
   if (src !== undefined) words.push("from", prefixWord(src, "prefix of a rule", family));
   if (dst !== undefined) words.push("to", prefixWord(dst, "prefix of a rule", family));

@@ -97,6 +97,20 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     'warning etcd /ipvlan: The host "gone" holds 7 address(es), and no agent runs there → start ' +
     "the agent there; or if it is gone for good: ipvlan host rm --yes b2",
   ]],
+  ["one change that etcd does not know, and one address on a host that is gone", {
+    shared: [{ ...SHARED, untold: 1, hosts: [HERE!, { ...GONE!, addresses: 1 }] }],
+  }, [
+    "warning etcd /ipvlan: It lacks 1 change(s) of this host → ipvlan restore; the " +
+    "agent does it by itself",
+    'warning etcd /ipvlan: The host "gone" holds 1 address(es), and no agent runs there → start ' +
+    "the agent there; or if it is gone for good: ipvlan host rm --yes b2",
+  ]],
+  ["a host without an agent that shares a pool with no other", {
+    shared: [{ ...SHARED, hosts: [{ ...HERE!, isAlive: false }] }],
+  }, []],
+  ["a parent, and nothing that could be seen of the kernel", {
+    ...{ view: undefined, parents: [parent("eth0")] },
+  }, []],
   ["a copy of a host", {
     shared: [{ ...SHARED, hosts: [{ ...HERE!, copies: ["clone"] }] }],
   }, [
@@ -389,6 +403,9 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "a macvlan link on it",
     examined("eth0", [
       link("eth0"),
+      link("eth1"),
+      link("sub0", { info: vlanInfo(5), link: "eth0" }),
+      link("mv1", { info: { type: "macvlan", mode: "bridge" }, link: "eth1" }),
       link("mv0", { info: { type: "macvlan", mode: "bridge" }, link: "eth0" }),
     ]),
     [
@@ -530,6 +547,26 @@ Deno.test("diagnose: checks that passed are reported, too", () => {
   ]);
 });
 
+Deno.test("diagnose: a parent or a shared pool without a fault is said to be so", () => {
+  const eth0 = link("eth0");
+  const sub = link("eth0.5", { info: vlanInfo(5), link: "eth0", below: { index: eth0.index } });
+  const refused = new IpvlanError("missing-module", { module: "ipvlan" });
+  const able = { ipvlan: undefined, vlan: undefined, dummy: undefined };
+  const table: [Partial<DoctorFacts>, string][] = [
+    [{}, "parent eth0: It can carry ipvlan links"],
+    [{ links: { ...able, ipvlan: refused } }, "parent eth0: Nothing else prevents ipvlan links"],
+    [{ shared: [{ ...SHARED, hosts: [HERE!] }] }, "etcd /ipvlan: It answers, and has 1 host(s)"],
+  ];
+  for (const [facts, said] of table) {
+    const diagnoses = diagnose({ ...WELL, ...examined("eth0", [eth0, sub]), ...facts });
+    const ok = diagnoses.filter(({ level }) => level === "ok");
+    assertEquals(ok.some(({ subject, what }) => `${subject}: ${what}` === said), true, said);
+  }
+  const same = network("web", { mtu: 1500 });
+  const found = diagnose({ ...WELL, ...examined("eth0", [eth0], [same]) });
+  assertEquals(found.filter(({ level }) => level !== "ok"), []);
+});
+
 const MARKS: [string, Partial<DoctorFacts["machine"]>][] = [
   ["Amazon EC2", { vendor: "Amazon EC2" }],
   ["Microsoft Azure", { assetTag: "7783-7084-3265-9085-8269-3286-77" }],
@@ -557,4 +594,11 @@ Deno.test("what engines have is counted, and their sandboxes need no name in the
   assertEquals(found.map(({ what }) => what), [
     "/state: 2 network(s), 2 sandbox(es); of these, Docker has 0 and 1, Podman has 1 and 1",
   ]);
+  const one = diagnose({ ...WELL, state: { ...STATE, networks: [lan] } });
+  assertEquals(
+    one.find(({ subject }) => subject === "state folder")?.what,
+    [
+      ...["/state: 1 network(s), 0 sandbox(es)", "Podman has 1 and 0"],
+    ].join("; of these, "),
+  );
 });

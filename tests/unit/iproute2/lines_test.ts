@@ -346,6 +346,22 @@ Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where i
     assertEquals(ruleLine("del", spec), line.replace("add", "del"));
   }
   assertEquals(ruleLine("del", { priority: 7 }), "rule del priority 7");
+  assertEquals(
+    ruleLine("add", { src: "2001:db8::/64", table: 1 }),
+    "-6 rule add from 2001:db8::/64 table 1",
+  );
+  const evil = { action: "x", table: 1 } as unknown as RuleSpec;
+  assertThrowsError(() => ruleLine("add", evil), "invalid-word");
+});
+
+Deno.test("the metric of a flush and the table of a route are numbers in the kernel's range", () => {
+  const line = (metric: number) => routeFlush({ dst: "10.0.0.0/8", dev: "e", metric });
+  assertEquals([0, 0xffff_ffff].map((metric) => line(metric).split(" ").at(-1)), [
+    ...["0", "4294967295"],
+  ]);
+  for (const metric of [-1, 2 ** 32]) assertThrowsError(() => line(metric), "invalid-word");
+  const route = { dst: "10.0.0.0/8", dev: "e" };
+  assertEquals(routeLine("add", { ...route, table: 1 }), "route add 10.0.0.0/8 dev e table 1");
 });
 
 Deno.test("a route with a next hop too many is told which kind of route it is", () => {

@@ -10,10 +10,16 @@ import {
 } from "../../../lib/iproute2/link.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
-import { routeLine, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import {
+  defaultLink,
+  printed,
+  type Route,
+  routeLine,
+  RouteVerbs,
+} from "../../../lib/iproute2/route.ts";
 import { parseRule, ruleLine } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
-import { vlanInfo } from "../../kit/values.ts";
+import { route, vlanInfo } from "../../kit/values.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 // Rows that iproute2 6.1 printed on Linux 6.1 (`ip -details -json`). What is cut is long and unread.
@@ -587,4 +593,37 @@ Deno.test("netns list gives names, with or without an id", async () => {
   const ids = new NetnsVerbs(new Collector([{ nsid: 0 }, { nsid: 1, name: "a" }]));
   assertEquals(await ids.listIds(), [{ id: 0, name: undefined }, { id: 1, name: "a" }]);
   assertEquals(await netns.show(), [{ name: "b", id: 0 }, { name: "a", id: undefined }]);
+});
+
+Deno.test("a destination is compared as ip prints it", () => {
+  const table = [
+    ...[["default", "default"], ["0.0.0.0/0", "default"], ["::/0", "default"]],
+    ...[["10.0.0.1/32", "10.0.0.1"], ["2001:db8::1/128", "2001:db8::1"]],
+    ...[["10.0.0.1", "10.0.0.1"], ["10.0.0.0/24", "10.0.0.0/24"]],
+    ...[["2001:db8::/32", "2001:db8::/32"], ["2001:db8::/127", "2001:db8::/127"]],
+  ];
+  for (const [dst, shown] of table) assertEquals(printed(dst!), shown);
+});
+
+Deno.test("the link of the default route is that of IPv4, or else of IPv6", () => {
+  const four = route("eth4", "default", "10.0.0.1");
+  const six = route("eth6", "default", "fe80::1");
+  const near = route("eth0", "10.0.0.0/24");
+  const nexthops = [{ dev: "eth1", weight: 1, flags: [] }, { dev: "eth2", weight: 1, flags: [] }];
+  const table: [Route[], string | undefined][] = [
+    [[], undefined],
+    [[near], undefined],
+    [[near, six, four], "eth4"],
+    [[near, six], "eth6"],
+    [[{ ...four, dev: undefined, nexthops }, six], "eth1"],
+  ];
+  for (const [routes, link] of table) assertEquals(defaultLink(routes), link);
+});
+
+Deno.test("a route without a type is one to a host or a network", async () => {
+  const verbs = new RouteVerbs(new Collector([{ dst: "10.0.0.0/8", dev: "e", table: "main" }]));
+  assertEquals((await verbs.show(4)).map(({ type, table }) => [type, table]), [[
+    "unicast",
+    "main",
+  ]]);
 });
