@@ -39,7 +39,7 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
   /** The attributes that the kernel does not change. */
   readonly fixed: readonly Fixed[];
   /** Reads the info from the `info_data` of `ip -details -json link show`. */
-  parse(data: InfoData): Info;
+  parse(data: Readonly<Record<string, unknown>>): Info;
 }
 
 /** The `info_data` of `ip -details -json link show`. */
