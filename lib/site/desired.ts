@@ -1,16 +1,30 @@
 import { throwProblems } from "../base/errors.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import { settingsOf } from "../driver/model/settings.ts";
-import type { Connection, SandboxSettings } from "../driver/model/types.ts";
+import type { Connection, ConnectOptions, SandboxSettings } from "../driver/model/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
-import { checkProblems, judge } from "./judge.ts";
-import { readNetwork, type SiteNetwork } from "./network.ts";
+import { type IsSound, judge } from "./judge.ts";
+import { type NetworkValues, readNetwork } from "./network.ts";
+import { type Report, ShapeReader } from "./reader.ts";
 import { parseCheck } from "./sentence.ts";
-import { type Report, ShapeReader, TooManyValuesError } from "./reader.ts";
 import { aliasesOf, type Path } from "./shape.ts";
 import type { Desired } from "./types.ts";
-import { defined, entries, list, record, type Values } from "./values.ts";
+
+/** The mapping of a site file. Each single value has been checked. */
+interface SiteValues {
+  name?: string;
+  networks?: Map<string, NetworkValues>;
+  sandboxes?: Map<string, SandboxValues>;
+  checks?: string[];
+}
+
+interface SandboxValues extends Omit<SandboxSettings, "sysctls"> {
+  networks?: string[] | Map<string, ConnectOptions>;
+  sysctls?: Record<string, string | number>;
+  command?: string | string[];
+  labels?: Record<string, string>;
+}
 
 /**
  * Reads a site file.
@@ -65,102 +79,75 @@ export function parseSite(file: string, text: string): Desired {
   const report = (path: Path, reason: string) => {
     problems.push({ path, reason });
   };
-  let desired: Desired | undefined;
-  try {
-    const site = new ShapeReader(report).read(SITE, source.value, []) as Values | undefined;
-    if (site) {
-      const networks = entries(site, "networks").map(([name, values]) =>
-        readNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
-      );
-      desired = toDesired(file, site, networks, report);
-      // Do not report what only follows from another problem.
-      const unsound = [...problems];
-      const isSound = (...path: string[]) =>
-        !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
-      judge(desired, networks, isSound, report);
-      for (const [index, sentence] of (site.get("checks") as string[] ?? []).entries()) {
-        const check = parseCheck(sentence ?? "");
-        const reasons = check ? checkProblems(check, desired) : [];
-        for (const reason of reasons) report(["checks", index], reason);
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof TooManyValuesError)) throw error;
-    report([], "Its anchors expand to more than a million values");
-  }
+  const tooMany = source.problem([], "Its anchors expand to more than a million values");
+  const values = new ShapeReader(report, tooMany).read(SITE, source.value, []);
+  const desired = values && toDesired(file, values as SiteValues, problems, report);
   const errors = [
     ...source.duplicates,
     ...problems.map(({ path, reason }) => source.problem(path, reason)),
   ];
-  if (desired && errors.length === 0) return desired;
   throwProblems(errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
-  throw new TypeError("Nothing is wrong, and there is no site");
+  return desired as Desired;
 }
 
+/** Makes the desired state of checked values. @param problems The problems so far. */
 function toDesired(
   file: string,
-  site: Values,
-  networks: readonly SiteNetwork[],
+  { name, networks = new Map(), sandboxes = new Map(), checks = [] }: SiteValues,
+  problems: readonly { path: Path }[],
   report: Report,
 ): Desired {
   const stem = file.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
-  if (!site.has("name") && nameProblem("site", stem)) {
+  if (name === undefined && nameProblem("site", stem)) {
     report([], `The file's name cannot be a site's name: add one, such as "name: web"`);
   }
-  return {
-    name: site.get("name") as string ?? stem,
-    networks: networks.map(({ spec }) => spec),
-    sandboxes: entries(site, "sandboxes").map(([name, values]) => ({
-      name,
-      connections: toConnections(values.get("networks")),
-      ...toSettings(values),
-      command: toCommand(
-        values.get("command"),
-        (reason) => report(["sandboxes", name, "command"], reason),
-      ),
-      labels: record(values, "labels"),
-    })),
-    checks: list(site, "checks").flatMap((sentence) => parseCheck(sentence) ?? []),
-  };
-}
-
-function toConnections(networks: unknown): Connection[] {
-  if (Array.isArray(networks)) {
-    return networks.filter((network) => network !== undefined).map((network) => ({ network }));
-  }
-  return [...networks as Map<string, Values> ?? []].map(([network, values]) =>
-    defined({
-      network,
-      ip: values.get("ip") as string | undefined,
-      ip6: values.get("ip6") as string | undefined,
-      aliases: values.has("aliases") ? list(values, "aliases") : undefined,
-      ifname: values.get("ifname") as string | undefined,
-      linkLocalAddresses: values.has("link_local_ips") ? list(values, "link_local_ips") : undefined,
-      gatewayPriority: values.get("gw_priority") as number | undefined,
-    })
+  const read = [...networks].map(([name, values]) =>
+    readNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
   );
+  // Do not report what only follows from another problem.
+  const unsound = [...problems];
+  const isSound: IsSound = (...path) =>
+    !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
+  const desired: Desired = {
+    name: name ?? stem,
+    networks: read.map(({ spec }) => spec),
+    sandboxes: [...sandboxes].map(([name, { networks, command, labels = {}, ...settings }]) => {
+      const path = ["sandboxes", name, "command"];
+      return {
+        name,
+        connections: toConnections(networks),
+        ...toSettings(settings),
+        command: isSound(...path) ? toCommand(command, (reason) => report(path, reason)) : [],
+        labels,
+      };
+    }),
+    checks: checks.flatMap((sentence) => parseCheck(sentence) ?? []),
+  };
+  judge(desired, read, isSound, report);
+  return desired;
 }
 
-/** Reads the settings of a sandbox. Each single value has been checked. */
-function toSettings(values: Values): SandboxSettings {
-  const hosts = (values.get("hosts") as Values[] ?? []).filter((host) => host !== undefined);
-  return settingsOf({
-    hostname: values.get("hostname") as string | undefined,
-    hosts: hosts.map((host) => Object.fromEntries(host) as { name: string; address: string }),
-    dns: Object.fromEntries(values.get("dns") as Values ?? []),
-    sysctls: Object.fromEntries(
-      entries(values, "sysctls").map(([name, value]) => [name, `${value}`]),
-    ),
-  });
+function toConnections(networks: SandboxValues["networks"] = []): Connection[] {
+  return Array.isArray(networks)
+    ? networks.map((network) => ({ network }))
+    : [...networks].map(([network, options]) => ({ network, ...options }));
+}
+
+/** A sysctl may be a number in the file. */
+function toSettings({ sysctls = {}, ...settings }: SandboxValues): SandboxSettings {
+  const texts = Object.entries(sysctls).map(([name, value]) => [name, `${value}`]);
+  return settingsOf({ ...settings, sysctls: Object.fromEntries(texts) });
 }
 
 /** Splits a command into words. Every shell must split a text in the same way. */
-function toCommand(command: unknown, report: (reason: string) => void): string[] {
-  if (command === undefined || (Array.isArray(command) && command.includes(undefined))) return [];
-  const words = typeof command === "string"
-    ? command.split(/\s+/).filter((word) => word !== "")
-    : command as string[];
-  if (typeof command === "string" && /["'\\$`|&;<>()*?~#]/.test(command)) {
+function toCommand(
+  command: string | string[] | undefined,
+  report: (reason: string) => void,
+): string[] {
+  if (command === undefined) return [];
+  const isText = typeof command === "string";
+  const words = isText ? command.split(/\s+/).filter((word) => word !== "") : command;
+  if (isText && /["'\\$`|&;<>()*?~#]/.test(command)) {
     report("There is no shell to read it: write it as a list of words");
   } else if (words.length === 0 || words[0] === "") {
     report("It is empty: leave it out, or name a program");

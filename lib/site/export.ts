@@ -6,7 +6,7 @@ import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts
 import { inOrder } from "../template/value.ts";
 import { type Records, withoutLength, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
-import { defined, keyOf } from "./values.ts";
+import { keyOf } from "./shape.ts";
 
 /** A site file as a value. */
 export interface Exported {
@@ -146,7 +146,6 @@ function byName<T extends { name: string }>(
 /** The mapping without keys whose values are undefined, an empty list or an empty mapping. */
 function withoutEmpty(value: Record<string, unknown>): Record<string, unknown> {
   const isEmpty = (each: unknown) =>
-    typeof each === "object" && each !== null && Object.keys(each).length === 0;
-  const entries = Object.entries(defined(value)).filter(([, each]) => !isEmpty(each));
-  return Object.fromEntries(entries);
+    each === undefined || (typeof each === "object" && Object.keys(each!).length === 0);
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => !isEmpty(each)));
 }

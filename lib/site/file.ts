@@ -18,7 +18,8 @@ import {
 import { createHash } from "node:crypto";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { orAbort } from "../base/waiting.ts";
-import { formatPath, type Path } from "./shape.ts";
+import { placeOf } from "../base/reader.ts";
+import type { Path } from "./shape.ts";
 import type { SiteSource } from "./types.ts";
 
 /** Messages for YAML's own errors, as the parser's messages are for programmers. */
@@ -28,6 +29,16 @@ const REASONS: Record<string, string> = {
   TAG_RESOLVE_FAILED: "This tag means nothing here: leave it out",
   RESOURCE_EXHAUSTION: "It is nested too deeply",
 };
+
+/** Makes the error for a file. @param key What is wrong in it, if that has a name. */
+function problemOf(
+  file: string,
+  reason: string,
+  line?: number,
+  key = "",
+): IpvlanErrorOf<"site-file"> {
+  return new IpvlanError("site-file", { file, line, key, reason });
+}
 
 /** The values of a site file's text, and their positions. */
 export class SiteText {
@@ -51,21 +62,21 @@ export class SiteText {
     this.#file = file;
     this.#aliases = aliases;
     this.#lines = new LineCounter();
-    this.#document = parseDocument(text, {
+    const document = this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       merge: true,
       prettyErrors: false,
     });
-    const found = [...this.#document.errors, ...this.#document.warnings];
-    const [twice, others] = [true, false].map((is) =>
-      found.filter(({ code }) => (code === "DUPLICATE_KEY") === is)
-    );
-    const problems = others!.map(({ code, message, pos: [offset] }) =>
-      this.#at(offset, REASONS[code] ?? message)
-    );
-    visit(this.#document, {
+    const problems: IpvlanErrorOf<"site-file">[] = [];
+    const duplicates: IpvlanErrorOf<"site-file">[] = [];
+    const twice = new Set<number>();
+    for (const { code, message, pos: [offset] } of [...document.errors, ...document.warnings]) {
+      if (code === "DUPLICATE_KEY") twice.add(offset);
+      else problems.push(this.#at(offset, REASONS[code] ?? message));
+    }
+    visit(document, {
       Alias: (_key, alias, above) => {
-        const node = alias.resolve(this.#document);
+        const node = alias.resolve(document);
         const reason = node === undefined
           ? `There is no anchor "&${alias.source}" before it`
           : above.includes(node)
@@ -73,90 +84,53 @@ export class SiteText {
           : undefined;
         if (reason !== undefined) problems.push(this.#at(alias.range![0], reason));
       },
-      Pair: (_key, { key, value }) => {
-        // The parser makes a symbol of the key, unless it is in quotes.
+      Pair: (_key, pair, above) => {
+        const { key, value } = pair;
+        if (!isNode(key)) return;
+        const offset = key.range![0];
+        if (twice.has(offset)) {
+          duplicates.push(this.#at(offset, "This key is given twice", pathOf([...above, pair])));
+        }
+        // The parser makes a symbol of the key "<<", unless it is in quotes.
         if (!isScalar(key) || typeof key.value !== "symbol") return;
         const sources = isSeq(value) ? value.items : [value];
         const isMapping = (source: unknown) =>
-          isMap(isAlias(source) ? source.resolve(this.#document) ?? new YAMLMap() : source);
+          isMap(isAlias(source) ? source.resolve(document) ?? new YAMLMap() : source);
         if (sources.every(isMapping)) return;
-        problems.push(this.#at(key.range![0], `"<<" needs a mapping, and this is not one`));
+        problems.push(this.#at(offset, `"<<" needs a mapping, and this is not one`));
       },
     });
-    this.duplicates = this.#keysAt(new Set(twice!.map(({ pos: [offset] }) => offset)));
-    if (this.#document.contents === null) {
-      problems.push(
-        new IpvlanError("site-file", { file, line: undefined, key: "", reason: "It is empty" }),
-      );
-    }
+    this.duplicates = duplicates;
+    if (document.contents === null) problems.push(problemOf(file, "It is empty"));
     if (problems.length > 0) {
-      const all = [...problems, ...this.duplicates].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+      const all = [...problems, ...duplicates].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
       // Report one problem a line: the next is mostly a consequence of the first.
       throwProblems(
         all.filter(({ line }, index) => all.findIndex((one) => one.line === line) === index),
       );
     }
     // No limit here, as repeated aliases share one value: `ShapeReader` counts them.
-    this.value = this.#document.toJS({ mapAsMap: true, maxAliasCount: -1 });
+    this.value = document.toJS({ mapAsMap: true, maxAliasCount: -1 });
   }
 
-  /** Makes the problem at a path. */
+  /** Makes the problem at a path: of a key or an item, or of its innermost parent in the text. */
   problem(path: Path, reason: string): IpvlanErrorOf<"site-file"> {
-    const { line, written } = this.#find(path);
-    return new IpvlanError("site-file", {
-      file: this.#file,
-      line,
-      key: formatPath(written),
-      reason,
-    });
-  }
-
-  /** Makes the problems of the duplicate keys at these offsets. */
-  #keysAt(offsets: ReadonlySet<number>): IpvlanErrorOf<"site-file">[] {
-    const problems: IpvlanErrorOf<"site-file">[] = [];
-    visit(this.#document, {
-      Pair: (_key, pair, above) => {
-        const offset = isNode(pair.key) ? pair.key.range?.[0] : undefined;
-        if (offset === undefined || !offsets.has(offset)) return;
-        const { line } = this.#lines.linePos(offset);
-        const key = formatPath(pathOf([...above, pair]));
-        problems.push(
-          new IpvlanError("site-file", {
-            file: this.#file,
-            line,
-            key,
-            reason: "This key is given twice",
-          }),
-        );
-      },
-    });
-    return problems;
-  }
-
-  #at(offset: number, reason: string): IpvlanErrorOf<"site-file"> {
-    return new IpvlanError("site-file", {
-      file: this.#file,
-      line: this.#lines.linePos(offset).line,
-      key: "",
-      reason,
-    });
-  }
-
-  /** Finds the line of a key or an item, or of its innermost parent that is in the text. */
-  #find(path: Path): { line: number | undefined; written: Path } {
     let node: unknown = this.#document.contents;
-    let offset = this.#document.contents?.range?.[0];
+    let offset = this.#document.contents!.range![0];
     const written = [...path];
     for (const [depth, step] of path.entries()) {
       if (isAlias(node)) node = node.resolve(this.#document);
       const found = isMap(node) ? this.#pair(node, step) : itemOf(node, step);
       if (!found) break;
       written[depth] = found.step;
-      offset = found.offset ?? offset;
+      offset = found.offset;
       node = found.node;
     }
-    const line = offset === undefined ? undefined : this.#lines.linePos(offset).line;
-    return { line, written };
+    return this.#at(offset, reason, written);
+  }
+
+  #at(offset: number, reason: string, path: Path = []): IpvlanErrorOf<"site-file"> {
+    return problemOf(this.#file, reason, this.#lines.linePos(offset).line, placeOf(path));
   }
 
   #pair({ items }: YAMLMap, step: string | number): Found | undefined {
@@ -164,14 +138,14 @@ export class SiteText {
       items.findLast(({ key }) => isScalar(key) && String(key.value) === name);
     const pair = pairOf(step) ?? pairOf(this.#aliases.get(String(step)));
     if (!isScalar(pair?.key)) return undefined;
-    return { step: String(pair.key.value), offset: pair.key.range?.[0], node: pair.value };
+    return { step: String(pair.key.value), offset: pair.key.range![0], node: pair.value };
   }
 }
 
 /** A value in the text, and the last step of its path. */
 interface Found {
   step: string | number;
-  offset: number | undefined;
+  offset: number;
   node: unknown;
 }
 
@@ -190,7 +164,7 @@ function itemOf(node: unknown, step: string | number): Found | undefined {
     ? step
     : node.items.findLastIndex((item) => isScalar(item) && String(item.value) === step);
   const item = node.items[index];
-  return isNode(item) ? { step: index, offset: item.range?.[0], node: item } : undefined;
+  return isNode(item) ? { step: index, offset: item.range![0], node: item } : undefined;
 }
 
 const STDIN = "-";
@@ -219,7 +193,7 @@ export async function readFile(
       ? "There is no such file"
       // For example, it is a folder, or the caller may not read it.
       : `It cannot be read: ${(error as Error).message}`;
-    throw new IpvlanError("site-file", { file, line: undefined, key: "", reason });
+    throw problemOf(file, reason);
   }
 }
 
@@ -234,14 +208,7 @@ async function readWhole(file: string): Promise<{ text: string; source: SiteSour
     if (count === null) break;
     chunks.push(chunk.subarray(0, count));
     size += count;
-    if (size > MAX_BYTES) {
-      throw new IpvlanError("site-file", {
-        file,
-        line: undefined,
-        key: "",
-        reason: "It is larger than 16 MiB",
-      });
-    }
+    if (size > MAX_BYTES) throw problemOf(file, "It is larger than 16 MiB");
   }
   const text = await new Blob(chunks).text();
   const content = createHash("sha256").update(text).digest("hex").slice(0, 16);

@@ -16,8 +16,7 @@ import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
 import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
-import type { Key, KeysShape, Shape, TextShape } from "./shape.ts";
-import { keyOf } from "./values.ts";
+import { type Key, keyOf, type KeysShape, type Shape, type TextShape } from "./shape.ts";
 
 type Judge = TextShape["judge"];
 
@@ -90,7 +89,8 @@ const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) 
 const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap((name) => {
   const { driverOption, alias } = NETWORK_OPTIONS[name];
   if (driverOption === undefined) return [];
-  return [[driverOption, { help: `the same as ${name}`, shape: optionShape(name), alias }]];
+  const shape = optionShape(name);
+  return [[driverOption, { help: `the same as ${name}`, shape, alias, field: name }]];
 }));
 
 /** The name of a user's label. */
@@ -193,10 +193,12 @@ const ENDPOINT: Record<string, Key> = {
   link_local_ips: {
     help: "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
     shape: listOf(LINK_LOCAL),
+    field: "linkLocalAddresses",
   },
   gw_priority: {
     help: "the network with the highest number has the default route; left out, 0",
     shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
+    field: "gatewayPriority",
   },
 };
 

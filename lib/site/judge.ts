@@ -10,7 +10,7 @@ import type { Report } from "./reader.ts";
 import type { Check } from "./sentence.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
-/** Tells whether the value at a path has no problems so far. */
+/** Whether the value at a path has no problems so far. */
 export type IsSound = (...path: string[]) => boolean;
 
 /**
@@ -48,6 +48,10 @@ export function judge(
     }
   }
   for (const network of settled) judgeAddresses(network, sandboxes, report);
+  for (const check of desired.checks) {
+    // The list of checks has each at its sentence, as a list of names has each at its name.
+    for (const reason of checkProblems(check, desired)) report(["checks", check.sentence], reason);
+  }
 }
 
 /**
@@ -98,7 +102,7 @@ function judgeAddresses(
 }
 
 /** Finds names in a check that the site does not have. */
-export function checkProblems(
+function checkProblems(
   { network, from, target, family }: Check,
   desired: Desired,
 ): string[] {

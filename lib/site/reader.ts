@@ -1,5 +1,6 @@
+import type { IpvlanError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
-import type { KeysShape, NamedShape, Path, Shape } from "./shape.ts";
+import { fieldOf, type KeysShape, type NamedShape, type Path, type Shape } from "./shape.ts";
 
 /** Receives each problem with its path in the file. */
 export type Report = (path: Path, reason: string) => void;
@@ -7,64 +8,46 @@ export type Report = (path: Path, reason: string) => void;
 /** The maximum number of values in a file after its anchors are expanded. */
 const MAX_VALUES = 1_000_000;
 
-/** The file expands to too many values. */
-export class TooManyValuesError extends Error {}
-
 /**
- * Reads values by their shapes. A mapping becomes a `Map`, in the order of the file, with the main
- * names of its keys. A wrong value is reported by a path of main names, and left out; in a list, it
- * becomes `undefined`.
+ * Reads values by their shapes. A mapping with known keys becomes an object with their fields. A
+ * mapping of mappings becomes a `Map`, in the order of the file, and one of single values an object.
+ * A wrong value is reported by a path of main names, and left out.
  */
 export class ShapeReader {
   #report: Report;
+  #tooMany: IpvlanError;
   #left = MAX_VALUES;
 
-  constructor(report: Report) {
+  /** @param tooMany The error if the file has too many values. */
+  constructor(report: Report, tooMany: IpvlanError) {
     this.#report = report;
+    this.#tooMany = tooMany;
   }
 
-  /** Reads one value. @throws {TooManyValuesError} The file has too many. */
+  /** Reads one value. */
   read(shape: Shape, value: unknown, path: Path): unknown {
-    if (this.#left-- === 0) throw new TooManyValuesError();
-    if (shape.kind === "either") {
-      const kind = kindOf(value);
-      const fit = shape.of.find((each) => KINDS[each.kind] === kind);
-      return fit ? this.read(fit, value, path) : this.#wrongKind(shape, value, path);
-    }
-    if (KINDS[shape.kind] !== kindOf(value)) return this.#wrongKind(shape, value, path);
-    switch (shape.kind) {
-      case "text": {
-        const problem = shape.judge?.(value as string);
-        if (!problem) return value;
-        this.#report(path, problem.message);
-        return undefined;
-      }
-      case "number": {
-        const [least, greatest] = shape.range;
-        const number = value as number;
-        if (Number.isInteger(number) && number >= least && number <= greatest) return value;
-        const rule = `give a whole number from ${least} to ${greatest}`;
-        this.#report(path, `${value} is not valid: ${rule}`);
-        return undefined;
-      }
-      case "choice":
-        if (shape.of.includes(value as string)) return value;
-        this.#report(path, invalidChoice(value as string, shape.of));
-        return undefined;
-      case "switch":
-        return value;
+    if (this.#left-- === 0) throw this.#tooMany;
+    const fit = shape.kind === "either"
+      ? shape.of.find(({ kind }) => KINDS[kind] === kindOf(value))
+      : KINDS[shape.kind] === kindOf(value)
+      ? shape
+      : undefined;
+    if (!fit) return this.#wrongKind(shape, value, path);
+    switch (fit.kind) {
       case "list":
-        return (value as unknown[]).map((item, index) =>
-          this.read(shape.of, item, [...path, index])
-        );
+        return (value as unknown[]).map((item, index) => this.read(fit.of, item, [...path, index]))
+          .filter((item) => item !== undefined);
       case "named":
-        return this.#readNamed(shape, value as Map<unknown, unknown>, path);
+        return this.#readNamed(fit, value as Map<unknown, unknown>, path);
       case "keys":
-        return this.#readKeys(shape, value as Map<unknown, unknown>, path);
+        return this.#readKeys(fit, value as Map<unknown, unknown>, path);
     }
+    const reason = reasonAgainst(fit, value);
+    if (reason === undefined) return value;
+    this.#report(path, reason);
   }
 
-  #readNamed(shape: NamedShape, value: Map<unknown, unknown>, path: Path): Map<string, unknown> {
+  #readNamed(shape: NamedShape, value: Map<unknown, unknown>, path: Path): unknown {
     const result = new Map<string, unknown>();
     for (const [key, item] of value) {
       const name = this.#key(key, path);
@@ -74,27 +57,25 @@ export class ShapeReader {
       const read = this.read(shape.of, withDefault(item, shape.of), [...path, name]);
       if (read !== undefined) result.set(name, read);
     }
-    return result;
+    return shape.of.kind === "keys" ? result : Object.fromEntries(result);
   }
 
-  #readKeys(shape: KeysShape, value: Map<unknown, unknown>, path: Path): Map<string, unknown> {
-    const result = new Map<string, unknown>();
+  #readKeys(shape: KeysShape, value: Map<unknown, unknown>, path: Path): unknown {
+    const result: Record<string, unknown> = {};
     const written = new Map<string, string>();
     for (const [key, item] of value) {
       const name = this.#key(key, path);
       if (name === undefined) continue;
       if (shape.ignored !== undefined && new RegExp(shape.ignored).test(name)) continue;
-      const entry = Object.entries(shape.keys).find(([main, { alias }]) =>
-        name === main || name === alias
-      );
+      const keys = Object.entries(shape.keys);
+      const entry = keys.find(([main, { alias }]) => name === main || name === alias);
       if (!entry) {
-        const known = Object.entries(shape.keys)
-          .flatMap(([main, { alias }]) => alias === undefined ? [main] : [main, alias]);
+        const known = keys.flatMap(([main, { alias }]) => [main, alias ?? main]);
         const hint = didYouMean(name, known) || `; there are ${Object.keys(shape.keys).join(", ")}`;
         this.#report([...path, name], `There is no such key${hint}`);
         continue;
       }
-      const [main, { shape: inner }] = entry;
+      const [main, { shape: inner, field = fieldOf(main) }] = entry;
       const other = written.get(main);
       if (other !== undefined) {
         this.#report([...path, name], `It says the same as "${other}": give one of them`);
@@ -102,12 +83,13 @@ export class ShapeReader {
       }
       written.set(main, name);
       const read = this.read(inner, withDefault(item, inner), [...path, main]);
-      if (read !== undefined) result.set(main, read);
+      if (read !== undefined) result[field] = read;
     }
-    for (const name of shape.required ?? []) {
+    const { required = [] } = shape;
+    for (const name of required) {
       if (!written.has(name)) this.#report(path, `Missing key: ${name}`);
     }
-    return result;
+    return required.every((name) => name in result) ? result : undefined;
   }
 
   #key(key: unknown, path: Path): string | undefined {
@@ -116,24 +98,38 @@ export class ShapeReader {
   }
 
   #wrongKind(shape: Shape, value: unknown, path: Path): undefined {
-    const wanted = shape.kind === "either" ? shape.of : [shape];
-    const quote = typeof value === "number" || typeof value === "boolean";
-    const hint = quote && wanted.some((each) => KINDS[each.kind] === "text")
-      ? `: write it as "${value}"`
-      : "";
-    this.#report(path, `${describe(value)} where ${wanted.map(noun).join(" or ")} belongs${hint}`);
+    const wanted = shapesOf(shape);
+    const isText = wanted.some(({ kind }) => KINDS[kind] === "text");
+    const isPlain = typeof value === "number" || typeof value === "boolean";
+    const hint = isPlain && isText ? `: write it as "${value}"` : "";
+    const shown = value === null ? "Nothing" : show(value).replace(/^a /, "A ");
+    this.#report(path, `${shown} is where ${wanted.map(noun).join(" or ")} belongs${hint}`);
   }
 }
 
-/** Describes a text that is none of the choices, with the one that was likely meant. */
-function invalidChoice(text: string, words: readonly string[]): string {
-  const choose = words.length > 1 ? "choose one of" : "choose";
-  return `${show(text)} is not valid: ${choose} ${words.join(", ")}${didYouMean(text, words)}`;
+/** The reason why a single value of the right kind is wrong; `undefined` if it is not. */
+function reasonAgainst(shape: Shape, value: unknown): string | undefined {
+  switch (shape.kind) {
+    case "text":
+      return shape.judge?.(value as string)?.message;
+    case "number": {
+      const [least, greatest] = shape.range;
+      const number = value as number;
+      if (Number.isInteger(number) && number >= least && number <= greatest) return undefined;
+      return `${value} is not valid: give a whole number from ${least} to ${greatest}`;
+    }
+    case "choice": {
+      const text = value as string;
+      if (shape.of.includes(text)) return undefined;
+      const choose = shape.of.length > 1 ? "choose one of" : "choose";
+      const hint = didYouMean(text, shape.of);
+      return `${show(text)} is not valid: ${choose} ${shape.of.join(", ")}${hint}`;
+    }
+  }
 }
 
-type Kind = "text" | "number" | "switch" | "list" | "mapping" | "nothing";
-
-const KINDS = {
+/** The kinds of values, by the kinds of shapes. */
+const KINDS: Readonly<Record<Shape["kind"], string | undefined>> = {
   text: "text",
   choice: "text",
   number: "number",
@@ -142,9 +138,9 @@ const KINDS = {
   named: "mapping",
   keys: "mapping",
   either: undefined,
-} as const;
+};
 
-function kindOf(value: unknown): Kind {
+function kindOf(value: unknown): string {
   if (typeof value === "string") return "text";
   if (typeof value === "number") return "number";
   if (typeof value === "boolean") return "switch";
@@ -152,40 +148,25 @@ function kindOf(value: unknown): Kind {
   return Array.isArray(value) ? "list" : "nothing";
 }
 
+function shapesOf(shape: Shape): readonly Shape[] {
+  return shape.kind === "either" ? shape.of : [shape];
+}
+
 /** Replaces a missing value (`web:`) by an empty mapping, if the shape allows a mapping. */
 function withDefault(value: unknown, shape: Shape): unknown {
-  const shapes = shape.kind === "either" ? shape.of : [shape];
-  const mapping = shapes.some(({ kind }) => KINDS[kind] === "mapping");
-  return value === null && mapping ? new Map() : value;
+  const isMapping = shapesOf(shape).some(({ kind }) => KINDS[kind] === "mapping");
+  return value === null && isMapping ? new Map() : value;
 }
 
-/** Names a value for the start of a sentence. Of a list or a mapping, it names only the kind. */
-function describe(value: unknown): string {
-  const kind = kindOf(value);
-  if (kind === "nothing") return "Nothing is";
-  if (kind === "list" || kind === "mapping") return `A ${kind} is`;
-  return `${show(value)} is`;
-}
-
+/** Shows a value in a sentence. Of a list or a mapping, it names only the kind. */
 function show(value: unknown): string {
   const kind = kindOf(value);
-  if (kind === "list" || kind === "mapping") return `a ${kind}`;
-  return kind === "nothing" ? "null" : JSON.stringify(value);
+  return kind === "list" || kind === "mapping" ? `a ${kind}` : JSON.stringify(value);
 }
 
 /** Names the kind of value that a shape expects. */
 function noun(shape: Shape): string {
-  switch (shape.kind) {
-    case "text":
-    case "number":
-      return shape.what;
-    case "switch":
-      return "true or false";
-    case "choice":
-      return `one of ${shape.of.join(", ")}`;
-    case "list":
-      return "a list";
-    default:
-      return "a mapping";
-  }
+  if ("what" in shape) return shape.what;
+  if (shape.kind === "switch") return "true or false";
+  return shape.kind === "choice" ? `one of ${shape.of.join(", ")}` : `a ${KINDS[shape.kind]}`;
 }

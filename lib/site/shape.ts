@@ -36,6 +36,8 @@ export interface Key {
   shape: Shape;
   /** Another name of the key, from `compose.yaml`. */
   alias?: string;
+  /** The field with its value, if that is not {@linkcode fieldOf} the key. */
+  field?: string;
 }
 
 /**
@@ -56,13 +58,6 @@ export type Shape =
 /** The path of a value in the file: keys, and in lists indexes from 0. */
 export type Path = readonly (string | number)[];
 
-/** Formats a path: `sandboxes.nginx.command[0]`. */
-export function formatPath(path: Path): string {
-  return path.map((step, index) =>
-    typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`
-  ).join("");
-}
-
 /** The aliases of the keys, by their main names. */
 export function aliasesOf(shape: Shape): Map<string, string> {
   switch (shape.kind) {
@@ -81,4 +76,14 @@ export function aliasesOf(shape: Shape): Map<string, string> {
     default:
       return new Map();
   }
+}
+
+/** The field of a key: `ipRange` for `ip_range`. */
+export function fieldOf(key: string): string {
+  return key.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+}
+
+/** The key of a field: `ip_range` for `ipRange`. */
+export function keyOf(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
