@@ -15,8 +15,7 @@ import {
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "../install/executable.ts";
-import { cniUnits, lastingProgram, thisProgram } from "../install/unit.ts";
-import { unitsText, writeUnits } from "../install/unit_files.ts";
+import { cniUnits, lastingProgram, thisProgram, unitsText, writeUnits } from "../install/unit.ts";
 
 /** This folder exists if systemd is the init system (sd_booted(3)). */
 const BOOTED = "/run/systemd/system";

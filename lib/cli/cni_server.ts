@@ -20,7 +20,7 @@ import { socketName } from "../engine/socket.ts";
 import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
-import { passedSocket } from "./passed_socket.ts";
+import { passedSocket } from "../install/unit.ts";
 import { identity } from "./cni_install.ts";
 
 /** The time after which a server that systemd started ends if there is no call, in milliseconds. */

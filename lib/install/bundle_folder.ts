@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { cp } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { managedConfig } from "../engine/docker/managed.ts";
-import { IpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { findProgram, statOf } from "../base/files.ts";
 import {
   type BundleFile,
@@ -51,7 +52,14 @@ export async function makeBundle(folder: string, options: BundleOptions): Promis
     // Docker uses this path for the files of containers' namespaces.
     await Deno.symlink("/run", `${root}/var/run`);
     step(`Copying ${files.length} files and packages`);
-    for (const { from, to } of files) await copy(from, `${root}${to}`, signal);
+    for (const { from, to } of files) {
+      // A symbolic link becomes a copy of its target, under the link's name.
+      const filter = () => {
+        signal.throwIfAborted();
+        return true;
+      };
+      await cp(from, `${root}${to}`, { recursive: true, dereference: true, filter });
+    }
     await Deno.writeTextFile(`${unfinished}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
     signal.throwIfAborted();
     // This replaces an empty folder (rename(2)).
@@ -59,10 +67,16 @@ export async function makeBundle(folder: string, options: BundleOptions): Promis
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
     if (error instanceof IpvlanError) throw error;
-    throw new IpvlanError("unwritable-folder", { path, reason: (error as Error).message }, {
-      cause: error,
-    });
+    throw unwritable(path, (error as Error).message, { cause: error });
   }
+}
+
+function unwritable(
+  path: string,
+  reason: string,
+  options?: ErrorOptions,
+): IpvlanErrorOf<"unwritable-folder"> {
+  return new IpvlanError("unwritable-folder", { path, reason }, options);
 }
 
 /** Plans the content of the folder. @throws {IpvlanError} With all problems. */
@@ -76,7 +90,7 @@ async function plan(
   const needed = [...programs, { name: "ldd", from: findProgram("ldd") }];
   const why = whyNoFolder(path);
   throwProblems([
-    ...why === undefined ? [] : [new IpvlanError("unwritable-folder", { path, reason: why })],
+    ...why === undefined ? [] : [unwritable(path, why)],
     ...needed.filter(({ from }) => from === undefined)
       .map(({ name }) => new IpvlanError("program-not-found", { program: name })),
   ]);
@@ -84,11 +98,7 @@ async function plan(
   // Ignore its exit status: it is not 0 if one of the programs has no libraries.
   const { stdout } = await run("ldd", copied.map(({ from }) => from));
   const { found, missing } = readLibraries(stdout);
-  throwProblems(
-    missing.map((name) =>
-      new IpvlanError("unwritable-folder", { path, reason: `the library ${name} is missing` })
-    ),
-  );
+  throwProblems(missing.map((name) => unwritable(path, `the library ${name} is missing`)));
   const libraries = found.map((from) => ({ from, to: from }));
   const modules = isCompiled ? [] : await modulesOf(main, path);
   const words = isCompiled
@@ -121,10 +131,7 @@ function whyNoFolder(path: string): string | undefined {
 /** The files of this program, if it is not compiled. @throws {"unwritable-folder"} Not found. */
 async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   if (main.protocol !== "file:") {
-    throw new IpvlanError("unwritable-folder", {
-      path,
-      reason: `ipvlan runs from ${main}: run it from a clone`,
-    });
+    throw unwritable(path, `ipvlan runs from ${main}: run it from a clone`);
   }
   const module = fileURLToPath(main);
   const [{ denoDir }, graph] = await Promise.all([
@@ -133,9 +140,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   ]);
   const folder = dirname(module);
   const files = programFiles(graph, { folder, cache: denoDir });
-  if (typeof files === "string") {
-    throw new IpvlanError("unwritable-folder", { path, reason: files });
-  }
+  if (typeof files === "string") throw unwritable(path, files);
   // Deno needs the import map in these, and accepts only packages of the lock file.
   const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));
   const settings = ["deno.json", "deno.lock", ...links.map((link: string) => `${link}/deno.json`)];
@@ -149,12 +154,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
 /** Runs `deno info` for a module or for Deno itself. @throws {"unwritable-folder"} It failed. */
 async function denoInfo(path: string, ...module: string[]): Promise<unknown> {
   const { code, stdout, stderr } = await run(Deno.execPath(), ["info", "--json", ...module]);
-  if (code !== 0) {
-    throw new IpvlanError("unwritable-folder", {
-      path,
-      reason: `deno info failed: ${stderr.trim()}`,
-    });
-  }
+  if (code !== 0) throw unwritable(path, `deno info failed: ${stderr.trim()}`);
   return JSON.parse(stdout);
 }
 
@@ -166,18 +166,4 @@ async function run(
   const { code, stdout, stderr } = await new Deno.Command(program, options).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Copies a file, or a folder with all that is in it. */
-async function copy(from: string, to: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (!(await Deno.stat(from)).isDirectory) {
-    await Deno.mkdir(dirname(to), { recursive: true });
-    // This copies the target of a symbolic link under the link's name.
-    await Deno.copyFile(from, to);
-    return;
-  }
-  for await (const { name } of Deno.readDir(from)) {
-    await copy(`${from}/${name}`, `${to}/${name}`, signal);
-  }
 }

@@ -34,25 +34,24 @@ export function executableText(
   env: Readonly<Record<string, string>>,
   server?: ServerCaller,
 ): string {
-  const variables = neededVariables(env).map(exportLine);
   const words = [...program, ...command].map(shellWord).join(" ");
-  const ask = server === undefined
-    ? ""
-    : `if [ $# = 0 ] && [ -S ${shellWord(server.socket)} ] && command -v ${
-      server.caller[0]
-    } > /dev/null
-then
-${Object.entries(server.variables).map(exportLine).join("")}  exec ${
-      server.caller.map(shellWord).join(" ")
-    } ${words}
-fi
-`;
-  return `#!/bin/sh\n# Written by "ipvlan ${command.join(" ")} install".\n${variables.join("")}` +
-    `${ask}exec ${words} "$@"\n`;
+  const lines = ["#!/bin/sh", `# Written by "ipvlan ${command.join(" ")} install".`];
+  lines.push(...exports(neededVariables(env)));
+  if (server) {
+    const { socket, caller, variables } = server;
+    lines.push(
+      `if [ $# = 0 ] && [ -S ${shellWord(socket)} ] && command -v ${caller[0]} > /dev/null`,
+      "then",
+      ...exports(Object.entries(variables)),
+      `  exec ${caller.map(shellWord).join(" ")} ${words}`,
+      "fi",
+    );
+  }
+  return [...lines, `exec ${words} "$@"`, ""].join("\n");
 }
 
-function exportLine([name, value]: readonly [string, string]): string {
-  return `export ${name}=${shellWord(value)}\n`;
+function exports(variables: readonly [name: string, value: string][]): string[] {
+  return variables.map(([name, value]) => `export ${name}=${shellWord(value)}`);
 }
 
 /**

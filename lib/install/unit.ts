@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { statOf } from "../base/files.ts";
-import { invalidOption } from "../base/errors.ts";
+import { replaceFile, statOf } from "../base/files.ts";
+import { invalidOption, IpvlanError } from "../base/errors.ts";
 
 /** The command line that starts this program again: compiled, from a file or from a URL. */
 export function thisProgram(): string[] {
@@ -31,57 +31,69 @@ const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
  * another folder there. Or this user is root, and another user can write to the folder.
  */
 export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
-  const needed = VARIABLES.filter((name) => env[name]).map((name): [string, string] => [
-    name,
-    env[name]!,
-  ]);
+  const needed = VARIABLES.flatMap((name): [string, string][] =>
+    env[name] ? [[name, env[name]]] : []
+  );
   for (const [name, value] of needed) assertFolder(name, value);
   return needed;
 }
 
+/** The folder of an administrator's units (systemd.unit(5)). */
+const FOLDER = "/etc/systemd/system";
+
+/** Units by file name. */
+type Units = Readonly<Record<string, string>>;
+
+/** The text of units, with the path of each before it. */
+export function unitsText(units: Units): string {
+  return Object.entries(units).map(([name, text]) => `# ${FOLDER}/${name}\n${text}`).join("\n\n");
+}
+
+/** Writes units, and returns the paths of the files. */
+export function writeUnits(units: Units): string[] {
+  return Object.entries(units).map(([name, text]) => {
+    const path = `${FOLDER}/${name}`;
+    try {
+      replaceFile(path, `${text}\n`, 0o644);
+    } catch (error) {
+      throw new IpvlanError("unwritable-file", { path, reason: (error as Error).message }, {
+        cause: error,
+      });
+    }
+    return path;
+  });
+}
+
+type Environment = Readonly<Record<string, string>>;
+
 /** A systemd unit that restores everything at boot. @param program Its path is absolute. */
-export function systemdUnit(
-  program: readonly string[],
-  env: Readonly<Record<string, string>>,
-): string {
-  return [
-    "[Unit]",
-    "Description=ipvlan networks and sandboxes",
-    "Wants=network-pre.target",
-    "After=network-pre.target systemd-networkd.service NetworkManager.service",
-    "",
-    "[Service]",
-    "Type=oneshot",
-    "RemainAfterExit=yes",
-    ...environmentLines(env),
-    execStart([...program, "restore", "--wait", "60"]),
-    "",
-    "[Install]",
-    "WantedBy=multi-user.target",
-  ].join("\n");
+export function systemdUnit(program: readonly string[], env: Environment): string {
+  return serviceUnit(env, [...program, "restore", "--wait", "60"], {
+    unit: [
+      "Description=ipvlan networks and sandboxes",
+      "Wants=network-pre.target",
+      "After=network-pre.target systemd-networkd.service NetworkManager.service",
+    ],
+    service: ["Type=oneshot", "RemainAfterExit=yes"],
+    install: BOOT,
+  });
 }
 
 /** A systemd unit that runs the agent of this host. @param words The options of the agent. */
 export function agentUnit(
   program: readonly string[],
-  env: Readonly<Record<string, string>>,
+  env: Environment,
   words: readonly string[] = [],
 ): string {
-  return [
-    "[Unit]",
-    "Description=ipvlan's agent: addresses and names that hosts share",
-    "Wants=network-online.target",
-    "After=network-online.target ipvlan.service",
-    "",
-    "[Service]",
-    ...environmentLines(env),
-    execStart([...program, "agent", ...words]),
-    "Restart=on-failure",
-    "RestartSec=1",
-    "",
-    "[Install]",
-    "WantedBy=multi-user.target",
-  ].join("\n");
+  return serviceUnit(env, [...program, "agent", ...words], {
+    unit: [
+      "Description=ipvlan's agent: addresses and names that hosts share",
+      "Wants=network-online.target",
+      "After=network-online.target ipvlan.service",
+    ],
+    service: RESTART,
+    install: BOOT,
+  });
 }
 
 /**
@@ -91,32 +103,23 @@ export function agentUnit(
  */
 export function dockerUnits(
   program: readonly string[],
-  env: Readonly<Record<string, string>>,
+  env: Environment,
   socket: string,
   words: readonly string[] = [],
 ): Record<string, string> {
-  const service = [
-    "[Unit]",
-    "Description=ipvlan networks for Docker",
-    "Requires=ipvlan-docker.socket",
-    "After=ipvlan-docker.socket network-pre.target ipvlan.service",
-    "Before=docker.service",
-    // Restart it without a limit: without it, no container on its networks starts.
-    "StartLimitIntervalSec=0",
-    "",
-    "[Service]",
-    ...environmentLines(env),
-    execStart([...program, "docker", "serve", ...words]),
-    "Restart=on-failure",
-    "RestartSec=1",
-    // Only the server gets the signal: child processes end with the calls that started them.
-    "KillMode=mixed",
-    "",
-    "[Install]",
-    "WantedBy=multi-user.target",
-  ];
   return {
-    "ipvlan-docker.service": service.join("\n"),
+    "ipvlan-docker.service": serviceUnit(env, [...program, "docker", "serve", ...words], {
+      unit: [
+        "Description=ipvlan networks for Docker",
+        "Requires=ipvlan-docker.socket",
+        "After=ipvlan-docker.socket network-pre.target ipvlan.service",
+        "Before=docker.service",
+        // Restart it without a limit: without it, no container on its networks starts.
+        "StartLimitIntervalSec=0",
+      ],
+      service: [...RESTART, ONLY_SERVER],
+      install: BOOT,
+    }),
     "ipvlan-docker.socket": socketUnit(
       ["Description=The socket of ipvlan networks for Docker", "Before=docker.service"],
       socket,
@@ -127,26 +130,48 @@ export function dockerUnits(
 /** The units of the CNI plugin's server, by file name. systemd starts it with the first call. */
 export function cniUnits(
   program: readonly string[],
-  env: Readonly<Record<string, string>>,
+  env: Environment,
   socket: string,
 ): Record<string, string> {
-  const service = [
-    "[Unit]",
-    "Description=ipvlan networks for CNI",
-    "Requires=ipvlan-cni.socket",
-    "After=ipvlan-cni.socket",
-    "StartLimitIntervalSec=0",
-    "",
-    "[Service]",
-    ...environmentLines(env),
-    execStart([...program, "cni", "serve"]),
-    // Only the server gets the signal: child processes end with the calls that started them.
-    "KillMode=mixed",
-  ];
   return {
-    "ipvlan-cni.service": service.join("\n"),
+    "ipvlan-cni.service": serviceUnit(env, [...program, "cni", "serve"], {
+      unit: [
+        "Description=ipvlan networks for CNI",
+        "Requires=ipvlan-cni.socket",
+        "After=ipvlan-cni.socket",
+        "StartLimitIntervalSec=0",
+      ],
+      service: [ONLY_SERVER],
+    }),
     "ipvlan-cni.socket": socketUnit(["Description=The socket of ipvlan networks for CNI"], socket),
   };
+}
+
+const BOOT = ["", "[Install]", "WantedBy=multi-user.target"];
+const RESTART = ["Restart=on-failure", "RestartSec=1"];
+
+/** Only the server gets the signal: child processes end with the calls that started them. */
+const ONLY_SERVER = "KillMode=mixed";
+
+/** A unit that starts a program in the environment that `ipvlan` needs. */
+function serviceUnit(
+  env: Environment,
+  words: readonly string[],
+  { unit, service, install = [] }: Record<"unit" | "service", string[]> & { install?: string[] },
+): string {
+  const variables = neededVariables(env).map((pair) => `Environment=${quoted(pair.join("="))}`);
+  // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
+  const start = words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ");
+  return [
+    "[Unit]",
+    ...unit,
+    "",
+    "[Service]",
+    ...variables,
+    `ExecStart=${start}`,
+    ...service,
+    ...install,
+  ].join("\n");
 }
 
 /** A unit of a socket that only root may use. @param about The lines of its first section. */
@@ -166,27 +191,23 @@ function socketUnit(about: readonly string[], socket: string): string {
   ].join("\n");
 }
 
-/** The lines that set the variables that `ipvlan` needs. */
-function environmentLines(env: Readonly<Record<string, string>>): string[] {
-  return neededVariables(env)
-    .map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`);
-}
-
-/** The line that starts a program. */
-function execStart(words: readonly string[]): string {
-  // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
-  return `ExecStart=${words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}`;
+/**
+ * Finds the file descriptor of the socket that systemd passed, as sd_listen_fds(3) does.
+ *
+ * @param pid The id of this process: the variables may be for a parent process.
+ */
+export function passedSocket({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number) {
+  // The first one that it passes: SD_LISTEN_FDS_START.
+  return LISTEN_PID === String(pid) && Number(LISTEN_FDS) > 0 ? 3 : undefined;
 }
 
 function assertFolder(name: string, path: string): void {
-  // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(path)) {
-    throw invalidOption(name, path, "it has a control character");
-  }
+  if (/\p{Cc}/u.test(path)) throw invalidOption(name, path, "it has a control character");
   if (!path.startsWith("/")) throw invalidOption(name, path, "give an absolute path");
   const why = Deno.uid() === 0 ? whyUntrusted(path) : undefined;
-  if (why === undefined) return;
-  throw invalidOption(name, path, `${why}, so root must not run programs from there`);
+  if (why !== undefined) {
+    throw invalidOption(name, path, `${why}, so root must not run programs from there`);
+  }
 }
 
 /** The reason why users other than root could change a folder; `undefined` if they cannot. */

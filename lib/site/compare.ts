@@ -16,36 +16,41 @@ import { withoutLength } from "./current.ts";
 import { userLabels } from "./labels.ts";
 import { settingTexts } from "./describe.ts";
 
-/** Lists the differences between two settled networks as phrases: `mode l2 -> l3`. */
-export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
-  return [
-    ...OPTION_NAMES.map((name) => becomes(name, optionText(name, now), optionText(name, wanted))),
-    becomes("subnets", subnetsText(presentSubnets(now, wanted)), subnetsText(wanted.subnets)),
-    becomes("ipam", ipamText(now.ipam), ipamText(wanted.ipam)),
-  ].filter((phrase) => phrase !== undefined);
+/** Something to compare; only a wanted value that is given can differ. */
+type Row = [what: string, now: string, wanted: string | undefined];
+
+/** Lists the differences as phrases: `mode l2 -> l3`. */
+function differences(rows: readonly Row[]): string[] {
+  return rows.filter(([, now, wanted]) => wanted !== undefined && wanted !== now)
+    .map(([what, now, wanted]) => `${what} ${now} -> ${wanted}`);
 }
 
-/** Lists the differences between a requested and an existing endpoint as phrases. */
+/** Lists the differences between two settled networks. */
+export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
+  return differences([
+    ...OPTION_NAMES.map((name): Row => [name, optionText(name, now), optionText(name, wanted)]),
+    ["subnets", subnetsText(presentSubnets(now, wanted)), subnetsText(wanted.subnets)],
+    ["ipam", ipamText(now.ipam), ipamText(wanted.ipam)],
+  ]);
+}
+
+/** Lists the differences between a requested and an existing endpoint. */
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
-  const address = (key: "ip" | "ip6") =>
-    wanted[key] === undefined ? undefined : becomes(
-      key,
-      withoutLength(endpoint[key] ?? "none"),
-      formatAddress(parseAddress(wanted[key])),
-    );
-  const names = (aliases: readonly string[]) => [...aliases].sort().join(" ") || "none";
-  return [
+  const address = (key: "ip" | "ip6"): Row => [
+    key,
+    withoutLength(endpoint[key] ?? "none"),
+    wanted[key] && formatAddress(parseAddress(wanted[key])),
+  ];
+  const names = (aliases: readonly string[] = []) => [...aliases].sort().join(" ") || "none";
+  const { linkLocalAddresses, gatewayPriority = 0 } = wanted;
+  return differences([
     address("ip"),
     address("ip6"),
-    becomes("aliases", names(endpoint.aliases), names(wanted.aliases ?? [])),
-    wanted.ifname === undefined ? undefined : becomes("ifname", endpoint.ifname, wanted.ifname),
-    becomes(
-      "link_local_ips",
-      names(endpoint.linkLocalAddresses ?? []),
-      names(usual(wanted.linkLocalAddresses ?? [])),
-    ),
-    becomes("gw_priority", `${endpoint.gatewayPriority ?? 0}`, `${wanted.gatewayPriority ?? 0}`),
-  ].filter((phrase) => phrase !== undefined);
+    ["aliases", names(endpoint.aliases), names(wanted.aliases)],
+    ["ifname", endpoint.ifname, wanted.ifname],
+    ["link_local_ips", names(endpoint.linkLocalAddresses), names(usual(linkLocalAddresses ?? []))],
+    ["gw_priority", `${endpoint.gatewayPriority ?? 0}`, `${gatewayPriority}`],
+  ]);
 }
 
 /** Lists the differences between the settings of two sandboxes: `hostname not set -> web`. */
@@ -53,27 +58,18 @@ export function settingsDifferences(now: SandboxSettings, wanted: SandboxSetting
   const [before, after] = [settingTexts(now), settingTexts(wanted)];
   // Not "none", which can be a host name: a host name has no spaces.
   const shown = (text: string) => text || "not set";
-  return (Object.keys(after) as (keyof SandboxSettings)[])
-    .map((name) => becomes(name, shown(before[name]), shown(after[name])))
-    .filter((phrase) => phrase !== undefined);
+  const names = Object.keys(after) as (keyof SandboxSettings)[];
+  return differences(names.map((name) => [name, shown(before[name]), shown(after[name])]));
 }
 
-function becomes(what: string, now: string, wanted: string): string | undefined {
-  return now === wanted ? undefined : `${what} ${now} -> ${wanted}`;
-}
+type Labels = Readonly<Record<string, string>>;
 
 /** Describes the difference between the user's labels in one phrase, or none. */
-export function labelDifferences(
-  now: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string>>,
-): string[] {
-  const [before, after] = [now, wanted].map((labels) => labelText(userLabels(labels)) || "none");
-  return before === after ? [] : [`labels ${before} -> ${after}`];
-}
-
-function labelText(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels).map(([name, value]) => quoted(`${name}=${value}`)).sort()
-    .join(", ");
+export function labelDifferences(now: Labels, wanted: Labels): string[] {
+  const shown = (labels: Labels) =>
+    Object.entries(userLabels(labels)).map(([name, value]) => quoted(`${name}=${value}`)).sort()
+      .join(", ") || "none";
+  return differences([["labels", shown(now), shown(wanted)]]);
 }
 
 /**

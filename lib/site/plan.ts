@@ -17,8 +17,9 @@ import {
   settingsDifferences,
 } from "./compare.ts";
 import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
-import { foreignError, inUseError } from "./errors.ts";
 import {
+  foreignError,
+  inUseError,
   isSameFile,
   SITE_LABEL,
   siteLabels,
@@ -208,9 +209,8 @@ function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
 function recreateReasons(wanted: DesiredSandbox, sandbox: SandboxDetails): string[] {
   const reasons = settingsDifferences(sandbox, wanted);
   const started = startedCommand(sandbox.labels);
-  if (started && !isSame(started, wanted.command)) {
-    reasons.push(`command ${showCommand(started)} -> ${showCommand(wanted.command) || "none"}`);
-  }
+  const [before, after] = [showCommand(started ?? []), showCommand(wanted.command)];
+  if (started && before !== after) reasons.push(`command ${before} -> ${after || "none"}`);
   return reasons;
 }
 
@@ -401,10 +401,6 @@ function change(
     disruptive: loss !== undefined,
     ...(file !== undefined && { file }),
   });
-}
-
-function isSame(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((word, index) => word === other[index]);
 }
 
 function isNamed(name: string): (each: { name: string }) => boolean {

@@ -2,8 +2,7 @@ import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { type Command, readOptions } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { dockerUnits, lastingProgram } from "../../install/unit.ts";
-import { unitsText, writeUnits } from "../../install/unit_files.ts";
+import { dockerUnits, lastingProgram, unitsText, writeUnits } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",

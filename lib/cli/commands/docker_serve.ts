@@ -2,7 +2,7 @@ import { type Command, readOptions } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/names.ts";
-import { passedSocket } from "../passed_socket.ts";
+import { passedSocket } from "../../install/unit.ts";
 import { Interrupt } from "../../base/signals.ts";
 
 export default {

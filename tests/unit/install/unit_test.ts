@@ -1,6 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { passedSocket } from "../../../lib/cli/passed_socket.ts";
-import { agentUnit, cniUnits, dockerUnits, systemdUnit } from "../../../lib/install/unit.ts";
+import {
+  agentUnit,
+  cniUnits,
+  dockerUnits,
+  passedSocket,
+  systemdUnit,
+} from "../../../lib/install/unit.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
