@@ -90,8 +90,8 @@ function found(path: string, look: (path: string) => Deno.FileInfo): Deno.FileIn
   try {
     return look(path);
   } catch (error) {
-    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
-    const isMissing = [NotFound, NotADirectory, PermissionDenied]
+    const { FilesystemLoop, NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    const isMissing = [FilesystemLoop, NotFound, NotADirectory, PermissionDenied]
       .some((kind) => error instanceof kind);
     // No file can have such a name.
     const isNoName = path.includes("\0") || (error as { code?: string }).code === "ENAMETOOLONG";

@@ -1,5 +1,5 @@
 import { throwProblems } from "../base/errors.ts";
-import type { Driver, Owner } from "../driver/mod.ts";
+import type { Driver } from "../driver/mod.ts";
 import { ownedByEngine, shortName } from "../engine/owners.ts";
 
 /**
@@ -8,29 +8,28 @@ import { ownedByEngine, shortName } from "../engine/owners.ts";
  */
 export function requireOwn(
   driver: Driver,
-  { networks = [], sandboxes = [] }: {
-    networks?: readonly string[];
-    sandboxes?: readonly string[];
-  },
+  { networks = [], sandboxes = [] }: Partial<Record<"networks" | "sandboxes", readonly string[]>>,
 ): void {
+  const names = [...networks, ...sandboxes];
   // Names owned by engines have a colon, and ids have 64 digits.
-  if (![...networks, ...sandboxes].some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
-  const ownersIn = (
-    what: "network" | "sandbox",
-    records: readonly {
-      id: string;
-      name: string;
-      owner?: Owner;
-    }[],
-    names: readonly string[],
-  ) =>
-    records.flatMap(({ id, name, owner }) =>
+  if (!names.some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
+  const records = [
+    ...driver.listNetworks().map((each) => ({
+      ...each,
+      kind: "network" as const,
+      names: networks,
+    })),
+    ...driver.listSandboxes().map((each) => ({
+      ...each,
+      kind: "sandbox" as const,
+      names: sandboxes,
+    })),
+  ];
+  throwProblems(
+    records.flatMap(({ id, name, owner, kind, names }) =>
       owner && [id, name, shortName(name)].some((each) => names.includes(each))
-        ? [ownedByEngine(what, name, owner)]
+        ? ownedByEngine(kind, name, owner)
         : []
-    );
-  throwProblems([
-    ...ownersIn("network", driver.listNetworks(), networks),
-    ...ownersIn("sandbox", driver.listSandboxes(), sandboxes),
-  ]);
+    ),
+  );
 }

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { BackgroundOptions, Driver } from "../driver/mod.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";
+import { statOf } from "../base/files.ts";
 import { exitStatusOf, onSignals } from "../base/signals.ts";
 import type { Arguments, Option } from "./command.ts";
 import { Streams } from "./streams.ts";
@@ -41,36 +43,19 @@ export const PROCESS_OPTIONS: Option[] = [
  * @throws {"command-unusable"} The command does not exist, or cannot be run.
  */
 export function requireCommand(command: string, folder?: string): void {
+  const unusable = (status: number, reason: string) =>
+    new IpvlanError("command-unusable", { command, status, reason });
   if (folder !== undefined && !statOf(folder)?.isDirectory) {
-    throw new IpvlanError("command-unusable", {
-      command,
-      status: CANNOT_RUN,
-      reason: `there is no folder ${JSON.stringify(folder)}`,
-    });
+    throw unusable(CANNOT_RUN, `there is no folder ${JSON.stringify(folder)}`);
   }
-  const path = Deno.env.get("PATH") ?? "";
-  const candidates = command.includes("/")
-    ? [command.startsWith("/") || folder === undefined ? command : `${folder}/${command}`]
-    : path.split(":").map((each) => `${each || "."}/${command}`);
-  const found = candidates.map(statOf).filter((stat) => stat !== undefined);
+  const isPath = command.includes("/");
+  const folders = isPath ? [folder ?? "."] : (Deno.env.get("PATH") ?? "").split(":");
+  const found = folders.flatMap((each) => statOf(resolve(each, command)) ?? []);
   if (found.length === 0) {
-    const where = command.includes("/") ? "there is no such file" : "it is not on PATH";
-    throw new IpvlanError("command-unusable", { command, status: NOT_FOUND, reason: where });
+    throw unusable(NOT_FOUND, isPath ? "there is no such file" : "it is not on PATH");
   }
   if (!found.some(({ isFile, mode }) => isFile && (mode ?? 0) & 0o111)) {
-    throw new IpvlanError("command-unusable", {
-      command,
-      status: CANNOT_RUN,
-      reason: "it is not an executable file",
-    });
-  }
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
+    throw unusable(CANNOT_RUN, "it is not an executable file");
   }
 }
 

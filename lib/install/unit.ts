@@ -196,7 +196,10 @@ function socketUnit(about: readonly string[], socket: string): string {
  *
  * @param pid The id of this process: the variables may be for a parent process.
  */
-export function passedSocket({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number) {
+export function passedSocket(
+  { LISTEN_PID, LISTEN_FDS }: Environment,
+  pid: number,
+): number | undefined {
   // The first one that it passes: SD_LISTEN_FDS_START.
   return LISTEN_PID === String(pid) && Number(LISTEN_FDS) > 0 ? 3 : undefined;
 }

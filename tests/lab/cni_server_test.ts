@@ -2,8 +2,7 @@
 // called by many at once, or by others. tests/unit/engine/cni/serve_test.ts has what needs no network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { writeExecutable } from "../../lib/install/executable.ts";
-import { pluginText } from "../../lib/cli/cni_install.ts";
-import { runServer } from "../../lib/cli/cni_server.ts";
+import { pluginText, runServer } from "../../lib/cli/cni_service.ts";
 import { EngineDriver } from "../../lib/driver/mod.ts";
 import { SOCKET } from "../../lib/engine/cni/caller.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";

@@ -32,10 +32,10 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     }
     if (forOther.length > 0) throw usageError(command, forOther);
     // Load only what is needed, as the runtime waits for each call.
-    if (word === "install") {
-      return await (await import("../cni_install.ts")).install(args, context);
+    if (word !== undefined) {
+      const { install, serveCalls } = await import("../cni_service.ts");
+      return await (word === "install" ? install : serveCalls)(args, context);
     }
-    if (word === "serve") return await (await import("../cni_server.ts")).serveCalls(args, context);
     // Nobody types a configuration at a terminal.
     const text = Deno.stdin.isTerminal() ? "" : await readRequest(Deno.stdin.readable);
     if (Deno.env.get("CNI_COMMAND") === "VERSION") {

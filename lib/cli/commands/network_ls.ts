@@ -1,7 +1,7 @@
 import type { Network } from "../../driver/model/types.ts";
 import { type Command, readOptions } from "../command.ts";
 import { listedNetwork, NETWORK_HEADERS } from "../docker/shape.ts";
-import { filterNetworks, readFilters } from "../docker/filter.ts";
+import { readNetworkFilter } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 import { networkColumns } from "../tables.ts";
 
@@ -21,9 +21,9 @@ export default {
   positionals: [0, 0],
   async run(args, { open, print }) {
     const format = readFormat(args);
-    const filters = readFilters(args.values("filter"));
+    const isListed = readNetworkFilter(args.values("filter"));
     await using driver = await open();
-    const networks = filterNetworks(driver, filters);
+    const networks = driver.listNetworks().filter((network) => isListed(network, driver));
     const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
     const listing = {
       key: id,

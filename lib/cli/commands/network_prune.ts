@@ -1,7 +1,7 @@
 import { isOwned } from "../../driver/model/names.ts";
 import { agrees } from "../ask.ts";
 import { type Command, readOptions } from "../command.ts";
-import { matchesPrune, readPruneFilters } from "../docker/filter.ts";
+import { readPruneFilter } from "../docker/filter.ts";
 
 export default {
   usage: "[OPTIONS]",
@@ -15,12 +15,12 @@ export default {
   changes: true,
   async run(args, context) {
     const { open, print, warn, dryRun } = context;
-    const filters = readPruneFilters(args.values("filter"), Date.now());
+    const matches = readPruneFilter(args.values("filter"), Date.now());
     const question = "Remove all networks that no sandbox is connected to?";
     if (!await agrees(args, context, "force", question)) return 0;
     await using driver = await open();
     const { removed, failed } = await driver.pruneNetworks((network) =>
-      !isOwned(network.name) && matchesPrune(network, filters)
+      !isOwned(network.name) && matches(network)
     );
     if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
     for (const { name, error } of failed) {

@@ -4,7 +4,7 @@ import { containerNames } from "../../engine/docker/containers.ts";
 import { shortName } from "../../engine/owners.ts";
 import { type Command, readOptions } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker/shape.ts";
-import { readSelection, SELECTION_OPTIONS, selectSandboxes } from "../docker/filter.ts";
+import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
 import { sandboxColumns } from "../tables.ts";
 
@@ -23,20 +23,16 @@ export default {
   asks: true,
   async run(args, { open, print }) {
     const format = readFormat(args);
-    const selection = readSelection(args);
+    const select = readSelection(args);
     await using driver = await open();
     const seen = await driver.seeSandboxes();
-    const running = new Set(
-      seen.filter(({ state }) => state !== "down").map(({ name }) => name),
-    );
     const now = Date.now();
-    const sandboxes = selectSandboxes(seen, running, selection);
+    const sandboxes = select(seen);
     const name = ({ name }: SeenSandbox) => args.on("no-trunc") ? name : shortName(name);
     const asks = format.kind === "table" && seen.some(({ name }) => engineOf(name) === "docker");
     const listing: Listing<SeenSandbox> = {
       key: ({ name }) => name,
-      docker: (sandbox) =>
-        listedSandbox(sandbox, { status: sandbox.state, running: sandbox.state !== "down", now }),
+      docker: (sandbox) => listedSandbox(sandbox, now),
       headers: SANDBOX_HEADERS,
       columns: sandboxColumns(sandboxes, name, asks ? await containerNames() : new Map()),
     };

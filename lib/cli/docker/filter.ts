@@ -2,118 +2,89 @@
 import { parseBool } from "../../base/command_line.ts";
 import { invalidOption, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
-import type { Network, SandboxDetails } from "../../driver/model/types.ts";
+import type { Network, SeenSandbox } from "../../driver/model/types.ts";
 import { type Arguments, type Option, readOptions } from "../command.ts";
 
-/** A condition `KEY=VALUE` or `KEY!=VALUE`. */
-interface Condition {
-  key: string;
-  /** Whether it must not hold. */
-  not: boolean;
-  value: string;
+/** A key of filters `KEY=VALUE`. */
+interface Key<Item> {
+  /** Whether there is `KEY!=VALUE`, too. */
+  negatable?: true;
+  /** Whether all filters with this key must hold; by default, one of them must. */
+  all?: true;
+  /** Says what is wrong with a value; `undefined` if nothing is. */
+  problem?(value: string): string | undefined;
+  holds(item: Item, value: string): boolean;
 }
 
-/** Reads conditions. Each key has a rule that says what is wrong with one, or `undefined`. */
-function readConditions(
+/** Whether an item passes all filters. */
+type Filter<Item> = (item: Item) => boolean;
+
+/** Reads filters. @throws {"invalid-option"} A filter does not exist, or its value is wrong. */
+function readFilter<Item>(
   words: readonly string[],
-  rules: Readonly<Record<string, (condition: Condition) => string | undefined>>,
-): Condition[] {
+  keys: Readonly<Record<string, Key<Item>>>,
+): Filter<Item> {
   const problems: IpvlanErrorOf<"invalid-option">[] = [];
   const conditions = words.map((word) => {
-    const [, key = "", not, value = ""] = /^([^=!]*)(!?)=(.*)$/s.exec(word) ?? [];
-    const condition = { key, not: not === "!", value };
-    const rule = Object.hasOwn(rules, key) && value !== ""
-      ? rules[key]!(condition)
-      : `write one of ${Object.keys(rules).join(", ")}, as KEY=VALUE`;
+    const [, name = "", not, value = ""] = /^([^=!]*)(!?)=(.*)$/s.exec(word) ?? [];
+    const key = Object.hasOwn(keys, name) && value !== "" ? keys[name] : undefined;
+    const rule = !key
+      ? `write one of ${Object.keys(keys).join(", ")}, as KEY=VALUE`
+      : not && !key.negatable
+      ? `write ${name}=VALUE`
+      : key.problem?.(value);
     if (rule !== undefined) problems.push(invalidOption("filter", word, rule));
-    return condition;
+    const holds: Filter<Item> = (item) => key?.holds(item, value) !== (not === "!");
+    return { group: key?.all ? word : name, holds };
   });
   throwProblems(problems);
-  return conditions;
+  const groups = Map.groupBy(conditions, ({ group }) => group);
+  return (item) => groups.values().every((some) => some.some(({ holds }) => holds(item)));
 }
 
-/** The rule of a key that cannot be negated. */
-const plain = ({ key, not }: Condition) => not ? `write ${key}=VALUE` : undefined;
+const LABEL: Key<Pick<Network, "labels">> = {
+  negatable: true,
+  all: true,
+  holds: ({ labels }, value) => {
+    const [name = "", ...rest] = value.split("=");
+    return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="));
+  },
+};
 
-function hasLabel(labels: Readonly<Record<string, string>>, { not, value }: Condition): boolean {
-  const [name = "", ...rest] = value.split("=");
-  const has = Object.hasOwn(labels, name) &&
-    (rest.length === 0 || labels[name] === rest.join("="));
-  return has !== not;
-}
-
-/** Whether at least one condition of each key holds, and all conditions on labels. */
-function allHold(
-  conditions: readonly Condition[],
-  holds: (condition: Condition) => boolean,
-): boolean {
-  const byKey = Map.groupBy(
-    conditions,
-    ({ key, value }) => key === "label" ? `label ${value}` : key,
-  );
-  return byKey.values().every((some) => some.some(holds));
-}
-
-/** Reads the filters of `network ls`. @throws {"invalid-option"} A filter does not exist. */
-export function readFilters(words: readonly string[]): Condition[] {
-  return readConditions(words, {
-    name: plain,
-    id: plain,
-    driver: plain,
-    label: plain,
-    dangling: (condition) =>
-      plain(condition) ??
-        (parseBool(condition.value) === undefined ? "give true or false" : undefined),
+/** Reads the filters of `network ls`. */
+export function readNetworkFilter(
+  words: readonly string[],
+): (network: Network, driver: Driver) => boolean {
+  const filter = readFilter<Network & { driver: Driver }>(words, {
+    name: { holds: ({ name }, value) => name.includes(value) },
+    id: { holds: ({ id }, value) => id.startsWith(value) },
+    driver: { holds: (_network, value) => value === "ipvlan" },
+    label: LABEL,
+    dangling: {
+      problem: (value) => parseBool(value) === undefined ? "give true or false" : undefined,
+      holds: ({ name, driver }, value) =>
+        (driver.inspectNetwork(name).endpoints.length === 0) === parseBool(value),
+    },
   });
-}
-
-/** Lists the networks that meet the conditions. */
-export function filterNetworks(driver: Driver, conditions: readonly Condition[]): Network[] {
-  const holds = ({ name, id, labels }: Network, condition: Condition): boolean => {
-    const { key, value } = condition;
-    if (key === "name") return name.includes(value);
-    if (key === "id") return id.startsWith(value);
-    if (key === "driver") return value === "ipvlan";
-    if (key === "label") return hasLabel(labels, condition);
-    return (driver.inspectNetwork(name).endpoints.length === 0) === parseBool(value);
-  };
-  return driver.listNetworks().filter((network) =>
-    allHold(conditions, (condition) => holds(network, condition))
-  );
-}
-
-/** The filters of `network prune`. */
-export interface PruneFilters {
-  /** The conditions on labels. */
-  labels: Condition[];
-  /** The network must have been created before this time, in milliseconds since 1970. */
-  until: number;
+  return (network, driver) => filter({ ...network, driver });
 }
 
 /** Reads the filters of `network prune`. @param now The time, in milliseconds since 1970. */
-export function readPruneFilters(words: readonly string[], now: number): PruneFilters {
-  const conditions = readConditions(words, {
-    label: () => undefined,
-    until: (condition) =>
-      plain(condition) ??
-        (Number.isNaN(timeOf(condition.value, now))
+export function readPruneFilter(
+  words: readonly string[],
+  now: number,
+): Filter<Pick<Network, "labels" | "created">> {
+  return readFilter<Pick<Network, "labels" | "created">>(words, {
+    label: LABEL,
+    until: {
+      all: true,
+      problem: (value) =>
+        Number.isNaN(timeOf(value, now))
           ? "give a time such as 2026-01-31T12:00:00, or an age such as 24h or 1h30m"
-          : undefined),
+          : undefined,
+      holds: ({ created }, value) => Date.parse(created) < timeOf(value, now),
+    },
   });
-  const times = conditions.filter(({ key }) => key === "until");
-  return {
-    labels: conditions.filter(({ key }) => key === "label"),
-    until: Math.min(Infinity, ...times.map(({ value }) => timeOf(value, now))),
-  };
-}
-
-/** Whether a network matches all filters. */
-export function matchesPrune(
-  { labels, created }: Pick<Network, "labels" | "created">,
-  filters: PruneFilters,
-): boolean {
-  return filters.labels.every((condition) => hasLabel(labels, condition)) &&
-    Date.parse(created) < filters.until;
 }
 
 /** Milliseconds in the units of a Go duration (https://pkg.go.dev/time#ParseDuration). */
@@ -138,60 +109,44 @@ export const SELECTION_OPTIONS: Option[] = readOptions({
   "--no-trunc": "print the ids of engines in full",
 });
 
-/** The choice of sandboxes to list. */
-export interface Selection {
-  /** Whether to list also those that are down. */
-  all: boolean;
-  /** Lists only so many, the last created ones. */
-  last: number;
-  conditions: Condition[];
-}
-
 /** The accepted values of `status=`, by whether the namespace exists. */
 const STATUSES = { up: ["up", "running"], down: ["down", "exited", "created", "dead"] };
 
-/** Reads the options of `ps`. @throws {"invalid-option"} A value is wrong. */
-export function readSelection(args: Arguments): Selection {
-  const known = [...STATUSES.up, ...STATUSES.down];
-  const conditions = readConditions(args.values("filter"), {
-    name: plain,
-    id: plain,
-    label: plain,
-    network: plain,
-    status: (condition) =>
-      plain(condition) ??
-        (known.includes(condition.value) ? undefined : `choose one of ${known.join(", ")}`),
-  });
-  const last = args.value("last") ?? (args.on("latest") ? "1" : undefined);
-  // Docker's own default for "all of them" is -1.
-  if (last !== undefined && !/^(-1|\d{1,9})$/.test(last)) {
-    throw invalidOption("last", last, "give a whole number");
-  }
-  const isLimited = last !== undefined && last !== "-1";
-  return {
-    all: args.on("all") || isLimited || conditions.some(({ key }) => key === "status"),
-    last: isLimited ? Number(last) : Infinity,
-    conditions,
-  };
-}
+const NAME: Key<SeenSandbox> = { holds: ({ name }, value) => name.includes(value) };
 
-/** Chooses the sandboxes to list. Those in `running` have namespaces. */
-export function selectSandboxes<T extends SandboxDetails>(
-  sandboxes: readonly T[],
-  running: ReadonlySet<string>,
-  { all, last, conditions }: Selection,
-): T[] {
-  const holds = ({ name, labels, endpoints }: SandboxDetails, condition: Condition): boolean => {
-    const { key, value } = condition;
-    if (key === "label") return hasLabel(labels, condition);
-    if (key === "network") return endpoints.some(({ network }) => network === value);
-    if (key === "status") return STATUSES[running.has(name) ? "up" : "down"].includes(value);
-    return name.includes(value);
+const SANDBOX_KEYS: Readonly<Record<string, Key<SeenSandbox>>> = {
+  name: NAME,
+  id: NAME,
+  label: LABEL,
+  network: {
+    holds: ({ endpoints }, value) => endpoints.some(({ network }) => network === value),
+  },
+  status: {
+    problem: (value) => {
+      const known = [...STATUSES.up, ...STATUSES.down];
+      return known.includes(value) ? undefined : `choose one of ${known.join(", ")}`;
+    },
+    holds: ({ state }, value) => STATUSES[state === "down" ? "down" : "up"].includes(value),
+  },
+};
+
+/** Reads the options of `ps`, as a function that chooses. @throws {"invalid-option"} */
+export function readSelection(
+  args: Arguments,
+): (sandboxes: readonly SeenSandbox[]) => readonly SeenSandbox[] {
+  const words = args.values("filter");
+  const filter = readFilter(words, SANDBOX_KEYS);
+  const last = args.value("last") ?? (args.on("latest") ? "1" : "-1");
+  if (!/^(-1|\d{1,9})$/.test(last)) throw invalidOption("last", last, "give a whole number");
+  // Docker's own default for "all of them" is -1.
+  const isLimited = last !== "-1";
+  const showsDown = args.on("all") || isLimited || words.some((word) => /^status!?=/.test(word));
+  return (sandboxes) => {
+    const found = sandboxes.filter((sandbox) =>
+      (showsDown || sandbox.state !== "down") && filter(sandbox)
+    );
+    if (!isLimited || Number(last) >= found.length) return found;
+    return found.toSorted((one, other) => other.created < one.created ? -1 : 1)
+      .slice(0, Number(last));
   };
-  const found = sandboxes.filter((sandbox) =>
-    (all || running.has(sandbox.name)) &&
-    allHold(conditions, (condition) => holds(sandbox, condition))
-  );
-  if (last >= found.length) return found;
-  return found.toSorted((one, other) => other.created < one.created ? -1 : 1).slice(0, last);
 }

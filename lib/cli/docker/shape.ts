@@ -14,7 +14,6 @@ import type {
   NetworkDetails,
   NetworkSubnet,
   Owner,
-  SandboxDetails,
   SeenSandbox,
 } from "../../driver/model/types.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
@@ -134,12 +133,13 @@ export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "
 ]);
 
 /**
- * A sandbox as `docker ps` lists a container, with our own fields in lower case. The status is its
- * word in the table; the time is in milliseconds since 1970.
+ * A sandbox as `docker ps` lists a container, with our own fields in lower case.
+ *
+ * @param now The time, in milliseconds since 1970.
  */
 export function listedSandbox(
-  { name, created, labels, namespace, endpoints }: SandboxDetails,
-  { status, running, now }: { status: string; running: boolean; now: number },
+  { name, created, labels, namespace, endpoints, state }: SeenSandbox,
+  now: number,
 ): Struct {
   return {
     ID: name,
@@ -149,8 +149,8 @@ export function listedSandbox(
     CreatedAt: created,
     RunningFor: `${duration(now - Date.parse(created))} ago`,
     Ports: "",
-    State: stateWord(running),
-    Status: status.charAt(0).toUpperCase() + status.slice(1),
+    State: stateWord(state !== "down"),
+    Status: state.charAt(0).toUpperCase() + state.slice(1),
     Size: "0B",
     Labels: labelText(labels),
     Label: labelOf(labels),
@@ -165,7 +165,7 @@ export function listedSandbox(
       ...endpoint,
       routes: routes.map((route) => ({ ...route })),
     })),
-    status,
+    status: state,
     owner: engineOf(name) ?? "",
   };
 }

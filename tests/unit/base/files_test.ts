@@ -96,6 +96,8 @@ Deno.test("a file that does not exist, or cannot, has no status", async () => {
   for (const name of missing) assertEquals([statOf(name), lstatOf(name)], [undefined, undefined]);
   assertEquals([statOf(path), lstatOf(path)?.isSymlink], [undefined, true]);
   assertEquals(statOf(folder.path)?.isDirectory, true);
-  Deno.symlinkSync("loop", `${folder.path}/loop`);
-  assertThrows(() => statOf(`${folder.path}/loop`), Error, "os error 40");
+  // A link that leads to itself is no crash.
+  const loop = `${folder.path}/loop`;
+  Deno.symlinkSync("loop", loop);
+  assertEquals([statOf(loop), lstatOf(loop)?.isSymlink], [undefined, true]);
 });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
 import { readTarget } from "../../../lib/cli/connections.ts";
-import { readPruneFilters, readSelection } from "../../../lib/cli/docker/filter.ts";
+import { readPruneFilter, readSelection } from "../../../lib/cli/docker/filter.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/docker/refused.ts";
 import { readSettings } from "../../../lib/cli/settings.ts";
@@ -46,7 +46,7 @@ Deno.test("no words of a command line give anything but an error of the project'
           settingsProblems(readSettings(args).settings);
         }
         if (name === "ps") readSelection(args);
-        if (name === "network prune") readPruneFilters(args.values("filter"), 0);
+        if (name === "network prune") readPruneFilter(args.values("filter"), 0);
         if (name === "exec") readUser(args.value("user") ?? "", "a:x:1:1::/:", "a:x:1:");
       });
     });

@@ -1,13 +1,8 @@
 import { assertEquals } from "@std/assert";
 import ps from "../../../../lib/cli/commands/ps.ts";
-import {
-  matchesPrune,
-  readPruneFilters,
-  readSelection,
-  selectSandboxes,
-} from "../../../../lib/cli/docker/filter.ts";
+import { readPruneFilter, readSelection } from "../../../../lib/cli/docker/filter.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
-import type { SandboxDetails } from "../../../../lib/driver/model/types.ts";
+import type { SeenSandbox } from "../../../../lib/driver/model/types.ts";
 import { plainEndpoint } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
@@ -31,12 +26,14 @@ const PRUNED: [filters: string, matches: boolean][] = [
   ["until=2026-02-01", false],
   [`until=${NOW / 1000}`, true],
   ["until=1h label=nope", false],
+  ["until=1h until=3h", false],
+  ["label=tier label!=tier", false],
 ];
 
 for (const [filters, matches] of PRUNED) {
   Deno.test(`"network prune --filter ${filters}" ${matches ? "takes" : "leaves"} a network`, () => {
     const words = filters.split(" ").filter((word) => word !== "");
-    assertEquals(matchesPrune(WEB, readPruneFilters(words, NOW)), matches);
+    assertEquals(readPruneFilter(words, NOW)(WEB), matches);
   });
 }
 
@@ -44,7 +41,7 @@ Deno.test("a filter that there is not is refused", () => {
   for (
     const word of ["colour=red", "label", "label=", "until=soon", "until!=1h", "=x", "toString=x"]
   ) {
-    assertThrowsError(() => readPruneFilters([word], NOW), "invalid-option", JSON.stringify(word));
+    assertThrowsError(() => readPruneFilter([word], NOW), "invalid-option", JSON.stringify(word));
   }
   for (const words of [["-f", "status=up!"], ["-f", "x=1"], ["--last", "x"], ["-f", "name!=a"]]) {
     assertThrowsError(
@@ -54,14 +51,27 @@ Deno.test("a filter that there is not is refused", () => {
   }
 });
 
-function sandbox(name: string, day: number, network: string): SandboxDetails {
-  const endpoints = [plainEndpoint(name, network)];
+function sandbox(
+  name: string,
+  day: number,
+  network: string,
+  state: SeenSandbox["state"] = "up",
+): SeenSandbox {
+  const endpoints: SeenSandbox["endpoints"] = [{
+    ...plainEndpoint(name, network),
+    state: "up",
+    changes: [],
+  }];
   const labels = { day: String(day), tier: "web" };
   const created = `2026-03-0${day}T00:00:00Z`;
-  return { id: name, name, created, labels, namespace: "made", endpoints };
+  return { id: name, name, created, labels, namespace: "made", endpoints, state };
 }
 
-const SANDBOXES = [sandbox("a1", 1, "red"), sandbox("a2", 3, "blue"), sandbox("b1", 2, "red")];
+const SANDBOXES = [
+  sandbox("a1", 1, "red"),
+  sandbox("a2", 3, "blue"),
+  sandbox("b1", 2, "red", "down"),
+];
 
 const LISTED: [words: string, names: string][] = [
   ["", "a1 a2"],
@@ -78,6 +88,7 @@ const LISTED: [words: string, names: string][] = [
   ["-f label=day=3", "a2"],
   ["-f label=tier -f label=day=1", "a1"],
   ["-f label=day=3 -f label=day=1", ""],
+  ["-f label!=day=3", "a1"],
   ["-l", "a2"],
   ["-n 2", "a2 b1"],
   ["-n=-1", "a1 a2"],
@@ -89,8 +100,8 @@ const LISTED: [words: string, names: string][] = [
 for (const [typed, names] of LISTED) {
   Deno.test(`"ps ${typed}" lists "${names}"`, () => {
     const words = typed.split(" ").filter((word) => word !== "");
-    const selection = readSelection(parseArguments("ipvlan ps", ps, words));
-    const found = selectSandboxes(SANDBOXES, new Set(["a1", "a2"]), selection);
+    const select = readSelection(parseArguments("ipvlan ps", ps, words));
+    const found = select(SANDBOXES);
     assertEquals(found.map(({ name }) => name).join(" "), names);
   });
 }

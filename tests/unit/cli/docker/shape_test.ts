@@ -179,9 +179,8 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
 Deno.test("every field of a list has a header, and the other way round", () => {
   const names = (struct: object) => Object.keys(struct).sort();
   assertEquals(names(listedNetwork(network("n"), "0")), names(NETWORK_HEADERS));
-  const sandbox = { ...sandboxRecord("c"), endpoints: [] };
-  const state = { status: "up", running: true, now: Date.parse(sandbox.created) + 7_200_000 };
-  const listed = listedSandbox(sandbox, state);
+  const sandbox = seen({ ...sandboxRecord("c"), endpoints: [] });
+  const listed = listedSandbox(sandbox, Date.parse(sandbox.created) + 7_200_000);
   assertEquals(names(listed), names(SANDBOX_HEADERS));
   const template = new Template(
     '{{.ID}}|{{.CreatedAt}}|{{.RunningFor}}|{{.LocalVolumes}}|{{.Label "a.b_c"}}',
