@@ -8,12 +8,18 @@ export interface Option extends OptionForm {
   help: string;
 }
 
-/** Reads options in the notation of a help text; `...` marks those that may be given repeatedly. */
-export function readOptions(helpByOption: Readonly<Record<string, string>>): Option[] {
-  return Object.entries(helpByOption).map(([text, help]) => ({ ...readOption(text), help }));
+/**
+ * The effects of options, by the options in the notation of a help text: `-f, --filter KEY=VALUE...`.
+ * The dots mark those that may be given several times.
+ */
+export type Options = Readonly<Record<string, string>>;
+
+/** Reads options. */
+export function readOptions(options: Options): Option[] {
+  return Object.entries(options).map(([text, help]) => ({ ...readOption(text), help }));
 }
 
-/** Reads an option in the notation of a help text: `-f, --filter KEY=VALUE...`. */
+/** Reads one option in that notation. */
 export function readOption(text: string): Omit<Option, "help"> {
   const [, short, name = "", value, dots] =
     /^(?:-(\w), )?--([\w-]+)(?: (\S+?)(\.\.\.)?)?$/.exec(text) ?? [];
@@ -28,14 +34,19 @@ export interface Arguments extends OptionValues {
 
 /** A command. Each module of `commands/` exports one. */
 export interface Command {
-  /** The rest of its usage line, after its name: `[OPTIONS] NETWORK [NETWORK...]`. */
+  /**
+   * The rest of its usage line, after its name: `[OPTIONS] NETWORK [NETWORK...]`. It says also how
+   * many positionals there may be.
+   */
   usage: string;
   /** Examples that work, one a line. */
   example: string;
   /** Its options, besides those that all commands have. */
-  options: Option[];
-  /** The least and the greatest number of positionals. */
-  positionals: [least: number, most: number];
+  options?: Options;
+  /** The names of the values, by `NAME`, of its option `--opt NAME=VALUE`. */
+  keys?: Option["keys"];
+  /** The least and the greatest number of positionals, if the usage line does not say it. */
+  positionals?: [least: number, most: number];
   /** Whether the first positional ends the options, because what follows is a command to run. */
   stopEarly?: boolean;
   /** Whether it parses its arguments itself, and so gets them as typed. */

@@ -1,17 +1,16 @@
 import type { EtcdAccess } from "../claims/types.ts";
 import { accept } from "../base/errors.ts";
 import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
-import type { Arguments, Option } from "./command.ts";
+import type { Arguments } from "./command.ts";
 
 /** The option that says how to reach etcd. */
-export const ETCD_OPTION: Option = {
-  name: "ipam-opt",
-  value: "NAME=VALUE",
-  many: true,
-  help: `how to reach etcd, if no network here does: ${IPAM_NAMES.join(", ")}`,
+export const ETCD_OPTION = {
+  "--ipam-opt NAME=VALUE...": `how to reach etcd, if no network here does: ${
+    IPAM_NAMES.join(", ")
+  }`,
 };
 
-/** The same option of the plugin for Docker, in the notation of a help text. */
+/** The same option of the plugin for Docker. */
 export const POOLS = {
   "--ipam-opt NAME=VALUE...": `have all pools of --ipam-driver in etcd: ${IPAM_NAMES.join(", ")}`,
 };
@@ -24,7 +23,7 @@ export const POOLS = {
  * read.
  */
 export function readAccess(args: Pick<Arguments, "values">, pools = false): EtcdAccess | undefined {
-  const words = args.values(ETCD_OPTION.name);
+  const words = args.values("ipam-opt");
   const environment = Deno.env.toObject();
   if (words.length === 0 && (pools || !environment[variableOf("endpoints")])) return undefined;
   const surroundings = { folder: Deno.cwd(), environment, readsFiles: pools };

@@ -1,14 +1,14 @@
 // Shared by the commands that show things in full: the option `--format`, and its output.
 import type { Driver } from "../driver/mod.ts";
 import { type Struct, toJson } from "../template/mod.ts";
-import { type Arguments, type Context, type Option, readOptions } from "./command.ts";
+import type { Arguments, Context, Options } from "./command.ts";
 import { forEachName } from "./errors.ts";
 import { readTemplate } from "./docker/list.ts";
 
 /** The option for the format. */
-export const INSPECT_OPTIONS: Option[] = readOptions({
+export const INSPECT_OPTIONS: Options = {
   "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
-});
+};
 
 /** Finds an item by its name, in the shape to show. */
 export type Find = (name: string) => Promise<Struct>;

@@ -6,50 +6,43 @@ import {
 } from "../driver/model/ipam_options.ts";
 import {
   DRIVER_OPTIONS,
-  NETWORK_OPTIONS,
+  NETWORK_OPTIONS as OPTIONS,
   OPTION_NAMES,
   parseDriverOptions,
 } from "../driver/model/options.ts";
 import type { NetworkSpec } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
-import { type Arguments, type Option, readOption, readOptions } from "./command.ts";
+import type { Arguments, Options } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
 /** The network options that are flags of the command. */
-const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
+const SWITCHES = OPTION_NAMES.filter((name) => OPTIONS[name].driverOption === undefined);
 
 /** The command's options for a network, as `docker network create` has them. */
-export const NETWORK_WORDS: Option[] = [
-  ...readOptions({
-    "-d, --driver DRIVER": "the driver: ipvlan",
-    "--subnet PREFIX...": "a subnet, of either family",
-    "--gateway ADDRESS...": "the gateway of a subnet",
-    "--ip-range PREFIX...": "the part of a subnet for automatic addresses",
-    "--aux-address NAME=ADDRESS...": "an address to reserve",
+export const NETWORK_OPTIONS: Options = {
+  "-d, --driver DRIVER": "the driver: ipvlan",
+  "--subnet PREFIX...": "a subnet, of either family",
+  "--gateway ADDRESS...": "the gateway of a subnet",
+  "--ip-range PREFIX...": "the part of a subnet for automatic addresses",
+  "--aux-address NAME=ADDRESS...": "an address to reserve",
+  ...Object.fromEntries(SWITCHES.map((name) => [`--${name}`, OPTIONS[name].help])),
+  "--ipv6": "require that the network has IPv6",
+  "--label NAME=VALUE...": "a label",
+  "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
+  "--attachable": "no effect: every sandbox can be connected to every network",
+  "--scope SCOPE": "local: a network is one machine's",
+  "--ipam-driver DRIVER": "default: this host gives the addresses; etcd: a pool that hosts share",
+  "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
+};
+
+/** The names of the values of `--opt`. */
+export const DRIVER_KEYS: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.values(OPTIONS).flatMap(({ driverOption: name, value }) => {
+    const kind = value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
+    return name === undefined ? [] : [[name, kind]];
   }),
-  ...SWITCHES.map((name) => ({ name, help: NETWORK_OPTIONS[name].help })),
-  ...readOptions({
-    "--ipv6": "require that the network has IPv6",
-    "--label NAME=VALUE...": "a label",
-  }),
-  {
-    ...readOption("-o, --opt NAME=VALUE..."),
-    help: `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
-    keys: Object.fromEntries(
-      Object.values(NETWORK_OPTIONS).flatMap(({ driverOption: name, value }) => {
-        const kind = value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
-        return name === undefined ? [] : [[name, kind]];
-      }),
-    ),
-  },
-  ...readOptions({
-    "--attachable": "no effect: every sandbox can be connected to every network",
-    "--scope SCOPE": "local: a network is one machine's",
-    "--ipam-driver DRIVER": "default: this host gives the addresses; etcd: a pool that hosts share",
-    "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
-  }),
-];
+);
 
 /** The options that have only one value, which is the default. */
 const ONE_VALUE = [

@@ -1,9 +1,9 @@
-// Reads the values of options: names with values, and how to connect a sandbox.
+// Reads the values of options: names with values, how to connect a sandbox, and its settings.
 import { priorityProblem } from "../driver/model/routes.ts";
-import type { ConnectOptions } from "../driver/model/types.ts";
+import type { ConnectOptions, SandboxSettings } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { OptionValues } from "../base/command_line.ts";
-import { type Option, readOptions } from "./command.ts";
+import type { Arguments, Options } from "./command.ts";
 
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
@@ -30,7 +30,7 @@ export function readPairs(
 }
 
 /** The options that say how a sandbox is connected to a network. */
-export const ENDPOINT_OPTIONS: Option[] = readOptions({
+export const ENDPOINT_OPTIONS: Options = {
   "--ip ADDRESS": "the IPv4 address",
   "--ip6 ADDRESS": "the IPv6 address",
   "--alias NAME...": "another name on the network",
@@ -38,13 +38,13 @@ export const ENDPOINT_OPTIONS: Option[] = readOptions({
   "--driver-opt NAME=VALUE...": `${IFNAME}=NAME is --ifname NAME`,
   "--link-local-ip ADDRESS...": "one more address of the link, of 169.254.0.0/16 or fe80::/10",
   "--mac-address MAC": "refused: an ipvlan link has its parent's",
-});
+};
 
 /** The names of `--alias` in `run`. */
-export const ALIAS_OPTIONS: Option[] = readOptions({
+export const ALIAS_OPTIONS: Options = {
   "--network-alias NAME...": "the same as --alias",
   "--net-alias NAME...": "the same as --alias",
-});
+};
 
 /** Reads those of {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS} that are given. */
 export function readEndpoint(
@@ -81,4 +81,45 @@ function readPriority(text: string | undefined, problems: IpvlanError[]): number
   if (!problem) return priority;
   problems.push(problem);
   return undefined;
+}
+
+/** The options of a new sandbox that are not about its networks. */
+export const SETTINGS_OPTIONS: Options = {
+  "-h, --hostname NAME": "the host name of its commands",
+  "--add-host NAME:ADDRESS...": "a name that only its commands find",
+  "--dns ADDRESS...": "a name server, instead of this machine's",
+  "--dns-search DOMAIN...": "a domain to search, instead of this machine's; . for none",
+  "--dns-option OPTION...": "an option of resolv.conf(5)",
+  "--dns-opt OPTION...": "the same as --dns-option",
+  "--sysctl NAME=VALUE...": "a kernel setting of its network: net.…",
+};
+
+/** Reads {@linkcode SETTINGS_OPTIONS}. */
+export function readSettings(
+  args: Arguments,
+): { settings: SandboxSettings; problems: IpvlanError[] } {
+  const some = (...names: string[]) => {
+    const values = names.flatMap((name) => args.values(name));
+    return values.length > 0 ? values : undefined;
+  };
+  const dns = {
+    servers: some("dns"),
+    search: some("dns-search"),
+    options: some("dns-option", "dns-opt"),
+  };
+  const { record, problems } = readPairs("sysctl", args.values("sysctl"), true);
+  const hosts = args.values("add-host").map((text) => {
+    // Docker takes a colon or an equals sign, and an IPv6 address with or without brackets.
+    const [, name, address] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
+    if (name !== undefined) return { name, address: address!.replace(/^\[(.*)\]$/, "$1") };
+    problems.push(invalidOption("add-host", text, "write NAME:ADDRESS"));
+    return { name: text, address: "" };
+  });
+  const settings = {
+    hosts: hosts.length > 0 ? hosts : undefined,
+    hostname: args.value("hostname"),
+    dns: Object.values(dns).some((values) => values) ? dns : undefined,
+    sysctls: Object.keys(record).length > 0 ? record : undefined,
+  };
+  return { settings, problems };
 }

@@ -1,30 +1,30 @@
 import { readCommandLine } from "../base/command_line.ts";
-import type { Arguments, Command, Option } from "./command.ts";
+import { type Arguments, type Command, type Option, readOptions } from "./command.ts";
 import { refusedOptions } from "./docker/refused.ts";
 import { usageError } from "./errors.ts";
 
-/** The option that shows how a command works. */
-export const VERBOSE: Option = {
-  name: "verbose",
-  help: "print each ip line as it is run, and the stack of an error",
-};
-
 /** The options that every command has. */
-export const COMMON: Option[] = [
-  { name: "help", help: "show this help" },
-  VERBOSE,
-];
+export const COMMON = {
+  "--help": "show this help",
+  "--verbose": "print each ip line as it is run, and the stack of an error",
+};
 
 /** The option of commands that change something. */
-export const DRY_RUN: Option = {
-  name: "dry-run",
-  help: "print the ip lines instead of running them",
-};
+const DRY_RUN = { "--dry-run": "print the ip lines instead of running them" };
 
 /** Lists all options of a command. Its own option replaces a common one of the same name. */
-export function optionsOf(command: Command): Option[] {
-  const own = [...command.options, ...(command.changes ? [DRY_RUN] : [])];
-  return [...own, ...COMMON.filter(({ name }) => !own.some((option) => option.name === name))];
+export function optionsOf({ options, keys, changes }: Command): Option[] {
+  const own = readOptions({ ...options, ...(changes && DRY_RUN) });
+  const common = readOptions(COMMON).filter(({ name }) => !own.some((each) => each.name === name));
+  return [...own, ...common].map((each) => each.name === "opt" ? { ...each, keys } : each);
+}
+
+/** The least and the greatest number of positionals, as the usage line has them. */
+function positionalsOf({ usage, positionals }: Command): [least: number, most: number] {
+  if (positionals) return positionals;
+  const words = usage.replace("[OPTIONS]", "").match(/\S+/g) ?? [];
+  const required = words.filter((word) => !word.startsWith("["));
+  return [required.length, usage.includes("...") ? Infinity : words.length];
 }
 
 /** Parses the arguments of a command. @throws {"usage"} With all problems. */
@@ -37,7 +37,7 @@ export function parseArguments(
   const line = readCommandLine(options, typed, command.stopEarly);
   const positionals = [...line.words, ...line.behind ?? []];
   const problems = [...line.problems];
-  const [least, most] = command.positionals;
+  const [least, most] = positionalsOf(command);
   // After an unknown option, a word may be its value, so the number of positionals is not known.
   if (!line.on("help") && problems.length === 0) {
     if (positionals.length < least) {

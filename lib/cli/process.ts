@@ -8,7 +8,7 @@ import type { BackgroundOptions, Driver } from "../driver/mod.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";
 import { statOf } from "../base/files.ts";
 import { exitStatusOf, onSignals } from "../base/signals.ts";
-import type { Arguments, Option } from "./command.ts";
+import type { Arguments, Options } from "./command.ts";
 import { Streams } from "./streams.ts";
 import { asUser, readUser } from "./docker/user.ts";
 
@@ -26,15 +26,15 @@ export const PROCESS_STATUSES: [status: string, meaning: string][] = [
 ];
 
 /** The options that say how to run a command in a sandbox. */
-export const PROCESS_OPTIONS: Option[] = [
-  { name: "detach", short: "d", help: "run it in the background" },
-  { name: "interactive", short: "i", help: "let it read this standard input" },
-  { name: "tty", short: "t", help: "give it a terminal of its own, of this one's size" },
-  { name: "env", short: "e", value: "NAME=VALUE", many: true, help: "an environment variable" },
-  { name: "env-file", value: "FILE", many: true, help: "a file of lines as --env takes them" },
-  { name: "user", short: "u", value: "USER[:GROUP]", help: "the user to run it as; default root" },
-  { name: "workdir", short: "w", value: "FOLDER", help: "the folder to start it in" },
-];
+export const PROCESS_OPTIONS: Options = {
+  "-d, --detach": "run it in the background",
+  "-i, --interactive": "let it read this standard input",
+  "-t, --tty": "give it a terminal of its own, of this one's size",
+  "-e, --env NAME=VALUE...": "an environment variable",
+  "--env-file FILE...": "a file of lines as --env takes them",
+  "-u, --user USER[:GROUP]": "the user to run it as; default root",
+  "-w, --workdir FOLDER": "the folder to start it in",
+};
 
 /**
  * Looks for a command as execvp(3) does, so that an error comes before anything is made. A sandbox

@@ -1,7 +1,7 @@
 import { attempt, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
 import type { ApplyOptions, ApplyReport, Desired } from "../site/mod.ts";
 import { ask, canAsk } from "./ask.ts";
-import type { Context, Option } from "./command.ts";
+import type { Context } from "./command.ts";
 import { Progress } from "./output.ts";
 import { requireCommand } from "./process.ts";
 
@@ -15,10 +15,9 @@ export function requireCommands({ sandboxes }: Desired): void {
 }
 
 /** The option that gives consent without a question. */
-export const YES: Option = {
-  name: "yes",
-  short: "y",
-  help: "do not ask first: make also changes that remove something, interrupt connectivity, or " +
+export const YES = {
+  "-y, --yes":
+    "do not ask first: make also changes that remove something, interrupt connectivity, or " +
     "touch what belongs to another file",
 };
 

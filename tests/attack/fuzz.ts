@@ -5,7 +5,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { parseArguments } from "../../lib/cli/options.ts";
+import { optionsOf, parseArguments } from "../../lib/cli/options.ts";
 import type { Context } from "../../lib/cli/command.ts";
 import { complete } from "../../lib/cli/complete.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
@@ -151,9 +151,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
     }
     const name = random.pick(Object.keys(COMMANDS));
     const { default: command } = await COMMANDS[name]!.load();
-    const options = [...command.options, { name: "help" }, { name: "dry-run" }, {
-      name: "verbose",
-    }];
+    const options = [...optionsOf(command), { name: "dry-run" }];
     const option = () => {
       const { name, short, value } = random.pick(options) as {
         name: string;

@@ -1,7 +1,7 @@
 import { accept } from "../../base/errors.ts";
 import type { AdvertisedRoute } from "../../driver/model/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/model/routing_config.ts";
-import { type Arguments, type Command, readOptions } from "../command.ts";
+import type { Arguments, Command } from "../command.ts";
 import { table } from "../docker/list.ts";
 import { usageError } from "../errors.ts";
 
@@ -12,14 +12,13 @@ export default {
   usage: "[OPTIONS]",
   example: "ipvlan advertise\n" +
     "ipvlan advertise --config frr --asn 65001 --neighbor 172.16.0.1 > ipvlan.conf",
-  options: readOptions({
+  options: {
     "--json": "print an array of objects with kind, dst, network, sandbox and state",
     [`--config ${ROUTING_DAEMONS.join("|")}`]:
       "print the configuration by which this daemon announces the routes",
     "--asn NUMBER": "with --config: this host's autonomous system in BGP",
     "--neighbor ADDRESS...": "with --config: the address of a router to announce the routes to",
-  }),
-  positionals: [0, 0],
+  },
   asks: true,
   async run(args, { command: name, open, print }) {
     const config = args.value("config");

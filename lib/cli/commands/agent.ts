@@ -1,16 +1,15 @@
 import { resolve } from "node:path";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { agentUnit, lastingProgram } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",
   example: `ipvlan agent
 ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
-  options: readOptions({
+  options: {
     "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
     "--print-unit": "print a systemd unit that runs it, and do nothing else",
-  }),
-  positionals: [0, 0],
+  },
   asks: true,
   async run(args, { open, print, warn, interrupted }) {
     const given = args.value("hosts-file");

@@ -7,11 +7,10 @@ import { changeSite, requireCommands, YES } from "../site.ts";
 export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan apply --yes web.yaml",
-  options: [
-    YES,
-    { name: "keep", help: "do not undo the changes if one of them or a check fails" },
-  ],
-  positionals: [1, 1],
+  options: {
+    ...YES,
+    "--keep": "do not undo the changes if one of them or a check fails",
+  },
   changes: true,
   async run(args, context) {
     const [file = ""] = args.positionals;

@@ -1,6 +1,6 @@
 import { invalidOption, throwProblems } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 import { usageError } from "../errors.ts";
@@ -10,16 +10,13 @@ export default {
   example: `ipvlan attach ipvlan20 --pid 4711 --name web --ip 192.168.20.10
 ipvlan attach ipvlan20 --netns blue
 ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
-  options: [
-    ...readOptions({
-      "--pid PID": "a process in the namespace",
-      "--netns NAME|PATH":
-        "the namespace: a name from ip netns list, or a file, if a process is in it",
-      "--name NAME": "a name for the sandbox, if the namespace has none; default pid-PID",
-    }),
+  options: {
+    "--pid PID": "a process in the namespace",
+    "--netns NAME|PATH":
+      "the namespace: a name from ip netns list, or a file, if a process is in it",
+    "--name NAME": "a name for the sandbox, if the namespace has none; default pid-PID",
     ...ENDPOINT_OPTIONS,
-  ],
-  positionals: [1, 1],
+  },
   changes: true,
   async run(args, { command, open, print, warn, dryRun }) {
     const [network = ""] = args.positionals;

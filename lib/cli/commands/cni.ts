@@ -1,7 +1,7 @@
 import { Interrupt } from "../../base/signals.ts";
 import { readRequest } from "../../engine/json.ts";
 import { versionAnswer } from "../../engine/cni/version.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { IpvlanError } from "../../base/errors.ts";
 
@@ -11,12 +11,12 @@ export default {
 systemctl daemon-reload
 systemctl enable --now ipvlan-cni.socket
 CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
-  options: readOptions({
+  options: {
     "--print-unit": "with install: print the systemd units, and do nothing else",
     "--socket PATH": "with serve: the socket to listen at",
     "--verbose":
       "print each ip line as it is run, the stack of an error, and each call that is served",
-  }),
+  },
   positionals: [0, 2],
   statuses: [["0", "done"], ["1", "an error, which is on standard output as JSON"]],
   async run(args, context) {

@@ -1,5 +1,5 @@
 import { Ip } from "../../iproute2/ip.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { complete } from "../complete.ts";
 import { readAccess } from "../etcd.ts";
 import { usageError } from "../errors.ts";
@@ -37,7 +37,7 @@ complete -c ipvlan -f -a '(__ipvlan)'`,
 export default {
   usage: "bash|zsh|fish",
   example: `ipvlan completion bash > /etc/bash_completion.d/ipvlan`,
-  options: readOptions({ "--complete": "print the completions of the last word after --" }),
+  options: { "--complete": "print the completions of the last word after --" },
   positionals: [0, Infinity],
   async run(args, { command, open, print }) {
     if (args.on("complete")) {

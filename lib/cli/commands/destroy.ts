@@ -6,8 +6,7 @@ import { changeSite, YES } from "../site.ts";
 export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan destroy --yes web.yaml",
-  options: [YES],
-  positionals: [1, 1],
+  options: YES,
   changes: true,
   async run(args, context) {
     const site = await readSite(args.positionals[0]!, context.interrupted);

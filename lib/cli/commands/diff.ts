@@ -1,5 +1,5 @@
 import { diff, planLines, readSite } from "../../site/mod.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { countChanges } from "../site.ts";
 
 /** The exit status if something differs, so that scripts can tell that from an error. */
@@ -8,8 +8,7 @@ const DIFFERENT = 2;
 export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan diff web.yaml",
-  options: readOptions({ "--json": "print the changes as JSON" }),
-  positionals: [1, 1],
+  options: { "--json": "print the changes as JSON" },
   statuses: [
     ["0", "nothing differs"],
     ["1", "an error, also in the command line"],

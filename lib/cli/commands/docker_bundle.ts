@@ -13,8 +13,6 @@ export default {
   example: `ipvlan docker bundle plugin
 docker plugin create ipvlan-kit plugin
 docker plugin enable ipvlan-kit`,
-  options: [],
-  positionals: [1, 1],
   async run({ positionals: [folder = ""] }, { print, warn }) {
     using interrupt = new Interrupt({ reason: new IpvlanError("interrupted"), again: Deno.exit });
     const variables = Object.fromEntries(neededVariables(Deno.env.toObject()));

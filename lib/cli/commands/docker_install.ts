@@ -1,6 +1,6 @@
 import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
 import { dockerUnits, lastingProgram, unitsText, writeUnits } from "../../install/unit.ts";
 
@@ -9,8 +9,7 @@ export default {
   example: `ipvlan docker install
 systemctl daemon-reload
 systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
-  options: readOptions({ ...POOLS, "--print-unit": "print the units, and do nothing else" }),
-  positionals: [0, 0],
+  options: { ...POOLS, "--print-unit": "print the units, and do nothing else" },
   run(args, { print, warn }) {
     const etcd = readAccess(args, true);
     const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];

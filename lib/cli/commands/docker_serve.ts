@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/names.ts";
@@ -9,13 +9,12 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan docker serve
 docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
-  options: readOptions({
+  options: {
     ...POOLS,
     "--socket PATH": `the socket to listen at; left out, ${SOCKET}`,
     "--verbose":
       "print each call with its time, each ip line as it is run, and the stack of an error",
-  }),
-  positionals: [0, 0],
+  },
   statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
   async run(args, { open, warn }) {
     const etcd = readAccess(args, true);

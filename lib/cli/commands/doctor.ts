@@ -1,6 +1,6 @@
 import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
 import { sayContainers } from "../../engine/docker/containers.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 
 /** Whether a diagnosis says that this machine or this user cannot make ipvlan links. */
@@ -12,11 +12,10 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan doctor
 ipvlan doctor --parent eth0.20`,
-  options: readOptions({
+  options: {
     "--parent LINK": "examine this link as a parent; default the parents of all networks",
     "--json": "print an array of objects with level, subject, what and fix",
-  }),
-  positionals: [0, 0],
+  },
   asks: true,
   statuses: [["0", "nothing is broken"], ["1", "something is broken"]],
   async run(args, { print, printColoured, interrupted: signal }) {

@@ -9,11 +9,10 @@ import {
 } from "../process.ts";
 import { isIpvlanError } from "../../base/errors.ts";
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] SANDBOX COMMAND [WORD...]",
   example: "ipvlan exec -it web bash",
   options: PROCESS_OPTIONS,
-  positionals: [2, Infinity],
   statuses: [["1", "an error of ipvlan itself"], ...PROCESS_STATUSES],
   stopEarly: true,
   async run(args, { open, warn }) {
@@ -32,5 +31,4 @@ const command: Command = {
       return error.status;
     }
   },
-};
-export default command;
+} satisfies Command;

@@ -6,8 +6,6 @@ export default {
   usage: "[NETWORK|SANDBOX...]",
   example: `ipvlan export > web.yaml
 ipvlan export nginx probe`,
-  options: [],
-  positionals: [0, Infinity],
   async run({ positionals }, { open, print, printColoured, warn }) {
     await using driver = await open();
     const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };

@@ -1,6 +1,6 @@
 import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { invalidOption } from "../../base/errors.ts";
 
 /** The writer of each format, by its name. */
@@ -15,11 +15,10 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan graph
 ipvlan graph --format svg > ipvlan.svg`,
-  options: readOptions({
+  options: {
     "--format FORMAT": `${Object.keys(FORMATS).join(", ")}; default text`,
     "--json": "the same as --format json",
-  }),
-  positionals: [0, 0],
+  },
   asks: true,
   async run(args, { open, print, interrupted: signal }) {
     const format = args.on("json") ? "json" : args.value("format") ?? "text";

@@ -36,12 +36,7 @@ function listedHost({ id, name, isAlive, copies, claims, kept, prefix }: ListedH
 export default {
   usage: "[OPTIONS]",
   example: "ipvlan host ls\nipvlan host ls --ipam-opt endpoints=https://10.0.0.1:2379",
-  options: [
-    { name: "quiet", short: "q", help: "print only the ids" },
-    ETCD_OPTION,
-    ...FORMAT_OPTIONS,
-  ],
-  positionals: [0, 0],
+  options: { "-q, --quiet": "print only the ids", ...ETCD_OPTION, ...FORMAT_OPTIONS },
   asks: true,
   async run(args, { open, print, warn }) {
     const format = readFormat(args);

@@ -6,12 +6,11 @@ import { forEachName } from "../errors.ts";
 export default {
   usage: "[OPTIONS] HOST [HOST...]",
   example: "ipvlan host rm --yes rack3",
-  options: [
-    { name: "yes", short: "y", help: "do not ask first" },
-    { name: "force", short: "f", help: "also a host that may still run: switch it off first" },
-    ETCD_OPTION,
-  ],
-  positionals: [1, Infinity],
+  options: {
+    "-y, --yes": "do not ask first",
+    "-f, --force": "also a host that may still run: switch it off first",
+    ...ETCD_OPTION,
+  },
   asks: true,
   async run(args, context) {
     const { open, print } = context;

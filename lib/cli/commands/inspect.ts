@@ -58,11 +58,10 @@ export default {
   usage: "[OPTIONS] NETWORK|SANDBOX [NETWORK|SANDBOX...]",
   example: "ipvlan inspect nginx\n" +
     "ipvlan inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx",
-  options: [
+  options: {
     ...INSPECT_OPTIONS,
-    { name: "type", value: "TYPE", help: "show only a container (a sandbox), or only a network" },
-  ],
-  positionals: [1, Infinity],
+    "--type TYPE": "show only a container (a sandbox), or only a network",
+  },
   asks: true,
   async run(args, context) {
     const type = args.value("type");

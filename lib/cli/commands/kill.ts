@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { readSignal } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
@@ -7,8 +7,7 @@ import { IpvlanError } from "../../base/errors.ts";
 export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan kill --signal HUP nginx",
-  options: readOptions({ "-s, --signal SIGNAL": "the signal; default KILL" }),
-  positionals: [1, Infinity],
+  options: { "-s, --signal SIGNAL": "the signal; default KILL" },
   async run(args, context) {
     const signal = readSignal(args.value("signal") ?? "KILL");
     await using driver = await context.open();

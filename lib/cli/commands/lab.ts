@@ -3,8 +3,6 @@ import type { Command } from "../command.ts";
 export default {
   usage: "[OPTIONS] [SCENARIO...] | -- COMMAND [WORD...]",
   example: "ipvlan lab l2",
-  options: [],
-  positionals: [0, Infinity],
   raw: true,
   async run({ positionals }) {
     const { main } = await import("../../../lab/main.ts");

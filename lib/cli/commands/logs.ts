@@ -19,14 +19,13 @@ function lastLines(output: Uint8Array<ArrayBuffer>, count: number): Uint8Array<A
   return output.subarray(start);
 }
 
-const command: Command = {
+export default {
   usage: "[OPTIONS] SANDBOX",
   example: "ipvlan logs --follow --tail 20 nginx",
-  options: [
-    { name: "follow", short: "f", help: "print also what comes, until the command has ended" },
-    { name: "tail", short: "n", value: "LINES", help: "how many lines to begin with; default all" },
-  ],
-  positionals: [1, 1],
+  options: {
+    "-f, --follow": "print also what comes, until the command has ended",
+    "-n, --tail LINES": "how many lines to begin with; default all",
+  },
   async run(args, { open, write }) {
     const [sandbox = ""] = args.positionals;
     let tail = readTail(args.value("tail") ?? "all");
@@ -38,5 +37,4 @@ const command: Command = {
     }
     return 0;
   },
-};
-export default command;
+} satisfies Command;

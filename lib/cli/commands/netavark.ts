@@ -22,7 +22,7 @@ const FOLDER = "/usr/local/libexec/netavark";
 
 /** Makes a command that answers a request. */
 function answering(
-  { usage, example, positionals, answer }: Pick<Command, "usage" | "example" | "positionals"> & {
+  { usage, example, answer }: Pick<Command, "usage" | "example"> & {
     /** Answers. The value is `undefined` where netavark expects no answer. */
     answer(driver: EngineDriver, request: string, args: Arguments): Promise<Outcome<unknown>>;
   },
@@ -30,8 +30,6 @@ function answering(
   return {
     usage,
     example,
-    options: [],
-    positionals,
     statuses: [["0", "it was done"], ["1", "an error, which is printed as JSON"]],
     changes: true,
     run: (args, context) =>
@@ -66,7 +64,6 @@ async function printAnswer(
 export const create: Command = answering({
   usage: "",
   example: "ipvlan netavark create < network.json",
-  positionals: [0, 0],
   answer: (driver, request) => createNetwork(driver, request),
 });
 
@@ -74,7 +71,6 @@ export const create: Command = answering({
 export const setup: Command = answering({
   usage: "NETNS",
   example: "ipvlan netavark setup /run/netns/netns-1 < request.json",
-  positionals: [1, 1],
   answer: (driver, request, { positionals }) => setUp(driver, request, positionals[0]!),
 });
 
@@ -82,7 +78,6 @@ export const setup: Command = answering({
 export const teardown: Command = answering({
   usage: "NETNS",
   example: "ipvlan netavark teardown /run/netns/netns-1 < request.json",
-  positionals: [1, 1],
   answer: (driver, request) => tearDown(driver, request),
 });
 
@@ -90,8 +85,6 @@ export const teardown: Command = answering({
 export const info: Command = {
   usage: "",
   example: "ipvlan netavark info",
-  options: [],
-  positionals: [0, 0],
   run(_args, { print }) {
     print(JSON.stringify(infoOf(metadata.version)));
     return Promise.resolve(0);
@@ -103,8 +96,6 @@ export const install: Command = {
   usage: "[DIR]",
   example: `ipvlan netavark install
 podman network create -d ${PLUGIN} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
-  options: [],
-  positionals: [0, 1],
   async run({ positionals: [folder = FOLDER] }, { print }) {
     const text = executableText(lastingProgram(), ["netavark"], Deno.env.toObject());
     print(await writeExecutable(folder, PLUGIN, text));

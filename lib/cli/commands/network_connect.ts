@@ -1,19 +1,16 @@
 import { throwProblems } from "../../base/errors.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network connect --ip 192.168.20.10 --alias web ipvlan20 nginx",
-  options: [
+  options: {
     ...ENDPOINT_OPTIONS,
-    ...readOptions({
-      "--gw-priority NUMBER":
-        "the sandbox's network with the highest number has the default route; by default 0",
-    }),
-  ],
-  positionals: [2, 2],
+    "--gw-priority NUMBER":
+      "the sandbox's network with the highest number has the default route; by default 0",
+  },
   changes: true,
   async run(args, { open, warn }) {
     const [network = "", sandbox = ""] = args.positionals;

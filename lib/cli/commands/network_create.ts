@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { throwProblems } from "../../base/errors.ts";
-import { NETWORK_WORDS, readNetwork } from "../network.ts";
+import { DRIVER_KEYS, NETWORK_OPTIONS, readNetwork } from "../network.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK",
@@ -8,8 +8,8 @@ export default {
     -o parent=eth0.20 ipvlan20
 ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2379 \\
     --subnet=192.168.20.0/24 -o parent=eth0.20 shared20`,
-  options: NETWORK_WORDS,
-  positionals: [1, 1],
+  options: NETWORK_OPTIONS,
+  keys: DRIVER_KEYS,
   changes: true,
   async run(args, { open, print, warn, dryRun }) {
     const { spec, problems } = readNetwork(args.positionals[0]!, args, {

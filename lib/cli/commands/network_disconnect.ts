@@ -1,11 +1,10 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { requireOwn } from "../own.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK SANDBOX",
   example: "ipvlan network disconnect ipvlan20 nginx",
-  options: readOptions({ "-f, --force": "no effect: no sandbox has to be forced" }),
-  positionals: [2, 2],
+  options: { "-f, --force": "no effect: no sandbox has to be forced" },
   changes: true,
   async run(args, { open }) {
     const [network = "", sandbox = ""] = args.positionals;

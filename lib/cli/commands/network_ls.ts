@@ -1,5 +1,5 @@
 import type { Network } from "../../driver/model/types.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { listedNetwork, NETWORK_HEADERS } from "../docker/shape.ts";
 import { readNetworkFilter } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
@@ -9,16 +9,13 @@ export default {
   usage: "[OPTIONS]",
   example: "ipvlan network ls --filter name=ipvlan\n" +
     "ipvlan network ls --format 'table {{.Name}}\\t{{.Subnets}}'",
-  options: [
-    ...readOptions({
-      "-q, --quiet": "print only the ids",
-      "--no-trunc": "print the ids in full",
-      "-f, --filter KEY=VALUE...":
-        "list only those with this name (a part is enough), id, driver, label, or dangling=true",
-    }),
+  options: {
+    "-q, --quiet": "print only the ids",
+    "--no-trunc": "print the ids in full",
+    "-f, --filter KEY=VALUE...":
+      "list only those with this name (a part is enough), id, driver, label, or dangling=true",
     ...FORMAT_OPTIONS,
-  ],
-  positionals: [0, 0],
+  },
   async run(args, { open, print }) {
     const format = readFormat(args);
     const isListed = readNetworkFilter(args.values("filter"));

@@ -1,17 +1,16 @@
 import { isOwned } from "../../driver/model/names.ts";
 import { agrees } from "../ask.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { readPruneFilter } from "../docker/filter.ts";
 
 export default {
   usage: "[OPTIONS]",
   example: "ipvlan network prune --force",
-  options: readOptions({
+  options: {
     "-f, --force": "do not ask first",
     "--filter KEY=VALUE...":
       "remove only those with this label, without it (label!=), or made until=TIME",
-  }),
-  positionals: [0, 0],
+  },
   changes: true,
   async run(args, context) {
     const { open, print, warn, dryRun } = context;

@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 import { isIpvlanError } from "../../base/errors.ts";
@@ -6,8 +6,7 @@ import { isIpvlanError } from "../../base/errors.ts";
 export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   example: "ipvlan network rm ipvlan20 ipvlan30",
-  options: readOptions({ "-f, --force": "a network that does not exist is no error" }),
-  positionals: [1, Infinity],
+  options: { "-f, --force": "a network that does not exist is no error" },
   changes: true,
   async run(args, context) {
     await using driver = await context.open();

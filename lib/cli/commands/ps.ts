@@ -2,7 +2,7 @@ import { engineOf } from "../../driver/model/names.ts";
 import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/containers.ts";
 import { shortName } from "../../engine/owners.ts";
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { listedSandbox, SANDBOX_HEADERS } from "../docker/shape.ts";
 import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
@@ -11,15 +11,12 @@ import { sandboxColumns } from "../tables.ts";
 export default {
   usage: "[OPTIONS]",
   example: "ipvlan ps\nipvlan ps --format '{{.Names}}: {{.Networks}}'",
-  options: [
-    ...readOptions({
-      "-a, --all": "list also sandboxes that a restart has taken down, until they are restored",
-      "-q, --quiet": "print only the names",
-    }),
+  options: {
+    "-a, --all": "list also sandboxes that a restart has taken down, until they are restored",
+    "-q, --quiet": "print only the names",
     ...SELECTION_OPTIONS,
     ...FORMAT_OPTIONS,
-  ],
-  positionals: [0, 0],
+  },
   asks: true,
   async run(args, { open, print }) {
     const format = readFormat(args);

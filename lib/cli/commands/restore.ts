@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { lastingProgram, systemdUnit } from "../../install/unit.ts";
 import { invalidOption } from "../../base/errors.ts";
 
@@ -13,12 +13,11 @@ export default {
   usage: "[OPTIONS]",
   example: `ipvlan restore --wait 60
 ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
-  options: readOptions({
+  options: {
     "--wait SECONDS": "how long to wait for parents that come up late",
     "--print-unit": "print a systemd unit that restores at boot, and do nothing else",
     "--json": "print the report as JSON",
-  }),
-  positionals: [0, 0],
+  },
   statuses: [["0", "everything is there"], ["1", "something could not be restored"]],
   changes: true,
   async run(args, { open, print, warn, dryRun }) {

@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 import { isIpvlanError } from "../../base/errors.ts";
@@ -6,12 +6,11 @@ import { isIpvlanError } from "../../base/errors.ts";
 export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan rm --force nginx",
-  options: readOptions({
+  options: {
     "-f, --force": "kill the processes in it first",
     "-v, --volumes": "no effect: a sandbox has no volumes",
     "--detach": "let the processes in it run on, without a network",
-  }),
-  positionals: [1, Infinity],
+  },
   changes: true,
   async run(args, context) {
     const busy = args.on("force") ? "kill" : args.on("detach") ? "leave" : "refuse";

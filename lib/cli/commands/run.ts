@@ -1,12 +1,18 @@
 import type { Driver } from "../../driver/mod.ts";
 import type { SandboxSpec } from "../../driver/model/types.ts";
 import { IpvlanError, isIpvlanError, throwProblems } from "../../base/errors.ts";
-import type { Arguments, Command, Context } from "../command.ts";
+import { type Arguments, type Command, type Context, readOptions } from "../command.ts";
 import { readTarget } from "../connections.ts";
 import { unlessRemoved } from "../end.ts";
 import { errorLines, usageError } from "../errors.ts";
 import { ignoresImage, requireNoImage } from "../docker/image.ts";
-import { ALIAS_OPTIONS, ENDPOINT_OPTIONS, readPairs } from "../option_values.ts";
+import {
+  ALIAS_OPTIONS,
+  ENDPOINT_OPTIONS,
+  readPairs,
+  readSettings,
+  SETTINGS_OPTIONS,
+} from "../option_values.ts";
 import { requireOwn } from "../own.ts";
 import {
   type Process,
@@ -17,20 +23,19 @@ import {
   runInside,
   SignalRelay,
 } from "../process.ts";
-import { readSettings, SETTINGS_OPTIONS } from "../settings.ts";
 import { thisProgram } from "../../install/unit.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
 
 /** The options that only a new sandbox can have. */
-const SANDBOX_OPTIONS = [
-  { name: "name", value: "NAME", help: "the sandbox's name" },
+const SANDBOX_OPTIONS = {
+  "--name NAME": "the sandbox's name",
   ...ENDPOINT_OPTIONS,
   ...ALIAS_OPTIONS,
   ...SETTINGS_OPTIONS,
-  { name: "label", short: "l", value: "NAME=VALUE", many: true, help: "a label" },
-];
+  "-l, --label NAME=VALUE...": "a label",
+};
 
 /** Runs a command in a new sandbox. */
 async function runInNew(
@@ -86,29 +91,20 @@ async function runInOther(
   return status;
 }
 
-function isGiven(args: Arguments, { name, value }: { name: string; value?: string }): boolean {
-  return value === undefined ? args.on(name) : args.values(name).length > 0;
-}
-
 const command: Command = {
   usage: "[OPTIONS] [--] [COMMAND [WORD...]]",
   example: `ipvlan run --net ipvlan20 --name probe --rm ping -c 1 192.168.20.1
 ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon off;'`,
-  options: [
-    {
-      name: "net",
-      value: "NETWORK",
-      many: true,
-      help: "a network to connect to, name=NETWORK,ip=ADDRESS,… for one with options of its own, " +
-        "none, or container:SANDBOX; the options on addresses and names are for the first",
-    },
-    { name: "network", value: "NETWORK", many: true, help: "the same as --net" },
+  options: {
+    "--net NETWORK...":
+      "a network to connect to, name=NETWORK,ip=ADDRESS,… for one with options of its own, none, " +
+      "or container:SANDBOX; the options on addresses and names are for the first",
+    "--network NETWORK...": "the same as --net",
     ...SANDBOX_OPTIONS,
     ...PROCESS_OPTIONS,
-    { name: "rm", help: "remove the sandbox when the command has ended" },
-    { name: "image", help: "drop the first word, the image of a line for docker" },
-  ],
-  positionals: [0, Infinity],
+    "--rm": "remove the sandbox when the command has ended",
+    "--image": "drop the first word, the image of a line for docker",
+  },
   statuses: [
     ["125", "an error of ipvlan itself, or a wrong command line"],
     ...PROCESS_STATUSES,
@@ -131,9 +127,10 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       }
       const { target, problems: wrong } = readTarget(networks, args);
       if (target.inside !== undefined) {
-        for (const option of SANDBOX_OPTIONS.filter((each) => isGiven(args, each))) {
+        for (const { name } of readOptions(SANDBOX_OPTIONS)) {
+          if (!args.on(name) && args.values(name).length === 0) continue;
           problems.push(
-            `The option --${option.name} does not go with --network container:${target.inside}: ` +
+            `The option --${name} does not go with --network container:${target.inside}: ` +
               "that sandbox is there already",
           );
         }

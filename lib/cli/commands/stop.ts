@@ -1,4 +1,4 @@
-import { type Command, readOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { readSignal, readTimeout, unlessRemoved, waitForEnd } from "../end.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
@@ -6,12 +6,11 @@ import { requireOwn } from "../own.ts";
 export default {
   usage: "[OPTIONS] SANDBOX [SANDBOX...]",
   example: "ipvlan stop --timeout 2 nginx",
-  options: readOptions({
+  options: {
     "-s, --signal SIGNAL": "the signal; default TERM",
     "-t, --timeout SECONDS": "how long to wait before the processes are killed; default 10",
     "--time SECONDS": "the same as --timeout",
-  }),
-  positionals: [1, Infinity],
+  },
   async run(args, context) {
     const signal = readSignal(args.value("signal") ?? "TERM");
     const seconds = readTimeout(args.value("timeout") ?? args.value("time") ?? "10");

@@ -4,8 +4,6 @@ import type { Command } from "../command.ts";
 export default {
   usage: "",
   example: "ipvlan version",
-  options: [],
-  positionals: [0, 0],
   run(_args, { print }) {
     print(`ipvlan ${metadata.version}`);
     return Promise.resolve(0);

@@ -5,8 +5,6 @@ import { forEachName } from "../errors.ts";
 export default {
   usage: "SANDBOX [SANDBOX...]",
   example: "ipvlan wait probe",
-  options: [],
-  positionals: [1, Infinity],
   async run(args, context) {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {

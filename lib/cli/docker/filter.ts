@@ -3,7 +3,7 @@ import { parseBool } from "../../base/command_line.ts";
 import { invalidOption, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
 import type { Driver } from "../../driver/mod.ts";
 import type { Network, SeenSandbox } from "../../driver/model/types.ts";
-import { type Arguments, type Option, readOptions } from "../command.ts";
+import type { Arguments, Options } from "../command.ts";
 
 /** A key of filters `KEY=VALUE`. */
 interface Key<Item> {
@@ -101,13 +101,13 @@ function timeOf(text: string, now: number): number {
 }
 
 /** The options of `ps` that choose sandboxes, besides `--all`. */
-export const SELECTION_OPTIONS: Option[] = readOptions({
+export const SELECTION_OPTIONS: Options = {
   "-f, --filter KEY=VALUE...":
     "list only those with this name or id (a part is enough), label, network or status",
   "-n, --last NUMBER": "list only the last ones created, also down",
   "-l, --latest": "the same as --last 1",
   "--no-trunc": "print the ids of engines in full",
-});
+};
 
 /** The accepted values of `status=`, by whether the namespace exists. */
 const STATUSES = { up: ["up", "running"], down: ["down", "exited", "created", "dead"] };

@@ -1,14 +1,14 @@
 // Shared by the commands that print a list: formats and the table.
 import { attempt, invalidOption } from "../../base/errors.ts";
 import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
-import { type Arguments, type Context, type Option, readOptions } from "../command.ts";
+import type { Arguments, Context, Options } from "../command.ts";
 
 /** The options that choose the format of a list, besides `--quiet`. */
-export const FORMAT_OPTIONS: Option[] = readOptions({
+export const FORMAT_OPTIONS: Options = {
   "--format FORMAT":
     "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
   "--json": "the same as --format json",
-});
+};
 
 /** The format of a list: keys only, the usual table, or a template for each item. */
 export type Format =

@@ -4,7 +4,7 @@ import { readTarget } from "../../../lib/cli/connections.ts";
 import { readPruneFilter, readSelection } from "../../../lib/cli/docker/filter.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/docker/refused.ts";
-import { readSettings } from "../../../lib/cli/settings.ts";
+import { readSettings } from "../../../lib/cli/option_values.ts";
 import { readUser } from "../../../lib/cli/docker/user.ts";
 import { settingsProblems } from "../../../lib/driver/model/settings.ts";
 import { IpvlanError, isIpvlanError } from "../../../lib/base/errors.ts";
@@ -60,8 +60,6 @@ Deno.test("a wrong command line says all in lines without a period, and never no
       parseArguments("ipvlan x", {
         usage: "",
         example: "",
-        options: [],
-        positionals: [0, 0],
         run: () => Promise.resolve(0),
       }, [`--${text}`, text]);
     } catch (error) {

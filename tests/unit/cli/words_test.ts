@@ -4,6 +4,7 @@ import type { Command } from "../../../lib/cli/command.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { readPairs } from "../../../lib/cli/option_values.ts";
+import { attempt } from "../../../lib/base/errors.ts";
 import { didYouMean } from "../../../lib/base/suggest.ts";
 import { table } from "../../../lib/cli/docker/list.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
@@ -11,14 +12,13 @@ import { assertThrowsError } from "../../kit/errors.ts";
 const command: Command = {
   usage: "[OPTIONS] NETWORK",
   example: "",
-  options: [
-    { name: "subnet", value: "PREFIX", many: true, help: "" },
-    { name: "opt", short: "o", value: "NAME=VALUE", many: true, help: "" },
-    { name: "internal", help: "" },
-    { name: "interactive", short: "i", help: "" },
-    { name: "tty", short: "t", help: "" },
-  ],
-  positionals: [1, 1],
+  options: {
+    "--subnet PREFIX...": "",
+    "-o, --opt NAME=VALUE...": "",
+    "--internal": "",
+    "-i, --interactive": "",
+    "-t, --tty": "",
+  },
   run: () => Promise.resolve(0),
 };
 const parse = (...typed: string[]) => parseArguments("ipvlan x", command, typed);
@@ -45,7 +45,7 @@ Deno.test("true, false and numbers stay words, also after a switch", () => {
     assertEquals([words.positionals, words.on("internal") || words.on("tty")], [["true"], true]);
     assertEquals(parse("--subnet", "true", before, "false").positionals, ["false"]);
   }
-  const runs: Command = { ...command, stopEarly: true, positionals: [1, Infinity] };
+  const runs: Command = { ...command, stopEarly: true, usage: "WORD [WORD...]" };
   const run = (...typed: string[]) => parseArguments("ipvlan x", runs, typed).positionals;
   assertEquals(run("--internal", "true", "--internal", "true"), ["true", "--internal", "true"]);
   assertEquals(run("-o", "x", "sh", "-i", "false"), ["sh", "-i", "false"]);
@@ -80,7 +80,7 @@ for (const [typed, messages] of WRONG) {
 }
 
 Deno.test("a command's own options are left alone behind its first word", () => {
-  const stopping = { ...command, stopEarly: true, positionals: [0, Infinity] as [number, number] };
+  const stopping = { ...command, stopEarly: true, usage: "[WORD...]" };
   const { positionals } = parseArguments("ipvlan x", stopping, [
     "-i",
     "ls",
@@ -91,6 +91,24 @@ Deno.test("a command's own options are left alone behind its first word", () => 
   ]);
   assertEquals(positionals, ["ls", "-l", "--nope", "--", "-i"]);
   assertEquals(parseArguments("ipvlan x", stopping, ["--", "ls", "-l"]).positionals, ["ls", "-l"]);
+});
+
+Deno.test("the usage line says how many words there may be", () => {
+  const counts: [usage: string, least: number, most: number][] = [
+    ["", 0, 0],
+    ["[OPTIONS]", 0, 0],
+    ["[DIR]", 0, 1],
+    ["[OPTIONS] NETWORK SANDBOX", 2, 2],
+    ["[OPTIONS] SANDBOX [SANDBOX...]", 1, 9],
+    ["[OPTIONS] SANDBOX COMMAND [WORD...]", 2, 9],
+    ["[OPTIONS] [--] [COMMAND [WORD...]]", 0, 9],
+  ];
+  for (const [usage, least, most] of counts) {
+    const takes = (count: number) =>
+      attempt(() => parseArguments("ipvlan x", { ...command, usage }, Array(count).fill("w"))).ok;
+    const taken = Array.from({ length: 10 }, (_, count) => count).filter(takes);
+    assertEquals([usage, taken.at(0), taken.at(-1)], [usage, least, most]);
+  }
 });
 
 Deno.test("a close word is suggested, a far one is not", () => {
@@ -130,7 +148,7 @@ Deno.test("every command has help with an example, and no option twice", async (
     const help = commandHelp(name, summary, command);
     assertEquals(help.startsWith(`Usage: ipvlan ${name}`), true, name);
     assertEquals(command.example.startsWith(`ipvlan ${name}`), true, name);
-    const names = command.options.flatMap(({ name, short }) => short ? [name, short] : [name]);
+    const names = optionsOf(command).flatMap(({ name, short }) => short ? [name, short] : [name]);
     assertEquals(new Set(names).size, names.length, name);
     for (const { name, value } of optionsOf(command)) {
       // "parseArgs" reads "a.b" as an object, and "--no-a=VALUE" as the value of "a".
