@@ -30,7 +30,7 @@ async function optionTable(name: string): Promise<string> {
   const { default: command } = await COMMANDS[name]!.load();
   const works = optionsOf(command).map((option) => [code([spelt(option)]), option.help]);
   const refused = refusalsOf(name)
-    .flatMap(({ options, why }) => options.map((option) => [code([option]), `no use: ${why}`]));
+    .map(([option, why]) => [code([option]), `no use: ${why}`]);
   return `### ipvlan ${name}\n\n${table(["option", "here"], [...works, ...refused])}\n`;
 }
 
@@ -43,7 +43,7 @@ async function tables(): Promise<string> {
   );
   const refused = table(
     ["command", "why it has no use, and what to do instead"],
-    REFUSED_COMMANDS.map(([commands, why]) => [code(commands.split(", ")), why]),
+    Object.entries(REFUSED_COMMANDS).map(([commands, why]) => [code(commands.split(", ")), why]),
   );
   return [
     ...options,
