@@ -3,13 +3,13 @@
 import type { Network, Owner, SeenSandbox } from "../driver/model/types.ts";
 import { ownerText } from "../engine/owners.ts";
 import { endpointAddresses } from "../ipam/address.ts";
-import type { Listing } from "./docker/list.ts";
+import type { Columns } from "./docker/list.ts";
 
 /** The columns of `network ls`. */
 export function networkColumns(
   networks: readonly Network[],
   id: (network: Network) => string,
-): Listing<Network>["columns"] {
+): Columns<Network> {
   return {
     "NETWORK ID": id,
     NAME: ({ name }) => name,
@@ -27,7 +27,7 @@ export function sandboxColumns(
   sandboxes: readonly SeenSandbox[],
   name: (sandbox: SeenSandbox) => string,
   containers: ReadonlyMap<string, string>,
-): Listing<SeenSandbox>["columns"] {
+): Columns<SeenSandbox> {
   return {
     NAME: name,
     CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),

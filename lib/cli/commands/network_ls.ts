@@ -1,6 +1,6 @@
 import type { Network } from "../../driver/model/types.ts";
 import type { Command } from "../command.ts";
-import { listedNetwork, NETWORK_HEADERS } from "../docker/shape.ts";
+import { networkFields } from "../docker/shape.ts";
 import { readNetworkFilter } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 import { networkColumns } from "../tables.ts";
@@ -24,8 +24,8 @@ export default {
     const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
     const listing = {
       key: id,
-      docker: (network: Network) => listedNetwork(network, id(network)),
-      headers: NETWORK_HEADERS,
+      fields: networkFields(id),
+      headers: { ID: "NETWORK ID" },
       columns: networkColumns(networks, id),
     };
     printList(networks, format, listing, print);

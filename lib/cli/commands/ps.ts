@@ -3,7 +3,7 @@ import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/containers.ts";
 import { shortName } from "../../engine/owners.ts";
 import type { Command } from "../command.ts";
-import { listedSandbox, SANDBOX_HEADERS } from "../docker/shape.ts";
+import { sandboxFields } from "../docker/shape.ts";
 import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
 import { sandboxColumns } from "../tables.ts";
@@ -23,14 +23,13 @@ export default {
     const select = readSelection(args);
     await using driver = await open();
     const seen = await driver.seeSandboxes();
-    const now = Date.now();
     const sandboxes = select(seen);
     const name = ({ name }: SeenSandbox) => args.on("no-trunc") ? name : shortName(name);
     const asks = format.kind === "table" && seen.some(({ name }) => engineOf(name) === "docker");
     const listing: Listing<SeenSandbox> = {
       key: ({ name }) => name,
-      docker: (sandbox) => listedSandbox(sandbox, now),
-      headers: SANDBOX_HEADERS,
+      fields: sandboxFields(Date.now()),
+      headers: { ID: "SANDBOX ID", RunningFor: "CREATED" },
       columns: sandboxColumns(sandboxes, name, asks ? await containerNames() : new Map()),
     };
     printList(sandboxes, format, listing, print);

@@ -35,50 +35,65 @@ export function readTemplate(format: string, others: string, escapes = false): T
   throw invalidOption("format", format, rule);
 }
 
+/** The fields of an item for a template and JSON, under Docker's names. */
+export type Fields<Item> = Readonly<Record<string, (item: Item) => Struct[string]>>;
+
+/** The cells of a table, by their headers. */
+export type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
+
 /** How to print an item in each format. */
 export interface Listing<Item> {
   /** The text for `--quiet`. */
   key(item: Item): string;
-  /** The fields for a template and JSON, under Docker's names. */
-  docker(item: Item): Struct;
-  /** The headers of these fields in a table. */
-  headers: Struct;
-  /** The cells of the usual table, by their headers. */
-  columns: Record<string, (item: Item) => string>;
+  fields: Fields<Item>;
+  /** The headers of fields in a table, where they are not their names: `CREATED AT` of `CreatedAt`. */
+  headers?: Readonly<Record<string, string>>;
+  /** The usual table; by default, it has all fields. */
+  columns?: Columns<Item>;
 }
 
 /** Prints a list in a format. */
 export function printList<Item>(
   items: readonly Item[],
   format: Format,
-  { key, docker, headers, columns }: Listing<Item>,
+  { key, fields, headers = {}, columns }: Listing<Item>,
   print: Context["print"],
 ): void {
+  const headerOf = (name: string) =>
+    headers[name] ?? name.replace(/([a-z])([A-Z])/g, "$1 $2").toUpperCase();
+  const names = Object.keys(fields);
   switch (format.kind) {
     case "keys":
       return items.map(key).forEach(print);
     case "table": {
-      const cells = Object.values(columns);
-      return print(
-        table(Object.keys(columns), items.map((item) => cells.map((cell) => cell(item)))),
-      );
+      const cells = columns ? Object.values(columns) : Object.values(fields);
+      const header = columns ? Object.keys(columns) : names.map(headerOf);
+      return print(table(header, items.map((item) => cells.map((cell) => String(cell(item))))));
     }
     case "lines":
-      return items.map((item) => format.template.print(docker(item))).forEach(print);
+      return items.map((item) => format.template.print(structOf(fields, item))).forEach(print);
     case "rows": {
       const { template } = format;
-      const printed = items.map((item) => template.print(docker(item)));
-      const lines = [headerRow(template, headers), ...printed].flatMap((text) => text.split("\n"));
+      const headerRow = attempt(() =>
+        template.print({
+          ...Object.fromEntries(names.map((name) => [name, headerOf(name)])),
+          // The last part of a label's name: `tier` of `com.example.tier`.
+          Label: (name) => name.split(".").at(-1)!.replaceAll(/[-_]/g, " "),
+        }, HEADER_FUNCTIONS)
+      );
+      const printed = items.map((item) => template.print(structOf(fields, item)));
+      // The header is empty if the template does not fit the headers.
+      const lines = [headerRow.ok ? headerRow.value : "", ...printed].flatMap((text) =>
+        text.split("\n")
+      );
       const [header, ...rows] = lines.map((line) => line.split("\t"));
       return print(table(header!, rows));
     }
   }
 }
 
-/** The header row for a template. It is empty if the template does not fit the headers. */
-function headerRow(template: Template, headers: Struct): string {
-  const header = attempt(() => template.print(headers, HEADER_FUNCTIONS));
-  return header.ok ? header.value : "";
+function structOf<Item>(fields: Fields<Item>, item: Item): Struct {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field(item)]));
 }
 
 /** Formats rows under a header, as columns three spaces apart, as `docker network ls` does. */

@@ -19,6 +19,7 @@ import type {
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { PoolUsage } from "../../ipam/mod.ts";
 import type { Struct, Value } from "../../template/mod.ts";
+import type { Fields } from "./list.ts";
 
 /** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
 export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUsage[]): Struct {
@@ -98,75 +99,60 @@ export function inspectedSandbox(
   };
 }
 
-/** The headers of the fields that {@linkcode listedNetwork} has. */
-export const NETWORK_HEADERS: Struct = headers({ ID: "NETWORK ID" }, [
-  ...["Name", "Driver", "Scope", "IPv4", "IPv6", "Internal", "Labels", "CreatedAt"],
-  ...["Mode", "Parent", "Subnets", "IPAM", "Owner"],
-]);
-
-/** A network as `docker network ls` lists it, with its mode, parent and subnets. */
-export function listedNetwork(network: Network, id: string): Struct {
+/** The fields of a network as `docker network ls` lists it, with its mode, parent and subnets. */
+export function networkFields(id: (network: Network) => string): Fields<Network> {
   return {
     ID: id,
-    Name: network.name,
-    Driver: "ipvlan",
-    Scope: "local",
-    IPv4: String(hasFamily(network, 4)),
-    IPv6: String(hasFamily(network, 6)),
-    Internal: String(network.internal),
-    Labels: labelText(network.labels),
-    Label: labelOf(network.labels),
-    CreatedAt: network.created,
-    Mode: network.mode,
-    Parent: network.parent,
-    Subnets: network.subnets.map(({ subnet }) => subnet).join(","),
-    IPAM: network.ipam?.driver ?? "default",
-    Owner: engineOf(network.name) ?? "",
+    Name: ({ name }) => name,
+    Driver: () => "ipvlan",
+    Scope: () => "local",
+    IPv4: (network) => String(hasFamily(network, 4)),
+    IPv6: (network) => String(hasFamily(network, 6)),
+    Internal: ({ internal }) => String(internal),
+    Labels: labelText,
+    Label: labelOf,
+    CreatedAt: ({ created }) => created,
+    Mode: ({ mode }) => mode,
+    Parent: ({ parent }) => parent,
+    Subnets: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
+    IPAM: ({ ipam }) => ipam?.driver ?? "default",
+    Owner: ({ name }) => engineOf(name) ?? "",
   };
 }
 
-/** The headers of the fields that {@linkcode listedSandbox} has. */
-export const SANDBOX_HEADERS: Struct = headers({ ID: "SANDBOX ID", RunningFor: "CREATED" }, [
-  ...["Names", "Image", "Command", "CreatedAt", "Ports", "State", "Status", "Size", "Labels"],
-  ...["Mounts", "LocalVolumes", "Networks"],
-  ...["name", "created", "labels", "namespace", "endpoints", "status", "owner"],
-]);
-
 /**
- * A sandbox as `docker ps` lists a container, with our own fields in lower case.
+ * The fields of a sandbox as `docker ps` lists a container, with our own fields in lower case.
  *
  * @param now The time, in milliseconds since 1970.
  */
-export function listedSandbox(
-  { name, created, labels, namespace, endpoints, state }: SeenSandbox,
-  now: number,
-): Struct {
+export function sandboxFields(now: number): Fields<SeenSandbox> {
   return {
-    ID: name,
-    Names: name,
-    Image: "<no image>",
-    Command: '""',
-    CreatedAt: created,
-    RunningFor: `${duration(now - Date.parse(created))} ago`,
-    Ports: "",
-    State: stateWord(state !== "down"),
-    Status: state.charAt(0).toUpperCase() + state.slice(1),
-    Size: "0B",
-    Labels: labelText(labels),
-    Label: labelOf(labels),
-    Mounts: "",
-    LocalVolumes: "0",
-    Networks: endpoints.map(({ network }) => network).join(","),
-    name,
-    created,
-    labels: toMap(labels),
-    namespace,
-    endpoints: endpoints.map(({ routes, ...endpoint }) => ({
-      ...endpoint,
-      routes: routes.map((route) => ({ ...route })),
-    })),
-    status: state,
-    owner: engineOf(name) ?? "",
+    ID: ({ name }) => name,
+    Names: ({ name }) => name,
+    Image: () => "<no image>",
+    Command: () => '""',
+    CreatedAt: ({ created }) => created,
+    RunningFor: ({ created }) => `${duration(now - Date.parse(created))} ago`,
+    Ports: () => "",
+    State: ({ state }) => stateWord(state !== "down"),
+    Status: ({ state }) => state.charAt(0).toUpperCase() + state.slice(1),
+    Size: () => "0B",
+    Labels: labelText,
+    Label: labelOf,
+    Mounts: () => "",
+    LocalVolumes: () => "0",
+    Networks: ({ endpoints }) => endpoints.map(({ network }) => network).join(","),
+    name: ({ name }) => name,
+    created: ({ created }) => created,
+    labels: ({ labels }) => toMap(labels),
+    namespace: ({ namespace }) => namespace,
+    endpoints: ({ endpoints }) =>
+      endpoints.map(({ routes, ...endpoint }) => ({
+        ...endpoint,
+        routes: routes.map((route) => ({ ...route })),
+      })),
+    status: ({ state }) => state,
+    owner: ({ name }) => engineOf(name) ?? "",
   };
 }
 
@@ -194,12 +180,14 @@ function toMap(record: Readonly<Record<string, string>>): Map<string, string> {
   return new Map(Object.entries(record));
 }
 
-function labelText(labels: Readonly<Record<string, string>>): string {
+type Labelled = Pick<Network, "labels">;
+
+function labelText({ labels }: Labelled): string {
   return Object.entries(labels).map(([name, value]) => `${name}=${value}`).sort().join(",");
 }
 
 /** Docker's method `{{.Label "NAME"}}`. */
-function labelOf(labels: Readonly<Record<string, string>>): (name: string) => string {
+function labelOf({ labels }: Labelled): (name: string) => string {
   return (name) => Object.hasOwn(labels, name) ? labels[name]! : "";
 }
 
@@ -272,17 +260,6 @@ function subnetStatus(
     subnets[index]!.subnet,
     { IPsInUse: shown(used), DynamicIPsAvailable: shown(free) },
   ]));
-}
-
-/** Makes headers from field names (`CREATED AT` for `CreatedAt`), except for the given ones. */
-function headers(given: Record<string, string>, names: readonly string[]): Struct {
-  const words = (name: string) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toUpperCase();
-  return {
-    ...given,
-    ...Object.fromEntries(names.map((name) => [name, words(name)])),
-    // The last part of a label's name: `tier` of `com.example.tier`.
-    Label: (name: string) => name.split(".").at(-1)!.replaceAll(/[-_]/g, " "),
-  };
 }
 
 /** A duration in words, as in Docker: `About an hour`, `3 weeks`. */

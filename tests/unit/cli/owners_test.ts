@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import {
   inspectedNetwork,
   inspectedSandbox,
-  listedNetwork,
+  networkFields,
 } from "../../../lib/cli/docker/shape.ts";
 import { table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
@@ -106,8 +106,7 @@ Deno.test("inspect shows the owner with the engine's id, and nothing where there
     print("{{.Owner.Id}} {{.NetworkSettings.SandboxKey}} {{.HostsPath}}.", shown),
     `${CONTAINER} ${path} .`,
   );
-  const listed = listedNetwork(NETWORKS[2]!, "id");
-  assertEquals(new Template("{{.Owner}}").print(listed), "netavark");
+  assertEquals(networkFields(() => "id").Owner!(NETWORKS[2]!), "netavark");
 });
 
 Deno.test("what an engine owns is refused, with the line that removes it", () => {

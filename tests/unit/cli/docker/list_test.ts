@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { listedNetwork, NETWORK_HEADERS } from "../../../../lib/cli/docker/shape.ts";
+import { networkFields } from "../../../../lib/cli/docker/shape.ts";
 import { readNetworkFilter } from "../../../../lib/cli/docker/filter.ts";
 import { printList, readFormat } from "../../../../lib/cli/docker/list.ts";
 import type { Driver } from "../../../../lib/driver/mod.ts";
@@ -33,8 +33,8 @@ function listed(format: string | undefined, ...switches: string[]): string[] {
     readFormat(args),
     {
       key: ({ id }) => id.slice(0, 4),
-      docker: (network) => listedNetwork(network, network.id.slice(0, 4)),
-      headers: NETWORK_HEADERS,
+      fields: networkFields(({ id }) => id.slice(0, 4)),
+      headers: { ID: "NETWORK ID" },
       columns: { NAME: ({ name }) => name, MODE: ({ mode }) => mode },
     },
     (line) => lines.push(...line.split("\n")),
