@@ -3,6 +3,7 @@ import { settingsOf } from "../driver/model/settings.ts";
 import type {
   Connection,
   Endpoint,
+  Network,
   NetworkSpec,
   SandboxDetails,
   SettledNetwork,
@@ -30,25 +31,15 @@ import {
 import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
 import { describeConnection, describeNetwork, describeSandbox, showCommand } from "./describe.ts";
 
-/** The inputs of a plan, and the plan so far. */
-interface Planning {
-  desired: Desired;
-  current: Current;
-  plan: Plan;
-  problems: IpvlanError[];
-  /** The names of the site's networks on record. */
-  own: ReadonlySet<string>;
-  /** The names of those to remove, also if they are made again. */
-  removed: Set<string>;
-  /** The sandbox that requests an address, by network and address. */
-  claims: ReadonlyMap<string, ReadonlyMap<string, string>>;
+type Labels = Readonly<Record<string, string>>;
+
+/** The files of networks and sandboxes. */
+interface Files {
   /** The new owner file of a network or sandbox. */
   sourceOf(kind: Change["kind"], name: string): SiteSource | undefined;
   /** The other file that owns something with these labels, so that a change needs consent. */
   otherFile(labels: Labels): string | undefined;
 }
-
-type Labels = Readonly<Record<string, string>>;
 
 /**
  * Plans the changes from the current networks and sandboxes to the desired ones.
@@ -58,30 +49,61 @@ type Labels = Readonly<Record<string, string>>;
  * @throws {"problems"} There are several problems.
  */
 export function makePlan(desired: Desired, current: Current): Plan {
-  return plan(desired, current, {
+  return new Planner(desired, current, {
     sourceOf: () => desired.source,
     otherFile: (labels) => {
       const source = sourceOf(labels);
       return source && !isSameFile(source, desired.source) ? source.path : undefined;
     },
-  });
+  }).make();
 }
 
-function plan(
-  desired: Desired,
-  current: Current,
-  files: Pick<Planning, "sourceOf" | "otherFile">,
-): Plan {
-  const own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
-  const planning: Planning = {
-    desired,
-    current,
-    problems: [],
-    own: new Set(own.map(({ name }) => name)),
-    removed: new Set(),
-    claims: claimsOf(desired),
-    ...files,
-    plan: {
+/**
+ * Plans the way back from the current state to the earlier one, after any part of a plan.
+ *
+ * @throws {"site-conflict"} Something that the site did not make is in the way.
+ */
+export function makeRollback(site: string, before: Current, now: Current): Plan {
+  return new Planner(asDesired(site, before), now, {
+    sourceOf: (kind, name) => {
+      const records = kind === "network" ? before.networks : before.sandboxes;
+      return sourceOf(records.find(isNamed(name))?.labels ?? {});
+    },
+    otherFile: () => undefined,
+  }).make();
+}
+
+/** The loss by a change: the network, sandbox or connection itself, or connectivity meanwhile. */
+type Loss = "itself" | "meanwhile";
+
+/** Makes a plan, step by step. */
+class Planner {
+  readonly #desired: Desired;
+  readonly #current: Current;
+  readonly #files: Files;
+  readonly #problems: IpvlanError[] = [];
+  /** The site's networks on record. */
+  readonly #own: readonly Network[];
+  /** The names of those to remove, also if they are made again. */
+  readonly #removed = new Set<string>();
+  /** The sandbox that requests an address, by network and address in canonical notation. */
+  readonly #claims: ReadonlyMap<string, Map<string, string>>;
+  readonly #plan: Plan;
+
+  constructor(desired: Desired, current: Current, files: Files) {
+    this.#desired = desired;
+    this.#current = current;
+    this.#files = files;
+    this.#own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
+    this.#claims = new Map(desired.networks.map(({ name }) => [name, new Map()]));
+    for (const { name, connections } of desired.sandboxes) {
+      for (const connection of connections) {
+        for (const address of endpointAddresses(connection)) {
+          this.#claims.get(connection.network)?.set(formatAddress(parseAddress(address)), name);
+        }
+      }
+    }
+    this.#plan = {
       site: desired.name,
       changes: [],
       restore: [],
@@ -93,115 +115,238 @@ function plan(
       start: [],
       label: [],
       takeOver: [],
-    },
-  };
-  // The networks that stay. One that has a name of ours is refused below.
-  const others = current.networks.filter(({ name }) =>
-    !planning.own.has(name) && !desired.networks.some(isNamed(name))
-  );
-  const settlements = settleAll(desired.networks, others);
-  for (const [index, spec] of desired.networks.entries()) {
-    const { network, problems } = settlements[index]!;
-    planning.problems.push(...problems);
-    planNetwork(planning, spec, network);
+    };
   }
-  for (const network of own.filter(({ name }) => !desired.networks.some(isNamed(name)))) {
-    change(planning, "-", "network", network, { loss: "itself" });
-    removeNetwork(planning, network.name);
-  }
-  for (const sandbox of desired.sandboxes) planSandbox(planning, sandbox);
-  for (const sandbox of current.sandboxes) {
-    const { name, labels } = sandbox;
-    if (labels[SITE_LABEL] !== desired.name || desired.sandboxes.some(isNamed(name))) continue;
-    change(planning, "-", "sandbox", sandbox, { loss: "itself" });
-    planning.plan.removeSandboxes.push(name);
-  }
-  throwProblems(planning.problems);
-  return planning.plan;
-}
 
-/**
- * Plans the way back from the current state to the earlier one, after any part of a plan.
- *
- * @throws {"site-conflict"} Something that the site did not make is in the way.
- */
-export function makeRollback(site: string, before: Current, now: Current): Plan {
-  return plan(asDesired(site, before), now, {
-    sourceOf: (kind, name) => {
-      const records = kind === "network" ? before.networks : before.sandboxes;
-      return sourceOf(records.find(isNamed(name))?.labels ?? {});
-    },
-    otherFile: () => undefined,
-  });
-}
-
-function planNetwork(planning: Planning, spec: NetworkSpec, settled: SettledNetwork): void {
-  const { plan, current, own } = planning;
-  const { name, labels } = spec;
-  const network = current.networks.find(isNamed(name));
-  const create = { ...spec, labels: labelsOf(planning, "network", name, labels) };
-  if (!network) {
-    change(planning, "+", "network", spec, { details: describeNetwork(settled) });
-    plan.createNetworks.push(create);
-  } else if (!own.has(name)) {
-    planning.problems.push(foreignError(planning.desired, "network", network));
-  } else {
-    const differences = networkDifferences(toSettled(network), settled);
-    const relabelled = labelDifferences(network.labels, create.labels);
-    if (differences.length > 0) {
-      removeNetwork(planning, name);
-      plan.createNetworks.push(create);
-      const details = [...differences, "is made anew"];
-      change(planning, "~", "network", network, { details, loss: "meanwhile" });
-    } else {
-      if (relabelled.length > 0) {
-        change(planning, "~", "network", network, { details: relabelled });
-      }
-      relabel(planning, "network", network, create.labels);
+  make(): Plan {
+    const { name, networks, sandboxes } = this.#desired;
+    // The networks that stay. One that has a name of ours is refused below.
+    const others = this.#current.networks.filter((each) =>
+      !this.#own.includes(each) && !networks.some(isNamed(each.name))
+    );
+    const settlements = settleAll(networks, others);
+    for (const [index, spec] of networks.entries()) {
+      const { network, problems } = settlements[index]!;
+      this.#problems.push(...problems);
+      this.#planNetwork(spec, network);
     }
+    for (const network of this.#own.filter((each) => !networks.some(isNamed(each.name)))) {
+      this.#change("-", "network", network, { loss: "itself" });
+      this.#removeNetwork(network.name);
+    }
+    for (const sandbox of sandboxes) this.#planSandbox(sandbox);
+    for (const sandbox of this.#current.sandboxes) {
+      if (sandbox.labels[SITE_LABEL] !== name || sandboxes.some(isNamed(sandbox.name))) continue;
+      this.#change("-", "sandbox", sandbox, { loss: "itself" });
+      this.#plan.removeSandboxes.push(sandbox.name);
+    }
+    throwProblems(this.#problems);
+    return this.#plan;
   }
-}
 
-function removeNetwork({ plan, current, problems, removed }: Planning, name: string): void {
-  removed.add(name);
-  plan.removeNetworks.push(name);
-  const others = current.sandboxes.filter(({ labels, endpoints }) =>
-    labels[SITE_LABEL] !== plan.site && endpoints.some(({ network }) => network === name)
-  );
-  if (others.length > 0) problems.push(inUseError(plan.site, name, others.map(({ name }) => name)));
-}
+  #planNetwork(spec: NetworkSpec, settled: SettledNetwork): void {
+    const { name, labels } = spec;
+    const network = this.#current.networks.find(isNamed(name));
+    const create = { ...spec, labels: this.#labelsOf("network", name, labels) };
+    if (!network) {
+      this.#change("+", "network", spec, { details: describeNetwork(settled) });
+      this.#plan.createNetworks.push(create);
+      return;
+    }
+    if (!this.#own.includes(network)) {
+      this.#problems.push(foreignError(this.#desired, "network", network));
+      return;
+    }
+    const differences = networkDifferences(toSettled(network), settled);
+    if (differences.length > 0) {
+      this.#removeNetwork(name);
+      this.#plan.createNetworks.push(create);
+      const details = [...differences, "is made anew"];
+      this.#change("~", "network", network, { details, loss: "meanwhile" });
+      return;
+    }
+    const details = labelDifferences(network.labels, create.labels);
+    if (details.length > 0) this.#change("~", "network", network, { details });
+    this.#relabel("network", network, create.labels);
+  }
 
-function planSandbox(planning: Planning, wanted: DesiredSandbox): void {
-  const { plan, current } = planning;
-  const { name, command } = wanted;
-  const sandbox = current.sandboxes.find(isNamed(name));
-  const started = sandbox && startedCommand(sandbox.labels);
-  const isHalfStarted = sandbox?.labels[STARTING_LABEL] !== undefined;
-  const reasons = isHalfStarted
-    ? [`command ${showCommand(started ?? [])} was left half started`]
-    : sandbox
-    ? recreateReasons(wanted, sandbox)
-    : [];
-  const make = () => {
-    const connections = wanted.connections.map((each) => withExceptions(planning, name, each));
-    const labels = labelsOf(planning, "sandbox", name, wanted.labels);
-    const all = withForeignConnections(planning, connections, sandbox?.endpoints ?? []);
-    plan.attach.push({ sandbox: name, labels, ...settingsOf(wanted), connections: all });
-    if (command.length > 0) start(planning, wanted);
-  };
-  if (!sandbox) {
-    change(planning, "+", "sandbox", wanted, { details: describeSandbox(wanted) });
-    make();
-  } else if (sandbox.labels[SITE_LABEL] !== plan.site) {
-    planning.problems.push(foreignError(planning.desired, "sandbox", sandbox));
-  } else if (reasons.length > 0) {
-    const details = [...reasons, "is made anew"];
+  #removeNetwork(name: string): void {
+    const { site, removeNetworks } = this.#plan;
+    this.#removed.add(name);
+    removeNetworks.push(name);
+    const others = this.#current.sandboxes.filter(({ labels, endpoints }) =>
+      labels[SITE_LABEL] !== site && endpoints.some(({ network }) => network === name)
+    );
+    if (others.length === 0) return;
+    this.#problems.push(inUseError(site, name, others.map(({ name }) => name)));
+  }
+
+  #planSandbox(wanted: DesiredSandbox): void {
+    const sandbox = this.#current.sandboxes.find(isNamed(wanted.name));
+    if (!sandbox) {
+      this.#change("+", "sandbox", wanted, { details: describeSandbox(wanted) });
+      this.#makeSandbox(wanted, []);
+      return;
+    }
+    if (sandbox.labels[SITE_LABEL] !== this.#plan.site) {
+      this.#problems.push(foreignError(this.#desired, "sandbox", sandbox));
+      return;
+    }
+    const started = startedCommand(sandbox.labels) ?? [];
+    const isHalfStarted = sandbox.labels[STARTING_LABEL] !== undefined;
+    const reasons = isHalfStarted
+      ? [`command ${showCommand(started)} was left half started`]
+      : recreateReasons(wanted, sandbox);
+    if (reasons.length === 0) {
+      this.#changeSandbox(wanted, sandbox);
+      return;
+    }
     const loss = isHalfStarted ? undefined : "meanwhile";
-    change(planning, "~", "sandbox", sandbox, { details, loss });
-    plan.removeSandboxes.push(name);
-    make();
-  } else {
-    changeSandbox(planning, wanted, sandbox);
+    this.#change("~", "sandbox", sandbox, { details: [...reasons, "is made anew"], loss });
+    this.#plan.removeSandboxes.push(wanted.name);
+    this.#makeSandbox(wanted, sandbox.endpoints);
+  }
+
+  /** Plans to make a sandbox. @param before The endpoints that it had until now. */
+  #makeSandbox(wanted: DesiredSandbox, before: readonly Endpoint[]): void {
+    const { name, command } = wanted;
+    const own = wanted.connections.map((each) => this.#withExceptions(name, each));
+    const labels = this.#labelsOf("sandbox", name, wanted.labels);
+    const connections = this.#withForeignConnections(own, before);
+    this.#plan.attach.push({ sandbox: name, labels, ...settingsOf(wanted), connections });
+    if (command.length > 0) this.#start(wanted);
+  }
+
+  /** Plans the changes of a sandbox that stays. Its connections to networks of others stay too. */
+  #changeSandbox(wanted: DesiredSandbox, sandbox: SandboxDetails): void {
+    const { name, command } = wanted;
+    const details: string[] = [];
+    const isDown = this.#current.down.includes(name);
+    if (isDown) {
+      this.#plan.restore.push(name);
+      details.push("is brought back, as its namespace is gone");
+    }
+    const endpoints = sandbox.endpoints.filter((each) => this.#isOfSite(each));
+    const connections = wanted.connections.filter((each) => this.#isOfSite(each))
+      .map((each) => this.#withExceptions(name, each));
+    // The first network has the default route. So we keep the endpoints up to the first one that
+    // differs, and make all others anew.
+    let kept = 0;
+    while (kept < endpoints.length && endpoints[kept]!.network === connections[kept]?.network) {
+      if (this.#differencesOf(connections[kept]!, endpoints[kept]!).length > 0) break;
+      kept++;
+    }
+    const undone = endpoints.slice(kept);
+    const redone = connections.slice(kept);
+    this.#plan.disconnect.push(
+      ...undone.toReversed().map(({ network }) => ({ network, sandbox: name })),
+    );
+    if (redone.length > 0) this.#plan.attach.push({ sandbox: name, connections: redone });
+    let loss: Loss | undefined;
+    for (const { network } of undone) {
+      if (redone.some((each) => each.network === network)) continue;
+      details.push(`is disconnected from ${network}`);
+      loss = "itself";
+    }
+    for (const connection of redone) {
+      const { network } = connection;
+      const endpoint = undone.find((each) => each.network === network);
+      if (endpoint) {
+        loss = "meanwhile";
+        const why = this.#differencesOf(connection, endpoint).join(", ");
+        details.push(`is reconnected to ${network} (${why || "for the order of its networks"})`);
+      } else {
+        details.push(`is connected to ${describeConnection(connection)}`);
+      }
+    }
+    const started = startedCommand(sandbox.labels);
+    if (command.length > 0 && (started === undefined || isDown)) {
+      details.push(`command ${showCommand(command)} is started`);
+      this.#start(wanted);
+    } else {
+      const labels = this.#labelsOf("sandbox", name, wanted.labels, started);
+      details.push(...labelDifferences(sandbox.labels, labels));
+      this.#relabel("sandbox", sandbox, labels);
+    }
+    if (details.length > 0) this.#change("~", "sandbox", sandbox, { details, loss });
+  }
+
+  #start({ name, command, labels: own }: DesiredSandbox): void {
+    const labels = this.#labelsOf("sandbox", name, own, command);
+    this.#plan.start.push({ sandbox: name, command, labels });
+  }
+
+  /** The new labels of a network or sandbox. */
+  #labelsOf(kind: Change["kind"], name: string, labels?: Labels, command?: readonly string[]) {
+    const source = this.#files.sourceOf(kind, name);
+    return siteLabels({ name: this.#plan.site, source }, labels, command);
+  }
+
+  /** Plans new labels for a network or sandbox that stays, if they differ. */
+  #relabel(
+    kind: Change["kind"],
+    { name, labels: now }: { name: string; labels: Labels },
+    labels: Record<string, string>,
+  ): void {
+    const names = new Set([...Object.keys(now), ...Object.keys(labels)]);
+    if (names.values().every((each) => now[each] === labels[each])) return;
+    const { label, takeOver } = this.#plan;
+    const list = this.#files.otherFile(now) === undefined ? label : takeOver;
+    list.push({ kind, name, labels });
+  }
+
+  /** The reasons why an endpoint cannot stay as it is. */
+  #differencesOf(wanted: Connection, endpoint: Endpoint): string[] {
+    const { network, sandbox } = endpoint;
+    if (this.#removed.has(network)) return ["which is made anew"];
+    const meant = endpointAddresses(endpoint).map(withoutLength).flatMap((address) => {
+      const owner = this.#claims.get(network)?.get(address);
+      return owner === undefined || owner === sandbox ? [] : `${address} is meant for ${owner}`;
+    });
+    return [...meant, ...endpointDifferences(wanted, endpoint)];
+  }
+
+  /** Whether a network belongs to the site, or will. */
+  #isOfSite({ network }: { network: string }): boolean {
+    return [...this.#own, ...this.#desired.networks].some(isNamed(network));
+  }
+
+  /**
+   * The connections of a sandbox that is made anew: those of the site, and unchanged and in their
+   * place those that others made. The first connection has the default route.
+   */
+  #withForeignConnections(own: readonly Connection[], before: readonly Endpoint[]): Connection[] {
+    const all = [...own];
+    for (const [index, endpoint] of before.entries()) {
+      const isThere = all.some(({ network }) => network === endpoint.network);
+      if (!isThere && !this.#isOfSite(endpoint)) all.splice(index, 0, asConnection(endpoint));
+    }
+    return all.length > own.length ? withLinkNames(all) : all;
+  }
+
+  /** Keeps a connection from getting automatically an address that another sandbox requests. */
+  #withExceptions(sandbox: string, connection: Connection): Connection {
+    const except = [...this.#claims.get(connection.network) ?? []]
+      .filter(([, owner]) => owner !== sandbox).map(([address]) => address);
+    return except.length > 0 ? { ...connection, except } : connection;
+  }
+
+  /** Adds the description of a change to the plan. */
+  #change(
+    sign: Change["sign"],
+    kind: Change["kind"],
+    { name, labels = {} }: { name: string; labels?: Labels },
+    { details = [], loss }: { details?: string[]; loss?: Loss },
+  ): void {
+    const file = sign === "+" ? undefined : this.#files.otherFile(labels);
+    this.#plan.changes.push({
+      sign,
+      kind,
+      name,
+      details: loss === "meanwhile" ? [...details, "loses connectivity meanwhile"] : details,
+      disruptive: loss !== undefined,
+      ...(file !== undefined && { file }),
+    });
   }
 }
 
@@ -214,150 +359,6 @@ function recreateReasons(wanted: DesiredSandbox, sandbox: SandboxDetails): strin
   return reasons;
 }
 
-/** Plans the changes of a sandbox that stays. Its connections to networks of others stay too. */
-function changeSandbox(
-  planning: Planning,
-  wanted: DesiredSandbox,
-  sandbox: SandboxDetails,
-): void {
-  const { plan, current } = planning;
-  const { name, command } = wanted;
-  const details: string[] = [];
-  const isDown = current.down.includes(name);
-  if (isDown) {
-    plan.restore.push(name);
-    details.push("is brought back, as its namespace is gone");
-  }
-  const endpoints = sandbox.endpoints.filter((each) => isOfSite(planning, each));
-  const connections = wanted.connections.filter((each) => isOfSite(planning, each))
-    .map((each) => withExceptions(planning, name, each));
-  // The first network has the default route. So we keep the endpoints up to the first one that
-  // differs, and make all others anew.
-  let kept = 0;
-  while (kept < endpoints.length && endpoints[kept]!.network === connections[kept]?.network) {
-    if (differencesOf(planning, connections[kept]!, endpoints[kept]!).length > 0) break;
-    kept++;
-  }
-  const undone = endpoints.slice(kept);
-  const redone = connections.slice(kept);
-  plan.disconnect.push(
-    ...undone.toReversed().map(({ network }) => ({ network, sandbox: name })),
-  );
-  if (redone.length > 0) plan.attach.push({ sandbox: name, connections: redone });
-  let loss: Loss | undefined;
-  for (const { network } of undone) {
-    if (!redone.some((each) => each.network === network)) {
-      details.push(`is disconnected from ${network}`);
-      loss = "itself";
-    }
-  }
-  for (const connection of redone) {
-    const endpoint = undone.find(({ network }) => network === connection.network);
-    if (endpoint) loss = "meanwhile";
-    const why = endpoint && differencesOf(planning, connection, endpoint).join(", ");
-    details.push(
-      endpoint
-        ? `is reconnected to ${connection.network} (${why || "for the order of its networks"})`
-        : `is connected to ${describeConnection(connection)}`,
-    );
-  }
-  const isStarted = startedCommand(sandbox.labels) !== undefined && !isDown;
-  if (command.length > 0 && !isStarted) {
-    details.push(`command ${showCommand(command)} is started`);
-    start(planning, wanted);
-  } else {
-    const started = startedCommand(sandbox.labels);
-    const labels = labelsOf(planning, "sandbox", name, wanted.labels, started);
-    details.push(...labelDifferences(sandbox.labels, labels));
-    relabel(planning, "sandbox", sandbox, labels);
-  }
-  if (details.length > 0) change(planning, "~", "sandbox", sandbox, { details, loss });
-}
-
-function start(planning: Planning, { name, command, labels }: DesiredSandbox): void {
-  planning.plan.start.push({
-    sandbox: name,
-    command,
-    labels: labelsOf(planning, "sandbox", name, labels, command),
-  });
-}
-
-/** The new labels of a network or sandbox. */
-function labelsOf(
-  { plan, sourceOf }: Planning,
-  kind: Change["kind"],
-  name: string,
-  labels?: Labels,
-  command?: readonly string[],
-): Record<string, string> {
-  return siteLabels({ name: plan.site, source: sourceOf(kind, name) }, labels, command);
-}
-
-/** Plans new labels for a network or sandbox that stays, if they differ. */
-function relabel(
-  { plan, otherFile }: Planning,
-  kind: Change["kind"],
-  { name, labels: now }: { name: string; labels: Labels },
-  labels: Record<string, string>,
-): void {
-  const names = new Set([...Object.keys(now), ...Object.keys(labels)]);
-  if ([...names].every((each) => now[each] === labels[each])) return;
-  const list = otherFile(now) === undefined ? plan.label : plan.takeOver;
-  list.push({ kind, name, labels });
-}
-
-/** The reasons why an endpoint cannot stay as it is. */
-function differencesOf(
-  { removed, claims }: Planning,
-  wanted: Connection,
-  endpoint: Endpoint,
-): string[] {
-  const { network, sandbox } = endpoint;
-  if (removed.has(network)) return ["which is made anew"];
-  const meant = endpointAddresses(endpoint).flatMap((address) => {
-    const owner = claims.get(network)?.get(withoutLength(address));
-    return owner === undefined || owner === sandbox
-      ? []
-      : `${withoutLength(address)} is meant for ${owner}`;
-  });
-  return [...meant, ...endpointDifferences(wanted, endpoint)];
-}
-
-/** The sandbox that requests an address, by network and address in canonical notation. */
-function claimsOf({ networks, sandboxes }: Desired): Planning["claims"] {
-  const claims = new Map(networks.map(({ name }) => [name, new Map<string, string>()]));
-  for (const { name, connections } of sandboxes) {
-    for (const connection of connections) {
-      for (const address of endpointAddresses(connection)) {
-        claims.get(connection.network)?.set(formatAddress(parseAddress(address)), name);
-      }
-    }
-  }
-  return claims;
-}
-
-/** Whether a network belongs to the site, or will. */
-function isOfSite({ own, desired }: Planning, { network }: { network: string }): boolean {
-  return own.has(network) || desired.networks.some(isNamed(network));
-}
-
-/**
- * The connections of a sandbox that is made anew: those of the site, and unchanged and in their
- * place those that others made. The first connection has the default route.
- */
-function withForeignConnections(
-  planning: Planning,
-  connections: readonly Connection[],
-  endpoints: readonly Endpoint[],
-): Connection[] {
-  const all = [...connections];
-  for (const [index, endpoint] of endpoints.entries()) {
-    const isThere = all.some(({ network }) => network === endpoint.network);
-    if (!isThere && !isOfSite(planning, endpoint)) all.splice(index, 0, asConnection(endpoint));
-  }
-  return all.length > connections.length ? withLinkNames(all) : all;
-}
-
 /** Chooses link names as the driver does, but none that a later connection requests. */
 function withLinkNames(connections: readonly Connection[]): Connection[] {
   const taken = new Set(connections.map(({ ifname }) => ifname));
@@ -367,39 +368,6 @@ function withLinkNames(connections: readonly Connection[]): Connection[] {
     while (taken.has(`eth${number}`)) number++;
     taken.add(`eth${number}`);
     return { ...connection, ifname: `eth${number}` };
-  });
-}
-
-/** Keeps a connection from getting automatically an address that another sandbox requests. */
-function withExceptions(
-  { claims }: Planning,
-  sandbox: string,
-  connection: Connection,
-): Connection {
-  const except = [...claims.get(connection.network) ?? []]
-    .filter(([, owner]) => owner !== sandbox).map(([address]) => address);
-  return except.length > 0 ? { ...connection, except } : connection;
-}
-
-/** The loss by a change: the network, sandbox or connection itself, or connectivity meanwhile. */
-type Loss = "itself" | "meanwhile";
-
-/** Adds the description of a change to the plan. */
-function change(
-  { plan, otherFile }: Planning,
-  sign: Change["sign"],
-  kind: Change["kind"],
-  { name, labels = {} }: { name: string; labels?: Labels },
-  { details = [], loss }: { details?: string[]; loss?: Loss },
-): void {
-  const file = sign === "+" ? undefined : otherFile(labels);
-  plan.changes.push({
-    sign,
-    kind,
-    name,
-    details: loss === "meanwhile" ? [...details, "loses connectivity meanwhile"] : details,
-    disruptive: loss !== undefined,
-    ...(file !== undefined && { file }),
   });
 }
 
