@@ -23,16 +23,7 @@ const PREDEFINED: Readonly<Record<string, string>> = {
 };
 
 /** The keys of `--network name=NETWORK,ip=ADDRESS`. */
-const KEYS = [
-  "name",
-  "alias",
-  "driver-opt",
-  "gw-priority",
-  "ip",
-  "ip6",
-  "link-local-ip",
-  "mac-address",
-];
+const KEYS = "name alias driver-opt gw-priority ip ip6 link-local-ip mac-address".split(" ");
 
 /**
  * Reads the networks of `run`, and reports all problems.

@@ -39,18 +39,16 @@ export interface ModuleGraph {
   npmPackages: Readonly<Record<string, { localPath?: string }>>;
 }
 
-/** The places of a program's files. */
-export interface ProgramPlace {
-  /** The folder of its `deno.json`. */
-  folder: string;
-  /** The folder of Deno's cache. */
-  cache: string;
-}
-
-/** Lists a program's modules and their files in Deno's cache; or says why they cannot be copied. */
+/**
+ * Lists a program's modules and their files in Deno's cache; or says why they cannot be copied.
+ *
+ * @param folder The folder of its `deno.json`.
+ * @param cache The folder of Deno's cache.
+ */
 export function programFiles(
   graph: ModuleGraph,
-  { folder, cache }: ProgramPlace,
+  folder: string,
+  cache: string,
 ): BundleFile[] | string {
   const broken = graph.modules.find(({ error }) => error !== undefined);
   if (broken) return `the module ${broken.specifier} cannot be loaded: ${broken.error}`;
@@ -81,16 +79,9 @@ function pathBelow(folder: string, path: string): string | undefined {
   return rest === "" || rest.startsWith("..") ? undefined : rest;
 }
 
-/** The libraries of programs. */
-export interface Libraries {
-  /** Their paths. */
-  found: string[];
-  /** The names of libraries missing on this machine. */
-  missing: string[];
-}
-
 /**
- * Reads what ldd(1) prints of one or more programs. A program without libraries has no line.
+ * Reads the libraries from what ldd(1) prints of one or more programs: the paths of those found, and
+ * the names of those missing on this machine. A program without libraries has no line.
  *
  * ```text
  *         libmnl.so.0 => /lib/x86_64-linux-gnu/libmnl.so.0 (0x00007f3c7a2c3000)
@@ -98,7 +89,7 @@ export interface Libraries {
  *         /lib64/ld-linux-x86-64.so.2 (0x00007f3c7a4e8000)
  * ```
  */
-export function readLibraries(printed: string): Libraries {
+export function readLibraries(printed: string): Record<"found" | "missing", string[]> {
   const lines = printed.split("\n");
   const found = lines.flatMap((line) => /^\s+(?:\S+ => )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
   const missing = lines.flatMap((line) => /^\s+(\S+) => not found/.exec(line)?.[1] ?? []);

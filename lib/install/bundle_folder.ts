@@ -139,7 +139,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
     denoInfo(path, module) as Promise<ModuleGraph>,
   ]);
   const folder = dirname(module);
-  const files = programFiles(graph, { folder, cache: denoDir });
+  const files = programFiles(graph, folder, denoDir);
   if (typeof files === "string") throw unwritable(path, files);
   // Deno needs the import map in these, and accepts only packages of the lock file.
   const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));

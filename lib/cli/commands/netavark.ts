@@ -10,7 +10,7 @@ import type { Outcome } from "../../driver/model/types.ts";
 import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
 import { readRequest } from "../../engine/json.ts";
 import { IpvlanError } from "../../base/errors.ts";
-import type { Arguments, Command, Context } from "../command.ts";
+import type { Command } from "../command.ts";
 import { executableText, writeExecutable } from "../../install/executable.ts";
 import { lastingProgram } from "../../install/unit.ts";
 
@@ -20,66 +20,60 @@ const PLUGIN = "ipvlan-kit";
 /** The folder where Podman looks first for plugins (`netavark_plugin_dirs`, containers.conf(5)). */
 const FOLDER = "/usr/local/libexec/netavark";
 
-/** Makes a command that answers a request. */
+/**
+ * Makes a command that answers a request.
+ *
+ * @param answer Resolves to the value `undefined` where netavark expects no answer.
+ */
 function answering(
-  { usage, example, answer }: Pick<Command, "usage" | "example"> & {
-    /** Answers. The value is `undefined` where netavark expects no answer. */
-    answer(driver: EngineDriver, request: string, args: Arguments): Promise<Outcome<unknown>>;
-  },
+  usage: string,
+  example: string,
+  answer: (driver: EngineDriver, request: string, netns: string) => Promise<Outcome<unknown>>,
 ): Command {
   return {
     usage,
     example,
     statuses: [["0", "it was done"], ["1", "an error, which is printed as JSON"]],
     changes: true,
-    run: (args, context) =>
-      printAnswer(context, async () => {
+    async run({ positionals: [netns = ""] }, { open, print, warn, dryRun }) {
+      try {
         const request = await readRequest(Deno.stdin.readable);
-        await using driver = await context.open();
-        return await answer(driver, request, args);
-      }),
+        await using driver = await open();
+        const { value, notices } = await answer(driver, request, netns);
+        // Podman shows standard error to its user.
+        notices.forEach(warn);
+        if (value !== undefined && !dryRun) print(JSON.stringify(value));
+        return 0;
+      } catch (error) {
+        // netavark expects this answer for a bug, too.
+        if (!(error instanceof IpvlanError)) console.error(error);
+        print(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
+        return 1;
+      }
+    },
   };
 }
 
-/** Prints an answer or an error as JSON. Resolves to the exit status. */
-async function printAnswer(
-  { print, warn, dryRun }: Context,
-  answer: () => Promise<Outcome<unknown>>,
-): Promise<number> {
-  try {
-    const { value, notices } = await answer();
-    // Podman shows standard error to its user.
-    notices.forEach(warn);
-    if (value !== undefined && !dryRun) print(JSON.stringify(value));
-    return 0;
-  } catch (error) {
-    // netavark expects this answer for a bug, too.
-    if (!(error instanceof IpvlanError)) console.error(error);
-    print(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
-    return 1;
-  }
-}
-
 /** `ipvlan netavark create`. */
-export const create: Command = answering({
-  usage: "",
-  example: "ipvlan netavark create < network.json",
-  answer: (driver, request) => createNetwork(driver, request),
-});
+export const create: Command = answering(
+  "",
+  "ipvlan netavark create < network.json",
+  createNetwork,
+);
 
 /** `ipvlan netavark setup`. */
-export const setup: Command = answering({
-  usage: "NETNS",
-  example: "ipvlan netavark setup /run/netns/netns-1 < request.json",
-  answer: (driver, request, { positionals }) => setUp(driver, request, positionals[0]!),
-});
+export const setup: Command = answering(
+  "NETNS",
+  "ipvlan netavark setup /run/netns/netns-1 < request.json",
+  setUp,
+);
 
 /** `ipvlan netavark teardown`. The namespace may be gone already. */
-export const teardown: Command = answering({
-  usage: "NETNS",
-  example: "ipvlan netavark teardown /run/netns/netns-1 < request.json",
-  answer: (driver, request) => tearDown(driver, request),
-});
+export const teardown: Command = answering(
+  "NETNS",
+  "ipvlan netavark teardown /run/netns/netns-1 < request.json",
+  tearDown,
+);
 
 /** `ipvlan netavark info`. */
 export const info: Command = {

@@ -75,22 +75,6 @@ async function runInNew(
   }
 }
 
-/** Runs a command in a sandbox that exists: `--network container:SANDBOX`. */
-async function runInOther(
-  driver: Driver,
-  name: string,
-  process: Process | undefined,
-  args: Arguments,
-  relay: SignalRelay,
-  { print, dryRun }: Context,
-): Promise<number> {
-  driver.inspectSandbox(name);
-  if (dryRun) return 0;
-  const status = process ? await runInside(driver, name, process, args, relay) : 0;
-  if (args.on("detach")) print(name);
-  return status;
-}
-
 const command: Command = {
   usage: "[OPTIONS] [--] [COMMAND [WORD...]]",
   example: `ipvlan run --net ipvlan20 --name probe --rm ping -c 1 192.168.20.1
@@ -113,7 +97,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
   stopEarly: true,
   changes: true,
   async run(args, context) {
-    const { command, open, warn } = context;
+    const { command, open, print, warn, dryRun } = context;
     const networks = [...args.values("net"), ...args.values("network")];
     const detached = args.on("detach");
     const problems: string[] = [];
@@ -149,7 +133,11 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       const process = words.length > 0 ? readProcess(words, args) : undefined;
       await using driver = await open(relay.signal);
       if (target.inside !== undefined) {
-        return await runInOther(driver, target.inside, process, args, relay, context);
+        driver.inspectSandbox(target.inside);
+        if (dryRun) return 0;
+        const status = process ? await runInside(driver, target.inside, process, args, relay) : 0;
+        if (detached) print(target.inside);
+        return status;
       }
       requireOwn(driver, { networks: target.connections.map(({ network }) => network) });
       const name = args.value("name") ?? `sandbox-${crypto.randomUUID().slice(0, 8)}`;

@@ -5,7 +5,7 @@ import { IpvlanError } from "../../../lib/base/errors.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 
-const PLACE = { folder: "/src/kit", cache: "/home/a/.cache/deno" };
+const [FOLDER, CACHE] = ["/src/kit", "/home/a/.cache/deno"];
 
 Deno.test("a program's files are its modules, and the packages in Deno's cache", () => {
   const graph = {
@@ -15,21 +15,21 @@ Deno.test("a program's files are its modules, and the packages in Deno's cache",
       { specifier: "node:path" },
       {
         specifier: "https://jsr.io/@std/cli/1.0.0/mod.ts",
-        local: `${PLACE.cache}/remote/https/jsr.io/1a`,
+        local: `${CACHE}/remote/https/jsr.io/1a`,
       },
       {
         specifier: "https://jsr.io/@std/cli/1.0.0/b.ts",
-        local: `${PLACE.cache}/remote/https/jsr.io/2b`,
+        local: `${CACHE}/remote/https/jsr.io/2b`,
       },
     ],
-    npmPackages: { "yaml@2.9.1": { localPath: `${PLACE.cache}/npm/registry/yaml/2.9.1` } },
+    npmPackages: { "yaml@2.9.1": { localPath: `${CACHE}/npm/registry/yaml/2.9.1` } },
   };
-  assertEquals(programFiles(graph, PLACE), [
+  assertEquals(programFiles(graph, FOLDER, CACHE), [
     { from: "/src/kit/cli.ts", to: "/usr/lib/ipvlan/cli.ts" },
     { from: "/src/kit/lib/a.ts", to: "/usr/lib/ipvlan/lib/a.ts" },
-    { from: `${PLACE.cache}/remote/https/jsr.io`, to: "/var/cache/deno/remote/https/jsr.io" },
+    { from: `${CACHE}/remote/https/jsr.io`, to: "/var/cache/deno/remote/https/jsr.io" },
     {
-      from: `${PLACE.cache}/npm/registry/yaml/2.9.1`,
+      from: `${CACHE}/npm/registry/yaml/2.9.1`,
       to: "/var/cache/deno/npm/registry/yaml/2.9.1",
     },
   ]);
@@ -39,12 +39,12 @@ Deno.test("a program that has a file elsewhere, or a module that cannot be loade
   const npmPackages = {};
   const elsewhere = { specifier: "file:///src/other/a.ts", local: "/src/other/a.ts" };
   assertEquals(
-    programFiles({ modules: [elsewhere], npmPackages }, PLACE),
+    programFiles({ modules: [elsewhere], npmPackages }, FOLDER, CACHE),
     "its file /src/other/a.ts is neither below /src/kit nor in Deno's cache",
   );
   const broken = { specifier: "file:///src/kit/b.ts", error: "Module not found" };
   assertEquals(
-    programFiles({ modules: [broken], npmPackages }, PLACE),
+    programFiles({ modules: [broken], npmPackages }, FOLDER, CACHE),
     "the module file:///src/kit/b.ts cannot be loaded: Module not found",
   );
 });
