@@ -19,7 +19,7 @@ import {
   wayOfCalls,
 } from "../engine/cni/caller.ts";
 import { runPlugin } from "../engine/cni/mod.ts";
-import { serve } from "../engine/cni/serve.ts";
+import { serve, type ServeOptions } from "../engine/cni/serve.ts";
 import { PLUGIN_NAME, versionAnswer } from "../engine/cni/version.ts";
 import { socketName } from "../engine/socket.ts";
 import { printable } from "../base/printable.ts";
@@ -43,17 +43,17 @@ function identity(): ProgramIdentity {
   return { version: metadata.version, program: thisProgram() };
 }
 
-/** Writes the plugin's executable, and the units of its server. Resolves to the exit status. */
+/** Writes the plugin's executable, and the units of its server. */
 export async function install(
   args: Arguments,
   { print, warn }: Pick<Context, "print" | "warn">,
-): Promise<number> {
+): Promise<void> {
   const [, folder = PLUGIN_FOLDER] = args.positionals;
   const env = Deno.env.toObject();
   const units = cniUnits(lastingProgram(), env, SOCKET);
   if (args.on("print-unit")) {
     print(unitsText(units));
-    return 0;
+    return;
   }
   const text = pluginText(env);
   print(await writeExecutable(folder, PLUGIN_NAME, text));
@@ -64,7 +64,6 @@ export async function install(
   }
   const { what, fix } = wayOfCalls();
   warn(fix === undefined ? what : `${what}: ${fix}`);
-  return 0;
 }
 
 /** The text of the plugin's executable. @param socket The path of the server's socket. */
@@ -76,28 +75,22 @@ export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKE
 const IDLE = 300_000;
 
 /** The options of a server of calls. */
-export interface ServerOptions {
+export interface ServerOptions extends Pick<ServeOptions, "socket" | "signal" | "idle"> {
   /** The driver, which stays open. */
   driver: EngineDriver;
   /** The driver's state folder. */
   stateDir: string;
-  /** The path of the socket, or the file descriptor of one that systemd has made. */
-  socket: string | number;
-  /** Ends the server after so many milliseconds without a call; `undefined` for never. */
-  idle?: number;
-  /** Ends it, after the calls under way. */
-  signal: AbortSignal;
   /** Whether to log every call, not only those that failed. */
   verbose: boolean;
   /** Gets lines for the log. */
   warn(line: string): void;
 }
 
-/** `ipvlan cni serve`. Resolves to the exit status. */
+/** `ipvlan cni serve`. */
 export async function serveCalls(
   args: Arguments,
   { open, warn }: Pick<Context, "open" | "warn">,
-): Promise<number> {
+): Promise<void> {
   using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
   await using driver = await open(undefined, true);
   const passed = passedSocket(Deno.env.toObject(), Deno.pid);
@@ -111,7 +104,6 @@ export async function serveCalls(
     verbose: args.on("verbose"),
     warn,
   });
-  return 0;
 }
 
 /** Serves calls of the plugin. @throws {"socket"} The socket cannot be made. */

@@ -62,8 +62,8 @@ export interface Command {
   statuses?: [status: string, meaning: string][];
   /** The exit status for a wrong command line; by default 2. */
   misuse?: number;
-  /** Runs it. Resolves to the exit status. */
-  run(args: Arguments, context: Context): Promise<number>;
+  /** Runs it. Returns the exit status, if that is not 0. */
+  run(args: Arguments, context: Context): Promise<number | undefined> | undefined;
 }
 
 /** The services that the program gives to a command. */

@@ -79,7 +79,7 @@ async function runCommand(name: string, command: Command, args: Arguments): Prom
   const context = contextOf(name, args, interrupt?.signal ?? new AbortController().signal);
   const status = await reportErrors(
     { verbose: args.on("verbose"), json: args.on("json") },
-    () => command.run(args, context),
+    async () => await command.run(args, context) ?? 0,
   );
   return status === 0 ? 0 : interrupt?.status ?? status;
 }

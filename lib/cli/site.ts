@@ -23,8 +23,7 @@ export const YES = {
 
 /**
  * Changes a site, shows the progress, and prints the changes, or `nothing` if there were none. A
- * signal undoes the change. At a terminal, it asks for consent where needed. Returns the exit
- * status.
+ * signal undoes the change. At a terminal, it asks for consent where needed.
  */
 export async function changeSite(
   context: Context,
@@ -33,7 +32,7 @@ export async function changeSite(
   run: (
     options: Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun">,
   ) => Promise<ApplyReport>,
-): Promise<number> {
+): Promise<void> {
   const { print, warn, dryRun } = context;
   const report = await withConsent(context, yes, async (yes) => {
     using progress = new Progress();
@@ -44,11 +43,10 @@ export async function changeSite(
     });
   });
   report.notices.forEach(warn);
-  if (dryRun) return 0;
+  if (dryRun) return;
   report.changes.forEach(print);
   for (const { sentence } of report.checks) print(`ok: ${sentence}`);
   print(report.changes.length > 0 ? countChanges(report.changes) : nothing);
-  return 0;
 }
 
 /** Runs a change. If it needs consent, asks at the terminal, and runs it again with the consent. */

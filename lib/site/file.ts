@@ -200,19 +200,16 @@ export async function readFile(
 async function readWhole(file: string): Promise<{ text: string; source: SiteSource }> {
   using opened = file === STDIN ? undefined : await Deno.open(file);
   const input = opened ?? Deno.stdin;
+  // The path of a pipe, such as `<(COMMAND)`, differs each time.
+  const hasPath = opened !== undefined && (await opened.stat()).isFile;
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  for (;;) {
-    const chunk = new Uint8Array(2 ** 16);
-    const count = await input.read(chunk);
-    if (count === null) break;
-    chunks.push(chunk.subarray(0, count));
-    size += count;
+  for await (const chunk of input.readable) {
+    chunks.push(chunk);
+    size += chunk.length;
     if (size > MAX_BYTES) throw problemOf(file, "It is larger than 16 MiB");
   }
   const text = await new Blob(chunks).text();
   const content = createHash("sha256").update(text).digest("hex").slice(0, 16);
-  // The path of a pipe, such as `<(COMMAND)`, differs each time.
-  const hasPath = opened !== undefined && (await opened.stat()).isFile;
   return { text, source: { path: hasPath ? await Deno.realPath(file) : STDIN, content } };
 }

@@ -1,5 +1,5 @@
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
-import { describeFile } from "./describe.ts";
+import { quoted } from "../base/printable.ts";
 import type { Change, Desired, SiteSource } from "./types.ts";
 
 /** The label with the name of the site that made something. */
@@ -59,6 +59,11 @@ export function sourceOf(labels: Readonly<Record<string, string>>): SiteSource |
 /** Whether two sources are the same file: with the same path, or moved without a change. */
 export function isSameFile(one: SiteSource, other: SiteSource | undefined): boolean {
   return one.path === other?.path || one.content === other?.content;
+}
+
+/** Names the file of a site: see `SiteSource`. */
+export function describeFile(path: string): string {
+  return path === "-" ? "standard input" : quoted(path);
 }
 
 /** Makes the error for an existing network or sandbox that belongs to no site or to another one. */

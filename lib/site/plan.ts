@@ -11,12 +11,6 @@ import type {
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import {
-  endpointDifferences,
-  labelDifferences,
-  networkDifferences,
-  settingsDifferences,
-} from "./compare.ts";
 import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
 import {
   foreignError,
@@ -29,7 +23,16 @@ import {
   STARTING_LABEL,
 } from "./labels.ts";
 import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
-import { describeConnection, describeNetwork, describeSandbox, showCommand } from "./describe.ts";
+import {
+  describeConnection,
+  describeNetwork,
+  describeSandbox,
+  endpointDifferences,
+  labelDifferences,
+  networkDifferences,
+  settingsDifferences,
+  showCommand,
+} from "./describe.ts";
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -24,7 +24,7 @@ export default {
     const config = args.value("config");
     if (config !== undefined) {
       print(configText(config, args, name));
-      return 0;
+      return;
     }
     const needless = FOR_CONFIG.filter((option) => args.values(option).length > 0);
     if (needless.length > 0) {
@@ -33,7 +33,6 @@ export default {
     await using driver = await open();
     const routes = await driver.advertisedRoutes();
     print(args.on("json") ? JSON.stringify(routes, null, 4) : routesTable(routes));
-    return 0;
   },
 } satisfies Command;
 

@@ -17,10 +17,9 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
     if (args.on("print-unit")) {
       const more = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
       print(agentUnit(lastingProgram(), Deno.env.toObject(), more));
-      return 0;
+      return;
     }
     await using driver = await open(interrupted, true);
     await driver.runAgent({ notify: warn, report: print, hostsFile });
-    return 0;
   },
 } satisfies Command;

@@ -18,7 +18,7 @@ export default {
     requireCommands(desired);
     await using driver = await context.open();
     try {
-      return await changeSite(
+      await changeSite(
         context,
         args.on("yes"),
         `Nothing to do: everything is as ${quoted(file)} says`,

@@ -49,6 +49,5 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     const { notices } = await driver.adoptSandbox({ name, connections: [connection], pid });
     notices.forEach(warn);
     if (!dryRun) print(name);
-    return 0;
   },
 } satisfies Command;

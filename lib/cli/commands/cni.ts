@@ -34,13 +34,14 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     // Load only what is needed, as the runtime waits for each call.
     if (word !== undefined) {
       const { install, serveCalls } = await import("../cni_service.ts");
-      return await (word === "install" ? install : serveCalls)(args, context);
+      await (word === "install" ? install : serveCalls)(args, context);
+      return;
     }
     // Nobody types a configuration at a terminal.
     const text = Deno.stdin.isTerminal() ? "" : await readRequest(Deno.stdin.readable);
     if (Deno.env.get("CNI_COMMAND") === "VERSION") {
       print(JSON.stringify(versionAnswer(text), null, 4));
-      return 0;
+      return;
     }
     const { runPlugin } = await import("../../engine/cni/mod.ts");
     // After a signal, the call is undone, and the answer says to try again.

@@ -61,7 +61,7 @@ export default {
         },
       });
       found.forEach(print);
-      return 0;
+      return;
     }
     const [shell = ""] = args.positionals;
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
@@ -72,6 +72,5 @@ export default {
       ]);
     }
     print(script);
-    return 0;
   },
 } satisfies Command;

@@ -13,7 +13,7 @@ export default {
     const question = `Remove everything that the site "${site.name}" has made?`;
     if (!await agrees(args, context, "yes", question)) return 1;
     await using driver = await context.open();
-    return await changeSite(
+    await changeSite(
       context,
       args.on("yes"),
       `Nothing to do: the site "${site.name}" has no networks and no sandboxes`,

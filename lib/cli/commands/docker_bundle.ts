@@ -37,6 +37,5 @@ docker plugin enable ipvlan-kit`,
     warn(`Next: docker plugin enable ${PLUGIN}`);
     // Docker knows a managed plugin by its name and its tag.
     warn(`Then: docker network create -d ${PLUGIN}:latest ...`);
-    return 0;
   },
 } satisfies Command;

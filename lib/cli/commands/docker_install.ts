@@ -16,12 +16,11 @@ systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
     const units = dockerUnits(lastingProgram(), Deno.env.toObject(), SOCKET, words);
     if (args.on("print-unit")) {
       print(unitsText(units));
-      return Promise.resolve(0);
+      return;
     }
     writeUnits(units).forEach(print);
     warn("Next: systemctl daemon-reload");
     warn(`Next: systemctl enable --now ${Object.keys(units).toReversed().join(" ")}`);
     warn(`Then: docker network create -d ${PLUGIN} ...`);
-    return Promise.resolve(0);
   },
 } satisfies Command;

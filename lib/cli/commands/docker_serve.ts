@@ -29,6 +29,5 @@ docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 i
       warn,
       verbose: args.on("verbose"),
     });
-    return 0;
   },
 } satisfies Command;

@@ -20,6 +20,5 @@ ipvlan export nginx probe`,
     // At a terminal, escape control characters in labels; in a file, keep every character.
     if (Deno.stdout.isTerminal()) print(text);
     else printColoured(text);
-    return 0;
   },
 } satisfies Command;

@@ -32,6 +32,5 @@ ipvlan graph --format svg > ipvlan.svg`,
     const files = sandboxes.flatMap(({ path }) => path ?? []);
     const view = await lookAround(WANTED, { files, signal });
     print(show(buildWorld(view, driver.listNetworks(), sandboxes)));
-    return 0;
   },
 } satisfies Command;

@@ -35,6 +35,5 @@ export default {
     };
     printList(hosts, format, listing, print);
     (await driver.damagedKeys(access)).forEach(warn);
-    return 0;
   },
 } satisfies Command;

@@ -5,8 +5,7 @@ import { invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts"
 import type { Command } from "../command.ts";
 import { unlessRemoved } from "../end.ts";
 import { inspectedSandbox } from "../docker/shape.ts";
-import { type Find, INSPECT_OPTIONS, showInFull } from "../inspect.ts";
-import { networkFinder } from "./network_inspect.ts";
+import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network_inspect.ts";
 
 /** The finder of each type, by Docker's name of the type. */
 const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {

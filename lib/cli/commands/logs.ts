@@ -35,6 +35,5 @@ export default {
       write(lastLines(piece, tail));
       tail = Infinity;
     }
-    return 0;
   },
 } satisfies Command;

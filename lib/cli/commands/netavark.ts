@@ -43,7 +43,6 @@ function answering(
         // Podman shows standard error to its user.
         notices.forEach(warn);
         if (value !== undefined && !dryRun) print(JSON.stringify(value));
-        return 0;
       } catch (error) {
         // netavark expects this answer for a bug, too.
         if (!(error instanceof IpvlanError)) console.error(error);
@@ -81,7 +80,6 @@ export const info: Command = {
   example: "ipvlan netavark info",
   run(_args, { print }) {
     print(JSON.stringify(infoOf(metadata.version)));
-    return Promise.resolve(0);
   },
 };
 
@@ -93,6 +91,5 @@ podman network create -d ${PLUGIN} --subnet=192.168.1.0/24 -o parent=eth0 db_net
   async run({ positionals: [folder = FOLDER] }, { print }) {
     const text = executableText(lastingProgram(), ["netavark"], Deno.env.toObject());
     print(await writeExecutable(folder, PLUGIN, text));
-    return 0;
   },
 };

@@ -20,6 +20,5 @@ export default {
     requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
     const { notices } = await driver.connect(network, sandbox, options);
     notices.forEach(warn);
-    return 0;
   },
 } satisfies Command;

@@ -28,6 +28,5 @@ ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2
       );
     }
     if (!dryRun) print(value.id);
-    return 0;
   },
 } satisfies Command;

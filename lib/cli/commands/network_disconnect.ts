@@ -11,6 +11,5 @@ export default {
     await using driver = await open();
     requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
     await driver.disconnect(network, sandbox);
-    return 0;
   },
 } satisfies Command;

@@ -29,6 +29,5 @@ export default {
       columns: networkColumns(networks, id),
     };
     printList(networks, format, listing, print);
-    return 0;
   },
 } satisfies Command;

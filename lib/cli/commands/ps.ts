@@ -33,6 +33,5 @@ export default {
       columns: sandboxColumns(sandboxes, name, asks ? await containerNames() : new Map()),
     };
     printList(sandboxes, format, listing, print);
-    return 0;
   },
 } satisfies Command;

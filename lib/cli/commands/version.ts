@@ -6,6 +6,5 @@ export default {
   example: "ipvlan version",
   run(_args, { print }) {
     print(`ipvlan ${metadata.version}`);
-    return Promise.resolve(0);
   },
 } satisfies Command;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { networkDifferences } from "../../../lib/site/compare.ts";
+import { networkDifferences } from "../../../lib/site/describe.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { exportSite } from "../../../lib/site/export.ts";
 import { settle } from "../../../lib/driver/network/settle.ts";

@@ -17,7 +17,7 @@ import { toSettled } from "../../../../lib/driver/network/settle.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import { withoutState } from "../../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
-import { networkDifferences } from "../../../../lib/site/compare.ts";
+import { networkDifferences } from "../../../../lib/site/describe.ts";
 import { parseSite } from "../../../../lib/site/desired.ts";
 import { networkWith, twoValues } from "../../../kit/options.ts";
 import { host, IDENTITY } from "../../../kit/values.ts";
