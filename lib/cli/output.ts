@@ -60,13 +60,11 @@ export function warn(line: string): void {
 export class Progress implements Disposable {
   #atTerminal = Deno.stderr.isTerminal();
 
-  /** Shows the current step. */
   show(sentence: string): void {
     if (this.#atTerminal) this.#rewrite(`${printable(sentence)} …`);
     else warn(sentence);
   }
 
-  /** Clears the line. */
   [Symbol.dispose](): void {
     if (this.#atTerminal) this.#rewrite("");
   }

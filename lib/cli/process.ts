@@ -77,7 +77,6 @@ export class SignalRelay implements Disposable {
   #child: Deno.ChildProcess | undefined;
   #listener: Disposable;
 
-  /** Starts to listen. */
   constructor() {
     const controller = new AbortController();
     this.signal = controller.signal;
@@ -107,7 +106,6 @@ export class SignalRelay implements Disposable {
     });
   }
 
-  /** Stops listening. */
   [Symbol.dispose](): void {
     this.#listener[Symbol.dispose]();
   }
@@ -201,7 +199,6 @@ export async function runInside(
   }
 }
 
-/** Reads a file named by an option. @throws {"invalid-option"} It cannot be read. */
 function readText(path: string): string {
   try {
     return Deno.readTextFileSync(path);

@@ -100,7 +100,6 @@ function networkValue(network: Network): Record<string, unknown> {
   });
 }
 
-/** Renames fields to the keys of a file. */
 function underKeys(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([field, value]) => [keyOf(field), value]),

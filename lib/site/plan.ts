@@ -36,7 +36,6 @@ import {
 
 type Labels = Readonly<Record<string, string>>;
 
-/** The files of networks and sandboxes. */
 interface Files {
   /** The new owner file of a network or sandbox. */
   sourceOf(kind: Change["kind"], name: string): SiteSource | undefined;
@@ -79,7 +78,6 @@ export function makeRollback(site: string, before: Current, now: Current): Plan 
 /** The loss by a change: the network, sandbox or connection itself, or connectivity meanwhile. */
 type Loss = "itself" | "meanwhile";
 
-/** Makes a plan, step by step. */
 class Planner {
   readonly #desired: Desired;
   readonly #current: Current;
@@ -279,7 +277,6 @@ class Planner {
     this.#plan.start.push({ sandbox: name, command, labels });
   }
 
-  /** The new labels of a network or sandbox. */
   #labelsOf(kind: Change["kind"], name: string, labels?: Labels, command?: readonly string[]) {
     const source = this.#files.sourceOf(kind, name);
     return siteLabels({ name: this.#plan.site, source }, labels, command);
@@ -334,7 +331,6 @@ class Planner {
     return except.length > 0 ? { ...connection, except } : connection;
   }
 
-  /** Adds the description of a change to the plan. */
   #change(
     sign: Change["sign"],
     kind: Change["kind"],

@@ -24,7 +24,6 @@ export class ShapeReader {
     this.#tooMany = tooMany;
   }
 
-  /** Reads one value. */
   read(shape: Shape, value: unknown, path: Path): unknown {
     if (this.#left-- === 0) throw this.#tooMany;
     const fit = shape.kind === "either"

@@ -3,7 +3,6 @@ import { lookAround } from "../../iproute2/view.ts";
 import type { Command } from "../command.ts";
 import { invalidOption } from "../../base/errors.ts";
 
-/** The writer of each format, by its name. */
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
   mermaid: toMermaid,

@@ -3,7 +3,6 @@ import type { Command } from "../command.ts";
 import { ETCD_OPTION, readAccess } from "../etcd.ts";
 import { type Fields, FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 
-/** Sums a count over all subnets. */
 function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

@@ -7,7 +7,6 @@ import { unlessRemoved } from "../end.ts";
 import { inspectedSandbox } from "../docker/shape.ts";
 import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network_inspect.ts";
 
-/** The finder of each type, by Docker's name of the type. */
 const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
   container: sandboxFinder,
   network: networkFinder,

@@ -3,7 +3,6 @@ import { invalidOption } from "../../base/errors.ts";
 
 const NEWLINE = 10;
 
-/** Reads `--tail`. @throws {"invalid-option"} It is neither a number nor `all`. */
 function readTail(text: string): number {
   if (["all", "-1"].includes(text)) return Infinity;
   if (/^\d{1,9}$/.test(text)) return Number(text);

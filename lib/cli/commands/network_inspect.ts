@@ -7,7 +7,6 @@ import { inspectedNetwork } from "../docker/shape.ts";
 import { forEachName } from "../errors.ts";
 import { COMMON } from "../options.ts";
 
-/** The option for the format. */
 export const INSPECT_OPTIONS: Options = {
   "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
 };
@@ -43,7 +42,6 @@ export async function showInFull(
   return status;
 }
 
-/** Finds networks. */
 export function networkFinder(driver: Driver): Find {
   // deno-lint-ignore require-await
   return async (name) => inspectedNetwork(driver.inspectNetwork(name), driver.addressUsage(name));

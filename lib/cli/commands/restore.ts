@@ -2,7 +2,6 @@ import type { Command } from "../command.ts";
 import { lastingProgram, systemdUnit } from "../../install/unit.ts";
 import { invalidOption } from "../../base/errors.ts";
 
-/** Reads `--wait`: seconds, as an integer or a decimal fraction. */
 function readSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
   if (seconds <= 86_400) return seconds;

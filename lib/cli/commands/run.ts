@@ -37,7 +37,6 @@ const SANDBOX_OPTIONS = {
   "-l, --label NAME=VALUE...": "a label",
 };
 
-/** Runs a command in a new sandbox. */
 async function runInNew(
   driver: Driver,
   spec: SandboxSpec,
