@@ -4,7 +4,7 @@ import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { withoutLength } from "./current.ts";
-import type { Check } from "./sentence.ts";
+import type { Check } from "./types.ts";
 
 /** The number of concurrent checks: each starts processes. */
 const CONCURRENCY = 16;

@@ -4,10 +4,9 @@ import { settingsOf } from "../driver/model/settings.ts";
 import type { Connection, ConnectOptions, SandboxSettings } from "../driver/model/types.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
-import { type IsSound, judge } from "./judge.ts";
+import { type IsSound, judge, parseCheck } from "./judge.ts";
 import { type NetworkValues, readNetwork } from "./network.ts";
 import { type Report, ShapeReader } from "./reader.ts";
-import { parseCheck } from "./sentence.ts";
 import { aliasesOf, type Path } from "./shape.ts";
 import type { Desired } from "./types.ts";
 

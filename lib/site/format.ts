@@ -14,7 +14,7 @@ import type { SandboxSettings } from "../driver/model/types.ts";
 import { attempt, invalidOption, type IpvlanError } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { linkName } from "../iproute2/words.ts";
-import { CHECK_PATTERN, checkProblem } from "./sentence.ts";
+import { SENTENCE_PATTERN, sentenceProblem } from "./judge.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
 import { type Key, keyOf, type KeysShape, type Shape, type TextShape } from "./shape.ts";
 
@@ -326,7 +326,7 @@ export const SITE: KeysShape = {
     },
     checks: {
       help: "what must hold: [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
-      shape: listOf(text("a sentence", CHECK_PATTERN, checkProblem)),
+      shape: listOf(text("a sentence", SENTENCE_PATTERN, sentenceProblem)),
     },
   },
   ignored: "^x-",

@@ -1,14 +1,13 @@
 import { settleAll } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
 import type { SettledNetwork } from "../driver/model/types.ts";
-import { attempt } from "../base/errors.ts";
+import { attempt, invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
 import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { SiteNetwork } from "./network.ts";
 import type { Report } from "./reader.ts";
-import type { Check } from "./sentence.ts";
-import type { Desired, DesiredSandbox } from "./types.ts";
+import type { Check, Desired, DesiredSandbox } from "./types.ts";
 
 /** Whether the value at a path has no problems so far. */
 export type IsSound = (...path: string[]) => boolean;
@@ -99,6 +98,35 @@ function judgeAddresses(
       else taken.problems.forEach(({ message }) => report(path, message));
     }
   }
+}
+
+const PARTS = /^(?:(\S+) )?(\S+) (reaches|does not reach) (\S+)(?: by (ip6?))?$/;
+
+/** A regular expression that every check matches, for editors. */
+export const SENTENCE_PATTERN: string = PARTS.source;
+
+/**
+ * Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`; `undefined` if it is
+ * none.
+ */
+export function parseCheck(sentence: string): Check | undefined {
+  const parts = PARTS.exec(sentence);
+  if (!parts) return undefined;
+  const [, network, from = "", verb, target = "", by] = parts;
+  return {
+    sentence,
+    from,
+    reaches: verb === "reaches",
+    target,
+    ...(network !== undefined && { network }),
+    ...(by !== undefined && { family: by === "ip" ? 4 : 6 }),
+  };
+}
+
+/** The problem of a sentence that is no check. */
+export function sentenceProblem(sentence: string): IpvlanErrorOf<"invalid-option"> | undefined {
+  const rule = "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]";
+  return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);
 }
 
 /** Finds names in a check that the site does not have. */

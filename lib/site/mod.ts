@@ -19,12 +19,12 @@ export type { Records } from "./current.ts";
 export { parseSite, readSite } from "./desired.ts";
 export { type Exported, exportSite } from "./export.ts";
 export { SITE_LABEL } from "./labels.ts";
-export type { Check } from "./sentence.ts";
 export type {
   ApplyOptions,
   ApplyReport,
   Attachment,
   Change,
+  Check,
   Desired,
   DesiredSandbox,
   Labelling,

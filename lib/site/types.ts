@@ -1,6 +1,5 @@
 import type { Finding } from "../check/mod.ts";
 import type { Connection, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
-import type { Check } from "./sentence.ts";
 
 /** A desired sandbox. */
 export interface DesiredSandbox extends SandboxSettings {
@@ -20,6 +19,22 @@ export interface SiteSource {
   path: string;
   /** A hash of its text, by which a moved file is recognized. */
   content: string;
+}
+
+/** A check of a site file: a sandbox must reach a target, or must not. */
+export interface Check {
+  /** The sentence, as it is in the file. */
+  sentence: string;
+  /** The network to ask on. @default {undefined} The one that the routes lead to. */
+  network?: string;
+  /** The asking sandbox. */
+  from: string;
+  /** Whether the target must answer; if not, it must not. */
+  reaches: boolean;
+  /** The target: a sandbox, an alias, or an address. */
+  target: string;
+  /** The family of the target's address. */
+  family?: 4 | 6;
 }
 
 /** The content of a site file. */
