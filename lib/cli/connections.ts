@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Connection, ConnectOptions } from "../driver/model/types.ts";
+import type { Connection } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";
 import { readEndpoint } from "./option_values.ts";
@@ -33,8 +33,9 @@ const KEYS = "name alias driver-opt gw-priority ip ip6 link-local-ip mac-address
 export function readTarget(
   networks: readonly string[],
   args: Arguments,
-): { target: Target; problems: IpvlanError[] } {
-  const { options: first, problems } = readEndpoint(args);
+  problems: IpvlanError[],
+): Target {
+  const first = readEndpoint(args, problems);
   const refuse = (value: string, rule: string) => {
     problems.push(invalidOption("network", value, rule));
   };
@@ -44,42 +45,39 @@ export function readTarget(
     if (networks.length > 1 && (text === "none" || inside !== undefined)) {
       refuse(text, "it does not go with another network");
     } else if (inside !== undefined) {
-      return { target: { inside }, problems };
+      return { inside };
     } else if (Object.hasOwn(PREDEFINED, text)) {
       refuse(text, PREDEFINED[text]!);
     } else if (text !== "none") {
-      const read = readNetworkOption(text);
-      problems.push(...read.problems);
+      const { network, ...own } = readNetworkOption(text, problems);
       const general = index === 0 ? first : {};
-      for (const key of Object.keys(read.options)) {
+      for (const key of Object.keys(own)) {
         if (key in general && key !== "aliases") {
           refuse(text, "one of its options is given by an option of run too");
         }
       }
-      const aliases = [...general.aliases ?? [], ...read.options.aliases ?? []];
-      connections.push({ ...general, ...read.options, aliases, network: read.network });
+      const aliases = [...general.aliases ?? [], ...own.aliases ?? []];
+      connections.push({ ...general, ...own, aliases, network });
     }
   }
-  return { target: { connections }, problems };
+  return { connections };
 }
 
 /** Reads `NETWORK`, or `name=NETWORK,ip=ADDRESS,…`. */
-function readNetworkOption(
-  text: string,
-): { network: string; options: ConnectOptions; problems: IpvlanError[] } {
-  if (!text.includes("=")) return { network: text, options: {}, problems: [] };
+function readNetworkOption(text: string, problems: IpvlanError[]): Connection {
+  if (!text.includes("=")) return { network: text };
   const pairs = text.split(",").map((word) => /^([^=]+)=(.+)$/s.exec(word)?.slice(1) ?? []);
   if (pairs.some(([key = ""]) => !KEYS.includes(key))) {
     const rule = `write KEY=VALUE with commas between them; the keys are ${KEYS.join(", ")}`;
-    const problems = [invalidOption("network", text, rule)];
-    return { network: "", options: {}, problems };
+    problems.push(invalidOption("network", text, rule));
+    return { network: "" };
   }
   const values = (key: string) => pairs.filter(([each]) => each === key).map(([, value]) => value!);
   const value = (key: string) => values(key).at(-1);
-  const { options, problems } = readEndpoint({ value, values, on: () => false });
+  const options = readEndpoint({ value, values, on: () => false }, problems);
   const network = value("name");
   if (network === undefined) {
     problems.push(invalidOption("network", text, "give its name: name=NETWORK"));
   }
-  return { network: network ?? "", options, problems };
+  return { ...options, network: network ?? "" };
 }

@@ -61,15 +61,16 @@ export function readNetwork(
     return value === only ? [] : [invalidOption(option, value, rule)];
   });
   const given = parseDriverOptions(args.values("opt"));
-  const aux = readPairs("auxiliary address", args.values("aux-address"), true);
-  const labels = readPairs("label", args.values("label"), false);
+  problems.push(...given.problems);
+  const auxAddresses = readPairs("auxiliary address", args.values("aux-address"), true, problems);
+  const labels = readPairs("label", args.values("label"), false, problems);
   const nested = nestSubnets(args.values("subnet").map((subnet) => ({ subnet })), {
     gateways: args.values("gateway"),
     ipRanges: args.values("ip-range"),
-    auxAddresses: aux.record,
+    auxAddresses,
   });
-  const ipam = readIpam(args, surroundings);
-  for (const read of [given, aux, labels, nested, ipam]) problems.push(...read.problems);
+  problems.push(...nested.problems);
+  const ipam = readIpam(args, surroundings, problems);
   const spec: NetworkSpec = {
     ...given.options,
     // A flag with the value false is not the same as no flag.
@@ -79,8 +80,8 @@ export function readNetwork(
     ),
     name,
     subnets: nested.subnets,
-    labels: labels.record,
-    ...ipam.options,
+    labels,
+    ...(ipam && { ipam }),
   };
   return { spec, problems };
 }
@@ -88,16 +89,15 @@ export function readNetwork(
 function readIpam(
   args: Arguments,
   surroundings: IpamSurroundings,
-): { options: Pick<NetworkSpec, "ipam">; problems: readonly IpvlanError[] } {
+  problems: IpvlanError[],
+): NetworkSpec["ipam"] {
   const driver = args.value("ipam-driver") ?? "default";
   const words = args.values("ipam-opt");
   if (driver === ETCD) {
     const read = readIpamOptions(words, surroundings);
-    if (!read.ok) return { options: {}, problems: read.problems };
-    return { options: { ipam: { driver: ETCD, access: read.access } }, problems: [] };
-  }
-  const problems: IpvlanError[] = [];
-  if (driver !== "default") {
+    if (read.ok) return { driver: ETCD, access: read.access };
+    problems.push(...read.problems);
+  } else if (driver !== "default") {
     const rule = "write default, by which this host alone gives the addresses, or etcd";
     problems.push(invalidOption("ipam-driver", driver, rule));
   } else if (words.length > 0) {
@@ -106,5 +106,4 @@ function readIpam(
     const rule = "it is for --ipam-driver etcd: give that too, or leave it out";
     problems.push(invalidOption("ipam-opt", names, rule));
   }
-  return { options: {}, problems };
 }

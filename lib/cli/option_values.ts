@@ -8,14 +8,18 @@ import type { Arguments, Options } from "./command.ts";
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
 
-/** Reads values of the form `NAME=VALUE`, where `=VALUE` may be optional. */
+/**
+ * Reads values of the form `NAME=VALUE`, where `=VALUE` may be optional.
+ *
+ * @param problems Gets what is wrong, as of all readers of options here.
+ */
 export function readPairs(
   what: string,
   words: readonly string[],
   needsValue: boolean,
-): { record: Record<string, string>; problems: IpvlanError[] } {
+  problems: IpvlanError[],
+): Record<string, string> {
   const record: Record<string, string> = {};
-  const problems: IpvlanError[] = [];
   for (const word of words) {
     const [, name, value] = /^([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (name === undefined || (needsValue && !value)) {
@@ -26,7 +30,7 @@ export function readPairs(
       record[name] = value ?? "";
     }
   }
-  return { record, problems };
+  return record;
 }
 
 /** The options that say how a sandbox is connected to a network. */
@@ -47,10 +51,7 @@ export const ALIAS_OPTIONS: Options = {
 };
 
 /** Reads those of {@linkcode ENDPOINT_OPTIONS} and {@linkcode ALIAS_OPTIONS} that are given. */
-export function readEndpoint(
-  args: OptionValues,
-): { options: ConnectOptions; problems: IpvlanError[] } {
-  const problems: IpvlanError[] = [];
+export function readEndpoint(args: OptionValues, problems: IpvlanError[]): ConnectOptions {
   const ifnames = args.values("driver-opt").map((word) => {
     const [, name, value] = /^([^=]+)=(.+)$/s.exec(word) ?? [];
     if (name === IFNAME) return value;
@@ -69,8 +70,7 @@ export function readEndpoint(
     linkLocalAddresses: linkLocals.length > 0 ? linkLocals : undefined,
     gatewayPriority: readPriority(args.value("gw-priority"), problems),
   };
-  const options = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { options: Object.fromEntries(options), problems };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** Reads the priority of a network for the default route; higher ones come first. */
@@ -95,9 +95,7 @@ export const SETTINGS_OPTIONS: Options = {
 };
 
 /** Reads {@linkcode SETTINGS_OPTIONS}. */
-export function readSettings(
-  args: Arguments,
-): { settings: SandboxSettings; problems: IpvlanError[] } {
+export function readSettings(args: Arguments, problems: IpvlanError[]): SandboxSettings {
   const some = (...names: string[]) => {
     const values = names.flatMap((name) => args.values(name));
     return values.length > 0 ? values : undefined;
@@ -107,7 +105,7 @@ export function readSettings(
     search: some("dns-search"),
     options: some("dns-option", "dns-opt"),
   };
-  const { record, problems } = readPairs("sysctl", args.values("sysctl"), true);
+  const sysctls = readPairs("sysctl", args.values("sysctl"), true, problems);
   const hosts = args.values("add-host").map((text) => {
     // Docker takes a colon or an equals sign, and an IPv6 address with or without brackets.
     const [, name, address] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
@@ -115,11 +113,10 @@ export function readSettings(
     problems.push(invalidOption("add-host", text, "write NAME:ADDRESS"));
     return { name: text, address: "" };
   });
-  const settings = {
+  return {
     hosts: hosts.length > 0 ? hosts : undefined,
     hostname: args.value("hostname"),
     dns: Object.values(dns).some((values) => values) ? dns : undefined,
-    sysctls: Object.keys(record).length > 0 ? record : undefined,
+    sysctls: Object.keys(sysctls).length > 0 ? sysctls : undefined,
   };
-  return { settings, problems };
 }

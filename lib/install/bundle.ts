@@ -26,15 +26,8 @@ export const [PROGRAM_FOLDER, CACHE_FOLDER] = ["/usr/lib/ipvlan", "/var/cache/de
 
 /** The used part of the output of `deno info --json` for a program. */
 export interface ModuleGraph {
-  /** The modules. */
-  modules: readonly {
-    /** The URL. */
-    specifier: string;
-    /** Its local file. */
-    local?: string;
-    /** The reason if it cannot be loaded. */
-    error?: string;
-  }[];
+  /** The modules with their local files, or why they cannot be loaded. */
+  modules: readonly { specifier: string; local?: string; error?: string }[];
   /** The npm packages, by name and version. */
   npmPackages: Readonly<Record<string, { localPath?: string }>>;
 }

@@ -8,31 +8,24 @@ import { shellWord } from "../base/printable.ts";
 import { neededVariables } from "./unit.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";
 
-/** A server that can answer the calls of an executable file. */
-export interface ServerCaller {
-  /** The path of its socket. */
-  socket: string;
-  /**
-   * The command line that calls the server. Its last arguments are the command line without a
-   * server, which it runs if the server cannot answer.
-   */
-  caller: readonly string[];
-  /** The environment variables of the caller. */
-  variables: Readonly<Record<string, string>>;
-}
-
 /**
  * The text of an executable file that runs `ipvlan` with a command and the arguments of the file.
  * It sets the variables that `ipvlan` needs, as an engine may have another environment than the
  * user who installs the file.
  *
- * @param server A server to ask first, if the file is started without arguments.
+ * @param server A server to ask first, if the file is started without arguments: its socket, and the
+ * command line that calls it, with variables. The last arguments of that are the command line without
+ * a server, which it runs if the server cannot answer.
  */
 export function executableText(
   program: readonly string[],
   command: readonly string[],
   env: Readonly<Record<string, string>>,
-  server?: ServerCaller,
+  server?: {
+    socket: string;
+    caller: readonly string[];
+    variables: Readonly<Record<string, string>>;
+  },
 ): string {
   const words = [...program, ...command].map(shellWord).join(" ");
   const lines = ["#!/bin/sh", `# Written by "ipvlan ${command.join(" ")} install".`];

@@ -9,11 +9,10 @@ import type { Check } from "./types.ts";
 /** The number of concurrent checks: each starts processes. */
 const CONCURRENCY = 16;
 
-/** The place where checks run. */
-export interface CheckPlace {
+/** The place where checks run: the records, and the driver's host, by default the caller's own. */
+interface CheckPlace {
   networks: readonly Network[];
   sandboxes: readonly SandboxDetails[];
-  /** The host's namespace; `undefined` for the caller's own. */
   host: string | undefined;
   /** Ends the checks: they fail with its reason. */
   signal: AbortSignal | undefined;
@@ -91,13 +90,9 @@ async function isOutOfReach(
   place: CheckPlace,
 ): Promise<Finding> {
   const { sandboxes, host, signal } = place;
+  const neighbour = neighbourOf(from, dev, address, place);
   const doesNotAnswer = (control: string | undefined) =>
-    doesNotReach(from, address, {
-      control,
-      reaches: neighbourOf(from, dev, address, place),
-      dev,
-      signal,
-    });
+    doesNotReach(from, address, { control, reaches: neighbour, dev, signal });
   if (sandbox !== undefined) return await doesNotAnswer(sandbox);
   const onNetwork = new Map(
     sandboxes.filter(({ name }) => name !== from)

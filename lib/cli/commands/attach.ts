@@ -1,4 +1,4 @@
-import { invalidOption, throwProblems } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
@@ -34,7 +34,8 @@ ipvlan attach ipvlan20 --netns /run/docker/netns/0a1b2c3d4e5f --name web`,
     if (typedPid !== undefined && !/^[1-9]\d*$/.test(typedPid)) {
       throw invalidOption("process id", typedPid, "give a whole number");
     }
-    const { options, problems } = readEndpoint(args);
+    const problems: IpvlanError[] = [];
+    const options = readEndpoint(args, problems);
     throwProblems(problems);
     await using driver = await open();
     requireOwn(driver, { networks: [network] });

@@ -1,4 +1,4 @@
-import { throwProblems } from "../../base/errors.ts";
+import { type IpvlanError, throwProblems } from "../../base/errors.ts";
 import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
 import { requireOwn } from "../own.ts";
@@ -14,7 +14,8 @@ export default {
   changes: true,
   async run(args, { open, warn }) {
     const [network = "", sandbox = ""] = args.positionals;
-    const { options, problems } = readEndpoint(args);
+    const problems: IpvlanError[] = [];
+    const options = readEndpoint(args, problems);
     throwProblems(problems);
     await using driver = await open();
     requireOwn(driver, { networks: [network], sandboxes: [sandbox] });

@@ -108,7 +108,8 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
       if (words.length === 0 && !detached) {
         problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");
       }
-      const { target, problems: wrong } = readTarget(networks, args);
+      const wrong: IpvlanError[] = [];
+      const target = readTarget(networks, args, wrong);
       if (target.inside !== undefined) {
         for (const { name } of readOptions(SANDBOX_OPTIONS)) {
           if (!args.on(name) && args.values(name).length === 0) continue;
@@ -119,13 +120,9 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
         }
       }
       if (problems.length > 0) throw usageError(command, problems, FAILED);
-      const { record: labels, problems: wrongLabels } = readPairs(
-        "label",
-        args.values("label"),
-        false,
-      );
-      const { settings, problems: wrongSettings } = readSettings(args);
-      throwProblems([...wrong, ...wrongLabels, ...wrongSettings]);
+      const labels = readPairs("label", args.values("label"), false, wrong);
+      const settings = readSettings(args, wrong);
+      throwProblems(wrong);
       if (words.length > 0) requireNoImage(words, args.value("workdir"));
       // unshare(1) sets the host name of the command.
       if (settings.hostname !== undefined) requireCommand("unshare");

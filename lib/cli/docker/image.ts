@@ -21,7 +21,8 @@ const REFERENCE = /^[a-z0-9]+([._:/-]+[A-Za-z0-9_]+)*(@sha256:[0-9a-f]+)?$/;
 /** Whether the first word behind `run` that is no program is likely the name of an image. */
 export function looksLikeImage([word = "", next]: readonly string[], folder?: string): boolean {
   if (!REFERENCE.test(word)) return false;
-  return KNOWN.has(word) || /[/:@]/.test(word) || (next !== undefined && isProgram(next, folder));
+  if (KNOWN.has(word) || /[/:@]/.test(word)) return true;
+  return next !== undefined && attempt(() => requireCommand(next, folder)).ok;
 }
 
 /** Whether to drop the first word after `run`. */
@@ -34,22 +35,14 @@ export function ignoresImage(given: boolean): boolean {
 
 /** Checks that a command can be run. If its name looks like an image, the error says what to do. */
 export function requireNoImage(words: readonly string[], folder?: string): void {
+  const [command = ""] = words;
   try {
-    requireCommand(words[0]!, folder);
+    requireCommand(command, folder);
   } catch (error) {
-    if (isIpvlanError(error, "command-unusable") && looksLikeImage(words, folder)) {
-      throw new IpvlanError("command-unusable", {
-        command: words[0]!,
-        status: error.status,
-        reason:
-          "it looks like an image, and there are no images here, a sandbox has this machine's " +
-          `files: leave the word out, or give --image or set ${VARIABLE}=1 to have it dropped`,
-      });
-    }
-    throw error;
+    if (!isIpvlanError(error, "command-unusable") || !looksLikeImage(words, folder)) throw error;
+    const reason =
+      "it looks like an image, and there are no images here, a sandbox has this machine's files: " +
+      `leave the word out, or give --image or set ${VARIABLE}=1 to have it dropped`;
+    throw new IpvlanError("command-unusable", { command, status: error.status, reason });
   }
-}
-
-function isProgram(word: string, folder?: string): boolean {
-  return attempt(() => requireCommand(word, folder)).ok;
 }

@@ -42,8 +42,8 @@ Deno.test("no words of a command line give anything but an error of the project'
       attempt(() => {
         const args = parseArguments(`ipvlan ${name}`, command, typed);
         if (name === "run") {
-          readTarget([...args.values("net"), ...args.values("network")], args);
-          settingsProblems(readSettings(args).settings);
+          readTarget([...args.values("net"), ...args.values("network")], args, []);
+          settingsProblems(readSettings(args, []));
         }
         if (name === "ps") readSelection(args);
         if (name === "network prune") readPruneFilter(args.values("filter"), 0);

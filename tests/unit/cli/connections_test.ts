@@ -1,11 +1,13 @@
 import { assertEquals } from "@std/assert";
+import type { IpvlanError } from "../../../lib/base/errors.ts";
 import run from "../../../lib/cli/commands/run.ts";
 import { readTarget, type Target } from "../../../lib/cli/connections.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 
 function read(typed: string): { target: Target; problems: string[] } {
   const args = parseArguments("ipvlan run", run, typed.split(" "));
-  const { target, problems } = readTarget(args.values("network"), args);
+  const problems: IpvlanError[] = [];
+  const target = readTarget(args.values("network"), args, problems);
   return { target, problems: problems.map(({ message }) => message) };
 }
 

@@ -4,7 +4,7 @@ import type { Command } from "../../../lib/cli/command.ts";
 import { commandHelp, groupHelp } from "../../../lib/cli/help.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { readPairs } from "../../../lib/cli/option_values.ts";
-import { attempt } from "../../../lib/base/errors.ts";
+import { attempt, type IpvlanError } from "../../../lib/base/errors.ts";
 import { didYouMean } from "../../../lib/base/suggest.ts";
 import { table } from "../../../lib/cli/docker/list.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
@@ -126,11 +126,10 @@ Deno.test("of one letter or two, no other word is suggested", () => {
 });
 
 Deno.test("pairs are read, and every invalid pair is reported", () => {
-  assertEquals(readPairs("label", ["a=1", "b", "c=x=y"], false), {
-    record: { a: "1", b: "", c: "x=y" },
-    problems: [],
-  });
-  const { problems } = readPairs("auxiliary address", ["=1", "a", "b=1", "b=2"], true);
+  const problems: IpvlanError[] = [];
+  const labels = readPairs("label", ["a=1", "b", "c=x=y"], false, problems);
+  assertEquals([labels, problems], [{ a: "1", b: "", c: "x=y" }, []]);
+  readPairs("auxiliary address", ["=1", "a", "b=1", "b=2"], true, problems);
   assertEquals(problems.map(({ message }) => message), [
     'The auxiliary address "=1" is not valid: write NAME=VALUE',
     'The auxiliary address "a" is not valid: write NAME=VALUE',
