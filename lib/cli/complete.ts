@@ -2,15 +2,10 @@ import type { Command, Option } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** Lists the names that can be completed. */
-export interface Names {
-  networks(): string[];
-  sandboxes(): string[];
-  /** Lists the hosts that share pools; none if etcd does not answer soon. */
-  hosts(): Promise<string[]>;
-  /** Lists the links that can be parents. */
-  links(): Promise<string[]>;
-}
+/** The lists of names that can be completed, by the kinds that usage lines name: `NETWORK`. */
+export type Names = Readonly<
+  Record<"NETWORK" | "SANDBOX" | "HOST" | "LINK", () => string[] | Promise<string[]>>
+>;
 
 /** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {
@@ -63,13 +58,12 @@ async function valuesOf({ value = "", keys = {} }: Option, typed: string, names:
   return (await ofKind(keys[name]!, names)).map((word) => `${name}=${word}`);
 }
 
-/** Lists the words of a kind. Usage lines name the kind: `NETWORK`. */
-async function ofKind(kind: string, names: Names): Promise<string[]> {
-  if (kind === "NETWORK") return names.networks();
-  if (kind === "SANDBOX") return names.sandboxes();
-  if (kind === "HOST") return await names.hosts();
-  if (kind === "LINK") return await names.links();
-  if (kind === "NETWORK|SANDBOX") return [...names.networks(), ...names.sandboxes()];
-  // Lower-case words of a usage line are typed literally: `bash|zsh|fish`.
-  return /^[a-z\d|]+$/.test(kind) ? kind.split("|") : [];
+/** Lists the words of a kind, or of several: `NETWORK|SANDBOX`. */
+async function ofKind(kinds: string, names: Names): Promise<string[]> {
+  const lists = kinds.split("|").map((kind) => {
+    if (Object.hasOwn(names, kind)) return names[kind as keyof Names]();
+    // Lower-case words of a usage line are typed literally: `bash|zsh|fish`.
+    return /^[a-z\d]+$/.test(kind) ? [kind] : [];
+  });
+  return (await Promise.all(lists)).flat();
 }

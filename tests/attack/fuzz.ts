@@ -169,10 +169,10 @@ function fuzzCommandLines(random: Random): Fuzzer {
     ).flat();
     return await attempt(() => JSON.stringify([...name.split(" "), ...typed]), async () => {
       await complete([...name.split(" "), ...typed], {
-        networks: () => ["n", "constructor"],
-        sandboxes: () => ["c1"],
-        hosts: () => Promise.resolve(["h1"]),
-        links: () => Promise.resolve([]),
+        NETWORK: () => ["n", "constructor"],
+        SANDBOX: () => ["c1"],
+        HOST: () => Promise.resolve(["h1"]),
+        LINK: () => Promise.resolve([]),
       });
       if (command.raw) return;
       const args = parseArguments(`ipvlan ${name}`, command, typed);

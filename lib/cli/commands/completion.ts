@@ -44,9 +44,9 @@ export default {
       // A user without rights gets no names of networks and sandboxes, but all other completions.
       await using driver = await open().catch(() => undefined);
       const found = await complete(args.positionals, {
-        networks: () => driver?.listNetworks().map(({ name }) => name) ?? [],
-        sandboxes: () => driver?.listSandboxes().map(({ name }) => name) ?? [],
-        hosts: async () => {
+        NETWORK: () => driver?.listNetworks().map(({ name }) => name) ?? [],
+        SANDBOX: () => driver?.listSandboxes().map(({ name }) => name) ?? [],
+        HOST: async () => {
           const hurried = driver?.withSignal(AbortSignal.timeout(TIMEOUT));
           try {
             return await hurried?.hostNames(readAccess({ values: () => [] })) ?? [];
@@ -54,7 +54,7 @@ export default {
             return []; // etcd does not answer, or its settings in the environment are wrong.
           }
         },
-        links: async () => {
+        LINK: async () => {
           const { possibleParents } = await import("../../driver/mod.ts");
           await using ip = await Ip.open();
           return possibleParents(await ip.link.show());

@@ -9,7 +9,7 @@ const INHERITED = ["constructor", "toString", "__proto__", "hasOwnProperty"];
 Deno.test("a command is one of the table, and nothing that every object has", async () => {
   assert(findCommand("network create")?.load === COMMANDS["network create"]?.load);
   const none = () => Promise.resolve([]);
-  const names = { networks: () => [], sandboxes: () => [], hosts: none, links: none };
+  const names = { NETWORK: () => [], SANDBOX: () => [], HOST: none, LINK: none };
   for (const name of INHERITED) {
     assertEquals(findCommand(name), undefined);
     assertEquals(await complete([name, ""], names), []);

@@ -4,10 +4,10 @@ import { ipvlan } from "../../kit/command.ts";
 import { run } from "../../kit/processes.ts";
 
 const NAMES = {
-  networks: () => ["db_net", "web"],
-  sandboxes: () => ["c1", "c2"],
-  hosts: () => Promise.resolve(["rack3", "rack4"]),
-  links: () => Promise.resolve(["eth0", "eth1", "wlan0"]),
+  NETWORK: () => ["db_net", "web"],
+  SANDBOX: () => ["c1", "c2"],
+  HOST: () => Promise.resolve(["rack3", "rack4"]),
+  LINK: () => Promise.resolve(["eth0", "eth1", "wlan0"]),
 };
 
 const CASES: [typed: string[], completed: string[]][] = [
