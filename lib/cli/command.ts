@@ -16,14 +16,11 @@ export type Options = Readonly<Record<string, string>>;
 
 /** Reads options. */
 export function readOptions(options: Options): Option[] {
-  return Object.entries(options).map(([text, help]) => ({ ...readOption(text), help }));
-}
-
-/** Reads one option in that notation. */
-export function readOption(text: string): Omit<Option, "help"> {
-  const [, short, name = "", value, dots] =
-    /^(?:-(\w), )?--([\w-]+)(?: (\S+?)(\.\.\.)?)?$/.exec(text) ?? [];
-  return { name, short, value, many: dots !== undefined };
+  return Object.entries(options).map(([text, help]) => {
+    const [, short, name = "", value, dots] =
+      /^(?:-(\w), )?--([\w-]+)(?: (\S+?)(\.\.\.)?)?$/.exec(text) ?? [];
+    return { name, short, value, many: dots !== undefined, help };
+  });
 }
 
 /** The arguments that were typed after the name of a command. */

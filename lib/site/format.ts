@@ -116,18 +116,16 @@ const SUBNET: KeysShape = {
   },
 };
 
-/** The keys of the options of the IPAM driver etcd. `settle` checks their values. */
-const IPAM_ACCESS: Record<string, Key> = Object.fromEntries(IPAM_FIELDS.map((field) => {
-  const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");
-  return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
-}));
-
 const IPAM: Record<string, Key> = {
   driver: {
     help: "default: this host gives the addresses; etcd: a pool that hosts share",
     shape: { kind: "choice", of: ["default", ETCD] },
   },
-  ...IPAM_ACCESS,
+  // `settle` checks their values.
+  ...Object.fromEntries(IPAM_FIELDS.map((field) => {
+    const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");
+    return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
+  })),
   config: { help: "the subnets", shape: listOf(SUBNET) },
 };
 

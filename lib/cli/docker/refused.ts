@@ -1,6 +1,6 @@
 // Docker's options and commands that are refused here, with the reason and the alternative.
 import type { OptionForm } from "../../base/command_line.ts";
-import { readOption } from "../command.ts";
+import { readOptions } from "../command.ts";
 
 const NO_IMAGES = "there are no images here, a sandbox has this machine's files";
 
@@ -100,7 +100,8 @@ export function refusalsOf(command: string): [option: string, why: string][] {
 
 /** Reads the refused options of a Docker command. */
 export function refusedOptions(command: string): OptionForm[] {
-  return refusalsOf(command).map(([option, why]) => ({ ...readOption(option), refused: why }));
+  const options = readOptions(Object.fromEntries(refusalsOf(command)));
+  return options.map((option) => ({ ...option, refused: option.help }));
 }
 
 /** The refused commands of Docker, and the reasons. */
