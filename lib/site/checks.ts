@@ -10,7 +10,7 @@ import type { Check } from "./types.ts";
 const CONCURRENCY = 16;
 
 /** The place where checks run: the records, and the driver's host, by default the caller's own. */
-interface CheckPlace {
+export interface CheckPlace {
   networks: readonly Network[];
   sandboxes: readonly SandboxDetails[];
   host: string | undefined;
@@ -45,13 +45,13 @@ async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
 }
 
 /** An address to ping, and the sandbox that has it. */
-interface Target {
+export interface Target {
   address: string;
   sandbox?: string;
 }
 
 /** Lists the addresses of a check's target: first on shared networks, and first IPv4. */
-function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[] {
+export function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): Target[] {
   const { from, network, target, family } = check;
   const endpoints = sandboxes.flatMap(({ name, endpoints }) =>
     endpoints.filter(({ aliases }) => name === target || aliases.includes(target))
@@ -116,7 +116,7 @@ async function isOutOfReach(
  * its subnet, first on the given link; else its own, if it is alone or the flag isolates the
  * sandboxes.
  */
-function neighbourOf(
+export function neighbourOf(
   from: string,
   dev: string | undefined,
   target: string,

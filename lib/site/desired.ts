@@ -85,7 +85,7 @@ export function parseSite(file: string, text: string): Desired {
     ...source.duplicates,
     ...problems.map(({ path, reason }) => source.problem(path, reason)),
   ];
-  throwProblems(errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
+  throwProblems(errors.sort((a, b) => a.line! - b.line!));
   return desired as Desired;
 }
 
