@@ -6,7 +6,7 @@ import {
 } from "../driver/model/ipam_options.ts";
 import {
   DRIVER_OPTIONS,
-  NETWORK_OPTIONS as OPTIONS,
+  NETWORK_OPTIONS,
   OPTION_NAMES,
   parseDriverOptions,
 } from "../driver/model/options.ts";
@@ -17,16 +17,16 @@ import type { Arguments, Options } from "./command.ts";
 import { readPairs } from "./option_values.ts";
 
 /** The network options that are flags of the command. */
-const SWITCHES = OPTION_NAMES.filter((name) => OPTIONS[name].driverOption === undefined);
+const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
 
 /** The command's options for a network, as `docker network create` has them. */
-export const NETWORK_OPTIONS: Options = {
+export const CREATE_OPTIONS: Options = {
   "-d, --driver DRIVER": "the driver: ipvlan",
   "--subnet PREFIX...": "a subnet, of either family",
   "--gateway ADDRESS...": "the gateway of a subnet",
   "--ip-range PREFIX...": "the part of a subnet for automatic addresses",
   "--aux-address NAME=ADDRESS...": "an address to reserve",
-  ...Object.fromEntries(SWITCHES.map((name) => [`--${name}`, OPTIONS[name].help])),
+  ...Object.fromEntries(SWITCHES.map((name) => [`--${name}`, NETWORK_OPTIONS[name].help])),
   "--ipv6": "require that the network has IPv6",
   "--label NAME=VALUE...": "a label",
   "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
@@ -38,7 +38,7 @@ export const NETWORK_OPTIONS: Options = {
 
 /** The names of the values of `--opt`. */
 export const DRIVER_KEYS: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.values(OPTIONS).flatMap(({ driverOption: name, value }) => {
+  Object.values(NETWORK_OPTIONS).flatMap(({ driverOption: name, value }) => {
     const kind = value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();
     return name === undefined ? [] : [[name, kind]];
   }),
@@ -51,7 +51,7 @@ const ONE_VALUE = [
 ] as const;
 
 /** Reads a network from those options, and reports all problems. */
-export function readNetwork(
+export function readNetworkSpec(
   name: string,
   args: Arguments,
   surroundings: IpamSurroundings = { folder: "/", environment: {} },

@@ -23,7 +23,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
     progress?.(`${doing} ${names.length} ${what}${ending}`);
     return true;
   };
-  if (begin("Bringing back", "sandbox", plan.restore)) await restore(driver, plan);
+  if (begin("Bringing back", "sandbox", plan.restore)) await bringBack(driver, plan);
   if (begin("Removing", "sandbox", plan.removeSandboxes)) {
     await forAll(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
   }
@@ -45,7 +45,7 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   const attachments = [["Connecting", joined], ["Creating", made]] as const;
   for (const [doing, group] of attachments) {
     if (!begin(doing, "sandbox", group)) continue;
-    const told = await forAll(group, (attachment) => attach(driver, attachment));
+    const told = await forAll(group, (attachment) => connect(driver, attachment));
     notices.push(...new Set(told.flat()));
   }
   if (begin("Starting", "command", plan.start)) {
@@ -69,13 +69,13 @@ async function forAll<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): P
   return results.map((result) => (result as PromiseFulfilledResult<R>).value);
 }
 
-async function restore(driver: Driver, plan: Plan): Promise<void> {
+async function bringBack(driver: Driver, plan: Plan): Promise<void> {
   const { missing } = await driver.restore();
   const lost = missing.filter(({ name }) => plan.restore.includes(name));
   if (lost.length > 0) throw new IpvlanError("restore-failed", { sandboxes: lost });
 }
 
-async function attach(
+async function connect(
   driver: Driver,
   { sandbox, labels, connections, ...settings }: Attachment,
 ): Promise<string[]> {

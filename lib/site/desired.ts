@@ -5,7 +5,7 @@ import type { Connection, ConnectOptions, SandboxSettings } from "../driver/mode
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { type IsSound, judge, parseCheck } from "./judge.ts";
-import { type NetworkValues, readNetwork } from "./network.ts";
+import { type NetworkValues, toSiteNetwork } from "./network.ts";
 import { type Report, ShapeReader } from "./reader.ts";
 import { aliasesOf, type Path } from "./shape.ts";
 import type { Desired } from "./types.ts";
@@ -101,7 +101,7 @@ function toDesired(
     report([], `The file's name cannot be a site's name: add one, such as "name: web"`);
   }
   const read = [...networks].map(([name, values]) =>
-    readNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
+    toSiteNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
   );
   // Do not report what only follows from another problem.
   const unsound = [...problems];

@@ -31,7 +31,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** Makes the error for a file. @param key What is wrong in it, if that has a name. */
-function problemOf(
+function fileProblem(
   file: string,
   reason: string,
   line?: number,
@@ -101,7 +101,7 @@ export class SiteText {
       },
     });
     this.duplicates = duplicates;
-    if (document.contents === null) problems.push(problemOf(file, "It is empty"));
+    if (document.contents === null) problems.push(fileProblem(file, "It is empty"));
     if (problems.length > 0) {
       const all = [...problems, ...duplicates].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
       // Report one problem a line: the next is mostly a consequence of the first.
@@ -130,7 +130,7 @@ export class SiteText {
   }
 
   #at(offset: number, reason: string, path: Path = []): IpvlanErrorOf<"site-file"> {
-    return problemOf(this.#file, reason, this.#lines.linePos(offset).line, placeOf(path));
+    return fileProblem(this.#file, reason, this.#lines.linePos(offset).line, placeOf(path));
   }
 
   #pair({ items }: YAMLMap, step: string | number): Found | undefined {
@@ -193,7 +193,7 @@ export async function readFile(
       ? "There is no such file"
       // For example, it is a folder, or the caller may not read it.
       : `It cannot be read: ${(error as Error).message}`;
-    throw problemOf(file, reason);
+    throw fileProblem(file, reason);
   }
 }
 
@@ -207,7 +207,7 @@ async function readWhole(file: string): Promise<{ text: string; source: SiteSour
   for await (const chunk of input.readable) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size > MAX_BYTES) throw problemOf(file, "It is larger than 16 MiB");
+    if (size > MAX_BYTES) throw fileProblem(file, "It is larger than 16 MiB");
   }
   const text = await new Blob(chunks).text();
   const content = createHash("sha256").update(text).digest("hex").slice(0, 16);

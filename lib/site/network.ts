@@ -39,7 +39,7 @@ export interface SiteNetwork {
 }
 
 /** Makes the specification of a network. */
-export function readNetwork(name: string, values: NetworkValues, report: Report): SiteNetwork {
+export function toSiteNetwork(name: string, values: NetworkValues, report: Report): SiteNetwork {
   const { gateways = [], ipRanges = [], auxAddresses = {}, ...others } = values;
   const { subnets = [], ipam: pool = {}, driverOpts = {}, labels = {}, driver: _, ...more } =
     others;

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { throwProblems } from "../../base/errors.ts";
-import { DRIVER_KEYS, NETWORK_OPTIONS, readNetwork } from "../network.ts";
+import { CREATE_OPTIONS, DRIVER_KEYS, readNetworkSpec } from "../network.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK",
@@ -8,11 +8,11 @@ export default {
     -o parent=eth0.20 ipvlan20
 ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2379 \\
     --subnet=192.168.20.0/24 -o parent=eth0.20 shared20`,
-  options: NETWORK_OPTIONS,
+  options: CREATE_OPTIONS,
   keys: DRIVER_KEYS,
   changes: true,
   async run(args, { open, print, warn, dryRun }) {
-    const { spec, problems } = readNetwork(args.positionals[0]!, args, {
+    const { spec, problems } = readNetworkSpec(args.positionals[0]!, args, {
       folder: Deno.cwd(),
       environment: Deno.env.toObject(),
     });

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import command from "../../../lib/cli/commands/network_create.ts";
-import { readNetwork } from "../../../lib/cli/network.ts";
+import { readNetworkSpec } from "../../../lib/cli/network.ts";
 import { DRIVER_OPTIONS } from "../../../lib/driver/model/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
 function read(...typed: string[]) {
-  return readNetwork("n", parseArguments("ipvlan network create", command, [...typed, "n"]));
+  return readNetworkSpec("n", parseArguments("ipvlan network create", command, [...typed, "n"]));
 }
 
 Deno.test("options of the command line become a network, each in the subnet that contains it", () => {

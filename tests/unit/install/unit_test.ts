@@ -32,8 +32,8 @@ Deno.test("special characters in a unit are escaped", () => {
     'ExecStart="/a b/deno" "c\\"d\\\\e" 50%% $$f restore --wait 60',
   ]);
   // No word is another line.
-  const agent = agentUnit(["/opt/ipvlan"], {}, ["--hosts-file", "/a\nExecStop=/x", "\u0007"]);
-  assertStringIncludes(agent, 'agent --hosts-file "/a\\u000aExecStop=/x" "\\u0007"\n');
+  const agent = agentUnit(["/opt/ipvlan"], {}, ["--hosts-file", "/a\nExecStop=/x", "\u001b"]);
+  assertStringIncludes(agent, 'agent --hosts-file "/a\\u000aExecStop=/x" "\\u001b"\n');
 });
 
 Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
@@ -63,6 +63,8 @@ Deno.test({
     }
     make("open", 0, 0o1777);
     make("open/root's", 0, 0o755);
+    make("wide", 0, 0o777);
+    make("wide/root's", 0, 0o755);
     Deno.symlinkSync(`${path}/user's`, `${path}/link`);
     const units = (home: string) => cniUnits(["/opt/deno"], { HOME: `${path}/${home}` }, "/run/x");
     for (const home of ["root's", "root's/missing", "open/root's"]) {
@@ -75,6 +77,7 @@ Deno.test({
         ["user's/root's", "/user's belongs to user 65534"],
         ["link/x", "/link belongs to user 65534"],
         ["open", "every user may write to"],
+        ["wide/root's", "every user may write to"],
       ] as const
     ) assertThrowsError(() => units(home), "invalid-option", why);
   },

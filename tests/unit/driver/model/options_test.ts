@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import command from "../../../../lib/cli/commands/network_create.ts";
-import { readNetwork } from "../../../../lib/cli/network.ts";
+import { readNetworkSpec } from "../../../../lib/cli/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../../lib/driver/endpoint/decide.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
@@ -48,7 +48,10 @@ function lines(network: Network): string[] {
 
 /** What a command line makes of an option. */
 function typed(words: string[]): NetworkSpec {
-  const { spec, problems } = readNetwork("n", parseArguments("create", command, [...words, "n"]));
+  const { spec, problems } = readNetworkSpec(
+    "n",
+    parseArguments("create", command, [...words, "n"]),
+  );
   assertEquals(problems, []);
   return spec;
 }
