@@ -146,7 +146,7 @@ export function readSelection(
       (showsDown || sandbox.state !== "down") && filter(sandbox)
     );
     if (!isLimited || Number(last) >= found.length) return found;
-    return found.toSorted((one, other) => other.created < one.created ? -1 : 1)
+    return found.toSorted((one, other) => Date.parse(other.created) - Date.parse(one.created))
       .slice(0, Number(last));
   };
 }

@@ -4,9 +4,11 @@ import {
   duration,
   inspectedNetwork,
   inspectedSandbox,
+  networkFields,
   sandboxFields,
 } from "../../../../lib/cli/docker/shape.ts";
 import type {
+  Network,
   NetworkDetails,
   NetworkSpec,
   NetworkSubnet,
@@ -174,6 +176,125 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   );
 });
 
+Deno.test("the JSON of a network and of a sandbox has each field of Docker's", () => {
+  const web = network("web", {
+    subnets: [{ subnet: "10.0.0.0/24", auxAddresses: { printer: "10.0.0.9" } }],
+    labels: { tier: "front" },
+  });
+  const { id, created } = web;
+  const endpoint = { ...endpointOn(web, "c", { ip: "10.0.0.2" }), ip6: "fd00::2/64" };
+  const shown = JSON.parse(toJson(inspectedNetwork({ ...web, endpoints: [endpoint] }, [])));
+  const { EndpointID } = shown.Containers.c;
+  assertEquals(shown, {
+    Name: "web",
+    Id: id,
+    Created: created,
+    Scope: "local",
+    Driver: "ipvlan",
+    EnableIPv4: true,
+    EnableIPv6: false,
+    IPAM: {
+      Driver: "default",
+      Options: {},
+      Config: [{ Subnet: "10.0.0.0/24", AuxiliaryAddresses: { printer: "10.0.0.9" } }],
+    },
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Options: shown.Options,
+    Labels: { tier: "front" },
+    Containers: {
+      c: {
+        Name: "c",
+        EndpointID,
+        MacAddress: "",
+        IPv4Address: "10.0.0.2/24",
+        IPv6Address: "fd00::2/64",
+        Interface: endpoint.ifname,
+      },
+    },
+    Status: { IPAM: { Subnets: {} } },
+  });
+  const access = { endpoints: ["https://a:1"] };
+  const shared = network("n", {
+    subnets: [{ subnet: "fd00::/64", auxAddresses: {} }],
+    ipam: { driver: "etcd", access },
+  });
+  const { IPAM, EnableIPv4, EnableIPv6 } = JSON.parse(
+    toJson(inspectedNetwork({ ...shared, endpoints: [] }, [])),
+  );
+  assertEquals([EnableIPv4, EnableIPv6], [false, true]);
+  assertEquals(IPAM, {
+    Driver: "etcd",
+    Options: { endpoints: "https://a:1" },
+    Config: [{ Subnet: "fd00::/64" }],
+  });
+  const record = { ...sandboxRecord("c"), namespace: "made" as const, endpoints: [endpoint] };
+  const inspect = (sandbox: SeenSandbox, ...rest: [pids?: number[], status?: number]) =>
+    JSON.parse(toJson(inspectedSandbox(sandbox, [web], rest[0] ?? [], rest[1])));
+  const sandbox = inspect(seen(record), [12, 7], 3);
+  const linkLocals = { linkLocalAddresses: ["169.254.7.1"], gatewayPriority: 2 };
+  const more = inspect(seen({ ...record, endpoints: [{ ...endpoint, ...linkLocals }] }));
+  const { IPAMConfig, GwPriority } = more.NetworkSettings.Networks.web;
+  assertEquals([IPAMConfig, GwPriority], [{ LinkLocalIPs: ["169.254.7.1"] }, 2]);
+  assertEquals([sandbox.State, more.State.Pid], [{
+    Status: "running",
+    Running: true,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: false,
+    Dead: false,
+    Pid: 7,
+    ExitCode: 3,
+    Error: "",
+  }, 0]);
+  assertEquals(more.State.ExitCode, 0);
+  const broken = seen(record);
+  broken.endpoints[0]!.state = "missing";
+  assertEquals(inspect(broken).State.Error, `${endpoint.ifname} on web is missing`);
+  assertEquals(inspect({ ...broken, state: "down" }).State.Error, "");
+  assertEquals(sandbox.NetworkSettings.Networks.web, {
+    IPAMConfig: null,
+    Aliases: [],
+    NetworkID: id,
+    EndpointID,
+    Gateway: "",
+    IPAddress: "10.0.0.2",
+    MacAddress: "",
+    GwPriority: 0,
+    IPPrefixLen: 24,
+    IPv6Gateway: "",
+    GlobalIPv6Address: "fd00::2",
+    GlobalIPv6PrefixLen: 64,
+    DNSNames: ["c", "c.web"],
+    Interface: endpoint.ifname,
+  });
+  assertEquals([sandbox.HostConfig.NetworkMode, sandbox.HostsPath, sandbox.Name], [
+    "web",
+    "/etc/netns/c/hosts",
+    "/c",
+  ]);
+});
+
+Deno.test("the fields of a list say which families and which owner there are", () => {
+  const fields = networkFields(({ id }) => id);
+  const subnets = [{ subnet: "fd00::/64", auxAddresses: {} }];
+  const [six, four] = [network("n", { subnets }), network("docker:1")];
+  const shown = (each: Network) =>
+    ["IPv4", "IPv6", "IPAM", "Owner"].map((name) => fields[name]!(each));
+  assertEquals(shown(six), ["false", "true", "default", ""]);
+  assertEquals(shown(four), ["true", "false", "default", "docker"]);
+  const sandbox = sandboxFields(0);
+  const status = (state: SeenSandbox["state"], name = "c") =>
+    ["State", "Status", "status", "owner"].map((field) =>
+      sandbox[field]!({ ...seen({ ...sandboxRecord(name), endpoints: [] }), state })
+    );
+  assertEquals(status("up"), ["running", "Up", "up", ""]);
+  assertEquals(status("down", "cni:a"), ["exited", "Down", "down", "cni"]);
+});
+
 Deno.test("a sandbox is listed with Docker's fields, whose headers are their names", () => {
   const sandbox = seen({ ...sandboxRecord("c"), endpoints: [] });
   const rows: string[] = [];
@@ -192,19 +313,31 @@ Deno.test("a sandbox is listed with Docker's fields, whose headers are their nam
 });
 
 Deno.test("a length of time is told as Docker tells it", () => {
-  const minute = 60_000;
+  const [minute, day] = [60_000, 86_400_000];
   const told: [milliseconds: number, text: string][] = [
     [0, "Less than a second"],
-    [1_500, "1 second"],
+    [999, "Less than a second"],
+    [1_000, "1 second"],
+    [1_999, "1 second"],
+    [2_000, "2 seconds"],
     [59_999, "59 seconds"],
     [minute, "About a minute"],
+    [2 * minute - 1, "About a minute"],
+    [2 * minute, "2 minutes"],
     [59 * minute, "59 minutes"],
     [60 * minute, "About an hour"],
+    [90 * minute - 1, "About an hour"],
+    [90 * minute, "2 hours"],
     [47 * 60 * minute, "47 hours"],
     [48 * 60 * minute, "2 days"],
-    [20 * 24 * 60 * minute, "2 weeks"],
-    [100 * 24 * 60 * minute, "3 months"],
-    [800 * 24 * 60 * minute, "2 years"],
+    [13 * day, "13 days"],
+    [14 * day, "2 weeks"],
+    [28 * day, "4 weeks"],
+    [59 * day, "8 weeks"],
+    [60 * day, "2 months"],
+    [90 * day, "3 months"],
+    [729 * day, "24 months"],
+    [730 * day, "2 years"],
   ];
   for (const [milliseconds, text] of told) assertEquals(duration(milliseconds), text);
 });

@@ -13,6 +13,8 @@ const USERS: [text: string, words: string][] = [
   ["ann:44", "--reuid=1000 --regid=44 --clear-groups"],
   ["4711", "--reuid=4711 --regid=0 --clear-groups"],
   ["4711:4712", "--reuid=4711 --regid=4712 --clear-groups"],
+  ["4294967294:4294967294", "--reuid=4294967294 --regid=4294967294 --clear-groups"],
+  ["root:ann", "--reuid=0 --regid=1001 --clear-groups"],
 ];
 
 for (const [text, words] of USERS) {
@@ -23,12 +25,23 @@ for (const [text, words] of USERS) {
 
 Deno.test("a user's home goes with the user", () => {
   assertEquals(readUser("ann", PASSWD, GROUP).home, "/home/ann");
-  assertEquals(readUser("4711", PASSWD, GROUP).home, undefined);
+  assertEquals("home" in readUser("4711", PASSWD, GROUP), false);
 });
 
 Deno.test("a user or group that does not exist is refused", () => {
   for (
-    const text of ["bob", "ann:bob", ":audio", "ann:", "-1", "4294967295", "ann:audio:x", "a b"]
+    const text of [
+      "bob",
+      "ann:bob",
+      ":audio",
+      "ann:",
+      "-1",
+      "4294967295",
+      "ann:4294967295",
+      "12345678901",
+      "ann:audio:x",
+      "a b",
+    ]
   ) {
     assertThrowsError(() => readUser(text, PASSWD, GROUP), "invalid-option", JSON.stringify(text));
   }
