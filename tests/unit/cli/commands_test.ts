@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
 import { complete } from "../../../lib/cli/complete.ts";
+import { ipvlan } from "../../kit/command.ts";
 import { main } from "../../../lib/cli/main.ts";
 
 /** What every object has, and no command is called. */
@@ -15,6 +16,28 @@ Deno.test("a command is one of the table, and nothing that every object has", as
     assertEquals(await complete([name, ""], names), []);
   }
 });
+
+const UNKNOWN: [typed: string, named: string, meant?: string][] = [
+  ["prune", "prune", "network prune"],
+  ["netwrok ls", "netwrok", "network ls"],
+  ["netwrok", "netwrok", "network"],
+  ["inspct x", "inspct", "inspect"],
+  ["network crate", "network crate", "network create"],
+  ["network zzz", "network zzz"],
+  ["docker instal", "docker instal", "docker install"],
+  ["--hlep", "--hlep", "--help"],
+  ["-x", "-x"],
+  ["zzz", "zzz"],
+];
+
+for (const [typed, named, meant] of UNKNOWN) {
+  Deno.test(`"${typed}" is ${meant === undefined ? "no command" : `likely "${meant}"`}`, async () => {
+    const hint = meant === undefined ? "" : ` (did you mean "${meant}"?)`;
+    const { status, err } = await ipvlan(...typed.split(" "));
+    const [first] = err.split("\n");
+    assertEquals([status, first], [2, `ipvlan: There is no command "${named}"${hint}`]);
+  });
+}
 
 Deno.test("a command that does not exist is a wrong command line", async () => {
   const { error } = console;
