@@ -8,7 +8,7 @@ import { parseSite } from "../../../lib/site/desired.ts";
 import { type Maker, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../../lib/site/plan.ts";
 import type { Desired, Plan } from "../../../lib/site/types.ts";
-import { planLines } from "../../../lib/site/describe.ts";
+import { describeSandbox, planLines } from "../../../lib/site/describe.ts";
 import { statesDuring } from "./model.ts";
 import { plainEndpoint } from "../../kit/values.ts";
 
@@ -154,3 +154,14 @@ for (const { name } of [...Deno.readDirSync(FOLDER)].sort((a, b) => a.name < b.n
     }
   });
 }
+
+Deno.test("a new sandbox is described with what it has, and nothing else", () => {
+  const plain = { name: "c", connections: [], command: [], labels: {} };
+  assertEquals(describeSandbox(plain), []);
+  assertEquals(describeSandbox({ ...plain, command: ["nginx"] }), ["command nginx"]);
+  const dns = { servers: [], search: ["a.example"] };
+  assertEquals(describeSandbox({ ...plain, hostname: "web", dns }), [
+    "hostname web",
+    "dns no servers, search a.example",
+  ]);
+});
