@@ -120,7 +120,7 @@ export class SiteText {
     const written = [...path];
     for (const [depth, step] of path.entries()) {
       if (isAlias(node)) node = node.resolve(this.#document);
-      const found = isMap(node) ? this.#pair(node, step) : itemOf(node, step);
+      const found = isMap(node) ? this.#pair(node, step) : this.#item(node, step);
       if (!found) break;
       written[depth] = found.step;
       offset = found.offset;
@@ -140,6 +140,18 @@ export class SiteText {
     if (!isScalar(pair?.key)) return undefined;
     return { step: String(pair.key.value), offset: pair.key.range![0], node: pair.value };
   }
+
+  /** The item of a list with this index, or of this value: a list of names stands for a mapping. */
+  #item(node: unknown, step: string | number): Found | undefined {
+    if (!isSeq(node)) return undefined;
+    const valueOf = (item: unknown) => isAlias(item) ? item.resolve(this.#document) : item;
+    const index = typeof step === "number" ? step : node.items.findLastIndex((item) => {
+      const value = valueOf(item);
+      return isScalar(value) && String(value.value) === step;
+    });
+    const item = node.items[index];
+    return isNode(item) ? { step: index, offset: item.range![0], node: item } : undefined;
+  }
 }
 
 /** A value in the text, and the last step of its path. */
@@ -155,16 +167,6 @@ function pathOf(nodes: readonly (Document | Node | Pair)[]): Path {
     if (isPair(node)) return [String(node.key)];
     return isSeq(node) ? [node.items.indexOf(nodes[index + 1])] : [];
   });
-}
-
-/** The item of a list with this index, or with this name: a list of names stands for a mapping. */
-function itemOf(node: unknown, step: string | number): Found | undefined {
-  if (!isSeq(node)) return undefined;
-  const index = typeof step === "number"
-    ? step
-    : node.items.findLastIndex((item) => isScalar(item) && String(item.value) === step);
-  const item = node.items[index];
-  return isNode(item) ? { step: index, offset: item.range![0], node: item } : undefined;
 }
 
 const STDIN = "-";

@@ -317,6 +317,16 @@ checks:
   );
 });
 
+Deno.test("an item that is an alias has its own line, too", () => {
+  const text =
+    "x-a: &a web\nx-c: &c a reaches b\nsandboxes:\n  a:\n    networks:\n      - *a\nchecks:\n" +
+    "  - *c\n";
+  assertEquals(said(text), [
+    'demo.yaml:6: sandboxes.a.networks[0]: There is no network "web" in this file',
+    'demo.yaml:8: checks[0]: "b" is no sandbox, alias or address',
+  ]);
+});
+
 Deno.test("values that contradict each other are refused with their line", () => {
   assertEquals(
     said(`networks:
