@@ -22,7 +22,11 @@ Deno.test("a program's files are its modules, and the packages in Deno's cache",
         local: `${CACHE}/remote/https/jsr.io/2b`,
       },
     ],
-    npmPackages: { "yaml@2.9.1": { localPath: `${CACHE}/npm/registry/yaml/2.9.1` } },
+    // An optional package for another kind of machine is not in the cache.
+    npmPackages: {
+      "other@1.0.0": {},
+      "yaml@2.9.1": { localPath: `${CACHE}/npm/registry/yaml/2.9.1` },
+    },
   };
   assertEquals(programFiles(graph, FOLDER, CACHE), [
     { from: "/src/kit/cli.ts", to: "/usr/lib/ipvlan/cli.ts" },

@@ -461,6 +461,7 @@ Deno.test("every error in invalid YAML is reported with its line", () => {
       '1: sandboxes.a.command[1]: The command "x\\u0000" is not valid: ' +
       "a word cannot have the character NUL",
     ],
+    ["a: b: c", "1: Nested mappings are not allowed in compact mappings"],
     ["networks: 0x1F\n", "1: networks: 31 is where a mapping belongs"],
   ];
   assertEquals(
