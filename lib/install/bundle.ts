@@ -52,7 +52,7 @@ export function programFiles(
     const cached = pathBelow(cache, path);
     const own = pathBelow(folder, path);
     // A registry's modules need its cached responses, which are in the folder of its host.
-    const host = /^remote\/[^/]+\/[^/]+/.exec(cached ?? "")?.[0];
+    const host = cached?.match(/^remote\/[^/]+\/[^/]+/)?.[0];
     const file = host !== undefined
       ? { from: `${cache}/${host}`, to: `${CACHE_FOLDER}/${host}` }
       : cached !== undefined
