@@ -1,5 +1,5 @@
 import { engineOf } from "../driver/model/names.ts";
-import { linkIndex } from "../driver/endpoint/decide.ts";
+import { linkIndex } from "../driver/endpoint/steps.ts";
 import { chooseParent } from "../driver/network/parent.ts";
 import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
@@ -9,7 +9,7 @@ import { kernelProblem, MODULES } from "../iproute2/kernel.ts";
 import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
-import type { HeldAddress } from "../driver/addresses/holders.ts";
+import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
 import { isIpvlanError } from "../base/errors.ts";

@@ -1,4 +1,4 @@
-import type { HeldAddress } from "../driver/addresses/holders.ts";
+import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import type { EndpointRecord } from "../driver/store/records.ts";
 import type { EngineName, Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";

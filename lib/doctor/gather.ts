@@ -3,7 +3,7 @@ import { whyRefused } from "../claims/local.ts";
 import { LastToken } from "../claims/last_token.ts";
 import { SharedPools } from "../claims/shared_pools.ts";
 import { accesses } from "../driver/addresses/shared/pools.ts";
-import { findHolders } from "../driver/addresses/holders.ts";
+import { findHolders } from "../driver/addresses/held_addresses.ts";
 import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { SqliteStore } from "../driver/store/sqlite_store.ts";

@@ -1,6 +1,6 @@
 import { isOwned } from "../driver/model/names.ts";
 import { decideEndpoint } from "../driver/endpoint/decide.ts";
-import type { HeldAddress } from "../driver/addresses/holders.ts";
+import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
 import { globalAddrs } from "../iproute2/addr.ts";
 import { busyParent, chooseParent, LINK_GROUP } from "../driver/network/parent.ts";
@@ -64,7 +64,7 @@ function askedAddresses(
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const decision = decideEndpoint({}, "next", {
     ...{ network, pools, parentAddresses, held, sandbox: "next" },
-    ...{ endpoints: [], routes: [], neighbours: [], holderElsewhere: () => undefined },
+    ...{ present: [], neighbours: [], holderElsewhere: () => undefined },
   });
   // A full network has no next address.
   const next = endpointAddresses(decision.ok ? decision.endpoint : {})

@@ -10,7 +10,7 @@
  *
  * @module
  */
-export type { HeldAddress } from "../driver/addresses/holders.ts";
+export type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 export type { EndpointRecord } from "../driver/store/records.ts";
 export { diagnose } from "./diagnose.ts";
 export { type Diagnosis, type Level, toText } from "./diagnosis.ts";

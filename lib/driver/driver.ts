@@ -7,7 +7,7 @@ import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/advertised.ts";
 import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
-import { toEndpoint } from "./endpoint/decide.ts";
+import { toEndpoint } from "./endpoint/routes.ts";
 import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";

@@ -376,8 +376,7 @@ function fuzzValues(random: Random): Fuzzer {
         network: found,
         pools: Pools.of(subnetsOf(found)),
         sandbox: "c1",
-        endpoints: [],
-        routes: [],
+        present: [],
         neighbours: [
           { id: "b", network: found.id, sandbox: "c2", ifname: "eth0", ordinal: 0, aliases },
         ],

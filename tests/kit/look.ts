@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { hostSteps } from "../../lib/driver/network/host_steps.ts";
-import { linkAddresses } from "../../lib/driver/endpoint/decide.ts";
+import { linkAddresses } from "../../lib/driver/endpoint/routes.ts";
 import { renderHosts } from "../../lib/driver/sandbox/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/network/parent.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { HostFacts } from "../../lib/driver/model/facts.ts";
-import { toEndpoint } from "../../lib/driver/endpoint/decide.ts";
+import { toEndpoint } from "../../lib/driver/endpoint/routes.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import type { Step } from "../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../lib/driver/store/records.ts";

@@ -1,8 +1,90 @@
-import { findHolders, type HeldAddress, heldByHost } from "./holders.ts";
-import { IN_SANDBOX } from "../model/names.ts";
-import type { Namespaces } from "../run/namespaces.ts";
-import type { HostFacts } from "../model/facts.ts";
+import { type Addr, globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
+import { parseJson } from "../../iproute2/batch.ts";
+import { type Link, parseLinks } from "../../iproute2/link.ts";
+import type { RunProgram } from "../../iproute2/shell.ts";
+import { withNetnsFolder } from "../../iproute2/words.ts";
+import { type EnterableNamespace, findEnterable, HOST } from "../sandbox/enterable.ts";
 import { IpvlanError } from "../../base/errors.ts";
+import { IN_SANDBOX } from "../model/names.ts";
+import type { HostFacts } from "../model/facts.ts";
+import type { Namespaces } from "../run/namespaces.ts";
+
+/**
+ * An address of a link. The kernel refuses it to every other ipvlan link on the same parent
+ * (`ipvlan_addr_busy` in `drivers/net/ipvlan/ipvlan_core.c`).
+ */
+export interface HeldAddress {
+  /** The address. */
+  address: string;
+  /** The link that has it: `the link "eth0" in the namespace "web"`. */
+  holder: string;
+  /** The name of the parent. */
+  parent: string;
+  /** The names of the link's namespace; empty if it has none. */
+  names: readonly string[];
+}
+
+/**
+ * Finds the addresses of the ipvlan links on the host's links, in all namespaces that can be found:
+ * {@linkcode findEnterable}. It starts a process for each, so call it only after a failure.
+ *
+ * @param host The name of the host's namespace; `undefined` if it is that of this process.
+ */
+export async function findHolders(
+  run: RunProgram,
+  host: string | undefined,
+  parents: readonly Link[],
+): Promise<HeldAddress[]> {
+  const held: HeldAddress[] = [];
+  for (const namespace of await findEnterable(run, host)) {
+    const { netns } = namespace;
+    const enter = netns === undefined ? "ip" : `ip -n ${netns}`;
+    const command = withNetnsFolder(netns, `${enter} -details -json addr show`);
+    const { out } = await run(command, []);
+    const rows = rowsOf(out);
+    held.push(...heldIn(namespace, parseLinks(rows), rows.flatMap(parseAddrs), parents));
+  }
+  return held;
+}
+
+/** Parses the output of `ip`. It is empty if the namespace is gone or cannot be entered. */
+function rowsOf(out: readonly string[]): Record<string, unknown>[] {
+  try {
+    return out.flatMap((line) => parseJson(line)) as Record<string, unknown>[];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+/** The addresses of the ipvlan links in one namespace that are on the host's links. */
+function heldIn(
+  { isHost, where, names }: Omit<EnterableNamespace, "netns">,
+  links: readonly Link[],
+  addrs: readonly Addr[],
+  parents: readonly Link[],
+): HeldAddress[] {
+  return links.filter(({ info, linkNetnsid }) =>
+    info.type === "ipvlan" && (linkNetnsid === undefined) === isHost
+  ).flatMap(({ name, linkIndex, address: mac }) => {
+    // An index is unique only in its namespace. But an ipvlan link has its parent's MAC address.
+    const parent = parents.find(({ index, address }) => index === linkIndex && address === mac);
+    if (!parent) return [];
+    return globalAddrs(name, addrs).map(({ address }) => ({
+      address,
+      holder: `the link "${name}" ${where}`,
+      parent: parent.name,
+      names,
+    }));
+  });
+}
+
+/** The addresses of the host's own ipvlan links. */
+export function heldByHost(
+  { links, addrs }: { links: readonly Link[]; addrs: readonly Addr[] },
+): HeldAddress[] {
+  return heldIn({ ...HOST, names: [] }, links, addrs, links);
+}
 
 /** The held addresses that a call knows: at first those of the host's and the sandbox's links. */
 export class HeldAddresses {

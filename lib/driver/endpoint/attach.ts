@@ -1,16 +1,4 @@
 import type { SharedPools } from "../../claims/shared_pools.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
-import { formatAddress, parseAddress } from "../../ipam/mod.ts";
-import {
-  type AttachRequest,
-  decide,
-  type NetworkEndpoint,
-  type PresentEndpoint,
-} from "./attach_request.ts";
-import { takeShared } from "./take.ts";
-import { deleteRecords, type RecordGroup, setState } from "./drop.ts";
-import { rerouteSteps, type Siblings, siblingsOf } from "./default_routes.ts";
-import { endpointSteps, linkAddresses, sandboxSteps, toEndpoint } from "./decide.ts";
 import {
   failureOf,
   IpvlanError,
@@ -18,21 +6,33 @@ import {
   isIpvlanError,
   notUndone,
 } from "../../base/errors.ts";
-import { HeldAddresses } from "../addresses/held_addresses.ts";
-import { noticeHosts } from "../sandbox/hosts.ts";
-import { nameProblem } from "../model/names.ts";
-import type { HostFacts } from "../model/facts.ts";
-import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { randomHex } from "../../base/random.ts";
-import { byPlace, type Step } from "../run/plan.ts";
-import { settingsOf } from "../model/settings.ts";
-import type { EndpointRecord } from "../store/records.ts";
-import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
-import { disconnect, removeSandbox } from "./remove.ts";
-import { doubtsAbout, giveBack, isShared, tell } from "../addresses/shared/pools.ts";
+import { endpointAddresses } from "../../ipam/address.ts";
+import { formatAddress, parseAddress } from "../../ipam/mod.ts";
+import { HeldAddresses } from "../addresses/held_addresses.ts";
+import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { lookUpNames } from "../addresses/shared/names.ts";
-import { isReady, withoutState } from "../store/store.ts";
+import { doubtsAbout, isShared, tell } from "../addresses/shared/pools.ts";
+import type { HostFacts } from "../model/facts.ts";
+import { nameProblem } from "../model/names.ts";
+import { settingsOf } from "../model/settings.ts";
 import type { Connection, MadeEndpoint, Network, Sandbox } from "../model/types.ts";
+import { byPlace, type Step } from "../run/plan.ts";
+import { noticeHosts } from "../sandbox/hosts.ts";
+import type { EndpointRecord } from "../store/records.ts";
+import { isReady, withoutState } from "../store/store.ts";
+import { type AttachRequest, decide, type PresentEndpoint } from "./attach_request.ts";
+import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";
+import {
+  type NetworkEndpoint,
+  rerouteSteps,
+  type Siblings,
+  siblingsOf,
+  toEndpoint,
+} from "./routes.ts";
+import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
+import { endpointSteps, sandboxSteps } from "./steps.ts";
+import { takeShared } from "./take.ts";
 
 /** The file of the namespace that a new sandbox adopts; `undefined` if it adopts none. */
 export function takenNamespace(
@@ -47,7 +47,6 @@ export function takenNamespace(
 
 /** A sandbox and its new endpoints. */
 export interface Attached {
-  /** The sandbox. */
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */
   endpoints: MadeEndpoint[];
@@ -61,10 +60,8 @@ interface Reservation {
   planned: NetworkEndpoint[];
   /** Notices for the user about their addresses. */
   notices: string[];
-  /** The steps that change the metrics of its present default routes. */
-  giveWay: Step[];
-  /** Whether the sandbox then has several endpoints, and one with a priority. */
-  siblings: Siblings;
+  /** The steps that make them. */
+  steps: Step[];
   /** The records in state `making`; with the sandbox if it is new. */
   records: RecordGroup;
 }
@@ -92,22 +89,21 @@ export async function attach(
   let facts = known;
   const held = new HeldAddresses(parts.namespaces, facts);
   for (let retries = 0;; retries++) {
-    const { connections, pools, taken } = await takeShared(parts, request, facts, held);
-    let reservation: Reservation;
-    try {
-      reservation = reserve(parts, { ...request, connections }, facts, held);
-    } catch (error) {
-      if (pools) giveBack(parts, pools, taken);
-      throw error;
-    }
-    // From here on, the addresses belong to the records.
+    const { pools, value: reservation } = await takeShared(
+      parts,
+      request,
+      facts,
+      held,
+      (connections) => reserve(parts, { ...request, connections }, facts, held),
+    );
     let said: string[];
     try {
-      const [stale, untold] = await both(
-        make(parts, reservation, { ...request, facts, held }),
-        pools ? tellAndLookUp(parts, pools, reservation) : Promise.resolve([]),
-      );
-      said = [...untold, ...stale.map(({ message }) => message)];
+      const made = make(parts, reservation, facts, held);
+      const told = pools ? tellAndLookUp(parts, pools, reservation) : Promise.resolve([]);
+      // If one fails, the other still runs to its end.
+      await Promise.allSettled([made, told]);
+      const stale = await made;
+      said = [...await told, ...stale.map(({ message }) => message)];
     } catch (error) {
       if (isIpvlanError(error, "route-exists") && facts && !facts.inside) {
         const inside = await lookForRoutes(parts, request);
@@ -159,12 +155,6 @@ async function requireOwn(
   throw failure === undefined ? doubt : notUndone(doubt, failure);
 }
 
-/** Waits for both, also when one fails. */
-async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([one, other]);
-  return [await one, await other];
-}
-
 /** Finds the network on which one of the endpoints has an address. */
 function networkOf(planned: readonly NetworkEndpoint[], address: string): Network {
   return planned.find(({ endpoint }) => givenAddresses(endpoint).includes(address))!.network;
@@ -213,40 +203,42 @@ function reserve(
   held: HeldAddresses,
 ): Reservation {
   const { store } = parts;
-  const { name, labels = {}, namespace } = request;
-  const isNew = namespace !== undefined;
+  const { name, labels = {}, namespace, pid } = request;
   return store.transaction(() => {
-    const decided = decide(parts, request, facts, held);
-    const { record, present } = decided;
-    const sandbox: Sandbox = namespace === undefined ? withoutState(record!) : {
-      id: randomHex(32),
-      name,
-      created: new Date().toISOString(),
-      labels,
-      namespace,
-      ...settingsOf(request),
-      ...borrowedOf(request),
-    };
-    const endpoints = decided.planned.map(({ endpoint }) => endpoint);
+    const { record, present, planned, notices } = decide(parts, request, facts, held);
+    const isNew = namespace !== undefined;
+    const sandbox: Sandbox = isNew
+      ? {
+        id: randomHex(32),
+        name,
+        created: new Date().toISOString(),
+        labels,
+        namespace,
+        ...settingsOf(request),
+        ...borrowedOf(request),
+      }
+      : withoutState(record!);
+    const endpoints = planned.map(({ endpoint }) => endpoint);
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
     const siblings = siblingsOf([...present.map(({ endpoint }) => endpoint), ...endpoints]);
-    return {
-      sandbox,
-      planned: decided.planned,
-      notices: decided.notices,
-      giveWay: giveWay(present, siblings),
-      siblings,
-      records,
-    };
+    const steps = byPlace([
+      ...isNew ? sandboxSteps(sandbox, pid) : [],
+      ...giveWay(present, siblings),
+      ...planned.flatMap(({ network, endpoint }) =>
+        endpointSteps(network, endpoint, siblings, sandbox.path)
+      ),
+    ]);
+    return { sandbox, planned, notices, steps, records };
   });
 }
 
 /** Makes what is reserved, or undoes it. Resolves to why hosts files lack its names. */
 async function make(
   parts: DriverParts,
-  { sandbox, planned, giveWay, siblings, records }: Reservation,
-  { pid, facts, held }: { pid?: number; facts: HostFacts | undefined; held: HeldAddresses },
+  { sandbox, planned, steps, records }: Reservation,
+  facts: HostFacts | undefined,
+  held: HeldAddresses,
 ): Promise<IpvlanErrorOf<"hosts-file">[]> {
   const { store, namespaces, hosts, settings, unstoppable, wait } = parts;
   // The hosts files are written while `ip` runs, so that concurrent calls share one write.
@@ -254,13 +246,6 @@ async function make(
   const hostsWritten = hosts.refresh(networks, [sandbox.name], wait);
   // It is awaited below. Until then, its failure must not end the program as an unhandled rejection.
   hostsWritten.catch(() => {});
-  const steps = byPlace([
-    ...(records.sandbox ? sandboxSteps(sandbox, pid) : []),
-    ...giveWay,
-    ...planned.flatMap(({ network, endpoint }) =>
-      endpointSteps(network, endpoint, siblings, sandbox.path)
-    ),
-  ]);
   try {
     const finish = async () => {
       await requireParents(parts, sandbox.name, planned, facts);
@@ -277,20 +262,17 @@ async function make(
     await hostsWritten.catch(() => {});
     // What is left in the kernel stays on record, and the next exclusive call removes it. So does a
     // record that cannot be deleted now. The caller needs the first error, not that one.
-    if (!isIpvlanError(error, "not-undone")) await abandon(unstoppable, records).catch(() => {});
+    if (!isIpvlanError(error, "not-undone")) {
+      await failureOf(async () => {
+        store.transaction(() => setState(store, records, "removing"));
+        await deleteRecords(unstoppable, records);
+      });
+    }
     if (isIpvlanError(error, "namespace-not-found")) {
       throw new IpvlanError("sandbox-gone", { sandbox: sandbox.name });
     }
     throw error;
   }
-}
-
-async function abandon(
-  parts: Parts<"store" | "hosts" | "settings" | "openShared" | "wait">,
-  records: RecordGroup,
-): Promise<void> {
-  parts.store.transaction(() => setState(parts.store, records, "removing"));
-  await deleteRecords(parts, records);
 }
 
 /**
@@ -300,9 +282,9 @@ async function abandon(
  */
 export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
-  return present.flatMap(({ network, endpoint }) => {
-    const addresses = linkAddresses(network, endpoint);
-    const steps = rerouteSteps(network, endpoint, addresses, before, siblings);
+  return present.flatMap((each) => {
+    const { network, endpoint } = each;
+    const steps = rerouteSteps(each, before, siblings);
     if (steps.length > 0 && !isReady(endpoint)) {
       throw new IpvlanError("half-done", {
         what: `connection of "${endpoint.sandbox}" to "${network.name}"`,

@@ -14,7 +14,7 @@ import { isNoNamespace } from "../../iproute2/errors.ts";
 import type { Ip } from "../../iproute2/ip.ts";
 import { type Link, linkAdd, linkDel } from "../../iproute2/link.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
-import { linkIndex, temporaryName } from "./decide.ts";
+import { linkIndex, temporaryName } from "./steps.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Parts } from "../addresses/parts.ts";

@@ -1,19 +1,31 @@
-import { IpvlanError } from "../../base/errors.ts";
-import { rerouteSteps, siblingsOf } from "./default_routes.ts";
-import { dropEndpoint, dropNetwork, dropSandbox, type RecordGroup, setState } from "./drop.ts";
-import { linkAddresses } from "./decide.ts";
-import { findNetwork, findSandbox } from "../store/find.ts";
+/**
+ * Removes networks, sandboxes and endpoints: from the kernel, and then their records.
+ *
+ * @module
+ */
+import { failureOf, IpvlanError } from "../../base/errors.ts";
+import { linkDel } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
+import {
+  releaseAddresses,
+  sharedOf,
+  shareNetwork,
+  tell,
+  unlessOutOfReach,
+  unshareNetwork,
+} from "../addresses/shared/pools.ts";
+import { isOwned } from "../model/names.ts";
+import type { Network, PruneReport, Sandbox } from "../model/types.ts";
+import { aliasSteps, probeName } from "../network/decide.ts";
+import { hostSteps, removeHostSteps, unshared } from "../network/host_steps.ts";
+import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
 import { restoreParent } from "../network/restore_parents.ts";
-import type { EndpointRecord } from "../store/records.ts";
-import { shareNetwork, unlessOutOfReach } from "../addresses/shared/pools.ts";
-import { isReady, type Stated, withoutState } from "../store/store.ts";
-import type { Network, PruneReport } from "../model/types.ts";
-
-/** Records as the store has them. */
-interface StatedGroup extends RecordGroup {
-  endpoints: readonly Stated<EndpointRecord>[];
-}
+import { findNetwork, findSandbox } from "../store/find.ts";
+import type { EndpointRecord, State } from "../store/records.ts";
+import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
+import { findPresent } from "./attach_request.ts";
+import { deleteLinks, unlessGone } from "./links.ts";
+import { rerouteSteps, siblingsOf } from "./routes.ts";
 
 /** Removes a network. The caller must hold the exclusive lock. */
 export async function removeNetwork(
@@ -79,18 +91,13 @@ async function removeUnused(
   } catch (error) {
     // If this fails too, the next exclusive call removes the network, or `restore` makes the
     // parent. The caller needs the first error.
-    await putBack(parts, network).catch(() => {});
+    await failureOf(async () => {
+      store.putNetwork(network, "ready");
+      await restoreParent(parts, network);
+      await shareNetwork(parts, network);
+    });
     throw error;
   }
-}
-
-async function putBack(
-  parts: Parts<"store" | "namespaces" | "openShared">,
-  network: Network,
-): Promise<void> {
-  parts.store.putNetwork(network, "ready");
-  await restoreParent(parts, network);
-  await shareNetwork(parts, network);
 }
 
 /**
@@ -104,13 +111,11 @@ export async function removeSandbox(
   kills = false,
 ): Promise<void> {
   const { store, processes, isRehearsal } = parts;
-  const { sandbox, endpoints } = store.transaction(() => {
+  const find = () => {
     const sandbox = findSandbox(store, name);
-    const endpoints = store.endpoints({ sandbox: sandbox.name });
-    startRemoval(parts, { sandbox, endpoints });
-    return { sandbox, endpoints };
-  });
-  await drop(parts, { sandbox, endpoints }, async () => {
+    return { sandbox, endpoints: store.endpoints({ sandbox: sandbox.name }) };
+  };
+  await removeRecords(parts, find, async ({ sandbox }) => {
     if (kills && !isRehearsal) await processes.killAll(sandbox.name, sandbox.path);
     await dropSandbox(parts, sandbox);
   });
@@ -124,17 +129,20 @@ export async function disconnect(
   ifname?: string,
 ): Promise<void> {
   const { store } = parts;
-  const endpoint = store.transaction(() => {
+  const find = () => {
     findSandbox(store, sandbox);
     const network = findNetwork(store, networkName);
     const endpoint = store.endpoints({ network: network.id, sandbox })
       .find((each) => ifname === undefined || each.ifname === ifname);
     if (!endpoint) throw new IpvlanError("not-connected", { sandbox, network: networkName });
-    startRemoval(parts, { endpoints: [endpoint] });
-    return endpoint;
-  });
-  await drop(parts, { endpoints: [endpoint] }, () => dropEndpoint(parts, endpoint));
-  await reroute(parts, endpoint);
+    return { endpoints: [endpoint] as const };
+  };
+  const { endpoints: [gone] } = await removeRecords(
+    parts,
+    find,
+    ({ endpoints: [endpoint] }) => dropEndpoint(parts, endpoint),
+  );
+  await reroute(parts, gone);
 }
 
 /**
@@ -145,32 +153,35 @@ async function reroute(
   { store, namespaces }: Parts<"store" | "namespaces">,
   gone: EndpointRecord,
 ): Promise<void> {
-  const left = store.endpoints({ sandbox: gone.sandbox }).filter(isReady);
-  const [before, after] = [siblingsOf([...left, gone]), siblingsOf(left)];
+  const left = findPresent(store, gone.sandbox).filter(({ endpoint }) => isReady(endpoint));
+  const records = left.map(({ endpoint }) => endpoint);
+  const [before, after] = [siblingsOf([...records, gone]), siblingsOf(records)];
   if (before !== "ranked" || after === "ranked") return;
-  const steps = left.flatMap((endpoint) => {
-    const network = withoutState(store.networkById(endpoint.network)!);
-    const addresses = linkAddresses(network, endpoint);
-    return rerouteSteps(network, endpoint, addresses, before, after);
-  });
+  const steps = left.flatMap((each) => rerouteSteps(each, before, after));
   await namespaces.apply(steps).catch(() => {});
 }
 
-/** Marks records as `removing`. @throws {"half-done"} Another call is working on an endpoint. */
-function startRemoval({ store }: Parts<"store">, records: StatedGroup): void {
-  const unready = records.endpoints.find((endpoint) => !isReady(endpoint));
-  if (unready) throw new IpvlanError("half-done", { what: `connection of "${unready.sandbox}"` });
-  setState(store, records, "removing");
-}
-
-/** Runs a removal. If it fails, marks the records as `ready` again, so that a call can repeat it. */
-async function drop(
+/**
+ * Marks records as `removing` and removes them. If that fails, marks them as `ready` again, so that a
+ * call can repeat it.
+ *
+ * @throws {"half-done"} Another call is working on an endpoint.
+ */
+async function removeRecords<T extends RecordGroup<Stated<EndpointRecord>>>(
   { store, hosts, wait }: DriverParts,
-  records: RecordGroup,
-  run: () => Promise<void>,
-): Promise<void> {
+  find: () => T,
+  remove: (records: T) => Promise<void>,
+): Promise<T> {
+  const records = store.transaction(() => {
+    const found = find();
+    const unready = found.endpoints.find((endpoint) => !isReady(endpoint));
+    if (unready) throw new IpvlanError("half-done", { what: `connection of "${unready.sandbox}"` });
+    setState(store, found, "removing");
+    return found;
+  });
   try {
-    await run();
+    await remove(records);
+    return records;
   } catch (error) {
     // `restore` makes again what is already gone from the kernel.
     store.transaction(() => setState(store, records, "ready"));
@@ -179,4 +190,118 @@ async function drop(
     await hosts.refresh(endpoints.map(({ network }) => network), sandboxes, wait).catch(() => {});
     throw error;
   }
+}
+
+/** Records that one call adds or removes together. */
+export interface RecordGroup<Endpoint extends EndpointRecord = EndpointRecord> {
+  sandbox?: Sandbox;
+  /** Endpoints of one sandbox. */
+  endpoints: readonly Endpoint[];
+}
+
+/** Writes records with a state. */
+export function setState(store: Store, { sandbox, endpoints }: RecordGroup, state: State): void {
+  if (sandbox) store.putSandbox(sandbox, state);
+  for (const endpoint of endpoints) store.putEndpoint(endpoint, state);
+}
+
+/**
+ * Deletes records. They must be marked as `removing`, and the kernel must have nothing of them left.
+ * The hosts files are changed first, so that after a crash the records still say what is left.
+ */
+export async function deleteRecords(
+  { store, hosts, settings, openShared, wait }: Parts<
+    "store" | "hosts" | "settings" | "openShared" | "wait"
+  >,
+  { sandbox, endpoints }: RecordGroup,
+): Promise<void> {
+  if (sandbox && !isOwned(sandbox.name)) settings.remove(sandbox.name);
+  const sandboxes = endpoints.map((endpoint) => endpoint.sandbox);
+  if (sandbox) sandboxes.push(sandbox.name);
+  const networks = endpoints.map(({ network }) => network);
+  const failures = await hosts.refresh(networks, sandboxes, wait);
+  // A later call writes the file of another sandbox, or of one that stays.
+  const failure = sandbox && failures.get(sandbox.name);
+  if (failure) throw failure;
+  const shared = await sharedOf({ store, openShared }, networks);
+  store.transaction(() => {
+    for (const endpoint of endpoints) {
+      store.deleteEndpoint(endpoint.id);
+      if (shared) releaseAddresses(shared, endpoint);
+    }
+    if (sandbox) store.deleteSandbox(sandbox.name);
+  });
+  if (shared) await tell(shared.pools);
+}
+
+/**
+ * Deletes a network's record, and the links and routes that the driver made for it and no other
+ * network needs. A link without the driver's mark stays, even if it is on record: another program has
+ * made it anew.
+ */
+export async function dropNetwork(
+  parts: Parts<"store" | "namespaces" | "openShared">,
+  network: Network,
+): Promise<void> {
+  const { store, namespaces } = parts;
+  await unshareNetwork(parts, network);
+  const made = byLinkName(store.links());
+  const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
+  await removeHostSteps(parts, unshared(hostSteps(network), others));
+  const own = linksUnder(network.parent, made);
+  if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
+  const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
+  const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);
+  const exists = (name: string) => ours.some((link) => link.name === name);
+  // A link is deleted before the one below it.
+  const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
+  const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
+  await namespaces.apply([
+    ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
+    ...aliasSteps(kept, others, made),
+  ]);
+  store.transaction(() => {
+    store.deleteNetwork(network.id);
+    for (const name of unneeded) store.deleteLink(name);
+  });
+}
+
+/** Deletes the link, the routes and the record of an endpoint that is marked as `removing`. */
+export async function dropEndpoint(parts: DriverParts, endpoint: EndpointRecord): Promise<void> {
+  const { store } = parts;
+  const sandbox = withoutState(store.sandbox(endpoint.sandbox)!);
+  const kept = store.endpoints({ sandbox: sandbox.name }).filter(({ id }) => id !== endpoint.id);
+  await withdrawEndpoints(parts, [endpoint]);
+  await deleteLinks(parts, { sandbox, removed: [endpoint], kept });
+  await deleteRecords(parts, { endpoints: [endpoint] });
+}
+
+/**
+ * Deletes the links and routes of a sandbox, its namespace, and the records of the sandbox and its
+ * endpoints. They must be marked as `removing`.
+ *
+ * The links go first: the kernel keeps a namespace as long as a process is in it or has its file
+ * open, and any user may open it.
+ */
+export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise<void> {
+  const { store, namespaces } = parts;
+  const endpoints = store.endpoints({ sandbox: sandbox.name });
+  await withdrawEndpoints(parts, endpoints);
+  await deleteLinks(parts, { sandbox, removed: endpoints });
+  if (sandbox.namespace !== "found" && sandbox.namespace !== "borrowed") {
+    await unlessGone(() => namespaces.caller().netns.del(sandbox.name));
+  }
+  await deleteRecords(parts, { sandbox, endpoints });
+}
+
+/** Removes what endpoints have in the host. It runs before their links go, so no packet is lost. */
+async function withdrawEndpoints(
+  parts: Parts<"store" | "namespaces">,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  const steps = endpoints.flatMap((endpoint) => {
+    const network = parts.store.networkById(endpoint.network);
+    return network ? hostSteps(network, endpoint) : [];
+  });
+  await removeHostSteps(parts, steps);
 }

@@ -10,9 +10,8 @@ import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { defaultLink, printed } from "../../iproute2/route.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
-import type { AttachRequest, NetworkEndpoint } from "./attach_request.ts";
-import { linkAddresses, linkIndex } from "./decide.ts";
-import { DEFAULT_METRIC, linkRoutes } from "./default_routes.ts";
+import { DEFAULT_METRIC, linkRoutes, type NetworkEndpoint } from "./routes.ts";
+import { linkIndex } from "./steps.ts";
 import { networkParent } from "../model/names.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
@@ -38,7 +37,7 @@ export async function lookForParents(
 /** Looks into the namespace of a sandbox in which another program has made a route. */
 export async function lookForRoutes(
   { store, namespaces }: Parts<"store" | "namespaces">,
-  { name, path = store.sandbox(name)?.path }: Pick<AttachRequest, "name" | "path">,
+  { name, path = store.sandbox(name)?.path }: { name: string; path?: string },
 ): Promise<SeenNamespace | undefined> {
   return await lookInside(namespaces, path === undefined ? name : fromNetnsFolder(path));
 }
@@ -82,8 +81,7 @@ export function isSecond(
   endpoint: EndpointRecord,
   { routes }: SeenNamespace,
 ): boolean {
-  const addresses = linkAddresses(network, endpoint);
-  return linkRoutes(network, endpoint, addresses, "none").some(({ dst }) => {
+  return linkRoutes(network, endpoint, "none").some(({ dst }) => {
     const family = familyOf(dst);
     const best = DEFAULT_METRIC[family];
     return routes.some((route) =>

@@ -18,24 +18,20 @@ import {
 } from "../addresses/shared/pools.ts";
 import type { Connection, Network } from "../model/types.ts";
 
-/** The connections of a request, with addresses that were taken from pools that hosts share. */
-export interface SharedRequest {
-  connections: readonly Connection[];
-  /** The pools; `undefined` if no network is shared. */
-  pools?: SharedPools;
-  taken: ClaimPlace[];
-}
-
 /**
- * Takes the addresses of a request from the pools that hosts share. Checks the whole request first, so
- * that a wrong one asks nothing of etcd.
+ * Takes the addresses of a request from the pools that hosts share, and runs a function with them. If
+ * that fails, they are given back. Checks the whole request first, so that a wrong one asks nothing of
+ * etcd.
+ *
+ * @returns What the function returns, and the pools if a network is shared.
  */
-export async function takeShared(
+export async function takeShared<T>(
   parts: Parts<"store" | "pools" | "openShared">,
   request: AttachRequest,
   facts: HostFacts | undefined,
   held: HeldAddresses,
-): Promise<SharedRequest> {
+  run: (connections: readonly Connection[]) => T,
+): Promise<{ value: T; pools?: SharedPools }> {
   const { store } = parts;
   const { name: sandbox } = request;
   const networkOf = ({ network }: Connection) => {
@@ -43,7 +39,7 @@ export async function takeShared(
     return found && isShared(found) ? found : undefined;
   };
   const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
-  if (!pools) return { connections: request.connections, taken: [] };
+  if (!pools) return { value: run(request.connections) };
   store.transaction(() => decide(parts, request, facts, held));
   const taken: ClaimPlace[] = [];
   const connections: Connection[] = [];
@@ -70,7 +66,7 @@ export async function takeShared(
       }
       connections.push(given);
     }
-    return { connections, pools, taken };
+    return { value: run(connections), pools };
   } catch (error) {
     giveBack(parts, pools, taken);
     throw error;

@@ -1,4 +1,4 @@
-import { dropEndpoint, dropNetwork, dropSandbox, setState } from "../endpoint/drop.ts";
+import { dropEndpoint, dropNetwork, dropSandbox, setState } from "../endpoint/remove.ts";
 import { failureOf } from "../../base/errors.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";

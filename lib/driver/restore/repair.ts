@@ -2,8 +2,8 @@ import { familyOf } from "../../ipam/address.ts";
 import { type Addr, addrAdd, addrDel, type AddrSpec } from "../../iproute2/addr.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { printed, type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
-import { DEFAULT_METRIC, linkRoutes, type Siblings } from "../endpoint/default_routes.ts";
-import { endpointSteps, linkAddresses, linkAddrs, linkIndex } from "../endpoint/decide.ts";
+import { DEFAULT_METRIC, linkRoutes, type Siblings } from "../endpoint/routes.ts";
+import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -81,11 +81,10 @@ export function endpointRepair(
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
-  const addresses = linkAddresses(network, endpoint);
-  const wanted = linkRoutes(network, endpoint, addresses, siblings);
+  const wanted = linkRoutes(network, endpoint, siblings);
   // An endpoint that has become the only one keeps the routes that it had beside others.
   const accepted = siblings === "none"
-    ? [wanted, linkRoutes(network, endpoint, addresses, "equal")]
+    ? [wanted, linkRoutes(network, endpoint, "equal")]
     : [wanted];
   const isThere = (index: number) =>
     link.up &&

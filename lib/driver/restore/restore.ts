@@ -10,9 +10,9 @@ import {
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreHostSteps } from "../network/host_steps.ts";
-import { siblingsOf } from "../endpoint/default_routes.ts";
+import { siblingsOf } from "../endpoint/routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
-import { linkIndex, sandboxSteps } from "../endpoint/decide.ts";
+import { linkIndex, sandboxSteps } from "../endpoint/steps.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";

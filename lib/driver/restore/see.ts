@@ -1,5 +1,5 @@
 import { isOwned } from "../model/names.ts";
-import { siblingsOf } from "../endpoint/default_routes.ts";
+import { siblingsOf } from "../endpoint/routes.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
 import { networksOf } from "../store/find.ts";
 import type { Parts } from "../addresses/parts.ts";

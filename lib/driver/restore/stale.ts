@@ -10,7 +10,7 @@ import { endpointAddresses } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link.ts";
 import { findEnterable } from "../sandbox/enterable.ts";
-import { linkIndex } from "../endpoint/decide.ts";
+import { linkIndex } from "../endpoint/steps.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { removeSandbox } from "../endpoint/remove.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { linkIndex } from "../../../lib/driver/endpoint/decide.ts";
+import { linkIndex } from "../../../lib/driver/endpoint/steps.ts";
 import { diagnose } from "../../../lib/doctor/diagnose.ts";
 import type { DoctorFacts, ParentFacts, StateFacts } from "../../../lib/doctor/facts.ts";
 import {

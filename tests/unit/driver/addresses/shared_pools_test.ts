@@ -263,8 +263,9 @@ Deno.test("an address that is free in etcd is passed over if this host has it, o
       { name: "c2", namespace: "made", connections: [{ network: "net", ...connection }, ...more] },
       facts,
       held,
+      (connections) => connections,
     );
-    const [{ ip, ip6 } = { ip: "", ip6: "" }] = result.connections;
+    const [{ ip, ip6 } = { ip: "", ip6: "" }] = result.value;
     return [
       ip,
       ip6,

@@ -6,13 +6,13 @@ import {
   giveWay,
   takenNamespace,
 } from "../../../../lib/driver/endpoint/attach.ts";
-import type { Siblings } from "../../../../lib/driver/endpoint/default_routes.ts";
+import type { Siblings } from "../../../../lib/driver/endpoint/routes.ts";
 import type { State } from "../../../../lib/driver/store/records.ts";
 import { parentLink } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { type AttachRequest, decide } from "../../../../lib/driver/endpoint/attach_request.ts";
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
 import type { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
-import type { HeldAddress } from "../../../../lib/driver/addresses/holders.ts";
+import type { HeldAddress } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { attempt } from "../../../../lib/base/errors.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";

@@ -2,27 +2,25 @@ import type { ErrorCode } from "../../../../lib/base/errors.ts";
 import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import {
+  linkAddresses,
   linkRoutes,
+  type NetworkEndpoint,
   rerouteSteps,
+  routedSubnets,
   type Siblings,
   siblingsOf,
-} from "../../../../lib/driver/endpoint/default_routes.ts";
-import {
-  decideEndpoint,
-  endpointSteps,
-  linkAddresses,
-  sandboxSteps,
-  type SubnetRoute,
-  subnetRoutes,
   toEndpoint,
-} from "../../../../lib/driver/endpoint/decide.ts";
-import type { HeldAddress } from "../../../../lib/driver/addresses/holders.ts";
+} from "../../../../lib/driver/endpoint/routes.ts";
+import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
+import { endpointSteps, sandboxSteps } from "../../../../lib/driver/endpoint/steps.ts";
+import type { HeldAddress } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { CALLER, type Step } from "../../../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
-import { Pools } from "../../../../lib/ipam/mod.ts";
+import { formatAddress, parsePrefix, Pools } from "../../../../lib/ipam/mod.ts";
+import { firstUsable } from "../../../../lib/ipam/prefix.ts";
 import { network, withoutMeaning } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
 import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
@@ -47,8 +45,7 @@ function endpoint(changes: Partial<EndpointRecord> = {}): EndpointRecord {
 function decide(options: ConnectOptions, facts: {
   network?: Network;
   taken?: string[];
-  endpoints?: EndpointRecord[];
-  routes?: SubnetRoute[];
+  present?: NetworkEndpoint[];
   neighbours?: EndpointRecord[];
   parentAddresses?: string[];
   held?: HeldAddress[];
@@ -59,8 +56,7 @@ function decide(options: ConnectOptions, facts: {
     network,
     pools,
     sandbox: "c1",
-    endpoints: [],
-    routes: [],
+    present: [],
     neighbours: [],
     parentAddresses: [],
     held: [],
@@ -216,10 +212,16 @@ Deno.test("an address that cannot be used is refused with the reason", () => {
 });
 
 Deno.test("a subnet that overlaps another of the sandbox is refused with both routes", () => {
-  const on = (subnet: string): SubnetRoute[] => [{ network: "lan", ifname: "eth1", subnet }];
+  const on = (subnet: string): NetworkEndpoint[] => {
+    const ip = formatAddress(firstUsable(parsePrefix(subnet).prefix));
+    const lan = network("lan", { subnets: [{ subnet, auxAddresses: {} }] });
+    const addresses = ip.includes(":") ? { ip6: ip } : { ip };
+    const other = endpoint({ ...addresses, network: lan.id, ifname: "eth1", ordinal: 1 });
+    return [{ network: lan, endpoint: other }];
+  };
   const overlapping = ["192.168.140.0/24", "192.168.140.0/25", "192.168.0.0/16", "2001:db8::/32"];
   for (const subnet of overlapping) {
-    const [problem, ...rest] = problems({}, { routes: on(subnet) });
+    const [problem, ...rest] = problems({}, { present: on(subnet) });
     assertEquals(rest, [], subnet);
     assertError(problem, "route-overlap");
     const own = subnet.includes(":") ? "2001:db8:abc9::/64" : "192.168.140.0/24";
@@ -231,8 +233,8 @@ Deno.test("a subnet that overlaps another of the sandbox is refused with both ro
     );
   }
   // It gets no address of the network's second subnet, so it gets no route to it either.
-  decided({}, { routes: on("192.168.142.0/25") });
-  problems({ ip: "192.168.142.10" }, { routes: on("192.168.142.0/25") });
+  decided({}, { present: on("192.168.142.0/25") });
+  problems({ ip: "192.168.142.10" }, { present: on("192.168.142.0/25") });
 });
 
 Deno.test("an alias is not the name of another sandbox on the network, in either order", () => {
@@ -267,7 +269,7 @@ Deno.test("all problems of an endpoint are reported at once", () => {
     macAddress: "02:00:00:00:00:01",
     aliases: ["ok", "not ok", ""],
     ifname: "eth0",
-  }, { endpoints: [endpoint()] });
+  }, { present: [{ network: DUAL, endpoint: endpoint() }] });
   assertEquals(found.map((problem) => problem.code), [
     "already-connected",
     "mac-address",
@@ -289,10 +291,11 @@ Deno.test("all problems of an endpoint are reported at once", () => {
 
 Deno.test("a link's name and place are the first that are free", () => {
   const at = (...taken: [number, string][]) => {
-    const endpoints = taken.map(([ordinal, ifname]) =>
-      endpoint({ network: `other${ordinal}`, ordinal, ifname })
-    );
-    const { ordinal, ifname } = decided({}, { endpoints }).endpoint;
+    const present = taken.map(([ordinal, ifname]) => {
+      const other = network(`other${ordinal}`);
+      return { network: other, endpoint: endpoint({ network: other.id, ordinal, ifname }) };
+    });
+    const { ordinal, ifname } = decided({}, { present }).endpoint;
     return [ordinal, ifname];
   };
   assertEquals(at(), [0, "eth0"]);
@@ -498,8 +501,7 @@ Deno.test("default routes that lead nowhere are the worst, unless the sandbox ha
 
 /** The steps that change the default routes of an endpoint when others come or go. */
 function reroute(network: Network, before: Siblings, after: Siblings): Step[] {
-  const record = endpoint(ADDRESSES);
-  return rerouteSteps(network, record, linkAddresses(network, record), before, after);
+  return rerouteSteps({ network, endpoint: endpoint(ADDRESSES) }, before, after);
 }
 
 Deno.test("of networks without priorities, only default routes that lead nowhere give way", () => {
@@ -525,12 +527,12 @@ Deno.test("where a network has a priority, all default routes of the sandbox hav
   assertEquals(reroute(DUAL, "ranked", "ranked"), []);
   // An engine's own routes have nothing to do with it.
   const own = { ...endpoint(ADDRESSES), routes: [] };
-  assertEquals(rerouteSteps(DUAL, own, linkAddresses(DUAL, own), "equal", "ranked"), []);
+  assertEquals(rerouteSteps({ network: DUAL, endpoint: own }, "equal", "ranked"), []);
 });
 
 Deno.test("the endpoints of a sandbox are ranked if one of several has a priority", () => {
   const of = (...priorities: (number | undefined)[]) =>
-    siblingsOf(priorities.map((gatewayPriority) => ({ gatewayPriority })));
+    siblingsOf(priorities.map((gatewayPriority) => endpoint({ gatewayPriority })));
   assertEquals([of(), of(undefined), of(5)], ["none", "none", "none"]);
   assertEquals([of(undefined, undefined), of(0, undefined)], ["equal", "equal"]);
   for (const priority of [1, -1, 1000]) assertEquals(of(undefined, priority), "ranked");
@@ -545,7 +547,7 @@ Deno.test("the highest priority has the default route; of equal ones, the lowest
       );
       const siblings = siblingsOf(records);
       const metric = (record: EndpointRecord) => {
-        const [route] = linkRoutes(DUAL, record, linkAddresses(DUAL, record), siblings);
+        const [route] = linkRoutes(DUAL, record, siblings);
         return route!.metric ?? 0;
       };
       const byMetric = records.toSorted((one, other) => metric(one) - metric(other));
@@ -594,7 +596,7 @@ Deno.test("an internal network gives no default route and no gateway, and in L3 
   assertEquals(routes("l3", second), ["-n c1 route add 192.168.140.0/24 dev eth0 metric 1025"]);
   // They would hide addresses of another network of the sandbox.
   assertEquals(
-    subnetRoutes({ ...internal, mode: "l3" }, second).map(({ subnet }) => subnet),
+    routedSubnets({ ...internal, mode: "l3" }, second),
     ["192.168.142.0/24", "192.168.140.0/24"],
   );
 });

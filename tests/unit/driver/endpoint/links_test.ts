@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
+import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
 import {
   doomedLinks,
   homesOf,

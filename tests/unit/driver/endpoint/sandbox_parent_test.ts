@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { linkRoutes } from "../../../../lib/driver/endpoint/default_routes.ts";
-import { endpointSteps, linkAddresses } from "../../../../lib/driver/endpoint/decide.ts";
+import { linkRoutes } from "../../../../lib/driver/endpoint/routes.ts";
+import { endpointSteps } from "../../../../lib/driver/endpoint/steps.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import { runPlan } from "../../../../lib/driver/run/plan.ts";
@@ -94,7 +94,6 @@ Deno.test("an endpoint without a namespace to look into has no parent in it", ()
 });
 
 Deno.test("an endpoint is second where another program has made a route to one of its destinations", () => {
-  const addresses = linkAddresses(NET, RECORD);
   assertEquals(isSecond(NET, RECORD, SEEN), true);
   assertEquals(isSecond(NET, RECORD, { ...SEEN, routes: [] }), false);
   // A route with another metric is not in the way.
@@ -102,7 +101,7 @@ Deno.test("an endpoint is second where another program has made a route to one o
   assertEquals(isSecond(NET, RECORD, later), false);
   assertEquals(isSecond(NET, { ...RECORD, routes: [{ dst: "10.0.0.0/8" }] }, SEEN), false);
   assertEquals(isSecond(NET, { ...RECORD, routes: [{ dst: "0.0.0.0/0" }] }, SEEN), true);
-  const [first] = linkRoutes(NET, { ...RECORD, ordinal: 1 }, addresses, "none");
+  const [first] = linkRoutes(NET, { ...RECORD, ordinal: 1 }, "none");
   assertEquals(first?.metric, 1025);
 });
 

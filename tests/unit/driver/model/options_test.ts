@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import command from "../../../../lib/cli/commands/network_create.ts";
 import { readNetworkSpec } from "../../../../lib/cli/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
-import { endpointSteps } from "../../../../lib/driver/endpoint/decide.ts";
+import { endpointSteps } from "../../../../lib/driver/endpoint/steps.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
 import {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { linkAddresses, linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
+import { linkAddresses } from "../../../../lib/driver/endpoint/routes.ts";
+import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
 import { LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";

@@ -6,7 +6,7 @@ import { isUntaken, namespacePlan, toReport } from "../../../../lib/driver/resto
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
-import { linkIndex } from "../../../../lib/driver/endpoint/decide.ts";
+import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
 import { endpointRecord, link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
 

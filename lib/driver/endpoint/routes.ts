@@ -1,10 +1,24 @@
-import { familyOf } from "../../ipam/address.ts";
+/**
+ * The addresses and routes of an endpoint: for its link, and for users.
+ *
+ * @module
+ */
+import { invalidOption } from "../../base/errors.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
+import { homeOf } from "../../ipam/prefix.ts";
 import { routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { namesOn } from "../model/names.ts";
+import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
+import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
-import type { Network } from "../model/types.ts";
-import { type EndpointAddress, wayOut } from "../model/routes.ts";
+
+/** An endpoint and its network. */
+export interface NetworkEndpoint {
+  network: Network;
+  endpoint: EndpointRecord;
+}
 
 /** The metric that the kernel gives a route by default (`IP6_RT_PRIO_USER` for IPv6). */
 export const DEFAULT_METRIC = { 4: 0, 6: 1024 };
@@ -22,32 +36,46 @@ const NOWHERE = 1_000_000;
 export type Siblings = "none" | "equal" | "ranked";
 
 /** Classifies the endpoints of a sandbox. */
-export function siblingsOf(
-  endpoints: readonly Pick<EndpointRecord, "gatewayPriority">[],
-): Siblings {
+export function siblingsOf(endpoints: readonly EndpointRecord[]): Siblings {
   if (endpoints.length < 2) return "none";
   return endpoints.some(({ gatewayPriority = 0 }) => gatewayPriority !== 0) ? "ranked" : "equal";
 }
 
-/** The fields of an endpoint that decide its default routes. */
-type RoutedEndpoint = Pick<EndpointRecord, "ifname" | "ordinal" | "routes" | "gatewayPriority">;
+/** Lists the addresses of an endpoint's link with their gateways, IPv4 first. */
+export function linkAddresses(
+  network: Network,
+  endpoint: Pick<EndpointRecord, "ip" | "ip6" | "prefixLengths">,
+): EndpointAddress[] {
+  const hasGateway = wayOut(network) === "gateway";
+  return endpointAddresses(endpoint).map((address) => {
+    const foreign = endpoint.prefixLengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
+    if (foreign !== undefined) return { address: `${address}/${foreign}` };
+    const home = homeOf(network.subnets, address);
+    if (!home) {
+      const rule = `its record is damaged, as it is in no subnet of network "${network.name}"`;
+      throw invalidOption("address", address, rule);
+    }
+    const { subnet, gateway } = home;
+    const withLength = `${address}/${subnet.split("/")[1]}`;
+    return hasGateway && gateway ? { address: withLength, gateway } : { address: withLength };
+  });
+}
 
 /**
  * The default routes of an endpoint. Those of a sandbox's second network have a worse metric, and
  * are used when the first network is disconnected. Those that lead nowhere have the worst: an
  * isolated network in an L3 mode has some, but they must not hide those of another network.
  */
-export function defaultRoutes(
+function defaultRoutes(
   network: Network,
-  endpoint: RoutedEndpoint,
-  addresses: readonly EndpointAddress[],
+  endpoint: EndpointRecord,
   siblings: Siblings,
 ): RouteSpec[] {
   const { ifname } = endpoint;
   const exit = wayOut(network);
   if (exit === "none") return [];
   const metric = metricOf(network, endpoint, siblings);
-  return addresses.flatMap(({ address, gateway }) => {
+  return linkAddresses(network, endpoint).flatMap(({ address, gateway }) => {
     const dst = DEFAULT_PREFIX[familyOf(address)];
     if (exit === "link") return [{ dst, dev: ifname, metric }];
     return gateway === undefined ? [] : [{ dst, via: gateway, dev: ifname, metric }];
@@ -57,7 +85,7 @@ export function defaultRoutes(
 /** The metric of an endpoint's default routes; `undefined` for the kernel's, which is the best. */
 function metricOf(
   { isolated }: Network,
-  { ordinal, gatewayPriority = 0 }: RoutedEndpoint,
+  { ordinal, gatewayPriority = 0 }: EndpointRecord,
   siblings: Siblings,
 ): number | undefined {
   if (isolated) return siblings === "none" ? undefined : NOWHERE + ordinal;
@@ -71,16 +99,28 @@ function metricOf(
  * reach them by the default route, which an internal network lacks. Their metric is not the best one:
  * the kernel gives that to the route to the subnet of another endpoint's address.
  */
-export function innerRoutes(
-  { internal, mode, subnets }: Network,
-  { ifname, ordinal, routes }: RoutedEndpoint,
-  addresses: readonly EndpointAddress[],
-): RouteSpec[] {
+function innerRoutes(network: Network, endpoint: EndpointRecord): RouteSpec[] {
+  const { internal, mode, subnets } = network;
+  const { ifname, ordinal, routes } = endpoint;
   if (routes || !internal || mode === "l2") return [];
-  const own = addresses.map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+  const own = ownSubnets(network, endpoint);
   const families = new Set(own.map(familyOf));
   return subnets.filter(({ subnet }) => families.has(familyOf(subnet)) && !own.includes(subnet))
     .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
+}
+
+/** The subnets of an endpoint's addresses. */
+function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
+  return linkAddresses(network, endpoint)
+    .map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+}
+
+/** The subnets that an endpoint has routes to: those of its addresses, and others of its network. */
+export function routedSubnets(network: Network, endpoint: EndpointRecord): string[] {
+  return [
+    ...ownSubnets(network, endpoint),
+    ...innerRoutes(network, endpoint).map(({ dst }) => dst),
+  ];
 }
 
 /**
@@ -90,15 +130,14 @@ export function innerRoutes(
  */
 export function linkRoutes(
   network: Network,
-  endpoint: RoutedEndpoint,
-  addresses: readonly EndpointAddress[],
+  endpoint: EndpointRecord,
   siblings: Siblings,
 ): RouteSpec[] {
   const { routes, ifname, ordinal } = endpoint;
   const metric = ordinal === 0 ? undefined : LATER + ordinal;
   return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ?? [
-    ...defaultRoutes(network, endpoint, addresses, siblings),
-    ...innerRoutes(network, endpoint, addresses),
+    ...defaultRoutes(network, endpoint, siblings),
+    ...innerRoutes(network, endpoint),
   ];
 }
 
@@ -110,15 +149,13 @@ const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
  * sandbox come or go.
  */
 export function rerouteSteps(
-  network: Network,
-  endpoint: EndpointRecord,
-  addresses: readonly EndpointAddress[],
+  { network, endpoint }: NetworkEndpoint,
   before: Siblings,
   after: Siblings,
 ): Step[] {
   const { sandbox, ifname: dev, routes: own, handOver } = endpoint;
   if (own || handOver) return [];
-  const routes = (siblings: Siblings) => defaultRoutes(network, endpoint, addresses, siblings);
+  const routes = (siblings: Siblings) => defaultRoutes(network, endpoint, siblings);
   const [old, wanted] = [routes(before), routes(after)];
   if (old[0]?.metric === wanted[0]?.metric) return [];
   const inside = (line: string) => ({ netns: sandbox, line });
@@ -131,4 +168,27 @@ export function rerouteSteps(
     ...old.map((route) => ({ ...remove(route), undo: make(route) })),
     ...wanted.map((route) => ({ ...make(route), undo: remove(route) })),
   ];
+}
+
+/** The routes of an endpoint if its sandbox has no other endpoints, each to a prefix. */
+export function routesAlone(network: Network, endpoint: EndpointRecord): EndpointRoute[] {
+  return linkRoutes(network, endpoint, "none")
+    .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } }));
+}
+
+/** Makes from a record the endpoint that users and engines see. */
+export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
+  const { sandbox, ifname, aliases } = endpoint;
+  const addresses = linkAddresses(network, endpoint).map(({ address, gateway }) =>
+    familyOf(address) === 6
+      ? { ip6: address, ...gateway && { gateway6: gateway } }
+      : { ip: address, ...gateway && { gateway } }
+  );
+  return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
+    routes: routesAlone(network, endpoint),
+    names: namesOn(network.name, endpoint),
+    aliases,
+    parent: endpoint.parent ?? network.parent,
+    ...extrasOf(endpoint),
+  });
 }

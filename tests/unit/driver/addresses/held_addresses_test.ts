@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { heldByHost } from "../../../../lib/driver/addresses/holders.ts";
+import { heldByHost } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { Namespaces } from "../../../../lib/driver/run/namespaces.ts";

@@ -1,0 +1,192 @@
+/**
+ * The steps that make endpoints and sandboxes in the kernel.
+ *
+ * @module
+ */
+import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
+import { familyOf } from "../../ipam/address.ts";
+import { addrAdd, type AddrSpec } from "../../iproute2/addr.ts";
+import { explainRights } from "../../iproute2/kernel.ts";
+import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
+import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
+import { type LinkSwitch, linkSwitch } from "../../iproute2/sysctl.ts";
+import { routeLine } from "../../iproute2/route.ts";
+import { withLinkLocalLength } from "../model/link_local.ts";
+import { settingsIn } from "../model/option_steps.ts";
+import { stepsOf } from "../model/options.ts";
+import type { Network, Sandbox } from "../model/types.ts";
+import { hostSteps, makeHostSteps } from "../network/host_steps.ts";
+import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
+import { CALLER, type Line, type Step } from "../run/plan.ts";
+import type { EndpointRecord } from "../store/records.ts";
+import { linkAddresses, linkRoutes, type Siblings } from "./routes.ts";
+
+/** The name of an endpoint's link until it is renamed in its sandbox. */
+export function temporaryName({ id }: Pick<EndpointRecord, "id">): string {
+  return `e-${id}`;
+}
+
+/** The first index that the kernel does not give by itself: it counts from 1. */
+const FIRST_INDEX = 2 ** 30;
+
+/**
+ * The index of an endpoint's link. The driver finds the link by its index, as root in the sandbox can
+ * change the link's name, group and alias. The index comes from the record, so it is known before the
+ * link is made. A link that an earlier version made has another index.
+ *
+ * Its high digits are the endpoint's ordinal, as `ip link` lists links in the order of their indexes.
+ */
+export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal">): number {
+  return FIRST_INDEX + (ordinal % 64) * 2 ** 24 + parseInt(id.slice(0, 6), 16);
+}
+
+/**
+ * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a
+ * unique temporary name, as the kernel refuses a name that also exists in the host's namespace
+ * (`eth0`). Then it is renamed, and gets its addresses and routes.
+ *
+ * If the parent is a link of the sandbox, the link is made there as well.
+ *
+ * A link that is handed over to an engine stays in the host's namespace, without address and route.
+ *
+ * The steps that the network's options need in the host's namespace are among them.
+ *
+ * @param siblings The other endpoints of its sandbox. The default routes depend on them.
+ * @param path The file of the sandbox's namespace, if that has no name.
+ */
+export function endpointSteps(
+  network: Network,
+  endpoint: EndpointRecord,
+  siblings: Siblings,
+  path?: string,
+): Step[] {
+  const { sandbox, ifname } = endpoint;
+  const temporary = temporaryName(endpoint);
+  const isInside = endpoint.parent !== undefined;
+  const parent = endpoint.parent ?? network.parent;
+  const index = linkIndex(endpoint);
+  const add = (netns: string | undefined): Step => ({
+    line: linkAdd({
+      ...settingsIn(stepsOf(network, endpoint)),
+      type: "ipvlan",
+      name: temporary,
+      link: parent,
+      netns,
+      index,
+      group: LINK_GROUP,
+    }),
+    explain: (error) => explainIpvlanAdd(error, parent),
+  });
+  // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
+  const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
+  const beside = makeHostSteps(hostSteps(network, endpoint));
+  if (endpoint.handOver) {
+    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...beside];
+  }
+  // A link goes with its parent, and root in the sandbox may delete the parent at any time.
+  const explain = (error: IpvlanErrorOf<"ip-command">) =>
+    isInside && error.errno === "ENODEV"
+      ? new IpvlanError("sandbox-parent", { sandbox, parent })
+      : explainRights(error);
+  const there = (line: string): Line => ({ netns: sandbox, line });
+  const inside = (line: string): Step => ({ ...there(line), explain });
+  return [
+    isInside
+      ? {
+        ...there(add(undefined).line),
+        undo: there(linkDel({ index })),
+        explain: (error) =>
+          error.errno === "ENODEV" ? explain(error) : explainIpvlanAdd(error, parent),
+      }
+      : { ...add(path ?? sandbox), undo: there(linkDel(temporary)) },
+    ...beside,
+    {
+      ...inside(linkSet(temporary, { name: ifname })),
+      ...isInside && { begins: true },
+      switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),
+      // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
+      undo: there(linkDel(isInside ? { index } : ifname)),
+      explain: (error) =>
+        error.errno === "EEXIST"
+          ? new IpvlanError("link-exists", { sandbox, link: ifname })
+          : explain(error),
+    },
+    ...linkAddrs(network, endpoint).map((addr) => ({
+      ...inside(addrAdd(addr)),
+      gives: addr.address.split("/")[0]!,
+      explain: (error: IpvlanErrorOf<"ip-command">) =>
+        error.errno === "EADDRINUSE"
+          ? new IpvlanError("address-held", {
+            address: addr.address.split("/")[0]!,
+            holder: `an ipvlan link on "${parent}" that cannot be found`,
+          })
+          : explain(error),
+    })),
+    // The kernel announces the addresses that the link has when it comes up, and no later ones.
+    inside(linkSet(ifname, { up: true })),
+    ...linkRoutes(network, endpoint, siblings)
+      .map((route) => ({
+        ...inside(routeLine("add", route)),
+        explain: (error: IpvlanErrorOf<"ip-command">) =>
+          error.errno === "EEXIST"
+            ? new IpvlanError("route-exists", { sandbox, destination: route.dst })
+            : explain(error),
+      })),
+    inside(alias),
+  ];
+}
+
+/**
+ * The settings that a link has before it comes up. A link without an IPv6 subnet gets no IPv6 address at
+ * all: no link-local one, and none from a router's advertisement. In L2 mode, the kernel announces the
+ * addresses: an address may have been another host's until now, and the neighbour caches of the LAN
+ * still lead to that host. In the L3 modes, the link announces nothing.
+ */
+function switchesFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSwitch[] {
+  return [
+    ...ip6 === undefined ? ["ipv6/disable_ipv6" as const] : [],
+    ...mode === "l2" && ip !== undefined ? ["ipv4/arp_notify" as const] : [],
+    ...mode === "l2" && ip6 !== undefined ? ["ipv6/ndisc_notify" as const] : [],
+  ];
+}
+
+/** The addresses of an endpoint's link: those of the network, and the link-local ones. */
+export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[] {
+  const { ifname: dev, linkLocalAddresses = [] } = endpoint;
+  // The driver gives each address once, so the kernel need not look for duplicates (nodad).
+  const spec = (address: string) => ({ dev, address, nodad: familyOf(address) === 6 });
+  return [
+    ...linkAddresses(network, endpoint).map(({ address }) => spec(address)),
+    ...linkLocalAddresses.map((address): AddrSpec => ({
+      ...spec(withLinkLocalLength(address)),
+      scope: "link",
+    })),
+  ];
+}
+
+/**
+ * The steps that make a sandbox: make its namespace and set the loopback up, or give a name to the
+ * namespace of a process. The loopback of a namespace that the driver did not make stays as it is.
+ *
+ * @param pid The process, if the namespace is that of a process.
+ */
+export function sandboxSteps(
+  { name, namespace }: Pick<Sandbox, "name" | "namespace">,
+  pid?: number,
+): Step[] {
+  if (namespace === "found" || namespace === "borrowed") return [];
+  const undo: Line = { netns: CALLER, line: netnsDel(name) };
+  if (pid !== undefined) {
+    return [{
+      netns: CALLER,
+      line: netnsAttach(name, pid),
+      undo,
+      explain: (error) =>
+        error.errno === "EPERM"
+          ? explainRights(error)
+          : new IpvlanError("process-not-found", { pid, reason: error.reason }),
+    }];
+  }
+  const add: Step = { netns: CALLER, line: netnsAdd(name), undo };
+  return namespace === "made" ? [add, { netns: name, line: linkSet("lo", { up: true }) }] : [add];
+}
