@@ -8,9 +8,9 @@ import type { AttachRequest } from "./endpoint/attach_request.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
 import { removeTransient } from "./endpoint/remove.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
-import { createNetwork, newIdentity, withSharedSettings } from "./network/create.ts";
+import { createNetwork, newIdentity } from "./network/create.ts";
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
-import { factsFor, hostFacts, linkFacts } from "./network/facts.ts";
+import { hostFacts, linkFacts } from "./network/facts.ts";
 import type { Settlement } from "./network/settle.ts";
 import { inTheWay, removeStale } from "./restore/stale.ts";
 import { recover, type Recovery } from "./restore/recover.ts";
@@ -95,14 +95,7 @@ export class Calls {
 
   /** Creates a settled network. */
   async createNetwork(settled: Settlement): Promise<Outcome<Network>> {
-    return await this.exclusive(async (parts) => {
-      const lookAgain = () => hostFacts(parts);
-      const whole = await withSharedSettings(parts, settled);
-      // In a dry run, and for a transient network, no test in the kernel would find a conflict.
-      const isNotAsked = this.base.isRehearsal || whole.network.transient;
-      const facts = isNotAsked ? await lookAgain() : await factsFor(parts, whole.network);
-      return await createNetwork(parts, whole, facts, lookAgain);
-    });
+    return await this.exclusive((parts) => createNetwork(parts, settled));
   }
 
   /** Makes a sandbox and its endpoints. */

@@ -4,7 +4,7 @@ import { invalidOption, IpvlanError } from "../base/errors.ts";
 import type { PoolUsage } from "../ipam/mod.ts";
 import { networkParent } from "./model/names.ts";
 import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
-import { listAdvertised } from "./network/advertised.ts";
+import { listAdvertised } from "./network/host_steps.ts";
 import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
@@ -23,7 +23,7 @@ import {
 import { restoreParent } from "./network/restore_parents.ts";
 import { settle } from "./network/settle.ts";
 import { restore } from "./restore/restore.ts";
-import { restoreUntil } from "./restore/wait.ts";
+import { restoreUntil } from "./restore/restore.ts";
 import { seeSandboxes } from "./restore/see.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";

@@ -130,6 +130,13 @@ Deno.test("what cannot be restored is not announced any more", () =>
     assertEquals(missing.map(({ name }) => name), ["found"]);
     const kept = announced("10.3.0.64", "10.3.0.65", "fd03::2", "fd03::3");
     assertEquals(await hostRoutes(ip), [...BOTH, ...kept].toSorted());
+    // Another link has the name of a second endpoint's: the first one is still there.
+    await driver.connect("whole", "kept");
+    await succeed("ip", "-n", "kept", "link", "del", "eth1");
+    await succeed("ip", "-n", "kept", "link", "add", "eth1", "type", "dummy");
+    const again = await driver.restore();
+    assertEquals(again.missing.map(({ name }) => name), ["found", "kept"]);
+    assertEquals(await hostRoutes(ip), [...BOTH, ...kept].toSorted());
     // Without the parent, the whole network is gone.
     await succeed("ip", "-n", name, "link", "del", "eth0");
     await driver.restore();

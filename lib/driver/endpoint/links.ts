@@ -25,10 +25,8 @@ import type { Network, Sandbox } from "../model/types.ts";
 import { orAbort, sayIfLong } from "../../base/waiting.ts";
 
 /** Endpoints of one sandbox whose links are to be deleted. */
-export interface LinkRemoval {
-  /** The sandbox. */
+interface LinkRemoval {
   sandbox: Sandbox;
-  /** The endpoints. */
   removed: readonly EndpointRecord[];
   /** Its other endpoints; `undefined` if the sandbox is removed as well. */
   kept?: readonly EndpointRecord[];
@@ -36,11 +34,9 @@ export interface LinkRemoval {
   isLost?: true;
 }
 
-/** The links and addresses of a namespace. */
-export interface SeenLinks {
-  /** Its links. */
+/** The links of a namespace, and their addresses. */
+interface SeenLinks {
   links: readonly Link[];
-  /** Their addresses. */
   addrs: readonly Addr[];
 }
 
@@ -48,7 +44,7 @@ export interface SeenLinks {
  * Returns the index of an endpoint's parent in the host; `undefined` if it is not known. Then a link
  * on any parent may be the endpoint's.
  */
-export type ParentOf = (endpoint: EndpointRecord) => number | undefined;
+type ParentOf = (endpoint: EndpointRecord) => number | undefined;
 
 /** Whether a link is an ipvlan link. An ipvtap link is one with a character device. */
 function isIpvlan({ info }: Link): boolean {
@@ -155,7 +151,7 @@ export function homesOf(
 const ROUNDS = 4;
 
 /** The reason and the advice for a link that comes back each time. */
-const AGAIN = "it is there again each time it is deleted: end what runs in the sandbox first";
+const COMES_BACK = "it is there again each time it is deleted: end what runs in the sandbox first";
 
 /**
  * Deletes the links that are in the sandbox's namespace, and returns the endpoints of the others.
@@ -174,51 +170,54 @@ async function deleteInside(
   const parents = needsParents ? readParents(parts, [...removed, ...kept ?? []]) : () => undefined;
   const done = new Set<EndpointRecord>();
   const asked = new Set<number>();
+  // The second check is for a file that no longer leads to a namespace.
+  const isEnding = (error: unknown) => isGone(error) || isNoNamespace(error);
   let indexes = removed.map(linkIndex);
   for (let round = 0; round < ROUNDS; round++) {
-    const [parentOf, seen] = await Promise.all([parents, deleteByIndex(ip, indexes)]);
-    for (const [link, endpoint] of ownersOf(seen.before, removed, parentOf)) {
-      if (seen.deleted.has(link.index)) done.add(endpoint);
+    const [parentOf, { before, after, addrs, deleted }] = await Promise.all([
+      parents,
+      deleteByIndex(ip, indexes, isEnding),
+    ]);
+    for (const [link, endpoint] of ownersOf({ links: before, addrs }, removed, parentOf)) {
+      if (deleted.has(link.index)) done.add(endpoint);
     }
     for (const index of indexes) asked.add(index);
-    const doomed = doomedLinks(seen.after, removal, parentOf).map(({ index }) => index);
+    const doomed = doomedLinks({ links: after, addrs }, removal, parentOf)
+      .map(({ index }) => index);
     // In a dry run, the deleted links are still there.
     indexes = parts.isRehearsal ? doomed.filter((index) => !asked.has(index)) : doomed;
     if (indexes.length === 0) return removed.filter((endpoint) => !done.has(endpoint));
   }
-  throw leftError(parts, removed[0]!, AGAIN);
+  throw leftError(parts, removed[0]!, COMES_BACK);
 }
 
-/** The contents of a namespace before and after links were deleted in it. */
+/** The links of a namespace before and after links were deleted in it. */
 interface Deletion {
-  before: SeenLinks;
-  after: SeenLinks;
+  before: readonly Link[];
+  after: readonly Link[];
+  addrs: readonly Addr[];
   /** The indexes of the links that the kernel deleted. */
   deleted: ReadonlySet<number>;
 }
 
-/** The result for a namespace that is gone. */
-const NOTHING: Deletion = {
-  before: { links: [], addrs: [] },
-  after: { links: [], addrs: [] },
-  deleted: new Set(),
-};
-
-/** Deletes links in a namespace by their indexes. */
-async function deleteByIndex(ip: Ip, indexes: readonly number[]): Promise<Deletion> {
+/**
+ * Deletes links in a namespace by their indexes.
+ *
+ * @param isEnding Whether an error means that the namespace has no links any more.
+ */
+async function deleteByIndex(
+  ip: Ip,
+  indexes: readonly number[],
+  isEnding: (error: unknown) => boolean,
+): Promise<Deletion> {
   const looked = Promise.all([ip.link.show(), ip.addr.show()]);
   const lines = Promise.all(indexes.map((index) => unlessGone(() => ip.link.del({ index }))));
   try {
     const [[before, addrs], after, exist] = await Promise.all([looked, ip.link.show(), lines]);
-    return {
-      before: { links: before, addrs },
-      after: { links: after, addrs },
-      deleted: new Set(indexes.filter((_, place) => exist[place])),
-    };
+    return { before, after, addrs, deleted: new Set(indexes.filter((_, place) => exist[place])) };
   } catch (error) {
-    // The second check is for a file that no longer leads to a namespace.
-    if (!isGone(error) && !isNoNamespace(error)) throw error;
-    return NOTHING;
+    if (!isEnding(error)) throw error;
+    return { before: [], after: [], addrs: [], deleted: new Set() };
   }
 }
 
@@ -265,15 +264,13 @@ function leftError(
 
 /** A link that is not in its sandbox and must be found. */
 interface LostLink {
-  /** Its endpoint. */
   endpoint: EndpointRecord;
   /** The namespaces to delete it in by its index: that of the sandbox, and where it was seen. */
-  haunts: Set<EnterableNamespace>;
+  places: Set<EnterableNamespace>;
   /** Its description when it was last seen: `the link "eth0" in the namespace "web"`. */
   seenAs?: string;
   /** Another link that has an address of the endpoint, described in the same way. */
   holder?: string;
-  /** Whether it is deleted. */
   isDeleted: boolean;
 }
 
@@ -295,25 +292,25 @@ async function deleteElsewhere(
   const parentOf = await readParents(parts, missing);
   // Links are deleted with their parent.
   const all = missing.filter((endpoint) => parentOf(endpoint) !== undefined)
-    .map((endpoint): LostLink => ({ endpoint, haunts: new Set(), isDeleted: false }));
+    .map((endpoint): LostLink => ({ endpoint, places: new Set(), isDeleted: false }));
   if (all.length === 0) return;
   const { run, hostName } = parts.namespaces;
   const namespaces = await findEnterable(run, hostName);
   const home = namespaces.find(({ names }) => names.includes(sandbox));
-  if (home) all.forEach(({ haunts }) => haunts.add(home));
+  if (home) all.forEach(({ places }) => places.add(home));
   for (let pass = 0; pass < PASSES.seen; pass++) {
     const lost = all.filter(({ isDeleted }) => !isDeleted);
     if (!lost.some(({ seenAs }) => seenAs !== undefined || pass < PASSES.unseen)) break;
     for (const namespace of namespaces) {
       // Only root of the machine can name a namespace: root in a sandbox hides links in unnamed ones.
       const isNamed = namespace.names.length > 0;
-      const isLikely = !isNamed || lost.some(({ haunts }) => haunts.has(namespace));
+      const isLikely = !isNamed || lost.some(({ places }) => places.has(namespace));
       if (pass === 0 || isLikely) await deleteLostIn(parts, namespace, lost, parentOf);
     }
   }
   for (const { endpoint, seenAs, holder, isDeleted } of all) {
     if (isDeleted) continue;
-    if (seenAs !== undefined) throw leftError(parts, endpoint, `it was ${seenAs}; ${AGAIN}`);
+    if (seenAs !== undefined) throw leftError(parts, endpoint, `it was ${seenAs}; ${COMES_BACK}`);
     if (!isLost) await requireFree(parts, endpoint, holder);
   }
 }
@@ -330,41 +327,30 @@ async function deleteLostIn(
   const ids = new Set(lost.map(({ endpoint }) => endpoint.id));
   const others = names.flatMap((sandbox) => parts.store.endpoints({ sandbox }))
     .filter(({ id }) => !ids.has(id));
+  const ip = parts.namespaces.inside(netns, true);
+  // A namespace that is ending cannot be entered, and has no links.
+  const cannotEnter = (error: unknown) => error instanceof IpvlanError;
   for (let isNew = true; isNew;) {
     isNew = false;
-    const asked = lost.filter(({ haunts, isDeleted }) => haunts.has(namespace) && !isDeleted);
+    const asked = lost.filter(({ places, isDeleted }) => places.has(namespace) && !isDeleted);
     const indexes = asked.map(({ endpoint }) => linkIndex(endpoint));
-    const { before, after, deleted } = await tryToDelete(parts, netns, indexes);
-    const links = before.links.filter((link) => !others.some((each) => hasIndex(link, each)));
+    const { before, after, addrs, deleted } = await deleteByIndex(ip, indexes, cannotEnter);
+    const links = before.filter((link) => !others.some((each) => hasIndex(link, each)));
     for (const each of lost) {
-      const { endpoint, haunts } = each;
+      const { endpoint, places } = each;
       const candidates = links.filter((link) => isCandidate(link, endpoint, parentOf));
       const link = candidates.find((link) => hasIndex(link, endpoint));
-      const holder = candidates.find((link) => hasAddress(link, endpoint, before.addrs));
+      const holder = candidates.find((link) => hasAddress(link, endpoint, addrs));
       if (link) {
-        isNew ||= !haunts.has(namespace);
-        haunts.add(namespace);
+        isNew ||= !places.has(namespace);
+        places.add(namespace);
         each.seenAs = `the link "${link.name}" ${where}`;
         each.isDeleted ||= deleted.has(link.index) &&
-          !after.links.some(({ index }) => index === link.index);
+          !after.some(({ index }) => index === link.index);
       } else if (holder) {
         each.holder = `the link "${holder.name}" ${where}`;
       }
     }
-  }
-}
-
-/** Deletes links by their indexes. A namespace that is ending cannot be entered, and has no links. */
-async function tryToDelete(
-  { namespaces }: Parts<"namespaces">,
-  netns: string | undefined,
-  indexes: readonly number[],
-): Promise<Deletion> {
-  try {
-    return await deleteByIndex(namespaces.inside(netns, true), indexes);
-  } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
-    return NOTHING;
   }
 }
 

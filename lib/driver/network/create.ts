@@ -2,14 +2,8 @@ import type { LinkSpec } from "../../iproute2/link.ts";
 import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
-import type { HostFacts } from "../model/facts.ts";
-import {
-  aliasSteps,
-  type DecidedNetwork,
-  decideNetwork,
-  networkSteps,
-  wantsPool,
-} from "./decide.ts";
+import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
+import { factsFor, hostFacts } from "./facts.ts";
 import { byLinkName } from "./parent.ts";
 import { settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -28,24 +22,28 @@ export function newIdentity(): Pick<Network, "id" | "created"> {
 /**
  * Creates a network: its record, and the links that the driver makes for it. If anything fails,
  * nothing is changed. The caller must hold the exclusive lock.
- *
- * @param lookAgain Reads all facts of the host, so that a refusal names the link in the way.
  */
 export async function createNetwork(
-  parts: Parts<"store" | "namespaces" | "openShared" | "unstoppable">,
-  settled: Settlement,
-  facts: HostFacts,
-  lookAgain: () => Promise<HostFacts>,
+  parts: Parts<"store" | "namespaces" | "openShared" | "unstoppable" | "isRehearsal">,
+  asked: Settlement,
 ): Promise<Outcome<Network>> {
-  const { store, namespaces } = parts;
+  const { store, namespaces, isRehearsal } = parts;
+  const settled = await withSharedSettings(parts, asked);
   const identity = newIdentity();
   const existing = neighboursOf(store, settled.network);
-  const first = decideNetwork(settled, identity, existing, facts);
-  const decided = first.ok
-    ? first
-    : accept(decideNetwork(settled, identity, existing, await lookAgain()));
+  // With all facts of the host, a refusal names the link in the way.
+  const decideByAll = async () =>
+    accept(decideNetwork(settled, identity, existing, await hostFacts(parts)));
+  const decideByFew = async () =>
+    decideNetwork(settled, identity, existing, await factsFor(parts, settled.network));
+  // In a dry run, and for a transient network, no test in the kernel would find a conflict.
+  const first = isRehearsal || settled.network.transient ? undefined : await decideByFew();
+  const decided = first?.ok ? first : await decideByAll();
   const { network, links, notices } = decided;
-  addRecords(store, decided);
+  store.transaction(() => {
+    store.putNetwork(network, "making");
+    for (const link of links) store.putLink(link);
+  });
   try {
     notices.push(...await shareNetwork(parts, network));
     const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
@@ -56,8 +54,11 @@ export async function createNetwork(
     // The same holds for what is left in etcd.
     const failure = await failureOf(() => unshareNetwork(parts.unstoppable, network));
     if (failure !== undefined) throw error;
-    deleteRecords(store, decided);
-    accept(decideNetwork(settled, identity, existing, await lookAgain()));
+    store.transaction(() => {
+      store.deleteNetwork(network.id);
+      for (const { name } of links) store.deleteLink(name);
+    });
+    await decideByAll();
     throw error;
   }
   return { value: network, notices };
@@ -81,7 +82,10 @@ function neighboursOf(store: Store, network: SettledNetwork): Network[] {
 /** The steps that write the name of a new network into the aliases of its links. */
 function aliasChanges(store: Store, network: Network): Step[] {
   const own: LinkSpec[] = [];
-  for (let link = store.link(network.parent); link; link = below(store, link)) own.unshift(link);
+  for (let link = store.link(network.parent); link;) {
+    own.unshift(link);
+    link = "link" in link ? store.link(link.link) : undefined;
+  }
   const [lowest] = own;
   if (lowest === undefined) return [];
   const made = byLinkName(linksOn(store, lowest));
@@ -90,17 +94,13 @@ function aliasChanges(store: Store, network: Network): Step[] {
   return aliasSteps(own, [...before, network], made, before);
 }
 
-function below(store: Store, link: LinkSpec): LinkSpec | undefined {
-  return "link" in link ? store.link(link.link) : undefined;
-}
-
 /** A link that the driver made, with all links that it made on top of it. */
 function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
   return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
 }
 
 /** Asks etcd for the settings of a shared network, and takes them over. */
-export async function withSharedSettings(
+async function withSharedSettings(
   { openShared }: Parts<"openShared">,
   settled: Settlement,
 ): Promise<Settlement> {
@@ -110,18 +110,4 @@ export async function withSharedSettings(
   throwProblems(fileProblems(ipam.access));
   const settings = await (await openShared())?.network(ipam.access, name);
   return settings ? settle(accept(takeOver(settled.spec, settings)).spec) : settled;
-}
-
-function addRecords(store: Store, { network, links }: DecidedNetwork): void {
-  store.transaction(() => {
-    store.putNetwork(network, "making");
-    for (const link of links) store.putLink(link);
-  });
-}
-
-function deleteRecords(store: Store, { network, links }: DecidedNetwork): void {
-  store.transaction(() => {
-    store.deleteNetwork(network.id);
-    for (const { name } of links) store.deleteLink(name);
-  });
 }

@@ -1,7 +1,7 @@
 import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { defaultPool } from "../../ipam/well_known.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
+import { formatPrefix } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { type Addr, globalAddrs } from "../../iproute2/addr.ts";
 import { explainLinkAdd, kernelProblem } from "../../iproute2/kernel.ts";
@@ -24,12 +24,11 @@ import {
 import type { Step } from "../run/plan.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { besideOthers, type Settlement, settleSubnets } from "./settle.ts";
-import type { EngineNetworkSpec, Network, NetworkSubnet } from "../model/types.ts";
+import type { Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/used_prefixes.ts";
 
 /** A network to create, and the links that it needs. */
 export interface DecidedNetwork {
-  /** The network, with all defaults filled in. */
   network: Network;
   /** The links to make; a link comes after the one below it. */
   links: LinkSpec[];
@@ -97,11 +96,8 @@ export function mtuProblems(mtu: number | undefined, carrier: Link | undefined):
 }
 
 /** Whether the driver must choose the IPv4 subnet of a network. */
-export function wantsPool(
-  { subnets = [], foreignAddresses }: Pick<EngineNetworkSpec, "subnets" | "foreignAddresses">,
-): boolean {
-  return !foreignAddresses &&
-    !subnets.some((subnet) => familyOf(typeof subnet === "string" ? subnet : subnet.subnet) === 4);
+export function wantsPool({ ipv4, subnets, foreignAddresses }: SettledNetwork): boolean {
+  return ipv4 && !foreignAddresses && !subnets.some(({ subnet }) => familyOf(subnet) === 4);
 }
 
 /** Chooses the default pool of a network without an IPv4 subnet. Other networks get none. */
@@ -110,18 +106,11 @@ function choosePool(
   networks: readonly Network[],
   { routes, pools = [] }: HostFacts,
 ): Decision<{ subnets: readonly NetworkSubnet[] }> {
-  if (!network.ipv4 || network.foreignAddresses) return { ok: true, subnets: [] };
   const isInvalid = problems.some(({ field }) => field[0] === "subnets");
-  if (isInvalid || network.subnets.some(({ subnet }) => parsePrefix(subnet).prefix.family === 4)) {
-    return { ok: true, subnets: [] };
-  }
+  if (isInvalid || !wantsPool(network)) return { ok: true, subnets: [] };
   const pool = attempt(() => formatPrefix(defaultPool(usedPrefixes(networks, pools, routes))));
-  return pool.ok
-    ? settleSubnets([pool.value], {
-      ...network,
-      isolated: network.parent === undefined,
-    })
-    : pool;
+  const isolated = network.parent === undefined;
+  return pool.ok ? settleSubnets([pool.value], { ...network, isolated }) : pool;
 }
 
 /** Finds subnets that overlap a subnet of the parent's addresses, which the L3 modes forbid. */

@@ -6,12 +6,20 @@
 import { failureOf } from "../../base/errors.ts";
 import { routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import type { Parts } from "../addresses/parts.ts";
+import {
+  advert,
+  ADVERT_PROTOCOLS,
+  advertKind,
+  endpointAdverts,
+  networkAdverts,
+} from "../model/advertise.ts";
 import { type HostStep, isHostStep, stepKey } from "../model/option_steps.ts";
 import { type OptionEndpoint, stepsOf } from "../model/options.ts";
-import type { Network } from "../model/types.ts";
+import type { AdvertisedRoute, Network } from "../model/types.ts";
 import { routePrefix } from "../model/routes.ts";
 import { isGone, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
+import { isReady, withoutState } from "../store/store.ts";
 
 /** The steps in the host's namespace for a network, or for an endpoint on it. */
 export function hostSteps(network: Network, endpoint?: OptionEndpoint): HostStep[] {
@@ -52,7 +60,7 @@ export async function removeHostSteps(
 }
 
 /** Reads the routes of some protocols in the host's main table. */
-export async function readRoutes(
+async function readRoutes(
   { namespaces }: Parts<"namespaces">,
   protocols: readonly RouteSpec["protocol"][],
 ): Promise<HostStep[]> {
@@ -121,4 +129,33 @@ export async function restoreHostSteps(
     if (failure !== undefined) failures.set(id, failure);
   }
   return failures;
+}
+
+/** Lists the routes of networks that advertise: by network, and then those on no record. */
+export async function listAdvertised(
+  parts: Parts<"store" | "namespaces">,
+): Promise<AdvertisedRoute[]> {
+  const { store } = parts;
+  const { networks, endpoints } = store.transaction(() => ({
+    networks: store.networks().filter(isReady).map(withoutState),
+    endpoints: store.endpoints().filter(isReady),
+  }));
+  const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
+  const seen = await readRoutes(parts, ADVERT_PROTOCOLS);
+  const present = new Set(seen.map(stepKey));
+  const listed = (steps: readonly HostStep[], more: Partial<AdvertisedRoute>) =>
+    steps.flatMap((step): AdvertisedRoute[] => {
+      const kind = advertKind(step);
+      const state = present.has(stepKey(step)) ? "up" : "missing";
+      return kind === undefined ? [] : [{ kind, dst: step.route.dst, state, ...more }];
+    });
+  const adverts = networks.flatMap((network) => [
+    ...listed(networkAdverts(network), { network: network.name }),
+    ...(byNetwork.get(network.id) ?? []).flatMap((each) =>
+      listed(endpointAdverts(network, each), { network: network.name, sandbox: each.sandbox })
+    ),
+  ]);
+  const known = new Set(adverts.map(({ kind, dst }) => stepKey(advert(kind, dst))));
+  const others = seen.filter((step) => !known.has(stepKey(step)));
+  return [...adverts, ...listed(others, { state: "unknown" })];
 }

@@ -1,4 +1,4 @@
-import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 import { explainLinkAdd } from "../../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../../iproute2/link.ts";
@@ -40,37 +40,33 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
   choice.problems.push(...parentProblems(parent));
   if (choice.problems.length > 0) return choice;
   const find = (name: string) => links.find((link) => link.name === name);
+  const add = (found: string | IpvlanError | undefined) => {
+    if (typeof found === "string") choice.notices.push(found);
+    else if (found) choice.problems.push(found);
+  };
   const link = find(parent);
   if (link) {
     choice.carrier = link;
     choice.problems.push(...unfitProblems(link, links));
-    const mismatch = tagMismatch(link, links);
-    if (isIpvlanError(mismatch, "invalid-parent")) choice.problems.push(mismatch);
-    else if (mismatch !== undefined) choice.notices.push(mismatch);
-    if (!link.up) {
-      choice.notices.push(
-        `The parent "${parent}" is down, so nothing passes: ` +
-          `"${shellLine`ip link set ${parent} up`}"`,
-      );
-    }
+    add(tagMismatch(link, links));
+    const line = shellLine`ip link set ${parent} up`;
+    if (!link.up) add(`The parent "${parent}" is down, so nothing passes: "${line}"`);
     return choice;
   }
   const subs = subInterfaces(parent, (name) => find(name) !== undefined);
   if (!subs) {
-    choice.problems.push(new IpvlanError("parent-not-found", { parent }));
+    add(new IpvlanError("parent-not-found", { parent }));
     return choice;
   }
   choice.problems.push(...subs.flatMap(subInterfaceProblems));
   const base = find(subs[0]!.link);
   if (!base) {
-    choice.problems.push(new IpvlanError("parent-not-found", { parent, base: subs[0]!.link }));
+    add(new IpvlanError("parent-not-found", { parent, base: subs[0]!.link }));
     return choice;
   }
   choice.carrier = base;
   choice.problems.push(...unfitProblems(base, links));
-  const outer = outerMismatch(parent, base);
-  if (isIpvlanError(outer, "invalid-parent")) choice.problems.push(outer);
-  else if (outer !== undefined) choice.notices.push(outer);
+  add(outerMismatch(parent, base));
   for (const sub of subs) {
     const same = links.find(({ link, info }) =>
       link === sub.link && info.type === "vlan" && info.id === sub.id &&
@@ -79,11 +75,11 @@ export function chooseParent(parent: string, links: readonly Link[]): ParentChoi
     if (same) {
       const reason = `"${sub.link}" has VLAN ${sub.id} already, as the link "${same.name}": use ` +
         "that as the parent";
-      choice.problems.push(new IpvlanError("invalid-parent", { parent, reason }));
+      add(new IpvlanError("invalid-parent", { parent, reason }));
     }
     choice.make.push({ type: "vlan", ...sub, group: LINK_GROUP, up: true });
   }
-  if (!base.up) choice.problems.push(new IpvlanError("parent-down", { parent: base.name }));
+  if (!base.up) add(new IpvlanError("parent-down", { parent: base.name }));
   return choice;
 }
 
@@ -156,38 +152,42 @@ function outerMismatch(
  * only one; a VRF can have none (`netdev_rx_handler_register`).
  */
 function unfitProblems(link: Link, links: readonly Link[]): IpvlanErrorOf<"invalid-parent">[] {
-  const reasons: string[] = [];
-  if (link.linkType === "loopback") {
-    reasons.push(
-      "it is the loopback, which sends no packet out; name another link, or none for a dummy",
-    );
-  } else if (link.linkType !== "ether") {
-    reasons.push(`it is of the type ${link.linkType}, and ipvlan needs Ethernet; use another link`);
-  }
-  if (link.info.type === "vrf") {
-    reasons.push("it is a VRF, which takes no ipvlan link; use one of its ports instead");
-  }
-  if (link.info.type === "macvtap") {
-    reasons.push("it is a macvtap link, which takes no ipvlan link; use the link below it instead");
-  }
-  if (link.info.type === "ipvlan") {
-    const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
-    reasons.push(
-      `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
-    );
-  }
-  if (link.master !== undefined && link.masterKind !== "vrf") {
-    const kind = link.masterKind ?? "master";
-    reasons.push(`it is a port of the ${kind} "${link.master}"; use "${link.master}" instead`);
-  }
+  const { linkType, info, master, masterKind = "master" } = link;
+  const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
   const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
-  if (macvlan) {
-    reasons.push(
-      `it carries the macvlan link "${macvlan.name}", and macvlan and ipvlan cannot share a ` +
-        "parent; remove that, or use another link",
-    );
-  }
-  return reasons.map((reason) => new IpvlanError("invalid-parent", { parent: link.name, reason }));
+  const reasons: [applies: boolean, reason: string][] = [
+    [
+      linkType === "loopback",
+      "it is the loopback, which sends no packet out; name another link, or none for a dummy",
+    ],
+    [
+      linkType !== "loopback" && linkType !== "ether",
+      `it is of the type ${linkType}, and ipvlan needs Ethernet; use another link`,
+    ],
+    [
+      info.type === "vrf",
+      "it is a VRF, which takes no ipvlan link; use one of its ports instead",
+    ],
+    [
+      info.type === "macvtap",
+      "it is a macvtap link, which takes no ipvlan link; use the link below it instead",
+    ],
+    [
+      info.type === "ipvlan",
+      `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
+    ],
+    [
+      master !== undefined && masterKind !== "vrf",
+      `it is a port of the ${masterKind} "${master}"; use "${master}" instead`,
+    ],
+    [
+      macvlan !== undefined,
+      `it carries the macvlan link "${macvlan?.name}", and macvlan and ipvlan cannot share a ` +
+      "parent; remove that, or use another link",
+    ],
+  ];
+  return reasons.filter(([applies]) => applies)
+    .map(([, reason]) => new IpvlanError("invalid-parent", { parent: link.name, reason }));
 }
 
 /** Makes the error for a parent with another receive handler, which takes no ipvlan link. */

@@ -32,11 +32,11 @@ export async function restoreParents(
   for (const name of foreign) store.deleteLink(name);
   const failures = new Map<string, Error>();
   for (const level of levels) {
-    await Promise.all(level.map(({ name, steps }) =>
-      namespaces.apply(steps).catch((error) => {
-        failures.set(name, error);
-      })
-    ));
+    await Promise.all(
+      level.map(({ name, steps }) =>
+        namespaces.apply(steps).catch((error) => failures.set(name, error))
+      ),
+    );
   }
   return new Map(networks.flatMap(({ id, parent }) => {
     const broken = linksUnder(parent, made).find(({ name }) => failures.has(name));
@@ -45,18 +45,8 @@ export async function restoreParents(
   }));
 }
 
-/** The input of {@linkcode parentsPlan}. */
-export interface ParentFacts {
-  /** All networks. */
-  networks: readonly Network[];
-  /** The links that the driver made, according to the record. */
-  made: MadeLinks;
-  /** The links of the host. */
-  links: readonly Link[];
-}
-
 /** A plan to restore the parents of networks. */
-export interface ParentsPlan {
+interface ParentsPlan {
   /** The links on record that another program has made again. The driver must not delete them. */
   foreign: string[];
   /** The problems of parents that cannot be restored, by the network's id. */
@@ -74,7 +64,11 @@ export interface ParentsPlan {
  */
 export function parentsPlan(
   restored: readonly Network[],
-  { networks, made, links }: ParentFacts,
+  { networks, made, links }: {
+    networks: readonly Network[];
+    made: MadeLinks;
+    links: readonly Link[];
+  },
 ): ParentsPlan {
   const found = byLinkName(links);
   const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
@@ -117,7 +111,7 @@ export function parentsPlan(
 }
 
 /** Finds why a parent cannot be restored. */
-export function parentProblem(
+function parentProblem(
   parent: string,
   own: ReturnType<typeof linksUnder>,
   found: ReadonlyMap<string, Link>,

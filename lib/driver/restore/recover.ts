@@ -3,7 +3,7 @@ import { failureOf } from "../../base/errors.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
-import { isReady, type Stated, withoutState } from "../store/store.ts";
+import type { Stated } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
 
 /** The report of {@linkcode recover}: what is removed, and what could not be removed. */
@@ -40,7 +40,7 @@ export async function recover(
 }
 
 /** A network, sandbox or endpoint that a crash left half made or half removed. */
-export interface Unfinished {
+interface Unfinished {
   /** The kind to tell the user. An endpoint counts as part of its sandbox. */
   kind: "network" | "sandbox";
   /** The name of the network or the sandbox. */
@@ -51,46 +51,40 @@ export interface Unfinished {
   record: { network: Network } | { sandbox: Sandbox } | { endpoint: EndpointRecord };
 }
 
-/** Records with their states. */
-export interface StatedRecords {
-  /** The networks. */
-  networks: readonly Stated<Network>[];
-  /** The sandboxes. */
-  sandboxes: readonly Stated<Sandbox>[];
-  /** Their endpoints. */
-  endpoints: readonly Stated<EndpointRecord>[];
-}
-
 /**
- * Finds what a crash left half made or half removed, in the order of removal. The endpoints of a
+ * Describes what a crash left half made or half removed, in the order of removal. The endpoints of a
  * sandbox go with the sandbox.
  */
 export function findUnfinished(
-  { networks, sandboxes, endpoints }: StatedRecords,
+  { networks, sandboxes, endpoints }: {
+    networks: readonly Stated<Network>[];
+    sandboxes: readonly Stated<Sandbox>[];
+    endpoints: readonly Stated<EndpointRecord>[];
+  },
 ): Unfinished[] {
-  const done = ({ state }: { state: State }) => state === "making" ? "made" : "removed";
-  const isLeft = (record: { state: State }) => !isReady(record);
-  const leftSandboxes = sandboxes.filter(isLeft);
-  const leftEndpoints = endpoints.filter(isLeft)
-    .filter(({ sandbox }) => !leftSandboxes.some(({ name }) => name === sandbox));
+  const half = (state: State, made = "made", removed = "removed") =>
+    `half ${state === "making" ? made : removed}`;
+  const gone = new Set(sandboxes.map(({ name }) => name));
   return [
-    ...leftSandboxes.map((record): Unfinished => ({
+    ...sandboxes.map(({ state, ...sandbox }): Unfinished => ({
       kind: "sandbox",
-      name: record.name,
-      state: `half ${done(record)}`,
-      record: { sandbox: withoutState(record) },
+      name: sandbox.name,
+      state: half(state),
+      record: { sandbox },
     })),
-    ...leftEndpoints.map((record): Unfinished => ({
+    ...endpoints.filter(({ sandbox }) => !gone.has(sandbox)).map((
+      { state, ...endpoint },
+    ): Unfinished => ({
       kind: "sandbox",
-      name: record.sandbox,
-      state: record.state === "making" ? "half connected" : "half disconnected",
-      record: { endpoint: withoutState(record) },
+      name: endpoint.sandbox,
+      state: half(state, "connected", "disconnected"),
+      record: { endpoint },
     })),
-    ...networks.filter(isLeft).map((record): Unfinished => ({
+    ...networks.map(({ state, ...network }): Unfinished => ({
       kind: "network",
-      name: record.name,
-      state: `half ${done(record)}`,
-      record: { network: withoutState(record) },
+      name: network.name,
+      state: half(state),
+      record: { network },
     })),
   ];
 }

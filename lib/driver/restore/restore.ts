@@ -24,6 +24,8 @@ import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
 import { lookInside } from "../run/look_inside.ts";
+import { LinkMonitor } from "../run/monitor.ts";
+import { pause, sayIfLong } from "../../base/waiting.ts";
 import { restoreParents } from "../network/restore_parents.ts";
 
 /**
@@ -51,13 +53,11 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     links: byLinkName(links),
     names: new Set([...named, ...present]),
   };
-  const restored = await Promise.all(sandboxes.map(async (sandbox) => {
-    const { name } = sandbox;
-    const result = await restoreSandbox(parts, sandbox, endpoints.get(name) ?? [], facts);
-    return { kind: "sandbox" as const, name, ...result };
-  }));
+  const restored = await Promise.all(
+    sandboxes.map((each) => restoreSandbox(parts, each, endpoints.get(each.name) ?? [], facts)),
+  );
   const { lost } = facts;
-  const connected = new Set(restored.flatMap((each) => each.connected));
+  const connected = new Set(restored.flatMap((each) => [...each.connected]));
   const beside = await restoreHostSteps(parts, { networks, lost, endpoints: all, connected });
   const stale = await refreshHosts(parts, sandboxes);
   return toReport(recovery, [
@@ -73,13 +73,44 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   ]);
 }
 
+/** The shortest time between two tries, in milliseconds. */
+const RETRY = 500;
+
+/** Restores each time the host's links change, until all is there or the time is up. */
+export async function restoreUntil(
+  seconds: number,
+  { namespaces, wait: { signal, waiting } }: Parts<"namespaces" | "wait">,
+  restoreOnce: () => Promise<RestoreReport>,
+): Promise<RestoreReport> {
+  if (seconds === 0) return await restoreOnce();
+  // Started before the first try, so that it misses few links that appear after that.
+  await using links = new LinkMonitor(namespaces.hostName);
+  const time = AbortSignal.timeout(seconds * 1000);
+  const deadline = signal ? AbortSignal.any([time, signal]) : time;
+  let report: RestoreReport | undefined;
+  using _notice = sayIfLong(waiting, () => {
+    const [first, ...others] = report?.missing ?? [];
+    const more = others.length > 0 ? ` and ${others.length} more` : "";
+    return first ? `Waiting to restore the ${first.kind} "${first.name}"${more}` : "Restoring";
+  });
+  for (;;) {
+    report = await restoreOnce();
+    // The last try is after the deadline, for a link that appeared just before it.
+    // An address that another host has now is not waited for.
+    if (report.missing.every(({ holder }) => holder !== undefined) || deadline.aborted) {
+      return report;
+    }
+    // A try that fails makes and undoes links, and so may cause the next change itself.
+    await pause(RETRY, deadline);
+    await links.changed(deadline);
+  }
+}
+
 /** A network or sandbox, and why it is not complete. */
-export interface Restored {
-  /** Its kind. */
+interface Restored {
   kind: "network" | "sandbox";
-  /** Its name. */
   name: string;
-  /** Why it is not complete. Empty if everything is there. */
+  /** Why it is not complete, in sentences. Empty if everything is there. */
   reasons: readonly string[];
   /** The other host that has its address now, if nothing else is wrong. */
   holder?: string;
@@ -95,7 +126,9 @@ export function toReport(
       .map(({ name }) => name);
   const failed = restored.filter(({ reasons }) => reasons.length > 0)
     .map(({ kind, name, reasons, holder }) => ({
-      ...{ kind, name, reason: reasons.join("; ") },
+      kind,
+      name,
+      reason: reasons.join("; "),
       ...holder !== undefined && { holder },
     }));
   return {
@@ -134,70 +167,64 @@ interface HostView {
   names: ReadonlySet<string>;
 }
 
-/** The result of {@linkcode restoreSandbox}. */
-interface RestoredSandbox {
-  /** Why the sandbox is not complete, in sentences. */
-  reasons: string[];
-  /** The endpoints that are there. */
-  connected: readonly EndpointRecord[];
-  /** The other host that has one of its addresses now, if nothing else is wrong. */
-  holder?: string;
-}
-
-/** Restores a sandbox. Deletes a link if another host has its address now. */
+/**
+ * Restores a sandbox. Deletes a link if another host has its address now. Resolves also to the
+ * endpoints that are there.
+ */
 async function restoreSandbox(
   parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
   { networks, lost, doubts, links, names }: HostView,
-): Promise<RestoredSandbox> {
+): Promise<Restored & { connected: ReadonlySet<EndpointRecord> }> {
   const { namespaces, settings } = parts;
   const { name, path } = sandbox;
   const reasons: string[] = [];
-  let connected: readonly EndpointRecord[] = [];
+  const connected = new Set<EndpointRecord>();
   const taken = endpoints.filter((each) => isIpvlanError(doubts.get(each), "address-held"));
   const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
   const failure = await failureOf(async () => {
     await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
     // Its links are handed over, but the engine has not taken them yet, or has given them back.
     if (isUntaken(sandbox, endpoints, links)) {
-      connected = own;
+      own.forEach((each) => connected.add(each));
       return;
     }
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
-    const repairOf = (endpoint: EndpointRecord) => {
+    const siblings = siblingsOf(endpoints);
+    const repairs = own.filter(({ network }) => !lost.has(network)).map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
-      const siblings = siblingsOf(endpoints);
-      return endpointRepair(network, endpoint, { seen, parent, siblings, path });
-    };
-    const there = own.filter(({ network }) => !lost.has(network));
-    const found = there.filter((endpoint) => !doubts.has(endpoint));
-    // A link of a doubtful address stays if it is there.
-    const running = there.filter((each) => doubts.has(each) && repairOf(each).state !== "missing");
-    connected = running;
-    const repairs = found.map(repairOf);
-    await namespaces.apply([...base.remove, ...repairs.flatMap(({ remove }) => remove)]);
-    const makes = repairs.map(({ make }) => make).filter((steps) => steps.length > 0);
-    const whole = await failureOf(() => namespaces.apply(byPlace([...base.make, ...makes.flat()])));
-    if (whole !== undefined && makes.length < 2) {
-      reasons.push(whole);
-      return;
+      const repair = endpointRepair(network, endpoint, { seen, parent, siblings, path });
+      return { endpoint, ...repair };
+    });
+    const wanted = repairs.filter(({ endpoint }) => !doubts.has(endpoint));
+    const unmade = wanted.filter(({ make }) => make.length > 0);
+    for (const each of repairs) {
+      // A link of a doubtful address stays if it is there.
+      const isThere = wanted.includes(each) ? !unmade.includes(each) : each.state !== "missing";
+      if (isThere) connected.add(each.endpoint);
     }
-    if (whole !== undefined) {
+    await namespaces.apply([...base.remove, ...wanted.flatMap(({ remove }) => remove)]);
+    const failed: EndpointRecord[] = [];
+    try {
+      await namespaces.apply(byPlace([...base.make, ...unmade.flatMap(({ make }) => make)]));
+    } catch (error) {
+      if (unmade.length < 2) throw error;
       // The failure undid all endpoints. Made one by one, the others succeed.
       await namespaces.apply(base.make);
-      const failed = new Set<EndpointRecord>();
-      for (const [index, { make }] of repairs.entries()) {
+      for (const { endpoint, make } of unmade) {
         const reason = await failureOf(() => namespaces.apply(make));
         if (reason === undefined) continue;
         reasons.push(reason);
-        failed.add(found[index]!);
+        failed.push(endpoint);
       }
-      connected = [...running, ...found.filter((endpoint) => !failed.has(endpoint))];
-    } else connected = [...running, ...found];
+    }
+    for (const { endpoint } of unmade) {
+      if (!failed.includes(endpoint)) connected.add(endpoint);
+    }
     if (!seen) await settings.apply(name, sandbox);
   });
   if (failure !== undefined) reasons.push(failure);
@@ -206,13 +233,14 @@ async function restoreSandbox(
   if (missing.length > 0) {
     reasons.push(`It is not connected to ${missing.join(", ")}, which could not be restored`);
   }
-  for (const endpoint of endpoints.filter((each) => !connected.includes(each))) {
+  for (const endpoint of endpoints.filter((each) => !connected.has(each))) {
     const doubt = doubts.get(endpoint)?.message;
     if (doubt !== undefined) reasons.push(`It is not connected to ${nameOf(endpoint)}: ${doubt}`);
   }
   const [held] = taken.map((each) => doubts.get(each) as IpvlanErrorOf<"address-held">);
   // More reasons mean that something else is wrong, too.
-  return { reasons, connected, holder: reasons.length === taken.length ? held?.holder : undefined };
+  const holder = reasons.length === taken.length ? held?.holder : undefined;
+  return { kind: "sandbox", name, reasons, connected, holder };
 }
 
 /** Whether an engine has not taken the links of a sandbox yet, or has given them back. */
@@ -227,20 +255,17 @@ export function isUntaken(
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
 }
 
-/** The steps that restore the namespace of a sandbox. */
-export interface NamespacePlan {
-  /** The steps that remove what is in the way. They run first, and are not undone. */
-  remove: Step[];
-  /** The steps that make what is missing. */
-  make: Step[];
-}
-
-/** Plans how to restore a sandbox's namespace. @param hasName Whether its file is there. */
+/**
+ * Plans how to restore a sandbox's namespace: removes what is in the way, which is not undone, and
+ * makes what is missing.
+ *
+ * @param hasName Whether its file is there.
+ */
 export function namespacePlan(
   sandbox: Sandbox,
   seen: SeenNamespace | undefined,
   hasName: boolean,
-): Decision<NamespacePlan> {
+): Decision<{ remove: Step[]; make: Step[] }> {
   const { name, namespace } = sandbox;
   if (!seen && namespace !== "made") {
     return { ok: false, problems: [new IpvlanError("sandbox-gone", { sandbox: name })] };

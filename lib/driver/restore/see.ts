@@ -3,11 +3,10 @@ import { siblingsOf } from "../endpoint/routes.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
 import { networksOf } from "../store/find.ts";
 import type { Parts } from "../addresses/parts.ts";
-import type { SeenNamespace } from "../model/facts.ts";
-import { type EndpointRepair, endpointRepair } from "./repair.ts";
+import { endpointRepair } from "./repair.ts";
 import { lookInside } from "../run/look_inside.ts";
 import { isReady } from "../store/store.ts";
-import type { SandboxDetails, SandboxState, SeenSandbox } from "../model/types.ts";
+import type { SandboxDetails, SeenSandbox } from "../model/types.ts";
 
 /** Reads the state of sandboxes in the kernel. */
 export async function seeSandboxes(
@@ -32,7 +31,7 @@ export async function seeSandboxes(
     return [...hostSteps(network), ...hostSteps(network, endpoint)];
   });
   const beside = await findHostSteps(parts, steps);
-  return await Promise.all(sandboxes.map(async (sandbox) => {
+  return await Promise.all(sandboxes.map(async (sandbox): Promise<SeenSandbox> => {
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.
     const isThere = present.has(name) || isOwned(name) && sandbox.path === undefined;
@@ -41,34 +40,20 @@ export async function seeSandboxes(
     const siblings = siblingsOf(own);
     const repairs = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
-      return [
-        endpoint.ifname,
-        endpointRepair(network, endpoint, { seen, siblings, path: sandbox.path, beside }),
-      ];
+      const view = { seen, siblings, path: sandbox.path, beside };
+      return [endpoint.ifname, endpointRepair(network, endpoint, view)];
     }));
-    return toSeen(sandbox, seen, repairs);
-  }));
-}
-
-/** The state of an endpoint in the kernel. */
-type Found = Pick<EndpointRepair, "state" | "changes" | "link">;
-
-/** @param repairs The state of each endpoint in the kernel, by the link's name. */
-function toSeen(
-  sandbox: SandboxDetails,
-  seen: SeenNamespace | undefined,
-  repairs: ReadonlyMap<string, Found>,
-): SeenSandbox {
-  const isWhole = [...repairs.values()].every(({ state }) => state === "up");
-  const state: SandboxState = seen ? isWhole ? "up" : "incomplete" : "down";
-  const endpoints = sandbox.endpoints.map((endpoint) => {
-    // An endpoint that was removed meanwhile is no longer on record.
-    const missing = {
-      state: "missing" as const,
-      changes: [`The link ${endpoint.ifname} is missing`],
+    const isWhole = repairs.values().every(({ state }) => state === "up");
+    return {
+      ...sandbox,
+      state: seen ? isWhole ? "up" : "incomplete" : "down",
+      endpoints: sandbox.endpoints.map((endpoint) => {
+        // An endpoint that was removed meanwhile is no longer on record.
+        const { state = "missing", changes = [`The link ${endpoint.ifname} is missing`], link } =
+          repairs.get(endpoint.ifname) ?? {};
+        return { ...endpoint, ...link && { mac: link.address, mtu: link.mtu }, state, changes };
+      }),
+      ...seen && { seen },
     };
-    const { state, changes, link }: Found = repairs.get(endpoint.ifname) ?? missing;
-    return { ...endpoint, ...link && { mac: link.address, mtu: link.mtu }, state, changes };
-  });
-  return { ...sandbox, state, endpoints, ...(seen && { seen }) };
+  }));
 }

@@ -19,24 +19,12 @@ function found(
     .map(({ kind, name, state }) => `${kind} ${name}: ${state}`);
 }
 
-Deno.test("nothing is found if all records are ready", () => {
-  assertEquals(
-    found(
-      [inState("ready", network("n"))],
-      [inState("ready", sandboxRecord("c"))],
-      [inState("ready", endpointRecord("c", network("n")))],
-    ),
-    [],
-  );
-});
-
 Deno.test("sandboxes are found before endpoints, and endpoints before networks", () => {
   const n = network("n");
   assertEquals(
     found(
       [inState("making", network("made")), inState("removing", n)],
       [
-        inState("ready", sandboxRecord("c1")),
         inState("making", sandboxRecord("c2")),
         inState("removing", sandboxRecord("c3")),
       ],
