@@ -1,5 +1,5 @@
 import { listPools, requestPool } from "./addresses/claims.ts";
-import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/claim_users.ts";
+import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/claims.ts";
 import {
   claimAddress,
   claimGateway,

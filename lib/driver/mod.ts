@@ -6,7 +6,7 @@
 export type { EtcdAccess, RemovedHost, SharedHost } from "../claims/types.ts";
 export type { AgentOptions } from "./addresses/shared/agent.ts";
 export type { BackgroundOptions } from "./sandbox/background.ts";
-export type { ClaimPlace } from "./addresses/shared/claim_users.ts";
+export type { ClaimPlace } from "./addresses/shared/claims.ts";
 export { Driver } from "./driver.ts";
 export { EngineDriver } from "./engine_driver.ts";
 export type { ListedHost } from "./addresses/shared/hosts.ts";

@@ -7,7 +7,7 @@ import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { KnownPools } from "./addresses/pools.ts";
-import { remoteNames } from "./addresses/shared/remote_names.ts";
+import { remoteNames } from "./addresses/shared/names.ts";
 import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";

@@ -1,6 +1,7 @@
 /**
- * Address pools that engines request without a network, and the addresses claimed in them. None of
- * this is in the kernel, so each function is one transaction of the store and needs no other lock.
+ * Address pools that engines request without a network, and the addresses claimed in them, on record.
+ * None of this is in the kernel, so it needs no lock but a transaction of the store, in which the
+ * caller must run what changes something.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import type { Route } from "../../iproute2/route.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { engineOf, networkParent } from "../model/names.ts";
-import { usedPrefixes } from "./used_prefixes.ts";
+import { usedPrefixes } from "./pools.ts";
 import type { Parts } from "./parts.ts";
 import type { PoolClaim, Store } from "../store/store.ts";
 import type {
@@ -31,8 +32,7 @@ import type {
   SubnetPoolRequest,
 } from "../model/types.ts";
 
-/** The parts of a driver that claims need. */
-export type ClaimParts = Parts<"store" | "pools">;
+type ClaimParts = Parts<"store" | "pools">;
 
 /** The holder of a gateway. Several pools may have one gateway. */
 export const GATEWAY = "gateway";
@@ -54,62 +54,32 @@ export function requestPool(
 }
 
 /**
- * Releases one request for an address pool. The last one removes the pool and its claims.
+ * Takes back one request for an address pool. The last one removes the pool and its claims.
  *
- * @param released Called in the same transaction with the removed claims.
+ * @returns The removed claims, without that of the gateway.
  */
-export function releasePool(
-  store: Store,
-  id: string,
-  released: (claims: readonly PoolClaim[]) => void = () => {},
-): void {
-  store.transaction(() => {
-    const pool = store.pool(id);
-    if (!pool) return;
-    const requests = pool.requests - 1;
-    if (requests > 0) return store.putPool({ ...pool, requests });
-    released(store.claims(id));
-    store.deletePool(id);
-  });
+export function removeRequest(store: Store, id: string): PoolClaim[] {
+  const pool = store.pool(id);
+  if (!pool) return [];
+  const requests = pool.requests - 1;
+  if (requests > 0) {
+    store.putPool({ ...pool, requests });
+    return [];
+  }
+  const claims = store.claims(id).filter(({ holder }) => holder !== GATEWAY);
+  store.deletePool(id);
+  return claims;
 }
 
-/**
- * Claims an address, and returns it with its prefix length.
- *
- * @param pool The id of the pool; or a request, for a pool that exists as long as it has claims.
- */
-export function claimAddress(
-  parts: ClaimParts,
-  pool: string | SubnetPoolRequest,
-  claim: ClaimRequest,
-): { address: string } {
-  return parts.store.transaction(() => take(parts, findPool(parts, pool), claim));
-}
-
-/**
- * Claims the gateway of a pool: the given address, the one claimed before, or the first usable one.
- * The claim lasts as long as the pool.
- */
-export function claimGateway(parts: ClaimParts, id: string, address?: string): { address: string } {
-  return parts.store.transaction(() => takeGateway(parts, findPool(parts, id), address));
-}
-
-/** Releases a claim, unless it is a gateway's. @param released Called in the same transaction. */
-export function releaseAddress(
-  store: Store,
-  id: string,
-  address: string,
-  released: (address: string) => void = () => {},
-): void {
+/** Deletes the claim of an address, unless it is a gateway's. @returns The deleted claim, if any. */
+export function removeClaim(store: Store, id: string, address: string): PoolClaim[] {
   const text = formatAddress(parseAddress(address));
-  store.transaction(() => {
-    const pool = store.pool(id);
-    const claim = store.claimsOf(text).find((each) => each.pool === id);
-    if (!pool || !claim || claim.holder === GATEWAY) return;
-    store.deleteClaim(claim);
-    released(text);
-    if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
-  });
+  const pool = store.pool(id);
+  const claim = store.claimsOf(text).find((each) => each.pool === id);
+  if (!pool || !claim || claim.holder === GATEWAY) return [];
+  store.deleteClaim(claim);
+  if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
+  return [claim];
 }
 
 /** All address pools with their claims, by id. */
@@ -177,7 +147,7 @@ function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool 
   // The access to etcd may have changed since an earlier request.
   const pool = { ...store.pool(decided.id) ?? decided, ...ipam && { ipam } };
   if (JSON.stringify(pool) !== JSON.stringify(store.pool(decided.id))) store.putPool(pool);
-  if (request.gateway !== undefined) takeGateway(parts, pool, request.gateway);
+  if (request.gateway !== undefined) addGateway(parts, pool, request.gateway);
   return pool;
 }
 
@@ -203,8 +173,8 @@ function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest
   };
 }
 
-/** Takes an address: the given one, the holder's own, or the next free one. */
-function take(
+/** Records a claim of an address: the given one, the holder's own, or the next free one. */
+export function addClaim(
   { store, pools }: ClaimParts,
   pool: AddressPool,
   claim: ClaimRequest,
@@ -214,7 +184,7 @@ function take(
   const given = address === undefined ? undefined : formatAddress(parseAddress(address));
   const [same] = ownClaims(store, id, claim);
   if (same !== undefined) return withLength(pool, same);
-  const other = given === undefined ? undefined : holderOf(store, given, holder);
+  const other = given === undefined ? undefined : findHolder(store, given, holder);
   if (given !== undefined && other !== undefined) {
     throw new IpvlanError("address-held", { address: given, holder: other });
   }
@@ -226,11 +196,25 @@ function take(
   return withLength(pool, taken.address);
 }
 
-function takeGateway(parts: ClaimParts, pool: AddressPool, given?: string): { address: string } {
-  const [known] = parts.store.claims(pool.id, GATEWAY);
-  const address = given ?? known?.address ??
-    formatAddress(firstUsable(parsePrefix(pool.subnet).prefix));
-  return take(parts, pool, { holder: GATEWAY, address });
+/**
+ * Records the claim of a pool's gateway: the given address, the one claimed before, or the first usable
+ * one. The claim lasts as long as the pool.
+ */
+export function addGateway(
+  parts: ClaimParts,
+  pool: AddressPool,
+  given?: string,
+): { address: string } {
+  return addClaim(parts, pool, {
+    holder: GATEWAY,
+    address: given ?? gatewayOf(parts.store, pool),
+  });
+}
+
+/** The claimed gateway of a pool, or else its first usable address. */
+export function gatewayOf(store: Store, { id, subnet }: AddressPool): string {
+  const [known] = store.claims(id, GATEWAY);
+  return known?.address ?? formatAddress(firstUsable(parsePrefix(subnet).prefix));
 }
 
 /** The addresses that a holder has claimed in a pool; only the one it asks for, if it names one. */
@@ -246,7 +230,7 @@ export function ownClaims(
 }
 
 /** Finds the endpoint or claim that holds an address. Gateways may share one. */
-export function holderOf(store: Store, address: string, holder: string): string | undefined {
+export function findHolder(store: Store, address: string, holder: string): string | undefined {
   const [user] = store.endpoints({ address });
   if (user) return sandboxText(user.sandbox);
   const claim = store.claimsOf(address)

@@ -7,9 +7,11 @@ import {
   parsePrefix,
   Pools,
   type PoolUsage,
+  type Prefix,
   type Subnet,
 } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import type { Route } from "../../iproute2/route.ts";
 import { subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
 import type { AddressPool, Network } from "../model/types.ts";
@@ -197,10 +199,24 @@ function reservedAddresses({ subnets }: Network): string[] {
 }
 
 /** The subnet of an address pool. It reserves no gateway, as the gateway is a claim. */
-export function subnetOf({ subnet, ipRange }: AddressPool): Subnet {
+function subnetOf({ subnet, ipRange }: AddressPool): Subnet {
   return {
     prefix: parsePrefix(subnet).prefix,
     ...(ipRange !== undefined && { range: parsePrefix(ipRange).prefix }),
     reserved: new Map(),
   };
+}
+
+/** The IPv4 prefixes that a default pool must not overlap. */
+export function usedPrefixes(
+  networks: readonly Network[],
+  pools: readonly AddressPool[],
+  routes: readonly Route[],
+): Prefix[] {
+  return [
+    ...networks.flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
+    ...pools.map(({ subnet }) => subnet),
+    // All default pools are IPv4. `ip` prints a route to a single address without a length.
+    ...routes.flatMap(({ family, dst }) => family === 6 || dst === "default" ? [] : [dst]),
+  ].map((text) => parsePrefix(text.includes("/") ? text : `${text}/32`).prefix);
 }

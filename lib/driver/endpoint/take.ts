@@ -1,22 +1,26 @@
+import { poolId } from "../../claims/pool_key.ts";
+import type { Holder } from "../../claims/types.ts";
 import type { SharedPools } from "../../claims/shared_pools.ts";
-import { attempt } from "../../base/errors.ts";
+import { attempt, isIpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { type AttachRequest, decide } from "./attach_request.ts";
+import { formatAddress, parseAddress } from "../../ipam/mod.ts";
+import { homeOf } from "../../ipam/prefix.ts";
+import { globalAddrs } from "../../iproute2/addr.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
-import type { HostFacts } from "../model/facts.ts";
-import { globalAddrs } from "../../iproute2/addr.ts";
 import type { Parts } from "../addresses/parts.ts";
-import type { ClaimPlace } from "../addresses/shared/claim_users.ts";
 import {
   giveBack,
-  holderOf,
   isShared,
   joinPools,
-  takeGiven,
-  takeNext,
+  type PooledAddress,
+  type SharedNetwork,
+  takeUsable,
 } from "../addresses/shared/pools.ts";
-import type { Connection, Network } from "../model/types.ts";
+import type { HostFacts } from "../model/facts.ts";
+import { namesOn } from "../model/names.ts";
+import type { Connection, Network, NetworkSubnet } from "../model/types.ts";
+import { type AttachRequest, decide } from "./attach_request.ts";
 
 /**
  * Takes the addresses of a request from the pools that hosts share, and runs a function with them. If
@@ -41,36 +45,71 @@ export async function takeShared<T>(
   const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
   if (!pools) return { value: run(request.connections) };
   store.transaction(() => decide(parts, request, facts, held));
-  const taken: ClaimPlace[] = [];
+  const taken: PooledAddress[] = [];
   const connections: Connection[] = [];
   try {
     for (const connection of request.connections) {
       const network = networkOf(connection);
       const given: Connection = { ...connection };
-      if (network) {
-        await joinPools(pools, network, facts!.addrs);
-        const holder = holderOf(network, { sandbox, aliases: connection.aliases ?? [] });
-        for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
-          if (!network.subnets.some(({ subnet }) => familyOf(subnet) === family)) continue;
-          const asked = connection[key];
-          const isUsable = (address: string) =>
-            !connections.some((each) => each[key] === address) &&
-            canUse(parts, network, address, connection.except ?? [], facts, held);
-          const address = asked === undefined
-            ? await takeNext(parts, pools, network, family, holder, isUsable)
-            : await takeGiven(pools, network, asked, holder);
-          if (!address) continue;
-          taken.push(address);
-          given[key] = address.address;
-        }
-      }
       connections.push(given);
+      if (!network) continue;
+      const { aliases = [], except = [] } = connection;
+      await joinPools(pools, network, facts!.addrs);
+      const names = namesOn(network.name, { sandbox, aliases });
+      const holder = { sandbox, network: network.name, names };
+      for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
+        const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
+        if (subnets.length === 0) continue;
+        const isUsable = (address: string) =>
+          !connections.some((each) => each[key] === address) &&
+          canUse(parts, network, address, except, facts, held);
+        const address = connection[key] === undefined
+          ? await takeNext(parts, pools, network, subnets, holder, isUsable)
+          : await takeGiven(pools, network, connection[key], holder);
+        if (!address) continue;
+        taken.push(address);
+        given[key] = address.address;
+      }
     }
     return { value: run(connections), pools };
   } catch (error) {
     giveBack(parts, pools, taken);
     throw error;
   }
+}
+
+/** Takes the next free address of subnets of one family. */
+async function takeNext(
+  parts: Parts<"store">,
+  pools: SharedPools,
+  { ipam: { access } }: SharedNetwork,
+  subnets: readonly NetworkSubnet[],
+  holder: Holder,
+  isUsable: (address: string) => boolean,
+): Promise<PooledAddress> {
+  for (const [index, { subnet, ipRange }] of subnets.entries()) {
+    try {
+      return await takeUsable(parts, pools, poolId(access, subnet), holder, ipRange, isUsable);
+    } catch (error) {
+      const isLast = index === subnets.length - 1;
+      if (!isIpvlanError(error, "shared-pool-exhausted") || isLast) throw error;
+    }
+  }
+  throw new TypeError("A family without a subnet");
+}
+
+/** Takes the given address; `undefined` if it is in no subnet of the network. */
+async function takeGiven(
+  pools: SharedPools,
+  { ipam: { access }, subnets }: SharedNetwork,
+  given: string,
+  holder: Holder,
+): Promise<PooledAddress | undefined> {
+  const parsed = attempt(() => formatAddress(parseAddress(given)));
+  const subnet = parsed.ok ? homeOf(subnets, given) : undefined;
+  if (!parsed.ok || !subnet) return undefined;
+  const id = poolId(access, subnet.subnet);
+  return { pool: id, address: await pools.take(id, holder, { address: parsed.value }) };
 }
 
 /** Whether an address that is free in etcd is also free on this host: on links and in other pools. */

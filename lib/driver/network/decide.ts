@@ -25,7 +25,7 @@ import type { Step } from "../run/plan.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { besideOthers, type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
-import { usedPrefixes } from "../addresses/used_prefixes.ts";
+import { usedPrefixes } from "../addresses/pools.ts";
 
 /** A network to create, and the links that it needs. */
 export interface DecidedNetwork {

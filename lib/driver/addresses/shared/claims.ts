@@ -1,184 +1,273 @@
 /**
- * The address pools of engines that several hosts share: the address of each claim on record is also
- * taken in a shared pool.
+ * The claims of engines in address pools. If several hosts share the pool, the address of each claim is
+ * also taken in a shared pool.
+ *
+ * A claim does not say who uses its address, but the engine may tell that later. Then other hosts and
+ * the sandboxes of this one find the user by name.
  *
  * @module
  */
 import { prefixOf } from "../../../claims/access.ts";
+import { hexOf } from "../../../claims/keys.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
+import { poolId } from "../../../claims/pool_key.ts";
+import type { Holder } from "../../../claims/types.ts";
 import { attempt } from "../../../base/errors.ts";
-import { formatAddress } from "../../../ipam/address.ts";
-import { firstUsable, parsePrefix } from "../../../ipam/prefix.ts";
-import { type ClaimPlace, type NamedNetwork, refreshNamed } from "./claim_users.ts";
+import { parseAddress } from "../../../ipam/mod.ts";
 import {
-  claimAddress as claimLocally,
-  claimGateway as claimGatewayLocally,
-  type ClaimParts,
+  addClaim,
+  addGateway,
+  findHolder,
   findPool,
   GATEWAY,
-  holderOf,
+  gatewayOf,
   ownClaims,
-  releaseAddress as releaseLocally,
-  releasePool as releasePoolLocally,
+  removeClaim,
+  removeRequest,
   withLength,
 } from "../claims.ts";
+import { isHostName } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
+import { MOST_NAMES, networkIds } from "./names.ts";
 import {
   doubtAbout,
   giveBack,
   isShared,
   leavePools,
-  sharedPoolId,
+  type PooledAddress,
+  takeUsable,
   tell,
   unlessOutOfReach,
 } from "./pools.ts";
+import type { PoolClaim } from "../../store/store.ts";
 import type {
   AddressPool,
   ClaimRequest,
+  ClaimUser,
+  EngineName,
   NetworkIpam,
   SubnetPoolRequest,
 } from "../../model/types.ts";
 
-type SharedParts = ClaimParts & Parts<"openShared" | "namespaces" | "hosts" | "wait">;
+type UserParts = Parts<"store" | "hosts" | "wait" | "openShared">;
+type ClaimParts = UserParts & Parts<"pools" | "namespaces">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
-/** A pool that hosts share, with the open shared pools; `undefined` if only this host has the pool. */
-async function sharedIn(
-  parts: SharedParts,
-  pool: AddressPool | undefined,
-): Promise<{ pool: SharedAddressPool; pools: SharedPools } | undefined> {
-  if (!pool || !isShared(pool)) return undefined;
-  const pools = await parts.openShared();
-  return pools && { pool, pools };
+/** A claim, by its pool and its address. */
+export interface ClaimPlace {
+  /** The pool's id. */
+  pool: string;
+  /** The address, without a prefix length. */
+  address: string;
 }
 
 /** Joins a pool. Its gateway is the same on all hosts, and no host holds it. */
 async function join(
-  parts: SharedParts,
+  { store, namespaces }: ClaimParts,
   pools: SharedPools,
   pool: SharedAddressPool,
 ): Promise<void> {
-  const [known] = parts.store.claims(pool.id, GATEWAY);
-  const gateway = known?.address ?? formatAddress(firstUsable(parsePrefix(pool.subnet).prefix));
-  const { id } = await pools.join(pool.ipam.access, pool.subnet, { [gateway]: GATEWAY });
-  await pools.claimOwn(id, await parts.namespaces.hostLook().addr.show());
+  const reserved = { [gatewayOf(store, pool)]: GATEWAY };
+  const { id } = await pools.join(pool.ipam.access, pool.subnet, reserved);
+  await pools.claimOwn(id, await namespaces.hostLook().addr.show());
 }
 
 /** Claims an address: see {@linkcode Driver.claimAddress}. */
 export async function claimAddress(
-  parts: SharedParts,
-  pool: string | SubnetPoolRequest,
+  parts: ClaimParts,
+  place: string | SubnetPoolRequest,
   claim: ClaimRequest,
 ): Promise<{ address: string }> {
   const { store } = parts;
-  const found = store.transaction(() => findPool(parts, pool));
-  const shared = await sharedIn(parts, found);
-  if (!shared) return claimLocally(parts, pool, claim);
-  const [same] = ownClaims(store, found.id, claim);
-  if (same !== undefined) return withLength(found, same);
-  const taken = await takeFree(parts, shared, claim);
+  const { ipam } = typeof place === "string" ? store.pool(place) ?? {} : place;
+  const pools = ipam && await parts.openShared();
+  if (!pools) return store.transaction(() => addClaim(parts, findPool(parts, place), claim));
+  const pool = store.transaction(() => findPool(parts, place)) as SharedAddressPool;
+  const [same] = ownClaims(store, pool.id, claim);
+  if (same !== undefined) return withLength(pool, same);
+  const taken = await takeFree(parts, pools, pool, claim);
   try {
     store.transaction(() => {
-      const { address } = parts.pools.ofPool(found).take(taken.address);
-      store.putClaim({ pool: found.id, address, holder: claim.holder ?? "" });
+      const { address } = parts.pools.ofPool(pool).take(taken.address);
+      store.putClaim({ pool: pool.id, address, holder: claim.holder ?? "" });
     });
   } catch (error) {
-    giveBack(parts, shared.pools, [taken]);
+    giveBack(parts, pools, [taken]);
     throw error;
   }
-  await tell(shared.pools);
+  await tell(pools);
   const doubt = doubtAbout(store, taken);
-  if (!doubt) return withLength(found, taken.address);
-  await releaseAddress(parts, found.id, taken.address);
+  if (!doubt) return withLength(pool, taken.address);
+  await releaseAddress(parts, pool.id, taken.address);
   throw doubt;
 }
 
 /** Takes an address that is free on all hosts and in this host's own records. */
 async function takeFree(
-  parts: SharedParts,
-  { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
+  parts: ClaimParts,
+  pools: SharedPools,
+  pool: SharedAddressPool,
   { holder = "", address }: ClaimRequest,
-): Promise<ClaimPlace> {
-  const id = sharedPoolId(pool.ipam, pool.subnet);
+): Promise<PooledAddress> {
+  const id = poolId(pool.ipam.access, pool.subnet);
   if (!pools.pools().some((each) => each.id === id)) await join(parts, pools, pool);
   else await pools.claimOwn(id, await parts.namespaces.hostLook().addr.show());
   const user = { sandbox: `${pool.owner.engine}:${holder}` };
-  const isFree = (address: string) =>
-    holderOf(parts.store, address, holder) === undefined &&
-    attempt(() => parts.pools.ofPool(pool).take(address)).ok;
   if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
-  const passed: ClaimPlace[] = [];
-  try {
-    for (;;) {
-      const next = { pool: id, address: await pools.take(id, user, { range: pool.ipRange }) };
-      if (isFree(next.address)) return next;
-      passed.push(next);
-    }
-  } finally {
-    giveBack(parts, pools, passed);
-  }
+  const isFree = (address: string) =>
+    findHolder(parts.store, address, holder) === undefined &&
+    attempt(() => parts.pools.ofPool(pool).take(address)).ok;
+  return await takeUsable(parts, pools, id, user, pool.ipRange, isFree);
 }
 
 /** Claims the gateway of a pool: see {@linkcode Driver.claimGateway}. */
 export async function claimGateway(
-  parts: SharedParts,
+  parts: ClaimParts,
   id: string,
   address?: string,
 ): Promise<{ address: string }> {
-  const claimed = claimGatewayLocally(parts, id, address);
-  const shared = await sharedIn(parts, parts.store.pool(id));
-  if (shared) await join(parts, shared.pools, shared.pool);
+  const { store } = parts;
+  const claimed = store.transaction(() => addGateway(parts, findPool(parts, id), address));
+  const pool = store.pool(id);
+  const pools = pool?.ipam && await parts.openShared();
+  if (pools) await join(parts, pools, pool as SharedAddressPool);
   return claimed;
 }
 
 /** Releases a claim: see {@linkcode Driver.releaseAddress}. */
-export async function releaseAddress(
-  parts: SharedParts,
-  id: string,
-  address: string,
-): Promise<void> {
-  const { store } = parts;
-  const found = store.pool(id);
-  const shared = await sharedIn(parts, found);
-  if (!shared) return releaseLocally(store, id, address);
-  const { pool, pools } = shared;
-  let network: string | undefined;
-  releaseLocally(store, id, address, (released) => {
-    const shared = sharedPoolId(pool.ipam, pool.subnet);
-    network = pools.holder(shared, released)?.network;
-    pools.release(shared, released);
-  });
-  await tell(pools);
-  await refreshNamed(parts, [{ prefix: prefixOf(pool.ipam.access), network }]);
-  if (!store.pool(id)) await leave(parts, shared);
+export async function releaseAddress(parts: UserParts, id: string, address: string): Promise<void> {
+  const pool = parts.store.pool(id);
+  if (pool) await release(parts, [pool], () => removeClaim(parts.store, id, address));
 }
 
 /** Releases one request for a pool: see {@linkcode Driver.releasePool}. */
-export async function releasePool(parts: SharedParts, id: string): Promise<void> {
-  const { store } = parts;
-  const shared = await sharedIn(parts, store.pool(id));
-  if (!shared) return releasePoolLocally(store, id);
-  const { pool, pools } = shared;
-  const changed: NamedNetwork[] = [];
-  releasePoolLocally(store, id, (claims) => {
-    const shared = sharedPoolId(pool.ipam, pool.subnet);
-    for (const { address, holder } of claims) {
-      if (holder === GATEWAY) continue;
-      const network = pools.holder(shared, address)?.network;
-      changed.push({ prefix: prefixOf(pool.ipam.access), network });
-      pools.release(shared, address);
-    }
-  });
-  if (store.pool(id)) return;
-  await tell(pools);
-  await refreshNamed(parts, changed);
-  await leave(parts, shared);
+export async function releasePool(parts: UserParts, id: string): Promise<void> {
+  const pool = parts.store.pool(id);
+  if (pool) await release(parts, [pool], () => removeRequest(parts.store, id));
 }
 
-/** Leaves a pool that is no longer on record. If etcd is unreachable, `restore` does it later. */
-async function leave(
-  parts: SharedParts,
-  { pool, pools }: { pool: SharedAddressPool; pools: SharedPools },
-): Promise<void> {
-  await unlessOutOfReach(() => leavePools(parts, pools, pool.ipam, [pool.subnet], pool.id));
+/**
+ * Releases the unused claims of an engine: see {@linkcode Driver.releaseClaims}. `isUnused` is called
+ * in the transaction that deletes the claims, so that no other call changes them in between.
+ */
+export async function releaseClaims(
+  parts: UserParts,
+  engine: EngineName,
+  isUnused: (claim: ClaimPlace) => boolean,
+): Promise<ClaimPlace[]> {
+  const { store } = parts;
+  const pools = store.pools().filter(({ owner }) => owner.engine === engine);
+  return await release(parts, pools, ({ id }) => {
+    const unused = store.claims(id).filter(({ holder }) => holder !== GATEWAY).filter(isUnused);
+    unused.forEach((claim) => store.deleteClaim(claim));
+    return unused;
+  });
+}
+
+/**
+ * Deletes claims of pools in one transaction, and then tells etcd and the hosts files of that. Leaves
+ * the pools that are gone with their claims.
+ *
+ * @param remove Deletes claims of a pool. It returns those that were not a gateway's.
+ */
+async function release(
+  parts: UserParts,
+  pools: readonly AddressPool[],
+  remove: (pool: AddressPool) => readonly PoolClaim[],
+): Promise<ClaimPlace[]> {
+  const { store } = parts;
+  const shared = pools.some(isShared) ? await parts.openShared() : undefined;
+  const changed: NamedNetwork[] = [];
+  const released = store.transaction(() =>
+    pools.flatMap((pool) =>
+      remove(pool).map(({ address }): ClaimPlace => {
+        if (shared && isShared(pool)) {
+          const { access } = pool.ipam;
+          const id = poolId(access, pool.subnet);
+          const network = shared.holder(id, address)?.network;
+          changed.push({ prefix: prefixOf(access), network });
+          shared.release(id, address);
+        }
+        return { pool: pool.id, address };
+      })
+    )
+  );
+  if (!shared) return released;
+  if (released.length > 0) await tell(shared);
+  await refreshNamed(parts, changed);
+  for (const { id, ipam, subnet } of pools.filter(isShared)) {
+    if (store.pool(id)) continue;
+    // If etcd is unreachable, `restore` does it later.
+    await unlessOutOfReach(() => leavePools(parts, shared, [poolId(ipam.access, subnet)], id));
+  }
+  return released;
+}
+
+/**
+ * Records the users of an engine's claims: see {@linkcode Driver.nameClaims}. A claim without a user
+ * keeps its address and has no names.
+ */
+export async function nameClaims(
+  parts: UserParts,
+  engine: EngineName,
+  users: readonly ClaimUser[],
+): Promise<string[]> {
+  const { store } = parts;
+  const own = () => store.pools().filter(isShared).filter(({ owner }) => owner.engine === engine);
+  const pools = own().length > 0 ? await parts.openShared() : undefined;
+  if (!pools) return [];
+  const userAt = new Map(users.flatMap((user) => {
+    const key = attempt(() => keyOf(user));
+    return key.ok ? [[key.value, user] as const] : [];
+  }));
+  const changed: NamedNetwork[] = [];
+  store.transaction(() => {
+    for (const { id, ipam: { access }, subnet } of own()) {
+      const [prefix, shared] = [prefixOf(access), poolId(access, subnet)];
+      for (const { address, holder } of store.claims(id)) {
+        if (holder === GATEWAY) continue;
+        const user = userAt.get(keyOf({ prefix, address }));
+        const [before, now] = [pools.holder(shared, address), claimHolder(engine, holder, user)];
+        if (!before || JSON.stringify(before) === JSON.stringify(now)) continue;
+        pools.describe(shared, address, now);
+        changed.push({ prefix, network: before.network }, { prefix, network: now.network });
+      }
+    }
+  });
+  return [...await tell(pools), ...await refreshNamed(parts, changed)];
+}
+
+function keyOf({ prefix, address }: Pick<ClaimUser, "prefix" | "address">): string {
+  return `${prefix} ${hexOf(parseAddress(address))}`;
+}
+
+function claimHolder(engine: EngineName, holder: string, user: ClaimUser | undefined): Holder {
+  if (!user) return { sandbox: `${engine}:${holder}` };
+  const names = user.names.filter(isHostName).slice(0, MOST_NAMES);
+  return { sandbox: `${engine}:${user.name}`, network: user.network, names };
+}
+
+/** A network on which users of claims are found by name. */
+interface NamedNetwork {
+  /** The prefix of its keys in etcd. */
+  prefix: string;
+  /** Its name; `undefined` if the user is not found by name. */
+  network: string | undefined;
+}
+
+/**
+ * Writes the hosts files of this host's sandboxes on networks whose claims have new users. Resolves to
+ * a sentence for each file that could not be written.
+ */
+async function refreshNamed(
+  { store, hosts, wait }: UserParts,
+  changed: readonly NamedNetwork[],
+): Promise<string[]> {
+  const named = Map.groupBy(changed, ({ prefix }) => prefix);
+  const stale = [...named].flatMap(([prefix, networks]) =>
+    networkIds(store, prefix, networks.flatMap(({ network }) => network ?? []))
+  );
+  if (stale.length === 0) return [];
+  const failures = await hosts.refresh(stale, [], wait);
+  return [...failures.values()].map(({ message }) => message);
 }

@@ -7,16 +7,19 @@
 import type { SharedChange, SharedClaim } from "../../../claims/types.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { Address } from "../../../ipam/address.ts";
-import { parseAddress } from "../../../ipam/mod.ts";
+import { contains, parseAddress } from "../../../ipam/mod.ts";
+import { prefixesOf } from "../../../ipam/prefix.ts";
+import { invalidOption } from "../../../base/errors.ts";
+import { replaceFile } from "../../../base/files.ts";
 import { pause } from "../../../base/waiting.ts";
 import type { SharedName, Store } from "../../store/store.ts";
-import { nameOf, networkIds } from "./names.ts";
+import { nameOf, networkIds, sharedSubnets } from "./names.ts";
 
 /** The names per batch. Between two batches, other work has its turn, such as this host's lease. */
 const AT_ONCE = 1000;
 
 /** The names at an address. */
-export interface KnownName extends SharedName {
+interface KnownName extends SharedName {
   /** The id of the host that has the address. */
   host: string;
   /** The address. */
@@ -131,4 +134,60 @@ function put({ names, unrecorded }: Known, address: string, name: KnownName | un
 
 function textOf(name: KnownName | undefined): string {
   return name ? [name.host, name.network, ...name.names].join(" ") : "";
+}
+
+/** The first line of the file. */
+const MARK = "# Written by ipvlan agent; changes will be lost";
+
+/**
+ * A file with the names of all addresses in the pools that this host shares, in the form of hosts(5),
+ * for a DNS server such as dnsmasq.
+ */
+export class NamesFile {
+  readonly #path: string;
+  readonly #store: Store;
+  readonly #names: KnownNames;
+  #written: string | undefined;
+
+  /**
+   * Writes the file, without names at first, so that a file that cannot be written fails at once.
+   *
+   * @throws {"invalid-option"} The file cannot be written.
+   */
+  constructor(path: string, store: Store, names: KnownNames) {
+    this.#path = path;
+    this.#store = store;
+    this.#names = names;
+    try {
+      this.write();
+    } catch (error) {
+      throw invalidOption("hosts file", path, (error as Error).message);
+    }
+  }
+
+  /** Writes the names that are known now. */
+  write(): void {
+    const text = [MARK, ...this.#lines(), ""].join("\n");
+    if (text === this.#written) return;
+    // A DNS server that watches the folder must never see half a file.
+    replaceFile(this.#path, text, 0o644);
+    this.#written = text;
+  }
+
+  /** The lines of the addresses in the pools that this host shares, by prefix and address. */
+  #lines(): string[] {
+    const pools = this.#store.shared.pools();
+    return [...this.#names.all()].flatMap(([prefix, names]) => {
+      const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
+      const known = sharedSubnets(this.#store, prefix);
+      const isThere = ({ network, parsed }: KnownName) =>
+        (known.get(network) ?? subnets).some((each) => contains(each, parsed));
+      return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
+        .flatMap(({ network, address, names }) => {
+          // Another host may name a network like a public domain.
+          const good = names.filter((name) => known.has(network) || !name.includes("."));
+          return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
+        });
+    });
+  }
 }

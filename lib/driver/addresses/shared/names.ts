@@ -5,15 +5,18 @@
  * @module
  */
 import { prefixOf } from "../../../claims/access.ts";
-import type { SharedPools } from "../../../claims/shared_pools.ts";
+import { hexOf } from "../../../claims/keys.ts";
 import type { SharedClaim } from "../../../claims/types.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
+import { poolId } from "../../../claims/pool_key.ts";
 import { attempt, IpvlanError } from "../../../base/errors.ts";
 import { formatAddress } from "../../../ipam/address.ts";
-import { parseAddress, parsePrefix } from "../../../ipam/mod.ts";
+import { contains, parseAddress, parsePrefix } from "../../../ipam/mod.ts";
 import { type Prefix, prefixesOf } from "../../../ipam/prefix.ts";
 import { isHostName } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
-import type { SharedNetwork } from "./pools.ts";
+import type { RemoteName } from "../../sandbox/hosts_plan.ts";
+import { isShared, type SharedNetwork } from "./pools.ts";
 import type { SharedName, Store } from "../../store/store.ts";
 
 /** The limit of names per claim. They come from outside, and etcd limits the size of a request. */
@@ -97,4 +100,31 @@ export async function lookUpNames(
   } catch (error) {
     if (!(error instanceof IpvlanError) && !wait.signal?.aborted) throw error;
   }
+}
+
+/**
+ * The names on a network besides those of its endpoints: of other hosts' sandboxes, and of users of
+ * this host's claims. Empty if this host does not share the network.
+ */
+export function remoteNames(store: Store, id: string): readonly RemoteName[] {
+  const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
+  if (!ipam) return [];
+  const prefix = prefixOf(ipam.access);
+  const own = prefixesOf(subnets);
+  return [...store.sharedNames(prefix, name), ...ownClaimNames(store, prefix, name)]
+    .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
+}
+
+/** The names of this host's own claims on a network. */
+function ownClaimNames(store: Store, prefix: string, network: string): SharedName[] {
+  return store.pools().filter(isShared)
+    .filter(({ ipam }) => prefixOf(ipam.access) === prefix)
+    .flatMap(({ id, ipam, subnet }) =>
+      store.claims(id).flatMap(({ address }) => {
+        const hex = hexOf(parseAddress(address));
+        const record = store.shared.address(poolId(ipam.access, subnet), hex);
+        if (record?.state !== "used" || record.holder.network !== network) return [];
+        return nameOf(prefix, { ...record.holder, address }) ?? [];
+      })
+    );
 }

@@ -11,25 +11,19 @@ import { poolId } from "../../../claims/pool_key.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import type { EtcdAccess, Held, Holder } from "../../../claims/types.ts";
 import { isOwn, type Lost } from "../../../claims/types.ts";
-import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
-import { endpointAddresses, familyOf, formatAddress } from "../../../ipam/address.ts";
+import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
+import { endpointAddresses, formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import type { Addr } from "../../../iproute2/addr.ts";
 import { linkedAddresses } from "../held_addresses.ts";
-import { engineOf, namesOn } from "../../model/names.ts";
+import { engineOf } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
-import type { ClaimPlace } from "./claim_users.ts";
 import { settingsFor } from "./network.ts";
 import { type Store, withoutState } from "../../store/store.ts";
 import { Coalescer } from "../../../base/waiting.ts";
-import type { AddressPool, Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
-
-/** The id of the pool of a subnet. */
-export function sharedPoolId({ access }: NetworkIpam, subnet: string): string {
-  return poolId(access, subnet);
-}
+import type { Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
 
 /** A network whose addresses several hosts share. */
 export type SharedNetwork = Network & { ipam: NetworkIpam };
@@ -72,33 +66,55 @@ export async function joinPools(
 ): Promise<void> {
   const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
   for (const subnet of subnets) {
-    const id = sharedPoolId(ipam, subnet.subnet);
+    const id = poolId(ipam.access, subnet.subnet);
     if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
     await pools.claimOwn(id, addrs);
   }
 }
 
-/** Whether a network or an address pool on record, other than the excepted one, uses a shared pool. */
-function isUsed(store: Store, pool: string, except?: string): boolean {
-  const networks = store.networks({ shared: true }).filter(({ id }) => id !== except)
-    .flatMap(({ ipam, subnets }) => subnets.map(({ subnet }) => sharedPoolId(ipam!, subnet)));
-  const pools = store.pools().filter(isShared).filter(({ id }) => id !== except)
-    .map(({ ipam, subnet }) => sharedPoolId(ipam, subnet));
-  return [...networks, ...pools].includes(pool);
+/** A network or an address pool on record whose addresses several hosts share. */
+interface PoolUser {
+  access: EtcdAccess;
+  /** The ids of its shared pools. */
+  pools: string[];
 }
 
-/** Leaves the pools of a network or an address pool (by id) that nothing else uses. */
+/** The networks and address pools on record whose addresses several hosts share, by id. */
+function poolUsers(store: Store): Map<string, PoolUser> {
+  const networks = store.networks({ shared: true }).filter(isShared);
+  const pools = store.pools().filter(isShared);
+  const users = [
+    ...networks.map(({ id, ipam, subnets }) => ({ id, ipam, subnets })),
+    ...pools.map(({ id, ipam, subnet }) => ({ id, ipam, subnets: [{ subnet }] })),
+  ];
+  return new Map(users.map(({ id, ipam: { access }, subnets }) => [id, {
+    access,
+    pools: subnets.map(({ subnet }) => poolId(access, subnet)),
+  }]));
+}
+
+/** Whether a network or an address pool on record is shared by several hosts. */
+export function hasShared(store: Store): boolean {
+  return poolUsers(store).size > 0;
+}
+
+/** This host's access to each prefix that a network or an address pool on record has, by prefix. */
+export function accesses(store: Store): Map<string, EtcdAccess> {
+  return new Map(poolUsers(store).values().map(({ access }) => [prefixOf(access), access]));
+}
+
+/** Leaves shared pools that nothing on record uses but one network or address pool (by id). */
 export async function leavePools(
   { store }: Parts<"store">,
   pools: SharedPools,
-  ipam: NetworkIpam,
-  subnets: readonly string[],
-  user: string,
+  ids: readonly string[],
+  user?: string,
 ): Promise<void> {
-  const joined = new Set(pools.pools().map(({ id }) => id));
-  for (const subnet of subnets) {
-    const id = sharedPoolId(ipam, subnet);
-    if (joined.has(id) && !isUsed(store, id, user)) await pools.leave(id);
+  const users = poolUsers(store);
+  if (user !== undefined) users.delete(user);
+  const used = new Set(users.values().flatMap((each) => each.pools));
+  for (const { id } of pools.pools()) {
+    if (ids.includes(id) && !used.has(id)) await pools.leave(id);
   }
 }
 
@@ -112,8 +128,9 @@ export async function shareNetwork(
   parts: Parts<"namespaces" | "openShared">,
   network: Network,
 ): Promise<string[]> {
-  const pools = isShared(network) ? await parts.openShared() : undefined;
-  if (!pools || !isShared(network)) return [];
+  if (!isShared(network)) return [];
+  const pools = await parts.openShared();
+  if (!pools) return [];
   await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
   await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
   return await tell(pools);
@@ -127,83 +144,53 @@ export async function unshareNetwork(
   parts: Parts<"store" | "openShared">,
   network: Network,
 ): Promise<void> {
-  const pools = isShared(network) ? await parts.openShared() : undefined;
-  if (!pools || !isShared(network)) return;
-  const { id, name, ipam } = network;
+  if (!isShared(network)) return;
+  const pools = await parts.openShared();
+  if (!pools) return;
+  const { id, name, ipam: { access }, subnets } = network;
   // If etcd is unreachable, this fails, and the network keeps its pools.
-  await pools.forgetNetwork(ipam.access, name);
-  await leavePools(parts, pools, ipam, network.subnets.map(({ subnet }) => subnet), id);
+  await pools.forgetNetwork(access, name);
+  await leavePools(parts, pools, subnets.map(({ subnet }) => poolId(access, subnet)), id);
 }
 
-/** The holder of an endpoint's addresses, with the names by which it is found. */
-export function holderOf(
-  network: Pick<Network, "name">,
-  endpoint: Pick<EndpointRecord, "sandbox" | "aliases">,
-): Holder {
-  const { sandbox } = endpoint;
-  return { sandbox, network: network.name, names: namesOn(network.name, endpoint) };
+/** An address in a pool that hosts share. */
+export interface PooledAddress {
+  /** The pool's id. */
+  pool: string;
+  address: string;
 }
-
-/** Whether an endpoint can use a taken address. If not, the next address is taken. */
-export type IsUsable = (address: string) => boolean;
 
 /**
- * Takes the next free address of a family from the shared pools of a network.
+ * Takes the next free address of a shared pool.
  *
  * @param isUsable Whether this host can use an address: one of its links may already have it.
  */
-export async function takeNext(
+export async function takeUsable(
   parts: Parts<"store">,
   pools: SharedPools,
-  network: SharedNetwork,
-  family: 4 | 6,
+  pool: string,
   holder: Holder,
-  isUsable: IsUsable,
-): Promise<ClaimPlace> {
-  const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
-  const passed: ClaimPlace[] = [];
+  range: string | undefined,
+  isUsable: (address: string) => boolean,
+): Promise<PooledAddress> {
+  const passed: PooledAddress[] = [];
   try {
-    for (const [index, subnet] of subnets.entries()) {
-      const id = sharedPoolId(network.ipam, subnet.subnet);
-      try {
-        for (;;) {
-          const address = await pools.take(id, holder, { range: subnet.ipRange });
-          if (isUsable(address)) return { pool: id, address };
-          passed.push({ pool: id, address });
-        }
-      } catch (error) {
-        const isLast = index === subnets.length - 1;
-        if (!isIpvlanError(error, "shared-pool-exhausted") || isLast) throw error;
-      }
+    for (;;) {
+      const taken = { pool, address: await pools.take(pool, holder, { range }) };
+      if (isUsable(taken.address)) return taken;
+      passed.push(taken);
     }
-    throw new TypeError("A family without a subnet");
   } finally {
     // They were kept until now, so that none of them was taken again.
     giveBack(parts, pools, passed);
   }
 }
 
-/** Takes the given address; `undefined` if it is in no subnet of the network. */
-export async function takeGiven(
-  pools: SharedPools,
-  network: SharedNetwork,
-  given: string,
-  holder: Holder,
-): Promise<ClaimPlace | undefined> {
-  const address = attempt(() => parseAddress(given));
-  if (!address.ok) return undefined;
-  const subnet = homeOf(network.subnets, given);
-  if (!subnet) return undefined;
-  const id = sharedPoolId(network.ipam, subnet.subnet);
-  const wanted = { address: formatAddress(address.value) };
-  return { pool: id, address: await pools.take(id, holder, wanted) };
-}
-
 /** Releases addresses that were taken but are not used. */
 export function giveBack(
   { store }: Parts<"store">,
   pools: SharedPools,
-  taken: readonly ClaimPlace[],
+  taken: readonly PooledAddress[],
 ): void {
   if (taken.length === 0) return;
   store.transaction(() => {
@@ -233,21 +220,21 @@ export function releaseAddresses(
 }
 
 /** The addresses of an endpoint in the pools of its network. */
-function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): ClaimPlace[] {
+function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): PooledAddress[] {
   return endpointAddresses(endpoint).flatMap((address) => {
     const found = homeOf(subnets, address);
-    return found ? [{ pool: sharedPoolId(ipam, found.subnet), address }] : [];
+    return found ? [{ pool: poolId(ipam.access, found.subnet), address }] : [];
   });
 }
 
 /** The addresses of an endpoint in shared pools: its network's pools, or those of its engine. */
-function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
+function sharedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
   const network = store.networkById(endpoint.network)!;
   if (isShared(network)) return addressesOn(network, endpoint);
   return endpointAddresses(endpoint).flatMap((address) =>
     store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
       .filter(({ owner }) => owner.engine === engineOf(network.name))
-      .map(({ ipam, subnet }) => ({ pool: sharedPoolId(ipam, subnet), address }))
+      .map(({ ipam, subnet }) => ({ pool: poolId(ipam.access, subnet), address }))
   );
 }
 
@@ -257,7 +244,7 @@ function sharedAddresses(store: Store, endpoint: EndpointRecord): ClaimPlace[] {
  */
 export function doubtAbout(
   { shared }: Store,
-  { pool, address }: ClaimPlace,
+  { pool, address }: PooledAddress,
 ): IpvlanError | undefined {
   const { state, host, block, revision } = shared.address(pool, hexOf(parseAddress(address))) ?? {};
   if (state === "lost") {
@@ -328,10 +315,9 @@ export async function reconcile(
 ): Promise<string[]> {
   try {
     const mended = await pools.recover(() => linkedAddresses(namespaces));
-    const used = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
-    for (const { id } of pools.pools()) {
-      if (!used.has(id) && !isUsed(store, id)) await pools.leave(id);
-    }
+    const held = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
+    const ids = pools.pools().map(({ id }) => id);
+    await leavePools({ store }, pools, ids.filter((id) => !held.has(id)));
     const addrs = await namespaces.hostLook().addr.show();
     for (const { id } of pools.pools()) await pools.claimOwn(id, addrs);
     return [...mended, ...await tell(pools)];
@@ -352,38 +338,21 @@ function lostText({ address, sandbox, host }: Lost): string {
 /**
  * Releases addresses that a crash left taken without an endpoint or a claim. The caller must hold the
  * exclusive lock: then no other call is about to use them.
+ *
+ * @returns The released addresses.
  */
 export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): Held[] {
   return store.transaction(() => {
-    const networks = new Map(
-      store.networks({ shared: true }).map((network) => [network.id, network]),
-    );
-    const hasEndpoint = ({ pool, address }: Held) =>
-      store.endpoints({ address }).some(({ network }) => {
-        const { ipam, subnets = [] } = networks.get(network) ?? {};
-        return ipam && subnets.some(({ subnet }) => sharedPoolId(ipam, subnet) === pool);
-      });
-    const hasClaim = ({ pool, address }: Held) =>
-      store.claimsOf(address).some((claim) => {
-        const { ipam, subnet = "" } = store.pool(claim.pool) ?? {};
-        return ipam !== undefined && sharedPoolId(ipam, subnet) === pool;
-      });
-    const isUsed = (each: Held) => isOwn(each) || hasEndpoint(each) || hasClaim(each);
-    const unused = pools.held().filter((each) => !isUsed(each));
+    const users = poolUsers(store);
+    const unused = pools.held().filter((held) => {
+      const { pool, address } = held;
+      const ids = [
+        ...store.endpoints({ address }).map(({ network }) => network),
+        ...store.claimsOf(address).map((claim) => claim.pool),
+      ];
+      return !isOwn(held) && !ids.some((id) => users.get(id)?.pools.includes(pool));
+    });
     for (const { pool, address } of unused) pools.release(pool, address);
     return unused;
   });
-}
-
-/** Whether a network or an address pool on record is shared by several hosts. */
-export function hasShared(store: Store): boolean {
-  return store.networks({ shared: true }).length > 0 || store.pools().some(isShared);
-}
-
-/** This host's access to each prefix that a network or an address pool on record has, by prefix. */
-export function accesses(store: Store): Map<string, EtcdAccess> {
-  const all: (Network | AddressPool)[] = [...store.networks({ shared: true }), ...store.pools()];
-  return new Map(
-    all.filter(isShared).map(({ ipam: { access } }) => [prefixOf(access), access]),
-  );
 }

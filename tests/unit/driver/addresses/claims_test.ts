@@ -1,18 +1,24 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
-  claimAddress,
-  claimGateway,
+  addClaim,
+  addGateway,
+  findPool,
   holderElsewhere,
   listPools,
-  releaseAddress,
-  releasePool,
+  removeClaim,
+  removeRequest,
   requestPool,
 } from "../../../../lib/driver/addresses/claims.ts";
 import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
-import type { AddressPool, Network, Owner } from "../../../../lib/driver/model/types.ts";
+import type {
+  AddressPool,
+  Network,
+  Owner,
+  SubnetPoolRequest,
+} from "../../../../lib/driver/model/types.ts";
 import { attempt, isIpvlanError } from "../../../../lib/base/errors.ts";
 import { IDENTITY, network, route } from "../../../kit/values.ts";
 import "../../../kit/seed.ts";
@@ -68,8 +74,26 @@ class Parts implements Disposable {
     this.store.deleteEndpoint(found!.id);
   }
 
-  claim(pool: AddressPool, address?: string, holder?: string): string {
-    return claimAddress(this, pool.id, { address, holder }).address;
+  claim(pool: AddressPool | SubnetPoolRequest, address?: string, holder?: string): string {
+    const place = "id" in pool ? pool.id : pool;
+    const claim = () => addClaim(this, findPool(this, place), { address, holder });
+    return this.store.transaction(claim).address;
+  }
+
+  claimGateway(id: string, address?: string): string {
+    return this.store.transaction(() => addGateway(this, findPool(this, id), address)).address;
+  }
+
+  /** Releases an address, and returns the addresses whose claims are gone. */
+  release(id: string, address: string): string[] {
+    return this.store.transaction(() => removeClaim(this.store, id, address))
+      .map((claim) => claim.address);
+  }
+
+  /** Takes back one request for a pool, and returns the addresses whose claims are gone. */
+  releasePool(id: string): string[] {
+    return this.store.transaction(() => removeRequest(this.store, id))
+      .map(({ address }) => address);
   }
 
   [Symbol.dispose](): void {
@@ -94,31 +118,26 @@ Deno.test("the same request gets the same pool, until it is released as often as
   const again = requestPool(parts, { ...LAN, subnet: "192.168.1.77/24" });
   assertEquals(again, { ...pool, requests: 2 });
   parts.claim(pool);
-  releasePool(parts.store, pool.id);
+  parts.releasePool(pool.id);
   assertEquals(content(parts), { [pool.id]: "192.168.1.1" });
-  releasePool(parts.store, pool.id);
+  parts.releasePool(pool.id);
   assertEquals(content(parts), {});
-  releasePool(parts.store, pool.id);
+  parts.releasePool(pool.id);
   assertThrowsError(() => parts.claim(pool), "pool-not-found", pool.id);
 });
 
-Deno.test("who releases is told of the claims that go, in the same transaction", () => {
+Deno.test("who releases gets the claims that are gone, but not the gateway's", () => {
   using parts = new Parts();
-  const { store } = parts;
   const pool = requestPool(parts, LAN);
   requestPool(parts, LAN);
+  parts.claimGateway(pool.id);
   for (const holder of ["c1", "c2"]) parts.claim(pool, undefined, holder);
-  const told: string[] = [];
-  const tell = (address: string) => told.push(address);
-  releaseAddress(store, pool.id, "192.168.1.1", tell);
-  releaseAddress(store, pool.id, "192.168.1.9", tell);
-  assertEquals(told.splice(0), ["192.168.1.1"]);
-  const tellAll = (claims: readonly { address: string }[]) =>
-    claims.forEach(({ address }) => tell(address));
-  releasePool(store, pool.id, tellAll);
-  assertEquals(told, []);
-  releasePool(store, pool.id, tellAll);
-  assertEquals(told, ["192.168.1.2"]);
+  assertEquals(parts.release(pool.id, "192.168.1.2"), ["192.168.1.2"]);
+  assertEquals(parts.release(pool.id, "192.168.1.9"), []);
+  assertEquals(parts.release(pool.id, "192.168.1.1"), []);
+  assertEquals(parts.releasePool(pool.id), []);
+  assertEquals(parts.releasePool(pool.id), ["192.168.1.3"]);
+  assertEquals(parts.releasePool(pool.id), []);
 });
 
 Deno.test("pools of other ranges, or of other owners, are pools of their own", () => {
@@ -204,7 +223,7 @@ Deno.test("an address that is asked for is refused if it is taken, with who has 
   const [own, cni] = [network("own"), network("cni:lan", { owner: CNI })];
   [own, cni].forEach((each) => store.putNetwork(each, "ready"));
   const pool = requestPool(parts, LAN);
-  claimGateway(parts, pool.id);
+  parts.claimGateway(pool.id);
   parts.claim(pool, "192.168.1.9", "c9");
   const sandbox = (ip: string) => store.endpoints().find((each) => each.ip === ip)!.sandbox;
   parts.give(own, "192.168.1.5");
@@ -241,7 +260,7 @@ Deno.test("an engine's claim does not keep an endpoint of the same engine from t
   parts.takeBack(docker, "192.168.1.2");
   assertEquals(parts.give(docker), "192.168.1.3");
   assertEquals(parts.give(docker, "192.168.1.2"), "192.168.1.2");
-  releaseAddress(parts.store, pool.id, "192.168.1.2");
+  parts.release(pool.id, "192.168.1.2");
   assertEquals(parts.claim(pool), "192.168.1.4/24");
 });
 
@@ -275,16 +294,16 @@ Deno.test("an address that an engine brings is refused if it is taken, and is gi
 
 Deno.test("a gateway is claimed once, may be that of several pools, and stays with its pool", () => {
   using parts = new Parts();
-  const gateway = (id: string, address?: string) => claimGateway(parts, id, address).address;
+  const gateway = (id: string, address?: string) => parts.claimGateway(id, address);
   const [one, two] = [requestPool(parts, LAN), requestPool(parts, { ...LAN, owner: CNI })];
   assertEquals(gateway(one.id), "192.168.1.1/24");
   assertEquals(gateway(one.id), "192.168.1.1/24");
   assertEquals(gateway(two.id, "192.168.1.1"), "192.168.1.1/24");
-  releaseAddress(parts.store, one.id, "192.168.1.1");
+  parts.release(one.id, "192.168.1.1");
   assertEquals(parts.claim(one), "192.168.1.2/24");
   // A second network with the same pool may have another router.
   assertEquals(gateway(one.id, "192.168.1.254"), "192.168.1.254/24");
-  assertThrowsError(() => claimGateway(parts, two.id, "192.168.1.2"), "address-held");
+  assertThrowsError(() => parts.claimGateway(two.id, "192.168.1.2"), "address-held");
   const range = requestPool(parts, { ...LAN, ipRange: "192.168.1.64/27" });
   assertEquals(gateway(range.id), "192.168.1.1/24");
   // Without an address, it is the one that the pool has, also if that is not the first one.
@@ -299,27 +318,27 @@ Deno.test("a pool that is only claimed in goes with its last claim", () => {
   using parts = new Parts();
   const request = { owner: CNI, subnet: "192.168.1.0/24", gateway: "192.168.1.1" };
   const id = "cni:lan/192.168.1.0/24";
-  const claim = (holder: string) => claimAddress(parts, request, { holder }).address;
+  const claim = (holder: string) => parts.claim(request, undefined, holder);
   assertEquals(["a", "b", "a"].map(claim), ["192.168.1.2/24", "192.168.1.3/24", "192.168.1.2/24"]);
   assertEquals(content(parts), {
     [id]: "192.168.1.1 gateway, 192.168.1.2 a, 192.168.1.3 b",
   });
   for (const address of ["192.168.1.2", "192.168.1.2", "192.168.1.1", "10.0.0.1"]) {
-    releaseAddress(parts.store, id, address);
+    parts.release(id, address);
   }
   assertEquals(content(parts), { [id]: "192.168.1.1 gateway, 192.168.1.3 b" });
-  releaseAddress(parts.store, id, "192.168.1.3");
+  parts.release(id, "192.168.1.3");
   assertEquals(content(parts), {});
 });
 
 Deno.test("a full pool is refused, and has an address again when one is released", () => {
   using parts = new Parts();
   const pool = requestPool(parts, { owner: DOCKER, subnet: "10.0.0.0/29" });
-  claimGateway(parts, pool.id);
+  parts.claimGateway(pool.id);
   const given = [1, 2, 3, 4, 5].map(() => parts.claim(pool));
   assertEquals(given.at(-1), "10.0.0.6/29");
   assertThrowsError(() => parts.claim(pool), "pool-exhausted");
-  releaseAddress(parts.store, pool.id, "10.0.0.4");
+  parts.release(pool.id, "10.0.0.4");
   assertEquals(parts.claim(pool), "10.0.0.4/29");
 });
 
@@ -397,7 +416,7 @@ Deno.test("whatever several owners ask for in two processes, no address is given
           if (kind === "release") {
             const [gone] = held.splice(which % Math.max(held.length, 1), 1);
             if (gone && "parent" in gone.where) parts.takeBack(gone.where, gone.address);
-            else if (gone) releaseAddress(parts.store, gone.where.id, gone.address);
+            else if (gone) parts.release(gone.where.id, gone.address);
             continue;
           }
           const where = kind === "give" ? NETWORKS[which % 5]! : pools[which % 3]!;
@@ -448,7 +467,7 @@ Deno.test("the claims of a pool are read once, however many are made and release
   };
   const given = Array.from({ length: 3000 }, () => parts.claim(pool).split("/")[0]!);
   for (const address of given.slice(1000, 2000)) {
-    releaseAddress(store, pool.id, address);
+    parts.release(pool.id, address);
     assertEquals(parts.claim(pool), `${address}/8`);
   }
   assertEquals(readings, 1);

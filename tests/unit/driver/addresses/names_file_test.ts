@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
-import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
-import { NamesFile } from "../../../../lib/driver/addresses/shared/names_file.ts";
+import { KnownNames, NamesFile } from "../../../../lib/driver/addresses/shared/known_names.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import { network } from "../../../kit/values.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";

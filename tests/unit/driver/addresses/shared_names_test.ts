@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
-import { remoteNames } from "../../../../lib/driver/addresses/shared/remote_names.ts";
+import { nameOf, remoteNames } from "../../../../lib/driver/addresses/shared/names.ts";
 import { renderHosts } from "../../../../lib/driver/sandbox/hosts_plan.ts";
 import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
-import { nameOf } from "../../../../lib/driver/addresses/shared/names.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";
 import { network } from "../../../kit/values.ts";

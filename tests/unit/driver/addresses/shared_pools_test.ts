@@ -3,30 +3,31 @@ import { assertEquals } from "@std/assert";
 import type { SharedPools } from "../../../../lib/claims/shared_pools.ts";
 import type { Held, Holder } from "../../../../lib/claims/types.ts";
 import { hexOf } from "../../../../lib/claims/keys.ts";
+import { poolId } from "../../../../lib/claims/pool_key.ts";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { AddressRecord } from "../../../../lib/claims/records.ts";
 import { ownHolder } from "../../../../lib/claims/types.ts";
 import type { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
-import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
+import { KnownPools, usedPrefixes } from "../../../../lib/driver/addresses/pools.ts";
 import {
   accesses,
   doubtsAbout,
   hasShared,
-  holderOf,
   isShared,
   leavePools,
   releaseAddresses,
   releaseUnused,
   reservedOf,
   sharedOf,
-  sharedPoolId,
 } from "../../../../lib/driver/addresses/shared/pools.ts";
 import { GATEWAY } from "../../../../lib/driver/addresses/claims.ts";
 import type { Parts } from "../../../../lib/driver/addresses/parts.ts";
-import { nameClaims } from "../../../../lib/driver/addresses/shared/claim_users.ts";
-import { networkIds, sharedSubnets } from "../../../../lib/driver/addresses/shared/names.ts";
-import { remoteNames } from "../../../../lib/driver/addresses/shared/remote_names.ts";
-import { usedPrefixes } from "../../../../lib/driver/addresses/used_prefixes.ts";
+import { nameClaims } from "../../../../lib/driver/addresses/shared/claims.ts";
+import {
+  networkIds,
+  remoteNames,
+  sharedSubnets,
+} from "../../../../lib/driver/addresses/shared/names.ts";
 import { takeShared } from "../../../../lib/driver/endpoint/take.ts";
 import type { Connection, Network } from "../../../../lib/driver/model/types.ts";
 import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
@@ -37,7 +38,7 @@ import { IpvlanError } from "../../../../lib/base/errors.ts";
 const access = { endpoints: ["http://10.0.0.1:2379"] };
 const ipam = { driver: "etcd" as const, access };
 const SUBNET = "10.9.0.0/24";
-const POOL = sharedPoolId(ipam, SUBNET);
+const POOL = poolId(access, SUBNET);
 const six = { subnet: "fd09::/64", auxAddresses: {} };
 const NET = network("net", {
   ipam,
@@ -52,7 +53,7 @@ const ENGINE = network("docker:n", {
   subnets: [{ subnet: "10.8.0.0/24", auxAddresses: {} }],
 });
 const ENGINE_POOL = { id: "docker:p", subnet: "10.8.0.0/24", owner: OWNER, ipam, requests: 1 };
-const ENGINE_SHARED = sharedPoolId(ipam, "10.8.0.0/24");
+const ENGINE_SHARED = poolId(access, "10.8.0.0/24");
 
 /** This host under the prefix of etcd. */
 const HOST = {
@@ -115,13 +116,6 @@ Deno.test("nobody gets the gateway or an auxiliary address of a shared pool, in 
   assertEquals(reservedOf({ subnet: "10.0.0.0/31", auxAddresses: {} }), {});
 });
 
-Deno.test("a claim says the names by which a sandbox is found; of an engine's, these are its aliases", () => {
-  const names = (sandbox: string, ...aliases: string[]) =>
-    holderOf(NET, { sandbox, aliases }).names;
-  assertEquals(names("c1", "db", "c1"), ["c1", "db", "c1.net"]);
-  assertEquals(names("docker:c1", "db"), ["db"]);
-});
-
 Deno.test("shared are networks with a driver of addresses, and pools of engines with one", () => {
   using store = open();
   assertEquals([NET, PLAIN, ENGINE, ENGINE_POOL].map(isShared), [true, false, false, true]);
@@ -151,7 +145,7 @@ Deno.test("a pool is left when nothing else has addresses of it", async () => {
   using store = open();
   const left = async (subnet: string, user: string) => {
     const { said, pools } = standIn();
-    await leavePools({ store }, pools, ipam, [subnet], user);
+    await leavePools({ store }, pools, [poolId(access, subnet)], user);
     return said;
   };
   assertEquals(await left(SUBNET, NET.id), [`leave ${POOL}`]);
@@ -300,7 +294,7 @@ Deno.test("on a shared network are found other hosts' sandboxes, and an engine's
     shared.putHost(HOST);
     for (const subnet of [SUBNET, "10.8.0.0/24"]) {
       shared.putPool({
-        ...{ id: sharedPoolId(ipam, subnet), subnet, reserved: {}, access, prefix, revision: 1 },
+        ...{ id: poolId(access, subnet), subnet, reserved: {}, access, prefix, revision: 1 },
         ...{ next: undefined, leaving: false },
       });
     }

@@ -4,6 +4,7 @@ import {
   IN_SANDBOX,
   isOwned,
   nameProblem,
+  namesOn,
   networkParent,
   ownedNameProblem,
   parentNames,
@@ -155,4 +156,10 @@ Deno.test("an id of an engine is of any length that engines have, and an error d
       `The sandbox name "cni:${"a".repeat(56)}…" ${rule}`,
     );
   }
+});
+
+Deno.test("a sandbox is found by its name and its aliases; an engine's, by its aliases alone", () => {
+  const names = (sandbox: string, ...aliases: string[]) => namesOn("net", { sandbox, aliases });
+  assertEquals(names("c1", "db", "c1"), ["c1", "db", "c1.net"]);
+  assertEquals(names("docker:c1", "db"), ["db"]);
 });
