@@ -10,7 +10,7 @@ import { removeTransient } from "./endpoint/remove.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { createNetwork, newIdentity } from "./network/create.ts";
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
-import { hostFacts, linkFacts } from "./network/facts.ts";
+import { hostFacts, linkFacts } from "./network/create.ts";
 import type { Settlement } from "./network/settle.ts";
 import { inTheWay, removeStale } from "./restore/stale.ts";
 import { recover, type Recovery } from "./restore/recover.ts";

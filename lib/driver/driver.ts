@@ -24,7 +24,7 @@ import { restoreParent } from "./network/restore_parents.ts";
 import { settle } from "./network/settle.ts";
 import { restore } from "./restore/restore.ts";
 import { restoreUntil } from "./restore/restore.ts";
-import { seeSandboxes } from "./restore/see.ts";
+import { seeSandboxes } from "./restore/repair.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
 import { hasShared } from "./addresses/shared/pools.ts";
@@ -174,7 +174,9 @@ export class Driver implements AsyncDisposable {
    * @throws {"network-in-use"} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
-    await this.#calls.exclusive(({ unstoppable }) => removeNetwork(unstoppable, name));
+    await this.#calls.exclusive(({ store, unstoppable }) =>
+      removeNetwork(unstoppable, findNetwork(store, name))
+    );
   }
 
   /**

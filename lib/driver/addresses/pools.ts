@@ -18,7 +18,6 @@ import type { AddressPool, Network } from "../model/types.ts";
 
 /** Cached pools, and the state of their sources when they were filled. */
 interface Filled {
-  /** The pools. */
   pools: Pools;
   /** The gateways and auxiliary addresses of other networks, which are in no log. */
   reserved: ReadonlySet<string>;

@@ -27,14 +27,6 @@ import { findPresent } from "./attach_request.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { rerouteSteps, siblingsOf } from "./routes.ts";
 
-/** Removes a network. The caller must hold the exclusive lock. */
-export async function removeNetwork(
-  parts: Parts<"store" | "namespaces" | "openShared">,
-  name: string,
-): Promise<void> {
-  await removeUnused(parts, findNetwork(parts.store, name));
-}
-
 /** Removes the networks without endpoints that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
   { store, unstoppable, wait }: Parts<"store" | "wait" | "unstoppable">,
@@ -46,7 +38,7 @@ export async function pruneNetworks(
   for (const network of unused) {
     const { name } = network;
     try {
-      await removeUnused(unstoppable, network);
+      await removeNetwork(unstoppable, network);
       report.removed.push(name);
     } catch (error) {
       if (!(error instanceof IpvlanError)) throw error;
@@ -69,12 +61,16 @@ export async function removeTransient(
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
     // A network in etcd stays while etcd is out of reach. The call itself has succeeded by now.
-    if (isUnused) await unlessOutOfReach(() => removeUnused(parts, withoutState(network)));
+    if (isUnused) await unlessOutOfReach(() => removeNetwork(parts, withoutState(network)));
   }
 }
 
-/** Removes a network. If that fails, it stays as it was. @throws {"network-in-use"} In use. */
-async function removeUnused(
+/**
+ * Removes a network. If that fails, it stays as it was. The caller must hold the exclusive lock.
+ *
+ * @throws {"network-in-use"} Sandboxes are connected to it.
+ */
+export async function removeNetwork(
   parts: Parts<"store" | "namespaces" | "openShared">,
   network: Network,
 ): Promise<void> {

@@ -2,8 +2,10 @@ import type { LinkSpec } from "../../iproute2/link.ts";
 import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
+import type { HostFacts } from "../model/facts.ts";
+import { parentNames } from "../model/names.ts";
+import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
-import { factsFor, hostFacts } from "./facts.ts";
 import { byLinkName } from "./parent.ts";
 import { settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -110,4 +112,36 @@ async function withSharedSettings(
   throwProblems(fileProblems(ipam.access));
   const settings = await (await openShared())?.network(ipam.access, name);
   return settings ? settle(accept(takeOver(settled.spec, settings)).spec) : settled;
+}
+
+/** Reads only the facts that a network may need: its parent, and the links below that. */
+async function factsFor(
+  { namespaces, store }: Parts<"store" | "namespaces">,
+  network: SettledNetwork,
+): Promise<HostFacts> {
+  const ip = namespaces.host();
+  return {
+    release: Deno.osRelease(),
+    ...await lookAtLinks(ip, parentNames(network)),
+    routes: wantsPool(network) ? await ip.route.show(4) : [],
+    pools: wantsPool(network) ? store.pools() : [],
+  };
+}
+
+/** Reads all facts about the host. */
+export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
+  const { namespaces, store } = parts;
+  const [facts, routes] = await Promise.all([
+    linkFacts(parts),
+    // Only the choice of an IPv4 subnet depends on the routes.
+    namespaces.hostLook().route.show(4),
+  ]);
+  return { ...facts, routes, pools: store.pools() };
+}
+
+/** Reads the links and addresses of the host. */
+export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
+  const host = { netns: namespaces.hostName, ip: namespaces.hostLook(), run: namespaces.run };
+  const seen = await look(host, { links: true, addrs: true });
+  return { release: Deno.osRelease(), ...seen, routes: [] };
 }

@@ -2,27 +2,28 @@ import { familyOf } from "../../ipam/address.ts";
 import { type Addr, addrAdd, addrDel, type AddrSpec } from "../../iproute2/addr.ts";
 import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
 import { printed, type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
-import { DEFAULT_METRIC, linkRoutes, type Siblings } from "../endpoint/routes.ts";
+import type { Parts } from "../addresses/parts.ts";
+import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
 import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
 import { aliasOf, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
-import type { EndpointState, Network } from "../model/types.ts";
+import type { EndpointState, Network, SandboxDetails, SeenSandbox } from "../model/types.ts";
+import { isOwned } from "../model/names.ts";
+import { findHostSteps, hostSteps } from "../network/host_steps.ts";
+import { lookInside } from "../run/look_inside.ts";
+import { networksOf } from "../store/find.ts";
+import { isReady } from "../store/store.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { isHostStep, type OwnStep, settingsIn, stepKey } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
 
 /** The input of {@linkcode endpointRepair}. */
-export interface EndpointView {
-  /** The links, addresses and routes in the sandbox's namespace; `undefined` if it does not exist. */
+interface EndpointView {
+  /** The sandbox's namespace; `undefined` if it does not exist. */
   seen: SeenNamespace | undefined;
-  /**
-   * The network's parent, to notice a link on another parent.
-   *
-   * @default {undefined} It is not known, or has only just been made.
-   */
+  /** The network's parent; left out if it is not known, or has only just been made. */
   parent?: Link;
-  /** The other endpoints of its sandbox. */
   siblings: Siblings;
   /** The file of the sandbox's namespace, if that has no name. */
   path?: string;
@@ -31,8 +32,7 @@ export interface EndpointView {
 }
 
 /** The state of an endpoint in the kernel, and the steps that repair it. */
-export interface EndpointRepair {
-  /** Its state: complete, changed or missing. */
+interface EndpointRepair {
   state: EndpointState;
   /** The differences: a sentence for each, with the actual and the expected value. */
   changes: string[];
@@ -246,4 +246,54 @@ function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   return found.family === family && printed(found.dst) === printed(wanted.dst) &&
     found.type === "unicast" && found.via === wanted.via &&
     (found.metric ?? metric) === (wanted.metric ?? metric);
+}
+
+/** Reads the state of sandboxes in the kernel. */
+export async function seeSandboxes(
+  parts: Parts<"store" | "namespaces" | "borrowed">,
+  sandboxes: readonly SandboxDetails[],
+): Promise<SeenSandbox[]> {
+  const { store, namespaces } = parts;
+  const { endpoints, networks } = store.transaction(() => {
+    const all = store.endpoints().filter(isReady);
+    return {
+      endpoints: Map.groupBy(all, ({ sandbox }) => sandbox),
+      networks: networksOf(store, all),
+    };
+  });
+  const [names, borrowed] = await Promise.all([
+    namespaces.caller().netns.list(),
+    parts.borrowed.present(sandboxes),
+  ]);
+  const present = new Set([...names, ...borrowed]);
+  const steps = sandboxes.flatMap(({ name }) => endpoints.get(name) ?? []).flatMap((endpoint) => {
+    const network = networks.get(endpoint.network)!;
+    return [...hostSteps(network), ...hostSteps(network, endpoint)];
+  });
+  const beside = await findHostSteps(parts, steps);
+  return await Promise.all(sandboxes.map(async (sandbox): Promise<SeenSandbox> => {
+    const { name } = sandbox;
+    // Links that an engine has not taken yet are in the host's namespace.
+    const isThere = present.has(name) || isOwned(name) && sandbox.path === undefined;
+    const seen = isThere ? await lookInside(namespaces, name) : undefined;
+    const own = endpoints.get(name) ?? [];
+    const siblings = siblingsOf(own);
+    const repairs = new Map(own.map((endpoint) => {
+      const network = networks.get(endpoint.network)!;
+      const view = { seen, siblings, path: sandbox.path, beside };
+      return [endpoint.ifname, endpointRepair(network, endpoint, view)];
+    }));
+    const isWhole = repairs.values().every(({ state }) => state === "up");
+    return {
+      ...sandbox,
+      state: seen ? isWhole ? "up" : "incomplete" : "down",
+      endpoints: sandbox.endpoints.map((endpoint) => {
+        // An endpoint that was removed meanwhile is no longer on record.
+        const { state = "missing", changes = [`The link ${endpoint.ifname} is missing`], link } =
+          repairs.get(endpoint.ifname) ?? {};
+        return { ...endpoint, ...link && { mac: link.address, mtu: link.mtu }, state, changes };
+      }),
+      ...seen && { seen },
+    };
+  }));
 }

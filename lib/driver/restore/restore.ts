@@ -33,7 +33,7 @@ import { restoreParents } from "../network/restore_parents.ts";
  * and continues with the rest. The caller must hold the exclusive lock.
  */
 export async function restore(parts: DriverParts, recovery: Recovery): Promise<RestoreReport> {
-  const { store, namespaces, borrowed, processes, wait } = parts;
+  const { store, namespaces, borrowed, processes, hosts, wait } = parts;
   // The `ip` of a driver that was killed may still be running its lines.
   await processes.idle(wait);
   const networks = store.networks().filter(isReady).map(withoutState);
@@ -59,16 +59,18 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   const { lost } = facts;
   const connected = new Set(restored.flatMap((each) => [...each.connected]));
   const beside = await restoreHostSteps(parts, { networks, lost, endpoints: all, connected });
-  const stale = await refreshHosts(parts, sandboxes);
+  const names = sandboxes.map(({ name }) => name);
+  const stale: ReadonlyMap<string, Error> = await hosts.refresh([], names, wait)
+    .catch((error) => new Map(names.map((name) => [name, error])));
   return toReport(recovery, [
     ...networks.map(({ id, name }): Restored => {
       const reason = failures.get(id)?.message ?? beside.get(id);
       return { kind: "network", name, reasons: reason === undefined ? [] : [reason] };
     }),
     ...restored.map((each): Restored => {
-      const failure = stale.get(each.name);
-      if (!failure) return each;
-      return { ...each, reasons: [...each.reasons, failure.message], holder: undefined };
+      const reason = stale.get(each.name)?.message;
+      if (reason === undefined) return each;
+      return { ...each, reasons: [...each.reasons, reason], holder: undefined };
     }),
   ]);
 }
@@ -139,23 +141,9 @@ export function toReport(
   };
 }
 
-/** Writes all hosts files. Resolves to why they could not be written, by sandbox. */
-async function refreshHosts(
-  { hosts, wait }: Parts<"hosts" | "wait">,
-  sandboxes: readonly Sandbox[],
-): Promise<ReadonlyMap<string, Error>> {
-  const names = sandboxes.map(({ name }) => name);
-  try {
-    return await hosts.refresh([], names, wait);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return new Map(names.map((name) => [name, error]));
-  }
-}
-
 /** The state of the host that the restoring of every sandbox needs. */
 interface HostView {
-  /** All networks on record, by id. */
+  /** By id. */
   networks: ReadonlyMap<string, Network>;
   /** The ids of the networks whose parents could not be restored. */
   lost: ReadonlySet<string>;

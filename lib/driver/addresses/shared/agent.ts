@@ -68,16 +68,17 @@ export async function runAgent(
     await names.change(prefix, change);
     writing.request();
   };
-  const watches = new Map<string, Watch>();
-  const start = (access: EtcdAccess): Watch => {
+  const start = (access: EtcdAccess) => {
     report(`Following ${prefixOf(access)} in etcd at ${access.endpoints.join(", ")}`);
     const stop = new AbortController();
     const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
       .catch((error) => failed.abort(error));
     return { access: JSON.stringify(access), stop, done };
   };
-  const isIdle = accesses(parts.store).size === 0;
-  if (isIdle) report("No network here has its addresses in etcd yet: waiting for one");
+  const watches = new Map<string, ReturnType<typeof start>>();
+  if (accesses(parts.store).size === 0) {
+    report("No network here has its addresses in etcd yet: waiting for one");
+  }
   const addresses = async () =>
     JSON.stringify((await parts.namespaces.hostLook().addr.show()).map(({ address }) => address));
   // The addresses that the host has at the start are claimed when etcd has answered.
@@ -103,16 +104,6 @@ export async function runAgent(
   await Promise.all([...watches.values()].map(({ done }) => done));
   await writing.request();
   failed.signal.throwIfAborted();
-}
-
-/** A watch of one prefix. */
-interface Watch {
-  /** Its access to etcd, as JSON. */
-  access: string;
-  /** Stops it. */
-  stop: AbortController;
-  /** Resolves when it has ended. */
-  done: Promise<void>;
 }
 
 /** Follows the changes under a prefix. */

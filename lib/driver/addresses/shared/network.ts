@@ -7,8 +7,8 @@
 import type { SharedSettings } from "../../../claims/types.ts";
 import { type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
-import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../../ipam/mod.ts";
-import { defaultGateway, parsePrefix } from "../../../ipam/prefix.ts";
+import { formatAddress, formatPrefix, parseSubnets, type Subnet } from "../../../ipam/mod.ts";
+import { defaultGateway } from "../../../ipam/prefix.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
 import { isSharedSettings } from "../../store/records.ts";
 import type { EngineNetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
@@ -30,13 +30,12 @@ export function takeOver(
 ): Decision<{ spec: EngineNetworkSpec }> {
   if (!isSharedSettings(settings)) {
     const prefix = spec.ipam ? prefixOf(spec.ipam.access) : "";
-    return {
-      ok: false,
-      problems: [new IpvlanError("damaged-key", { key: `${prefix}/networks/${spec.name}` })],
-    };
+    const key = `${prefix}/networks/${spec.name}`;
+    return { ok: false, problems: [new IpvlanError("damaged-key", { key })] };
   }
-  const said = parseSubnets(spec.subnets ?? []);
-  if (!said.ok) return { ok: false, problems: said.problems.map((each) => each.at("subnets")) };
+  const specs = spec.subnets ?? [];
+  const parsed = parseSubnets(specs);
+  if (!parsed.ok) return { ok: false, problems: parsed.problems.map((each) => each.at("subnets")) };
   const differences = [
     ...SHARED_OPTIONS.flatMap((name) => {
       const [said, there] = [spec[name], settings[name] ?? NETWORK_OPTIONS[name].default];
@@ -44,13 +43,15 @@ export function takeOver(
       const text = there ?? NETWORK_OPTIONS[name].none;
       return [`the ${NETWORK_OPTIONS[name].label} is ${said} here and ${text} there`];
     }),
-    ...subnetDifferences(spec.subnets ?? [], settings.subnets),
+    ...parsed.subnets.flatMap((subnet, index) => {
+      const spec = specs[index]!;
+      const saysGateway = typeof spec !== "string" && spec.gateway !== undefined;
+      return subnetDifferences(subnet, saysGateway, settings.subnets);
+    }),
   ];
   if (differences.length > 0) {
-    return {
-      ok: false,
-      problems: [new IpvlanError("shared-network-differs", { network: spec.name, differences })],
-    };
+    const fields = { network: spec.name, differences };
+    return { ok: false, problems: [new IpvlanError("shared-network-differs", fields)] };
   }
   const options = SHARED_OPTIONS.map((name) => [name, settings[name]])
     .filter(([, value]) => value !== undefined);
@@ -60,37 +61,32 @@ export function takeOver(
   };
 }
 
-/** The differences between the given subnets and those on other hosts. */
+/** The differences between a given subnet and that on other hosts. */
 function subnetDifferences(
-  specs: readonly (string | SubnetSpec)[],
+  { prefix, gateway, range, reserved }: Subnet,
+  saysGateway: boolean,
   there: readonly NetworkSubnet[],
 ): string[] {
-  const parsed = parseSubnets(specs);
-  if (!parsed.ok) return [];
-  return parsed.subnets.flatMap(({ prefix, gateway, range, reserved }, index) => {
-    const spec = specs[index]!;
-    const subnet = formatPrefix(prefix);
-    const found = there.find((other) => other.subnet === subnet);
-    if (!found) {
-      const known = there.map(({ subnet }) => subnet).join(", ") || "none";
-      return [`the subnet is ${subnet} here and ${known} there`];
-    }
-    const usual = defaultGateway(parsePrefix(subnet).prefix);
-    const different = (what: string, said: string | undefined, there: string | undefined) =>
-      said === undefined || said === there
-        ? []
-        : [`the ${what} of ${subnet} is ${said} here and ${there ?? "none"} there`];
-    const saysGateway = typeof spec !== "string" && spec.gateway !== undefined;
-    return [
-      ...different(
-        "gateway",
-        saysGateway && gateway ? formatAddress(gateway) : undefined,
-        found.gateway ?? (usual && formatAddress(usual)),
-      ),
-      ...different("range", range && formatPrefix(range), found.ipRange),
-      ...[...reserved].flatMap(([name, address]) =>
-        different(`auxiliary address ${name}`, formatAddress(address), found.auxAddresses[name])
-      ),
-    ];
-  });
+  const subnet = formatPrefix(prefix);
+  const found = there.find((other) => other.subnet === subnet);
+  if (!found) {
+    const known = there.map(({ subnet }) => subnet).join(", ") || "none";
+    return [`the subnet is ${subnet} here and ${known} there`];
+  }
+  const usual = defaultGateway(prefix);
+  const different = (what: string, said: string | undefined, there: string | undefined) =>
+    said === undefined || said === there
+      ? []
+      : [`the ${what} of ${subnet} is ${said} here and ${there ?? "none"} there`];
+  return [
+    ...different(
+      "gateway",
+      saysGateway && gateway ? formatAddress(gateway) : undefined,
+      found.gateway ?? (usual && formatAddress(usual)),
+    ),
+    ...different("range", range && formatPrefix(range), found.ipRange),
+    ...reserved.entries().flatMap(([name, address]) =>
+      different(`auxiliary address ${name}`, formatAddress(address), found.auxAddresses[name])
+    ),
+  ];
 }

@@ -11,7 +11,7 @@ import { poolId } from "../../../claims/pool_key.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import type { EtcdAccess, Held, Holder } from "../../../claims/types.ts";
 import { isOwn, type Lost } from "../../../claims/types.ts";
-import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
+import { accept, invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses, formatAddress } from "../../../ipam/address.ts";
 import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
@@ -29,27 +29,21 @@ import type { Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
 export type SharedNetwork = Network & { ipam: NetworkIpam };
 
 /** Whether several hosts share the addresses of a network or an address pool. */
-export function isShared<T extends { ipam?: NetworkIpam }>(each: T): each is T & {
-  ipam: NetworkIpam;
-} {
+export function isShared<T extends { ipam?: NetworkIpam }>(
+  each: T,
+): each is T & { ipam: NetworkIpam } {
   return each.ipam !== undefined;
 }
 
 /** The addresses of a subnet that no endpoint gets, with their purpose. */
-export function reservedOf(
-  { subnet, gateway, ipRange, auxAddresses }: NetworkSubnet,
-): Record<string, string> {
-  const parsed = parseSubnets([{ subnet, gateway, ipRange, auxAddresses }]);
-  // A subnet on record has no problems.
-  const own = parsed.ok ? parsed.subnets[0]?.gateway : undefined;
+export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
+  const { subnets: [own] } = accept(parseSubnets([subnet]));
+  const { gateway, reserved } = own!;
+  const purposes = reserved.entries()
+    .map(([name, address]) => [formatAddress(address), `auxiliary address ${name}`]);
   return {
-    ...Object.fromEntries(
-      Object.entries(auxAddresses).map(([name, address]) => [
-        formatAddress(parseAddress(address)),
-        `auxiliary address ${name}`,
-      ]),
-    ),
-    ...own && { [formatAddress(own)]: "gateway" },
+    ...Object.fromEntries(purposes),
+    ...gateway && { [formatAddress(gateway)]: "gateway" },
   };
 }
 
