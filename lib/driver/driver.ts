@@ -12,7 +12,7 @@ import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
-import type { Recovery } from "./restore/recover.ts";
+import type { Recovery } from "./restore/leftovers.ts";
 import {
   disconnect,
   pruneNetworks,
@@ -28,8 +28,8 @@ import { seeSandboxes } from "./restore/repair.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
 import { hasShared } from "./addresses/shared/pools.ts";
-import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/hosts.ts";
-import { removeStale } from "./restore/stale.ts";
+import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/pools.ts";
+import { removeStale } from "./restore/leftovers.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type {
   AdoptSpec,

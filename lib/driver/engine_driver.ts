@@ -26,7 +26,7 @@ import type {
 } from "./model/types.ts";
 import { settle, type Settlement } from "./network/settle.ts";
 import type { DriverOptions } from "./open.ts";
-import { removeStale } from "./restore/stale.ts";
+import { removeStale } from "./restore/leftovers.ts";
 import type { WrapRunner } from "./run/namespaces.ts";
 import { findSandbox } from "./store/find.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";

@@ -9,7 +9,7 @@ export type { BackgroundOptions } from "./sandbox/background.ts";
 export type { ClaimPlace } from "./addresses/shared/claims.ts";
 export { Driver } from "./driver.ts";
 export { EngineDriver } from "./engine_driver.ts";
-export type { ListedHost } from "./addresses/shared/hosts.ts";
+export type { ListedHost } from "./addresses/shared/pools.ts";
 export type { DriverOptions } from "./open.ts";
 export type * from "./model/types.ts";
 export { settle, settleAll, type Settlement, toSettled, withParent } from "./network/settle.ts";

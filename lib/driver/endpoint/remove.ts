@@ -6,14 +6,8 @@
 import { failureOf, IpvlanError } from "../../base/errors.ts";
 import { linkDel } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
-import {
-  releaseAddresses,
-  sharedOf,
-  shareNetwork,
-  tell,
-  unlessOutOfReach,
-  unshareNetwork,
-} from "../addresses/shared/pools.ts";
+import { shareNetwork, unshareNetwork } from "../addresses/shared/network.ts";
+import { pooledAddresses, tell, unlessOutOfReach } from "../addresses/shared/pools.ts";
 import { isOwned } from "../model/names.ts";
 import type { Network, PruneReport, Sandbox } from "../model/types.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
@@ -219,15 +213,14 @@ export async function deleteRecords(
   // A later call writes the file of another sandbox, or of one that stays.
   const failure = sandbox && failures.get(sandbox.name);
   if (failure) throw failure;
-  const shared = await sharedOf({ store, openShared }, networks);
+  const addresses = endpoints.flatMap((endpoint) => pooledAddresses(store, endpoint));
+  const pools = addresses.length > 0 ? await openShared() : undefined;
   store.transaction(() => {
-    for (const endpoint of endpoints) {
-      store.deleteEndpoint(endpoint.id);
-      if (shared) releaseAddresses(shared, endpoint);
-    }
+    for (const { id } of endpoints) store.deleteEndpoint(id);
+    for (const { pool, address } of addresses) pools?.release(pool, address);
     if (sandbox) store.deleteSandbox(sandbox.name);
   });
-  if (shared) await tell(shared.pools);
+  if (pools) await tell(pools);
 }
 
 /**

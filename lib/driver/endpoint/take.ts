@@ -9,10 +9,10 @@ import { globalAddrs } from "../../iproute2/addr.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { Parts } from "../addresses/parts.ts";
+import { joinPools } from "../addresses/shared/network.ts";
 import {
   giveBack,
   isShared,
-  joinPools,
   type PooledAddress,
   type SharedNetwork,
   takeUsable,

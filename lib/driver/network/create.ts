@@ -11,8 +11,7 @@ import { settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { randomHex } from "../../base/random.ts";
-import { shareNetwork, unshareNetwork } from "../addresses/shared/pools.ts";
-import { takeOver } from "../addresses/shared/network.ts";
+import { shareNetwork, takeOver, unshareNetwork } from "../addresses/shared/network.ts";
 import { type Store, withoutState } from "../store/store.ts";
 import type { Network, Outcome, SettledNetwork } from "../model/types.ts";
 

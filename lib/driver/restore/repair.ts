@@ -64,7 +64,13 @@ export function endpointRepair(
   const link = seen && linkOf(network, endpoint, seen.links, parent);
   const missing = [`The link ${ifname} is missing`];
   const own = stepsOf(network, endpoint);
-  const outside = beside ? hostChanges([...stepsOf(network), ...own], beside) : [];
+  // They are repaired apart from the sandboxes.
+  const outside = [...stepsOf(network), ...own].filter(isHostStep)
+    .filter((step) => beside && !beside.has(stepKey(step)))
+    .map(({ route }) => ({
+      sentence: `The host does not have the route to ${route.dst}`,
+      lines: [],
+    }));
   if (link && endpoint.handOver) {
     const shared = own.filter(({ kind }) => kind === "ipvlan.set");
     return repairOf(netns, link, [...settingChanges(shared, link), ...outside]);
@@ -92,7 +98,12 @@ export function endpointRepair(
   const set = { group: LINK_GROUP };
   const mark: OwnStep = { kind: "link.set", link: ifname, set, label: "group" };
   const changes = [
-    ...parentChanges(link, endpoint, parent),
+    // Only the sandbox can rename its own link back.
+    ...endpoint.parent === undefined || parent ? [] : [{
+      sentence: `The parent of the link ${ifname} is ${link.link ?? "another link"} instead of ` +
+        endpoint.parent,
+      lines: [],
+    }],
     ...settingChanges([...own, mark], link),
     ...link.up
       ? []
@@ -164,20 +175,6 @@ function markChanges(
   ];
 }
 
-/** Reports a parent with another name in the sandbox. Only the sandbox can rename it. */
-function parentChanges(
-  { name, link }: Link,
-  { parent: wanted }: EndpointRecord,
-  parent: Link | undefined,
-): Change[] {
-  if (wanted === undefined || parent) return [];
-  const found = link ?? "another link";
-  return [{
-    sentence: `The parent of the link ${name} is ${found} instead of ${wanted}`,
-    lines: [],
-  }];
-}
-
 /** Finds the settings of a link that differ, and the lines that change them. */
 function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
   const { name, index } = link;
@@ -193,14 +190,6 @@ function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
       lines: kind === "link.set" ? [linkSet(name, { [key]: wanted })] : shared.splice(0),
     }))
   );
-}
-
-/** Finds the routes of options that the host lacks. They are repaired apart from the sandboxes. */
-function hostChanges(steps: readonly OwnStep[], beside: ReadonlySet<string>): Change[] {
-  return steps.filter(isHostStep).filter((step) => !beside.has(stepKey(step))).map(({ route }) => ({
-    sentence: `The host does not have the route to ${route.dst}`,
-    lines: [],
-  }));
 }
 
 /** The lines that give a link an address, without the same address with another length. */

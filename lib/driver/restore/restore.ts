@@ -16,7 +16,7 @@ import { linkIndex, sandboxSteps } from "../endpoint/steps.ts";
 import { byLinkName, isOurs } from "../network/parent.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
-import type { Recovery } from "./recover.ts";
+import type { Recovery } from "./leftovers.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { endpointRepair } from "./repair.ts";
 import { doubtsAbout } from "../addresses/shared/pools.ts";

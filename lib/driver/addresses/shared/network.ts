@@ -1,17 +1,27 @@
 /**
- * Compares the settings of a network on the hosts that share it with those of a command. Pure
- * functions.
+ * Networks that several hosts share: their settings in etcd, which are compared with those of a command,
+ * and their pools, which this host joins and leaves with the network.
  *
  * @module
  */
 import type { SharedSettings } from "../../../claims/types.ts";
-import { type Decision, IpvlanError } from "../../../base/errors.ts";
+import { accept, type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
+import { poolId } from "../../../claims/pool_key.ts";
+import type { Addr } from "../../../iproute2/addr.ts";
+import type { Parts } from "../parts.ts";
+import { isShared, leavePools, type SharedNetwork, tell } from "./pools.ts";
 import { formatAddress, formatPrefix, parseSubnets, type Subnet } from "../../../ipam/mod.ts";
 import { defaultGateway } from "../../../ipam/prefix.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
 import { isSharedSettings } from "../../store/records.ts";
-import type { EngineNetworkSpec, NetworkSubnet, SettledNetwork } from "../../model/types.ts";
+import type {
+  EngineNetworkSpec,
+  Network,
+  NetworkSubnet,
+  SettledNetwork,
+} from "../../model/types.ts";
 
 /** The options that are the same on all hosts. Each host has its own parent. */
 const SHARED_OPTIONS = OPTION_NAMES.filter((name) => name !== "parent");
@@ -89,4 +99,70 @@ function subnetDifferences(
       different(`auxiliary address ${name}`, formatAddress(address), found.auxAddresses[name])
     ),
   ];
+}
+
+/** The addresses of a subnet that no endpoint gets, with their purpose. */
+export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
+  const { subnets: [own] } = accept(parseSubnets([subnet]));
+  const { gateway, reserved } = own!;
+  const purposes = reserved.entries()
+    .map(([name, address]) => [formatAddress(address), `auxiliary address ${name}`]);
+  return {
+    ...Object.fromEntries(purposes),
+    ...gateway && { [formatAddress(gateway)]: "gateway" },
+  };
+}
+
+/**
+ * Joins the pools of a network, and claims this host's own addresses in them.
+ *
+ * @param isNew Whether to join every pool; otherwise only those that a crash has prevented so far.
+ */
+export async function joinPools(
+  pools: SharedPools,
+  { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
+  addrs: readonly Addr[],
+  isNew = false,
+): Promise<void> {
+  const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
+  for (const subnet of subnets) {
+    const id = poolId(ipam.access, subnet.subnet);
+    if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
+    await pools.claimOwn(id, addrs);
+  }
+}
+
+/**
+ * Writes the settings of a shared network to etcd, and joins its pools. Write the record first: then a
+ * crash leaves nothing in etcd without a record. Resolves to sentences for the user.
+ *
+ * @throws {"shared-network-differs"} Another host has just made it with other settings.
+ */
+export async function shareNetwork(
+  parts: Parts<"namespaces" | "openShared">,
+  network: Network,
+): Promise<string[]> {
+  if (!isShared(network)) return [];
+  const pools = await parts.openShared();
+  if (!pools) return [];
+  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
+  await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
+  return await tell(pools);
+}
+
+/**
+ * Removes this host from the network's list of hosts in etcd, if several hosts share the network, and
+ * leaves the pools that nothing else uses.
+ */
+export async function unshareNetwork(
+  parts: Parts<"store" | "openShared">,
+  network: Network,
+): Promise<void> {
+  if (!isShared(network)) return;
+  const pools = await parts.openShared();
+  if (!pools) return;
+  const { id, name, ipam: { access }, subnets } = network;
+  // If etcd is unreachable, this fails, and the network keeps its pools.
+  await pools.forgetNetwork(access, name);
+  await leavePools(parts, pools, subnets.map(({ subnet }) => poolId(access, subnet)), id);
 }

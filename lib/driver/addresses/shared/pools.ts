@@ -1,6 +1,6 @@
 /**
- * The driver's use of the pools that several hosts share: it joins and leaves them, takes and releases
- * the addresses of endpoints, and reports changes to etcd.
+ * The driver's use of the pools that several hosts share: it takes and releases addresses, leaves the
+ * pools, reports changes to etcd, and lists the hosts.
  *
  * @module
  */
@@ -8,22 +8,20 @@ import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
 import { poolId } from "../../../claims/pool_key.ts";
-import type { SharedPools } from "../../../claims/shared_pools.ts";
 import type { EtcdAccess, Held, Holder } from "../../../claims/types.ts";
-import { isOwn, type Lost } from "../../../claims/types.ts";
-import { accept, invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
-import { endpointAddresses, formatAddress } from "../../../ipam/address.ts";
-import { parseAddress, parseSubnets } from "../../../ipam/mod.ts";
+import type { SharedPools } from "../../../claims/shared_pools.ts";
+import { isOwn, type Lost, type RemovedHost, type SharedHost } from "../../../claims/types.ts";
+import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
+import { endpointAddresses } from "../../../ipam/address.ts";
+import { parseAddress } from "../../../ipam/mod.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
-import type { Addr } from "../../../iproute2/addr.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { engineOf } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
-import { settingsFor } from "./network.ts";
-import { type Store, withoutState } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
 import { Coalescer } from "../../../base/waiting.ts";
-import type { Network, NetworkIpam, NetworkSubnet } from "../../model/types.ts";
+import type { Network, NetworkIpam } from "../../model/types.ts";
 
 /** A network whose addresses several hosts share. */
 export type SharedNetwork = Network & { ipam: NetworkIpam };
@@ -33,37 +31,6 @@ export function isShared<T extends { ipam?: NetworkIpam }>(
   each: T,
 ): each is T & { ipam: NetworkIpam } {
   return each.ipam !== undefined;
-}
-
-/** The addresses of a subnet that no endpoint gets, with their purpose. */
-export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
-  const { subnets: [own] } = accept(parseSubnets([subnet]));
-  const { gateway, reserved } = own!;
-  const purposes = reserved.entries()
-    .map(([name, address]) => [formatAddress(address), `auxiliary address ${name}`]);
-  return {
-    ...Object.fromEntries(purposes),
-    ...gateway && { [formatAddress(gateway)]: "gateway" },
-  };
-}
-
-/**
- * Joins the pools of a network, and claims this host's own addresses in them.
- *
- * @param isNew Whether to join every pool; otherwise only those that a crash has prevented so far.
- */
-export async function joinPools(
-  pools: SharedPools,
-  { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
-  addrs: readonly Addr[],
-  isNew = false,
-): Promise<void> {
-  const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
-  for (const subnet of subnets) {
-    const id = poolId(ipam.access, subnet.subnet);
-    if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
-    await pools.claimOwn(id, addrs);
-  }
 }
 
 /** A network or an address pool on record whose addresses several hosts share. */
@@ -112,41 +79,6 @@ export async function leavePools(
   }
 }
 
-/**
- * Writes the settings of a shared network to etcd, and joins its pools. Write the record first: then a
- * crash leaves nothing in etcd without a record. Resolves to sentences for the user.
- *
- * @throws {"shared-network-differs"} Another host has just made it with other settings.
- */
-export async function shareNetwork(
-  parts: Parts<"namespaces" | "openShared">,
-  network: Network,
-): Promise<string[]> {
-  if (!isShared(network)) return [];
-  const pools = await parts.openShared();
-  if (!pools) return [];
-  await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
-  await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
-  return await tell(pools);
-}
-
-/**
- * Removes this host from the network's list of hosts in etcd, if several hosts share the network, and
- * leaves the pools that nothing else uses.
- */
-export async function unshareNetwork(
-  parts: Parts<"store" | "openShared">,
-  network: Network,
-): Promise<void> {
-  if (!isShared(network)) return;
-  const pools = await parts.openShared();
-  if (!pools) return;
-  const { id, name, ipam: { access }, subnets } = network;
-  // If etcd is unreachable, this fails, and the network keeps its pools.
-  await pools.forgetNetwork(access, name);
-  await leavePools(parts, pools, subnets.map(({ subnet }) => poolId(access, subnet)), id);
-}
-
 /** An address in a pool that hosts share. */
 export interface PooledAddress {
   /** The pool's id. */
@@ -192,42 +124,23 @@ export function giveBack(
   });
 }
 
-/** The shared networks among the given ones, by id, and the pools; `undefined` if none is shared. */
-export async function sharedOf(
-  { store, openShared }: Parts<"store" | "openShared">,
-  networks: readonly string[],
-): Promise<{ networks: Map<string, SharedNetwork>; pools: SharedPools } | undefined> {
-  const found = [...new Set(networks)].flatMap((id) => store.networkById(id) ?? [])
-    .map(withoutState).filter(isShared);
-  const pools = found.length > 0 ? await openShared() : undefined;
-  return pools && { networks: new Map(found.map((network) => [network.id, network])), pools };
-}
-
-/** Releases the addresses of an endpoint. Call it inside the transaction that deletes its record. */
-export function releaseAddresses(
-  { networks, pools }: { networks: ReadonlyMap<string, SharedNetwork>; pools: SharedPools },
-  endpoint: EndpointRecord,
-): void {
-  const network = networks.get(endpoint.network);
-  const addresses = network ? addressesOn(network, endpoint) : [];
-  for (const { pool, address } of addresses) pools.release(pool, address);
-}
-
-/** The addresses of an endpoint in the pools of its network. */
-function addressesOn({ ipam, subnets }: SharedNetwork, endpoint: EndpointRecord): PooledAddress[] {
+/** The addresses of an endpoint in the shared pools of its network. */
+export function pooledAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
+  const network = store.networkById(endpoint.network)!;
+  if (!isShared(network)) return [];
+  const { ipam: { access }, subnets } = network;
   return endpointAddresses(endpoint).flatMap((address) => {
     const found = homeOf(subnets, address);
-    return found ? [{ pool: poolId(ipam.access, found.subnet), address }] : [];
+    return found ? [{ pool: poolId(access, found.subnet), address }] : [];
   });
 }
 
-/** The addresses of an endpoint in shared pools: its network's pools, or those of its engine. */
-function sharedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
-  const network = store.networkById(endpoint.network)!;
-  if (isShared(network)) return addressesOn(network, endpoint);
+/** The addresses of an endpoint in the shared pools of its network's engine. */
+function claimedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
+  const engine = engineOf(store.networkById(endpoint.network)!.name);
   return endpointAddresses(endpoint).flatMap((address) =>
     store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
-      .filter(({ owner }) => owner.engine === engineOf(network.name))
+      .filter(({ owner }) => owner.engine === engine)
       .map(({ ipam, subnet }) => ({ pool: poolId(ipam.access, subnet), address }))
   );
 }
@@ -258,7 +171,7 @@ export function doubtsAbout<T extends EndpointRecord>(
 ): Map<T, IpvlanError> {
   if (!hasShared(store)) return new Map();
   return new Map(endpoints.flatMap((endpoint): [T, IpvlanError][] => {
-    const addresses = sharedAddresses(store, endpoint);
+    const addresses = [...pooledAddresses(store, endpoint), ...claimedAddresses(store, endpoint)];
     const [doubt] = addresses.flatMap((each) => doubtAbout(store, each) ?? []);
     return doubt ? [[endpoint, doubt]] : [];
   }));
@@ -349,4 +262,64 @@ export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): He
     for (const { pool, address } of unused) pools.release(pool, address);
     return unused;
   });
+}
+
+/** A host, and the prefix of its keys in etcd. */
+export interface ListedHost extends SharedHost {
+  /** The prefix: `/ipvlan`. */
+  prefix: string;
+}
+
+/** Asks all etcds that this host knows at once; or only the given one. */
+async function askEach<T>(
+  { store, openShared }: Parts<"store" | "openShared">,
+  access: EtcdAccess | undefined,
+  ask: (pools: SharedPools, way: EtcdAccess) => Promise<T[]>,
+): Promise<T[]> {
+  const ways = access ? [access] : [...accesses(store).values()];
+  const pools = ways.length > 0 ? await openShared() : undefined;
+  const asked = pools ? ways.map((way) => ask(pools, way)) : [];
+  // If one fails, the others still run to their end.
+  await Promise.allSettled(asked);
+  return (await Promise.all(asked)).flat();
+}
+
+/** All hosts that share pools with this one, by prefix and name. */
+export function listHosts(
+  parts: Parts<"store" | "openShared">,
+  access?: EtcdAccess,
+): Promise<ListedHost[]> {
+  return askEach(parts, access, async (pools, way) => {
+    const hosts = await pools.hosts(way);
+    return hosts.map((host) => ({ ...host, prefix: prefixOf(way) }));
+  });
+}
+
+/** The name, or the id, of each host that shares pools with this one. */
+export async function hostNames(
+  parts: Parts<"store" | "openShared">,
+  access?: EtcdAccess,
+): Promise<string[]> {
+  return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
+}
+
+/** Removes a host that is gone for good, under each prefix that has it. */
+export async function removeHost(
+  parts: Parts<"store" | "openShared">,
+  idOrName: string,
+  access: EtcdAccess | undefined,
+  force: boolean,
+): Promise<RemovedHost[]> {
+  let missing = new IpvlanError("host-not-found", { host: idOrName, known: [] });
+  const removed = await askEach(parts, access, async (pools, way) => {
+    try {
+      return [await pools.removeHost(way, idOrName, force)];
+    } catch (error) {
+      if (!isIpvlanError(error, "host-not-found")) throw error;
+      missing = error;
+      return [];
+    }
+  });
+  if (removed.length === 0) throw missing;
+  return removed;
 }

@@ -15,11 +15,11 @@ import {
   hasShared,
   isShared,
   leavePools,
-  releaseAddresses,
+  pooledAddresses,
   releaseUnused,
-  reservedOf,
-  sharedOf,
 } from "../../../../lib/driver/addresses/shared/pools.ts";
+import { reservedOf } from "../../../../lib/driver/addresses/shared/network.ts";
+import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { GATEWAY } from "../../../../lib/driver/addresses/claims.ts";
 import type { Parts } from "../../../../lib/driver/addresses/parts.ts";
 import { nameClaims } from "../../../../lib/driver/addresses/shared/claims.ts";
@@ -156,16 +156,18 @@ Deno.test("a pool is left when nothing else has addresses of it", async () => {
   assertEquals(await left("10.7.0.0/24", NET.id), []);
 });
 
-Deno.test("with an endpoint go its addresses in the pools of its network, and no other one's", async () => {
+Deno.test("with an endpoint go its addresses in the pools of its network, and no other one's", () => {
   using store = open();
-  const { said, pools } = standIn();
-  const parts = { store, openShared: () => Promise.resolve(pools) };
-  assertEquals(await sharedOf(parts, [PLAIN.id]), undefined);
-  const shared = (await sharedOf(parts, [NET.id, PLAIN.id, "none"]))!;
-  assertEquals([...shared.networks.keys()], [NET.id]);
-  for (const endpoint of store.endpoints()) releaseAddresses(shared, endpoint);
-  releaseAddresses(shared, endpointRecord("c", NET, { ip: "10.1.1.1", ip6: "fd09::9" }));
-  assertEquals(said, ["release 10.9.0.9", "release fd09::9"]);
+  const addresses = (...endpoints: EndpointRecord[]) =>
+    endpoints.flatMap((each) => pooledAddresses(store, each)).map(({ pool, address }) =>
+      `${address} of ${pool}`
+    );
+  const own = [`10.9.0.9 of ${POOL}`, `fd09::9 of ${poolId(access, six.subnet)}`];
+  assertEquals(addresses(...store.endpoints()), own.slice(0, 1));
+  assertEquals(
+    addresses(endpointRecord("c", NET, { ip: "10.1.1.1", ip6: "fd09::9" })),
+    own.slice(1),
+  );
 });
 
 Deno.test("after a crash, an address without an endpoint or a claim is released, and no other one", () => {
