@@ -50,7 +50,6 @@ export interface Attached {
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */
   endpoints: MadeEndpoint[];
-  /** Notices for the user. */
   notices: string[];
 }
 
@@ -58,9 +57,7 @@ export interface Attached {
 interface Reservation {
   sandbox: Sandbox;
   planned: NetworkEndpoint[];
-  /** Notices for the user about their addresses. */
   notices: string[];
-  /** The steps that make them. */
   steps: Step[];
   /** The records in state `making`; with the sandbox if it is new. */
   records: RecordGroup;

@@ -34,7 +34,6 @@ import { temporaryName } from "./steps.ts";
 interface DecidedEndpoint {
   endpoint: EndpointRecord;
   pools: Pools;
-  /** Notices for the user. */
   notices: string[];
 }
 
@@ -200,7 +199,6 @@ interface TakenAddress {
   length?: number;
   /** The pools without it. */
   pools: Pools;
-  /** Notices for the user. */
   notices: string[];
 }
 

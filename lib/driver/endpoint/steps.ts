@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
+import { IpvlanError } from "../../base/errors.ts";
+import type { IpErrno } from "../../base/error_codes.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { addrAdd, type AddrSpec } from "../../iproute2/addr.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
@@ -39,6 +40,9 @@ const FIRST_INDEX = 2 ** 30;
 export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal">): number {
   return FIRST_INDEX + (ordinal % 64) * 2 ** 24 + parseInt(id.slice(0, 6), 16);
 }
+
+/** The errors that refusals of a line stand for. */
+type Meanings = Partial<Record<IpErrno, () => IpvlanError>>;
 
 /**
  * The steps that make an endpoint's link. The link is made in the sandbox's namespace under a
@@ -83,55 +87,45 @@ export function endpointSteps(
   if (endpoint.handOver) {
     return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...beside];
   }
-  // A link goes with its parent, and root in the sandbox may delete the parent at any time.
-  const explain = (error: IpvlanErrorOf<"ip-command">) =>
-    isInside && error.errno === "ENODEV"
-      ? new IpvlanError("sandbox-parent", { sandbox, parent })
-      : explainRights(error);
   const there = (line: string): Line => ({ netns: sandbox, line });
-  const inside = (line: string): Step => ({ ...there(line), explain });
+  // A link goes with its parent, and root in the sandbox may delete the parent at any time.
+  const parentGone = () => new IpvlanError("sandbox-parent", { sandbox, parent });
+  const inside = (line: string, meanings: Meanings = {}): Step => {
+    const all: Meanings = { ...isInside && { ENODEV: parentGone }, ...meanings };
+    return { ...there(line), explain: (error) => all[error.errno]?.() ?? explainRights(error) };
+  };
   return [
     isInside
       ? {
         ...there(add(undefined).line),
         undo: there(linkDel({ index })),
         explain: (error) =>
-          error.errno === "ENODEV" ? explain(error) : explainIpvlanAdd(error, parent),
+          error.errno === "ENODEV" ? parentGone() : explainIpvlanAdd(error, parent),
       }
       : { ...add(path ?? sandbox), undo: there(linkDel(temporary)) },
     ...beside,
     {
-      ...inside(linkSet(temporary, { name: ifname })),
+      ...inside(linkSet(temporary, { name: ifname }), {
+        EEXIST: () => new IpvlanError("link-exists", { sandbox, link: ifname }),
+      }),
       ...isInside && { begins: true },
       switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: there(linkDel(isInside ? { index } : ifname)),
-      explain: (error) =>
-        error.errno === "EEXIST"
-          ? new IpvlanError("link-exists", { sandbox, link: ifname })
-          : explain(error),
     },
-    ...linkAddrs(network, endpoint).map((addr) => ({
-      ...inside(addrAdd(addr)),
-      gives: addr.address.split("/")[0]!,
-      explain: (error: IpvlanErrorOf<"ip-command">) =>
-        error.errno === "EADDRINUSE"
-          ? new IpvlanError("address-held", {
-            address: addr.address.split("/")[0]!,
-            holder: `an ipvlan link on "${parent}" that cannot be found`,
-          })
-          : explain(error),
-    })),
+    ...linkAddrs(network, endpoint).map((addr) => {
+      const address = addr.address.split("/")[0]!;
+      const holder = `an ipvlan link on "${parent}" that cannot be found`;
+      const held = () => new IpvlanError("address-held", { address, holder });
+      return { ...inside(addrAdd(addr), { EADDRINUSE: held }), gives: address };
+    }),
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),
-    ...linkRoutes(network, endpoint, siblings)
-      .map((route) => ({
-        ...inside(routeLine("add", route)),
-        explain: (error: IpvlanErrorOf<"ip-command">) =>
-          error.errno === "EEXIST"
-            ? new IpvlanError("route-exists", { sandbox, destination: route.dst })
-            : explain(error),
-      })),
+    ...linkRoutes(network, endpoint, siblings).map((route) =>
+      inside(routeLine("add", route), {
+        EEXIST: () => new IpvlanError("route-exists", { sandbox, destination: route.dst }),
+      })
+    ),
     inside(alias),
   ];
 }
@@ -174,19 +168,21 @@ export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,
   pid?: number,
 ): Step[] {
-  if (namespace === "found" || namespace === "borrowed") return [];
   const undo: Line = { netns: CALLER, line: netnsDel(name) };
-  if (pid !== undefined) {
-    return [{
-      netns: CALLER,
-      line: netnsAttach(name, pid),
-      undo,
-      explain: (error) =>
-        error.errno === "EPERM"
-          ? explainRights(error)
-          : new IpvlanError("process-not-found", { pid, reason: error.reason }),
-    }];
+  if (namespace === "made") {
+    return [
+      { netns: CALLER, line: netnsAdd(name), undo },
+      { netns: name, line: linkSet("lo", { up: true }) },
+    ];
   }
-  const add: Step = { netns: CALLER, line: netnsAdd(name), undo };
-  return namespace === "made" ? [add, { netns: name, line: linkSet("lo", { up: true }) }] : [add];
+  if (pid === undefined) return [];
+  return [{
+    netns: CALLER,
+    line: netnsAttach(name, pid),
+    undo,
+    explain: (error) =>
+      error.errno === "EPERM"
+        ? explainRights(error)
+        : new IpvlanError("process-not-found", { pid, reason: error.reason }),
+  }];
 }

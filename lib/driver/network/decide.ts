@@ -32,7 +32,6 @@ export interface DecidedNetwork {
   network: Network;
   /** The links to make; a link comes after the one below it. */
   links: LinkSpec[];
-  /** Sentences for the user. */
   notices: string[];
 }
 

@@ -28,9 +28,7 @@ export interface ParentChoice {
   make: LinkSpec[];
   /** The existing link that sends the packets: the parent, or the link that it is made on. */
   carrier?: Link;
-  /** Sentences for the user. */
   notices: string[];
-  /** The problems of the parent. */
   problems: IpvlanError[];
 }
 
@@ -154,40 +152,30 @@ function outerMismatch(
 function unfitProblems(link: Link, links: readonly Link[]): IpvlanErrorOf<"invalid-parent">[] {
   const { linkType, info, master, masterKind = "master" } = link;
   const below = link.link === undefined ? "the link below it" : `"${link.link}"`;
-  const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
-  const reasons: [applies: boolean, reason: string][] = [
-    [
-      linkType === "loopback",
+  const ofType: Record<string, string> = {
+    ether: "",
+    loopback:
       "it is the loopback, which sends no packet out; name another link, or none for a dummy",
-    ],
-    [
-      linkType !== "loopback" && linkType !== "ether",
+  };
+  const ofKind: Record<string, string> = {
+    vrf: "it is a VRF, which takes no ipvlan link; use one of its ports instead",
+    macvtap: "it is a macvtap link, which takes no ipvlan link; use the link below it instead",
+    ipvlan: `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
+  };
+  const macvlan = links.find((other) => other.link === link.name && other.info.type === "macvlan");
+  const reasons = [
+    ofType[linkType] ??
       `it is of the type ${linkType}, and ipvlan needs Ethernet; use another link`,
-    ],
-    [
-      info.type === "vrf",
-      "it is a VRF, which takes no ipvlan link; use one of its ports instead",
-    ],
-    [
-      info.type === "macvtap",
-      "it is a macvtap link, which takes no ipvlan link; use the link below it instead",
-    ],
-    [
-      info.type === "ipvlan",
-      `it is an ipvlan link itself, and the kernel would use ${below}; name that instead`,
-    ],
-    [
-      master !== undefined && masterKind !== "vrf",
-      `it is a port of the ${masterKind} "${master}"; use "${master}" instead`,
-    ],
-    [
-      macvlan !== undefined,
-      `it carries the macvlan link "${macvlan?.name}", and macvlan and ipvlan cannot share a ` +
-      "parent; remove that, or use another link",
-    ],
+    ofKind[info.type],
+    master !== undefined && masterKind !== "vrf" &&
+    `it is a port of the ${masterKind} "${master}"; use "${master}" instead`,
+    macvlan &&
+    `it carries the macvlan link "${macvlan.name}", and macvlan and ipvlan cannot share a parent; ` +
+      "remove that, or use another link",
   ];
-  return reasons.filter(([applies]) => applies)
-    .map(([, reason]) => new IpvlanError("invalid-parent", { parent: link.name, reason }));
+  return reasons.flatMap((reason) =>
+    reason ? [new IpvlanError("invalid-parent", { parent: link.name, reason })] : []
+  );
 }
 
 /** Makes the error for a parent with another receive handler, which takes no ipvlan link. */
