@@ -7,6 +7,7 @@ import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/host_steps.ts";
 import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
+import { findReady } from "./endpoint/attach_request.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
 import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
@@ -214,7 +215,7 @@ export class Driver implements AsyncDisposable {
     return store.transaction(() => {
       const network = findNetwork(store, name);
       const endpoints = store.endpoints({ network: network.id }).filter(isReady)
-        .map((endpoint) => toEndpoint(network, endpoint));
+        .map((endpoint) => toEndpoint({ network, endpoint }, findReady(store, endpoint.sandbox)));
       return { ...network, endpoints };
     });
   }
@@ -308,14 +309,17 @@ export class Driver implements AsyncDisposable {
   listSandboxes(): SandboxDetails[] {
     const { store } = this.#calls.parts;
     return store.transaction(() => {
-      const all = store.endpoints().filter(isReady);
-      const endpoints = Map.groupBy(all, ({ sandbox }) => sandbox);
-      const networks = networksOf(store, all);
-      return store.sandboxes().filter(isReady).map(withoutState).map((sandbox) => ({
-        ...sandbox,
-        endpoints: (endpoints.get(sandbox.name) ?? [])
-          .map((endpoint) => toEndpoint(networks.get(endpoint.network)!, endpoint)),
+      const records = store.endpoints().filter(isReady);
+      const networks = networksOf(store, records);
+      const present = records.map((endpoint) => ({
+        network: networks.get(endpoint.network)!,
+        endpoint,
       }));
+      const bySandbox = Map.groupBy(present, ({ endpoint }) => endpoint.sandbox);
+      return store.sandboxes().filter(isReady).map(withoutState).map((sandbox) => {
+        const all = bySandbox.get(sandbox.name) ?? [];
+        return { ...sandbox, endpoints: all.map((each) => toEndpoint(each, all)) };
+      });
     });
   }
 
@@ -336,12 +340,8 @@ export class Driver implements AsyncDisposable {
     const { store } = this.#calls.parts;
     return store.transaction(() => {
       const sandbox = findSandbox(store, name);
-      const endpoints = store.endpoints({ sandbox: sandbox.name }).filter(isReady);
-      const networks = networksOf(store, endpoints);
-      return {
-        ...sandbox,
-        endpoints: endpoints.map((each) => toEndpoint(networks.get(each.network)!, each)),
-      };
+      const all = findReady(store, sandbox.name);
+      return { ...sandbox, endpoints: all.map((each) => toEndpoint(each, all)) };
     });
   }
 

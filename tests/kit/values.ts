@@ -181,7 +181,8 @@ export function endpointOn(
   sandbox: string,
   changes: Partial<EndpointRecord> = {},
 ): Endpoint {
-  return toEndpoint(network, endpointRecord(sandbox, network, changes));
+  const only = { network, endpoint: endpointRecord(sandbox, network, changes) };
+  return toEndpoint(only, [only]);
 }
 
 /** An endpoint without an address on a network of which only the name matters. */

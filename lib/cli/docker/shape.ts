@@ -226,6 +226,7 @@ function endpointId({ sandbox }: Endpoint, { id }: Network): string {
 
 function endpointSettings(endpoint: Endpoint, network: Network): Struct {
   const { ifname, ip = "", ip6 = "", gateway = "", gateway6 = "" } = endpoint;
+  const { defaultRoute = false, defaultRoute6 = false } = endpoint;
   const { names, aliases, linkLocalAddresses, gatewayPriority = 0 } = endpoint;
   const [address = "", length = "0"] = ip.split("/");
   const [address6 = "", length6 = "0"] = ip6.split("/");
@@ -244,6 +245,8 @@ function endpointSettings(endpoint: Endpoint, network: Network): Struct {
     GlobalIPv6PrefixLen: Number(length6),
     DNSNames: names,
     Interface: ifname,
+    DefaultRoute: defaultRoute,
+    IPv6DefaultRoute: defaultRoute6,
   };
 }
 

@@ -56,6 +56,7 @@ export interface Attached {
 /** A sandbox and endpoints that are on record as `making`. */
 interface Reservation {
   sandbox: Sandbox;
+  present: NetworkEndpoint[];
   planned: NetworkEndpoint[];
   notices: string[];
   steps: Step[];
@@ -171,7 +172,7 @@ function isAskedFor(connections: readonly Connection[], address: string): boolea
 }
 
 function toAttached(
-  { sandbox, planned, notices }: Reservation,
+  { sandbox, present, planned, notices }: Reservation,
   facts: HostFacts | undefined,
   more: readonly string[],
 ): Attached {
@@ -180,7 +181,7 @@ function toAttached(
     endpoints: planned.map((each) => {
       // An ipvlan link has the MAC address of its parent.
       const { address: mac, mtu = undefined } = parentLink(each, facts) ?? {};
-      const own = toEndpoint(each.network, each.endpoint);
+      const own = toEndpoint(each, [...present, ...planned]);
       return { ...own, mac, mtu: each.network.mtu ?? mtu };
     }),
     notices: planned.length === 0 ? [] : [
@@ -226,7 +227,7 @@ function reserve(
         endpointSteps(network, endpoint, siblings, sandbox.path)
       ),
     ]);
-    return { sandbox, planned, notices, steps, records };
+    return { sandbox, present, planned, notices, steps, records };
   });
 }
 

@@ -170,6 +170,11 @@ export function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
   }));
 }
 
+/** The same without those that are being made or removed. */
+export function findReady(store: Store, sandbox: string): PresentEndpoint[] {
+  return findPresent(store, sandbox).filter(({ endpoint }) => isReady(endpoint));
+}
+
 /** Finds the network of a connection. @throws {"half-done"} It or the connection is not ready. */
 function findTarget(store: Store, name: string, sandbox: string): Decision<{ network: Network }> {
   try {

@@ -17,7 +17,7 @@ import { restoreParent } from "../network/restore_parents.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
-import { findPresent } from "./attach_request.ts";
+import { findReady } from "./attach_request.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
 import { rerouteSteps, siblingsOf } from "./routes.ts";
 
@@ -143,7 +143,7 @@ async function reroute(
   { store, namespaces }: Parts<"store" | "namespaces">,
   gone: EndpointRecord,
 ): Promise<void> {
-  const left = findPresent(store, gone.sandbox).filter(({ endpoint }) => isReady(endpoint));
+  const left = findReady(store, gone.sandbox);
   const records = left.map(({ endpoint }) => endpoint);
   const [before, after] = [siblingsOf([...records, gone]), siblingsOf(records)];
   if (before !== "ranked" || after === "ranked") return;

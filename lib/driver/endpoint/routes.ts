@@ -4,10 +4,10 @@
  * @module
  */
 import { invalidOption } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
-import { routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { printed, routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
 import { namesOn } from "../model/names.ts";
 import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
 import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
@@ -176,15 +176,38 @@ export function routesAlone(network: Network, endpoint: EndpointRecord): Endpoin
     .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } }));
 }
 
-/** Makes from a record the endpoint that users and engines see. */
-export function toEndpoint(network: Network, endpoint: EndpointRecord): Endpoint {
-  const { sandbox, ifname, aliases } = endpoint;
+/**
+ * Finds the endpoint that has the default route of a sandbox for a family: the route with the best
+ * metric. Engines make the routes of links that were handed over.
+ */
+function defaultEndpoint(
+  all: readonly NetworkEndpoint[],
+  family: Family,
+): EndpointRecord | undefined {
+  const siblings = siblingsOf(all.map(({ endpoint }) => endpoint));
+  const [best] = all.filter(({ endpoint }) => !endpoint.handOver)
+    .flatMap(({ network, endpoint }) =>
+      linkRoutes(network, endpoint, siblings)
+        .filter(({ dst }) => familyOf(dst) === family && printed(dst) === "default")
+        .map(({ metric = DEFAULT_METRIC[family] }) => ({ endpoint, metric }))
+    ).sort((one, other) => one.metric - other.metric);
+  return best?.endpoint;
+}
+
+/** Makes from a record the endpoint that users and engines see. @param all All of its sandbox. */
+export function toEndpoint(
+  { network, endpoint }: NetworkEndpoint,
+  all: readonly NetworkEndpoint[],
+): Endpoint {
+  const { id, sandbox, ifname, aliases } = endpoint;
   const addresses = linkAddresses(network, endpoint).map(({ address, gateway }) =>
     familyOf(address) === 6
       ? { ip6: address, ...gateway && { gateway6: gateway } }
       : { ip: address, ...gateway && { gateway } }
   );
   return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
+    ...defaultEndpoint(all, 4)?.id === id && { defaultRoute: true },
+    ...defaultEndpoint(all, 6)?.id === id && { defaultRoute6: true },
     routes: routesAlone(network, endpoint),
     names: namesOn(network.name, endpoint),
     aliases,

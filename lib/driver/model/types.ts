@@ -413,6 +413,13 @@ export interface Endpoint {
   /** The same for IPv6. */
   gateway6?: string;
   /**
+   * Whether the IPv4 default route of the sandbox is that of this endpoint, which is the best of all
+   * its endpoints; `undefined` if not, or if an engine makes the routes.
+   */
+  defaultRoute?: true;
+  /** The same for IPv6. */
+  defaultRoute6?: true;
+  /**
    * Its routes, without those that the kernel makes to the subnets of its addresses. Default routes
    * lead to `0.0.0.0/0` and `::/0`; in a sandbox with several endpoints, the best one counts.
    */

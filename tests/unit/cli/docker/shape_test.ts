@@ -145,6 +145,10 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
     ),
     "192.168.2.9/24 192.168.2.254 fd00::9/64 fd00::1 [www] [c www c.web] web0",
   );
+  assertEquals(
+    print("{{range .NetworkSettings.Networks}}{{.DefaultRoute}} {{.IPv6DefaultRoute}}, {{end}}"),
+    "false false, true false, true true, ",
+  );
   const [here, there] = [
     print("{{.NetworkSettings.Networks.web.EndpointID}}"),
     new Template("{{.Containers.c.EndpointID}}").print(

@@ -99,7 +99,7 @@ Deno.test("addresses that are asked for are given, those of the second subnet to
     { address: "192.168.142.10/24", gateway: "192.168.142.254" },
     { address: "2001:db8:abc9::10/64", gateway: "2001:db8:abc9::22" },
   ]);
-  assertEquals(toEndpoint(DUAL, given), {
+  assertEquals(shown({ network: DUAL, endpoint: given }), {
     network: "dual",
     sandbox: "c1",
     ifname: "eth0",
@@ -111,11 +111,18 @@ Deno.test("addresses that are asked for are given, those of the second subnet to
       { dst: "0.0.0.0/0", via: "192.168.142.254" },
       { dst: "::/0", via: "2001:db8:abc9::22" },
     ],
+    defaultRoute: true,
+    defaultRoute6: true,
     names: ["c1", "c1.dual"],
     aliases: [],
     parent: "eth0",
   });
 });
+
+/** An endpoint as users see it, in a sandbox without another one. */
+function shown(only: NetworkEndpoint) {
+  return toEndpoint(only, [only]);
+}
 
 Deno.test("more routes come behind those of the network, also where nobody named its gateway", () => {
   const moreRoutes = [{ dst: "10.9.0.0/16", via: "192.168.1.5" }];
@@ -560,6 +567,37 @@ Deno.test("the highest priority has the default route; of equal ones, the lowest
   );
 });
 
+Deno.test("an endpoint says whether the default route of its sandbox is its own, for each family", () => {
+  const v4 = { ip: "192.168.140.2" };
+  const nowhere = { ...DUAL, mode: "l3" as const, isolated: true };
+  const internal = { ...DUAL, internal: true };
+  /** The winners of both families, by their places; with the network of each endpoint. */
+  const winners = (...all: [Partial<EndpointRecord>, Network?][]) => {
+    const present = all.map(([changes, network = DUAL], ordinal) => ({
+      network,
+      endpoint: endpoint({ id: `${ordinal}`, ordinal, ifname: `eth${ordinal}`, ...changes }),
+    }));
+    const endpoints = present.map((each) => toEndpoint(each, present));
+    return (["defaultRoute", "defaultRoute6"] as const).map((field) =>
+      endpoints.flatMap((each, place) => each[field] ? [place] : [])
+    );
+  };
+  assertEquals(winners([ADDRESSES]), [[0], [0]]);
+  assertEquals(winners([v4], [ADDRESSES]), [[0], [1]]);
+  assertEquals(winners([ADDRESSES], [{ ...ADDRESSES, gatewayPriority: 1 }]), [[1], [1]]);
+  assertEquals(winners([{ ...ADDRESSES, gatewayPriority: -1 }], [v4]), [[1], [0]]);
+  // One that leads nowhere has it only if there is no other.
+  assertEquals(winners([ADDRESSES, nowhere]), [[0], [0]]);
+  assertEquals(winners([ADDRESSES, nowhere], [v4]), [[1], [0]]);
+  assertEquals(winners([ADDRESSES, internal]), [[], []]);
+  assertEquals(winners([ADDRESSES, internal], [v4]), [[1], []]);
+  // Routes that were given count as well, and what an engine gives a link is not known.
+  assertEquals(winners([{ ...ADDRESSES, routes: [] }]), [[], []]);
+  assertEquals(winners([{ ...ADDRESSES, routes: [{ dst: "0.0.0.0/0" }] }]), [[0], []]);
+  assertEquals(winners([{ ...ADDRESSES, routes: [{ dst: "0.0.0.0/1" }] }]), [[], []]);
+  assertEquals(winners([{ ...ADDRESSES, handOver: true }]), [[], []]);
+});
+
 Deno.test("link-local addresses come behind those of the network, with the scope of the link", () => {
   const record = endpoint({ ...ADDRESSES, linkLocalAddresses: ["169.254.7.1", "fe80::7"] });
   assertEquals(lines(DUAL, record).filter((line) => line.includes("addr")), [
@@ -568,7 +606,10 @@ Deno.test("link-local addresses come behind those of the network, with the scope
     "-n c1 addr add 169.254.7.1/16 dev eth0 scope link",
     "-n c1 addr add fe80::7/64 dev eth0 scope link nodad",
   ]);
-  assertEquals(toEndpoint(DUAL, record).linkLocalAddresses, ["169.254.7.1", "fe80::7"]);
+  assertEquals(shown({ network: DUAL, endpoint: record }).linkLocalAddresses, [
+    "169.254.7.1",
+    "fe80::7",
+  ]);
 });
 
 Deno.test("an internal network gives no default route and no gateway, and in L3 its other subnets", () => {
