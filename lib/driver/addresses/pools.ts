@@ -169,7 +169,6 @@ export class KnownPools {
   }
 }
 
-/** The networks of the endpoints that have an address. */
 function networksWith(store: Store, address: string): Network[] {
   // The store keeps a network as long as it has endpoints.
   return store.endpoints({ address }).map(({ network }) => store.networkById(network)!);

@@ -112,7 +112,7 @@ export async function attach(
       if (!isIpvlanError(error, "address-held") || retries === MAX_RETRIES) throw error;
       const { address, holder } = error;
       if (isAskedFor(request.connections, address)) throw error;
-      const { parent } = networkOf(reservation.planned, address);
+      const { parent } = networkWith(reservation.planned, address);
       held.add([{ address, holder, parent, names: [] }]);
       continue;
     }
@@ -153,8 +153,7 @@ async function requireOwn(
   throw failure === undefined ? doubt : notUndone(doubt, failure);
 }
 
-/** Finds the network on which one of the endpoints has an address. */
-function networkOf(planned: readonly NetworkEndpoint[], address: string): Network {
+function networkWith(planned: readonly NetworkEndpoint[], address: string): Network {
   return planned.find(({ endpoint }) => givenAddresses(endpoint).includes(address))!.network;
 }
 
@@ -165,7 +164,6 @@ function givenAddresses(
   return [...endpointAddresses(endpoint), ...linkLocalAddresses];
 }
 
-/** Whether the user has asked for an address. */
 function isAskedFor(connections: readonly Connection[], address: string): boolean {
   return connections.flatMap(givenAddresses)
     .some((given) => formatAddress(parseAddress(given)) === address);
@@ -253,7 +251,7 @@ async function make(
       store.transaction(() => setState(store, records, "ready"));
     };
     const lookFor = (address: string) =>
-      held.lookFor(address, networkOf(planned, address).parent, sandbox.name);
+      held.lookFor(address, networkWith(planned, address).parent, sandbox.name);
     await namespaces.apply(steps, finish, lookFor);
     return [...(await hostsWritten).values()];
   } catch (error) {

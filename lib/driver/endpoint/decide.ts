@@ -192,7 +192,6 @@ function nameConflicts(
   });
 }
 
-/** An address that was taken. */
 interface TakenAddress {
   address: string;
   /** Its prefix length, if an engine gave the address. */

@@ -315,7 +315,6 @@ async function deleteElsewhere(
   }
 }
 
-/** Deletes the lost links that are in a namespace. */
 async function deleteLostIn(
   parts: Parts<"store" | "namespaces">,
   namespace: EnterableNamespace,

@@ -109,7 +109,6 @@ function innerRoutes(network: Network, endpoint: EndpointRecord): RouteSpec[] {
     .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
 }
 
-/** The subnets of an endpoint's addresses. */
 function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
   return linkAddresses(network, endpoint)
     .map(({ address }) => formatPrefix(parsePrefix(address).prefix));
@@ -141,7 +140,6 @@ export function linkRoutes(
   ];
 }
 
-/** The destination of a default route. */
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
 
 /**

@@ -78,7 +78,6 @@ export async function takeShared<T>(
   }
 }
 
-/** Takes the next free address of subnets of one family. */
 async function takeNext(
   parts: Parts<"store">,
   pools: SharedPools,

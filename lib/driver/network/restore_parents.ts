@@ -45,7 +45,6 @@ export async function restoreParents(
   }));
 }
 
-/** A plan to restore the parents of networks. */
 interface ParentsPlan {
   /** The links on record that another program has made again. The driver must not delete them. */
   foreign: string[];
@@ -110,7 +109,6 @@ export function parentsPlan(
   return plan;
 }
 
-/** Finds why a parent cannot be restored. */
 function parentProblem(
   parent: string,
   own: ReturnType<typeof linksUnder>,

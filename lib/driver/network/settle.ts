@@ -1,12 +1,6 @@
 import { type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
-import {
-  formatAddress,
-  formatPrefix,
-  parseSubnets,
-  type Subnet,
-  type SubnetSpec,
-} from "../../ipam/mod.ts";
+import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
@@ -153,21 +147,26 @@ export function settleSubnets(
   if (!parsed.ok) return parsed;
   const problems = parsed.subnets.flatMap(({ prefix }, index) => {
     const reason = whyNoSubnet(prefix);
-    return reason === undefined ? [] : [
-      new IpvlanError("invalid-prefix", { value: formatPrefix(prefix), reason }).at(
-        index,
-        "subnet",
-      ),
-    ];
+    if (reason === undefined) return [];
+    const problem = new IpvlanError("invalid-prefix", { value: formatPrefix(prefix), reason });
+    return [problem.at(index, "subnet")];
   });
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    subnets: parsed.subnets.map((subnet, index) => {
+    subnets: parsed.subnets.map(({ prefix, gateway, range, reserved }, index) => {
       const spec = specs[index]!;
       const isNamed = wayOut(network) === "gateway" ||
         typeof spec !== "string" && spec.gateway !== undefined;
-      return toNetworkSubnet(subnet, isNamed);
+      const auxAddresses = reserved.entries().map((
+        [name, address],
+      ) => [name, formatAddress(address)]);
+      return {
+        subnet: formatPrefix(prefix),
+        ...gateway && isNamed && { gateway: formatAddress(gateway) },
+        ...range && { ipRange: formatPrefix(range) },
+        auxAddresses: Object.fromEntries(auxAddresses),
+      };
     }),
     notices: parsed.notices.map(({ message }) => message),
   };
@@ -177,21 +176,6 @@ export function settleSubnets(
 export function toSettled(network: Network): SettledNetwork {
   const { id: _id, created: _created, isolated, parent, ...settled } = network;
   return isolated ? settled : { ...settled, parent };
-}
-
-function toNetworkSubnet(
-  { prefix, gateway, range, reserved }: Subnet,
-  namesGateway: boolean,
-): NetworkSubnet {
-  const subnet: NetworkSubnet = {
-    subnet: formatPrefix(prefix),
-    auxAddresses: Object.fromEntries(
-      [...reserved].map(([name, address]) => [name, formatAddress(address)]),
-    ),
-  };
-  if (gateway && namesGateway) subnet.gateway = formatAddress(gateway);
-  if (range) subnet.ipRange = formatPrefix(range);
-  return subnet;
 }
 
 /** Checks the subnets of each family against the options for IPv4, IPv6 and the MTU. */
@@ -205,13 +189,10 @@ function familyProblems(
     return texts.map((text, index) => invalidOption("subnet", text, rule).at("subnets", index));
   }
   const rule = "a subnet of that family is given: leave one of the two out";
-  if (ipv4 === false && hasFamily(4)) {
-    return [invalidOption("IPv4", "false", rule).at("ipv4")];
-  }
+  if (ipv4 === false && hasFamily(4)) return [invalidOption("IPv4", "false", rule).at("ipv4")];
   if (!hasFamily(6)) {
-    return ipv6 || ipv4 === false
-      ? [new IpvlanError("missing-subnet", { network: name }).at("ipv6")]
-      : [];
+    const isMissing = ipv6 || ipv4 === false;
+    return isMissing ? [new IpvlanError("missing-subnet", { network: name }).at("ipv6")] : [];
   }
   if (ipv6 === false) return [invalidOption("IPv6", "false", rule).at("ipv6")];
   // IPv6 needs at least 1280 (RFC 8200, section 5). The option itself refuses values below 68.
@@ -225,7 +206,6 @@ function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
   return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
 }
 
-/** Checks a network's source of addresses. */
 function ipamProblems({ ipam, foreignAddresses }: EngineNetworkSpec): IpvlanError[] {
   if (!ipam) return [];
   const rule = "an engine gives the addresses: leave one of the two out";

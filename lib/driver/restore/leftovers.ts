@@ -109,7 +109,6 @@ export function findUnfinished(
   ];
 }
 
-/** Removes something unfinished and its record. */
 async function drop(parts: DriverParts, { record }: Unfinished): Promise<void> {
   const { store } = parts;
   if ("network" in record) return await dropNetwork(parts, record.network);

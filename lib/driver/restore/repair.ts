@@ -18,7 +18,6 @@ import type { SeenNamespace } from "../model/facts.ts";
 import { isHostStep, type OwnStep, settingsIn, stepKey } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
 
-/** The input of {@linkcode endpointRepair}. */
 interface EndpointView {
   /** The sandbox's namespace; `undefined` if it does not exist. */
   seen: SeenNamespace | undefined;
@@ -119,7 +118,6 @@ export function endpointRepair(
   return repairOf(netns, link, changes);
 }
 
-/** Makes a repair in place. */
 function repairOf(netns: string, link: Link, changes: readonly Change[]): EndpointRepair {
   return {
     link,
@@ -228,7 +226,6 @@ function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
   };
 }
 
-/** Whether a route of the kernel is the one that is wanted. */
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   const family = familyOf(wanted.dst);
   const metric = DEFAULT_METRIC[family];

@@ -106,7 +106,6 @@ export async function runAgent(
   failed.signal.throwIfAborted();
 }
 
-/** Follows the changes under a prefix. */
 async function watchPrefix(
   parts: Parts<"store" | "namespaces" | "openShared" | "wait">,
   access: EtcdAccess,

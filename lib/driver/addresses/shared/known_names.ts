@@ -28,7 +28,6 @@ interface KnownName extends SharedName {
   hex: string;
 }
 
-/** The names known under a prefix. */
 interface Known {
   /** The names by address. */
   names: Map<string, KnownName>;
@@ -136,7 +135,6 @@ function textOf(name: KnownName | undefined): string {
   return name ? [name.host, name.network, ...name.names].join(" ") : "";
 }
 
-/** The first line of the file. */
 const MARK = "# Written by ipvlan agent; changes will be lost";
 
 /**
