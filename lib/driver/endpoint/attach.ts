@@ -192,7 +192,7 @@ function toAttached(
 }
 
 /** Records the sandbox and its endpoints as `making`, or throws everything that is wrong. */
-function reserve(
+export function reserve(
   parts: Parts<"store" | "pools">,
   request: AttachRequest,
   facts: HostFacts | undefined,

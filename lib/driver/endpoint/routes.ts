@@ -153,9 +153,8 @@ export function rerouteSteps(
 ): Step[] {
   const { sandbox, ifname: dev, routes: own, handOver } = endpoint;
   if (own || handOver) return [];
-  const routes = (siblings: Siblings) => defaultRoutes(network, endpoint, siblings);
-  const [old, wanted] = [routes(before), routes(after)];
-  if (old[0]?.metric === wanted[0]?.metric) return [];
+  const metric = (siblings: Siblings) => metricOf(network, endpoint, siblings);
+  if (metric(before) === metric(after)) return [];
   const inside = (line: string) => ({ netns: sandbox, line });
   // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
   // they were changed already when another network was connected.
@@ -163,8 +162,10 @@ export function rerouteSteps(
     inside(routeFlush({ dst, dev, metric }));
   const make = (route: RouteSpec) => inside(routeLine("replace", route));
   return [
-    ...old.map((route) => ({ ...remove(route), undo: make(route) })),
-    ...wanted.map((route) => ({ ...make(route), undo: remove(route) })),
+    ...defaultRoutes(network, endpoint, before)
+      .map((route) => ({ ...remove(route), undo: make(route) })),
+    ...defaultRoutes(network, endpoint, after)
+      .map((route) => ({ ...make(route), undo: remove(route) })),
   ];
 }
 

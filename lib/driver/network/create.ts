@@ -81,7 +81,7 @@ function neighboursOf(store: Store, network: SettledNetwork): Network[] {
 }
 
 /** The steps that write the name of a new network into the aliases of its links. */
-function aliasChanges(store: Store, network: Network): Step[] {
+export function aliasChanges(store: Store, network: Network): Step[] {
   const own: LinkSpec[] = [];
   for (let link = store.link(network.parent); link;) {
     own.unshift(link);

@@ -88,16 +88,19 @@ export function possibleParents(links: readonly Link[]): string[] {
     .map(({ name }) => name);
 }
 
-/** The tag of a sub-interface: `VLAN 20 (802.1Q)`. */
-function tagOf({ info }: Link): string | undefined {
-  return info.type === "vlan" ? `VLAN ${info.id} (${info.protocol})` : undefined;
-}
-
-/** The tag that the name of a sub-interface stands for, if it has the form `link.vlan`. */
-function tagInName({ name, link, info }: Link): string | undefined {
-  if (info.type !== "vlan" || link === undefined || !name.startsWith(`${link}.`)) return undefined;
-  const id = name.slice(link.length + 1);
-  return /^\d+$/.test(id) ? `VLAN ${Number(id)} (802.1Q)` : undefined;
+/**
+ * Reads the tag of a sub-interface, `VLAN 20 (802.1Q)`, and the one that its name stands for if it has
+ * the form `link.vlan`.
+ */
+function tagsOf({ name, link: below, info }: Link) {
+  if (info.type !== "vlan" || below === undefined) return undefined;
+  const id = name.startsWith(`${below}.`) ? name.slice(below.length + 1) : "";
+  return {
+    id: info.id,
+    below,
+    tag: `VLAN ${info.id} (${info.protocol})`,
+    named: /^\d+$/.test(id) ? `VLAN ${Number(id)} (802.1Q)` : undefined,
+  };
 }
 
 /**
@@ -109,15 +112,15 @@ function tagMismatch(
   link: Link,
   links: readonly Link[],
 ): string | IpvlanErrorOf<"invalid-parent"> | undefined {
-  const [tag, named] = [tagOf(link), tagInName(link)];
-  if (named === undefined || tag === named) return undefined;
+  const tags = tagsOf(link);
+  if (tags?.named === undefined || tags.tag === tags.named) return undefined;
+  const { id, below, tag, named } = tags;
   if (!isOurs(link)) {
     return `The link "${link.name}" has ${tag}, and not ${named} as its name says`;
   }
   const above = links.filter((other) => other.link === link.name && other.info.type === "vlan")
     .map(({ name }) => `"${name}"`).join(", ");
-  const id = link.info.type === "vlan" ? link.info.id : 0;
-  const line = shellLine`ip link add link ${link.link ?? "LINK"} name NAME type vlan id ${id}`;
+  const line = shellLine`ip link add link ${below} name NAME type vlan id ${id}`;
   const reason = `it has the service ${tag} for ${above || "two tags"}, and not ${named}; make a ` +
     `link of another name for that, and use it: "${line}"`;
   return new IpvlanError("invalid-parent", { parent: link.name, reason });
@@ -132,8 +135,8 @@ function outerMismatch(
   parent: string,
   base: Link,
 ): string | IpvlanErrorOf<"invalid-parent"> | undefined {
-  const tag = tagOf(base);
-  if (tag === undefined || tag !== tagInName(base)) return undefined;
+  const { tag, named } = tagsOf(base) ?? {};
+  if (tag === undefined || tag !== named) return undefined;
   if (!isOurs(base)) {
     return `The link "${base.name}" has ${tag}, so "${parent}" has no outer tag ` +
       "of 802.1ad";

@@ -4,6 +4,7 @@ import {
   borrowedOf,
   downNotices,
   giveWay,
+  reserve,
   takenNamespace,
 } from "../../../../lib/driver/endpoint/attach.ts";
 import type { Siblings } from "../../../../lib/driver/endpoint/routes.ts";
@@ -150,6 +151,12 @@ Deno.test("an alias is compared with the names of the network's other sandboxes,
   assertEquals(found("c3", "db"), ['The alias "db"']);
   assertEquals(found("c3", "db.lan"), ['The alias "db.lan"']);
   assertEquals(found("c3", "web", "db.back"), undefined);
+  store.putSandbox(sandboxRecord("plain"), "ready");
+  store.putEndpoint(
+    endpointRecord("plain", LAN, { id: "b".repeat(12), ip: "192.168.1.9" }),
+    "ready",
+  );
+  assertEquals(found("c3", "plain.lan"), ['The alias "plain.lan"']);
 });
 
 Deno.test("everything that is wrong with all connections is said at once", () => {
@@ -342,4 +349,60 @@ Deno.test("a parent that is down is said", () => {
   assertEquals(said(true), []);
   assertEquals(said(false), ['The parent "eth0" is down, so nothing passes']);
   assertEquals(downNotices([{ network: BACK, endpoint: endpointRecord("c", BACK) }], host()), []);
+});
+
+Deno.test("a new sandbox is recorded and made with its endpoints, and one on record only gets more", () => {
+  using store = open();
+  const parts = { store, pools: new KnownPools(store) };
+  const held = { on: () => [] } as unknown as HeldAddresses;
+  const reserved = (request: AttachRequest) => reserve(parts, request, host(), held);
+  const lines = ({ steps }: ReturnType<typeof reserve>) =>
+    steps.map(({ line }) => line).filter((line) => /^(netns|link add|route)/.test(line))
+      .map((line) => line.replace(/ index .*/, ""));
+  const made = reserved({
+    name: "a-name-of-no-namespace",
+    namespace: "made",
+    connections: [{ network: "lan" }],
+    hostname: "web",
+    labels: { tier: "front" },
+  });
+  const { id, created, ...sandbox } = made.sandbox;
+  assertMatch(id, /^[0-9a-f]{64}$/);
+  assertEquals(new Date(created).toISOString(), created);
+  assertEquals(sandbox, {
+    name: "a-name-of-no-namespace",
+    namespace: "made",
+    hostname: "web",
+    labels: { tier: "front" },
+  });
+  const endpoint = made.planned[0]!.endpoint;
+  assertEquals(lines(made), [
+    "netns add a-name-of-no-namespace",
+    `link add link eth0 name e-${endpoint.id} netns a-name-of-no-namespace`,
+    "route add default via 192.168.1.1 dev eth0",
+  ]);
+  assertEquals(made.records, { sandbox: made.sandbox, endpoints: [endpoint] });
+  assertEquals(store.sandboxes({ unready: true }), [{ ...made.sandbox, state: "making" }]);
+  assertEquals(store.endpoints({ unready: true }), [{ ...endpoint, state: "making" }]);
+  // A second network with a priority takes the default route of the first one.
+  const owned = sandboxRecord("docker:c", { owner: DOCKER, path: "/x", namespaceId: "7" });
+  store.putSandbox(owned, "ready");
+  const first = endpointRecord("docker:c", LAN, { id: "b".repeat(12), ip: "192.168.1.9" });
+  store.putEndpoint(first, "ready");
+  const more = reserved({
+    name: "docker:c",
+    namespaceId: "7",
+    connections: [{ network: "back", gatewayPriority: 1 }],
+  });
+  const second = more.planned[0]!.endpoint;
+  assertEquals(lines(more), [
+    `link add link eth1 name e-${second.id} netns /x`,
+    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+    "route replace default via 192.168.1.1 dev eth0 metric 200000",
+    "route add default via 10.0.0.1 dev eth1 metric 199901",
+  ]);
+  assertEquals(more.records, { endpoints: [second] });
+  assertEquals([more.sandbox, more.present.map(({ endpoint }) => endpoint.id)], [owned, [
+    first.id,
+  ]]);
 });

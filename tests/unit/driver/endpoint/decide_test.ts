@@ -676,6 +676,8 @@ Deno.test("a refused step says what its failure means", () => {
   const taken = meaning(steps, /^link set .* name /, "RTNETLINK answers: File exists");
   assertError(taken, "link-exists");
   assertEquals([taken.sandbox, taken.link], ["c1", "eth0"]);
+  const refused = "RTNETLINK answers: Operation not permitted";
+  assertError(meaning(steps, /^link set .* up/, refused), "missing-rights");
   const attached = sandboxSteps({ name: "c1", namespace: "attached" }, 7);
   const gone = meaning(attached, /attach/, 'Cannot open "/proc/7/ns/net": No such file');
   assertError(gone, "process-not-found");

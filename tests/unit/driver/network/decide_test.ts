@@ -1,5 +1,7 @@
 import { settle } from "../../../../lib/driver/network/settle.ts";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { aliasChanges, newIdentity } from "../../../../lib/driver/network/create.ts";
+import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { aliasSteps, decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
@@ -214,6 +216,9 @@ Deno.test("an MTU is neither below the family's least nor above the link's that 
   for (const mtu of [NaN, 1400.5, 65536]) {
     assert(wrong(mtu)[0]!.includes("give a whole number"), String(mtu));
   }
+  for (const mtu of [9000.5, 65536]) {
+    assertEquals(wrong(mtu).length, Number.isInteger(mtu) ? 2 : 1, String(mtu));
+  }
   const tooLarge =
     'The MTU "1501" is not valid: the link "eth0" has 1500, and drops larger packets';
   assertEquals(wrong(1501), [tooLarge]);
@@ -299,4 +304,55 @@ Deno.test("a dummy has the MTU that was asked for, and a parent that exists is l
     "link add link eth0 name p-0123456789ab group 6910070 type ipvlan mode l2 bridge",
     "link del dev p-0123456789ab",
   ]);
+});
+
+Deno.test("no pool is chosen for a network whose subnets are wrong", () => {
+  const routes = ["172.16.0.0/12", "192.168.0.0/16"].map((dst) => route("eth1", dst));
+  const facts = host({ links: [link("eth0")], routes });
+  const codes = (spec: Partial<NetworkSpec>) =>
+    problems({ name: "n", parent: "eth0", ...spec }, [], facts).map(({ code }) => code);
+  assertEquals(codes({}), ["pools-exhausted"]);
+  assertEquals(codes({ subnets: ["10.0.0.0/33"] }), ["invalid-prefix"]);
+});
+
+Deno.test("a new network's name goes into the aliases of its links, and out again when it is undone", () => {
+  using store = SqliteStore.copy("/nowhere");
+  const links = [
+    { type: "vlan", name: "eth0.20", link: "eth0", id: 20, group: LINK_GROUP, up: true } as const,
+    {
+      type: "vlan",
+      name: "eth0.20.30",
+      link: "eth0.20",
+      id: 30,
+      group: LINK_GROUP,
+      up: true,
+    } as const,
+  ];
+  for (const each of links) store.putLink(each);
+  const made = (name: string, parent: string) => {
+    const each = network(name, { parent });
+    store.putNetwork(each, "ready");
+    return each;
+  };
+  made("low", "eth0.20");
+  made("far", "eth1");
+  const lines = (each: Network) =>
+    aliasChanges(store, each).map(({ line, undo }) => [line, undo?.line]);
+  assertEquals(lines(made("high", "eth0.20.30")), [
+    [
+      'link set dev eth0.20 alias "ipvlan-kit low high"',
+      'link set dev eth0.20 alias "ipvlan-kit low"',
+    ],
+    [
+      'link set dev eth0.20.30 alias "ipvlan-kit high"',
+      'link set dev eth0.20.30 alias "ipvlan-kit "',
+    ],
+  ]);
+  assertEquals(lines(made("plain", "eth0")), []);
+});
+
+Deno.test("the id of a new network has 64 hexadecimal digits, and no other one's", () => {
+  const [one, other] = [newIdentity(), newIdentity()];
+  assertMatch(one.id, /^[0-9a-f]{64}$/);
+  assertNotEquals(one.id, other.id);
 });

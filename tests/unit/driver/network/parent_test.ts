@@ -211,6 +211,18 @@ Deno.test("a kind of link that the kernel makes no ipvlan link on is refused in 
     "another link",
   ]);
   assertEquals(possibleParents([LO, ...links]), ["eth0"]);
+  // The dummies of isolated networks are the driver's own.
+  const dummy: LinkInfo = { type: "dummy" };
+  const group = String(LINK_GROUP);
+  const own = [
+    link("di-1", { info: dummy, group }),
+    link("eth0.20", { link: "eth0", info: vlanInfo(20), group }),
+  ];
+  assertEquals(possibleParents([ETH0, ...own, link("dummy0", { info: dummy })]), [
+    "eth0",
+    "eth0.20",
+    "dummy0",
+  ]);
 });
 
 Deno.test("what is not known of a link that cannot be a parent is told without a name", () => {

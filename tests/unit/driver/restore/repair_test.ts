@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { linkAddresses } from "../../../../lib/driver/endpoint/routes.ts";
 import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
+import { hostSteps } from "../../../../lib/driver/network/host_steps.ts";
 import { LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
+import { stepKey } from "../../../../lib/driver/model/option_steps.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
@@ -242,4 +244,26 @@ Deno.test("a parent in the sandbox that has another name now is said, and nothin
   assertEquals(said(seen([], { link: "net2" }), { record }), [
     "The parent of the link eth0 is net2 instead of net1",
   ]);
+});
+
+Deno.test("a route that the host lacks is a difference, if the host was looked at", () => {
+  const advertised: Network = { ...NET, mode: "l3", advertise: "address" };
+  const changes = (beside?: ReadonlySet<string>) => {
+    const { state, changes } = endpointRepair(advertised, RECORD, {
+      seen: {
+        ...whole({ info: { type: "ipvlan", mode: "l3", flag: "bridge" } }),
+        routes: [route("eth0", "default"), { ...route("eth0", "default"), family: 6 as const }],
+      },
+      siblings: "none",
+      beside,
+    });
+    return state === "up" ? [] : changes;
+  };
+  const all = [...hostSteps(advertised), ...hostSteps(advertised, RECORD)].map(stepKey);
+  assertEquals(changes(new Set(all)), []);
+  assertEquals(changes(), []);
+  assertEquals(
+    changes(new Set(all.slice(1))),
+    ["The host does not have the route to 10.0.0.0/24"],
+  );
 });
