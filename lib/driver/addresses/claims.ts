@@ -108,7 +108,7 @@ export function holderElsewhere(
     .find(({ network }) => store.networkById(network)?.parent === parent);
   if (user) return sandboxText(user.sandbox);
   const claim = store.claimsOf(address)
-    .find((each) => store.pool(each.pool)?.owner.engine !== engineOf(name));
+    .find((each) => store.pool(each.pool)!.owner.engine !== engineOf(name));
   return claim && claimText(claim);
 }
 

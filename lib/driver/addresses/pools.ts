@@ -137,7 +137,7 @@ export class KnownPools {
     this.#version = version;
     const known = this.#known.get(source.id);
     const changed = known && addressLog.since(known.logged);
-    const filled = known && changed ? refreshed(known, changed, source) : this.#fill(source);
+    const filled = changed ? refreshed(known!, changed, source) : this.#fill(source);
     this.#known.set(source.id, { ...filled, logged: addressLog.length });
     return filled.pools;
   }

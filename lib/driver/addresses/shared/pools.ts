@@ -139,7 +139,7 @@ export function pooledAddresses(store: Store, endpoint: EndpointRecord): PooledA
 function claimedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
   const engine = engineOf(store.networkById(endpoint.network)!.name);
   return endpointAddresses(endpoint).flatMap((address) =>
-    store.claimsOf(address).flatMap(({ pool }) => store.pool(pool) ?? []).filter(isShared)
+    store.claimsOf(address).map(({ pool }) => store.pool(pool)!).filter(isShared)
       .filter(({ owner }) => owner.engine === engine)
       .map(({ ipam, subnet }) => ({ pool: poolId(ipam.access, subnet), address }))
   );

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   addClaim,
@@ -194,13 +194,14 @@ Deno.test("what cannot be a pool is refused, and nothing is kept of it", () => {
     "outside-subnet",
     "unusable-address",
   ]);
-  const shared = (access: { endpoints: string[]; ca?: string }) =>
-    attempt(() => requestPool(parts, { ...LAN, ipam: { driver: "etcd", access } })).ok;
-  const at = "http://10.0.0.1:2379";
-  assertEquals([shared({ endpoints: [] }), shared({ endpoints: [at], ca: "/no/such" })], [
-    false,
-    false,
-  ]);
+  const shared = (access: { endpoints: string[]; ca?: string }) => {
+    const pool = attempt(() => requestPool(parts, { ...LAN, ipam: { driver: "etcd", access } }));
+    return pool.ok ? "" : pool.problems[0]!.message;
+  };
+  const endpoints = ["https://10.0.0.1:2379"];
+  assertMatch(shared({ endpoints: [] }), /endpoint/);
+  assertMatch(shared({ endpoints, ca: "no-such" }), /give its path from \/ on$/);
+  assertMatch(shared({ endpoints, ca: "/no/such" }), /there is no such file$/);
   assertEquals(content(parts), {});
 });
 
@@ -485,6 +486,7 @@ Deno.test("a network counts what others on its parent have given of its subnet",
   });
   for (let count = 0; count < 4; count++) parts.give(one);
   assertEquals(pools.usage(two), [{ used: 3n, free: 1n }]);
+  assertEquals(pools.usage(one), [{ used: 7n, free: 1n }]);
   assertEquals(pools.problems(two), []);
   parts.give(two);
   assertEquals(pools.usage(one).map(({ free }) => free), [0n]);

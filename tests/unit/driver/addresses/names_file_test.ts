@@ -49,6 +49,8 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
   assertEquals(lines(), []);
   // Whoever reads it never finds half of it, and no other file stays.
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
+  // A DNS server has an account of its own.
+  assertEquals(Deno.statSync(path).mode! & 0o777, 0o644);
 });
 
 Deno.test("a longer name is one of a network that this host has, and its address is of that network", async () => {

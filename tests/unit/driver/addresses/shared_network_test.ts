@@ -109,3 +109,12 @@ Deno.test("what is wrong by itself, or in etcd, is said instead", () => {
     );
   }
 });
+
+Deno.test("an option that other hosts do not have is named with what that means", () => {
+  const { mtu: _, ...there } = THERE;
+  const decision = takeOver({ name: "n", mtu: 1500, advertise: "subnet" }, there);
+  assert(!decision.ok);
+  const { message } = decision.problems[0]!;
+  assertStringIncludes(message, "(the MTU is 1500 here and the parent's there; ");
+  assertStringIncludes(message, "the advertise is subnet here and none there)");
+});

@@ -6,7 +6,7 @@ import { hexOf } from "../../../../lib/claims/keys.ts";
 import { poolId } from "../../../../lib/claims/pool_key.ts";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { AddressRecord } from "../../../../lib/claims/records.ts";
-import { ownHolder } from "../../../../lib/claims/types.ts";
+import { ownHolder, type Unsettled } from "../../../../lib/claims/types.ts";
 import type { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { KnownPools, usedPrefixes } from "../../../../lib/driver/addresses/pools.ts";
 import {
@@ -17,6 +17,7 @@ import {
   leavePools,
   pooledAddresses,
   releaseUnused,
+  tell,
 } from "../../../../lib/driver/addresses/shared/pools.ts";
 import { reservedOf } from "../../../../lib/driver/addresses/shared/network.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
@@ -379,4 +380,30 @@ Deno.test("a claim of an engine has the name that the engine tells, and no more 
   assertEquals(await name(["a"], "nonsense"), []);
   // An engine without a shared pool has nothing to say.
   assertEquals(await nameClaims(parts, "cni", []), []);
+});
+
+Deno.test("what etcd was not told of, and which addresses were lost, is said in sentences", async () => {
+  const lost = (sandbox: string) => ({ pool: POOL, address: "10.9.0.9", sandbox, host: "rack3" });
+  const said = (settled: Partial<Unsettled> | Error) =>
+    tell({
+      settle: () =>
+        settled instanceof Error
+          ? Promise.reject(settled)
+          : Promise.resolve({ untold: 0, lost: [], ...settled }),
+      damaged: () => ["a damaged key"],
+    } as unknown as SharedPools);
+  assertEquals(await said({}), ["a damaged key"]);
+  assertEquals(await said({ untold: 2 }), [
+    "etcd has not been told 2 change(s) yet: a key is damaged",
+    "a damaged key",
+  ]);
+  const [asleep] = await said({ untold: 1, reason: "it is asleep" });
+  assertEquals(asleep, "etcd has not been told 1 change(s) yet: it is asleep");
+  assertEquals((await said({ lost: [lost("c1"), lost(ownHolder("here").sandbox)] })).slice(1), [
+    'The address 10.9.0.9 of "c1" is held by the host "rack3": remove one of them',
+    'The address 10.9.0.9 of this host is for sandboxes of the host "rack3": remove the sandbox ' +
+    "there, or run ipvlan agent there, and then ipvlan restore here",
+  ]);
+  const busy = new IpvlanError("host-busy");
+  assertEquals(await said(busy), [`etcd could not be told of changes: ${busy.message}`]);
 });
