@@ -6,7 +6,7 @@ import { accesses } from "../driver/addresses/shared/pools.ts";
 import { findHolders } from "../driver/addresses/held_addresses.ts";
 import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
-import { SqliteStore } from "../driver/store/sqlite_store.ts";
+import { Store } from "../driver/store/store.ts";
 import { isReady, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { statOf, tryToWriteIn } from "../base/files.ts";
@@ -161,7 +161,7 @@ function gatherState(folder: string): StateFacts {
   };
   try {
     tryToWrite(folder);
-    using store = SqliteStore.copy(folder);
+    using store = Store.copy(folder);
     const networks = Object.groupBy(store.networks(), readiness);
     const sandboxes = Object.groupBy(store.sandboxes(), readiness);
     const endpoints = Object.groupBy(store.endpoints(), readiness);
@@ -223,7 +223,7 @@ async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<stri
  * there are. It changes neither records nor etcd.
  */
 async function gatherShared(folder: string): Promise<SharedFacts[]> {
-  using store = SqliteStore.copy(folder);
+  using store = Store.copy(folder);
   const ways = [...accesses(store).values()];
   if (ways.length === 0) return [];
   const lock = () => Promise.reject(new TypeError("Doctor changes nothing"));

@@ -12,7 +12,7 @@ import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
 import { stateFolder } from "./model/state_folder.ts";
-import { SqliteStore } from "./store/sqlite_store.ts";
+import { Store } from "./store/store.ts";
 import { guardStateFolder } from "./store/state_folder.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 
@@ -99,7 +99,7 @@ export function openBase(
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
-  const store = dryRun ? SqliteStore.copy(folder) : SqliteStore.open(folder);
+  const store = dryRun ? Store.copy(folder) : Store.open(folder);
   // A dry run locks nothing.
   const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
   const programLock = file("ip.lock");
@@ -144,7 +144,7 @@ const TOKENS = "/run/ipvlan/hosts";
 
 /** Returns functions that open the shared pools of a store once, and close them if they are open. */
 function sharedPools(
-  store: SqliteStore,
+  store: Store,
   folder: string,
   isRehearsal: boolean,
   waiting: WaitOptions["waiting"],

@@ -20,7 +20,7 @@ import { parseDriverOptions } from "../../lib/driver/model/options.ts";
 import { byLinkName } from "../../lib/driver/network/parent.ts";
 import { parentsPlan } from "../../lib/driver/network/restore_parents.ts";
 import { settle, settleAll } from "../../lib/driver/network/settle.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import { withoutState } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
@@ -401,7 +401,7 @@ const ROWS = {
 function fuzzRecords(random: Random): Fuzzer {
   const folder = Deno.makeTempDirSync();
   const driver = new EngineDriver(Calls.open({ stateDir: folder }, fakeIp));
-  const store = SqliteStore.open(folder);
+  const store = Store.open(folder);
   const n = network("n", { subnets: [subnet("10.0.0.0/24"), subnet("fd00::/64")] });
   store.putNetwork(n, "ready");
   store.putLink({ type: "vlan", name: "eth0.20", link: "eth0", id: 20 });
@@ -466,8 +466,8 @@ function damage(before: unknown, random: Random): string | number | null {
 
 /** Reads all that is on record, and decides by it. */
 function useStore(folder: string, driver: EngineDriver): void {
-  using _copy = SqliteStore.copy(folder);
-  using store = SqliteStore.open(folder);
+  using _copy = Store.copy(folder);
+  using store = Store.open(folder);
   const networks = store.networks().map(withoutState);
   const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
   for (const { name } of records.networks) driver.inspectNetwork(name);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import type { Store } from "../../lib/driver/store/store.ts";
 import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { openHost } from "../hosts/host.ts";
 import { endpointRecord, network, sandboxRecord } from "../kit/values.ts";
@@ -84,7 +84,7 @@ export function timeOn(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / JIFFIES * 1000;
 }
 
-function putRecords(store: SqliteStore, net: ReturnType<typeof network>): void {
+function putRecords(store: Store, net: ReturnType<typeof network>): void {
   store.transaction(() => {
     store.putNetwork(net, "ready");
     store.putSandbox(sandboxRecord("c1"), "ready");

@@ -1,7 +1,7 @@
 import { newIdentity } from "../../lib/driver/network/create.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkSet, type LinkSpec } from "../../lib/iproute2/link.ts";
@@ -70,7 +70,7 @@ export async function growSandboxes(world: World, sizes: readonly number[]): Pro
 
 /** Makes networks as the driver does, each on a VLAN of its own, but all of them at once. */
 async function seed(stateDir: string, count: number): Promise<void> {
-  using store = SqliteStore.open(stateDir);
+  using store = Store.open(stateDir);
   await using ip = await Ip.open();
   const changes: Promise<void>[] = [];
   store.transaction(() => {

@@ -4,7 +4,7 @@ import { EngineDriver } from "../../lib/driver/mod.ts";
 import { IpvlanError, isIpvlanError, type NetworkSpec } from "../../mod.ts";
 import type { Daemon } from "../../scenarios/kit/engines/daemon.ts";
 import { hexOf, textOf } from "../../lib/claims/keys.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import { bitOf } from "../../lib/claims/local.ts";
 import { ipamHandlers } from "../../lib/engine/docker/ipam.ts";
 import { NETWORK_HANDLERS } from "../../lib/engine/docker/network.ts";
@@ -300,7 +300,7 @@ async function wire(one: SharingHost, two: SharingHost): Promise<void> {
 
 /** Removes a host from etcd, as if it were gone, though it runs. */
 async function removeFromEtcd(one: SharingHost, two: SharingHost): Promise<void> {
-  using store = SqliteStore.copy(one.stateDir);
+  using store = Store.copy(one.stateDir);
   await two.driver.removeHost(store.shared.host("/ipvlan")!.id, undefined, true);
 }
 
@@ -403,7 +403,7 @@ Deno.test("what another host has by now gets no link, also after a reboot, and i
 
 /** An address that a host keeps, and would give away without asking etcd. */
 function keptBy({ stateDir }: SharingHost): string {
-  using store = SqliteStore.copy(stateDir);
+  using store = Store.copy(stateDir);
   const block = store.shared.pools().flatMap(({ id }) => store.shared.freeBlocks(id))
     .find(({ state }) => state === "held")!;
   const { family, bits } = parseAddress(textOf(block.first));
@@ -414,7 +414,7 @@ function keptBy({ stateDir }: SharingHost): string {
 /** An address of the pool in no block of hosts. Where a host has its blocks follows from its random id. */
 function outsideBlocks(hosts: readonly SharingHost[]): string {
   const taken = hosts.flatMap(({ stateDir }) => {
-    using store = SqliteStore.copy(stateDir);
+    using store = Store.copy(stateDir);
     return store.shared.pools().flatMap(({ id }) => [
       ...store.shared.blocks(id).map(({ first }) => first),
       ...store.shared.addresses(id).map(({ address }) => address),
@@ -560,7 +560,7 @@ Deno.test("the claim of a sandbox that is not on record stays as long as a link 
     for (const { driver } of [one!, two!]) await driver.createNetwork(LAN4);
     const address = (await make4(one!, "c1"))!;
     await make4(one!, "c2");
-    const backup = SqliteStore.open(one!.stateDir);
+    const backup = Store.open(one!.stateDir);
     const { shared } = backup;
     // The records of before are put back.
     backup.transaction(() => {

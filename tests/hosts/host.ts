@@ -7,7 +7,7 @@ import { LastToken } from "../../lib/claims/last_token.ts";
 import { SharedPools } from "../../lib/claims/shared_pools.ts";
 import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { FileLock } from "../../lib/driver/run/lock.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";
 
 /** A host. */
@@ -17,7 +17,7 @@ export interface Host extends Disposable {
   /** Its state folder. */
   folder: string;
   /** Its records. */
-  store: SqliteStore;
+  store: Store;
   /** Its pools. */
   pools: SharedPools;
 }
@@ -38,7 +38,7 @@ export function openHost(
   folder: string,
   { now, run = `${folder}/run`, unlocked = () => {} }: HostOptions = {},
 ): Host {
-  const store = SqliteStore.open(folder);
+  const store = Store.open(folder);
   const lock = new FileLock(`${folder}/etcd.lock`);
   const pools = new SharedPools({
     store,

@@ -10,7 +10,7 @@ import { linkAddresses } from "../../lib/driver/endpoint/routes.ts";
 import { renderHosts } from "../../lib/driver/sandbox/hosts_plan.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/network/parent.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link.ts";
 import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
@@ -201,7 +201,7 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
   eyes: Eyes;
   stateDir: string;
 }): Promise<void> {
-  using store = SqliteStore.open(stateDir);
+  using store = Store.open(stateDir);
   const [networks, sandboxes, endpoints, named] = [
     store.networks(),
     store.sandboxes(),

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Driver } from "../../lib/driver/mod.ts";
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { allEnded, ended, inEnv, run } from "../kit/processes.ts";
@@ -221,7 +221,7 @@ for (const [name, remove] of REMOVALS) {
           query: (line) => runner.query(line),
           change: (line) => {
             if (line !== "link del dev eth0.20") return runner.change(line);
-            using store = SqliteStore.open(host.stateDir);
+            using store = Store.open(host.stateDir);
             states.push(store.network("n")?.state);
             if (fails) return Promise.reject(new Error("on purpose"));
             return runner.change(line);

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { SqliteStore } from "../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../lib/driver/store/store.ts";
 
 const [folder, start, count, interval] = Deno.args;
 for (let number = 0; number < Number(count); number++) {
   while (Date.now() < Number(start) + number * Number(interval));
-  SqliteStore.open(`${folder}/${number}`)[Symbol.dispose]();
+  Store.open(`${folder}/${number}`)[Symbol.dispose]();
 }

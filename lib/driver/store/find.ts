@@ -14,10 +14,8 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
   if (!network) {
-    throw new IpvlanError("network-not-found", {
-      network: name,
-      known: store.networks().map(({ name }) => name),
-    });
+    const known = store.networks().map(({ name }) => name);
+    throw new IpvlanError("network-not-found", { network: name, known });
   }
   if (!isReady(network)) throw new IpvlanError("half-done", { what: `network "${network.name}"` });
   return withoutState(network);
@@ -28,10 +26,8 @@ function findById(store: Store, prefix: string): Stated<Network> | undefined {
   if (!/^[0-9a-f]{4,64}$/.test(prefix)) return undefined;
   const found = store.networks().filter(({ id }) => id.startsWith(prefix));
   if (found.length > 1) {
-    throw new IpvlanError("ambiguous-id", {
-      id: prefix,
-      networks: found.map(({ name }) => name),
-    });
+    const networks = found.map(({ name }) => name);
+    throw new IpvlanError("ambiguous-id", { id: prefix, networks });
   }
   return found[0];
 }

@@ -72,12 +72,6 @@ export interface EndpointRecord {
   parent?: string;
 }
 
-/** The fields of an endpoint that no query selects by. */
-export type EndpointDetails = Pick<
-  EndpointRecord,
-  "routes" | "handOver" | "prefixLengths" | "linkLocalAddresses" | "gatewayPriority" | "parent"
->;
-
 const prefix = parsed(parsePrefix);
 const address = parsed(parseAddress);
 const state = oneOf<State>("making", "ready", "removing");
@@ -93,7 +87,6 @@ function parsed(parse: (text: string) => unknown): Reader<string> {
   });
 }
 
-/** Adds a check to a reader. */
 function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T> {
   return (value, reading) => {
     if (!fits(reader, value) || !isRight(value)) reading.misfit(value, "what the program wrote");
@@ -101,16 +94,11 @@ function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T
   };
 }
 
-const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(
-  OPTION_NAMES.map((name) => [
-    name,
-    optional(
-      kind("a value", (value) => {
-        return typeof value !== "object" && optionProblems(name, value).length === 0;
-      }),
-    ),
-  ]),
-);
+const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(OPTION_NAMES.map((name) => {
+  const isFit = (value: unknown) =>
+    typeof value !== "object" && optionProblems(name, value).length === 0;
+  return [name, optional(kind("a value", isFit))];
+}));
 
 const OWNER = object(ownerFields);
 
@@ -126,6 +114,12 @@ const SUBNETS = list(object({
   auxAddresses: record(address),
 }));
 
+/** The settings of a network that all its hosts share. */
+interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
+  /** The subnets, with every default settled. */
+  subnets: NetworkSubnet[];
+}
+
 /** Whether a value is the settings of a shared network. */
 export function isSharedSettings(value: unknown): value is NetworkSettings {
   return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
@@ -133,7 +127,7 @@ export function isSharedSettings(value: unknown): value is NetworkSettings {
 
 const NETWORK = object({
   ...OPTIONS,
-  state: state,
+  state,
   id: text,
   name: text,
   created: text,
@@ -160,7 +154,7 @@ const SETTINGS: { [Name in keyof SandboxSettings]-?: Reader<unknown> } = {
 
 const SANDBOX = object({
   ...SETTINGS,
-  state: state,
+  state,
   id: text,
   name: text,
   created: text,
@@ -171,12 +165,7 @@ const SANDBOX = object({
   namespaceId: optional(text),
 });
 
-const VLAN_LINK = object({
-  type: oneOf("vlan"),
-  name: text,
-  link: text,
-  id: whole,
-});
+const VLAN_LINK = object({ type: oneOf("vlan"), name: text, link: text, id: whole });
 
 const DUMMY_LINK = object({ type: oneOf("dummy"), name: text });
 
@@ -186,24 +175,22 @@ const LINK = kind("a link", (value) => {
   return value.name.startsWith(`${value.link}.`);
 });
 
-const DETAILS: Record<keyof EndpointDetails, Reader<unknown>> = {
+/** The fields of an endpoint that no query selects by. */
+const DETAILS = {
   routes: optional(list(object({ dst: prefix, via: optional(address) }))),
   handOver: optional(oneOf(true)),
   linkLocalAddresses: optional(list(address)),
   gatewayPriority: optional(whole),
-  prefixLengths: optional(object({
-    ip: optional(whole),
-    ip6: optional(whole),
-  })),
+  prefixLengths: optional(object({ ip: optional(whole), ip6: optional(whole) })),
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 
-/** The names of {@linkcode EndpointDetails}. */
-export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof EndpointDetails)[];
+/** The names of the fields of an endpoint that no query selects by. */
+export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof typeof DETAILS)[];
 
 const ENDPOINT = object({
   ...DETAILS,
-  state: state,
+  state,
   id: text,
   // The store gives null for a network that it does not have.
   network: text,
@@ -226,15 +213,11 @@ const POOL = object<AddressPool>({
 
 /** The kinds of records, with the types of their values. */
 export interface RecordKinds {
-  /** A network. */
   network: Network;
-  /** A sandbox. */
   sandbox: Sandbox;
-  /** An endpoint. */
   endpoint: EndpointRecord;
   /** A link that the driver made. */
   link: LinkSpec;
-  /** An address pool. */
   pool: AddressPool;
 }
 
@@ -252,10 +235,4 @@ export function isRecord<Kind extends keyof RecordKinds>(
   value: unknown,
 ): value is RecordKinds[Kind] {
   return fits(READERS[kind], value);
-}
-
-/** The settings of a network that all its hosts share. */
-export interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
-  /** The subnets, with every default settled. */
-  subnets: NetworkSubnet[];
 }

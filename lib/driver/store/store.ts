@@ -1,28 +1,25 @@
-import type { ClaimRecords } from "../../claims/records.ts";
+import type { SQLOutputValue } from "node:sqlite";
+import { ClaimRecords } from "../../claims/records.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import type { LinkSpec } from "../../iproute2/link.ts";
-import type { AddressLog } from "./address_log.ts";
-import type { EndpointRecord, State } from "./records.ts";
+import { settleOptions } from "../model/options.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
-
-/** The fields of an endpoint that go into hosts files. */
-export type HostEntry =
-  & Stated<Pick<EndpointRecord, "network" | "sandbox" | "ordinal" | "ip" | "ip6" | "aliases">>
-  & {
-    /** The network's name. */
-    networkName: string;
-  };
+import { AddressLog } from "./address_log.ts";
+import { type Conditions, Database, type Row } from "./database.ts";
+import {
+  DETAIL_NAMES,
+  type EndpointRecord,
+  isRecord,
+  type RecordKinds,
+  type State,
+} from "./records.ts";
+import { BELOW, ID, OWNED, PARENT, SHARED, WITH_HOSTS } from "./tables.ts";
 
 /** A record with its state. */
 export type Stated<T> = T & {
   /** The state. */
   state: State;
 };
-
-/** Selects records. */
-export interface StateFilter {
-  /** Only those that are half made or half removed: the state is not `ready`. */
-  unready?: true;
-}
 
 /** Whether the kernel has what the record says. */
 export function isReady(record: { state: State }): boolean {
@@ -34,35 +31,13 @@ export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T
   return record as Omit<T, "state">;
 }
 
-/** Selects networks. */
-export interface NetworkFilter extends StateFilter {
-  /** Only those on this parent. */
-  parent?: string;
-  /** Only those of engines. */
-  owned?: true;
-  /** Only those whose addresses several hosts share. */
-  shared?: true;
-}
+/** The fields of an endpoint that go into hosts files, and the name of its network. */
+export type HostEntry =
+  & Stated<Pick<EndpointRecord, "network" | "sandbox" | "ordinal" | "ip" | "ip6" | "aliases">>
+  & { networkName: string };
 
-/** Selects sandboxes. */
-export interface SandboxFilter extends StateFilter {
-  /** Only those with names of their own in their hosts file. */
-  withHosts?: true;
-}
-
-/** Selects endpoints. */
-export interface EndpointFilter extends StateFilter {
-  /** Only those on this network, by id. */
-  network?: string;
-  /** Only those of this sandbox. */
-  sandbox?: string;
-  /** Only the one with this address, as the record has it. */
-  address?: string;
-}
-
-/** A claim, and the pool that it is in. */
+/** A claim, and the id of the pool that it is in. */
 export interface PoolClaim extends Claim {
-  /** The pool's id. */
   pool: string;
 }
 
@@ -72,91 +47,395 @@ export interface SharedName {
   prefix: string;
   /** The network's name. */
   network: string;
-  /** Its address. */
   address: string;
   /** The names, its own first. */
   names: readonly string[];
 }
 
+/** Reads endpoints. A network that is not on record is NULL. */
+const SELECT_ENDPOINTS = `SELECT id, state,
+  (SELECT id FROM network WHERE id = endpoint.network) AS network,
+  sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
+
+/** Reads the host entries of endpoints. */
+const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
+  ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
+
+/** The condition that a record is half made or half removed. */
+const UNREADY = "state <> 'ready'";
+
+/** Replaces a record and its state. */
+const UPDATE_RECORD = "DO UPDATE SET state = excluded.state, record = excluded.record";
+
 /**
  * The driver's records. All calls are synchronous, so that no other call of this process can run
  * between a read and a write inside {@linkcode Store.transaction}.
  */
-export interface Store extends Disposable {
+export class Store implements Disposable {
+  readonly #db: Database;
+  /** Counts networks and pools that this process has added or deleted, and addresses rolled back. */
+  #changes = 0;
+  /** The addresses that this process has given to endpoints and claims, or taken from them. */
+  readonly addressLog: AddressLog = new AddressLog();
+  /** The records of pools that several hosts share. */
+  readonly shared: ClaimRecords;
+
+  private constructor(database: Database) {
+    this.#db = database;
+    this.shared = new ClaimRecords(database);
+  }
+
+  /**
+   * Opens the store in a folder. Makes the folder and the store if they do not exist.
+   *
+   * @throws {"missing-rights"} The caller may not write there.
+   * @throws {"store-unusable"} It cannot be written, or is of a newer version.
+   */
+  static open(folder: string): Store {
+    return new Store(Database.open(folder));
+  }
+
+  /**
+   * Copies the store in a folder into memory. If there is no store, the copy is empty. Writes to
+   * the copy do not reach the disk.
+   *
+   * @throws {"missing-rights"} The caller may not read it.
+   * @throws {"store-unusable"} It is of a newer version.
+   */
+  static copy(folder: string): Store {
+    return new Store(Database.copy(folder));
+  }
+
   /** Runs a function as one transaction: if it throws, nothing is written. */
-  transaction<T>(run: () => T): T;
-  /** All networks, or those on a parent, by name. */
-  networks(filter?: NetworkFilter): Stated<Network>[];
-  /** One network. */
-  network(name: string): Stated<Network> | undefined;
+  transaction<T>(run: () => T): T {
+    const logged = this.addressLog.length;
+    try {
+      return this.#db.transaction(run);
+    } catch (error) {
+      // Somebody may already have read these addresses in the log.
+      if (this.addressLog.length > logged) this.#changes++;
+      throw error;
+    }
+  }
+
+  /**
+   * Networks by name: all, or those on a parent, of engines, whose addresses several hosts share, or
+   * that are half made or half removed.
+   */
+  networks(
+    { parent, owned, shared, unready }: {
+      parent?: string;
+      owned?: true;
+      shared?: true;
+      unready?: true;
+    } = {},
+  ): Stated<Network>[] {
+    return this.#networks({
+      [`${PARENT} = ?`]: parent,
+      [OWNED]: owned,
+      [SHARED]: shared,
+      [UNREADY]: unready,
+    });
+  }
+
+  /** The network with a name. */
+  network(name: string): Stated<Network> | undefined {
+    return this.#networks({ "name = ?": name })[0];
+  }
+
   /** The network with an id. */
-  networkById(id: string): Stated<Network> | undefined;
+  networkById(id: string): Stated<Network> | undefined {
+    return this.#networks({ "id = ?": id })[0];
+  }
+
+  #networks(conditions: Conditions): Stated<Network>[] {
+    // An earlier version did not record all options.
+    return this.#stated("network", conditions, () => settleOptions({}).options);
+  }
+
   /** Adds a network, or replaces it. */
-  putNetwork(network: Network, state: State): void;
+  putNetwork(network: Network, state: State): void {
+    if (state === "making") this.#changes++;
+    const { id, name } = network;
+    const row = { id, name, state, record: JSON.stringify(network) };
+    this.#db.insert("INSERT INTO network", row, `ON CONFLICT (id) ${UPDATE_RECORD}`);
+  }
+
   /** Deletes the record of a network. */
-  deleteNetwork(id: string): void;
+  deleteNetwork(id: string): void {
+    this.#changes++;
+    this.#db.run("DELETE FROM network WHERE id = ?", id);
+  }
+
   /** The links that the driver made in the host's namespace, in order: all, or those on a link. */
-  links(filter?: { on?: string }): LinkSpec[];
+  links({ on }: { on?: string } = {}): LinkSpec[] {
+    return this.#links({ [`${BELOW} = ?`]: on });
+  }
+
   /** One of these links. */
-  link(name: string): LinkSpec | undefined;
-  /** Records a link that the driver makes. */
-  putLink(link: LinkSpec): void;
+  link(name: string): LinkSpec | undefined {
+    return this.#links({ "name = ?": name })[0];
+  }
+
+  #links(conditions: Conditions): LinkSpec[] {
+    return this.#db.select("SELECT name, record FROM link", "rowid", conditions)
+      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
+  }
+
+  /** Records a link that the driver makes. It becomes the last one. */
+  putLink(link: LinkSpec): void {
+    this.#db.insert("REPLACE INTO link", { name: link.name, record: JSON.stringify(link) });
+  }
+
   /** Deletes the record of a link. */
-  deleteLink(name: string): void;
-  /** All sandboxes, by name. */
-  sandboxes(filter?: SandboxFilter): Stated<Sandbox>[];
-  /** One sandbox. */
-  sandbox(name: string): Stated<Sandbox> | undefined;
+  deleteLink(name: string): void {
+    this.#db.run("DELETE FROM link WHERE name = ?", name);
+  }
+
+  /**
+   * Sandboxes by name: all, or those that are half made or half removed, or that have names of their own
+   * in their hosts file.
+   */
+  sandboxes(
+    { unready, withHosts }: { unready?: true; withHosts?: true } = {},
+  ): Stated<Sandbox>[] {
+    return this.#sandboxes({ [UNREADY]: unready, [WITH_HOSTS]: withHosts });
+  }
+
+  /** The sandbox with a name. */
+  sandbox(name: string): Stated<Sandbox> | undefined {
+    return this.#sandboxes({ "name = ?": name })[0];
+  }
+
   /** The sandbox with an id. */
-  sandboxById(id: string): Stated<Sandbox> | undefined;
+  sandboxById(id: string): Stated<Sandbox> | undefined {
+    return this.#sandboxes({ [`${ID} = ?`]: id })[0];
+  }
+
+  #sandboxes(conditions: Conditions): Stated<Sandbox>[] {
+    // A sandbox that an earlier version recorded has no id.
+    return this.#stated("sandbox", conditions, (name) => ({ id: name }));
+  }
+
   /** Adds a sandbox, or replaces it. */
-  putSandbox(sandbox: Sandbox, state: State): void;
+  putSandbox(sandbox: Sandbox, state: State): void {
+    const row = { name: sandbox.name, state, record: JSON.stringify(sandbox) };
+    this.#db.insert("INSERT INTO sandbox", row, `ON CONFLICT (name) ${UPDATE_RECORD}`);
+  }
+
   /** Deletes the record of a sandbox. */
-  deleteSandbox(name: string): void;
-  /** All endpoints, or those of a network (by id), of a sandbox, or both. */
-  endpoints(filter?: EndpointFilter): Stated<EndpointRecord>[];
+  deleteSandbox(name: string): void {
+    this.#db.run("DELETE FROM sandbox WHERE name = ?", name);
+  }
+
+  /**
+   * Endpoints: all, or those of a network (by id), of a sandbox, with an address as the record has it, or
+   * that are half made or half removed.
+   */
+  endpoints(
+    { network, sandbox, address, unready }: {
+      network?: string;
+      sandbox?: string;
+      address?: string;
+      unready?: true;
+    } = {},
+  ): Stated<EndpointRecord>[] {
+    const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
+    return this.#db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
+      "network = ?": network,
+      "sandbox = ?": sandbox,
+      [`${family} = ?`]: address,
+      [UNREADY]: unready,
+    }).map((row) => this.#endpoint(row));
+  }
+
   /**
    * The endpoints on a network (by id) that have aliases, or whose sandbox has one of the names.
    * Letter case does not matter.
    */
-  namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[];
-  /** All endpoints, in the order made. */
-  hostEntries(): HostEntry[];
-  /** Adds an endpoint, or replaces it. */
-  putEndpoint(endpoint: EndpointRecord, state: State): void;
+  namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
+    const sql = `${SELECT_ENDPOINTS} WHERE network = ? AND
+      (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
+    return this.#db.rows(sql, network, JSON.stringify(names)).map((row) => this.#endpoint(row));
+  }
+
+  #endpoint({ ip, ip6, aliases, record, ...row }: Row): Stated<EndpointRecord> {
+    return this.#check("endpoint", row.id, {
+      ...parsed(record),
+      ...row,
+      ...ip !== null && { ip },
+      ...ip6 !== null && { ip6 },
+      aliases: parsed(aliases),
+      state: row.state as State,
+    });
+  }
+
+  /** The host entries of all endpoints, in the order made. */
+  hostEntries(): HostEntry[] {
+    return this.#db.select(SELECT_HOST_ENTRIES, "endpoint.rowid").map(({ ip, ip6, ...row }) => {
+      const aliases = parsed(row.aliases);
+      // Says which record is damaged.
+      if (row.networkName === null || !Array.isArray(aliases)) this.endpoints();
+      const entry = { ...row, ip: ip ?? undefined, ip6: ip6 ?? undefined, aliases };
+      return entry as unknown as HostEntry;
+    });
+  }
+
+  /** Adds an endpoint, or changes its state. */
+  putEndpoint(endpoint: EndpointRecord, state: State): void {
+    this.addressLog.add(...endpointAddresses(endpoint));
+    const { id, network, sandbox, ifname, ordinal, ip = null, ip6 = null } = endpoint;
+    const aliases = JSON.stringify(endpoint.aliases);
+    const details = Object.fromEntries(DETAIL_NAMES.map((name) => [name, endpoint[name]]));
+    const record = JSON.stringify(details);
+    const row = { id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, record };
+    const onConflict = "ON CONFLICT (id) DO UPDATE SET state = excluded.state";
+    this.#db.insert("INSERT INTO endpoint", row, onConflict);
+  }
+
   /** Deletes the record of an endpoint. */
-  deleteEndpoint(id: string): void;
+  deleteEndpoint(id: string): void {
+    const rows = this.#db.rows("DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6", id);
+    for (const { ip, ip6 } of rows) {
+      this.addressLog.add(...[ip, ip6].filter((address) => typeof address === "string"));
+    }
+  }
+
   /** All address pools, by id. */
-  pools(): AddressPool[];
-  /** One address pool. */
-  pool(id: string): AddressPool | undefined;
+  pools(): AddressPool[] {
+    return this.#pools({});
+  }
+
+  /** The address pool with an id. */
+  pool(id: string): AddressPool | undefined {
+    return this.#pools({ "id = ?": id })[0];
+  }
+
+  #pools(conditions: Conditions): AddressPool[] {
+    return this.#db.select("SELECT id, record FROM pool", "id", conditions)
+      .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
+  }
+
   /** Adds an address pool, or replaces it. */
-  putPool(pool: AddressPool): void;
+  putPool(pool: AddressPool): void {
+    this.#changes++;
+    const row = { id: pool.id, record: JSON.stringify(pool) };
+    const onConflict = "ON CONFLICT (id) DO UPDATE SET record = excluded.record";
+    this.#db.insert("INSERT INTO pool", row, onConflict);
+  }
+
   /** Deletes the record of an address pool, with its claims. */
-  deletePool(id: string): void;
+  deletePool(id: string): void {
+    this.#changes++;
+    this.#db.run("DELETE FROM pool WHERE id = ?", id);
+  }
+
   /** The claims in an address pool, or those of one holder in it. */
-  claims(pool: string, holder?: string): PoolClaim[];
-  /** Whether an address pool has claims of other holders. */
-  hasClaims(pool: string, except: string): boolean;
-  /** Adds a claim. */
-  putClaim(claim: PoolClaim): void;
-  /** Deletes a claim, if there is one. */
-  deleteClaim(claim: Pick<PoolClaim, "pool" | "address">): void;
+  claims(pool: string, holder?: string): PoolClaim[] {
+    return this.#claims({ "pool = ?": pool, "holder = ?": holder });
+  }
+
   /** The claims of an address, in any pool. */
-  claimsOf(address: string): PoolClaim[];
+  claimsOf(address: string): PoolClaim[] {
+    return this.#claims({ "address = ?": address });
+  }
+
+  #claims(conditions: Conditions): PoolClaim[] {
+    return this.#db.select("SELECT pool, address, holder FROM claim", "address", conditions)
+      .map((row) => ({ ...row }) as unknown as PoolClaim);
+  }
+
+  /** Whether an address pool has claims of other holders. */
+  hasClaims(pool: string, except: string): boolean {
+    const sql = "SELECT 1 FROM claim WHERE pool = ? AND holder <> ? LIMIT 1";
+    return this.#db.rows(sql, pool, except).length > 0;
+  }
+
+  /** Adds a claim. */
+  putClaim({ pool, address, holder }: PoolClaim): void {
+    this.addressLog.add(address);
+    this.#db.insert("INSERT INTO claim", { pool, address, holder });
+  }
+
+  /** Deletes a claim, if there is one. */
+  deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
+    this.addressLog.add(address);
+    this.#db.run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
+  }
+
   /** The names of other hosts' sandboxes on a network, or on all networks under a prefix. */
-  sharedNames(prefix: string, network?: string): SharedName[];
+  sharedNames(prefix: string, network?: string): SharedName[] {
+    return this.#db.select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
+      "prefix = ?": prefix,
+      "network = ?": network,
+    }).map(({ names, ...row }) => {
+      // A damaged record has no names, until etcd tells them again.
+      const list = parsed(names);
+      return { ...row, names: Array.isArray(list) ? list : [] } as unknown as SharedName;
+    }).filter(({ names }) => names.length > 0);
+  }
+
   /** Adds the names of a sandbox of another host, or replaces them. */
-  putSharedName(name: SharedName): void;
+  putSharedName({ prefix, network, address, names }: SharedName): void {
+    const row = { prefix, network, address, names: JSON.stringify(names) };
+    this.#db.insert("REPLACE INTO shared_name", row);
+  }
+
   /** Deletes the names under a prefix, or of one network or address there. Returns their networks. */
-  deleteSharedNames(prefix: string, which?: { address?: string; network?: string }): string[];
-  /** The records of pools that several hosts share. */
-  readonly shared: ClaimRecords;
-  /** The addresses that this process has given to endpoints and claims, or taken from them. */
-  readonly addressLog: AddressLog;
+  deleteSharedNames(prefix: string, which: { address?: string; network?: string } = {}): string[] {
+    const given = Object.entries({ prefix, ...which });
+    const conditions = given.map(([column]) => `${column} = ?`).join(" AND ");
+    const sql = `DELETE FROM shared_name WHERE ${conditions} RETURNING network`;
+    const rows = this.#db.rows(sql, ...given.map(([, value]) => value));
+    return [...new Set(rows.map(({ network }) => network as string))];
+  }
+
   /**
    * A text that changes when another process writes, or this one adds or deletes a network or an address
    * pool: then addresses that are not in the log may have been taken or freed.
    */
-  version(): string;
+  version(): string {
+    const [row] = this.#db.rows("PRAGMA data_version");
+    return `${row!.data_version} ${this.#changes}`;
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#db[Symbol.dispose]();
+  }
+
+  /** Reads networks or sandboxes. @param defaults The fields that a record may lack. */
+  #stated<Kind extends "network" | "sandbox">(
+    kind: Kind,
+    conditions: Conditions,
+    defaults: (name: SQLOutputValue) => object,
+  ): Stated<RecordKinds[Kind]>[] {
+    return this.#db.select(`SELECT name, state, record FROM ${kind}`, "name", conditions).map(
+      (row) => {
+        const { name, record } = row;
+        const value = { ...defaults(name!), ...parsed(record), name, state: row.state as State };
+        return this.#check(kind, name, value);
+      },
+    );
+  }
+
+  /** Returns a record. @throws {"store-unusable"} It is damaged. */
+  #check<Kind extends keyof RecordKinds, T>(
+    kind: Kind,
+    name: unknown,
+    value: T,
+  ): T & RecordKinds[Kind] {
+    if (isRecord(kind, value)) return value;
+    const record = `its record of the ${kind} ${JSON.stringify(name)} is damaged`;
+    throw this.#db.damaged(`${record}: put back a copy of the folder, or remove it to start anew`);
+  }
+}
+
+/** Parses a record's JSON. Damaged JSON gives an empty object, which is no valid record. */
+function parsed(json: unknown): Record<string, unknown> {
+  try {
+    return JSON.parse(json as string);
+  } catch {
+    return {};
+  }
 }

@@ -8,7 +8,7 @@ import { LastToken } from "../../../lib/claims/last_token.ts";
 import { joinPool, poolId } from "../../../lib/claims/pool_key.ts";
 import { Session } from "../../../lib/claims/session.ts";
 import { findAsked, settlePool } from "../../../lib/claims/settle.ts";
-import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../lib/driver/store/store.ts";
 import { parseAddress } from "../../../lib/ipam/address.ts";
 import { MemoryEtcd } from "../../kit/memory_etcd.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
@@ -35,7 +35,7 @@ for (const what of ["block", "claim"] as const) {
     try {
       for (const loses of ["request", "answer"] as const) {
         const access = { endpoints: memory.endpoints, prefix: `/${loses}` };
-        using store = SqliteStore.copy("/nowhere");
+        using store = Store.copy("/nowhere");
         using etcd = new LosingEtcd(access);
         const lastToken = new LastToken(`${folder}/run`, folder);
         const begin = () =>

@@ -24,7 +24,7 @@ import { holdBlock } from "../../../lib/claims/blocks.ts";
 import { Damage } from "../../../lib/claims/values.ts";
 import type { Session } from "../../../lib/claims/session.ts";
 import { countUntold, giveWish } from "../../../lib/claims/settle.ts";
-import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../lib/driver/store/store.ts";
 import { parseAddress } from "../../../lib/ipam/address.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
@@ -114,7 +114,7 @@ function withRecords<T>(
   },
   run: (records: ClaimRecords, pool: PoolRecord) => T,
 ): T {
-  using store = SqliteStore.copy("/nowhere");
+  using store = Store.copy("/nowhere");
   return store.transaction(() => {
     const { shared } = store;
     shared.putHost({ ...HOST, ...host });

@@ -12,7 +12,7 @@ import {
 } from "../../../../lib/driver/addresses/claims.ts";
 import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import type {
   AddressPool,
   Network,
@@ -30,12 +30,12 @@ const LAN = { owner: DOCKER, subnet: "192.168.1.0/24" };
 
 /** The parts of a driver that claims need, over one store. */
 class Parts implements Disposable {
-  readonly store: SqliteStore;
+  readonly store: Store;
   readonly pools: KnownPools;
 
   /** @param folder The state folder; without one, the store is in memory. */
   constructor(folder?: string) {
-    this.store = folder === undefined ? SqliteStore.copy("/nowhere") : SqliteStore.open(folder);
+    this.store = folder === undefined ? Store.copy("/nowhere") : Store.open(folder);
     this.pools = new KnownPools(this.store);
   }
 

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
 import { KnownNames, NamesFile } from "../../../../lib/driver/addresses/shared/known_names.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import { network } from "../../../kit/values.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
@@ -13,7 +13,7 @@ function claim(address: string, ...names: string[]): SharedClaim {
 }
 
 /** A pool that this host shares. */
-function putPool(store: SqliteStore, prefix: string, subnet: string): void {
+function putPool(store: Store, prefix: string, subnet: string): void {
   const [number, token, value] = [1, "1", "{}"];
   const host = { prefix, id: "1", number, token, value, asked: undefined, refused: undefined };
   store.shared.putHost({ ...host, unsure: false, agent: false, lease: "", heard: 0 });
@@ -24,7 +24,7 @@ function putPool(store: SqliteStore, prefix: string, subnet: string): void {
 
 Deno.test("the file has the names of the pools that this host shares, and nothing that is none", async () => {
   await using folder = await temporaryFolder();
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   putPool(store, "/x", "10.0.0.0/24");
   putPool(store, "/y", "10.0.0.0/24");
   const path = `${folder.path}/hosts`;
@@ -55,7 +55,7 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
 
 Deno.test("a longer name is one of a network that this host has, and its address is of that network", async () => {
   await using folder = await temporaryFolder();
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   putPool(store, "/x", "10.0.0.0/24");
   putPool(store, "/x", "10.1.0.0/24");
   const access = { endpoints: ["http://10.9.9.9:2379"], prefix: "/x" };
@@ -89,7 +89,7 @@ Deno.test("a longer name is one of a network that this host has, and its address
 });
 
 Deno.test("a file that cannot be written is found out at once", () => {
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   assertThrowsError(
     () => new NamesFile("/nonexistent/hosts", store, new KnownNames(store)),
     "invalid-option",
@@ -104,7 +104,7 @@ Deno.test("a file that cannot be written is found out at once", () => {
 
 Deno.test("links that another user has put into the folder are not followed", async () => {
   await using folder = await temporaryFolder();
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   const [path, victim] = [`${folder.path}/hosts`, `${folder.path}/victim`];
   Deno.writeTextFileSync(victim, "victim");
   for (const link of [path, `${folder.path}/.hosts.new`]) Deno.symlinkSync(victim, link);

@@ -3,7 +3,7 @@ import type { SharedClaim } from "../../../../lib/claims/types.ts";
 import { nameOf, remoteNames } from "../../../../lib/driver/addresses/shared/names.ts";
 import { renderHosts } from "../../../../lib/driver/sandbox/hosts_plan.ts";
 import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";
 import { network } from "../../../kit/values.ts";
 
@@ -41,7 +41,7 @@ function sharedNetwork(name: string): Network {
 }
 
 Deno.test("changes are put on record together, and tell which networks are stale", async () => {
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   const [lan, back] = ["lan", "back"].map(sharedNetwork);
   for (const each of [lan!, back!]) store.putNetwork(each, "ready");
   const onRecord = (network?: string) =>
@@ -76,7 +76,7 @@ Deno.test("changes are put on record together, and tell which networks are stale
 });
 
 Deno.test("this host's own names are not put on record, and come back when another host has them", async () => {
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   const none = { asked: undefined, refused: undefined, unsure: false, agent: false };
   const own = { number: 1, token: "1", value: "{}", lease: "", heard: 0, ...none };
   store.shared.putHost({ prefix: "/x", id: "own", ...own });
@@ -94,7 +94,7 @@ Deno.test("this host's own names are not put on record, and come back when anoth
 });
 
 Deno.test("a list of many names leaves others their turns, and a failed write is made up for", async () => {
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   const names = new KnownNames(store);
   const claims = Array.from({ length: 5000 }, (_, index) => {
     return claim(`10.0.${index >> 8}.${index & 255}`, [`n${index}`]);
@@ -118,7 +118,7 @@ Deno.test("a list of many names leaves others their turns, and a failed write is
 });
 
 Deno.test("a name on a network counts with an address of the network, whoever has written it", async () => {
-  using store = SqliteStore.copy("/nonexistent");
+  using store = Store.copy("/nonexistent");
   const access = { endpoints: ["http://10.9.9.9:2379"], prefix: "/x" };
   const lan = network("lan", {
     ipam: { driver: "etcd", access },

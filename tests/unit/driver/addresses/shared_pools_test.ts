@@ -31,7 +31,7 @@ import {
 } from "../../../../lib/driver/addresses/shared/names.ts";
 import { takeShared } from "../../../../lib/driver/endpoint/take.ts";
 import type { Connection, Network } from "../../../../lib/driver/model/types.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import { formatPrefix, parseAddress } from "../../../../lib/ipam/mod.ts";
 import { addr, endpointRecord, host, network, route, sandboxRecord } from "../../../kit/values.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
@@ -63,8 +63,8 @@ const HOST = {
 };
 
 /** A store with all three networks and the pool, each with one endpoint of the sandbox `c1`. */
-function open(): SqliteStore {
-  const store = SqliteStore.copy("/nowhere");
+function open(): Store {
+  const store = Store.copy("/nowhere");
   for (const each of [NET, PLAIN, ENGINE]) store.putNetwork(each, "ready");
   store.putPool(ENGINE_POOL);
   store.putSandbox(sandboxRecord("c1"), "ready");
@@ -122,7 +122,7 @@ Deno.test("shared are networks with a driver of addresses, and pools of engines 
   assertEquals([NET, PLAIN, ENGINE, ENGINE_POOL].map(isShared), [true, false, false, true]);
   assertEquals(hasShared(store), true);
   assertEquals([...accesses(store)], [["/ipvlan", access]]);
-  using none = SqliteStore.copy("/nowhere");
+  using none = Store.copy("/nowhere");
   assertEquals([hasShared(none), accesses(none).size], [false, 0]);
   none.putPool(ENGINE_POOL);
   assertEquals([hasShared(none), accesses(none).size], [true, 1]);

@@ -18,7 +18,7 @@ import { attempt } from "../../../../lib/base/errors.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import type { Network, Owner } from "../../../../lib/driver/model/types.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import {
   addr,
   endpointRecord,
@@ -40,8 +40,8 @@ const BACK = network("back", {
 const TWIN = network("docker:twin", { owner: DOCKER });
 
 /** A store with these networks, the sandbox `c1` without an endpoint, and what a test adds. */
-function open(networks: Network[] = [LAN, BACK, TWIN]): SqliteStore {
-  const store = SqliteStore.copy("/nowhere");
+function open(networks: Network[] = [LAN, BACK, TWIN]): Store {
+  const store = Store.copy("/nowhere");
   for (const each of networks) store.putNetwork(each, "ready");
   store.putSandbox(sandboxRecord("c1", { namespace: "found" }), "ready");
   return store;
@@ -49,7 +49,7 @@ function open(networks: Network[] = [LAN, BACK, TWIN]): SqliteStore {
 
 /** What is decided: of each endpoint its network, number, link and address; or all that is wrong. */
 function outcome(
-  store: SqliteStore,
+  store: Store,
   request: Partial<AttachRequest>,
   { facts = host(), held = [] }: { facts?: HostFacts; held?: HeldAddress[] } = {},
 ): { planned: string[]; notices: string[] } | string[] {

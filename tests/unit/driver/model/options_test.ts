@@ -14,7 +14,7 @@ import {
 } from "../../../../lib/driver/model/options.ts";
 import { familyOf } from "../../../../lib/ipam/address.ts";
 import { toSettled } from "../../../../lib/driver/network/settle.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import { withoutState } from "../../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { networkDifferences } from "../../../../lib/site/describe.ts";
@@ -79,7 +79,7 @@ for (const name of OPTION_NAMES) {
   Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {
     const [plain, other] = [decided(networkWith(name)), decided(networkWith(name, value))];
     assertNotEquals(lines(other), lines(plain), `"${label}" changes no line of ip`);
-    using store = SqliteStore.copy("/nonexistent");
+    using store = Store.copy("/nonexistent");
     store.putNetwork(other, "ready");
     assertEquals(withoutState(store.network("n")!), other);
     assertEquals(toSettled(other)[name], value);

@@ -1,7 +1,7 @@
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { aliasChanges, newIdentity } from "../../../../lib/driver/network/create.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { aliasSteps, decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
@@ -316,7 +316,7 @@ Deno.test("no pool is chosen for a network whose subnets are wrong", () => {
 });
 
 Deno.test("a new network's name goes into the aliases of its links, and out again when it is undone", () => {
-  using store = SqliteStore.copy("/nowhere");
+  using store = Store.copy("/nowhere");
   const links = [
     { type: "vlan", name: "eth0.20", link: "eth0", id: 20, group: LINK_GROUP, up: true } as const,
     {

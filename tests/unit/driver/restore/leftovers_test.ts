@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { findUnfinished, inTheWay } from "../../../../lib/driver/restore/leftovers.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import type { EndpointRecord, State } from "../../../../lib/driver/store/records.ts";
 import type { Stated } from "../../../../lib/driver/store/store.ts";
 import type { Network, Sandbox } from "../../../../lib/driver/model/types.ts";
@@ -62,7 +62,7 @@ Deno.test("a record comes without its state", () => {
 });
 
 Deno.test("in the way of a new sandbox are its name, and who has its address on the same parent", () => {
-  using store = SqliteStore.copy("/nowhere");
+  using store = Store.copy("/nowhere");
   const networks = { lan: "eth0", twin: "eth0", far: "eth1" };
   for (const [name, parent] of Object.entries(networks)) {
     const net = network(name, { parent });

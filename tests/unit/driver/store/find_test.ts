@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { findNetwork } from "../../../../lib/driver/store/find.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import { network } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
@@ -10,7 +10,7 @@ const id = (digits: string) => digits.padEnd(64, "0");
 Deno.test("a network is found by its name, its id, or four digits of the id that no other has", () => {
   const folder = Deno.makeTempDirSync();
   try {
-    using store = SqliteStore.open(folder);
+    using store = Store.open(folder);
     const ids = { one: id("1e2f30"), two: id("1e2f31"), three: id("abcd"), abcd: id("77") };
     for (const [name, id] of Object.entries(ids)) store.putNetwork(network(name, { id }), "ready");
     const find = (text: string) => findNetwork(store, text).name;

@@ -4,7 +4,7 @@ import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
 import { isOwnedSql } from "../../../../lib/driver/model/names.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
-import { SqliteStore } from "../../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
@@ -38,7 +38,7 @@ const POOL: AddressPool = {
 };
 const CLAIM = { pool: POOL.id, address: "10.0.0.2", holder: "c1" };
 
-function fill(store: SqliteStore): void {
+function fill(store: Store): void {
   store.transaction(() => {
     store.putNetwork(NET, "ready");
     store.putLink(VLAN);
@@ -50,7 +50,7 @@ function fill(store: SqliteStore): void {
 }
 
 /** All that is on record. */
-function content(store: SqliteStore): unknown[] {
+function content(store: Store): unknown[] {
   return [
     store.networks(),
     store.links(),
@@ -74,11 +74,11 @@ Deno.test("records survive closing and opening the store", () => {
   using dir = folder();
   const path = `${dir.path}/made/anew`;
   {
-    using store = SqliteStore.open(path);
+    using store = Store.open(path);
     assertEquals(content(store), [[], [], [], [], [], []]);
     fill(store);
   }
-  using store = SqliteStore.open(path);
+  using store = Store.open(path);
   assertEquals(content(store), FILLED);
   assertEquals(store.network("db"), { ...NET, state: "ready" });
   assertEquals(store.network("other"), undefined);
@@ -87,14 +87,14 @@ Deno.test("records survive closing and opening the store", () => {
 
 Deno.test("only the owner can read the store", () => {
   using dir = folder();
-  using _store = SqliteStore.open(`${dir.path}/state`);
+  using _store = Store.open(`${dir.path}/state`);
   assertEquals(Deno.statSync(`${dir.path}/state`).mode! & 0o777, 0o700);
   assertEquals(Deno.statSync(`${dir.path}/state/ipvlan.db`).mode! & 0o777, 0o600);
 });
 
 Deno.test("records can be changed, filtered and deleted", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   const web = network("web");
   store.putNetwork(web, "making");
@@ -124,7 +124,7 @@ Deno.test("records can be changed, filtered and deleted", () => {
 
 Deno.test("endpoints are found by a name, whatever its letters' case, and all that have aliases", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   for (const [index, name] of ["c2", "c3"].entries()) {
     store.putSandbox({ ...SANDBOX, name }, "ready");
@@ -144,7 +144,7 @@ Deno.test("endpoints are found by a name, whatever its letters' case, and all th
 
 Deno.test("only the records that are asked for are read", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   const web = network("web", { parent: "eth0.20" });
   store.putNetwork(web, "removing");
@@ -170,7 +170,7 @@ Deno.test("only the records that are asked for are read", () => {
 
 Deno.test("the store itself keeps addresses, names and what they belong to in order", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   store.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
   const again = { ...ENDPOINT, id: "again", sandbox: "c2" };
@@ -190,7 +190,7 @@ Deno.test("the store itself keeps addresses, names and what they belong to in or
 
 Deno.test("a network on record from an earlier version is read, with defaults for newer options", () => {
   using dir = folder();
-  SqliteStore.open(dir.path)[Symbol.dispose]();
+  Store.open(dir.path)[Symbol.dispose]();
   // As version 0.1.0 wrote it.
   const subnet = { subnet: "10.0.0.0/24", gateway: "10.0.0.1", auxAddresses: { ntp: "10.0.0.5" } };
   const record: Network = {
@@ -211,7 +211,7 @@ Deno.test("a network on record from an earlier version is read, with defaults fo
   const insert = db.prepare("INSERT INTO network (id, name, state, record) VALUES (?, ?, ?, ?)");
   insert.run(record.id, record.name, "ready", JSON.stringify(record));
   insert.run(older.id, older.name, "ready", JSON.stringify(older));
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   assertEquals(store.networks(), [
     { ...record, state: "ready" },
     { ...older, flag: "bridge", internal: false, state: "ready" },
@@ -221,7 +221,7 @@ Deno.test("a network on record from an earlier version is read, with defaults fo
 
 Deno.test("a transaction that throws has written nothing", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   const failure = new Error("on purpose");
   const thrown = assertThrows(() =>
@@ -238,7 +238,7 @@ Deno.test("a transaction that throws has written nothing", () => {
 
 Deno.test("a transaction that SQLite has ended by itself tells why", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   {
     // Stands for a full disk, over which SQLite ends the transaction as well.
@@ -257,8 +257,8 @@ Deno.test("a transaction that SQLite has ended by itself tells why", () => {
 
 Deno.test("two connections see each other's writes, and one writes at a time", () => {
   using dir = folder();
-  using one = SqliteStore.open(dir.path);
-  using two = SqliteStore.open(dir.path);
+  using one = Store.open(dir.path);
+  using two = Store.open(dir.path);
   fill(one);
   assertEquals(content(two), FILLED);
   two.deleteEndpoint(ENDPOINT.id);
@@ -267,8 +267,8 @@ Deno.test("two connections see each other's writes, and one writes at a time", (
 
 Deno.test("the version changes when another writes, and the log has this process's addresses", () => {
   using dir = folder();
-  using one = SqliteStore.open(dir.path);
-  using two = SqliteStore.open(dir.path);
+  using one = Store.open(dir.path);
+  using two = Store.open(dir.path);
   fill(one);
   const before = one.version();
   const logged = one.addressLog.length;
@@ -304,19 +304,19 @@ Deno.test("a log of addresses forgets the oldest ones, and says so", () => {
 
 Deno.test("a store of a newer version is refused and left alone", () => {
   using dir = folder();
-  SqliteStore.open(dir.path)[Symbol.dispose]();
+  Store.open(dir.path)[Symbol.dispose]();
   {
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec("PRAGMA user_version = 99");
   }
-  const error = assertThrowsError(() => SqliteStore.open(dir.path), "store-unusable");
+  const error = assertThrowsError(() => Store.open(dir.path), "store-unusable");
   assertEquals(error.folder, dir.path);
   assertEquals(
     error.message,
     `The state folder "${dir.path}" cannot be used: its version is 99, newer than this program's; ` +
       "use a newer program",
   );
-  assertThrowsError(() => SqliteStore.copy(dir.path), "store-unusable", "newer");
+  assertThrowsError(() => Store.copy(dir.path), "store-unusable", "newer");
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
   assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
 });
@@ -325,12 +325,12 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
   using dir = folder();
   const { routes: _routes, ...endpoint } = ENDPOINT;
   {
-    using store = SqliteStore.open(dir.path);
+    using store = Store.open(dir.path);
     fill(store);
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec(AS_VERSION_1);
   }
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   assertEquals(store.endpoints(), [{ ...endpoint, state: "making" }]);
   assertEquals(store.networks(), [{ ...NET, state: "ready" }]);
   assertThrowsError(
@@ -350,12 +350,12 @@ Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 ha
 Deno.test("a store of version 2 keeps its records, and takes what newer ones have", () => {
   using dir = folder();
   {
-    using store = SqliteStore.open(dir.path);
+    using store = Store.open(dir.path);
     fill(store);
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec(`${WITHOUT_SHARED} PRAGMA user_version = 2;`);
   }
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   assertEquals(content(store), FILLED);
   assertEquals(store.shared.pools(), []);
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
@@ -367,13 +367,13 @@ Deno.test("a store of version 3 keeps what it shares with other hosts", () => {
   const pool = { id: "/p 10.7.0.0/24", prefix: "/p", subnet: "10.7.0.0/24", reserved: {} };
   const rest = { access: { endpoints: ["http://10.9.9.9:2379"] }, revision: 1, leaving: false };
   {
-    using store = SqliteStore.open(dir.path);
+    using store = Store.open(dir.path);
     fill(store);
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec(AS_VERSION_3);
     store.shared.putPool({ ...pool, ...rest, next: undefined });
   }
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   assertEquals(content(store), FILLED);
   assertEquals(store.shared.pools(), [{ ...pool, ...rest, next: undefined }]);
   const host = { prefix: "/p", id: "id", number: 7, token: "nonce", value: "", asked: "asked" };
@@ -445,7 +445,7 @@ const AS_VERSION_1 = `
 Deno.test("a store whose index asked the records for an owner asks their names", () => {
   using dir = folder();
   {
-    using store = SqliteStore.open(dir.path);
+    using store = Store.open(dir.path);
     const owner = { engine: "docker", id: "1" } as const;
     store.putNetwork(network("docker:1", { owner }), "ready");
     store.putNetwork(network("own"), "ready");
@@ -456,7 +456,7 @@ Deno.test("a store whose index asked the records for an owner asks their names",
     DROP INDEX network_of_engine;
     CREATE INDEX network_owned ON network (${parent})
       WHERE CASE WHEN json_valid(record) THEN record ->> 'owner' IS NOT NULL END`);
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   const owned = store.networks({ parent: "eth0", owned: true });
   assertEquals(owned.map(({ name }) => name), ["docker:1"]);
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
@@ -472,26 +472,26 @@ Deno.test("the error for an unusable state folder names the folder", () => {
   Deno.writeTextFileSync(path, "");
   for (const used of [path, `${path}/below`]) {
     assertThrowsError(
-      () => SqliteStore.open(used),
+      () => Store.open(used),
       "store-unusable",
       `The state folder "${used}" cannot be`,
     );
   }
   Deno.writeTextFileSync(`${dir.path}/ipvlan.db`, "not a database, and long enough to be none");
-  const error = assertThrowsError(() => SqliteStore.open(dir.path), "store-unusable");
+  const error = assertThrowsError(() => Store.open(dir.path), "store-unusable");
   assert(error.message.endsWith("file is not a database"), error.message);
 });
 
 Deno.test("a copy has all records, and changing it leaves the store unchanged", () => {
   using dir = folder();
   {
-    using empty = SqliteStore.copy(`${dir.path}/nothing`);
+    using empty = Store.copy(`${dir.path}/nothing`);
     assertEquals(content(empty), [[], [], [], [], [], []]);
   }
   assertEquals([...Deno.readDirSync(dir.path)], []);
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
-  using copy = SqliteStore.copy(dir.path);
+  using copy = Store.copy(dir.path);
   assertEquals(content(copy), FILLED);
   copy.deleteEndpoint(ENDPOINT.id);
   assertEquals(content(store), FILLED);
@@ -515,7 +515,7 @@ Deno.test("a store that is no file, or damaged, is refused with an error", () =>
   using dir = folder();
   const path = `${dir.path}/ipvlan.db`;
   const refused = (reason: string) => {
-    for (const use of [SqliteStore.open, SqliteStore.copy]) {
+    for (const use of [Store.open, Store.copy]) {
       assertThrowsError(
         () => {
           using store = use(dir.path);
@@ -537,7 +537,7 @@ Deno.test("a store that is no file, or damaged, is refused with an error", () =>
   refused("file is not a database");
   Deno.removeSync(path);
   {
-    using store = SqliteStore.open(dir.path);
+    using store = Store.open(dir.path);
     fill(store);
   }
   const whole = Deno.readFileSync(path);
@@ -547,7 +547,7 @@ Deno.test("a store that is no file, or damaged, is refused with an error", () =>
 
 Deno.test("a damaged record is refused with its name", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   fill(store);
   using raw = new DatabaseSync(`${dir.path}/ipvlan.db`, { enableForeignKeyConstraints: false });
   const settings = (settings: object): [table: string, change: string, name: string] => [
@@ -598,7 +598,7 @@ Deno.test("a damaged record is refused with its name", () => {
 
 Deno.test("a sandbox is found by its id, which is its name if an earlier version has recorded it", () => {
   using dir = folder();
-  using store = SqliteStore.open(dir.path);
+  using store = Store.open(dir.path);
   store.putSandbox(SANDBOX, "ready");
   assertEquals(store.sandboxById(SANDBOX.id)?.name, "c1");
   assertEquals(store.sandboxById("c1"), undefined);

@@ -1,0 +1,226 @@
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { tryToWriteIn } from "../../base/files.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
+import { STORE_FILE, storeFile } from "../model/state_folder.ts";
+import {
+  FROM_VERSION_1,
+  FROM_VERSION_2,
+  FROM_VERSION_3,
+  INDEXES,
+  TABLE_NAMES,
+  TABLES,
+  VERSION,
+} from "./tables.ts";
+
+/** How long a process waits while another one writes, in milliseconds. */
+const PATIENCE = 30_000;
+
+/** How often it tries to set WAL mode meanwhile, in milliseconds. */
+const INTERVAL = 10;
+
+type SqlValue = string | number | null;
+
+/** A row as SQLite gives it, by the names of its columns. */
+export type Row = Record<string, SQLOutputValue>;
+
+/**
+ * The conditions of a query, each with the value for its `?`, or `true` if it has none. `undefined`
+ * leaves a condition out.
+ */
+export type Conditions = Record<string, string | true | undefined>;
+
+/** The store's SQLite file, `ipvlan.db` in the state folder. Its errors name that folder. */
+export class Database implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #folder: string;
+  /** The prepared statements, by their text. */
+  readonly #statements = new Map<string, StatementSync>();
+
+  private constructor(folder: string, file: string) {
+    this.#folder = folder;
+    this.#db = this.#explain(() => new DatabaseSync(file));
+    // Several processes may write. A process waits for the other one before it fails.
+    this.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
+    this.exec("PRAGMA foreign_keys = ON");
+  }
+
+  /** Opens the file in a folder. Makes the folder and the file if they do not exist. */
+  static open(folder: string): Database {
+    const file = storeFile(folder);
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      requireFile(file);
+      // Open it here first, because SQLite does not say why it cannot open a file.
+      Deno.openSync(file, { write: true, create: true, mode: 0o600 }).close();
+    } catch (error) {
+      throw openError(folder, error);
+    }
+    const database = new Database(folder, file);
+    try {
+      database.#useWal();
+      // The default in WAL mode (NORMAL) may lose the last transactions in a power cut.
+      database.#db.exec("PRAGMA synchronous = FULL");
+      database.transaction(() => database.#requireTables());
+      return database;
+    } catch (error) {
+      database[Symbol.dispose]();
+      if (isIpvlanError(error, "store-unusable")) throw error;
+      throw unusable(folder, error, isFull(folder) ? "its disk is full: make room" : undefined);
+    }
+  }
+
+  /** Copies the file in a folder into memory. Without a file, the copy is empty. */
+  static copy(folder: string): Database {
+    const copy = new Database(folder, ":memory:");
+    copy.#requireTables();
+    const file = storeFile(folder);
+    try {
+      requireFile(file);
+      Deno.openSync(file).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return copy;
+      throw openError(folder, error);
+    }
+    // Row by row: Deno allows ATTACH only with all permissions.
+    using original = Database.open(folder);
+    original.transaction(() => {
+      for (const table of TABLE_NAMES) {
+        for (const row of original.rows(`SELECT * FROM ${table} ORDER BY rowid`)) {
+          copy.insert(`INSERT INTO ${table}`, row as Record<string, SqlValue>);
+        }
+      }
+    });
+    return copy;
+  }
+
+  /**
+   * Sets WAL mode, which is persistent. When two processes set it at once, SQLite does not wait, and one
+   * of them fails.
+   */
+  #useWal(): void {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      try {
+        this.#db.exec("PRAGMA journal_mode = WAL");
+        return;
+      } catch (error) {
+        if (!(error as Error).message.includes("is locked") || Date.now() > deadline) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, INTERVAL);
+      }
+    }
+  }
+
+  #requireTables(): void {
+    const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
+    if (version > VERSION) {
+      const reason = `its version is ${version}, newer than this program's; use a newer program`;
+      throw unusable(this.#folder, undefined, reason);
+    }
+    const changes = [TABLES, FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3][version];
+    if (changes !== undefined) this.#db.exec(`${changes} PRAGMA user_version = ${VERSION}`);
+    this.#db.exec(INDEXES);
+  }
+
+  /** Runs a function as one transaction: if it throws, nothing is written. */
+  transaction<T>(run: () => T): T {
+    this.exec("BEGIN IMMEDIATE");
+    try {
+      const result = run();
+      this.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // SQLite itself ends a transaction when the disk is full.
+      if (this.#db.isTransaction) this.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** Runs a statement that gives rows. */
+  rows(sql: string, ...values: SqlValue[]): Row[] {
+    return this.#explain(() => this.#prepared(sql).all(...values));
+  }
+
+  /** Reads the rows that meet all conditions. */
+  select(select: string, order: string, conditions: Conditions = {}): Row[] {
+    const given = Object.entries(conditions).filter(([, value]) => value !== undefined);
+    const where = given.length > 0 ? ` WHERE ${given.map(([text]) => text).join(" AND ")}` : "";
+    const values = given.map(([, value]) => value).filter((value) => typeof value === "string");
+    return this.rows(`${select}${where} ORDER BY ${order}`, ...values);
+  }
+
+  /** Runs a statement that writes. Returns the number of changed rows. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return this.#explain(() => Number(this.#prepared(sql).run(...values).changes));
+  }
+
+  /** Inserts a row. @param into The beginning of the statement: `INSERT INTO link`. */
+  insert(into: string, row: Record<string, SqlValue>, onConflict = ""): void {
+    const names = Object.keys(row);
+    const places = names.map(() => "?").join(", ");
+    const sql = `${into} (${names.join(", ")}) VALUES (${places}) ${onConflict}`;
+    this.run(sql, ...Object.values(row));
+  }
+
+  /** Runs statements without values. */
+  exec(sql: string): void {
+    this.#explain(() => this.#db.exec(sql));
+  }
+
+  /** Makes the error for a damaged file. */
+  damaged(reason: string): IpvlanError {
+    return unusable(this.#folder, undefined, reason);
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  /** Prepares a statement once: that takes longer than running it. */
+  #prepared(sql: string): StatementSync {
+    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #explain<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      // For example, the disk is full. A constraint that fails is a bug, and gets the same error.
+      throw unusable(this.#folder, error);
+    }
+  }
+}
+
+function unusable(
+  folder: string,
+  cause: unknown,
+  reason = (cause as Error).message,
+): IpvlanErrorOf<"store-unusable"> {
+  return new IpvlanError("store-unusable", { folder, reason }, { cause });
+}
+
+/** Requires that the store, if it exists, is a regular file. Opening a FIFO would block. */
+function requireFile(path: string): void {
+  try {
+    if (!Deno.statSync(path).isFile) throw new Error(`${STORE_FILE} is not a file`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function openError(folder: string, error: unknown): IpvlanError {
+  return error instanceof Deno.errors.PermissionDenied
+    ? new IpvlanError("missing-rights", { reason: error.message })
+    : unusable(folder, error);
+}
+
+/** Whether a folder's disk is full: SQLite then says only "disk I/O error". */
+function isFull(folder: string): boolean {
+  try {
+    tryToWriteIn(folder);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ENOSPC";
+  }
+}
