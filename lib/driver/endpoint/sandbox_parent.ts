@@ -17,7 +17,7 @@ import type { Parts } from "../addresses/parts.ts";
 import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
 import { chooseParent, conflictProblem } from "../network/parent.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
-import { lookInside } from "../run/look_inside.ts";
+import { lookInside } from "../run/namespaces.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { Connection, ConnectOptions, Network } from "../model/types.ts";
 

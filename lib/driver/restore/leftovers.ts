@@ -21,7 +21,7 @@ import {
 import { linkIndex } from "../endpoint/steps.ts";
 import { isOwned } from "../model/names.ts";
 import type { Connection, Network, RestoreReport, Sandbox } from "../model/types.ts";
-import { lookInside } from "../run/look_inside.ts";
+import { lookInside } from "../run/namespaces.ts";
 import { findEnterable } from "../sandbox/enterable.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";

@@ -11,7 +11,7 @@ import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network, SandboxDetails, SeenSandbox } from "../model/types.ts";
 import { isOwned } from "../model/names.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
-import { lookInside } from "../run/look_inside.ts";
+import { lookInside } from "../run/namespaces.ts";
 import { networksOf } from "../store/find.ts";
 import { isReady } from "../store/store.ts";
 import type { SeenNamespace } from "../model/facts.ts";

@@ -23,7 +23,7 @@ import { doubtsAbout } from "../addresses/shared/pools.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
-import { lookInside } from "../run/look_inside.ts";
+import { lookInside } from "../run/namespaces.ts";
 import { LinkMonitor } from "../run/monitor.ts";
 import { pause, sayIfLong } from "../../base/waiting.ts";
 import { restoreParents } from "../network/restore_parents.ts";

@@ -2,10 +2,9 @@ import { KeptProcess } from "../../iproute2/transport.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 
-/** A kept `ip`. */
+/** A kept `ip`, with the names that it may remember by the indexes of the links. */
 interface Kept {
   session: Session;
-  /** From the index of a link to the name that `ip` may remember. */
   names: Map<unknown, unknown>;
 }
 
@@ -60,10 +59,8 @@ async function ask({ session, names }: Kept, line: string): Promise<Record<strin
   const [links, rows] = await Promise.all([session.query("link show"), session.query(line)]);
   for (const { ifindex, ifname } of links) {
     if ((names.get(ifindex) ?? ifname) !== ifname) {
-      throw new IpvlanError("session-closed", {
-        session: session.command,
-        reason: `it remembers an old name of ${ifname}`,
-      });
+      const reason = `it remembers an old name of ${ifname}`;
+      throw new IpvlanError("session-closed", { session: session.command, reason });
     }
     names.set(ifindex, ifname);
   }

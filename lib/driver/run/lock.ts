@@ -34,70 +34,48 @@ export class FileLock {
     const before = this.#last;
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     this.#last = before.then(() => ended);
-    try {
-      await orAbort(before, options.signal);
-      const file = await this.#lock(true, options);
-      return {
-        [Symbol.dispose]: () => {
-          file[Symbol.dispose]();
-          end();
-        },
-      };
-    } catch (error) {
-      end();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    stack.defer(end);
+    await orAbort(before, options.signal);
+    stack.use(await this.#lock(true, options));
+    return stack.move();
   }
 
   /** Takes the exclusive lock if it is free, without waiting. */
   tryExclusive(): Disposable | undefined {
-    const file = this.#open();
-    if (file.tryLockSync(true)) {
-      return {
-        [Symbol.dispose]: () => {
-          file.unlockSync();
-          file.close();
-        },
-      };
-    }
-    file.close();
-    return undefined;
+    return this.#tryLock(true);
   }
 
   /** Whether another call holds the lock exclusively. */
   isTaken(): boolean {
-    using file = this.#open();
-    const isFree = file.tryLockSync(false);
-    if (isFree) file.unlockSync();
-    return !isFree;
+    using lock = this.#tryLock(false);
+    return lock === undefined;
+  }
+
+  #tryLock(exclusive: boolean): Disposable | undefined {
+    using stack = new DisposableStack();
+    const file = stack.use(this.#open());
+    if (!file.tryLockSync(exclusive)) return undefined;
+    // Unlock first: waiting calls check again when the file is closed.
+    stack.defer(() => file.unlockSync());
+    return stack.move();
   }
 
   async #lock(exclusive: boolean, options: WaitOptions): Promise<Disposable> {
-    const file = this.#open();
-    try {
-      await untilClosed(this.path, () => file.tryLockSync(exclusive), options);
-      return {
-        [Symbol.dispose]: () => {
-          // Unlock first: waiting calls check again when the file is closed.
-          file.unlockSync();
-          file.close();
-        },
-      };
-    } catch (error) {
-      file.close();
-      throw error;
-    }
+    using stack = new DisposableStack();
+    const file = stack.use(this.#open());
+    await untilClosed(this.path, () => file.tryLockSync(exclusive), options);
+    stack.defer(() => file.unlockSync());
+    return stack.move();
   }
 
   /** Opens the file, or makes it. @throws {"store-unusable"} It cannot be used: it is a folder, … */
   #open(): Deno.FsFile {
     try {
       return Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
-    } catch (error) {
-      throw new IpvlanError("store-unusable", {
-        folder: dirname(this.path),
-        reason: (error as Error).message,
-      }, { cause: error });
+    } catch (cause) {
+      const fields = { folder: dirname(this.path), reason: (cause as Error).message };
+      throw new IpvlanError("store-unusable", fields, { cause });
     }
   }
 }
@@ -120,9 +98,7 @@ interface Holders {
  * gate, so the first call waits only for calls that already run.
  */
 export class StateLock {
-  #lock: FileLock | undefined;
-  #gate: FileLock | undefined;
-  /** The calls that hold the shared lock. */
+  readonly #files: { lock: FileLock; gate: FileLock } | undefined;
   #holders: Holders | undefined;
 
   /**
@@ -130,14 +106,14 @@ export class StateLock {
    * a file, the lock never blocks.
    */
   constructor(path?: string) {
-    this.#lock = path === undefined ? undefined : new FileLock(path);
-    this.#gate = path === undefined ? undefined : new FileLock(`${path}.gate`);
+    if (path === undefined) return;
+    this.#files = { lock: new FileLock(path), gate: new FileLock(`${path}.gate`) };
   }
 
   /** Runs a function with the shared lock. */
   async shared<T>(run: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
     // Calls that come while one waits for the exclusive lock do not join those that run.
-    const holders = this.#holders && !this.#gate?.isTaken()
+    const holders = this.#holders && !this.#files?.gate.isTaken()
       ? this.#holders
       : this.#holders = this.#newHolders(options);
     holders.calls++;
@@ -166,8 +142,8 @@ export class StateLock {
   }
 
   async #acquire(kind: "shared" | "exclusive", options: WaitOptions): Promise<Disposable> {
-    const [lock, gate] = [this.#lock, this.#gate];
-    if (!lock || !gate) return { [Symbol.dispose]: () => {} };
+    if (!this.#files) return new DisposableStack();
+    const { lock, gate } = this.#files;
     using _notice = sayIfLong(options.waiting, () => `Waiting for ${holdersOf(lock.path)}`);
     using _gate = await gate[kind](options);
     return await lock[kind](options);

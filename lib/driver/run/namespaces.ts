@@ -1,10 +1,13 @@
 import { batchArgs, commandOf } from "../../iproute2/batch.ts";
+import { isNoNamespace } from "../../iproute2/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { ProcessPerBurst } from "../../iproute2/transport.ts";
 import { type Runner, Session } from "../../iproute2/session.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
+import { look } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
 import { shellWord } from "../../base/printable.ts";
+import type { SeenNamespace } from "../model/facts.ts";
 import { isOwned } from "../model/names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
@@ -24,25 +27,15 @@ export type WrapRunner = (
 /** Reports each line that changes something, before it runs. */
 export function watched(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches) => {
-    reportSettings(report, netns, switches);
+    const reportLine = reporter(report, netns, switches);
     return {
       change: (line) => {
-        report(commandOf({ program: "ip", netns }, line));
+        reportLine(line);
         return runner.change(line);
       },
       query: (line) => runner.query(line),
     };
   };
-}
-
-/** Reports the commands that would switch the settings on. */
-function reportSettings(
-  report: (command: string) => void,
-  netns: string | undefined,
-  switches: readonly string[],
-): void {
-  const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
-  for (const path of switches) report(`${enter}sysctl -w ${shellWord(`${path}=1`)}`);
 }
 
 /**
@@ -51,9 +44,9 @@ function reportSettings(
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches) => {
-    reportSettings(report, netns, switches);
+    const reportLine = reporter(report, netns, switches);
     return {
-      change: (line) => Promise.resolve(report(commandOf({ program: "ip", netns }, line))),
+      change: (line) => Promise.resolve(reportLine(line)),
       query: async (line) => {
         try {
           return await runner.query(line);
@@ -66,11 +59,21 @@ export function rehearsed(report: (command: string) => void): WrapRunner {
   };
 }
 
+/** Reports the commands that switch settings on. Returns a function that reports a line. */
+function reporter(
+  report: (command: string) => void,
+  netns: string | undefined,
+  switches: readonly string[],
+): (line: string) => void {
+  const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
+  for (const path of switches) report(`${enter}sysctl -w ${shellWord(`${path}=1`)}`);
+  return (line) => report(commandOf({ program: "ip", netns }, line));
+}
+
 /** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
 export const LOCK_FD = 9;
 
-/** The options of {@linkcode Namespaces}. */
-export interface NamespacesOptions extends WaitOptions {
+interface NamespacesOptions extends WaitOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
   /** The lock file, which each `ip` has open. It is made if missing, in an existing folder. */
@@ -228,5 +231,19 @@ export class Namespaces {
     const run: RunProgram = (command, input) => this.#runLocked(command, input, shown);
     const transport = new ProcessPerBurst(program, run, switches);
     return new Ip(wrap(new Session(transport), netns, switches));
+  }
+}
+
+/** Looks into a sandbox's namespace. Resolves to `undefined` if its name is that of no namespace. */
+export async function lookInside(
+  namespaces: Namespaces,
+  sandbox: string,
+): Promise<SeenNamespace | undefined> {
+  const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
+  try {
+    return await look(place, { links: true, addrs: true, routes: "main" });
+  } catch (error) {
+    if (isIpvlanError(error, "namespace-not-found") || isNoNamespace(error)) return undefined;
+    throw error;
   }
 }

@@ -47,11 +47,7 @@ export interface Step extends Line {
  * line that fails, as the lines after it would act on another link. The runner switches the
  * given settings on before its first line.
  */
-export type RunnerOf = (
-  netns: Place,
-  undoing: boolean,
-  switches: readonly string[],
-) => Runner;
+export type RunnerOf = (netns: Place, undoing: boolean, switches: readonly string[]) => Runner;
 
 /** Called when another link has held an address for a second. It throws if waiting longer is useless. */
 export type WhenHeld = (address: string) => Promise<void>;

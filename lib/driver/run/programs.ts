@@ -1,8 +1,7 @@
 import type { Ending, ProgramRunner } from "../../iproute2/shell.ts";
 import { orAbort, sayIfLong, type WaitOptions } from "../../base/waiting.ts";
 
-/** How to run a program of {@linkcode Programs}. */
-export interface ProgramOptions extends WaitOptions {
+interface ProgramOptions extends WaitOptions {
   /** The command as users know it. */
   shown: string;
   /** Whether the program starts even after the signal is aborted. */
@@ -17,7 +16,7 @@ const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
 /** Runs programs one after another in a shell, which starts when it is first needed. */
 export class Programs implements AsyncDisposable {
-  #start: () => ProgramRunner;
+  readonly #start: () => ProgramRunner;
   #shell: ProgramRunner | undefined;
   /** Resolves when all programs asked for so far have ended. */
   #last: Promise<unknown> = Promise.resolve();
@@ -58,11 +57,8 @@ export class Programs implements AsyncDisposable {
     const shell = this.#shell!;
     const more = PATIENCE_PER_LINE * input.length;
     using _notice = sayIfLong(waiting, () => `Waiting for "${shown}"`, more);
-    using _limit = afterAbort(
-      signal,
-      PATIENCE + more,
-      () => shell.kill(`"${shown}" did not end, and was killed`),
-    );
+    const kill = () => shell.kill(`"${shown}" did not end, and was killed`);
+    using _limit = afterAbort(signal, PATIENCE + more, kill);
     return await shell.run(command, input);
   }
 }

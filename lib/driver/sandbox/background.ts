@@ -1,4 +1,5 @@
 import { shellWord } from "../../base/printable.ts";
+import { pause } from "../../base/waiting.ts";
 import { OUTPUT_LIMIT } from "./output.ts";
 
 /** How often to poll for the process, in milliseconds. */
@@ -111,7 +112,7 @@ export async function startInBackground(
     // The kernel does not report that a process has entered a namespace, so we poll.
     while (!hasEnded() && !(await processes()).includes(pid())) {
       signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      await pause(PAUSE);
     }
   } catch (error) {
     // Both lead a process group. For `Deno.kill`, a program would need the right to run all programs.

@@ -19,15 +19,10 @@ const OWN = "/proc/self/ns/net";
  * with the same id. So the record of a borrowed namespace has its identity.
  */
 export class BorrowedNamespaces {
-  #run: RunProgram;
-  #host: string | undefined;
+  readonly #run: RunProgram;
+  readonly #host: string | undefined;
 
-  /**
-   * Makes the finder.
-   *
-   * @param run Runs `stat` and `cat`: Deno reads `/proc` only with every permission.
-   * @param host The name of the host's namespace; `undefined` if it is that of this process.
-   */
+  /** @param host The name of the host's namespace; `undefined` if it is that of this process. */
   constructor(run: RunProgram, host: string | undefined) {
     this.#run = run;
     this.#host = host;

@@ -7,11 +7,9 @@ import { findFiles, findOpenFiles, type FoundFile, readKnown } from "../run/file
 export interface EnterableNamespace {
   /** A name or a path, as `ip -n` takes it; `undefined` for the namespace of this process. */
   netns: string | undefined;
-  /** Whether it is the host's. */
   isHost: boolean;
   /** Its description in messages: `in the namespace "web"`. */
   where: string;
-  /** Its names. */
   names: string[];
 }
 
@@ -32,7 +30,6 @@ const MOUNT = /^(?:\S+ ){3}net:\[\d+\] (\S+) .* - nsfs /;
  * those that a process is in or keeps open. It misses a namespace that only a socket or a mount in
  * another mount namespace keeps.
  *
- * @param run Runs `stat` and `cat`.
  * @param host The name of the host's namespace; `undefined` if it is that of this process.
  * @throws {"program-not-found"} There is no `stat`.
  * @throws {"ip-command"} `stat` did not finish.
@@ -46,11 +43,7 @@ export async function findEnterable(
   return enterableOf([...files, ...await findOpenFiles(run)], host);
 }
 
-/**
- * The files outside of `/run/netns` that network namespaces are mounted on.
- *
- * @param mounts The lines of `mountinfo`.
- */
+/** The files outside of `/run/netns` that network namespaces are mounted on, by `mountinfo`. */
 export function mountedIn(mounts: string): string[] {
   const paths = mounts.split("\n").flatMap((line) => MOUNT.exec(line)?.[1] ?? []);
   // Engines use no paths that the shell would have to quote.
@@ -82,13 +75,8 @@ function namespaceAt(path: string, host: string | undefined): EnterableNamespace
     return { netns: named, isHost: false, where: `in the namespace "${named}"`, names: [named] };
   }
   if (path === OWN) {
-    if (host === undefined) return { netns: undefined, ...HOST, names: [] };
-    return {
-      netns: undefined,
-      isHost: false,
-      where: "in the namespace of this process",
-      names: [],
-    };
+    const elsewhere = { isHost: false, where: "in the namespace of this process" };
+    return { netns: undefined, ...host === undefined ? HOST : elsewhere, names: [] };
   }
   if (!isNetnsPath(path)) return undefined;
   const [, pid, file] = /^\/proc\/(\d+)\/(ns\/net|fd\/\d+)$/.exec(path) ?? [];

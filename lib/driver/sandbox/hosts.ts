@@ -19,6 +19,9 @@ export function noticeHosts(): string[] {
   ];
 }
 
+/** The errors of files that could not be changed, by sandbox. */
+type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;
+
 /** A refresh that several calls wait for. */
 interface NextRefresh {
   calls: number;
@@ -29,18 +32,16 @@ interface NextRefresh {
 
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */
 export class HostsFiles implements Disposable {
-  #store: Store;
-  #lock: FileLock | undefined;
-  #writer = new HostsWriter();
+  readonly #store: Store;
+  readonly #remote: (network: string) => readonly RemoteName[];
+  readonly #lock: FileLock | undefined;
+  readonly #writer = new HostsWriter();
   /** The files that may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   /** The refresh that runs. */
   #running: Promise<Failures> = Promise.resolve(new Map());
   /** The refresh that starts when that one has ended. */
   #next: NextRefresh | undefined;
-
-  /** Finds the names on a network that are not of its endpoints. */
-  readonly #remote: (network: string) => readonly RemoteName[];
 
   /**
    * Makes the hosts files of a store.
@@ -73,8 +74,7 @@ export class HostsFiles implements Disposable {
     sandboxes: Iterable<string> = [],
     { signal, waiting }: WaitOptions = {},
   ): Promise<Failures> {
-    for (const network of networks) this.#stale.networks.add(network);
-    for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
+    this.#mark(networks, sandboxes);
     const next = this.#next ??= this.#makeNext(waiting);
     next.calls++;
     try {
@@ -82,6 +82,11 @@ export class HostsFiles implements Disposable {
     } finally {
       if (--next.calls === 0) next.giveUp.abort();
     }
+  }
+
+  #mark(networks: Iterable<string>, sandboxes: Iterable<string>): void {
+    for (const network of networks) this.#stale.networks.add(network);
+    for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
   }
 
   #makeNext(waiting: WaitOptions["waiting"]): NextRefresh {
@@ -105,12 +110,11 @@ export class HostsFiles implements Disposable {
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
       const failures = this.#sync(stale);
-      for (const sandbox of failures.keys()) this.#stale.sandboxes.add(sandbox);
+      this.#mark([], failures.keys());
       return failures;
     } catch (error) {
       // The store could not be read. Keep all marked as stale: the next call writes them.
-      for (const network of stale.networks) this.#stale.networks.add(network);
-      for (const sandbox of stale.sandboxes) this.#stale.sandboxes.add(sandbox);
+      this.#mark(stale.networks, stale.sandboxes);
       throw error;
     }
   }
@@ -128,16 +132,11 @@ export class HostsFiles implements Disposable {
       try {
         change();
       } catch (cause) {
-        const { message } = cause as Error;
-        failures.set(
-          sandbox,
-          new IpvlanError("hosts-file", { sandbox, reason: message }, { cause }),
-        );
+        const fields = { sandbox, reason: (cause as Error).message };
+        failures.set(sandbox, new IpvlanError("hosts-file", fields, { cause }));
       }
     };
-    for (const { sandbox, text } of files) {
-      attempt(sandbox, () => this.#writer.write(sandbox, text));
-    }
+    for (const { sandbox, text } of files) attempt(sandbox, () => this.#writer.write(sandbox, text));
     for (const sandbox of removed) attempt(sandbox, () => this.#writer.remove(sandbox));
     return failures;
   }
@@ -147,6 +146,3 @@ export class HostsFiles implements Disposable {
     this.#writer[Symbol.dispose]();
   }
 }
-
-/** The errors of files that could not be changed, by sandbox. */
-export type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;

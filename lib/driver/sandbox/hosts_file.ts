@@ -48,9 +48,11 @@ interface OpenFile {
 export class HostsWriter implements Disposable {
   readonly #id = crypto.randomUUID();
   readonly #open = new Map<string, OpenFile>();
-  /** The last edit, and the last lines to append: the files of most sandboxes are alike. */
-  #edit: { old: string; text: string; edit: HostsEdit } | undefined;
-  #end: { old: string; text: string; missing: string | undefined } | undefined;
+  readonly #editOf = remembering(editHosts);
+  /** The text to append to a file; `undefined` if appending is not enough. */
+  readonly #missing = remembering((old, text) =>
+    text.startsWith(old) ? text.slice(old.length) : undefined
+  );
 
   /**
    * Begins a burst of changes. Forgets the content of the files if another process has written since the
@@ -73,7 +75,7 @@ export class HostsWriter implements Disposable {
     if (!open) return;
     const { file } = open;
     try {
-      const missing = this.#missing(open, text);
+      const missing = open.text === undefined ? undefined : this.#missing(open.text, text);
       if (missing !== undefined) {
         writeAll(file, missing);
         open.size += missing.length;
@@ -128,27 +130,21 @@ export class HostsWriter implements Disposable {
     return open;
   }
 
-  /** The text to append to a file; `undefined` if appending is not enough, or its content is unknown. */
-  #missing({ text: old }: OpenFile, text: string): string | undefined {
-    if (old === undefined) return undefined;
-    if (this.#end?.old !== old || this.#end.text !== text) {
-      const missing = text.startsWith(old) ? text.slice(old.length) : undefined;
-      this.#end = { old, text, missing };
-    }
-    return this.#end.missing;
-  }
-
-  #editOf(old: string, text: string): HostsEdit {
-    if (this.#edit?.text !== text || this.#edit.old !== old) {
-      this.#edit = { old, text, edit: editHosts(old, text) };
-    }
-    return this.#edit.edit;
-  }
-
   #close(sandbox: string): void {
     this.#open.get(sandbox)?.file.close();
     this.#open.delete(sandbox);
   }
+}
+
+/** Returns a function that remembers its last result: the files of most sandboxes are alike. */
+function remembering<T>(
+  run: (old: string, text: string) => T,
+): (old: string, text: string) => T {
+  let last: { old: string; text: string; result: T } | undefined;
+  return (old, text) => {
+    if (last?.old !== old || last.text !== text) last = { old, text, result: run(old, text) };
+    return last.result;
+  };
 }
 
 /**

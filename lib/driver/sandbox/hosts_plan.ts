@@ -10,16 +10,14 @@ export const MARK = " # ipvlan";
 /** The first line of each hosts file that the driver writes. It does not change other files. */
 export const HEAD = `# Written by ipvlan-kit, which changes the lines that end in${MARK}`;
 
-/** The sandboxes whose files may be stale. */
+/** The sandboxes whose files may be stale: all on these networks, by id, and these, by name. */
 export interface StaleHosts {
-  /** All sandboxes on these networks, by id. */
   networks: ReadonlySet<string>;
-  /** These sandboxes, by name. */
   sandboxes: ReadonlySet<string>;
 }
 
 /** The facts from the store that decide what the hosts files contain. */
-export interface HostsFacts {
+interface HostsFacts {
   /** All endpoints, in the order made. */
   endpoints: readonly HostEntry[];
   /** The lines of sandboxes of other hosts, by the ids of the networks that they are on. */
@@ -32,25 +30,15 @@ export interface HostsFacts {
 
 /** A sandbox of another host, as it is found on a network. */
 export interface RemoteName {
-  /** Its address. */
   address: string;
-  /** Its names. */
   names: readonly string[];
 }
 
-/** The changes of the hosts files to make. */
-export interface HostsPlan {
-  /** The driver's lines in the files to write. */
-  files: { sandbox: string; text: string }[];
-  /** The sandboxes whose file to remove. */
-  removed: string[];
-}
-
-/** Decides which stale hosts files to write, with which lines, and which to remove. */
+/** Decides which stale hosts files to write, with which lines of the driver, and which to remove. */
 export function planHosts(
   { endpoints, settings, exists, remote = () => [] }: HostsFacts,
   stale: StaleHosts,
-): HostsPlan {
+): { files: { sandbox: string; text: string }[]; removed: string[] } {
   const kept = endpoints.filter(({ state }) => state !== "removing");
   const byNetwork = Map.groupBy(kept, ({ network }) => network);
   // An engine's sandboxes have names and files of the engine's own.
@@ -64,7 +52,7 @@ export function planHosts(
   }
   // Most sandboxes share their networks with others, so their lines are rendered once.
   const rendered = new Map<string, string>();
-  const files: HostsPlan["files"] = [];
+  const files: { sandbox: string; text: string }[] = [];
   for (const [sandbox, own] of bySandbox) {
     const networks = networksOf(own);
     if (!stale.sandboxes.has(sandbox) && !networks.some((id) => stale.networks.has(id))) continue;
@@ -114,13 +102,13 @@ function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
-/** A change of a hosts file. Each character is a byte. */
+/**
+ * A change of a hosts file: writes the tail at a byte, and gives the file a size in bytes. Each character
+ * is a byte.
+ */
 export interface HostsEdit {
-  /** The first byte to write. */
   at: number;
-  /** The text to write there. */
   tail: string;
-  /** The size of the file after that, in bytes. */
   size: number;
 }
 

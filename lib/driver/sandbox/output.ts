@@ -4,9 +4,11 @@
  *
  * @module
  */
-import { statOf } from "../../base/files.ts";
+import { Buffer } from "node:buffer";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";
+import { statOf } from "../../base/files.ts";
+import { pause } from "../../base/waiting.ts";
 
 /** The size at which output continues in a new file, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
@@ -25,8 +27,8 @@ const LOST = new TextEncoder().encode("\n(ipvlan: output is missing here, as it 
 
 /** The output of the commands in sandboxes. */
 export class KeptOutput {
-  #folder: string;
-  #isRehearsal: boolean;
+  readonly #folder: string;
+  readonly #isRehearsal: boolean;
 
   /** Keeps the output in a state folder. A rehearsal removes nothing. */
   constructor(stateFolder: string, isRehearsal: boolean) {
@@ -69,10 +71,8 @@ export class KeptOutput {
     try {
       run();
     } catch (cause) {
-      throw new IpvlanError("store-unusable", {
-        folder: this.#folder,
-        reason: (cause as Error).message,
-      }, { cause });
+      const fields = { folder: this.#folder, reason: (cause as Error).message };
+      throw new IpvlanError("store-unusable", fields, { cause });
     }
   }
 
@@ -99,7 +99,7 @@ export class KeptOutput {
     while (statOf(this.of(sandbox)) && performance.now() < deadline) {
       const text = statOf(path) ? Deno.readTextFileSync(path).trim() : "";
       if (text !== "") return Number(text);
-      await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+      await pause(INTERVAL);
     }
     return statOf(this.of(sandbox)) ? 255 : undefined;
   }
@@ -146,7 +146,7 @@ export class KeptOutput {
 
 /** Reads the output files in a folder, one after another. */
 class LogReader implements Disposable {
-  #folder: string;
+  readonly #folder: string;
   /** The current file. It is open, so it can be read to its end after it was removed. */
   #file: Deno.FsFile | undefined;
   #number: number | undefined;
@@ -161,8 +161,8 @@ class LogReader implements Disposable {
     for (;;) {
       // List them first: a file gets no more output once the next one exists.
       const next = logsIn(this.#folder).find((number) => number > (this.#number ?? -1));
-      if (this.#file) pieces.push(readOn(this.#file));
-      if (next === undefined) return concat(pieces);
+      if (this.#file) pieces.push(...readOn(this.#file));
+      if (next === undefined) return new Uint8Array(Buffer.concat(pieces));
       const file = openIfThere(`${this.#folder}/log.${next}`);
       if (!file) continue;
       if (this.#number !== undefined && next > this.#number + 1) pieces.push(LOST);
@@ -193,25 +193,14 @@ class Changes implements Disposable {
   async next(ms: number): Promise<void> {
     this.#pending ??= this.#watcher?.[Symbol.asyncIterator]().next().catch(() => {})
       .finally(() => this.#pending = undefined);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-    await Promise.race([time, this.#pending ?? time]);
-    clearTimeout(timer);
+    const changed = new AbortController();
+    this.#pending?.then(() => changed.abort());
+    await pause(ms, changed.signal);
   }
 
   [Symbol.dispose](): void {
     this.#watcher?.close();
   }
-}
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let length = 0;
-  for (const piece of pieces) {
-    all.set(piece, length);
-    length += piece.length;
-  }
-  return all;
 }
 
 /** The numbers of the output files in a folder, the oldest first. */
@@ -222,13 +211,12 @@ function logsIn(folder: string): number[] {
 }
 
 /** Reads the rest of a file. */
-function readOn(file: Deno.FsFile): Uint8Array {
-  const pieces: Uint8Array[] = [];
+function* readOn(file: Deno.FsFile): Generator<Uint8Array> {
   for (;;) {
     const bytes = new Uint8Array(64 * 1024);
     const count = file.readSync(bytes);
-    if (count === null || count === 0) return concat(pieces);
-    pieces.push(bytes.subarray(0, count));
+    if (!count) return;
+    yield bytes.subarray(0, count);
   }
 }
 

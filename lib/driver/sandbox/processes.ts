@@ -4,7 +4,13 @@ import { shellWord } from "../../base/printable.ts";
 import { statOf } from "../../base/files.ts";
 import { findFiles, findKnownFiles } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
-import { describeProcess, sayIfLong, untilClosed, type WaitOptions } from "../../base/waiting.ts";
+import {
+  describeProcess,
+  sayIfLong,
+  Together,
+  untilClosed,
+  type WaitOptions,
+} from "../../base/waiting.ts";
 import { invalidOption, IpvlanError } from "../../base/errors.ts";
 
 /** The folder of the named network namespaces (ip-netns(8)). */
@@ -80,36 +86,24 @@ interface ProcessFile {
 
 /** Finds the processes in network namespaces, and those that run the lines of a driver. */
 export class Processes {
-  #run: RunProgram;
-  #lock: string | undefined;
-  /** The last search for all processes. */
-  #running: Promise<unknown> = Promise.resolve();
-  /** The search that starts when that one has ended. */
-  #next: Promise<ProcessFile[]> | undefined;
+  readonly #run: RunProgram;
+  readonly #lock: string | undefined;
+  /** Calls during a search share the next one: the running search may have missed their process. */
+  readonly #all = new Together(() => this.#search("ns/net"));
 
-  /**
-   * Makes the finder.
-   *
-   * @param run Runs `stat`.
-   * @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}.
-   */
+  /** @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}. */
   constructor(run: RunProgram, lock?: string) {
     this.#run = run;
     this.#lock = lock;
   }
 
-  /**
-   * The ids of the processes in a namespace; none if it does not exist.
-   *
-   * @param netns Its name.
-   * @param path Its file, if it has no name.
-   */
+  /** The ids of the processes in a namespace; none if it does not exist. @param path Its file, if it has no name. */
   async in(netns: string, path?: string): Promise<number[]> {
     const file = path === undefined
       ? statOf(`${FOLDER}/${netns}`)
       : (await findKnownFiles(this.#run, path))[0];
     if (!file) return [];
-    return (await this.#all()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
+    return (await this.#all.request()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
 
   /**
@@ -139,17 +133,15 @@ export class Processes {
   }
 
   /**
-   * Finds a process in the namespace of a file, such as one that a container engine has mounted.
+   * Finds the id of a process in the namespace of a file, such as one that an engine has mounted.
    *
-   * @returns The process's id.
-   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in
-   * it.
+   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in it.
    */
   async at(path: string): Promise<number> {
     const refused = (rule: string) => invalidOption("namespace", path, rule);
     const file = statOf(path);
     if (!file) throw refused("there is no such file, or it cannot be read");
-    const all = await this.#all();
+    const all = await this.#all.request();
     // All namespaces are files of one file system (nsfs), and no others are.
     if (!all.some(({ dev }) => dev === file.dev)) throw refused("it is not a namespace");
     const found = all.find(({ ino }) => ino === file.ino);
@@ -179,19 +171,6 @@ export class Processes {
       () => `Waiting for the programs of a killed driver: ${busy.map(describeProcess).join(", ")}`,
     );
     await untilClosed(lock, isIdle, { signal });
-  }
-
-  /**
-   * Finds all processes. Calls during a search share the next one, because the running search may have
-   * missed their process.
-   */
-  #all(): Promise<ProcessFile[]> {
-    return this.#next ??= this.#running.catch(() => {}).then(() => {
-      this.#next = undefined;
-      const search = this.#search("ns/net");
-      this.#running = search;
-      return search;
-    });
   }
 
   /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */

@@ -66,9 +66,7 @@ export function withHostname(hostname: string | undefined, words: readonly strin
   return ["unshare", "--uts", "sh", "-c", script, hostname, ...words];
 }
 
-/** The options of {@linkcode SettingsKeeper}. */
-export interface KeeperOptions {
-  /** Runs programs. */
+interface KeeperOptions {
   run: RunProgram;
   /** Called with each command that changes something, before it runs. */
   report?: (command: string) => void;
@@ -78,7 +76,7 @@ export interface KeeperOptions {
 
 /** Applies the settings of sandboxes, and removes their files. */
 export class SettingsKeeper {
-  #options: KeeperOptions;
+  readonly #options: KeeperOptions;
 
   /** Changes nothing yet. */
   constructor(options: KeeperOptions) {
@@ -104,14 +102,9 @@ export class SettingsKeeper {
       // A shell and not sysctl(8), which small systems lack.
       const line = `ip netns exec ${name} sh -c 'echo "${value}" >/proc/sys/${sysctlPath(key)}'`;
       const { code, err } = await run(line, []);
-      if (code !== 0) {
-        throw new IpvlanError("sysctl", {
-          netns: name,
-          keys: [key],
-          value,
-          reason: err.join("; "),
-        });
-      }
+      if (code === 0) continue;
+      const reason = err.join("; ");
+      throw new IpvlanError("sysctl", { netns: name, keys: [key], value, reason });
     }
   }
 
