@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import metadata from "../../deno.json" with { type: "json" };
 import { statOf } from "../base/files.ts";
 import type { EngineDriver } from "../driver/mod.ts";
@@ -10,7 +11,6 @@ import { stateFolder, storeFile } from "../driver/model/state_folder.ts";
 import {
   type CallAnswer,
   callerAt,
-  concat,
   greetingOf,
   type PassedCall,
   PLUGIN_FOLDER,
@@ -175,7 +175,7 @@ async function answerCall(
   return {
     status,
     out: output === undefined ? new Uint8Array() : encode(JSON.stringify(output, null, 4)),
-    err: concat(log),
+    err: Buffer.concat(log),
   };
 }
 

@@ -136,7 +136,9 @@ export class HostsFiles implements Disposable {
         failures.set(sandbox, new IpvlanError("hosts-file", fields, { cause }));
       }
     };
-    for (const { sandbox, text } of files) attempt(sandbox, () => this.#writer.write(sandbox, text));
+    for (const { sandbox, text } of files) {
+      attempt(sandbox, () => this.#writer.write(sandbox, text));
+    }
     for (const sandbox of removed) attempt(sandbox, () => this.#writer.remove(sandbox));
     return failures;
   }

@@ -10,11 +10,12 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { findProgram, statOf } from "../../base/files.ts";
 import { STATE_FOLDER } from "../../driver/model/state_folder.ts";
 import { MAX_REQUEST } from "../json.ts";
 import CALLER from "./caller.pl" with { type: "text" };
-import type { Variables } from "./environment.ts";
+import { splitPair, type Variables } from "./environment.ts";
 
 /** The folder in which runtimes look for plugins. */
 export const PLUGIN_FOLDER = "/opt/cni/bin";
@@ -66,10 +67,7 @@ export function readCall(body: Uint8Array): PassedCall {
   const end = all.indexOf("\0\0");
   const [folder = "", ...lines] = all.slice(0, Math.max(end, 0)).split("\0");
   const variables = Object.fromEntries(
-    lines.filter((line) => line.includes("=")).map((line) => {
-      const [name = "", ...value] = line.split("=");
-      return [name, value.join("=")];
-    }),
+    lines.filter((line) => line.includes("=")).map(splitPair),
   );
   return { folder, variables, text: all.slice(end + 2) };
 }
@@ -87,18 +85,7 @@ export interface CallAnswer {
 /** Writes an answer: a line with the status and the lengths in bytes, and the output. */
 export function writeAnswer({ status, out, err }: CallAnswer): Uint8Array {
   const head = new TextEncoder().encode(`${status} ${err.length} ${out.length}\n`);
-  return concat([head, err, out]);
-}
-
-/** Joins bytes. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
+  return Buffer.concat([head, err, out]);
 }
 
 /** The command by which an executable file asks the server: a `ServerCaller` of `lib/install`. */

@@ -1,23 +1,23 @@
 import type { EtcdAccess } from "../../claims/types.ts";
-import { accessProblems, IPAM_FIELDS } from "../../driver/model/ipam_options.ts";
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
-import { NETWORK_OPTIONS, OPTION_NAMES } from "../../driver/model/options.ts";
+import { isObject, read, type Reader, show } from "../../base/reader.ts";
 import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts";
 import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
-import { didYouMean } from "../../base/suggest.ts";
-import { isObject, object, type Reader, show, text } from "../../base/reader.ts";
-import { list, optional, parseRequest } from "../json.ts";
-import type { AttachmentKey, CniCommand } from "./environment.ts";
-import { cniError, CODE } from "./errors.ts";
+import { parseRequest } from "../json.ts";
 import {
-  type Dns,
-  dnsReader,
-  readPart,
-  type Result,
-  resultReader,
-  routesReader,
-} from "./result.ts";
+  askedAddresses,
+  ipamSection,
+  type LinkKeys,
+  linkKeys,
+  OPTIONS,
+  SETTLED_BY_NETWORK,
+  VALID,
+  validAttachments,
+} from "./conf_keys.ts";
+import type { AttachmentKey, CniCommand } from "./environment.ts";
+import { cniError, CODE, misfitError, UNSUPPORTED } from "./errors.ts";
+import type { Dns, Result } from "./result.ts";
 import {
   CNI_VERSIONS,
   type CniVersion,
@@ -72,38 +72,6 @@ export interface Conf {
   valid: AttachmentKey[];
 }
 
-/** A configuration, as far as it could be read, and its problems. */
-export interface ReadConf {
-  /** The configuration. */
-  conf: Conf;
-  /** The problems. */
-  problems: IpvlanErrorOf<"cni">[];
-}
-
-/** The keys that the specification has for every plugin. */
-const COMMON_KEYS = [
-  ...["cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args"],
-  ...["prevResult", "dns", "ipam"],
-];
-
-/** The keys of all options, and others, that an existing network of `ipvlan` has already settled. */
-const SETTLED_BY_NETWORK = [
-  ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].cni ?? []),
-  ...["vlan", "subnets", "ipam", "etcd"],
-];
-
-/** The keys of the plugin. */
-const OWN_KEYS = [...SETTLED_BY_NETWORK, "linkInContainer", "routes", "network"];
-
-/** The keys of a section `ipam` for this plugin. */
-const IPAM_KEYS = ["type", "subnets", "routes", "etcd"];
-
-/** The keys of a subnet. */
-const SUBNET_KEYS = ["subnet", "gateway", "ipRange", "auxAddresses"];
-
-/** The key for the attachments that GC keeps. */
-const VALID = "cni.dev/valid-attachments";
-
 /** The network name (CNI 1.1, section 1). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
@@ -114,7 +82,11 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
  *
  * @param askedFor An address that the environment asks for.
  */
-export function readConf(text: string, command: CniCommand, askedFor?: string): ReadConf {
+export function readConf(
+  text: string,
+  command: CniCommand,
+  askedFor?: string,
+): { conf: Conf; problems: IpvlanErrorOf<"cni">[] } {
   return new ConfReader(command, askedFor).read(text);
 }
 
@@ -129,7 +101,7 @@ class ConfReader {
     this.#askedFor = askedFor;
   }
 
-  read(text: string): ReadConf {
+  read(text: string): { conf: Conf; problems: IpvlanErrorOf<"cni">[] } {
     const conf: Conf = {
       cniVersion: versionOf(text),
       name: "",
@@ -149,12 +121,14 @@ class ConfReader {
     this.#problems.push(cniError(code, sentence));
   }
 
-  /** Reports that a value is not valid. */
-  readonly #wrong = (sentence: string): void => this.#report(CODE.conf, sentence);
+  #wrong(sentence: string): void {
+    this.#report(CODE.conf, sentence);
+  }
 
-  /** Reports a key that is not supported; the sentence has the key and its value. */
-  #unsupported(key: string, value: unknown, why: string): void {
-    this.#report(CODE.unsupported, `The key "${key}" with the value ${show(value)} ${why}`);
+  #read<T>(reader: Reader<T>, value: unknown): T {
+    const { value: part, misfits } = read(reader, value);
+    this.#problems.push(...misfits.map(misfitError));
+    return part;
   }
 
   /**
@@ -163,17 +137,14 @@ class ConfReader {
    */
   #parse(text: string): Record<string, unknown> | undefined {
     const parsed = parseRequest(text);
-    if ("reason" in parsed) {
-      this.#report(CODE.decoding, `The configuration on standard input ${parsed.reason}`);
-      return undefined;
+    if ("value" in parsed && isObject(parsed.value)) {
+      const isGiven = ([key, each]: [string, unknown]) => each !== null || key === VALID;
+      return Object.fromEntries(Object.entries(parsed.value).filter(isGiven));
     }
-    const { value } = parsed;
-    if (!isObject(value)) {
-      this.#report(CODE.decoding, `The configuration is ${show(value)}, and no object`);
-      return undefined;
-    }
-    const isGiven = ([key, each]: [string, unknown]) => each !== null || key === VALID;
-    return Object.fromEntries(Object.entries(value).filter(isGiven));
+    const reason = "reason" in parsed
+      ? `on standard input ${parsed.reason}`
+      : `is ${show(parsed.value)}, and no object`;
+    this.#report(CODE.decoding, `The configuration ${reason}`);
   }
 
   #fill(conf: Conf, values: Record<string, unknown>): void {
@@ -181,20 +152,25 @@ class ConfReader {
     const { name, type } = values;
     if (typeof name === "string" && NAME.test(name)) conf.name = name;
     else this.#wrong(`The network's name is ${show(name)}: give letters, digits, and _ . -`);
-    const ipam = this.#readIpam(values);
-    const ipamType = typeof ipam?.type === "string" ? ipam.type : undefined;
+    const ipamType = this.#ipamType(values);
     conf.isIpam = ipamType === PLUGIN_NAME && type !== PLUGIN_NAME;
     if (ipamType !== undefined && ipamType !== PLUGIN_NAME) {
       conf.source = { kind: "ipam", type: ipamType };
     }
-    if (this.#command === "GC") conf.valid = this.#readValid(values[VALID]);
+    if (this.#command === "GC") {
+      if (values[VALID] === undefined) {
+        this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
+      }
+      conf.valid = this.#read(validAttachments, values)[VALID]
+        .map(({ containerID, ifname }) => ({ containerId: containerID, ifname }));
+    }
     if (this.#command === "GC" || this.#command === "DEL") return;
     if (conf.isIpam) {
-      const subnets = this.#readSubnets(ipam!.subnets, "ipam.subnets");
-      conf.source = { kind: "subnets", subnets, ...this.#readEtcd(ipam!.etcd, "ipam.etcd") };
-      conf.routes = this.#readRoutes(ipam!.routes, "ipam.routes");
+      const { subnets, etcd, routes } = this.#read(ipamSection, values).ipam!;
+      conf.source = { kind: "subnets", subnets, ...etcd && { etcd } };
+      conf.routes = routes;
     } else {
-      this.#fillLink(conf, values, ipam);
+      this.#fillLink(conf, values, ipamType);
       this.#refuseCapabilities(conf.source, values);
     }
     // Another IPAM plugin itself reads the addresses that were asked for.
@@ -205,8 +181,7 @@ class ConfReader {
     if (!isCniVersion(cniVersion)) {
       const sentence = `The version ${show(cniVersion ?? "")} of the configuration is not ` +
         `supported: write one of ${CNI_VERSIONS.join(", ")} as its cniVersion`;
-      this.#report(CODE.version, sentence);
-      return;
+      return this.#report(CODE.version, sentence);
     }
     const since = SINCE[this.#command];
     if (since !== undefined && !isAtLeast(cniVersion, since)) {
@@ -216,8 +191,8 @@ class ConfReader {
     }
   }
 
-  /** Reads the section `ipam`, if there is one with a type. */
-  #readIpam({ ipam }: Record<string, unknown>): Record<string, unknown> | undefined {
+  /** The type of the section `ipam`, if there is one with a type. */
+  #ipamType({ ipam }: Record<string, unknown>): string | undefined {
     if (ipam === undefined) return undefined;
     if (!isObject(ipam)) {
       this.#wrong(`The key "ipam" is ${show(ipam)}, and no object`);
@@ -226,40 +201,34 @@ class ConfReader {
     const { type } = ipam;
     // An empty section counts as left out, as for the reference plugins.
     if (type === undefined || type === "") return undefined;
-    if (typeof type !== "string" || type.includes("/") || type.startsWith(".")) {
-      this.#wrong(`The type of "ipam" is ${show(type)}: give the file name of a plugin`);
-      return undefined;
-    }
-    if (type === PLUGIN_NAME) this.#refuseOthers(ipam, IPAM_KEYS, "ipam.");
-    return ipam;
+    if (typeof type === "string" && !type.includes("/") && !type.startsWith(".")) return type;
+    this.#wrong(`The type of "ipam" is ${show(type)}: give the file name of a plugin`);
   }
 
-  /** Reports the unknown keys. */
-  #refuseOthers(values: Record<string, unknown>, known: readonly string[], prefix = ""): void {
-    for (const [key, value] of Object.entries(values)) {
-      if (known.includes(key) || key.startsWith("cni.dev/")) continue;
-      this.#unsupported(`${prefix}${key}`, value, `is not supported${didYouMean(key, known)}`);
+  #fillLink(conf: Conf, values: Record<string, unknown>, ipamType: string | undefined): void {
+    const settled = SETTLED_BY_NETWORK.filter((key) =>
+      values.network !== undefined && values[key] !== undefined
+    );
+    for (const key of settled) {
+      this.#wrong(`The key "${key}" does not go with "network": the network has it already`);
     }
-  }
-
-  #fillLink(
-    conf: Conf,
-    values: Record<string, unknown>,
-    ipam: Record<string, unknown> | undefined,
-  ): void {
-    this.#refuseOthers(values, [...COMMON_KEYS, ...OWN_KEYS]);
-    conf.linkInContainer = this.#readLinkInContainer(values);
-    const { parent, ...options } = this.#readOptions(values);
+    const isChained = this.#command === "ADD" || this.#command === "CHECK";
+    const left = Object.entries(values).filter(([key]) => !settled.includes(key));
+    const reader = linkKeys(ipamType === PLUGIN_NAME, isChained);
+    const keys = this.#read(reader, Object.fromEntries(left))!;
+    const given = keys as Record<string, unknown>;
+    const { parent, ...options }: Partial<NetworkOptions> = Object.fromEntries(
+      // An empty value counts as left out, as for the reference plugin.
+      OPTIONS.flatMap(({ name, key }) => given[key] ? [[name, given[key]]] : []),
+    );
     if (parent !== undefined) conf.master = parent;
-    conf.vlan = this.#readNumber("vlan", values.vlan);
+    conf.vlan = keys.vlan;
     conf.options = options;
-    const dns = this.#read(dnsReader, values.dns, "dns");
-    if (dns) conf.dns = dns;
-    const chained = this.#command === "ADD" || this.#command === "CHECK";
-    if (chained && values.prevResult !== undefined) {
-      conf.previous = this.#read(resultReader, values.prevResult, "prevResult");
-    }
-    this.#fillSource(conf, values, ipam);
+    conf.linkInContainer = keys.linkInContainer ?? false;
+    if (conf.linkInContainer) this.#refuseHostKeys(values);
+    if (keys.dns) conf.dns = keys.dns;
+    conf.previous = keys.prevResult;
+    this.#fillSource(conf, values, keys, ipamType);
     const isWrong = values.prevResult !== undefined && conf.previous === undefined;
     if (this.#command === "ADD" && !isWrong) this.#followPrevious(conf);
     if (this.#command === "CHECK" && values.prevResult === undefined) {
@@ -267,42 +236,44 @@ class ConfReader {
     }
   }
 
+  /** Refuses keys that need a parent of the host. */
+  #refuseHostKeys(values: Record<string, unknown>): void {
+    const why = {
+      vlan: 'make the VLAN link in the container first, and name it as the "master"',
+      network: "the parent of that network is a link of the host",
+    };
+    for (const [key, reason] of Object.entries(why)) {
+      if (values[key] === undefined) continue;
+      this.#wrong(`The key "${key}" does not go with "linkInContainer": ${reason}`);
+    }
+  }
+
   /** Finds the source of the addresses, and refuses keys that contradict it. */
   #fillSource(
     conf: Conf,
     values: Record<string, unknown>,
-    ipam: Record<string, unknown> | undefined,
+    keys: LinkKeys,
+    ipamType: string | undefined,
   ): void {
-    const network = this.#read(optional(text), values.network, "network");
-    const own = ipam?.type === PLUGIN_NAME ? ipam : undefined;
-    if (network !== undefined) {
-      const others = SETTLED_BY_NETWORK.filter((key) => values[key] !== undefined);
-      for (const key of others) {
-        this.#wrong(`The key "${key}" does not go with "network": the network has it already`);
-      }
-      conf.source = { kind: "network", network };
-    } else if (values.subnets !== undefined || own) {
-      if (values.subnets !== undefined && ipam) {
+    if (keys.network !== undefined) {
+      conf.source = { kind: "network", network: keys.network };
+      conf.routes = keys.routes;
+    } else if (values.subnets !== undefined || keys.ipam) {
+      if (values.subnets !== undefined && ipamType !== undefined) {
         this.#wrong('The key "subnets" does not go with "ipam": leave one of the two out');
       }
-      const subnets = own
-        ? this.#readSubnets(own.subnets, "ipam.subnets")
-        : this.#readSubnets(values.subnets, "subnets");
-      const etcd = own
-        ? this.#readEtcd(own.etcd, "ipam.etcd")
-        : this.#readEtcd(values.etcd, "etcd");
-      conf.source = { kind: "subnets", subnets, ...etcd };
-    } else if (values.etcd !== undefined) {
-      this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
-    }
-    const routes = own?.routes ?? values.routes;
-    if (routes === undefined) return;
-    if (conf.source.kind === "ipam" || conf.source.kind === "previous") {
+      const { subnets = [], etcd } = keys.ipam ?? keys;
+      conf.source = { kind: "subnets", subnets, ...etcd && { etcd } };
+      conf.routes = keys.ipam?.routes ?? keys.routes;
+    } else {
+      if (values.etcd !== undefined) {
+        this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
+      }
+      if (values.routes === undefined) return;
       this.#wrong(
         'The key "routes" needs "subnets" or "network": other routes come with addresses',
       );
     }
-    conf.routes = this.#readRoutes(routes, "routes");
   }
 
   /** Takes addresses and master from the plugin before this one, as the reference plugin does. */
@@ -317,154 +288,34 @@ class ConfReader {
     else this.#wrong('The key "master" is missing, and prevResult has not exactly one interface');
   }
 
-  /** Reads whether the parent is a link of the container, and refuses keys for one of the host. */
-  #readLinkInContainer(values: Record<string, unknown>): boolean {
-    const { linkInContainer = false } = values;
-    if (typeof linkInContainer !== "boolean") {
-      this.#wrong(`The key "linkInContainer" is ${show(linkInContainer)}: give true or false`);
-    }
-    if (linkInContainer !== true) return false;
-    const refused = (key: string, why: string) => {
-      if (values[key] === undefined) return;
-      this.#wrong(`The key "${key}" does not go with "linkInContainer": ${why}`);
-    };
-    refused("vlan", 'make the VLAN link in the container first, and name it as the "master"');
-    refused("network", "the parent of that network is a link of the host");
-    return true;
-  }
-
-  /** Reads the options of the network. Settling the network finds their problems. */
-  #readOptions(values: Record<string, unknown>): Partial<NetworkOptions> {
-    return Object.fromEntries(OPTION_NAMES.flatMap((name) => {
-      const { cni: key, value: { kind } } = NETWORK_OPTIONS[name];
-      if (key === undefined) return [];
-      const value = kind === "number"
-        ? this.#readNumber(key, values[key])
-        : this.#read(optional(text), values[key], key);
-      // An empty value counts as left out, as for the reference plugin.
-      return value ? [[name, value]] : [];
-    }));
-  }
-
-  #readNumber(key: string, value: unknown): number | undefined {
-    if (value === undefined) return undefined;
-    if (typeof value === "number" && Number.isInteger(value)) return value;
-    this.#wrong(`The key "${key}" is ${show(value)}: give a whole number`);
-  }
-
-  #readSubnets(value: unknown, path: string): SubnetSpec[] {
-    if (!Array.isArray(value) || value.length === 0) {
-      this.#wrong(`The key "${path}" is ${show(value)}: give a list of subnets`);
-      return [];
-    }
-    return value.map((each, index): SubnetSpec => {
-      if (typeof each === "string") return { subnet: each };
-      const place = `${path}[${index}]`;
-      if (!isObject(each)) {
-        this.#wrong(`${place} is ${show(each)}: give a subnet such as "192.168.1.0/24"`);
-        return { subnet: "" };
-      }
-      this.#refuseOthers(each, SUBNET_KEYS, `${place}.`);
-      const word = (key: string) => this.#read(optional(text), each[key], `${place}.${key}`);
-      const aux = each.auxAddresses ?? {};
-      if (!isObject(aux) || !Object.values(aux).every((value) => typeof value === "string")) {
-        this.#wrong(`${place}.auxAddresses is ${show(aux)}: give addresses by name`);
-      }
-      return {
-        subnet: word("subnet") ?? "",
-        gateway: word("gateway"),
-        ipRange: word("ipRange"),
-        auxAddresses: aux as Record<string, string>,
-      };
-    });
-  }
-
-  /** Reads the access to the etcd in which hosts share the subnets. */
-  #readEtcd(value: unknown, path: string): { etcd?: EtcdAccess } {
-    if (value === undefined) return {};
-    if (!isObject(value)) {
-      this.#wrong(`The key "${path}" is ${show(value)}: give an object with endpoints`);
-      return {};
-    }
-    for (const key of Object.keys(value)) {
-      if (IPAM_FIELDS.includes(key as keyof EtcdAccess)) continue;
-      // The value may be a secret.
-      this.#report(
-        CODE.unsupported,
-        `The key "${path}.${key}" is not supported${didYouMean(key, IPAM_FIELDS)}`,
-      );
-    }
-    const { endpoints = [] } = value;
-    const isList = Array.isArray(endpoints) && endpoints.every((each) => typeof each === "string");
-    if (!isList) this.#wrong(`${path}.endpoints is ${show(endpoints)}: give a list of URLs`);
-    const texts = IPAM_FIELDS.filter((field) => field !== "endpoints").map((field) => [
-      field,
-      this.#read(optional(text), value[field], `${path}.${field}`),
-    ]).filter(([, text]) => text !== undefined);
-    const access: EtcdAccess = {
-      ...Object.fromEntries(texts),
-      endpoints: isList ? endpoints : [],
-    };
-    for (const { message } of accessProblems(access)) this.#wrong(`${path}: ${message}`);
-    return { etcd: access };
-  }
-
   /** Reports capabilities that the plugin does not have. An IPAM plugin may have them. */
   #refuseCapabilities({ kind }: AddressSource, { runtimeConfig }: Record<string, unknown>): void {
-    if (!isObject(runtimeConfig)) return;
-    for (const [key, value] of Object.entries(runtimeConfig)) {
-      if (key === "mac") {
-        const why = "is not supported: an ipvlan link has the MAC address of its parent";
-        this.#unsupported("runtimeConfig.mac", value, why);
-      } else if (key !== "ips" && kind !== "ipam") {
-        const why = "is not supported: take this capability out of the configuration";
-        this.#unsupported(`runtimeConfig.${key}`, value, why);
-      }
+    for (const [key, value] of Object.entries(isObject(runtimeConfig) ? runtimeConfig : {})) {
+      if (key !== "mac" && (key === "ips" || kind === "ipam")) continue;
+      const why = key === "mac"
+        ? "an ipvlan link has the MAC address of its parent"
+        : "take this capability out of the configuration";
+      const path = ["runtimeConfig", key];
+      this.#problems.push(misfitError({ path, value, wanted: `${UNSUPPORTED}: ${why}` }));
     }
   }
 
-  /** Reads the addresses that were asked for (CNI's CONVENTIONS.md). */
-  #readIps({ runtimeConfig, args }: Record<string, unknown>): string[] {
-    const runtime = isObject(runtimeConfig) ? runtimeConfig : {};
-    const cni = isObject(args) && isObject(args.cni) ? args.cni : {};
-    const texts = [
-      ...this.#read(list(text), runtime.ips, "runtimeConfig.ips") ?? [],
-      ...this.#read(list(text), cni.ips, "args.cni.ips") ?? [],
-      // Addresses in "args" replace this one.
-      ...cni.ips === undefined && this.#askedFor !== undefined ? [this.#askedFor] : [],
-    ];
+  #readIps(values: Record<string, unknown>): string[] {
+    const { runtimeConfig, args } = this.#read(askedAddresses, values);
+    // Addresses in "args" replace that of the environment.
+    const others = args.cni.ips ?? (this.#askedFor === undefined ? [] : [this.#askedFor]);
     const ips = new Set<string>();
-    for (const text of texts) {
+    for (const text of [...runtimeConfig.ips ?? [], ...others]) {
       const read = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
       if (read.ok) ips.add(read.value);
       else for (const { message } of read.problems) this.#wrong(message);
     }
     for (const family of [4, 6] satisfies Family[]) {
       const same = [...ips].filter((ip) => familyOf(ip) === family);
-      if (same.length > 1) {
-        this.#wrong(
-          `Two IPv${family} addresses were asked for, and a link has one: ${same.join(", ")}`,
-        );
-      }
+      if (same.length <= 1) continue;
+      const shown = same.join(", ");
+      this.#wrong(`Two IPv${family} addresses were asked for, and a link has one: ${shown}`);
     }
     return [...ips];
-  }
-
-  #readRoutes(value: unknown, path: string): EndpointRoute[] {
-    return (this.#read(routesReader, value, path) ?? [])
-      .map(({ dst, gw }) => gw === undefined ? { dst } : { dst, via: gw });
-  }
-
-  #read<T>(reader: Reader<T>, value: unknown, path: string): T | undefined {
-    return readPart(reader, value, path, this.#wrong);
-  }
-
-  #readValid(value: unknown): AttachmentKey[] {
-    if (value === undefined) {
-      this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
-    }
-    const attachments = list(object({ containerID: text, ifname: text }));
-    return (this.#read(attachments, value, VALID) ?? [])
-      .map(({ containerID, ifname }) => ({ containerId: containerID, ifname }));
   }
 }

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
-import { isObject, show } from "../../base/reader.ts";
+import { isObject, read, show } from "../../base/reader.ts";
 import { parseRequest, readRequest } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
-import { cniError, CODE } from "./errors.ts";
-import { readPart, type Result, resultReader } from "./result.ts";
+import { cniError, CODE, misfitError } from "./errors.ts";
+import { type Result, resultReader } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** An IPAM plugin and its input (CNI 1.1, section 4). */
@@ -57,12 +57,14 @@ export async function runDelegate(
 }
 
 /** Reads the result that an IPAM plugin has printed. @throws {"cni"} It is not valid. */
-export function readGiven({ type }: Delegate, answer: unknown): Result {
-  const problems: string[] = [];
+export function readGiven({ type }: Pick<Delegate, "type">, answer: unknown): Result {
+  const { value, misfits } = read(resultReader, answer);
+  if (misfits.length === 0) return value;
   const what = `the result of the IPAM plugin "${type}"`;
-  const result = readPart(resultReader, answer, what, (sentence) => problems.push(sentence));
-  if (problems.length > 0) throw cniError(CODE.ipam, problems.join("; "));
-  return result!;
+  const problems = misfits.map(({ path, ...misfit }) =>
+    misfitError({ path: [what, ...path], ...misfit }).message
+  );
+  throw cniError(CODE.ipam, problems.join("; "));
 }
 
 /** Finds the executable file of a plugin. */

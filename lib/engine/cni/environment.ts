@@ -3,8 +3,7 @@ import { isNetnsPath, linkName } from "../../iproute2/words.ts";
 import { cniError, CODE } from "./errors.ts";
 import { show } from "../../base/reader.ts";
 
-/** The commands of the plugin. */
-export const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
+const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
 
 /** A command of the plugin. */
 export type CniCommand = typeof COMMANDS[number];
@@ -12,11 +11,9 @@ export type CniCommand = typeof COMMANDS[number];
 /** Variables of the environment by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** An attachment: a link of a container. The two fields identify it. */
+/** Identifies an attachment, which is a link of a container. */
 export interface AttachmentKey {
-  /** The id of the container. */
   containerId: string;
-  /** The name of the link in the container. */
   ifname: string;
 }
 
@@ -30,7 +27,6 @@ export interface Environment extends AttachmentKey {
   ip?: string;
   /** The folders in which to look for plugins. */
   path: string[];
-  /** The problems of the variables. */
   problems: IpvlanErrorOf<"cni">[];
 }
 
@@ -38,17 +34,14 @@ export interface Environment extends AttachmentKey {
 const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /** The commands that are about one attachment. */
-export const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
+const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
 /** Reads the environment of the plugin. */
 export function readEnvironment(variables: Variables): Environment {
   const problems: IpvlanErrorOf<"cni">[] = [];
   const wrong = (name: string, rule: string) => {
-    const value = variables[name];
-    const sentence = value
-      ? `The variable ${name} is ${show(value)}: ${rule}`
-      : `The variable ${name} is missing: ${rule}`;
-    problems.push(cniError(CODE.environment, sentence));
+    const shown = show(variables[name] || undefined);
+    problems.push(cniError(CODE.environment, `The variable ${name} is ${shown}: ${rule}`));
   };
   const value = (name: string) => variables[name] ?? "";
   const command = COMMANDS.find((each) => each === variables.CNI_COMMAND);
@@ -72,11 +65,12 @@ export function readEnvironment(variables: Variables): Environment {
   if (!isNetnsPath(read.netns)) {
     wrong("CNI_NETNS", "give the absolute path of a network namespace");
   }
-  const args = readArgs(value("CNI_ARGS"));
-  if (args === undefined) {
+  const words = value("CNI_ARGS").split(";").filter((word) => word !== "");
+  if (!words.every((word) => word.includes("="))) {
     wrong("CNI_ARGS", "give pairs such as IgnoreUnknown=1;IP=192.168.1.77");
     return read;
   }
+  const args = new Map(words.map(splitPair));
   if (args.has("MAC")) {
     wrong("CNI_ARGS", "an ipvlan link has the MAC address of its parent, so leave MAC out");
   }
@@ -84,9 +78,8 @@ export function readEnvironment(variables: Variables): Environment {
   return read;
 }
 
-/** Reads `CNI_ARGS`: pairs with semicolons between them; `undefined` if it has another form. */
-function readArgs(text: string): Map<string, string> | undefined {
-  const pairs = text.split(";").filter((pair) => pair !== "").map((pair) => pair.split("="));
-  if (pairs.some(({ length }) => length < 2)) return undefined;
-  return new Map(pairs.map(([key, ...rest]) => [key!, rest.join("=")]));
+/** Splits a text such as `IP=192.168.1.77` at the first equals sign. */
+export function splitPair(pair: string): [name: string, value: string] {
+  const [name = "", ...value] = pair.split("=");
+  return [name, value.join("=")];
 }

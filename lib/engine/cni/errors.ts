@@ -5,6 +5,7 @@ import {
   type IpvlanErrorOf,
   isIpvlanError,
 } from "../../base/errors.ts";
+import { type Misfit, placeOf, show } from "../../base/reader.ts";
 import type { CniVersion } from "./version.ts";
 
 /** The error codes of CNI 1.1 (section 5, "Error"), and from 100 on those of this plugin. */
@@ -48,27 +49,35 @@ export function cniError(
   return new IpvlanError("cni", { status, reason }, options);
 }
 
-/** An error as the plugin prints it on standard output. */
-export interface ErrorAnswer {
-  /** The version of the specification. */
-  cniVersion: CniVersion;
-  /** The error code. */
-  code: number;
-  /** The first problem, in a sentence. */
-  msg: string;
-  /** The other problems, one sentence per line. */
-  details?: string;
+/** The beginning of the `wanted` of a misfit whose key is not supported. */
+export const UNSUPPORTED = "is not supported";
+
+/** Makes the error for a value that is not what it should be. */
+export function misfitError({ path, value, wanted }: Misfit): IpvlanErrorOf<"cni"> {
+  const place = placeOf(path);
+  if (wanted.startsWith(UNSUPPORTED)) {
+    const shown = value === undefined ? "" : ` with the value ${show(value)}`;
+    return cniError(CODE.unsupported, `The key "${place}"${shown} ${wanted}`);
+  }
+  const key = place.includes("[") ? place : `The key "${place}"`;
+  const sentence = wanted.startsWith("give ")
+    ? `${key} is ${show(value)}: ${wanted}`
+    : `${place} is ${show(value)}, and should be ${wanted}`;
+  return cniError(CODE.conf, sentence);
 }
 
-/** Makes the answer for problems: the code and sentence of the first, and the other sentences. */
+/**
+ * Makes the answer for problems: the code and sentence of the first, and as details the other sentences,
+ * one per line.
+ */
 export function errorAnswer(
   cniVersion: CniVersion,
   problems: readonly IpvlanErrorOf<"cni">[],
-): ErrorAnswer {
+): { cniVersion: CniVersion; code: number; msg: string; details?: string } {
   const [first, ...others] = problems;
-  const answer: ErrorAnswer = { cniVersion, code: first!.status, msg: first!.message };
-  if (others.length > 0) answer.details = others.map(({ message }) => message).join("\n");
-  return answer;
+  const answer = { cniVersion, code: first!.status, msg: first!.message };
+  if (others.length === 0) return answer;
+  return { ...answer, details: others.map(({ message }) => message).join("\n") };
 }
 
 /** The code of each error that the driver throws, unless it is {@linkcode CODE.refused}. */
@@ -93,9 +102,8 @@ export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
     return [cniError(CODE.environment, `CNI_NETNS: ${message}`, { cause: error })];
   }
   if (isIpvlanError(error, "sandbox-parent") && error.parent === undefined) {
-    const sentence =
-      'The key "master" is missing, and the container has no default route to take ' +
-      "its link from";
+    const sentence = 'The key "master" is missing, and the container has no default route to ' +
+      "take its link from";
     return [cniError(CODE.conf, sentence, { cause: error })];
   }
   const code = error instanceof IpvlanError ? CODES[error.code] : undefined;

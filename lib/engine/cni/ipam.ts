@@ -6,25 +6,25 @@ import { cniError, CODE, isExhausted } from "./errors.ts";
 import type { Result, ResultAddress } from "./result.ts";
 import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
 
+/** A call of another plugin, which makes the link. */
+type Call = CniRequest & { driver: EngineDriver };
+
 /** The holder of an attachment's addresses. The name of a link has no slash. */
 function holderOf({ containerId, ifname }: AttachmentKey): string {
   return `${containerId}/${ifname}`;
 }
 
 /** Lists the claims of a configuration, each with its pool. */
-function claimsOf(
-  { conf }: CniRequest,
-  driver: EngineDriver,
-): { pool: string; address: string; holder: string }[] {
+function claimsOf({ conf, driver }: Call): { pool: string; address: string; holder: string }[] {
   const owner = ownerOf(conf);
   return driver.listPools()
     .filter((pool) => pool.owner.engine === owner.engine && pool.owner.id === owner.id)
     .flatMap((pool) => pool.claims.map((claim) => ({ pool: pool.id, ...claim })));
 }
 
-/** Claims an address of each family of the subnets for a link of another plugin, or none at all. */
-export async function claimAddresses(request: CniRequest, driver: EngineDriver): Promise<Result> {
-  const { conf, environment } = request;
+/** Answers ADD: claims an address of each family of the subnets, or none at all. */
+export async function claimAddresses(call: Call): Promise<Result> {
+  const { conf } = call;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
   const families = ([4, 6] satisfies Family[]).filter((family) =>
     subnets.some(({ subnet }) => familyOf(subnet) === family)
@@ -35,18 +35,17 @@ export async function claimAddresses(request: CniRequest, driver: EngineDriver):
   }
   try {
     const ips: ResultAddress[] = [];
-    for (const family of families) ips.push(await claimOne(request, driver, family, subnets));
+    for (const family of families) ips.push(await claimOne(call, family, subnets));
     return { interfaces: [], ips, routes: conf.routes?.map(toResultRoute) ?? [] };
   } catch (error) {
-    await releaseAddresses(request, driver, environment);
+    await releaseAddresses(call);
     throw error;
   }
 }
 
 /** Claims the address that is asked for in a family, or the next free one of its subnets. */
 async function claimOne(
-  { conf, environment }: CniRequest,
-  driver: EngineDriver,
+  { conf, environment, driver }: Call,
   family: Family,
   subnets: readonly SubnetSpec[],
 ): Promise<ResultAddress> {
@@ -69,34 +68,31 @@ async function claimOne(
   throw new TypeError("A family without a subnet");
 }
 
-/** Releases the addresses of an attachment, if it has any. */
-export async function releaseAddresses(
-  request: CniRequest,
-  driver: EngineDriver,
-  attachment: AttachmentKey,
-): Promise<void> {
-  const holder = holderOf(attachment);
-  for (const claim of claimsOf(request, driver)) {
-    if (claim.holder === holder) await driver.releaseAddress(claim.pool, claim.address);
+/** Answers DEL: releases the addresses of an attachment, if it has any. */
+export async function releaseAddresses(call: Call): Promise<void> {
+  const holder = holderOf(call.environment);
+  for (const claim of claimsOf(call)) {
+    if (claim.holder === holder) await call.driver.releaseAddress(claim.pool, claim.address);
   }
 }
 
-/** Checks that an attachment has addresses. @throws {"cni"} It has none. */
-export function checkAddresses(request: CniRequest, driver: EngineDriver): void {
-  const { environment, conf } = request;
+/** Answers CHECK: checks that an attachment has addresses. @throws {"cni"} It has none. */
+// deno-lint-ignore require-await
+export async function checkAddresses(call: Call): Promise<void> {
+  const { environment, conf } = call;
   const holder = holderOf(environment);
-  if (claimsOf(request, driver).some((claim) => claim.holder === holder)) return;
+  if (claimsOf(call).some((claim) => claim.holder === holder)) return;
   const sentence = `The container ${environment.containerId} has no address of the network ` +
     `"${conf.name}" for ${environment.ifname}`;
   throw cniError(CODE.changed, sentence);
 }
 
-/** Releases the addresses of all attachments that are not valid. */
-export async function collectAddresses(request: CniRequest, driver: EngineDriver): Promise<void> {
-  for (const { pool, address, holder } of claimsOf(request, driver)) {
+/** Answers GC: releases the addresses of all attachments that are not valid. */
+export async function collectAddresses(call: Call): Promise<void> {
+  for (const { pool, address, holder } of claimsOf(call)) {
     const [containerId = "", ifname = ""] = holder.split("/");
     // Skip the claim of a gateway: its holder has no slash.
-    if (ifname === "" || isValid(request.conf, { containerId, ifname })) continue;
-    await driver.releaseAddress(pool, address);
+    if (ifname === "" || isValid(call.conf, { containerId, ifname })) continue;
+    await call.driver.releaseAddress(pool, address);
   }
 }

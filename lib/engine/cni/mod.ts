@@ -5,22 +5,22 @@
  * @module
  */
 import { statOf } from "../../base/files.ts";
-import type { EngineDriver, SandboxDetails } from "../../driver/mod.ts";
+import { type EngineDriver, type SandboxDetails, type Settlement, withParent } from "../../driver/mod.ts";
 import {
   IpvlanError,
   type IpvlanErrorOf,
   isIpvlanError,
   throwProblems,
 } from "../../base/errors.ts";
-import { attach, detach, removeLeft } from "../attachment.ts";
+import { Ip } from "../../iproute2/ip.ts";
+import { defaultLink } from "../../iproute2/route.ts";
+import { attach, detach, differences, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { Conf } from "./conf.ts";
 import type { AttachmentKey, Variables } from "./environment.ts";
 import { cniError, CODE, errorAnswer, isExhausted, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
-import { findNetwork } from "./parent.ts";
-import { statusProblems } from "./status.ts";
 import {
   attachmentsOf,
   changesOf,
@@ -28,6 +28,7 @@ import {
   confLabel,
   isValid,
   networkName,
+  parentOf,
   planLink,
   readRequest,
   resultOf,
@@ -35,16 +36,14 @@ import {
 } from "./translate.ts";
 import { versionOf } from "./version.ts";
 
-/** An answer of the plugin. */
+/** An answer of the plugin: its exit status, and the JSON to print on standard output. */
 export interface PluginAnswer {
-  /** The exit status. */
   status: number;
-  /** The JSON to print on standard output; `undefined` for nothing. */
   output?: unknown;
 }
 
 /** The surroundings of a call of the plugin. */
-export interface PluginContext {
+interface PluginContext {
   /** The working folder of the call. */
   folder: string;
   /** Runs a function with the driver. */
@@ -63,6 +62,9 @@ interface Call extends CniRequest {
   warn(line: string): void;
 }
 
+/** Carries out one command. Resolves to the result of ADD. */
+type Run = (call: Call) => Promise<Result | undefined | void>;
+
 /** Answers the call in the environment and the configuration on standard input. Never throws. */
 export async function runPlugin(
   variables: Variables,
@@ -77,52 +79,16 @@ export async function runPlugin(
   try {
     const read = readRequest(variables, text);
     if (!read.ok) return failed(read.problems);
-    const { source } = read.request.conf;
-    const { path } = read.request.environment;
+    const { command, conf: { source, isIpam }, environment: { path } } = read.request;
     const delegate = source.kind === "ipam"
       ? { type: source.type, path, variables, text, folder, log }
       : undefined;
-    const result = await withDriver(async (driver) =>
-      read.request.conf.isIpam
-        ? await runIpam(read.request, driver)
-        : await run({ ...read.request, driver, delegate, warn })
-    );
+    const run = (isIpam ? RUN_AS_IPAM : RUN)[command];
+    const result = await withDriver((driver) => run({ ...read.request, driver, delegate, warn }));
     return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
   } catch (error) {
     if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
     return failed(toCniErrors(error));
-  }
-}
-
-/** Runs one command. Resolves to the result of ADD. */
-async function run(call: Call): Promise<Result | undefined> {
-  switch (call.command) {
-    case "ADD":
-      return await add(call);
-    case "DEL":
-      return await del(call);
-    case "CHECK":
-      return await check(call);
-    case "GC":
-      return await collect(call);
-    case "STATUS":
-      return await checkStatus(call);
-  }
-}
-
-/** Runs one command as an IPAM plugin. Resolves to the result of ADD. */
-async function runIpam(request: CniRequest, driver: EngineDriver): Promise<Result | undefined> {
-  switch (request.command) {
-    case "ADD":
-      return await claimAddresses(request, driver);
-    case "DEL":
-      await releaseAddresses(request, driver, request.environment);
-      return;
-    case "CHECK":
-      checkAddresses(request, driver);
-      return;
-    case "GC":
-      await collectAddresses(request, driver);
   }
 }
 
@@ -194,7 +160,7 @@ function findSandbox(driver: EngineDriver, name: string): SandboxDetails | undef
 }
 
 /** Removes the link of an attachment, if there is one, and then its addresses. */
-async function del(call: Call): Promise<undefined> {
+async function del(call: Call): Promise<void> {
   const { driver, conf, environment } = call;
   const name = sandboxName(environment.containerId);
   const { ifname } = environment;
@@ -217,7 +183,7 @@ async function recover(driver: EngineDriver, conf: Conf, sandbox?: string): Prom
 }
 
 /** Checks the link of an attachment. @throws {IpvlanError} Something is missing or changed. */
-async function check(call: Call): Promise<undefined> {
+async function check(call: Call): Promise<void> {
   const { driver, conf, environment } = call;
   const name = sandboxName(environment.containerId);
   const [seen] = await driver.seeSandboxes([name]);
@@ -242,7 +208,7 @@ function namespaceId(path: string): string | undefined {
 }
 
 /** Removes every attachment that is not valid. Goes on after an error. */
-async function collect(call: Call): Promise<undefined> {
+async function collect(call: Call): Promise<void> {
   const { driver, conf } = call;
   await recover(driver, conf);
   const problems = driver.listSandboxes().map(async (sandbox) => {
@@ -267,9 +233,52 @@ async function removeLinks(
 }
 
 /** Checks that a container can be attached now. @throws {IpvlanError} Something prevents it. */
-async function checkStatus(call: Call): Promise<undefined> {
-  const problems = await statusProblems(call, call.driver);
-  throwProblems([...problems, ...await problemsOf(() => forward(call))]);
+async function checkStatus(call: Call): Promise<void> {
+  const problems = await statusProblems(call).catch((error) => {
+    if (!(error instanceof IpvlanError)) throw error;
+    return [error];
+  });
+  throwProblems([
+    ...problems.map((error) => {
+      const isLimited = isIpvlanError(error, "network-cut-off");
+      return cniError(isLimited ? CODE.limited : CODE.notAvailable, error.message);
+    }),
+    ...await problemsOf(() => forward(call)),
+  ]);
+}
+
+/** Finds what prevents attaching a container now. */
+async function statusProblems(call: Call): Promise<readonly IpvlanError[]> {
+  const { driver } = call;
+  const network = await findNetwork(call);
+  if (typeof network === "string") return await driver.problemsOfNext(network);
+  const { name } = network.network;
+  const found = driver.findNetwork(name);
+  if (!found) return await driver.problemsOfFirst(network);
+  // ADD makes an unused network anew.
+  const isUsed = driver.inspectNetwork(name).endpoints.length > 0;
+  const settings = isUsed ? differences(network.network, found) : [];
+  return [
+    ...settings.length > 0 ? [new IpvlanError("network-differs", { network: name, settings })] : [],
+    ...await driver.problemsOfNext(name),
+  ];
+}
+
+/**
+ * Finds the network of a call: the name of one of `ipvlan`'s own, or a network to make if it does
+ * not exist. Without a master, its parent is the link of the host's default route. If the parent is a
+ * link of the container, the driver finds it when it makes the ipvlan link.
+ *
+ * @throws {"cni"} There is neither a master nor a default route.
+ */
+async function findNetwork({ conf, settled }: CniRequest): Promise<Settlement | string> {
+  if (conf.source.kind === "network") return conf.source.network;
+  if (settled!.network.parent !== undefined) return settled!;
+  await using ip = await Ip.open();
+  const routes = await Promise.all([ip.route.show(4), ip.route.show(6)]);
+  const placed = withParent(settled!, parentOf(conf, defaultLink(routes.flat())));
+  throwProblems(placed.problems);
+  return placed;
 }
 
 /** Runs a function. Resolves to the problems that it throws. */
@@ -281,3 +290,20 @@ async function problemsOf(run: () => Promise<void>): Promise<IpvlanErrorOf<"cni"
     return toCniErrors(error);
   }
 }
+
+const RUN: Record<CniRequest["command"], Run> = {
+  ADD: add,
+  DEL: del,
+  CHECK: check,
+  GC: collect,
+  STATUS: checkStatus,
+};
+
+/** The commands for another plugin, which makes the link. */
+const RUN_AS_IPAM: Record<CniRequest["command"], Run> = {
+  ADD: claimAddresses,
+  DEL: releaseAddresses,
+  CHECK: checkAddresses,
+  GC: collectAddresses,
+  STATUS: () => Promise.resolve(),
+};

@@ -1,27 +1,15 @@
-import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import {
-  object,
-  parsed,
-  placeOf,
-  read,
-  type Reader,
-  type Reading,
-  show,
-  text,
-} from "../../base/reader.ts";
+import { object, parsed, type Reader, type Reading, text } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
 /** The name servers of a container and its resolver's settings. */
 export interface Dns {
-  /** The addresses of the name servers. */
   nameservers?: string[];
   /** The container's own domain. */
   domain?: string;
-  /** The domains to search. */
   search?: string[];
-  /** Options of the resolver. */
   options?: string[];
 }
 
@@ -29,41 +17,32 @@ export interface Dns {
 export interface ResultAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
-  /** The gateway of its subnet. */
   gateway?: string;
   /** The index of its link in the list of interfaces. */
   interface?: number;
 }
 
-/** A route of a result. */
+/** A route of a result: its destination, such as `10.0.0.0/8`, and its next hop. */
 export interface ResultRoute {
-  /** The destination: `10.0.0.0/8`, `0.0.0.0/0`. */
   dst: string;
-  /** The next hop. */
   gw?: string;
 }
 
 /** A link of a result. */
-export interface ResultInterface {
-  /** Its name. */
+interface ResultInterface {
   name: string;
   /** Its MAC address. */
   mac?: string;
   /** The file of its network namespace; left out for a link of the host. */
   sandbox?: string;
-  /** Its MTU. */
   mtu?: number;
 }
 
-/** The result of ADD, in the form of all versions from 1.0.0 on. */
+/** The result of ADD, in the form of all versions from 1.0.0 on. An IPAM plugin gives no links. */
 export interface Result {
-  /** The links. An IPAM plugin gives none. */
   interfaces: ResultInterface[];
-  /** The addresses. */
   ips: ResultAddress[];
-  /** The routes. */
   routes: ResultRoute[];
-  /** The name servers. */
   dns?: Dns;
 }
 
@@ -80,23 +59,6 @@ export function formatResult(
     routes,
     ...dns ? { dns } : {},
   };
-}
-
-/** Gets each problem as a sentence. */
-export type Report = (sentence: string) => void;
-
-/** Reads a value; reports each of its problems, and returns `undefined` if there are any. */
-export function readPart<T>(
-  reader: Reader<T>,
-  value: unknown,
-  path: string,
-  report: Report,
-): T | undefined {
-  const part = read<T>((whole, reading) => reading.part(path, reader, whole), value);
-  for (const { path, value, wanted } of part.misfits) {
-    report(`${placeOf(path)} is ${show(value)}, and should be ${wanted}`);
-  }
-  return part.misfits.length === 0 ? part.value : undefined;
 }
 
 /** Reads a value that may be left out, for which Go programs write an empty text. */
@@ -120,7 +82,7 @@ const linkAddress = parsed("an address with its length, such as 192.168.1.2/24",
 });
 
 /** Refuses a key of a route that the driver does not support (CNI 1.1, section 5). */
-const noMore: Reader<undefined> = (value, reading) => {
+const refusedKey: Reader<undefined> = (value, reading) => {
   if (value) reading.misfit(value, "left out, as a route can only have dst and gw");
 };
 
@@ -128,7 +90,7 @@ const routeFields = object<ResultRoute & Record<string, unknown>>({
   dst: parsed("a prefix such as 10.0.0.0/8", (text) => formatPrefix(parsePrefix(text).prefix)),
   gw: filled(address),
   ...Object.fromEntries(
-    ["mtu", "advmss", "priority", "table", "scope"].map((key) => [key, noMore]),
+    ["mtu", "advmss", "priority", "table", "scope"].map((key) => [key, refusedKey]),
   ),
 });
 
@@ -177,8 +139,3 @@ export const resultReader: Reader<Result> = object<Result>({
   routes: routesReader,
   dns: dnsReader,
 });
-
-/** Finds the addresses of a family in a result. */
-export function addressesOf({ ips }: Result, family: Family): ResultAddress[] {
-  return ips.filter(({ address }) => familyOf(address) === family);
-}

@@ -27,7 +27,7 @@ import {
   type Variables,
 } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
-import { addressesOf, type Result, type ResultAddress, type ResultRoute } from "./result.ts";
+import type { Result, ResultAddress, ResultRoute } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** A call of the plugin that is not VERSION. */
@@ -64,10 +64,13 @@ export function readRequest(variables: Variables, text: string): ReadRequest {
   const problems = [
     ...environment.problems,
     ...confProblems,
-    // The reader has already refused a missing name and a wrong access to etcd.
+    // The reader has already refused a missing name.
     ...(settled?.problems ?? []).filter(({ field: [first] }) =>
-      first !== "ipam" && !(first === "name" && conf.name === "")
-    ).map(({ message }) => cniError(CODE.conf, message)),
+      first !== "name" || conf.name !== ""
+    )
+      .map(({ field: [first], message }) =>
+        cniError(CODE.conf, first === "ipam" ? `etcd: ${message}` : message)
+      ),
   ];
   if (conf.source.kind === "ipam" && environment.path.length === 0) {
     const sentence = `The variable CNI_PATH is missing: the IPAM plugin "${conf.source.type}" is ` +
@@ -173,10 +176,10 @@ function chosen({ ips, routes }: Conf): ConnectOptions {
 /** The connection for addresses and routes from another plugin. */
 function followGiven(given: Result): ConnectOptions {
   const of = (family: Family): ResultAddress | undefined => {
-    const [first, ...others] = addressesOf(given, family);
-    if (others.length === 0) return first;
+    const own = given.ips.filter(({ address }) => familyOf(address) === family);
+    if (own.length <= 1) return own[0];
     const sentence = `A link has one IPv${family} address, and the IPAM plugin gave more: ` +
-      addressesOf(given, family).map(({ address }) => address).join(", ");
+      own.map(({ address }) => address).join(", ");
     throw cniError(CODE.ipam, sentence);
   };
   const [v4, v6] = [of(4), of(6)];

@@ -1,11 +1,15 @@
 // What is read of a result: of an IPAM plugin, or of the plugins before this one.
 import { assertEquals } from "@std/assert";
-import { formatResult, readPart, resultReader } from "../../../../lib/engine/cni/result.ts";
+import { read as readValue } from "../../../../lib/base/reader.ts";
+import { misfitError } from "../../../../lib/engine/cni/errors.ts";
+import { formatResult, resultReader } from "../../../../lib/engine/cni/result.ts";
 
-/** What is read, and what is wrong, each without the path before it. */
+/** What is read, and what is wrong. */
 function read(value: unknown): [unknown, string[]] {
-  const said: string[] = [];
-  const result = readPart(resultReader, value, "r", (sentence) => said.push(sentence));
+  const { value: result, misfits } = readValue(resultReader, value);
+  const said = misfits.map(({ path, ...misfit }) =>
+    misfitError({ path: ["r", ...path], ...misfit }).message
+  );
   return [result, said];
 }
 

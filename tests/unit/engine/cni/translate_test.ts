@@ -3,12 +3,8 @@ import type { Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
 import { cniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
-import {
-  formatResult,
-  readPart,
-  type Result,
-  resultReader,
-} from "../../../../lib/engine/cni/result.ts";
+import { readGiven } from "../../../../lib/engine/cni/delegate.ts";
+import { formatResult, type Result } from "../../../../lib/engine/cni/result.ts";
 import {
   attachmentsOf,
   changesOf,
@@ -60,9 +56,7 @@ const GIVEN = {
 };
 
 function given(value: unknown = GIVEN): Result {
-  return readPart(resultReader, value, "the result", (sentence) => {
-    throw new Error(sentence);
-  })!;
+  return readGiven({ type: "host-local" }, value);
 }
 
 /** The network of {@linkcode OWN} on record. */
