@@ -20,7 +20,7 @@ export async function errorLines(error: IpvlanError): Promise<string[]> {
   const machineIsAtFault = problems.some((problem) =>
     isIpvlanError(problem, "kernel-too-old", "missing-module", "missing-rights")
   );
-  const { sayContainers } = await import("../engine/docker/containers.ts");
+  const { sayContainers } = await import("../engine/docker/api.ts");
   const message = await sayContainers(error.message);
   return [...message.split("\n"), ...(machineIsAtFault ? [LAB_HINT] : [])];
 }

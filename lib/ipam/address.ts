@@ -79,6 +79,15 @@ export function formatAddress(address: Address): string {
     : Address6.fromBigInt(address.bits).correctForm();
 }
 
+/**
+ * The address in a text, in its canonical form and without the prefix length that it may have.
+ *
+ * @throws {"invalid-address"} The text has no address.
+ */
+export function addressIn(text: string): string {
+  return formatAddress(parseAddress(text.split("/")[0]!));
+}
+
 /** Finds the problems that `ip-address` would accept, or would refuse without a reason. */
 function findProblem(text: string): string | undefined {
   if (text === "") return "it is empty";

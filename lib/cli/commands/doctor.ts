@@ -1,5 +1,5 @@
 import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
-import { sayContainers } from "../../engine/docker/containers.ts";
+import { sayContainers } from "../../engine/docker/api.ts";
 import type { Command } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 

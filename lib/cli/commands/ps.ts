@@ -1,6 +1,6 @@
 import { engineOf } from "../../driver/model/names.ts";
 import type { SeenSandbox } from "../../driver/model/types.ts";
-import { containerNames } from "../../engine/docker/containers.ts";
+import { containerNames } from "../../engine/docker/api.ts";
 import { shortName } from "../../engine/owners.ts";
 import type { Command } from "../command.ts";
 import { sandboxFields } from "../docker/shape.ts";

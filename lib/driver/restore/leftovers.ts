@@ -7,7 +7,7 @@
  */
 import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
-import { formatAddress, parseAddress } from "../../ipam/mod.ts";
+
 import type { Link } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
@@ -204,7 +204,7 @@ export function inTheWay(
     const parent = store.network(network)?.parent;
     // An engine may add the prefix length.
     const wanted = attempt(() =>
-      endpointAddresses(given).map((text) => formatAddress(parseAddress(text.split("/")[0]!)))
+      endpointAddresses(given).map((text) => addressIn(text))
     );
     return (wanted.ok ? wanted.value : []).flatMap((address) => store.endpoints({ address }))
       .filter((endpoint) => store.networkById(endpoint.network)?.parent === parent);

@@ -7,7 +7,7 @@ import { LOCK_FD } from "../run/namespaces.ts";
 import {
   describeProcess,
   sayIfLong,
-  Together,
+  Coalescer,
   untilClosed,
   type WaitOptions,
 } from "../../base/waiting.ts";
@@ -89,7 +89,7 @@ export class Processes {
   readonly #run: RunProgram;
   readonly #lock: string | undefined;
   /** Calls during a search share the next one: the running search may have missed their process. */
-  readonly #all = new Together(() => this.#search("ns/net"));
+  readonly #all = new Coalescer(() => this.#search("ns/net"));
 
   /** @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}. */
   constructor(run: RunProgram, lock?: string) {

@@ -2,7 +2,7 @@ import type { EtcdAccess } from "../../claims/types.ts";
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import { isObject, read, type Reader, show } from "../../base/reader.ts";
 import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts";
-import { type Family, familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import { addressIn, type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { parseRequest } from "../json.ts";
 import {
@@ -306,7 +306,7 @@ class ConfReader {
     const others = args.cni.ips ?? (this.#askedFor === undefined ? [] : [this.#askedFor]);
     const ips = new Set<string>();
     for (const text of [...runtimeConfig.ips ?? [], ...others]) {
-      const read = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
+      const read = attempt(() => addressIn(text));
       if (read.ok) ips.add(read.value);
       else for (const { message } of read.problems) this.#wrong(message);
     }

@@ -6,6 +6,8 @@
  */
 import { type IncomingMessage, request } from "node:http";
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
+import { object, text } from "../../base/reader.ts";
+import { list, optional, readMessage, record } from "../json.ts";
 
 /** Docker's socket. */
 export const DOCKER_SOCKET = "/run/docker.sock";
@@ -19,13 +21,10 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
   let text = "";
   for await (const part of partsOf(response, path)) {
     text += part;
-    if (text.length > MAX_ANSWER) {
-      response.destroy();
-      throw new IpvlanError("docker-api", {
-        path,
-        reason: `the answer is longer than ${MAX_ANSWER} bytes`,
-      });
-    }
+    if (text.length <= MAX_ANSWER) continue;
+    response.destroy();
+    const reason = `the answer is longer than ${MAX_ANSWER} bytes`;
+    throw new IpvlanError("docker-api", { path, reason });
   }
   if (response.statusCode === 404) return undefined;
   if (response.statusCode !== 200) {
@@ -87,4 +86,36 @@ function parse(path: string, text: string): unknown {
   } catch (error) {
     throw new IpvlanError("docker-api", { path, reason: "it is not JSON" }, { cause: error });
   }
+}
+
+const containers = list(object({
+  Names: list(text),
+  NetworkSettings: object({ Networks: record(object({ EndpointID: optional(text) })) }),
+}));
+
+/** Gets the names of containers by the ids of their endpoints; none if Docker is slow to answer. */
+export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string, string>> {
+  try {
+    // This request waits for no container, not even for one that Docker starts by a call to us.
+    const body = await get(socket, "/containers/json", AbortSignal.timeout(2000));
+    const pairs = readMessage(containers, body).flatMap(
+      ({ Names, NetworkSettings: { Networks } }) => {
+        // A name with a second slash is another container's name for it (--link).
+        const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";
+        return Object.values(Networks).map(({ EndpointID = "" }) => [EndpointID, name] as const);
+      },
+    );
+    return new Map(pairs);
+  } catch (error) {
+    if (error instanceof IpvlanError) return new Map();
+    throw error;
+  }
+}
+
+/** Replaces ids of endpoints, which `docker ps` does not show, by names of containers: `docker:web`. */
+export async function sayContainers(text: string, socket?: string): Promise<string> {
+  const endpoint = /\bdocker:([0-9a-f]{64})\b/g;
+  if (text.search(endpoint) < 0) return text;
+  const names = await containerNames(socket);
+  return text.replace(endpoint, (_, id) => `docker:${names.get(id) || id.slice(0, 12)}`);
 }

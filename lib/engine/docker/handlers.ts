@@ -12,5 +12,8 @@ export type Handler = (
   notify: (sentence: string) => void,
 ) => Promise<unknown>;
 
+/** The answer to a call without a result. */
+export const DONE = {};
+
 /** Handlers by the names of their calls: `NetworkDriver.Join`. */
 export type Handlers = Readonly<Record<string, Handler>>;

@@ -18,10 +18,10 @@ import {
   ipamText,
   readIpamOptions,
 } from "../../driver/model/ipam_options.ts";
-import type { AddressPool, ClaimRequest, PoolRequest } from "../../driver/mod.ts";
+import type { ClaimRequest, PoolRequest } from "../../driver/mod.ts";
 import { optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
-import type { Handlers } from "./handlers.ts";
+import { DONE, type Handlers } from "./handlers.ts";
 
 /** Docker has one address space for networks of one machine, and one for those of a swarm. */
 const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddressSpace: "global" };
@@ -43,15 +43,12 @@ export interface SharedPlace {
   etcd?: EtcdAccess;
 }
 
-/** The answer to a call without a result. */
-const DONE = {};
-
 const options = optional(record(text));
 
 /** Matches the options that Docker itself adds. The others are from `--ipam-opt`. */
 const DOCKERS_OWN = /^com\.docker\.|^RequestAddressType$/;
 
-const POOL = object({
+const requestPool = object({
   AddressSpace: text,
   Pool: optional(text),
   SubPool: optional(text),
@@ -59,11 +56,13 @@ const POOL = object({
   V6: optional(flag),
 });
 
-const ADDRESS = object({ PoolID: text, Address: optional(text), Options: options });
+const requestAddress = object({ PoolID: text, Address: optional(text), Options: options });
+const releaseAddress = object({ PoolID: text, Address: text });
+const releasePool = object({ PoolID: text });
 
 /** Reads the body of `RequestPool`. With options of `--ipam-opt`, hosts share the pool in etcd. */
 export function readRequestPool(body: unknown, place: SharedPlace): PoolRequest {
-  const { AddressSpace, Pool, SubPool, Options, V6 } = readMessage(POOL, body);
+  const { AddressSpace, Pool, SubPool, Options, V6 } = readMessage(requestPool, body);
   const access = readAccess(Options, place);
   return {
     owner: { engine: "docker", id: AddressSpace },
@@ -89,17 +88,13 @@ export function readAccess(
   throw invalidOption("IPAM option", given.map(([name]) => name).join(","), rule);
 }
 
-/** The answer to a `RequestPool`. */
-export function poolAnswer({ id, subnet }: AddressPool): unknown {
-  return { PoolID: id, Pool: subnet, Data: {} };
-}
-
 /** Reads the body of `RequestAddress`. @throws {IpvlanError} The body is not valid. */
 export function readRequestAddress(
   body: unknown,
 ): { pool: string; isGateway: boolean; claim: ClaimRequest } {
-  const { PoolID, Address, Options } = readMessage(ADDRESS, body);
-  refuseOptions(Options);
+  const { PoolID, Address, Options } = readMessage(requestAddress, body);
+  const rule = "an address has none: leave it out";
+  throwProblems(givenOptions(Options).map(([name]) => invalidOption("IPAM option", name, rule)));
   return {
     pool: PoolID,
     isGateway: Options?.RequestAddressType === "com.docker.network.gateway",
@@ -112,21 +107,16 @@ function givenOptions(options: Record<string, string> = {}): [name: string, valu
   return Object.entries(options).filter(([name]) => !DOCKERS_OWN.test(name));
 }
 
-function refuseOptions(options: Record<string, string> | undefined): void {
-  const rule = "an address has none: leave it out";
-  throwProblems(
-    givenOptions(options).map(([name]) => invalidOption("IPAM option", name, rule)),
-  );
-}
-
 /** The calls of an IPAM driver. */
 export const ipamHandlers = (place: SharedPlace): Handlers => ({
   "IpamDriver.GetCapabilities": () => Promise.resolve(CAPABILITIES),
   "IpamDriver.GetDefaultAddressSpaces": () => Promise.resolve(ADDRESS_SPACES),
-  "IpamDriver.RequestPool": async (driver, body) =>
-    poolAnswer(await driver.requestPool(readRequestPool(body, place))),
+  "IpamDriver.RequestPool": async (driver, body) => {
+    const { id, subnet } = await driver.requestPool(readRequestPool(body, place));
+    return { PoolID: id, Pool: subnet, Data: {} };
+  },
   "IpamDriver.ReleasePool": async (driver, body) => {
-    await driver.releasePool(readMessage(object({ PoolID: text }), body).PoolID);
+    await driver.releasePool(readMessage(releasePool, body).PoolID);
     return DONE;
   },
   "IpamDriver.RequestAddress": async (driver, body) => {
@@ -142,7 +132,7 @@ export const ipamHandlers = (place: SharedPlace): Handlers => ({
     return { Address: address, Data: {} };
   },
   "IpamDriver.ReleaseAddress": async (driver, body) => {
-    const { PoolID, Address } = readMessage(object({ PoolID: text, Address: text }), body);
+    const { PoolID, Address } = readMessage(releaseAddress, body);
     await driver.releaseAddress(PoolID, Address);
     return DONE;
   },

@@ -5,8 +5,7 @@
  */
 import { PLUGIN, SOCKET } from "./names.ts";
 
-/** The parts in which managed plugins differ. */
-export interface ManagedPlugin {
+interface ManagedPlugin {
   /** The command line that starts the plugin in its root folder; the first word is a path. */
   entrypoint: readonly string[];
   /** The environment variables of the plugin. */
@@ -42,10 +41,8 @@ export function managedConfig({ entrypoint, env, stateDir, version }: ManagedPlu
     workdir: "/",
     network: { type: "host" },
     pidhost: true,
-    env: Object.entries({ ...env, IPVLAN_STATE_DIR: STATE }).map(([name, value]) => ({
-      name,
-      value,
-    })),
+    env: Object.entries({ ...env, IPVLAN_STATE_DIR: STATE })
+      .map(([name, value]) => ({ name, value })),
     mounts: [
       {
         name: "state",

@@ -13,7 +13,7 @@ import { NETWORK_HANDLERS } from "./network.ts";
 import { parseRequest } from "../json.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
 import { DOCKER_SOCKET } from "./api.ts";
-import { sayContainers } from "./containers.ts";
+import { sayContainers } from "./api.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 import { DockerWatch, removeLost } from "./watch.ts";
 
@@ -24,8 +24,7 @@ const activate: Handler = async (driver, _body, notify) => {
 };
 
 /** The driver and the outputs that every handler uses. */
-export interface CallContext {
-  /** The driver. */
+interface CallContext {
   driver: EngineDriver;
   /** Gets sentences for the user. */
   notify: (sentence: string) => void;
@@ -54,9 +53,7 @@ export async function answer(
   }
 }
 
-/** Options of {@linkcode runPlugin}. */
-export interface PluginOptions {
-  /** The driver. */
+interface PluginOptions {
   driver: EngineDriver;
   /** The path of the socket, or the file descriptor of one that systemd has made. */
   socket: string | number;
@@ -83,13 +80,7 @@ export async function runPlugin(
   if (typeof socket === "string") await removeStaleSocket(socket);
   const place = { environment: Deno.env.toObject(), etcd };
   const handlers = { [ACTIVATE]: activate, ...NETWORK_HANDLERS, ...ipamHandlers(place) };
-  const watch = new DockerWatch({
-    driver,
-    socket: DOCKER_SOCKET,
-    place,
-    notify: warn,
-    signal,
-  });
+  const watch = new DockerWatch({ driver, socket: DOCKER_SOCKET, place, notify: warn, signal });
   // Otherwise each call that Docker repeats after the plugin was killed would do this by itself.
   (await driver.recover()).forEach(warn);
   await removeLost(driver, warn);
@@ -106,14 +97,10 @@ export async function runPlugin(
   await serve({
     socket,
     signal,
-    answer: async (method, text) => {
-      const call = handle(method, text);
+    answer: (method, text) => {
+      const call = handle(method, text).finally(() => underWay.delete(call));
       underWay.add(call);
-      try {
-        return await call;
-      } finally {
-        underWay.delete(call);
-      }
+      return call;
     },
     listening: () => warn(`Listening at ${socketName(socket)}`),
     called: (method, { status, body }, milliseconds) => {

@@ -6,9 +6,9 @@
  */
 import type {
   BorrowSpec,
+  EngineDriver,
   Endpoint,
   EndpointRoute,
-  EngineDriver,
   Outcome,
   SandboxDetails,
 } from "../../driver/mod.ts";
@@ -18,7 +18,7 @@ import { invalidOption, isIpvlanError, throwProblems } from "../../base/errors.t
 import { statOf } from "../../base/files.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
-import type { Handler, Handlers } from "./handlers.ts";
+import { DONE, type Handler, type Handlers } from "./handlers.ts";
 import {
   createEndpointAnswer,
   joinAnswer,
@@ -29,9 +29,6 @@ import {
   readJoin,
   readNetwork,
 } from "./translate.ts";
-
-/** The answer to a call without a result. */
-const DONE = {};
 
 /** A network belongs to one machine, but its addresses are valid on the whole LAN. */
 const CAPABILITIES = { Scope: "local", ConnectivityScope: "global" };
@@ -75,7 +72,7 @@ async function makeEndpoint(
   spec: BorrowSpec,
   notify: (sentence: string) => void,
 ): Promise<Endpoint> {
-  await removeLost(driver, spec);
+  await removeHolders(driver, spec);
   try {
     const { value, notices } = await adopt(driver, spec);
     notices.forEach(notify);
@@ -106,7 +103,7 @@ async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<Sa
  * Removes the endpoints that have an address of a new one. Docker gives no address of a network twice,
  * so it has lost them: after it was killed, it does not report the end of an endpoint.
  */
-async function removeLost(driver: EngineDriver, { connections }: BorrowSpec): Promise<void> {
+async function removeHolders(driver: EngineDriver, { connections }: BorrowSpec): Promise<void> {
   const { network = "", ip, ip6 } = connections?.[0] ?? {};
   if (!driver.findNetwork(network)) return;
   const isAt = (asked: string | undefined, found: string | undefined) =>
@@ -117,8 +114,7 @@ async function removeLost(driver: EngineDriver, { connections }: BorrowSpec): Pr
 }
 
 const deleteEndpoint: Handler = async (driver, body) => {
-  const { name } = readEndpoint(body);
-  await removeEndpoints(driver, [{ sandbox: name }]);
+  await removeEndpoints(driver, [{ sandbox: readEndpoint(body).name }]);
   return DONE;
 };
 
@@ -180,19 +176,13 @@ function isMount(path: string): boolean {
   return file !== undefined && file.dev !== statOf(dirname(path))?.dev;
 }
 
-/**
- * Answers Leave. Docker itself moves the link back into the host's namespace after that. Links that it
- * has forgotten (`--live-restore`) stay in the container's namespace until DeleteEndpoint.
- */
-const leave: Handler = (_driver, body) => {
-  readEndpoint(body);
-  return Promise.resolve(DONE);
-};
-
-const endpointInfo: Handler = (_driver, body) => {
-  readEndpoint(body);
-  return Promise.resolve({ Value: {} });
-};
+/** Answers a call about an endpoint for which there is nothing to do. */
+function endpointAnswer(answer: unknown): Handler {
+  return (_driver, body) => {
+    readEndpoint(body);
+    return Promise.resolve(answer);
+  };
+}
 
 /** Ignores a call that is for other kinds of drivers: they publish ports, or discover peers. */
 const nothing: Handler = () => Promise.resolve(DONE);
@@ -204,9 +194,11 @@ export const NETWORK_HANDLERS: Handlers = {
   "NetworkDriver.DeleteNetwork": deleteNetwork,
   "NetworkDriver.CreateEndpoint": createEndpoint,
   "NetworkDriver.DeleteEndpoint": deleteEndpoint,
-  "NetworkDriver.EndpointOperInfo": endpointInfo,
+  "NetworkDriver.EndpointOperInfo": endpointAnswer({ Value: {} }),
   "NetworkDriver.Join": join,
-  "NetworkDriver.Leave": leave,
+  // Docker itself moves the link back into the host's namespace after that. Links that it has forgotten
+  // (`--live-restore`) stay in the container's namespace until DeleteEndpoint.
+  "NetworkDriver.Leave": endpointAnswer(DONE),
   "NetworkDriver.ProgramExternalConnectivity": nothing,
   "NetworkDriver.RevokeExternalConnectivity": nothing,
   "NetworkDriver.DiscoverNew": nothing,

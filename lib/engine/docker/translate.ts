@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type DriverOptionsResult, parseDriverOptions } from "../../driver/model/options.ts";
+import { parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   BorrowSpec,
   Endpoint,
@@ -31,11 +31,7 @@ const INTERNAL = "com.docker.network.internal";
 const id = textLike("an id of letters and digits, 12 at least", /^[A-Za-z0-9]{12,}$/);
 const netnsPath = textLike("the absolute path of a network namespace", { test: isNetnsPath });
 
-const ipamData = list(object({
-  Pool: text,
-  Gateway: optional(text),
-  AuxAddresses: record(text),
-}));
+const ipamData = list(object({ Pool: text, Gateway: optional(text), AuxAddresses: record(text) }));
 
 const createNetwork = object({
   NetworkID: id,
@@ -70,30 +66,20 @@ export interface Named {
 }
 
 /** Names a network of Docker. Docker itself shows these 12 digits of the id. */
-export function networkNamed(networkId: string): Named {
-  return {
-    name: `docker:${networkId.slice(0, 12)}`,
-    owner: { engine: "docker", id: networkId },
-  };
+function networkNamed(id: string): Named {
+  return { name: `docker:${id.slice(0, 12)}`, owner: { engine: "docker", id } };
 }
 
 /** Names an endpoint of Docker, which is a sandbox of the driver. */
-export function endpointNamed(endpointId: string): Named {
-  return { name: `docker:${endpointId}`, owner: { engine: "docker", id: endpointId } };
+export function endpointNamed(id: string): Named {
+  return { name: `docker:${id}`, owner: { engine: "docker", id } };
 }
 
-/** A network that Docker asks for, and the options that cannot be read. */
-export interface ReadNetwork {
-  /** The network. */
-  spec: EngineNetworkSpec;
-  /** The problems of its options. The driver finds all other problems. */
-  problems: IpvlanError[];
-}
-
-/** Reads the body of CreateNetwork. */
-export function readCreateNetwork(body: unknown): ReadNetwork {
+/** Reads the body of CreateNetwork, and the problems of its options. The driver finds all others. */
+export function readCreateNetwork(body: unknown): { spec: EngineNetworkSpec; problems: IpvlanError[] } {
   const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
-  const { options, problems } = readOptions(Options?.[GENERIC] ?? {});
+  const words = Object.entries(Options?.[GENERIC] ?? {}).map((pair) => pair.join("="));
+  const { options, problems } = parseDriverOptions(words);
   const spec: EngineNetworkSpec = {
     ...options,
     ...networkNamed(NetworkID),
@@ -104,25 +90,13 @@ export function readCreateNetwork(body: unknown): ReadNetwork {
   return { spec, problems };
 }
 
-/** Reads the options of `docker network create -o`. */
-function readOptions(generic: Record<string, string>): DriverOptionsResult {
-  return parseDriverOptions(Object.entries(generic).map(([name, value]) => `${name}=${value}`));
-}
-
 function toSubnet(
-  { Pool, Gateway, AuxAddresses }: {
-    Pool: string;
-    Gateway: string | undefined;
-    AuxAddresses: Record<string, string>;
-  },
+  { Pool, Gateway, AuxAddresses }: ReturnType<typeof ipamData>[number],
 ): SubnetSpec {
-  const auxAddresses = Object.entries(AuxAddresses)
-    .map(([name, address]) => [name, address.split("/")[0]!] as const);
-  return {
-    subnet: Pool,
-    gateway: bare(Gateway),
-    auxAddresses: Object.fromEntries(auxAddresses),
-  };
+  const auxAddresses = Object.fromEntries(
+    Object.entries(AuxAddresses).map(([name, address]) => [name, address.split("/")[0]!]),
+  );
+  return { subnet: Pool, gateway: bare(Gateway), auxAddresses };
 }
 
 /** Removes the prefix length of an address such as `192.168.1.1/24`; `undefined` for "". */
@@ -138,7 +112,10 @@ export function readNetwork(body: unknown): Named {
 /** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */
 export function readCreateEndpoint(body: unknown): BorrowSpec {
   const { NetworkID, EndpointID, Interface, Options } = readMessage(createEndpoint, body);
-  throwProblems(optionProblems(Options));
+  // Those that a user gave with `driver-opt`.
+  const names = Object.keys(Options).filter((name) => !name.startsWith(DOCKERS_OWN));
+  const rule = "an endpoint has no options";
+  throwProblems(names.map((name) => invalidOption("driver option", name, rule)));
   return {
     ...endpointNamed(EndpointID),
     connections: [{
@@ -151,24 +128,14 @@ export function readCreateEndpoint(body: unknown): BorrowSpec {
   };
 }
 
-/** Refuses the options that a user gave an endpoint with `driver-opt`: none exist. */
-function optionProblems(options: Record<string, unknown>): IpvlanError[] {
-  return Object.keys(options).filter((name) => !name.startsWith(DOCKERS_OWN)).map((name) =>
-    invalidOption("driver option", name, "an endpoint has no options")
-  );
-}
-
 /** The answer to CreateEndpoint: the addresses that the driver has chosen, and not Docker. */
 export function createEndpointAnswer(
   { connections: [asked] = [] }: BorrowSpec,
   { ip, ip6 }: Pick<Endpoint, "ip" | "ip6">,
 ): { Interface: { Address?: string; AddressIPv6?: string } } {
-  return {
-    Interface: {
-      Address: asked?.ip === undefined ? ip : undefined,
-      AddressIPv6: asked?.ip6 === undefined ? ip6 : undefined,
-    },
-  };
+  const Address = asked?.ip === undefined ? ip : undefined;
+  const AddressIPv6 = asked?.ip6 === undefined ? ip6 : undefined;
+  return { Interface: { Address, AddressIPv6 } };
 }
 
 /** Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo. */
@@ -182,19 +149,14 @@ export function readJoin(body: unknown): Named & { path: string } {
   return { ...endpointNamed(EndpointID), path: SandboxKey };
 }
 
-/** The type of a route without a next hop (`types.CONNECTED` of libnetwork). */
-const CONNECTED = 1;
-
-/** The answer to Join. */
-export interface JoinAnswer {
+/** The answer to Join, with the routes without a next hop (`types.CONNECTED` of libnetwork). */
+interface JoinAnswer {
   /** The link that Docker moves into the container, and the prefix of its name there. */
   InterfaceName: { SrcName: string; DstPrefix: string };
-  /** The next hop of the default route of IPv4. */
+  /** The next hops of the default routes. */
   Gateway?: string;
-  /** The next hop of the default route of IPv6. */
   GatewayIPv6?: string;
-  /** The routes without a next hop. */
-  StaticRoutes: { Destination: string; RouteType: typeof CONNECTED }[];
+  StaticRoutes: { Destination: string; RouteType: 1 }[];
   /** Keeps Docker from adding a bridge network to a container without an IPv4 gateway. */
   DisableGatewayService: boolean;
 }
@@ -221,7 +183,7 @@ export function joinAnswer(
     Gateway: gateway(4),
     GatewayIPv6: gateway(6),
     StaticRoutes: given.filter(({ via }) => via === undefined)
-      .map(({ dst }) => ({ Destination: dst, RouteType: CONNECTED })),
+      .map(({ dst }) => ({ Destination: dst, RouteType: 1 })),
     DisableGatewayService: gateway(4) === undefined,
   };
 }

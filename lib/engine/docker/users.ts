@@ -6,7 +6,8 @@
  */
 import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
-import { attempt, IpvlanError } from "../../base/errors.ts";
+import { attempt } from "../../base/errors.ts";
+import { addressIn } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
@@ -15,8 +16,6 @@ import { PLUGIN } from "./names.ts";
 
 /** The label with the name of a swarm container's service. */
 const SERVICE = "com.docker.swarm.service.name";
-
-const containers = list(object({ Id: text }));
 
 const container = object({
   Id: text,
@@ -46,39 +45,28 @@ const network = object({
   Containers: record(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
 });
 
-const networks = list(network);
-
 const event = object({
   Type: text,
   Action: text,
   Actor: object({ ID: text, Attributes: record(text) }),
 });
 
-/** The endpoint of a container on one network. */
-export interface ContainerEndpoint {
-  /** The endpoint's id, while the container runs. */
-  id?: string;
-  /** The network's id. */
-  networkId: string;
-  /** Its addresses, while the container runs, without a prefix length. */
-  addresses: string[];
-  /** Its names on the network, its own first. */
-  names: string[];
-}
-
-/** A container. */
+/** A container, and its endpoints. While it runs, these have ids and addresses. */
 export interface Container {
-  /** Its name. */
   name: string;
-  /** Its endpoints. */
-  endpoints: ContainerEndpoint[];
+  endpoints: {
+    id?: string;
+    networkId: string;
+    /** Without a prefix length. */
+    addresses: string[];
+    /** Its names on the network, its own first. */
+    names: string[];
+  }[];
 }
 
 /** A network of Docker. */
 export interface DockerNetwork {
-  /** Its id. */
   id: string;
-  /** Its name. */
   name: string;
   /** Whether Docker keeps it through a restart. It makes one of a swarm anew, with new pool requests. */
   isKept: boolean;
@@ -98,7 +86,7 @@ export interface DockerNetwork {
 
 /** Reads the ids of the containers from `GET /containers/json`. */
 export function readContainerIds(body: unknown): string[] {
-  return readMessage(containers, body).map(({ Id }) => Id);
+  return readMessage(list(object({ Id: text })), body).map(({ Id }) => Id);
 }
 
 /** Reads the container from `GET /containers/ID/json`. */
@@ -106,28 +94,33 @@ export function readContainer(body: unknown): Container {
   const { Id, Name, Config, NetworkSettings: { Networks } } = readMessage(container, body);
   const name = Name.replace(/^\//, "");
   const service = Config?.Labels[SERVICE];
-  const endpoints = Object.entries(Networks).map(([networkName, found]): ContainerEndpoint => {
+  const endpoints = Object.entries(Networks).map(([networkName, found]) => {
     // In Docker 20.10, the short id is one of the aliases.
     const aliases = found.Aliases.filter((alias) => alias !== Id.slice(0, 12));
-    const names = [name, ...aliases, ...service ? [service] : [], `${name}.${networkName}`];
+    const names = filled(name, ...aliases, service, `${name}.${networkName}`);
     return {
       id: found.EndpointID,
       networkId: found.NetworkID,
-      addresses: [found.IPAddress, found.GlobalIPv6Address].filter((each) => each) as string[],
+      addresses: filled(found.IPAddress, found.GlobalIPv6Address),
       names: [...new Set(names)],
     };
   });
   return { name, endpoints };
 }
 
+/** Leaves out missing and empty texts. */
+function filled(...texts: readonly (string | undefined)[]): string[] {
+  return texts.flatMap((text) => text || []);
+}
+
 /** Reads the network from `GET /networks/ID`. @param place Completes its IPAM options. */
-export function readNetwork(body: unknown, place: SharedPlace): DockerNetwork {
+export function readDockerNetwork(body: unknown, place: SharedPlace): DockerNetwork {
   return toNetwork(readMessage(network, body), place);
 }
 
 /** Reads the networks from `GET /networks`. @param place Completes their IPAM options. */
-export function readNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
-  return readMessage(networks, body).map((each) => toNetwork(each, place));
+export function readDockerNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
+  return readMessage(list(network), body).map((each) => toNetwork(each, place));
 }
 
 function toNetwork(
@@ -148,8 +141,7 @@ function toNetwork(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
     ),
     addresses: Object.values(Containers)
-      .flatMap(({ IPv4Address, IPv6Address }) => [IPv4Address, IPv6Address])
-      .filter((each) => each) as string[],
+      .flatMap(({ IPv4Address, IPv6Address }) => filled(IPv4Address, IPv6Address)),
   };
 }
 
@@ -158,20 +150,32 @@ function sharedPrefix(
   { environment, etcd }: SharedPlace,
 ): string | undefined {
   if (Driver === "default" || Driver === "null") return undefined;
-  try {
-    const access = readAccess(Options, { environment }) ?? etcd;
-    return access && prefixOf(access);
-  } catch (error) {
-    // The options are those of another IPAM driver.
-    if (error instanceof IpvlanError) return undefined;
-    throw error;
-  }
+  // The options may be those of another IPAM driver.
+  const access = attempt(() => readAccess(Options, { environment }) ?? etcd);
+  return access.ok && access.value ? prefixOf(access.value) : undefined;
 }
 
 /** Writes a subnet in the form of the pools. */
 function canonicalSubnet(text: string): string {
   const subnet = attempt(() => formatPrefix(parsePrefix(text).prefix));
   return subnet.ok ? subnet.value : text;
+}
+
+/** Writes an address in the form of the claims. */
+function canonicalAddress(text: string): string {
+  const address = attempt(() => addressIn(text));
+  return address.ok ? address.value : text;
+}
+
+/** Lists the addresses that Docker uses, in the form of the claims. */
+export function usedAddresses(
+  containers: readonly Container[],
+  networks: readonly DockerNetwork[],
+): Set<string> {
+  return new Set([
+    ...containers.flatMap(({ endpoints }) => endpoints).flatMap(({ addresses }) => addresses),
+    ...networks.flatMap(({ auxiliary, addresses }) => [...Object.values(auxiliary), ...addresses]),
+  ].map(canonicalAddress));
 }
 
 /**
@@ -202,10 +206,10 @@ export function readEvent(body: unknown): { container?: string; network?: string
 /** Lists the shared addresses of a container, with its name. */
 export function claimUsers(
   { name, endpoints }: Container,
-  networkOf: (id: string) => DockerNetwork | undefined,
+  networks: ReadonlyMap<string, DockerNetwork>,
 ): ClaimUser[] {
   return endpoints.flatMap(({ networkId, addresses, names }) => {
-    const network = networkOf(networkId);
+    const network = networks.get(networkId);
     const prefix = network?.prefix;
     if (!network || prefix === undefined) return [];
     return addresses.map((address) => ({ prefix, address, name, network: network.name, names }));
@@ -216,7 +220,10 @@ export function claimUsers(
 export function auxiliaryUsers({ name, prefix, auxiliary }: DockerNetwork): ClaimUser[] {
   if (prefix === undefined) return [];
   return Object.entries(auxiliary).map(([label, address]) => ({
-    ...{ prefix, address, network: name, names: [] },
+    prefix,
+    address,
     name: `${name}, auxiliary address ${label}`,
+    network: name,
+    names: [],
   }));
 }

@@ -8,9 +8,8 @@
  */
 import { engineOf } from "../../driver/model/names.ts";
 import type { EngineDriver } from "../../driver/mod.ts";
-import { Coalescer, pause } from "../../base/waiting.ts";
+import { atOnce, pause, Coalescer } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
-import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
 import { Earlier } from "./earlier.ts";
@@ -25,9 +24,10 @@ import {
   hasItsNetworks,
   readContainer,
   readContainerIds,
+  readDockerNetwork,
+  readDockerNetworks,
   readEvent,
-  readNetwork,
-  readNetworks,
+  usedAddresses,
 } from "./users.ts";
 
 /**
@@ -63,13 +63,10 @@ const PATIENCE = 30_000;
 /** The number of simultaneous requests. */
 const AT_ONCE = 8;
 
-/** Options of {@linkcode DockerWatch}. */
-export interface WatchOptions {
-  /** The driver. */
+interface WatchOptions {
   driver: EngineDriver;
   /** The path of Docker's socket. */
   socket: string;
-  /** The place of the pools that hosts share. */
   place: SharedPlace;
   /** Gets sentences for the log. */
   notify: (sentence: string) => void;
@@ -124,7 +121,9 @@ export class DockerWatch {
   /** Must be called after each call of Docker is answered. */
   after(method: string): void {
     if (method === "IpamDriver.RequestPool") this.#poolRequested.resolve();
-    if (method === "IpamDriver.GetCapabilities" && this.#isFollowing) this.#sweepSoon();
+    if (method === "IpamDriver.GetCapabilities" && this.#isFollowing) {
+      this.#soon(this.#sweepLater());
+    }
   }
 
   /** Watches until the signal. Must be called before the first call of Docker is answered. */
@@ -195,11 +194,11 @@ export class DockerWatch {
     const running = new Set(ids);
     for (const id of this.#containers.keys()) if (!running.has(id)) this.#forget(id);
     this.#unseen.clear();
-    await eachOf(ids, (id) => this.#look(id));
+    await atOnce(AT_ONCE, ids, (id) => this.#look(id));
   }
 
   async #lookAtNetworks(): Promise<DockerNetwork[]> {
-    const networks = readNetworks(await this.#get("/networks"), this.#options.place);
+    const networks = readDockerNetworks(await this.#get("/networks"), this.#options.place);
     this.#networks.clear();
     for (const network of networks) this.#networks.set(network.id, network);
     return networks;
@@ -214,9 +213,8 @@ export class DockerWatch {
 
   async #lookNow(id: string): Promise<void> {
     try {
-      const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`);
-      if (body === undefined) return this.#forget(id);
-      const container = readContainer(body);
+      const container = await this.#container(id);
+      if (!container) return this.#forget(id);
       for (const { networkId } of container.endpoints) await this.#networkOf(networkId);
       this.#containers.set(id, container);
       this.#unseen.delete(id);
@@ -234,8 +232,19 @@ export class DockerWatch {
 
   async #networkOf(id: string): Promise<void> {
     if (id === "" || this.#networks.has(id)) return;
+    const network = await this.#network(id);
+    if (network) this.#networks.set(id, network);
+  }
+
+  /** Asks Docker for a container; `undefined` if it is gone. */
+  async #container(id: string, limit?: AbortSignal): Promise<Container | undefined> {
+    const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`, limit);
+    return body === undefined ? undefined : readContainer(body);
+  }
+
+  async #network(id: string): Promise<DockerNetwork | undefined> {
     const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
-    if (body !== undefined) this.#networks.set(id, readNetwork(body, this.#options.place));
+    return body === undefined ? undefined : readDockerNetwork(body, this.#options.place);
   }
 
   async #get(path: string, limit = AbortSignal.timeout(PATIENCE)): Promise<unknown> {
@@ -253,10 +262,6 @@ export class DockerWatch {
     this.#soon(this.#networkOf(id).then(() => this.#naming.request()));
   }
 
-  #sweepSoon(): void {
-    this.#soon(this.#sweepLater());
-  }
-
   /** Runs something in the background. If Docker ends meanwhile, the next connection repeats it. */
   #soon(run: Promise<unknown>): void {
     const { notify, signal } = this.#options;
@@ -270,20 +275,16 @@ export class DockerWatch {
   async #name(): Promise<void> {
     const { driver, notify, signal } = this.#options;
     const users = [
-      ...[...this.#networks.values()].flatMap(auxiliaryUsers),
-      ...[...this.#containers.values()]
-        .flatMap((container) => claimUsers(container, (id) => this.#networks.get(id))),
+      ...this.#networks.values().flatMap(auxiliaryUsers),
+      ...this.#containers.values().flatMap((each) => claimUsers(each, this.#networks)),
     ];
     const sentences = await driver.nameClaims("docker", users);
     const told = sentences.join("\n");
     if (told !== this.#told) sentences.forEach(notify);
     this.#told = told;
     if (sentences.length === 0) return;
-    this.#soon(
-      pause(TELL_AGAIN, signal).then(() => {
-        if (!signal.aborted) return this.#naming.request();
-      }),
-    );
+    const tellAgain = () => signal.aborted ? undefined : this.#naming.request();
+    this.#soon(pause(TELL_AGAIN, signal).then(tellAgain));
   }
 
   /** Releases the claims of an earlier daemon that this one does not use. */
@@ -292,8 +293,7 @@ export class DockerWatch {
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address, so leave it to the next connection.
     if (!earlier || this.#unseen.size > 0) return;
-    const networks = (await this.#lookAtNetworks())
-      .filter(({ isForeign }) => !isForeign);
+    const networks = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
     const used = usedAddresses([...this.#containers.values()], networks);
     const silent = await this.#silentPools();
     const released = await driver.releaseClaims(
@@ -308,9 +308,7 @@ export class DockerWatch {
       const needed = networks.filter((network) =>
         network.isKept && network.subnets.includes(pool.subnet)
       ).length;
-      while (earlier.takeRequest(pool.id, needed)) {
-        await driver.releasePool(pool.id);
-      }
+      while (earlier.takeRequest(pool.id, needed)) await driver.releasePool(pool.id);
     }
     if (silent.size > 0) this.#soon(pause(TELL_AGAIN, signal).then(() => this.#sweepLater()));
     else if (this.#earlier === earlier) this.#earlier = undefined;
@@ -352,26 +350,20 @@ export class DockerWatch {
    * @param ended Ends the wait for the containers that Docker is starting.
    */
   async #sweepUnheard(ended: AbortSignal): Promise<void> {
-    const { driver, notify, place } = this.#options;
+    const { driver, notify } = this.#options;
     const unheard = this.#unheard;
-    const containers: Container[] = [];
     const all = readContainerIds(await this.#get("/containers/json?all=true"));
-    await eachOf(all, async (id) => {
-      const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`, ended);
-      if (body !== undefined) containers.push(readContainer(body));
-    });
+    const shown = await atOnce(AT_ONCE, all, (id) => this.#container(id, ended));
+    const containers = shown.filter((container) => container !== undefined);
     for (const { endpoints } of containers) {
       for (const { id = "" } of endpoints) this.#unheardEndpoints.delete(endpointNamed(id).name);
     }
     await removeLost(driver, notify, (name) => this.#unheardEndpoints.has(name));
     this.#unheardEndpoints.clear();
     if (!unheard) return;
-    const networks: DockerNetwork[] = [];
     const ours = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
-    await eachOf(ours.map(({ id }) => id), async (id) => {
-      const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
-      if (body !== undefined) networks.push(readNetwork(body, place));
-    });
+    const networks = (await atOnce(AT_ONCE, ours, ({ id }) => this.#network(id)))
+      .filter((network) => network !== undefined);
     const used = usedAddresses(containers, networks);
     const pools = this.#pools();
     const whole = pools.filter((pool) => hasItsNetworks(pool, pools, networks)).map(({ id }) => id);
@@ -387,31 +379,4 @@ export class DockerWatch {
     }
     if (this.#unheard === unheard) this.#unheard = undefined;
   }
-}
-
-/** Runs a function for each of the items, a few at a time. */
-async function eachOf<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
-  const queue = [...items];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-}
-
-/** Lists the addresses that Docker uses, in the form of the claims. */
-function usedAddresses(
-  containers: readonly Container[],
-  networks: readonly DockerNetwork[],
-): Set<string> {
-  return new Set([
-    ...containers.flatMap(({ endpoints }) => endpoints).flatMap(({ addresses }) => addresses),
-    ...networks.flatMap(({ auxiliary }) => Object.values(auxiliary)),
-    ...networks.flatMap(({ addresses }) => addresses),
-  ].map(canonical));
-}
-
-/** Writes an address in the form of the claims. */
-function canonical(text: string): string {
-  const address = attempt(() => formatAddress(parseAddress(text.split("/")[0]!)));
-  return address.ok ? address.value : text;
 }

@@ -6,9 +6,9 @@ import {
   hasItsNetworks,
   readContainer,
   readContainerIds,
+  readDockerNetwork,
+  readDockerNetworks,
   readEvent,
-  readNetwork,
-  readNetworks,
 } from "../../../../lib/engine/docker/users.ts";
 import type { AddressPoolDetails } from "../../../../lib/driver/mod.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
@@ -69,7 +69,7 @@ Deno.test("a container has its name, its aliases, and that of its service; and n
 });
 
 Deno.test("a network has a prefix if its IPAM options say where etcd is", () => {
-  const prefix = (body: unknown) => readNetwork(body, PLACE).prefix;
+  const prefix = (body: unknown) => readDockerNetwork(body, PLACE).prefix;
   assertEquals(prefix(network()), "/ipvlan");
   const options = { endpoints: "http://10.0.0.1:2379", prefix: "/rack-7" };
   assertEquals(prefix(network({ Options: options })), "/rack-7");
@@ -80,7 +80,7 @@ Deno.test("a network has a prefix if its IPAM options say where etcd is", () => 
 
 Deno.test("a network without IPAM options has those of the plugin, unless it is another driver's", () => {
   const place = { ...PLACE, etcd: { endpoints: ["http://10.0.0.9:2379"], prefix: "/all" } };
-  const prefix = (ipam: Record<string, unknown>) => readNetwork(network(ipam), place).prefix;
+  const prefix = (ipam: Record<string, unknown>) => readDockerNetwork(network(ipam), place).prefix;
   assertEquals(prefix({ Options: null }), "/all");
   assertEquals(prefix({ Options: null, Driver: "default" }), undefined);
   assertEquals(prefix({ Options: null, Driver: "null" }), undefined);
@@ -89,7 +89,7 @@ Deno.test("a network without IPAM options has those of the plugin, unless it is 
 });
 
 Deno.test("a network of a swarm, or a description of one, is not kept through a restart", () => {
-  const kept = readNetworks([
+  const kept = readDockerNetworks([
     network(),
     network({}, { Scope: "swarm" }),
     network({}, { ConfigOnly: true }),
@@ -101,12 +101,12 @@ Deno.test("a network of a swarm, or a description of one, is not kept through a 
     name: "lan, auxiliary address nas",
   }]);
   assertEquals(auxiliaryUsers({ ...kept[0]!, prefix: undefined }), []);
-  assertEquals(readNetworks(null, PLACE), []);
+  assertEquals(readDockerNetworks(null, PLACE), []);
 });
 
 Deno.test("who uses an address is said with the network's name and prefix", () => {
-  const known = new Map([["net1", readNetwork(network(), PLACE)]]);
-  const users = claimUsers(readContainer(container()), (id) => known.get(id));
+  const known = new Map([["net1", readDockerNetwork(network(), PLACE)]]);
+  const users = claimUsers(readContainer(container()), known);
   assertEquals(users, [{
     prefix: "/ipvlan",
     address: "192.168.1.20",
@@ -114,7 +114,7 @@ Deno.test("who uses an address is said with the network's name and prefix", () =
     network: "lan",
     names: ["c1", "www", "c1.lan"],
   }]);
-  assertEquals(claimUsers(readContainer(container()), () => undefined), []);
+  assertEquals(claimUsers(readContainer(container()), new Map()), []);
 });
 
 Deno.test("Docker makes no network of a pool if it shows as many as have requested it", () => {
@@ -131,7 +131,7 @@ Deno.test("Docker makes no network of a pool if it shows as many as have request
     hasItsNetworks(
       pool(requests),
       [pool(requests)],
-      networks.map((each) => readNetwork(each, PLACE)),
+      networks.map((each) => readDockerNetwork(each, PLACE)),
     );
   assertEquals([has(0), has(1), has(1, network()), has(2, network())], [true, false, true, false]);
   // One that is another plugin's, of another subnet, or a description.
@@ -147,7 +147,7 @@ Deno.test("Docker makes no network of a pool if it shows as many as have request
   assertEquals(has(1, network({ Options: null })), true);
   // The pools of one subnet count together.
   const both = [pool(1), pool(1, "global")];
-  assertEquals(hasItsNetworks(both[0]!, both, [readNetwork(network(), PLACE)]), false);
+  assertEquals(hasItsNetworks(both[0]!, both, [readDockerNetwork(network(), PLACE)]), false);
 });
 
 Deno.test("an event is about a container, or a container's network", () => {
@@ -161,7 +161,7 @@ Deno.test("an event is about a container, or a container's network", () => {
 Deno.test("an answer that is not Docker's is an error", () => {
   for (const body of [undefined, null, 7, "x", [], {}]) {
     assertThrows(() => readContainer(body), IpvlanError);
-    assertThrows(() => readNetwork(body, PLACE), IpvlanError);
+    assertThrows(() => readDockerNetwork(body, PLACE), IpvlanError);
     assertThrows(() => readEvent(body), IpvlanError);
   }
   assertThrows(() => readContainerIds([{ Id: 7 }]), IpvlanError);
