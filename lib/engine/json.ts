@@ -46,9 +46,7 @@ export function parseRequest(text: string): { value: unknown } | { reason: strin
     values += level.length;
     if (values > MAX_VALUES) return { reason: `has more than ${MAX_VALUES} values` };
     if (depth > MAX_DEPTH) return { reason: `is nested more than ${MAX_DEPTH} times` };
-    level = level.flatMap((each) =>
-      typeof each === "object" && each !== null ? Object.values(each) : []
-    );
+    level = level.flatMap((each) => typeof each === "object" ? Object.values(each ?? {}) : []);
   }
   return { value };
 }

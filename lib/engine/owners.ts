@@ -1,9 +1,3 @@
-/**
- * Texts about the engines that own networks and sandboxes: their names, and their commands that remove
- * those.
- *
- * @module
- */
 import { shellLine } from "../base/printable.ts";
 import type { EngineName, Owner } from "../driver/model/types.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
@@ -11,37 +5,37 @@ import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 /** The number of digits of an id that the engines' own commands show. */
 const SHORT = 12;
 
-/** The name of an engine, and its ways to remove networks and sandboxes. */
-interface EngineWords {
-  /** Its name. */
-  title: string;
-  /** A command that removes a network, or other advice. */
-  networkRemoval(name: string, id: string): string;
-  /** A command that removes a sandbox, or other advice. */
-  sandboxRemoval(id: string): string;
-}
-
-const WORDS: Readonly<Record<EngineName, EngineWords>> = {
+/**
+ * The names of the engines for users; and the commands, or other advice, that remove a network and a
+ * sandbox of them, by the engine's own name and id.
+ */
+const ENGINES: Readonly<
+  Record<EngineName, {
+    title: string;
+    removeNetwork(name: string, id: string): string;
+    removeSandbox(id: string): string;
+  }>
+> = {
   docker: {
     title: "Docker",
-    networkRemoval: (_name, id) => shellLine`docker network rm ${id.slice(0, SHORT)}`,
-    sandboxRemoval: () => "docker network disconnect NETWORK CONTAINER",
+    removeNetwork: (_name, id) => shellLine`docker network rm ${id.slice(0, SHORT)}`,
+    removeSandbox: () => "docker network disconnect NETWORK CONTAINER",
   },
   cni: {
     title: "CNI",
-    networkRemoval: () => "remove the containers or pods on it, and it goes with the last of them",
-    sandboxRemoval: (id) => `remove the container or pod ${id.slice(0, SHORT)}`,
+    removeNetwork: () => "remove the containers or pods on it, and it goes with the last of them",
+    removeSandbox: (id) => `remove the container or pod ${id.slice(0, SHORT)}`,
   },
   netavark: {
     title: "Podman",
-    networkRemoval: (name) => shellLine`podman network rm ${name}`,
-    sandboxRemoval: (id) => shellLine`podman rm --force ${id.slice(0, SHORT)}`,
+    removeNetwork: (name) => shellLine`podman network rm ${name}`,
+    removeSandbox: (id) => shellLine`podman rm --force ${id.slice(0, SHORT)}`,
   },
 };
 
 /** The name of an engine for users: `Podman` for `netavark`. */
 export function engineTitle(engine: EngineName): string {
-  return WORDS[engine].title;
+  return ENGINES[engine].title;
 }
 
 /** The owner of a network or a sandbox, with its name or id there: `Docker 3e458d0718ee`. */
@@ -60,8 +54,8 @@ export function ownedByEngine(
   name: string,
   { engine, id }: Owner,
 ): IpvlanErrorOf<"owned-by-engine"> {
-  const { title, networkRemoval, sandboxRemoval } = WORDS[engine];
+  const { title, removeNetwork, removeSandbox } = ENGINES[engine];
   const ownName = name.slice(name.indexOf(":") + 1);
-  const removal = what === "network" ? networkRemoval(ownName, id) : sandboxRemoval(id);
+  const removal = what === "network" ? removeNetwork(ownName, id) : removeSandbox(id);
   return new IpvlanError("owned-by-engine", { what, subject: name, engine: title, removal });
 }

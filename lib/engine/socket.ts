@@ -17,7 +17,7 @@ import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 export async function listen(server: Server, socket: string | number): Promise<Disposable> {
   if (typeof socket === "number") {
     await started(server, () => server.listen({ fd: socket }));
-    return { [Symbol.dispose]: () => {} };
+    return new DisposableStack();
   }
   try {
     await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
@@ -31,17 +31,16 @@ export async function listen(server: Server, socket: string | number): Promise<D
     }
   } catch (error) {
     if (isIpvlanError(error, "socket")) throw error;
-    throw new IpvlanError("socket", { path: socket, reason: (error as Error).message }, {
-      cause: error,
-    });
+    const fields = { path: socket, reason: (error as Error).message };
+    throw new IpvlanError("socket", fields, { cause: error });
   }
-  const inode = Deno.lstatSync(socket).ino;
-  return {
-    [Symbol.dispose]: () => {
-      // Another server may have put its own socket here.
-      if (lstatOf(socket)?.ino === inode) Deno.removeSync(socket);
-    },
-  };
+  const { ino } = Deno.lstatSync(socket);
+  const stack = new DisposableStack();
+  stack.defer(() => {
+    // Another server may have put its own socket here.
+    if (lstatOf(socket)?.ino === ino) Deno.removeSync(socket);
+  });
+  return stack;
 }
 
 /** The name of a socket in a server's log. */
@@ -60,14 +59,10 @@ async function started(server: Server, listen: () => void): Promise<void> {
 
 /** Removes the socket of a server that was killed. @throws {"socket"} Something else is there. */
 export async function removeStaleSocket(path: string): Promise<void> {
-  try {
-    const { isSocket } = await Deno.lstat(path);
-    if (!isSocket) {
-      throw new IpvlanError("socket", { path, reason: "something else has this name" });
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
+  const found = lstatOf(path);
+  if (!found) return;
+  if (!found.isSocket) {
+    throw new IpvlanError("socket", { path, reason: "something else has this name" });
   }
   try {
     (await Deno.connect({ transport: "unix", path })).close();

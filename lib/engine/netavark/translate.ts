@@ -8,25 +8,17 @@
  * @module
  */
 import { parseDriverOptions } from "../../driver/model/options.ts";
-import type { EndpointRoute, EngineNetworkSpec, MadeEndpoint } from "../../driver/model/types.ts";
+import type { EndpointRoute, MadeEndpoint, EngineNetworkSpec } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
-import { familyOf, formatAddress } from "../../ipam/address.ts";
+import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import { anything, flag, object, text } from "../../base/reader.ts";
 import { list, optional, readJson, record } from "../json.ts";
 
-/** The answer to `info`. The version of the interface has been 1.0.0 from the start. */
-export interface Info {
-  /** The version of the plugin. */
-  version: string;
-  /** The version of netavark's interface for plugins. */
-  api_version: string;
-}
-
-/** The answer to `info` of this version of the plugin. */
-export function infoOf(version: string): Info {
+/** The answer to `info`. The version of netavark's interface has been 1.0.0 from the start. */
+export function infoOf(version: string): { version: string; api_version: string } {
   return { version, api_version: "1.0.0" };
 }
 
@@ -59,18 +51,16 @@ const setup = object({
 
 const teardown = object({ container_id: text, network_options: object({ interface_name: text }) });
 
-/** A request to create a network. */
-export interface CreateRequest {
-  /** The new network. */
+/** A request to create a network, also as received. */
+interface CreateRequest {
   spec: EngineNetworkSpec;
-  /** The request as received. */
   config: Readonly<Record<string, unknown>>;
 }
 
 /** Reads the request of `create`. @throws {IpvlanError} Podman cannot have such a network. */
 export function readCreate(text: string): CreateRequest {
   const config = readJson(podmanNetwork, text);
-  const { spec, problems } = readNetwork(config);
+  const { spec, problems } = readPodmanNetwork(config);
   throwProblems([...problems, ...createProblems(config)]);
   return { spec, config: JSON.parse(text) };
 }
@@ -120,13 +110,8 @@ function createProblems(config: PodmanNetwork): IpvlanError[] {
 
 /** A request to connect a container to a network. */
 export interface SetupRequest {
-  /** The network. */
   network: EngineNetworkSpec;
-  /** The sandbox and its connection. */
-  attachment: AttachmentSpec & {
-    path: string;
-    connection: { ifname: string };
-  };
+  attachment: AttachmentSpec & { path: string; connection: { ifname: string } };
   /** The name servers that Podman writes into the container's `resolv.conf`. */
   nameServers: string[];
 }
@@ -135,9 +120,16 @@ export interface SetupRequest {
 export function readSetup(text: string, path: string): SetupRequest {
   netnsPath(path);
   const { container_id: id, network, network_options: options } = readJson(setup, text);
-  const { spec, routes, problems } = readNetwork(network);
-  const { ip, ip6, problems: wrong } = readAddresses(options.static_ips);
-  throwProblems([...problems, ...wrong]);
+  const { spec, routes, problems } = readPodmanNetwork(network);
+  const ofFamily = (family: Family) =>
+    options.static_ips.filter((address) => familyOf(address) === family);
+  const [[ip, otherIp], [ip6, otherIp6]] = [ofFamily(4), ofFamily(6)];
+  const second = [otherIp, otherIp6].filter((address) => address !== undefined);
+  const rule = "a link here has one address of each family";
+  throwProblems([
+    ...problems,
+    ...second.map((address) => invalidOption("address", address, rule)),
+  ]);
   const connection = {
     ifname: options.interface_name,
     ip,
@@ -153,16 +145,8 @@ export function readSetup(text: string, path: string): SetupRequest {
   };
 }
 
-/** A request to disconnect a container from a network, which the link's name identifies. */
-export interface TeardownRequest {
-  /** The sandbox's name. */
-  sandbox: string;
-  /** The name of its link. */
-  ifname: string;
-}
-
 /** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */
-export function readTeardown(text: string): TeardownRequest {
+export function readTeardown(text: string): { sandbox: string; ifname: string } {
   const { container_id: id, network_options: options } = readJson(teardown, text);
   return { sandbox: sandboxName(id), ifname: options.interface_name };
 }
@@ -172,20 +156,17 @@ function sandboxName(id: string): string {
   return `netavark:${id}`;
 }
 
-/** The answer to `setup`, which `podman inspect` shows. */
+/** The answer to `setup`, with the new link by its name. `podman inspect` shows it. */
 export interface StatusBlock {
-  /** The name servers for the container. */
   dns_server_ips: string[];
-  /** The search domains. */
   dns_search_domains: string[];
-  /** The new link, by its name. */
-  interfaces: Record<string, {
-    mac_address: string;
-    subnets: { ipnet: string; gateway?: string }[];
-  }>;
+  interfaces: Record<
+    string,
+    { mac_address: string; subnets: { ipnet: string; gateway?: string }[] }
+  >;
 }
 
-/** The answer to `setup`. */
+/** Makes the answer to `setup`. */
 export function setupAnswer(
   { ifname, mac = "", ip, gateway, ip6, gateway6 }: MadeEndpoint,
   nameServers: readonly string[],
@@ -202,7 +183,7 @@ export function setupAnswer(
 }
 
 /** Reads a network as Podman keeps it, with the problems of its options and routes. */
-function readNetwork(
+function readPodmanNetwork(
   config: PodmanNetwork,
 ): { spec: EngineNetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
   const words = Object.entries(config.options).map((pair) => pair.join("="));
@@ -213,11 +194,9 @@ function readNetwork(
     const rule = `the interface is ${JSON.stringify(link)}: give the same, or only one of them`;
     problems.push(invalidOption("parent", String(parent), rule));
   }
+  const rule = "a route here has no metric: leave it out";
   const routes = config.routes.map(({ destination: dst, gateway: via, metric }) => {
-    if (metric !== undefined) {
-      const rule = "a route here has no metric: leave it out";
-      problems.push(invalidOption("route", dst, rule));
-    }
+    if (metric !== undefined) problems.push(invalidOption("route", dst, rule));
     return { dst, via };
   });
   const spec: EngineNetworkSpec = {
@@ -234,17 +213,4 @@ function readNetwork(
     ipv6: config.ipv6_enabled || undefined,
   };
   return { spec, routes, problems };
-}
-
-/** Sorts the addresses that Podman has chosen by family. */
-function readAddresses(
-  addresses: readonly string[],
-): { ip?: string; ip6?: string; problems: IpvlanError[] } {
-  const [ip, secondIp] = addresses.filter((address) => familyOf(address) === 4);
-  const [ip6, secondIp6] = addresses.filter((address) => familyOf(address) === 6);
-  const problems = [secondIp, secondIp6].filter((address) => address !== undefined)
-    .map((address) =>
-      invalidOption("address", address, "a link here has one address of each family")
-    );
-  return { ip, ip6, problems };
 }
