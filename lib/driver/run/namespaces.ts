@@ -78,8 +78,8 @@ interface NamespacesOptions extends WaitOptions {
   host?: string;
   /** The lock file, which each `ip` has open. It is made if missing, in an existing folder. */
   lock?: string;
-  /** Runs the programs; by default, a shell of its own does. */
-  programs?: Programs;
+  /** Runs the programs. */
+  programs: Programs;
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
   /** Answers queries in the host's namespace; by default, a process for each burst does. */
@@ -110,15 +110,13 @@ export function programsWith(lock: string | undefined): Programs {
  */
 export class Namespaces {
   readonly #options: NamespacesOptions;
-  readonly #programs: Programs;
   #unstoppable: Namespaces | undefined;
   /** The host's and the caller's `ip`, which all calls share. */
   #shared = new Map<string | undefined, Ip>();
 
   /** Starts nothing yet. */
-  constructor(options: NamespacesOptions = {}) {
-    this.#programs = options.programs ?? programsWith(options.lock);
-    this.#options = { ...options, programs: this.#programs };
+  constructor(options: NamespacesOptions) {
+    this.#options = options;
   }
 
   /**
@@ -199,36 +197,27 @@ export class Namespaces {
   readonly run: RunProgram = (command, input) =>
     this.#run(command, input, command.slice(command.lastIndexOf("\n") + 1));
 
-  /**
-   * Runs `ip` with the lock file open. The shell first opens the file, and then checks that this
-   * driver still runs (`kill -0`). So if no process has the file open, no `ip` of a killed driver
-   * will start.
-   */
-  #runLocked(command: string, input: readonly string[], shown: string): Promise<Ending> {
-    const locked = this.#options.lock === undefined
-      ? command
-      : `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
-    return this.#run(locked, input, shown);
-  }
-
   #run(command: string, input: readonly string[], shown: string): Promise<Ending> {
-    const { signal, waiting, unstoppable = false } = this.#options;
-    return this.#programs.run(command, input, { shown, signal, waiting, unstoppable });
+    const { programs, signal, waiting, unstoppable = false } = this.#options;
+    return programs.run(command, input, { shown, signal, waiting, unstoppable });
   }
 
   #share(netns: string | undefined): Ip {
-    // The lines of several calls run together. If a line of one call fails, the others must still
-    // run.
+    // The lines of several calls run together. If a line of one call fails, the others must still run.
     const shared = this.#shared.get(netns) ?? this.#make(netns, true);
     this.#shared.set(netns, shared);
     return shared;
   }
 
   #make(netns: string | undefined, force: boolean, switches: readonly string[] = []): Ip {
-    const { wrap = (runner) => runner } = this.#options;
+    const { lock, wrap = (runner) => runner } = this.#options;
     const program = { program: "ip", netns, force } as const;
     const shown = ["ip", ...batchArgs(program)].join(" ");
-    const run: RunProgram = (command, input) => this.#runLocked(command, input, shown);
+    // The shell first opens the lock file, and then checks that this driver still runs (`kill -0`). So if
+    // no process has the file open, no `ip` of a killed driver will start.
+    const locked = (command: string) => `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
+    const run: RunProgram = (command, input) =>
+      this.#run(lock === undefined ? command : locked(command), input, shown);
     const transport = new ProcessPerBurst(program, run, switches);
     return new Ip(wrap(new Session(transport), netns, switches));
   }

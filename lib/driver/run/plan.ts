@@ -4,6 +4,7 @@ import {
   isIpvlanError,
   notUndone,
 } from "../../base/errors.ts";
+import { pause } from "../../base/waiting.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import type { Runner } from "../../iproute2/session.ts";
 
@@ -99,20 +100,18 @@ async function runBurst(
     const { reason } = failure;
     const first = results.indexOf(failure);
     const waited = performance.now() - start;
-    if (!isHeld(reason) || waited > TIMEOUT) throw meaningOf(rest[first]!, reason);
+    const step = rest[first]!;
+    if (!isHeld(reason) || waited > TIMEOUT) {
+      const { explain = explainRights } = step;
+      throw isIpvlanError(reason, "ip-command") ? explain(reason) : reason;
+    }
     rest = rest.slice(first);
-    const [step] = rest;
-    if (step?.gives !== undefined && step !== askedFor && waited > PATIENCE) {
+    if (step.gives !== undefined && step !== askedFor && waited > PATIENCE) {
       askedFor = step;
       await whenHeld?.(step.gives);
     }
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    await pause(INTERVAL);
   }
-}
-
-/** The error to throw for a step that failed. */
-function meaningOf({ explain = explainRights }: Step, reason: unknown): unknown {
-  return isIpvlanError(reason, "ip-command") ? explain(reason) : reason;
 }
 
 /**

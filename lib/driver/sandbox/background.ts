@@ -91,9 +91,13 @@ export async function startInBackground(
   processes: () => Promise<readonly number[]>,
   signal?: AbortSignal,
 ): Promise<void> {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const command = variables.length > 0 ? ["env", "--", ...variables, ...words] : words;
+  const line = afterwards.map(shellWord).join(" ");
+  // The folder to start in and the environment are for the command, not for the line after it.
   const [program, ...args] = folder === undefined
     ? words
-    : keepingOutput(folder, words, cwd, env, afterwards);
+    : ["sh", "-c", KEEP_OUTPUT, "sh", folder, line, cwd ?? ".", ...command];
   const child = new Deno.Command(program!, {
     args,
     ...(folder === undefined ? { cwd, env } : {}),
@@ -122,23 +126,6 @@ export async function startInBackground(
     }
     throw error;
   }
-}
-
-/**
- * The words that start a command and keep its output: {@linkcode KEEP_OUTPUT}. The folder to start
- * in and the environment apply only to the command, not to the line after it.
- */
-function keepingOutput(
-  folder: string,
-  words: readonly string[],
-  cwd = ".",
-  env: Readonly<Record<string, string>>,
-  afterwards: readonly string[],
-): string[] {
-  const line = afterwards.map(shellWord).join(" ");
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const command = variables.length > 0 ? ["env", "--", ...variables, ...words] : words;
-  return ["sh", "-c", KEEP_OUTPUT, "sh", folder, line, cwd, ...command];
 }
 
 /** Reads a file; an empty text if it does not exist. */

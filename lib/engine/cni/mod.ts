@@ -17,7 +17,7 @@ import { defaultLink } from "../../iproute2/route.ts";
 import { attach, detach, differences, removeLeft } from "../attachment.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
 import type { Conf } from "./conf.ts";
-import type { AttachmentKey, Variables } from "./environment.ts";
+import type { Variables } from "./environment.ts";
 import { cniError, CODE, errorAnswer, isExhausted, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
@@ -114,10 +114,10 @@ async function add(call: Call): Promise<Result> {
 
 /** Makes the link of an attachment. @param given The result of another plugin for it. */
 async function makeLink(call: Call, given: Result | undefined): Promise<Result> {
-  const { driver, conf, environment, warn } = call;
+  const { driver, environment, warn } = call;
   const network = await findNetwork(call);
   const attachment = planLink(call, given);
-  await labelLink(driver, attachment.name, environment.ifname, conf.name);
+  await labelLink(call, attachment.name);
   const { value, notices } = await attach(driver, network, attachment).catch(async (error) => {
     // Containers that ended without DEL in a crash may still hold addresses.
     const isWorthAnother = isExhausted(error) && (await driver.removeStale("cni")).length > 0;
@@ -138,15 +138,13 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
  * The label is written before the link is made, as a label without a link does no harm.
  */
 async function labelLink(
-  driver: EngineDriver,
+  { driver, environment: { ifname }, conf }: Call,
   sandbox: string,
-  ifname: string,
-  conf: string,
 ): Promise<void> {
   const found = findSandbox(driver, sandbox);
   // The link exists, so the call will be refused: keep the label of its own configuration.
   if (!found || found.endpoints.some((endpoint) => endpoint.ifname === ifname)) return;
-  await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf });
+  await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf.name });
 }
 
 /** Finds a sandbox that is ready. */
@@ -154,8 +152,7 @@ function findSandbox(driver: EngineDriver, name: string): SandboxDetails | undef
   try {
     return driver.inspectSandbox(name);
   } catch (error) {
-    const isNotReady = isIpvlanError(error, "sandbox-not-found", "half-done");
-    if (!isNotReady) throw error;
+    if (!isIpvlanError(error, "sandbox-not-found", "half-done")) throw error;
   }
 }
 
@@ -214,22 +211,15 @@ async function collect(call: Call): Promise<void> {
   const problems = driver.listSandboxes().map(async (sandbox) => {
     const stale = attachmentsOf(conf, [sandbox]).filter((each) => !isValid(conf, each));
     if (stale.length === 0) return [];
-    return await problemsOf(() => removeLinks(driver, sandbox, stale));
+    return await problemsOf(async () => {
+      if (stale.length === sandbox.endpoints.length) await driver.removeSandbox(sandbox.name);
+      else for (const { ifname } of stale) await detach(driver, sandbox.name, ifname);
+    });
   });
   throwProblems([
     ...(await Promise.all(problems)).flat(),
     ...await problemsOf(() => forward(call)),
   ]);
-}
-
-/** Removes links of one container: all at once, or some one by one. */
-async function removeLinks(
-  driver: EngineDriver,
-  { name, endpoints }: SandboxDetails,
-  links: readonly AttachmentKey[],
-): Promise<void> {
-  if (links.length === endpoints.length) return await driver.removeSandbox(name);
-  for (const { ifname } of links) await detach(driver, name, ifname);
 }
 
 /** Checks that a container can be attached now. @throws {IpvlanError} Something prevents it. */

@@ -32,11 +32,8 @@ import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** A call of the plugin that is not VERSION. */
 export interface CniRequest {
-  /** The command. */
   command: Exclude<CniCommand, "VERSION">;
-  /** The environment. */
   environment: Environment;
-  /** The configuration. */
   conf: Conf;
   /**
    * The network that it asks for, settled by the driver; without a parent if that is the link of the
@@ -45,13 +42,11 @@ export interface CniRequest {
   settled?: Settlement;
 }
 
-/** A request, or everything that is wrong with it. */
-export type ReadRequest =
-  | { ok: true; request: CniRequest }
-  | { ok: false; problems: readonly IpvlanErrorOf<"cni">[] };
-
 /** Reads a call of the plugin and its configuration, or finds everything that is wrong. */
-export function readRequest(variables: Variables, text: string): ReadRequest {
+export function readRequest(
+  variables: Variables,
+  text: string,
+): { ok: true; request: CniRequest } | { ok: false; problems: IpvlanErrorOf<"cni">[] } {
   const environment = readEnvironment(variables);
   const { command } = environment;
   // Without a command, the rest cannot be checked.
@@ -120,7 +115,8 @@ export function planLink(
   given: Result | undefined,
 ): AttachmentSpec & { connection: ConnectOptions } {
   const { containerId, ifname, netns } = environment;
-  const wanted = given ? followGiven(given) : chosen(conf);
+  const asked = (family: Family) => conf.ips.find((ip) => familyOf(ip) === family);
+  const wanted = given ? followGiven(given) : { ip: asked(4), ip6: asked(6), routes: conf.routes };
   const inside = conf.linkInContainer ? { parent: conf.master } : {};
   return {
     name: sandboxName(containerId),
@@ -138,9 +134,8 @@ export function ownerOf({ name }: Pick<Conf, "name">): Owner {
 
 /** The shared source of a configuration's addresses; `undefined` if only this host gives them. */
 export function ipamOf({ source }: Pick<Conf, "source">): NetworkIpam | undefined {
-  return source.kind === "subnets" && source.etcd
-    ? { driver: ETCD, access: source.etcd }
-    : undefined;
+  const access = source.kind === "subnets" ? source.etcd : undefined;
+  return access && { driver: ETCD, access };
 }
 
 /** Settles the network that a configuration asks for, unless that is one of `ipvlan`'s own. */
@@ -163,14 +158,6 @@ function settleConf(conf: Conf): Settlement | undefined {
     ? { subnets, ipv4: !hasNoIPv4, ...ipam && { ipam } }
     : { foreignAddresses: true as const };
   return settle({ ...common, ...addresses }, [], parent !== undefined);
-}
-
-/** The addresses and routes that a configuration and its caller ask for. */
-function chosen({ ips, routes }: Conf): ConnectOptions {
-  const [ip, ip6] = ([4, 6] satisfies Family[]).map((family) =>
-    ips.find((ip) => familyOf(ip) === family)
-  );
-  return { ip, ip6, routes };
 }
 
 /** The connection for addresses and routes from another plugin. */
@@ -253,11 +240,10 @@ export function changesOf(
     : [...endpoint.changes];
   const own = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
   if (!own) sentences.push(`prevResult does not have the link ${ifname} in ${netns}`);
-  const is = { MAC: endpoint.mac, MTU: endpoint.mtu };
-  const was = { MAC: own?.mac, MTU: own?.mtu };
-  for (const key of ["MAC", "MTU"] as const) {
-    if (was[key] === undefined || is[key] === undefined || was[key] === is[key]) continue;
-    sentences.push(`The ${key} of the link ${ifname} is ${is[key]} instead of ${was[key]}`);
+  for (const key of ["mac", "mtu"] as const) {
+    const [was, is] = [own?.[key], endpoint[key]];
+    if (was === undefined || is === undefined || was === is) continue;
+    sentences.push(`The ${key.toUpperCase()} of the link ${ifname} is ${is} instead of ${was}`);
   }
   const present = endpointAddresses(endpoint);
   for (const { address } of ips.filter((ip) => interfaces[ip.interface ?? 0]?.name === ifname)) {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { heldByHost } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
-import { Namespaces } from "../../../../lib/driver/run/namespaces.ts";
+import { Namespaces, programsWith } from "../../../../lib/driver/run/namespaces.ts";
 import { addr, host, link } from "../../../kit/values.ts";
 
 Deno.test("the host holds the global addresses of its own ipvlan links", () => {
@@ -29,7 +29,7 @@ Deno.test("a call knows the addresses on each parent: of the host, of the sandbo
   const shim = link("shim0", { info: ipvlan, linkIndex: 2, address: eth0.address });
   const inside = { links: [], addrs: [addr("net1", "10.1.0.2/24")], routes: [] };
   const facts = host({ links: [eth0, shim], addrs: [addr("shim0", "10.0.0.2/32")], inside });
-  const held = new HeldAddresses(new Namespaces(), facts);
+  const held = new HeldAddresses(new Namespaces({ programs: programsWith(undefined) }), facts);
   const on = (parent: string) =>
     held.on(parent).map(({ address, holder }) => `${address} ${holder}`);
   assertEquals(on("eth0"), ['10.0.0.2 the link "shim0" of the host']);
@@ -40,6 +40,9 @@ Deno.test("a call knows the addresses on each parent: of the host, of the sandbo
   assertEquals(on("eth0"), ['10.0.0.2 the link "shim0" of the host', "10.0.0.3 x"]);
   assertEquals(on("eth1"), ["10.0.0.2 x"]);
   for (const none of [undefined, host()]) {
-    assertEquals(new HeldAddresses(new Namespaces(), none).on("eth0"), []);
+    assertEquals(
+      new HeldAddresses(new Namespaces({ programs: programsWith(undefined) }), none).on("eth0"),
+      [],
+    );
   }
 });
