@@ -8,13 +8,10 @@ import { statOf } from "../../base/files.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { ipCommandError } from "../../iproute2/errors.ts";
 
-/** A file that a path leads to. */
+/** A file that a path leads to, by its device and its inode there. */
 export interface FoundFile {
-  /** The path. */
   path: string;
-  /** The device that the file is on. */
   dev: number;
-  /** Its number on the device (inode). */
   ino: number;
 }
 
@@ -37,10 +34,7 @@ export async function findFiles(run: RunProgram, ...paths: string[]): Promise<Fo
   return out.slice(0, -1).flatMap(parseFile);
 }
 
-/**
- * Finds files by paths, not patterns: see {@linkcode findFiles}. It starts no process if this one may
- * read the files. Reading `/proc` needs every permission.
- */
+/** The same by paths, not patterns. It starts no process if this one may read the files. */
 export async function findKnownFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
   try {
     return paths.flatMap((path) => {

@@ -22,12 +22,10 @@ export class KeptLook implements Runner, AsyncDisposable {
     this.#netns = netns;
   }
 
-  /** Refuses a change. */
   change(line: string): Promise<void> {
     return Promise.reject(new TypeError(`Not a query: ${line}`));
   }
 
-  /** Runs a query. */
   async query(line: string): Promise<Record<string, unknown>[]> {
     const kept = this.#kept ??= this.#start();
     try {
@@ -47,7 +45,6 @@ export class KeptLook implements Runner, AsyncDisposable {
     return { session: new Session(transport), names: new Map() };
   }
 
-  /** Ends the process. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#kept?.session.close();
   }

@@ -13,7 +13,6 @@ import { IpvlanError } from "../../base/errors.ts";
  * is released when the process ends, even if it is killed.
  */
 export class FileLock {
-  /** The file. */
   readonly path: string;
   /** Resolves when no call of this process holds or waits for the exclusive lock. */
   #last: Promise<void> = Promise.resolve();
@@ -83,7 +82,6 @@ export class FileLock {
 /** The calls of this process that hold the shared lock together. */
 interface Holders {
   calls: number;
-  /** The lock that they share. */
   lock: Promise<Disposable>;
   /** Stops waiting for the lock. */
   giveUp: AbortController;

@@ -79,8 +79,7 @@ export interface BackgroundOptions {
  * Until then, a call that removes the sandbox would not find it there and would not kill it.
  *
  * @param words The words of the command: `ip netns exec` and what it runs.
- * @param folder The folder for the output, with an empty file `log.0`; `undefined` to drop the
- * output.
+ * @param folder The folder for the output, with an empty file `log.0`; left out, output is dropped.
  * @param processes Lists the ids of the processes in the sandbox.
  * @param signal Kills the process; the promise then rejects with the signal's reason.
  */

@@ -73,10 +73,8 @@ function networksOf(own: readonly HostEntry[]): string[] {
 }
 
 /**
- * Renders the lines of a hosts file (hosts(5)) for a sandbox, from the endpoints on its networks. Each
- * has the sandbox's name, its aliases on that network, and `NAME.NETWORK`.
- *
- * @param given The lines that only this sandbox has.
+ * Renders the lines of a hosts file (hosts(5)) for a sandbox: those that only it has, and those of the
+ * endpoints on its networks, with the names there.
  */
 export function renderHosts(
   reachable: readonly Omit<HostEntry, "state">[],
@@ -118,7 +116,6 @@ export interface HostsEdit {
  * the file at the same time.
  *
  * @param old The content of the file: any text, as root in the sandbox may write it.
- * @param text The driver's lines: {@linkcode renderHosts}.
  */
 export function editHosts(old: string, text: string): HostsEdit {
   let same = 0;

@@ -41,11 +41,7 @@ export class KeptOutput {
     return `${this.#folder}/${sandbox}`;
   }
 
-  /**
-   * Makes the folder of a sandbox, with an empty log. Earlier output is lost.
-   *
-   * @throws {"store-unusable"} It cannot be made.
-   */
+  /** Makes the folder of a sandbox, with an empty log, and removes earlier output. */
   begin(sandbox: string): string {
     const folder = this.of(sandbox);
     this.remove(sandbox);
@@ -56,17 +52,18 @@ export class KeptOutput {
     return folder;
   }
 
-  /** Keeps the exit status of a command without its output. @throws {"store-unusable"} It cannot. */
+  /** Keeps the exit status of a command without its output. */
   keepStatus(sandbox: string, status: number): void {
     const path = `${this.begin(sandbox)}/status`;
     this.#explain(() => Deno.writeTextFileSync(path, `${status}\n`, { mode: 0o600 }));
   }
 
-  /** Removes the folder of a sandbox, if there is one. @throws {"store-unusable"} It cannot be removed. */
+  /** Removes the folder of a sandbox, if there is one. */
   remove(sandbox: string): void {
     if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
   }
 
+  /** Runs a change. @throws {"store-unusable"} It fails. */
   #explain(run: () => void): void {
     try {
       run();
@@ -116,7 +113,6 @@ export class KeptOutput {
    *
    * @param isBusy Whether a process is in the sandbox. After a restart of the machine there is none,
    * and the folder does not say so.
-   * @param signal Stops it.
    */
   async *follow(
     sandbox: string,

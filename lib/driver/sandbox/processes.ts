@@ -77,13 +77,6 @@ kill_all() {
 }
 `;
 
-/** A process and one of its files, by device and inode: its network namespace, or an open file. */
-interface ProcessFile {
-  pid: number;
-  dev: number;
-  ino: number;
-}
-
 /** Finds the processes in network namespaces, and those that run the lines of a driver. */
 export class Processes {
   readonly #run: RunProgram;
@@ -97,7 +90,7 @@ export class Processes {
     this.#lock = lock;
   }
 
-  /** The ids of the processes in a namespace; none if it does not exist. @param path Its file, if it has no name. */
+  /** The ids of the processes in a namespace, by its name or its file; none if it does not exist. */
   async in(netns: string, path?: string): Promise<number[]> {
     const file = path === undefined
       ? statOf(`${FOLDER}/${netns}`)
@@ -174,7 +167,7 @@ export class Processes {
   }
 
   /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
-  async #search(path: string): Promise<ProcessFile[]> {
+  async #search(path: string): Promise<{ pid: number; dev: number; ino: number }[]> {
     const files = await findFiles(this.#run, `/proc/[0-9]*/${path}`);
     return files.map(({ path, dev, ino }) => ({ pid: Number(path.split("/")[2]), dev, ino }));
   }

@@ -11,11 +11,7 @@ import type { SandboxSettings } from "../model/types.ts";
 import { sysctlPath } from "../model/settings.ts";
 import { IpvlanError } from "../../base/errors.ts";
 
-/**
- * Renders a `resolv.conf` (resolv.conf(5)). Settings left out are those of this machine.
- *
- * @param machine The machine's own file; empty if it has none.
- */
+/** Renders a `resolv.conf` (resolv.conf(5)). Settings left out are those of the machine's own file. */
 export function renderResolvConf(
   machine: string,
   { servers, search, options }: NonNullable<SandboxSettings["dns"]>,
@@ -37,11 +33,7 @@ export function renderResolvConf(
   ].join("\n");
 }
 
-/**
- * The lines of a hosts file that only one sandbox has: its host name, and its extra names.
- *
- * @param endpoints The sandbox's endpoints.
- */
+/** The lines of a hosts file that only one sandbox has: its host name, and its extra names. */
 export function ownHostLines(
   { hostname, hosts = [] }: SandboxSettings,
   endpoints: readonly { ip?: string; ip6?: string }[],
@@ -78,7 +70,6 @@ interface KeeperOptions {
 export class SettingsKeeper {
   readonly #options: KeeperOptions;
 
-  /** Changes nothing yet. */
   constructor(options: KeeperOptions) {
     this.#options = options;
   }
@@ -108,11 +99,7 @@ export class SettingsKeeper {
     }
   }
 
-  /**
-   * Removes the files of a sandbox that {@linkcode SettingsKeeper.apply} has written.
-   *
-   * @throws {"resolv-conf"} The file cannot be removed.
-   */
+  /** Removes what `apply` has written. @throws {"resolv-conf"} The file cannot be removed. */
   remove(name: string): void {
     if (this.#options.isRehearsal) return;
     const path = `${FOLDER}/${name}/resolv.conf`;

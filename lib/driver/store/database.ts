@@ -2,15 +2,7 @@ import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqli
 import { tryToWriteIn } from "../../base/files.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { STORE_FILE, storeFile } from "../model/state_folder.ts";
-import {
-  FROM_VERSION_1,
-  FROM_VERSION_2,
-  FROM_VERSION_3,
-  INDEXES,
-  TABLE_NAMES,
-  TABLES,
-  VERSION,
-} from "./tables.ts";
+import { INDEXES, MIGRATIONS, TABLE_NAMES, VERSION } from "./tables.ts";
 
 /** How long a process waits while another one writes, in milliseconds. */
 const PATIENCE = 30_000;
@@ -116,7 +108,7 @@ export class Database implements Disposable {
       const reason = `its version is ${version}, newer than this program's; use a newer program`;
       throw unusable(this.#folder, undefined, reason);
     }
-    const changes = [TABLES, FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3][version];
+    const changes = MIGRATIONS[version];
     if (changes !== undefined) this.#db.exec(`${changes} PRAGMA user_version = ${VERSION}`);
     this.#db.exec(INDEXES);
   }

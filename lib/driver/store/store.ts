@@ -16,10 +16,7 @@ import {
 import { BELOW, ID, OWNED, PARENT, SHARED, WITH_HOSTS } from "./tables.ts";
 
 /** A record with its state. */
-export type Stated<T> = T & {
-  /** The state. */
-  state: State;
-};
+export type Stated<T> = T & { state: State };
 
 /** Whether the kernel has what the record says. */
 export function isReady(record: { state: State }): boolean {
@@ -161,7 +158,6 @@ export class Store implements Disposable {
     this.#db.insert("INSERT INTO network", row, `ON CONFLICT (id) ${UPDATE_RECORD}`);
   }
 
-  /** Deletes the record of a network. */
   deleteNetwork(id: string): void {
     this.#changes++;
     this.#db.run("DELETE FROM network WHERE id = ?", id);
@@ -187,7 +183,6 @@ export class Store implements Disposable {
     this.#db.insert("REPLACE INTO link", { name: link.name, record: JSON.stringify(link) });
   }
 
-  /** Deletes the record of a link. */
   deleteLink(name: string): void {
     this.#db.run("DELETE FROM link WHERE name = ?", name);
   }
@@ -223,7 +218,6 @@ export class Store implements Disposable {
     this.#db.insert("INSERT INTO sandbox", row, `ON CONFLICT (name) ${UPDATE_RECORD}`);
   }
 
-  /** Deletes the record of a sandbox. */
   deleteSandbox(name: string): void {
     this.#db.run("DELETE FROM sandbox WHERE name = ?", name);
   }
@@ -293,7 +287,6 @@ export class Store implements Disposable {
     this.#db.insert("INSERT INTO endpoint", row, onConflict);
   }
 
-  /** Deletes the record of an endpoint. */
   deleteEndpoint(id: string): void {
     const rows = this.#db.rows("DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6", id);
     for (const { ip, ip6 } of rows) {
@@ -351,7 +344,6 @@ export class Store implements Disposable {
     return this.#db.rows(sql, pool, except).length > 0;
   }
 
-  /** Adds a claim. */
   putClaim({ pool, address, holder }: PoolClaim): void {
     this.addressLog.add(address);
     this.#db.insert("INSERT INTO claim", { pool, address, holder });
@@ -399,7 +391,6 @@ export class Store implements Disposable {
     return `${row!.data_version} ${this.#changes}`;
   }
 
-  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#db[Symbol.dispose]();
   }

@@ -6,9 +6,6 @@
 import { isOwnedSql } from "../model/names.ts";
 import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/records.ts";
 
-/** The version of the tables below, kept in the database's `user_version`. */
-export const VERSION = 4;
-
 /** The tables, each after those that it refers to. */
 export const TABLE_NAMES = [
   ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
@@ -68,7 +65,7 @@ const NAME_TABLE = `
 `;
 
 /** Migrates tables from version 3 to 4. The token of an epoch was called nonce. */
-export const FROM_VERSION_3 = `
+const FROM_VERSION_3 = `
   ALTER TABLE shared_host RENAME COLUMN epoch TO number;
   ALTER TABLE shared_host RENAME COLUMN nonce TO token;
   ALTER TABLE shared_host ADD COLUMN value TEXT NOT NULL DEFAULT '';
@@ -81,10 +78,10 @@ export const FROM_VERSION_3 = `
 `;
 
 /** Migrates tables from version 2 to 4. */
-export const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
+const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
 
 /** Migrates tables from version 1 to 4. */
-export const FROM_VERSION_1 = `
+const FROM_VERSION_1 = `
   ALTER TABLE endpoint RENAME TO endpoint_1;
   DROP INDEX IF EXISTS endpoint_unready;
   ${ENDPOINT_TABLE}
@@ -96,7 +93,7 @@ export const FROM_VERSION_1 = `
   ${FROM_VERSION_2}
 `;
 
-export const TABLES = `
+const TABLES = `
   CREATE TABLE network (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -116,6 +113,12 @@ export const TABLES = `
   ${POOL_TABLES}
   ${FROM_VERSION_2}
 `;
+
+/** Makes the tables of the newest version, from those of each version before; 0 is an empty file. */
+export const MIGRATIONS = [TABLES, FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3] as const;
+
+/** The newest version of the tables, kept in the database's `user_version`. */
+export const VERSION = MIGRATIONS.length;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */
 export const [PARENT, BELOW] = ["parent", "link"].map((field) =>

@@ -31,14 +31,13 @@ const SAME_FILES = ["/proc/self/ns/mnt", "/proc/self/ns/net", "/"];
 
 /** The program that a caller starts without a server. */
 export interface ProgramIdentity {
-  /** The version of this project. */
   version: string;
   /** The command line that starts `ipvlan`. */
   program: readonly string[];
 }
 
 /** The part of the server's first line that is known before the server runs. */
-export function identityOf({ version, program }: ProgramIdentity): string {
+function identityOf({ version, program }: ProgramIdentity): string {
   return ["ipvlan-kit", version, ...program].map((word) => word.replace(/[\t\n]/g, " ")).join("\t");
 }
 
@@ -51,13 +50,10 @@ export function greetingOf(identity: ProgramIdentity, stateDir: string): string 
   return [identityOf(identity), ...files, stateDir].join("\t");
 }
 
-/** A call of the plugin that another process passes on. */
+/** A call of the plugin that another process passes on: working folder, environment, configuration. */
 export interface PassedCall {
-  /** The working folder. */
   folder: string;
-  /** The environment. */
   variables: Variables;
-  /** The configuration, from standard input. */
   text: string;
 }
 
@@ -72,13 +68,10 @@ export function readCall(body: Uint8Array): PassedCall {
   return { folder, variables, text: all.slice(end + 2) };
 }
 
-/** The exit status and the output of a call of the plugin. */
+/** The exit status of a call of the plugin, its standard output and its standard error. */
 export interface CallAnswer {
-  /** The exit status. */
   status: number;
-  /** The standard output. */
   out: Uint8Array;
-  /** The standard error. */
   err: Uint8Array;
 }
 

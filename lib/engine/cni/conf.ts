@@ -29,7 +29,7 @@ import {
 } from "./version.ts";
 
 /** The source of the addresses of a network's links. */
-export type AddressSource =
+type AddressSource =
   /** A network of `ipvlan`'s own, by its name. */
   | { kind: "network"; network: string }
   /** Subnets of the configuration, from which the driver gives addresses; with etcd if shared. */
@@ -41,7 +41,6 @@ export type AddressSource =
 
 /** A configuration of the plugin. */
 export interface Conf {
-  /** Its version of the specification. */
   cniVersion: CniVersion;
   /** The network's name. */
   name: string;
@@ -58,7 +57,6 @@ export interface Conf {
   vlan?: number;
   /** The other options of the network. */
   options: Partial<Omit<NetworkOptions, "parent">>;
-  /** The source of the addresses. */
   source: AddressSource;
   /** The routes of the link; left out, those of the IPAM plugin or of the network. */
   routes?: EndpointRoute[];

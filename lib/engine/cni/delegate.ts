@@ -6,25 +6,21 @@ import { cniError, CODE, misfitError } from "./errors.ts";
 import { type Result, resultReader } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
-/** An IPAM plugin and its input (CNI 1.1, section 4). */
+/** An IPAM plugin, by its file name, and its input: environment, configuration, working folder. */
 export interface Delegate {
-  /** The file name of the plugin. */
   type: string;
   /** The folders to look for it in. */
   path: readonly string[];
-  /** The environment of this plugin. */
   variables: Variables;
-  /** The configuration, unchanged. */
   text: string;
-  /** The folder to run it in. */
   folder: string;
   /** Gets its standard error. */
   log(printed: Uint8Array): void;
 }
 
 /**
- * Runs an IPAM plugin with the environment and the configuration of this one. Resolves to the JSON
- * that it printed.
+ * Runs an IPAM plugin with the environment and the configuration of this one (CNI 1.1, section 4).
+ * Resolves to the JSON that it printed.
  *
  * @throws {"cni"} It has failed. The error has its code and message.
  */
@@ -36,7 +32,7 @@ export async function runDelegate(
   const child = new Deno.Command(file, {
     cwd: folder,
     clearEnv: true,
-    env: { ...defined(variables), CNI_COMMAND: command },
+    env: { ...variables as Record<string, string>, CNI_COMMAND: command },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -86,22 +82,13 @@ async function findPlugin(type: string, path: readonly string[]): Promise<string
   throw cniError(CODE.ipam, sentence);
 }
 
-function defined(variables: Variables): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(variables).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value]]
-    ),
-  );
-}
-
 /** Makes an error from the exit status and the output of a plugin. */
 function failureOf(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
   if (!isObject(answer) || typeof answer.msg !== "string") {
     return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
   }
   const code = typeof answer.code === "number" ? answer.code : CODE.ipam;
-  const details = typeof answer.details === "string" && answer.details !== ""
-    ? `; ${answer.details}`
-    : "";
+  const isText = typeof answer.details === "string" && answer.details !== "";
+  const details = isText ? `; ${answer.details}` : "";
   return cniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
 }

@@ -36,9 +36,9 @@ const [GRACE, READING] = [1000, 10_000];
 /** Serves calls until its end. @throws {"socket"} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { socket, greeting, listening, signal, idle } = options;
-  const ending = new AbortController();
-  const end = () => ending.abort();
-  signal.addEventListener("abort", end, { once: true });
+  const idleness = new AbortController();
+  const end = () => idleness.abort();
+  const ending = AbortSignal.any([signal, idleness.signal]);
   const calls = new Set<Promise<void>>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const rest = () => {
@@ -51,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       connection.destroy();
       return end();
     }
-    const call = converse(connection, first, options.answer, ending.signal).finally(() => {
+    const call = converse(connection, first, options.answer, ending).finally(() => {
       calls.delete(call);
       rest();
     });
@@ -60,14 +60,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   using _socket = await listen(server, socket);
   listening();
   rest();
-  if (signal.aborted) end();
-  if (!ending.signal.aborted) {
-    await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
-  }
+  if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
   server.close();
   while (calls.size > 0) await Promise.all(calls);
   clearTimeout(timer);
-  signal.removeEventListener("abort", end);
 }
 
 /** Answers one call. @param ending Aborted when the server is to end. */
@@ -88,11 +84,8 @@ async function converse(
   const body = await readBody(connection);
   ending.removeEventListener("abort", giveUp);
   clearTimeout(timer);
-  if (body) {
-    connection.end(writeAnswer(await answer(readCall(body))));
-  } else {
-    connection.destroy();
-  }
+  if (body) connection.end(writeAnswer(await answer(readCall(body))));
+  else connection.destroy();
   // A caller that is stopped must not keep the server from ending.
   timer = setTimeout(() => connection.destroy(), READING);
   await closed;

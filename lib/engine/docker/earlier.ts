@@ -8,7 +8,6 @@ export class Earlier {
   readonly #claims: Set<string>;
   readonly #requests: Map<string, number>;
 
-  /** Remembers the claims and requests of pools. */
   constructor(pools: readonly AddressPoolDetails[]) {
     this.#claims = new Set(
       pools.flatMap(({ id, claims }) => claims.map(({ address }) => keyOf(id, address))),
@@ -16,7 +15,6 @@ export class Earlier {
     this.#requests = new Map(pools.map(({ id, requests }) => [id, requests]));
   }
 
-  /** Whether a claim is among them. */
   has(pool: string, address: string): boolean {
     return this.#claims.has(keyOf(pool, address));
   }

@@ -35,9 +35,8 @@ const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddress
  */
 const CAPABILITIES = { RequiresMACAddress: false, RequiresRequestReplay: false };
 
-/** The place of the pools that hosts share. */
+/** The place of the pools that hosts share. The environment has values for options left out. */
 export interface SharedPlace {
-  /** The values for options that a pool leaves out. */
   environment: Environment;
   /** The etcd that has all pools; left out, the options of each pool say which one has it. */
   etcd?: EtcdAccess;

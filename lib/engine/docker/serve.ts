@@ -7,11 +7,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { readRequest } from "../json.ts";
 import { listen } from "../socket.ts";
 
-/** An answer to a call. */
+/** An answer to a call: an HTTP status, and a body that is sent as JSON. */
 export interface Answer {
-  /** The HTTP status. */
   status: number;
-  /** The body, which is sent as JSON. */
   body: unknown;
 }
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { engineOf } from "../../driver/model/names.ts";
-import type { EngineDriver } from "../../driver/mod.ts";
+import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
 import { atOnce, pause, Coalescer } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
@@ -289,20 +289,17 @@ export class DockerWatch {
 
   /** Releases the claims of an earlier daemon that this one does not use. */
   async #sweep(): Promise<void> {
-    const { driver, notify, signal } = this.#options;
+    const { driver, signal } = this.#options;
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address, so leave it to the next connection.
     if (!earlier || this.#unseen.size > 0) return;
     const networks = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
     const used = usedAddresses([...this.#containers.values()], networks);
     const silent = await this.#silentPools();
-    const released = await driver.releaseClaims(
-      "docker",
+    await this.#release(
+      "has lost",
       ({ pool, address }) => !silent.has(pool) && earlier.has(pool, address) && !used.has(address),
     );
-    for (const { address } of released) {
-      notify(`Docker has lost the address ${address}: it is released`);
-    }
     for (const pool of this.#pools()) {
       if (silent.has(pool.id)) continue;
       const needed = networks.filter((network) =>
@@ -312,6 +309,13 @@ export class DockerWatch {
     }
     if (silent.size > 0) this.#soon(pause(TELL_AGAIN, signal).then(() => this.#sweepLater()));
     else if (this.#earlier === earlier) this.#earlier = undefined;
+  }
+
+  async #release(what: string, isUnused: (claim: ClaimPlace) => boolean): Promise<void> {
+    const { driver, notify } = this.#options;
+    for (const { address } of await driver.releaseClaims("docker", isUnused)) {
+      notify(`Docker ${what} the address ${address}: it is released`);
+    }
   }
 
   async #sweepLater(): Promise<void> {
@@ -367,16 +371,13 @@ export class DockerWatch {
     const used = usedAddresses(containers, networks);
     const pools = this.#pools();
     const whole = pools.filter((pool) => hasItsNetworks(pool, pools, networks)).map(({ id }) => id);
-    const released = await driver.releaseClaims(
-      "docker",
+    await this.#release(
+      "does not know of",
       ({ pool, address }) =>
         // A call of Docker may have made the earlier claims uncertain meanwhile.
         this.#unheard === unheard && unheard.has(pool, address) && whole.includes(pool) &&
         !used.has(address),
     );
-    for (const { address } of released) {
-      notify(`Docker does not know of the address ${address}: it is released`);
-    }
     if (this.#unheard === unheard) this.#unheard = undefined;
   }
 }
