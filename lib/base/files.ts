@@ -67,9 +67,12 @@ function freshPath(folder: string): string {
   return `${folder}/.ipvlan-${crypto.randomUUID()}`;
 }
 
-/** The path of a program, as execvp(3) finds it. */
-export function findProgram(name: string): string | undefined {
-  return (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder || "."}/${name}`)
+/** The path of a program, as execvp(3) finds it: in the folders of `PATH`, or in others. */
+export function findProgram(
+  name: string,
+  folders: readonly string[] = (Deno.env.get("PATH") ?? "").split(":"),
+): string | undefined {
+  return folders.map((folder) => `${folder || "."}/${name}`)
     .find((path) => {
       const stat = statOf(path);
       return stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0;

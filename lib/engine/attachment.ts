@@ -35,16 +35,19 @@ export async function attach(
   network: Settlement | string,
   { connection, ...sandbox }: AttachmentSpec,
 ): Promise<Outcome<MadeEndpoint>> {
+  if (typeof network === "string") {
+    return await connect(driver, sandbox, { ...connection, network });
+  }
+  const { name } = network.network;
   for (;;) {
-    const { name, notices } = await requireNetwork(driver, network);
+    const notices = await requireNetwork(driver, network);
     try {
       const outcome = await connect(driver, sandbox, { ...connection, network: name });
       return { value: outcome.value, notices: [...notices, ...outcome.notices] };
     } catch (error) {
       // Another process has just removed the network with its last sandbox.
-      const isGone = isIpvlanError(error, "network-not-found") && error.network === name;
-      if (isGone && typeof network !== "string") continue;
-      if (typeof network !== "string") await removeUnused(driver, name);
+      if (isIpvlanError(error, "network-not-found") && error.network === name) continue;
+      await removeUnused(driver, name);
       throw error;
     }
   }
@@ -79,31 +82,24 @@ async function removeUnused(driver: EngineDriver, name: string): Promise<void> {
   }
 }
 
-/** Makes a network if it does not exist. */
-async function requireNetwork(
-  driver: EngineDriver,
-  settled: Settlement | string,
-): Promise<{ name: string; notices: string[] }> {
-  if (typeof settled === "string") return { name: settled, notices: [] };
+/** Makes a network if it does not exist. Resolves to the notices. */
+async function requireNetwork(driver: EngineDriver, settled: Settlement): Promise<string[]> {
   const { network, problems } = settled;
-  const { name } = network;
   for (;;) {
-    const found = driver.findNetwork(name);
-    if (found) {
-      throwProblems(problems);
-      const settings = differences(network, found);
-      if (settings.length === 0) return { name, notices: [] };
-      if (!await removeLeft(driver, name)) {
-        throw new IpvlanError("network-differs", { network: name, settings });
+    const found = driver.findNetwork(network.name);
+    if (!found) {
+      try {
+        return (await driver.createSettled(settled)).notices;
+      } catch (error) {
+        if (!isIpvlanError(error, "network-exists")) throw error;
+        continue;
       }
-      continue;
     }
-    try {
-      const { notices } = await driver.createSettled(settled);
-      return { name, notices };
-    } catch (error) {
-      if (!isIpvlanError(error, "network-exists")) throw error;
-    }
+    throwProblems(problems);
+    const settings = differences(network, found);
+    if (settings.length === 0) return [];
+    if (await removeLeft(driver, network.name)) continue;
+    throw new IpvlanError("network-differs", { network: network.name, settings });
   }
 }
 

@@ -71,7 +71,7 @@ export class HostsWriter implements Disposable {
    * driver did not make stays as it is.
    */
   write(sandbox: string, text: string): void {
-    const open = this.#unchanged(sandbox) ?? this.#reopen(sandbox);
+    const open = this.#opened(sandbox);
     if (!open) return;
     const { file } = open;
     try {
@@ -111,17 +111,11 @@ export class HostsWriter implements Disposable {
     for (const sandbox of this.#open.keys()) this.#close(sandbox);
   }
 
-  /** An open file, if nobody else has changed it. */
-  #unchanged(sandbox: string): OpenFile | undefined {
-    const open = this.#open.get(sandbox);
-    if (!open) return undefined;
-    const { size, nlink, mode } = open.file.statSync();
-    const isUnchanged = size === open.size && nlink === 2 && permissionsOf(mode) === FILE_MODE;
-    return isUnchanged ? open : undefined;
-  }
-
-  /** Opens a file again. */
-  #reopen(sandbox: string): OpenFile | undefined {
+  /** The file that is kept open, if nobody else has changed it, or a new one: see {@linkcode openFile}. */
+  #opened(sandbox: string): OpenFile | undefined {
+    const kept = this.#open.get(sandbox);
+    const { size, nlink, mode } = kept?.file.statSync() ?? {};
+    if (size === kept?.size && nlink === 2 && permissionsOf(mode) === FILE_MODE) return kept;
     this.#close(sandbox);
     const file = openFile(sandbox);
     if (!file) return undefined;
@@ -261,6 +255,6 @@ function isSame(one: Deno.FileInfo, other: Deno.FileInfo | undefined): boolean {
   return one.dev === other?.dev && one.ino === other.ino;
 }
 
-function permissionsOf(mode: number | null): number {
+function permissionsOf(mode: number | null | undefined): number {
   return (mode ?? 0) & 0o777;
 }

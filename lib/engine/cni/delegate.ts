@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { findProgram } from "../../base/files.ts";
 import { isObject, read, show } from "../../base/reader.ts";
 import { parseRequest, readRequest } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
@@ -28,7 +29,13 @@ export async function runDelegate(
   { type, path, variables, text, folder, log }: Delegate,
   command: CniCommand,
 ): Promise<unknown> {
-  const file = await findPlugin(type, path.map((each) => resolve(folder, each)));
+  const folders = path.map((each) => resolve(folder, each));
+  const file = findProgram(type, folders);
+  if (file === undefined) {
+    const sentence = `The IPAM plugin "${type}" is in no folder of CNI_PATH ` +
+      `(${folders.join(", ")}): install it there`;
+    throw cniError(CODE.ipam, sentence);
+  }
   const child = new Deno.Command(file, {
     cwd: folder,
     clearEnv: true,
@@ -61,25 +68,6 @@ export function readGiven({ type }: Pick<Delegate, "type">, answer: unknown): Re
     misfitError({ path: [what, ...path], ...misfit }).message
   );
   throw cniError(CODE.ipam, problems.join("; "));
-}
-
-/** Finds the executable file of a plugin. */
-async function findPlugin(type: string, path: readonly string[]): Promise<string> {
-  for (const folder of path) {
-    try {
-      const file = `${folder}/${type}`;
-      const { isFile, mode } = await Deno.stat(file);
-      // Any of the three bits for execution (chmod(2)).
-      if (isFile && ((mode ?? 0) & 0o111) !== 0) return file;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
-        throw error;
-      }
-    }
-  }
-  const sentence = `The IPAM plugin "${type}" is in no folder of CNI_PATH (${path.join(", ")}): ` +
-    "install it there";
-  throw cniError(CODE.ipam, sentence);
 }
 
 /** Makes an error from the exit status and the output of a plugin. */
