@@ -13,7 +13,7 @@ import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
 import { stateFolder } from "./model/state_folder.ts";
 import { Store } from "./store/store.ts";
-import { guardStateFolder } from "./store/state_folder.ts";
+import { guardStateFolder } from "./store/database.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 
 /** The options of {@linkcode Driver.open}. */

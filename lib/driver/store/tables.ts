@@ -40,10 +40,7 @@ const ENDPOINT_TABLE = `
 
 /** The tables of the address pools that engines request. */
 const POOL_TABLES = `
-  CREATE TABLE pool (
-    id TEXT PRIMARY KEY,
-    record TEXT NOT NULL
-  ) STRICT;
+  CREATE TABLE pool (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE claim (
     pool TEXT NOT NULL REFERENCES pool (id) ON DELETE CASCADE,
     address TEXT NOT NULL,
@@ -100,10 +97,7 @@ const TABLES = `
     state TEXT NOT NULL,
     record TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE link (
-    name TEXT PRIMARY KEY,
-    record TEXT NOT NULL
-  ) STRICT;
+  CREATE TABLE link (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE sandbox (
     name TEXT PRIMARY KEY,
     state TEXT NOT NULL,

@@ -5,7 +5,12 @@
  * @module
  */
 import { statOf } from "../../base/files.ts";
-import { type EngineDriver, type SandboxDetails, type Settlement, withParent } from "../../driver/mod.ts";
+import {
+  type EngineDriver,
+  type SandboxDetails,
+  type Settlement,
+  withParent,
+} from "../../driver/mod.ts";
 import {
   IpvlanError,
   type IpvlanErrorOf,

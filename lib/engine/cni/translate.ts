@@ -76,7 +76,6 @@ export function readRequest(
   return { ok: true, request: { command, environment, conf, settled } };
 }
 
-/** The name of a container's sandbox. */
 export function sandboxName(containerId: string): string {
   return `cni:${containerId}`;
 }

@@ -6,9 +6,9 @@
  */
 import type {
   BorrowSpec,
-  EngineDriver,
   Endpoint,
   EndpointRoute,
+  EngineDriver,
   Outcome,
   SandboxDetails,
 } from "../../driver/mod.ts";

@@ -40,8 +40,6 @@ const createNetwork = object({
   Options: optional(object({ [GENERIC]: record(text), [INTERNAL]: optional(flag) })),
 });
 
-const networkOf = object({ NetworkID: id });
-
 const createEndpoint = object({
   NetworkID: id,
   EndpointID: id,
@@ -52,8 +50,6 @@ const createEndpoint = object({
   })),
   Options: record(anything),
 });
-
-const endpointOf = object({ NetworkID: id, EndpointID: id });
 
 const join = object({ NetworkID: id, EndpointID: id, SandboxKey: netnsPath });
 
@@ -76,7 +72,9 @@ export function endpointNamed(id: string): Named {
 }
 
 /** Reads the body of CreateNetwork, and the problems of its options. The driver finds all others. */
-export function readCreateNetwork(body: unknown): { spec: EngineNetworkSpec; problems: IpvlanError[] } {
+export function readCreateNetwork(
+  body: unknown,
+): { spec: EngineNetworkSpec; problems: IpvlanError[] } {
   const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
   const words = Object.entries(Options?.[GENERIC] ?? {}).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
@@ -106,7 +104,7 @@ function bare(address: string | undefined): string | undefined {
 
 /** Reads the network of a call. @throws {IpvlanError} The body is not valid. */
 export function readNetwork(body: unknown): Named {
-  return networkNamed(readMessage(networkOf, body).NetworkID);
+  return networkNamed(readMessage(object({ NetworkID: id }), body).NetworkID);
 }
 
 /** Reads the body of CreateEndpoint: a sandbox with one connection, whose link Docker takes. */
@@ -140,7 +138,7 @@ export function createEndpointAnswer(
 
 /** Reads the body of a call about an endpoint: DeleteEndpoint, Leave, EndpointOperInfo. */
 export function readEndpoint(body: unknown): Named {
-  return endpointNamed(readMessage(endpointOf, body).EndpointID);
+  return endpointNamed(readMessage(object({ NetworkID: id, EndpointID: id }), body).EndpointID);
 }
 
 /** Reads the body of Join. @throws {IpvlanError} The body is not valid. */

@@ -178,9 +178,10 @@ export class DockerWatch {
       // This waits for containers that Docker is starting, whose events come meanwhile.
       if (this.#unheard || this.#unheardEndpoints.size > 0) this.#soon(this.#sweepUnheard(ended));
       for await (const event of events) {
-        const { container, network } = readEvent(event);
-        if (container !== undefined) this.#lookSoon(container);
-        else if (network !== undefined) this.#lookAtNetworkSoon(network);
+        const { container, network = "" } = readEvent(event);
+        if (container === undefined) this.#networks.delete(network);
+        const look = container === undefined ? this.#networkOf(network) : this.#look(container);
+        this.#soon(look.then(() => this.#naming.request()));
       }
     } finally {
       this.#isFollowing = false;
@@ -252,17 +253,7 @@ export class DockerWatch {
     return await get(socket, path, AbortSignal.any([signal, limit]));
   }
 
-  /** Looks at a container and reports its name, without holding up other events. */
-  #lookSoon(id: string): void {
-    this.#soon(this.#look(id).then(() => this.#naming.request()));
-  }
-
-  #lookAtNetworkSoon(id: string): void {
-    this.#networks.delete(id);
-    this.#soon(this.#networkOf(id).then(() => this.#naming.request()));
-  }
-
-  /** Runs something in the background. If Docker ends meanwhile, the next connection repeats it. */
+  /** Awaits something in the background. If Docker ends meanwhile, the next connection repeats it. */
   #soon(run: Promise<unknown>): void {
     const { notify, signal } = this.#options;
     run.catch((error) => {

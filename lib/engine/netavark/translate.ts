@@ -8,7 +8,7 @@
  * @module
  */
 import { parseDriverOptions } from "../../driver/model/options.ts";
-import type { EndpointRoute, MadeEndpoint, EngineNetworkSpec } from "../../driver/model/types.ts";
+import type { EndpointRoute, EngineNetworkSpec, MadeEndpoint } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
@@ -151,7 +151,6 @@ export function readTeardown(text: string): { sandbox: string; ifname: string } 
   return { sandbox: sandboxName(id), ifname: options.interface_name };
 }
 
-/** The name of a container's sandbox. */
 function sandboxName(id: string): string {
   return `netavark:${id}`;
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { guardStateFolder } from "../../../../lib/driver/store/state_folder.ts";
+import { guardStateFolder } from "../../../../lib/driver/store/database.ts";
 
 /** A state folder with some files, each with a mode, that is removed at the end of the scope. */
 function folderWith(mode: number, files: Record<string, number>): Disposable & { path: string } {
