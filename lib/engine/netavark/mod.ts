@@ -9,6 +9,7 @@ import { isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { attach, detach } from "../attachment.ts";
 import {
   createAnswer,
+  isAskedFor,
   readCreate,
   readSetup,
   readTeardown,
@@ -42,9 +43,10 @@ export async function setUp(
   text: string,
   path: string,
 ): Promise<Outcome<StatusBlock>> {
-  const { network, attachment, nameServers } = readSetup(text, path);
+  const request = readSetup(text, path);
+  const { network, attachment, nameServers } = request;
   await driver.removeStale(ENGINE);
-  const outcome = await findConnected(driver, network.name, attachment) ??
+  const outcome = await findConnected(driver, request) ??
     await attach(driver, settle(network), attachment);
   return { ...outcome, value: setupAnswer(outcome.value, nameServers) };
 }
@@ -63,9 +65,9 @@ export async function tearDown(driver: EngineDriver, text: string): Promise<Outc
  */
 async function findConnected(
   driver: EngineDriver,
-  network: string,
-  { name, path, connection: { ifname, ip, ip6 } }: SetupRequest["attachment"],
+  request: SetupRequest,
 ): Promise<Outcome<MadeEndpoint> | undefined> {
+  const { name, path, connection: { ifname } } = request.attachment;
   try {
     const [sandbox] = await driver.seeSandboxes([name]);
     if (sandbox!.path !== path) {
@@ -74,17 +76,11 @@ async function findConnected(
     }
     const endpoint = sandbox!.endpoints.find((each) => each.ifname === ifname);
     if (!endpoint) return undefined;
-    const isEqual = endpoint.network === network && isAddress(endpoint.ip, ip) &&
-      isAddress(endpoint.ip6, ip6);
+    const isEqual = isAskedFor(endpoint, request);
     if (isEqual && endpoint.state === "up") return { value: endpoint, notices: [] };
     // An endpoint of another request stays, and the driver refuses this request.
     if (isEqual) await detach(driver, name, ifname);
   } catch (error) {
     if (!isIpvlanError(error, "sandbox-not-found")) throw error;
   }
-}
-
-/** Whether an endpoint's address, given with its prefix length, is the one that was asked for. */
-function isAddress(given: string | undefined, asked: string | undefined): boolean {
-  return given?.split("/")[0] === asked;
 }

@@ -145,6 +145,16 @@ export function readSetup(text: string, path: string): SetupRequest {
   };
 }
 
+/** Whether an endpoint is on the network of a request, with the addresses that it asks for. */
+export function isAskedFor(
+  { network, ip, ip6 }: Pick<MadeEndpoint, "network" | "ip" | "ip6">,
+  { network: { name }, attachment: { connection } }: SetupRequest,
+): boolean {
+  // Those of an endpoint have a prefix length.
+  return network === name && ip?.split("/")[0] === connection.ip &&
+    ip6?.split("/")[0] === connection.ip6;
+}
+
 /** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */
 export function readTeardown(text: string): { sandbox: string; ifname: string } {
   const { container_id: id, network_options: options } = readJson(teardown, text);

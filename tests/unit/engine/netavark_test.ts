@@ -6,6 +6,7 @@ import type { Network } from "../../../lib/driver/model/types.ts";
 import {
   createAnswer,
   infoOf,
+  isAskedFor,
   readCreate,
   readSetup,
   readTeardown,
@@ -116,6 +117,24 @@ Deno.test("--interface-name names the parent too, and may not name another one",
     "invalid-option",
     'The parent "eth0" is not valid: the interface is "eth1"',
   );
+});
+
+Deno.test("a network has one subnet of each family, and is not internal if nothing is said", () => {
+  const [v4, other4] = [{ subnet: "10.1.0.0/24" }, { subnet: "10.2.0.0/24" }];
+  const [v6, other6] = [{ subnet: "fd00:1::/64" }, { subnet: "fd00:2::/64" }];
+  assertEquals(create({ internal: null, subnets: [v4, v6] }).spec.internal, false);
+  const refused = (subnets: unknown[], which: string) =>
+    assertThrowsError(() => create({ subnets }), "invalid-option", `The subnet "${which}"`);
+  refused([v4, v6, other6], other6.subnet);
+  refused([v4, other4, v6], other4.subnet);
+});
+
+Deno.test("an equal request is one for the same network and the same addresses", () => {
+  const request = setup({}, { static_ips: ["192.168.1.77", "fd00::7"] });
+  const endpoint = { network: "netavark:l2net", ip: "192.168.1.77/24", ip6: "fd00::7/64" };
+  assertEquals(isAskedFor(endpoint, request), true);
+  const others = [{ network: "netavark:other" }, { ip: "192.168.1.7/24" }, { ip6: undefined }];
+  for (const other of others) assertEquals(isAskedFor({ ...endpoint, ...other }, request), false);
 });
 
 Deno.test("a network without a parent is isolated, and has no interface", () => {
