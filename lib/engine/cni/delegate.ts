@@ -1,11 +1,10 @@
 import { resolve } from "node:path";
 import { findProgram } from "../../base/files.ts";
-import { isObject, read, show } from "../../base/reader.ts";
+import { read, show } from "../../base/reader.ts";
 import { parseRequest, readRequest } from "../json.ts";
 import type { CniCommand, Variables } from "./environment.ts";
-import { cniError, CODE, misfitError } from "./errors.ts";
+import { cniError, CODE, ipamFailure, misfitError } from "./errors.ts";
 import { type Result, resultReader } from "./result.ts";
-import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** An IPAM plugin, by its file name, and its input: environment, configuration, working folder. */
 export interface Delegate {
@@ -56,7 +55,7 @@ export async function runDelegate(
     const said = `The IPAM plugin "${type}" printed no JSON: ${show(printed.trim())}`;
     throw cniError(CODE.ipam, said);
   }
-  throw failureOf(type, code, "value" in answer ? answer.value : undefined);
+  throw ipamFailure(type, code, "value" in answer ? answer.value : undefined);
 }
 
 /** Reads the result that an IPAM plugin has printed. @throws {"cni"} It is not valid. */
@@ -68,15 +67,4 @@ export function readGiven({ type }: Pick<Delegate, "type">, answer: unknown): Re
     misfitError({ path: [what, ...path], ...misfit }).message
   );
   throw cniError(CODE.ipam, problems.join("; "));
-}
-
-/** Makes an error from the exit status and the output of a plugin. */
-function failureOf(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
-  if (!isObject(answer) || typeof answer.msg !== "string") {
-    return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
-  }
-  const code = typeof answer.code === "number" ? answer.code : CODE.ipam;
-  const isText = typeof answer.details === "string" && answer.details !== "";
-  const details = isText ? `; ${answer.details}` : "";
-  return cniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
 }

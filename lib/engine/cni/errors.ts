@@ -5,7 +5,7 @@ import {
   type IpvlanErrorOf,
   isIpvlanError,
 } from "../../base/errors.ts";
-import { type Misfit, placeOf, show } from "../../base/reader.ts";
+import { isObject, type Misfit, placeOf, show } from "../../base/reader.ts";
 import type { CniVersion } from "./version.ts";
 
 /** The error codes of CNI 1.1 (section 5, "Error"), and from 100 on those of this plugin. */
@@ -64,6 +64,17 @@ export function misfitError({ path, value, wanted }: Misfit): IpvlanErrorOf<"cni
     ? `${key} is ${show(value)}: ${wanted}`
     : `${place} is ${show(value)}, and should be ${wanted}`;
   return cniError(CODE.conf, sentence);
+}
+
+/** Makes an error from the exit status and the output of an IPAM plugin. */
+export function ipamFailure(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
+  if (!isObject(answer) || typeof answer.msg !== "string") {
+    return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);
+  }
+  const code = typeof answer.code === "number" ? answer.code : CODE.ipam;
+  const isText = typeof answer.details === "string" && answer.details !== "";
+  const details = isText ? `; ${answer.details}` : "";
+  return cniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
 }
 
 /**

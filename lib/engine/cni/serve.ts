@@ -92,40 +92,47 @@ async function converse(
   clearTimeout(timer);
 }
 
-/** The longest first line of a call: the digits of its length. */
-const MAX_DIGITS = String(MAX_CALL).length;
-
-/**
- * Reads a call: a line with its length in bytes, and the call. Resolves to `undefined` if it is not
- * valid or not complete. A caller sends one call, and waits for the answer.
- */
+/** Reads a call. Resolves to `undefined` if it is not valid or not complete. */
 function readBody(connection: Socket): Promise<Uint8Array | undefined> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
-  let head = "";
-  let body: Uint8Array | undefined;
-  let received = 0;
+  const take = callTaker();
   connection.once("close", () => resolve(undefined));
   connection.once("end", () => resolve(undefined));
   connection.on("data", (chunk: Uint8Array) => {
+    const taken = take(chunk);
+    if (taken !== "incomplete") resolve(taken === "invalid" ? undefined : taken);
+  });
+  return promise;
+}
+
+/** The longest first line of a call: the digits of its length. */
+const MAX_DIGITS = String(MAX_CALL).length;
+
+/** The character that ends a line. */
+const NEWLINE = 10;
+
+/**
+ * Returns a function that takes the next piece of a call: a line with its length in bytes, and the call.
+ * A caller sends one call, and waits for the answer.
+ */
+export function callTaker(): (chunk: Uint8Array) => Uint8Array | "incomplete" | "invalid" {
+  let head = "";
+  let body: Uint8Array | undefined;
+  let received = 0;
+  return (chunk) => {
     let rest = chunk;
     if (!body) {
       const end = chunk.indexOf(NEWLINE);
       head += new TextDecoder().decode(chunk.subarray(0, end < 0 ? undefined : end));
       const size = Number(head);
-      if (!/^\d*$/.test(head) || head.length > MAX_DIGITS || size > MAX_CALL) {
-        return resolve(undefined);
-      }
-      if (end < 0) return;
+      if (!/^\d*$/.test(head) || head.length > MAX_DIGITS || size > MAX_CALL) return "invalid";
+      if (end < 0) return "incomplete";
       body = new Uint8Array(size);
       rest = chunk.subarray(end + 1);
     }
-    if (received + rest.length > body.length) return resolve(undefined);
+    if (received + rest.length > body.length) return "invalid";
     body.set(rest, received);
     received += rest.length;
-    if (received === body.length) resolve(body);
-  });
-  return promise;
+    return received === body.length ? body : "incomplete";
+  };
 }
-
-/** The character that ends a line. */
-const NEWLINE = 10;

@@ -138,6 +138,12 @@ Deno.test("the address of CNI_ARGS is asked for, unless args has addresses", () 
     "192.168.1.77",
     "2001:db8:20::7",
   ]);
+  const [problem, ...others] = codes(CTR, { ...OWN, args: { cni: { ips: ["10.0.0.300"] } } });
+  assertMatch(problem!, /^7 .*10\.0\.0\.300/);
+  assertEquals(others, []);
+  assertEquals(codes(CTR, { ...OWN, runtimeConfig: { ips: ["fd00::1", "fd00::2"] } }), [
+    "7 Two IPv6 addresses were asked for, and a link has one: fd00::1, fd00::2",
+  ]);
   assertEquals(codes(PODMAN, { ...OWN, runtimeConfig: { ips: ["192.168.1.78"] } }), [
     "7 Two IPv4 addresses were asked for, and a link has one: 192.168.1.78, 192.168.1.77",
   ]);
@@ -225,9 +231,19 @@ Deno.test("a chained plugin takes the parent and the addresses of the plugin bef
   const chained = { cniVersion: "1.0.0", name: "n", type: "ipvlan-kit", prevResult };
   const { conf } = accepted(CTR, chained);
   assertEquals([conf.master, conf.source], ["eth0.7", { kind: "previous" }]);
-  assertEquals(codes(CTR, { ...chained, prevResult: { ...prevResult, interfaces: [] } }), [
+  const none = { ...prevResult, interfaces: [] };
+  assertEquals(codes(CTR, { ...chained, prevResult: none }), [
     '7 The key "master" is missing, and prevResult has not exactly one interface',
   ]);
+  // A master of its own, or a network that has one, needs no interface.
+  assertEquals(codes(CTR, { ...chained, prevResult: none, master: "eth1" }), []);
+  const { cniVersion, name, type } = chained;
+  assertEquals(codes(CTR, { cniVersion, name, type, prevResult: none, network: "web" }), []);
+  // Only ADD follows a result, and only one that can be read.
+  assertEquals(codes(CTR, { ...chained, prevResult: 7 }), [
+    "7 prevResult is 7, and should be an object",
+  ]);
+  assertEquals(codes({ CNI_COMMAND: "STATUS" }, { cniVersion: "1.1.0", name, type }), []);
 });
 
 Deno.test("a command that the version does not have is refused", () => {
@@ -235,6 +251,8 @@ Deno.test("a command that the version does not have is refused", () => {
   assertEquals(codes({ CNI_COMMAND: "GC" }, { ...OWN, ...valid }), []);
   assertMatch(codes({ CNI_COMMAND: "GC" }, { ...OWN, ...valid, cniVersion: "1.0.0" })[0]!, /^1 /);
   assertMatch(codes({ CNI_COMMAND: "STATUS" }, { ...OWN, cniVersion: "1.0.0" })[0]!, /^1 /);
+  const { cniVersion: _, ...none } = OWN;
+  assertMatch(codes(CTR, none)[0]!, /^1 The version "" of the configuration is not supported/);
   const check = { ...CTR, CNI_COMMAND: "CHECK" };
   assertMatch(codes(check, { ...OWN, cniVersion: "0.3.1", prevResult: {} })[0]!, /^1 /);
   assertEquals(codes(check, OWN), [
@@ -259,6 +277,10 @@ Deno.test("DEL needs no namespace, and no sound configuration but its name", () 
   const { conf } = accepted(del, { ...REFERENCE, mode: "l9", bogus: true, prevResult: 7 });
   assertEquals(conf.source, { kind: "ipam", type: "host-local" });
   assertEquals(codes(del, { cniVersion: "1.0.0", type: "ipvlan-kit" }).length, 1);
+  const gc = { CNI_COMMAND: "GC", CNI_PATH: "/opt/cni/bin" };
+  const valid = { "cni.dev/valid-attachments": [] };
+  assertEquals(accepted(del, OWN).settled, undefined);
+  assertEquals(accepted(gc, { ...OWN, ...valid }).settled, undefined);
 });
 
 Deno.test("an IPAM plugin needs CNI_PATH", () => {
@@ -266,7 +288,23 @@ Deno.test("an IPAM plugin needs CNI_PATH", () => {
     codes({ ...CTR, CNI_PATH: "" }, REFERENCE)[0]!,
     /^4 The variable CNI_PATH is missing/,
   );
-  assertMatch(codes(CTR, { ...REFERENCE, ipam: { type: "../x" } })[0]!, /^7 The type of "ipam"/);
+  for (const type of ["../x", "x/y", ".x", 5]) {
+    assertMatch(codes(CTR, { ...REFERENCE, ipam: { type } })[0]!, /^7 The type of "ipam"/);
+  }
+  // An empty section is none.
+  for (const ipam of [{}, { type: "" }]) {
+    assertEquals(accepted(CTR, { ...OWN, ipam }).conf.source.kind, "subnets");
+  }
+});
+
+Deno.test("a call without a command, and one for the version, have no request", () => {
+  assertEquals(readRequest({ CNI_COMMAND: "VERSION" }, "{}"), { ok: false, problems: [] });
+  assertEquals(codes({}, OWN), [
+    "4 The variable CNI_COMMAND is missing: give one of ADD, DEL, CHECK, GC, STATUS, VERSION",
+  ]);
+  assertEquals(codes({ CNI_COMMAND: "Add" }, OWN), [
+    '4 The variable CNI_COMMAND is "Add": give one of ADD, DEL, CHECK, GC, STATUS, VERSION',
+  ]);
 });
 
 Deno.test("nonsense on standard input is a problem and no exception", () => {
@@ -315,6 +353,8 @@ Deno.test("hosts share the subnets of a configuration that says how to reach etc
   assertEquals(messages({ ...REFERENCE, etcd }), [
     'The key "etcd" needs "subnets": hosts share the addresses of these',
   ]);
+  const { length } = messages({ ...OWN, etcd: { user: "u", passwordFile: "/pw" } });
+  assertEquals(length, 1);
   const wrong = { endpoints: ["a:1"], password: "Secret7", ca: "ca.pem" };
   const said = messages({ ...OWN, etcd: wrong }).join("\n");
   assert(!said.includes("Secret7"), said);

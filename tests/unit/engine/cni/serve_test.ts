@@ -12,7 +12,7 @@ import {
   readCall,
   wayOfCalls,
 } from "../../../../lib/engine/cni/caller.ts";
-import { serve, type ServeOptions } from "../../../../lib/engine/cni/serve.ts";
+import { callTaker, serve, type ServeOptions } from "../../../../lib/engine/cni/serve.ts";
 import { listen } from "../../../../lib/engine/socket.ts";
 import { decode, type Ran } from "../../../kit/processes.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
@@ -286,6 +286,26 @@ Deno.test("a server ends by itself when it has had no call for a while, and not 
     assertEquals((await plugin.call("{}")).code, 3);
   }
   await running.ended;
+});
+
+Deno.test("a call comes in any pieces, and one that is longer than it says is none", () => {
+  const taken = (...pieces: string[]) => {
+    const take = callTaker();
+    return pieces.map((piece) => {
+      const said = take(encode(piece));
+      return typeof said === "string" ? said : `<${new TextDecoder().decode(said)}>`;
+    });
+  };
+  const more = "incomplete";
+  assertEquals(taken("5\nhello"), ["<hello>"]);
+  assertEquals(taken("1", "0", "\n", "0123", "456789"), [more, more, more, more, "<0123456789>"]);
+  assertEquals(taken("5", "\nhe", "llo"), [more, more, "<hello>"]);
+  assertEquals(taken("0\n"), ["<>"]);
+  for (const wrong of ["5\nhello!", "x", "-5\n", `${MAX_CALL + 1}\n`, "00000000"]) {
+    assertEquals(taken(wrong), ["invalid"]);
+  }
+  assertEquals(taken("5\nhel", "lo!"), [more, "invalid"]);
+  assertEquals(taken("8388608\n"), [more]);
 });
 
 Deno.test("a call is read as it was sent", () => {

@@ -2,7 +2,13 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
 import type { Link } from "../../../../lib/iproute2/link.ts";
 import type { Route } from "../../../../lib/iproute2/route.ts";
-import { cniError, errorAnswer, toCniErrors } from "../../../../lib/engine/cni/errors.ts";
+import {
+  cniError,
+  CODE,
+  errorAnswer,
+  ipamFailure,
+  toCniErrors,
+} from "../../../../lib/engine/cni/errors.ts";
 import { readGiven } from "../../../../lib/engine/cni/delegate.ts";
 import { formatResult, type Result } from "../../../../lib/engine/cni/result.ts";
 import {
@@ -147,6 +153,8 @@ Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
       "IPAM plugin",
     );
   }
+  const ip6 = given({ ips: [{ address: "fd00::5/64" }] });
+  assertEquals(planLink(request(HOST_LOCAL), ip6).connection.ip6, "fd00::5/64");
   const routes = [{ dst: "10.0.0.0/8", priority: 5 }];
   assertThrows(() => given({ routes }), Error, "routes[0].priority is 5");
   assertThrows(() => given({ ips: [{ address: "10.0.0.5" }] }), Error, "ips[0].address");
@@ -281,11 +289,41 @@ Deno.test("CHECK reports what is missing or changed, also against the result of 
     ]],
   ];
   for (const [previous, expected] of cases) assertEquals(seen([], {}, previous), expected);
+  // Of several links, one has the default route; all have their other routes.
+  const second = { ...found, ifname: "eth1", state: "up" as const, changes: [] };
+  const both = { endpoints: [{ ...found, state: "up" as const, changes: [] }, second] };
+  const lost = { routes: [{ dst: "0.0.0.0/0", gw: "192.168.20.9" }, route10] };
+  assertEquals(seen([], both, lost), [
+    "101 The container does not have the route to 10.0.0.0/8 of prevResult",
+  ]);
+  // A changed link has lost its routes.
+  assertEquals(seen(["one"], {}, lost), ["101 one"]);
   // A plugin after this one may have added a route.
   const added = { ...route, dst: "10.0.0.0/8", dev: "veth1" };
   const single = { ...added, dst: "10.7.7.7" };
   const more = { seen: { links: [link], routes: [single, route, added] } };
   assertEquals(seen([], more, { routes: [...result.routes, route10] }), []);
+});
+
+Deno.test("the codes are those of CNI 1.1, and from 100 on the plugin's own", () => {
+  const { version, unsupported, container, environment, io, decoding, conf, tryAgain } = CODE;
+  const known = [version, unsupported, container, environment, io, decoding, conf, tryAgain];
+  assertEquals(known, [1, 2, 3, 4, 5, 6, 7, 11]);
+  const { notAvailable, limited, refused, changed, left, ipam } = CODE;
+  assertEquals([notAvailable, limited, refused, changed, left, ipam], [50, 51, 100, 101, 102, 103]);
+});
+
+Deno.test("an IPAM plugin that fails gives its code and message, or its exit status", () => {
+  const cases: [unknown, string][] = [
+    [{ code: 11, msg: "busy", details: "" }, '11 The IPAM plugin "x" has failed: busy'],
+    [{ msg: "busy", details: "more" }, '103 The IPAM plugin "x" has failed: busy; more'],
+    [{ code: 11, msg: 5 }, '103 The IPAM plugin "x" ended with status 2'],
+    [undefined, '103 The IPAM plugin "x" ended with status 2'],
+  ];
+  for (const [answer, expected] of cases) {
+    const { status, message } = ipamFailure("x", 2, answer);
+    assertEquals(`${status} ${message}`, expected);
+  }
 });
 
 Deno.test("an error of the driver's has the code that it means to the runtime", () => {
@@ -301,4 +339,5 @@ Deno.test("an error of the driver's has the code that it means to the runtime", 
     details: `${errors[1]!.message}\nseven`,
   });
   assertEquals(toCniErrors(new TypeError("a bug"))[0]?.status, 100);
+  assertEquals(toCniErrors(invalidOption("mtu", "1", "it is too small"))[0]?.status, 100);
 });
