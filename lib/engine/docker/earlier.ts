@@ -19,29 +19,27 @@ export class Earlier {
     return this.#claims.has(keyOf(pool, address));
   }
 
-  /** Forgets a claim that Docker releases: a claim after that is a new one. */
-  released(body: string): void {
+  /**
+   * Forgets what a call of Docker releases: a claim after that is a new one, and the request for a pool
+   * may be an earlier one.
+   */
+  forget(method: string, body: string): void {
     const { PoolID, Address } = fieldsOf(body);
-    if (typeof PoolID === "string" && typeof Address === "string") {
-      this.#claims.delete(keyOf(PoolID, Address));
-    }
-  }
-
-  /** Forgets a request for a pool that Docker releases: it may be an earlier one. */
-  poolReleased(body: string): void {
-    const { PoolID } = fieldsOf(body);
-    if (typeof PoolID === "string") this.#add(PoolID, -1);
+    const pool = String(PoolID);
+    if (method === "IpamDriver.ReleaseAddress") this.#claims.delete(keyOf(pool, String(Address)));
+    if (method === "IpamDriver.ReleasePool") this.#drop(pool);
   }
 
   /** Forgets one request for a pool, if there are more than needed. Returns whether it did. */
   takeRequest(pool: string, needed: number): boolean {
     const isSurplus = (this.#requests.get(pool) ?? 0) > needed;
-    if (isSurplus) this.#add(pool, -1);
+    if (isSurplus) this.#drop(pool);
     return isSurplus;
   }
 
-  #add(pool: string, change: number): void {
-    this.#requests.set(pool, (this.#requests.get(pool) ?? 0) + change);
+  #drop(pool: string): void {
+    const requests = this.#requests.get(pool);
+    if (requests !== undefined) this.#requests.set(pool, requests - 1);
   }
 }
 

@@ -109,11 +109,8 @@ export class DockerWatch {
       this.#earlier = this.#remember();
       this.#unheard = undefined;
     }
-    if (method === "IpamDriver.ReleaseAddress") {
-      this.#earlier?.released(body);
-      this.#unheard?.released(body);
-    }
-    if (method === "IpamDriver.ReleasePool") this.#earlier?.poolReleased(body);
+    this.#earlier?.forget(method, body);
+    this.#unheard?.forget(method, body);
     // A network is being made or removed. Some earlier claims may be its auxiliary addresses.
     if (/^IpamDriver\.(Request|Release)Pool$/.test(method)) this.#unheard = undefined;
   }

@@ -95,6 +95,12 @@ Deno.test("without options, and with null for a list, a network is read all the 
   assertEquals([spec.parent, spec.internal], [undefined, false]);
 });
 
+Deno.test("a network has IPv4 only if Docker gives it a pool of that family", () => {
+  const IPv6Data = [{ Pool: "fd00::/64" }];
+  const ipv4 = (fields: object) => readCreateNetwork(createNetwork(fields)).spec.ipv4;
+  assertEquals([ipv4({}), ipv4({ IPv4Data: [], IPv6Data })], [true, false]);
+});
+
 Deno.test("every unknown option of a network is named", () => {
   const generic = { parent: "eth0", ipvlan_mod: "l3", "com.docker.network.bridge.name": "br0" };
   assertEquals(

@@ -9,6 +9,7 @@ import {
   readDockerNetwork,
   readDockerNetworks,
   readEvent,
+  usedAddresses,
 } from "../../../../lib/engine/docker/users.ts";
 import type { AddressPoolDetails } from "../../../../lib/driver/mod.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
@@ -88,6 +89,16 @@ Deno.test("a network without IPAM options has those of the plugin, unless it is 
   assertEquals(prefix({}), "/ipvlan");
 });
 
+Deno.test("only the networks of Docker's own IPAM drivers are foreign", () => {
+  const isForeign = (Driver: string) => readDockerNetwork(network({ Driver }), PLACE).isForeign;
+  assertEquals(["default", "null", "ipvlan-kit", "other"].map(isForeign), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
 Deno.test("a network of a swarm, or a description of one, is not kept through a restart", () => {
   const kept = readDockerNetworks([
     network(),
@@ -150,6 +161,18 @@ Deno.test("Docker makes no network of a pool if it shows as many as have request
   assertEquals(hasItsNetworks(both[0]!, both, [readDockerNetwork(network(), PLACE)]), false);
 });
 
+Deno.test("addresses and subnets are compared in the form of the claims, whatever Docker writes", () => {
+  const Config = [{ Subnet: "FD00::0/64", AuxiliaryAddresses: { nas: "FD00:0::9" } }, {
+    Subnet: "no subnet",
+  }];
+  const Containers = { x: { IPv4Address: "192.168.1.4/24", IPv6Address: "" } };
+  const lan = readDockerNetwork(network({ Config }, { Containers }), PLACE);
+  assertEquals(lan.subnets, ["fd00::/64", "no subnet"]);
+  const used = usedAddresses([readContainer(container({ GlobalIPv6Address: "FD00::2" }))], [lan]);
+  assertEquals([...used], ["192.168.1.20", "fd00::2", "fd00::9", "192.168.1.4"]);
+  assertEquals([...usedAddresses([readContainer(container({ IPAddress: "x" }))], [])], ["x"]);
+});
+
 Deno.test("an event is about a container, or a container's network", () => {
   const event = (Type: string, Attributes: Record<string, string>) =>
     readEvent({ Type, Action: "connect", Actor: { ID: "x", Attributes } });
@@ -177,11 +200,15 @@ Deno.test("what Docker releases and claims again is not an earlier claim", () =>
     claims: [{ address, holder: "" }, { address: "10.0.0.3", holder: "" }],
   }]);
   assertEquals([earlier.has(pool, address), earlier.has(pool, "10.0.0.4")], [true, false]);
-  for (const body of ["", "null", "[]", "{", '{"PoolID":7}']) earlier.released(body);
-  earlier.released(JSON.stringify({ PoolID: pool, Address: address }));
+  const release = "IpamDriver.ReleaseAddress";
+  for (const body of ["", "null", "[]", "{", '{"PoolID":7}']) earlier.forget(release, body);
+  earlier.forget(release, JSON.stringify({ PoolID: pool }));
+  earlier.forget("IpamDriver.RequestAddress", JSON.stringify({ PoolID: pool, Address: address }));
+  assertEquals(earlier.has(pool, address), true);
+  earlier.forget(release, JSON.stringify({ PoolID: pool, Address: address }));
   assertEquals([earlier.has(pool, address), earlier.has(pool, "10.0.0.3")], [false, true]);
   // One of three requests is taken back, one network is there: one is a surplus.
-  earlier.poolReleased(JSON.stringify({ PoolID: pool }));
+  earlier.forget("IpamDriver.ReleasePool", JSON.stringify({ PoolID: pool }));
   assertEquals([earlier.takeRequest(pool, 1), earlier.takeRequest(pool, 1)], [true, false]);
   assertEquals(earlier.takeRequest("another", 0), false);
 });

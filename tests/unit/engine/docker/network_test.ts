@@ -1,0 +1,111 @@
+// The handlers of a network driver, with a driver that has only what is on record.
+import { assertEquals } from "@std/assert";
+import type { EndpointRoute, EngineDriver, Network } from "../../../../lib/driver/mod.ts";
+import { managedConfig } from "../../../../lib/engine/docker/managed.ts";
+import { NETWORK_HANDLERS } from "../../../../lib/engine/docker/network.ts";
+import { endpointOn, network as networkRecord } from "../../../kit/values.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
+
+const NETWORK = "3f2b8c1d9e7a".padEnd(64, "0");
+const OTHER = "3f2b8c1d9e7a".padEnd(64, "1");
+const ENDPOINT = "a1b2c3d4e5f6".padEnd(64, "9");
+
+const NAME = "docker:3f2b8c1d9e7a";
+const RECORD: Network = networkRecord(NAME, { owner: { engine: "docker", id: NETWORK } });
+
+/** A container's endpoint: the routes are those of the network, unless there are others. */
+type Container = { name: string; path?: string; routes?: EndpointRoute[] };
+
+/** Makes a driver with one network and the endpoints of some containers, and notes what is removed. */
+function fakeDriver(containers: readonly Container[] = []) {
+  const removed: string[] = [];
+  const sandboxes = containers.map(({ name, path, routes }) => {
+    const endpoint = endpointOn(RECORD, name, { ip: "192.168.1.9" });
+    return { name, path, endpoints: [{ ...endpoint, ...routes && { routes } }] };
+  });
+  const driver = {
+    findNetwork: (name: string) => name === NAME ? RECORD : undefined,
+    inspectNetwork: () => ({
+      ...RECORD,
+      endpoints: sandboxes.map(({ name, endpoints: [endpoint] }) => ({
+        ...endpoint,
+        sandbox: name,
+      })),
+    }),
+    inspectSandbox: (name: string) => sandboxes.find((each) => each.name === name),
+    listSandboxes: () => sandboxes,
+    setSandboxPath: () => Promise.resolve(),
+    removeSandbox: (name: string) => Promise.resolve(void removed.push(name)),
+    removeNetwork: (name: string) => Promise.resolve(void removed.push(name)),
+  } as unknown as EngineDriver;
+  const call = async (name: string, body: unknown) =>
+    await NETWORK_HANDLERS[`NetworkDriver.${name}`]!(driver, body, () => {});
+  return { call, removed };
+}
+
+Deno.test("a network with the same first digits is another one: it stays, and has no new endpoint", async () => {
+  const { call, removed } = fakeDriver([{ name: "docker:x" }]);
+  assertEquals(await call("DeleteNetwork", { NetworkID: OTHER }), {});
+  assertEquals(removed, []);
+  const body = { NetworkID: OTHER, EndpointID: ENDPOINT };
+  await assertRejectsError(() => call("CreateEndpoint", body), "invalid-option", "12 digits");
+  assertEquals(await call("DeleteNetwork", { NetworkID: NETWORK }), {});
+  assertEquals(removed, ["docker:x", NAME]);
+});
+
+Deno.test("a network that is gone, and an endpoint that is gone, are no error", async () => {
+  const { call, removed } = fakeDriver();
+  assertEquals(await call("DeleteNetwork", { NetworkID: "f".repeat(64) }), {});
+  assertEquals(removed, []);
+});
+
+Deno.test("before Docker makes a container's namespace, its routes are those of its other endpoints", async () => {
+  const own = `docker:${ENDPOINT}`;
+  const folder = Deno.makeTempDirSync();
+  try {
+    Deno.writeTextFileSync(`${folder}/file`, "");
+    const gateway = async (path: string, others: Container[]) => {
+      const { call } = fakeDriver([{ name: own, path }, ...others]);
+      const body = { NetworkID: NETWORK, EndpointID: ENDPOINT, SandboxKey: path };
+      return (await call("Join", body) as { Gateway?: string }).Gateway;
+    };
+    // Neither is the file of a namespace.
+    for (const path of [`${folder}/none`, `${folder}/file`]) {
+      const other = { name: "docker:y", routes: [{ dst: "0.0.0.0/0" }] };
+      assertEquals(await gateway(path, []), "192.168.1.1");
+      assertEquals(await gateway(path, [{ ...other, path: "/elsewhere" }]), "192.168.1.1");
+      assertEquals(await gateway(path, [{ ...other, path }]), undefined);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("a call that is for other drivers, and one about an endpoint, has an answer without a result", async () => {
+  const { call } = fakeDriver();
+  const body = { NetworkID: NETWORK, EndpointID: ENDPOINT };
+  assertEquals(await call("Leave", body), {});
+  assertEquals(await call("EndpointOperInfo", body), { Value: {} });
+  assertEquals(await call("DiscoverNew", undefined), {});
+  await assertRejectsError(() => call("Leave", { NetworkID: NETWORK }), "invalid-request");
+});
+
+Deno.test("a managed plugin keeps its records on the machine, and sees its namespaces and processes", () => {
+  const config = managedConfig({
+    entrypoint: ["/deno", "run"],
+    env: { PATH: "/bin" },
+    stateDir: "/srv/state",
+    version: "1.2.3",
+  }) as Record<string, unknown> & { mounts: { source: string; destination: string }[] };
+  assertEquals(
+    config.mounts.map(({ source, destination }) => [source, destination]),
+    [["/srv/state", "/var/lib/ipvlan"], ["/run", "/run"]],
+  );
+  const { interface: socket, pidhost, env, network } = config;
+  assertEquals([socket, pidhost, env, network], [
+    { types: ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"], socket: "ipvlan-kit.sock" },
+    true,
+    [{ name: "PATH", value: "/bin" }, { name: "IPVLAN_STATE_DIR", value: "/var/lib/ipvlan" }],
+    { type: "host" },
+  ]);
+});
