@@ -7,15 +7,8 @@
  */
 import { lstatOf } from "../../base/files.ts";
 import { Buffer } from "node:buffer";
+import { basename, dirname } from "node:path";
 import { editHosts, HEAD, type HostsEdit } from "./hosts_plan.ts";
-
-/**
- * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
- */
-const FOLDER = "/etc/netns";
-
-/** The folder of the files. No namespace has this name: a name does not start with a dot. */
-const OWN = `${FOLDER}/.ipvlan-kit`;
 
 /** The beginning of each file that the driver, or an earlier version of it, has written. */
 const BEGINNING = HEAD.slice(0, "# Written by ipvlan-kit".length);
@@ -28,6 +21,18 @@ const MOST_BYTES = 16 << 20;
 
 /** The most files to keep open. */
 const MOST_OPEN = 1024;
+
+/** The paths of a sandbox's file. */
+interface Paths {
+  /** The folder of the driver's files. */
+  own: string;
+  /** The file there. */
+  path: string;
+  /** The folder with the sandbox's name. */
+  home: string;
+  /** Where `ip netns exec` finds the file. */
+  place: string;
+}
 
 /** A file that is kept open, and its content after the last write. */
 interface OpenFile {
@@ -46,6 +51,7 @@ interface OpenFile {
  * and a line is appended without reading a file, if its size is that after the last write.
  */
 export class HostsWriter implements Disposable {
+  readonly #folder: string;
   readonly #id = crypto.randomUUID();
   readonly #open = new Map<string, OpenFile>();
   readonly #editOf = remembering(editHosts);
@@ -53,6 +59,11 @@ export class HostsWriter implements Disposable {
   readonly #missing = remembering((old, text) =>
     text.startsWith(old) ? text.slice(old.length) : undefined
   );
+
+  /** @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`. */
+  constructor(folder = "/etc/netns") {
+    this.#folder = folder;
+  }
 
   /**
    * Begins a burst of changes. Forgets the content of the files if another process has written since the
@@ -80,10 +91,11 @@ export class HostsWriter implements Disposable {
         writeAll(file, missing);
         open.size += missing.length;
       } else {
-        const old = readAll(file, placeOf(sandbox));
+        const { path, place } = this.#pathsOf(sandbox);
+        const old = readAll(file, place);
         const edit = this.#editOf(old, text);
         if (edit.at === old.length) writeAll(file, edit.tail);
-        else rewrite(pathOf(sandbox), edit);
+        else rewrite(path, edit);
         open.size = edit.size;
       }
       open.text = text;
@@ -97,13 +109,13 @@ export class HostsWriter implements Disposable {
   /** Removes a sandbox's file, and its folder if that is empty then. */
   remove(sandbox: string): void {
     this.#close(sandbox);
-    const [path, place] = [pathOf(sandbox), placeOf(sandbox)];
+    const { own, path, home, place } = this.#pathsOf(sandbox);
     const found = lstatOf(place);
     if (found && (isSame(found, lstatOf(path)) || isOurs(place, found))) Deno.removeSync(place);
     // Also without a file: a driver that was killed may have left an empty folder.
-    removeIfEmpty(`${FOLDER}/${sandbox}`);
+    removeIfEmpty(home);
     if (lstatOf(path)) Deno.removeSync(path);
-    removeIfEmpty(OWN);
+    removeIfEmpty(own);
   }
 
   /** Closes all files. */
@@ -117,11 +129,18 @@ export class HostsWriter implements Disposable {
     const { size, nlink, mode } = kept?.file.statSync() ?? {};
     if (size === kept?.size && nlink === 2 && permissionsOf(mode) === FILE_MODE) return kept;
     this.#close(sandbox);
-    const file = openFile(sandbox);
+    const file = openFile(this.#pathsOf(sandbox));
     if (!file) return undefined;
     const open = { file, size: 0 };
     this.#open.set(sandbox, open);
     return open;
+  }
+
+  #pathsOf(sandbox: string): Paths {
+    // No namespace has this name: a name does not start with a dot.
+    const own = `${this.#folder}/.ipvlan-kit`;
+    const home = `${this.#folder}/${sandbox}`;
+    return { own, path: `${own}/@${sandbox}`, home, place: `${home}/hosts` };
   }
 
   #close(sandbox: string): void {
@@ -147,20 +166,18 @@ function remembering<T>(
  *
  * @returns `undefined` if the sandbox has another file, which the driver did not make.
  */
-function openFile(sandbox: string): Deno.FsFile | undefined {
+function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {
   using stack = new DisposableStack();
-  const path = pathOf(sandbox);
-  const file = stack.use(openOwn(path) ?? makeOwn(path));
+  const file = stack.use(openOwn(path) ?? makeOwn(own, path));
   const stat = file.statSync();
   if (permissionsOf(stat.mode) !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
-  const place = placeOf(sandbox);
   const found = lstatOf(place);
   if (!found || found.isDirectory) {
-    makeFolders(`${FOLDER}/${sandbox}`);
+    makeFolders(home);
     Deno.linkSync(path, place);
   } else if (!isSame(found, stat)) {
     if (!isOurs(place, found)) return undefined;
-    const fresh = `${OWN}/new@${sandbox}`;
+    const fresh = `${own}/new@${basename(home)}`;
     if (lstatOf(fresh)) Deno.removeSync(fresh);
     Deno.linkSync(path, fresh);
     Deno.renameSync(fresh, place);
@@ -179,8 +196,8 @@ function openOwn(path: string): Deno.FsFile | undefined {
   return undefined;
 }
 
-function makeOwn(path: string): Deno.FsFile {
-  makeFolders(OWN);
+function makeOwn(own: string, path: string): Deno.FsFile {
+  makeFolders(own);
   if (lstatOf(path)) Deno.removeSync(path);
   return Deno.openSync(path, { read: true, append: true, createNew: true, mode: FILE_MODE });
 }
@@ -211,19 +228,9 @@ function writeAll(file: Deno.FsFile, text: string): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
-/** The path of a sandbox's file in the driver's folder. */
-function pathOf(sandbox: string): string {
-  return `${OWN}/@${sandbox}`;
-}
-
-/** The path where `ip netns exec` finds it. */
-function placeOf(sandbox: string): string {
-  return `${FOLDER}/${sandbox}/hosts`;
-}
-
 /** Makes a folder, and the folder around it. */
 function makeFolders(folder: string): void {
-  for (const path of [FOLDER, folder]) {
+  for (const path of [dirname(folder), folder]) {
     try {
       Deno.mkdirSync(path);
       Deno.chmodSync(path, FOLDER_MODE);

@@ -85,7 +85,10 @@ export class SettingsKeeper {
     if (dns !== undefined && !isRehearsal) {
       // `cat` reads it, so that a script needs no permission for the file.
       const { out } = await run("cat /etc/resolv.conf", []);
-      explain(name, () => writeResolvConf(name, renderResolvConf(out.join("\n"), dns)));
+      explain(
+        name,
+        () => writeResolvConf(`${FOLDER}/${name}`, renderResolvConf(out.join("\n"), dns)),
+      );
     }
     for (const [key, value] of Object.entries(sysctls ?? {})) {
       report?.(`ip netns exec ${name} sysctl -w '${key}=${value}'`);
@@ -102,10 +105,7 @@ export class SettingsKeeper {
   /** Removes what `apply` has written. @throws {"resolv-conf"} The file cannot be removed. */
   remove(name: string): void {
     if (this.#options.isRehearsal) return;
-    const path = `${FOLDER}/${name}/resolv.conf`;
-    explain(name, () => {
-      if (isOurs(path)) Deno.removeSync(path);
-    });
+    explain(name, () => removeResolvConf(`${FOLDER}/${name}`));
   }
 }
 
@@ -118,13 +118,20 @@ function explain(sandbox: string, change: () => void): void {
   }
 }
 
-function writeResolvConf(name: string, text: string): void {
-  const path = `${FOLDER}/${name}/resolv.conf`;
-  Deno.mkdirSync(`${FOLDER}/${name}`, { recursive: true });
+/** Writes a `resolv.conf` into a sandbox's folder, unless there is one that the driver did not write. */
+export function writeResolvConf(folder: string, text: string): void {
+  const path = `${folder}/resolv.conf`;
+  Deno.mkdirSync(folder, { recursive: true });
   if (!isOurs(path) && statOf(path)) return;
   Deno.writeTextFileSync(path, text);
   // Any program in the sandbox may read it, whatever the umask.
   Deno.chmodSync(path, 0o644);
+}
+
+/** Removes the `resolv.conf` of a sandbox's folder, if the driver has written it. */
+export function removeResolvConf(folder: string): void {
+  const path = `${folder}/resolv.conf`;
+  if (isOurs(path)) Deno.removeSync(path);
 }
 
 /** Whether the driver has written a file. */
