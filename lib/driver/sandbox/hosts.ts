@@ -35,7 +35,7 @@ export class HostsFiles implements Disposable {
   readonly #store: Store;
   readonly #remote: (network: string) => readonly RemoteName[];
   readonly #lock: FileLock | undefined;
-  readonly #writer = new HostsWriter();
+  readonly #writer: HostsWriter;
   /** The files that may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   /** The refresh that runs. */
@@ -48,15 +48,18 @@ export class HostsFiles implements Disposable {
    *
    * @param remote Finds the names on a network, by its id, that are not of its endpoints.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
+   * @param writer Writes the files.
    */
   constructor(
     store: Store,
     remote: (network: string) => readonly RemoteName[],
     lock: string | undefined,
+    writer: HostsWriter = new HostsWriter(),
   ) {
     this.#store = store;
     this.#remote = remote;
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
+    this.#writer = writer;
   }
 
   /**

@@ -1,6 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { HostsWriter } from "../../../../lib/driver/sandbox/hosts_file.ts";
+import { HostsFiles } from "../../../../lib/driver/sandbox/hosts.ts";
 import { HEAD } from "../../../../lib/driver/sandbox/hosts_plan.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
+import { endpointRecord, network, sandboxRecord } from "../../../kit/values.ts";
 import { removeResolvConf, writeResolvConf } from "../../../../lib/driver/sandbox/settings.ts";
 
 const ONE = `${HEAD}\n10.0.0.2 c1 c1.a # ipvlan\n`;
@@ -189,4 +192,75 @@ Deno.test("a resolv.conf is for all to read, replaced and removed, and another's
   } finally {
     Deno.umask(before);
   }
+});
+
+/** A store with two sandboxes on a network. */
+function storeWithTwo(folder: string): Store {
+  const store = Store.open(folder);
+  const lan = network("lan");
+  store.putNetwork(lan, "ready");
+  for (const [index, name] of ["c1", "c2"].entries()) {
+    store.putSandbox(sandboxRecord(name, { id: name }), "ready");
+    const endpoint = endpointRecord(name, lan, { id: name, ip: `192.168.1.${index + 2}` });
+    store.putEndpoint(endpoint, "ready");
+  }
+  return store;
+}
+
+Deno.test("the files on a network are written together, and one that fails is tried again", async () => {
+  using at = world();
+  using store = storeWithTwo(`${at.folder}-state`);
+  using hosts = new HostsFiles(store, () => [], at.lock, at.writer);
+  const lan = network("lan").id;
+  Deno.mkdirSync(at.place("c1"), { recursive: true });
+  // Two calls share one refresh.
+  const [failures, same] = await Promise.all([hosts.refresh([lan]), hosts.refresh([], ["c2"])]);
+  assertEquals(failures, same);
+  assertEquals([...failures.keys()], ["c1"]);
+  assertEquals(at.text("c2").split("\n").filter((line) => line.startsWith("192")), [
+    "192.168.1.2 c1 c1.lan # ipvlan",
+    "192.168.1.3 c2 c2.lan # ipvlan",
+  ]);
+  Deno.removeSync(at.place("c1"));
+  assertEquals((await hosts.refresh([])).size, 0);
+  assertEquals(at.text("c1"), at.text("c2"));
+  store.deleteEndpoint("c1");
+  store.putSandbox(sandboxRecord("c1", { id: "c1" }), "removing");
+  assertEquals((await hosts.refresh([lan], ["c1"])).size, 0);
+  assertEquals(names(at.folder), [".ipvlan-kit", "c2"]);
+});
+
+Deno.test("what could not be read of the store is written by the next refresh", async () => {
+  using at = world();
+  using store = storeWithTwo(`${at.folder}-state`);
+  let failure: Error | undefined = new Error("on purpose");
+  const remote = () => {
+    if (failure) throw failure;
+    return [];
+  };
+  using hosts = new HostsFiles(store, remote, at.lock, at.writer);
+  await assertRejects(() => hosts.refresh([network("lan").id], ["c1"]), Error, "on purpose");
+  failure = undefined;
+  assertEquals((await hosts.refresh([])).size, 0);
+  assertEquals(at.text("c1"), at.text("c2"));
+});
+
+Deno.test("a call that is aborted waits no longer, and without a lock nothing is written", async () => {
+  using at = world();
+  using store = storeWithTwo(`${at.folder}-state`);
+  const lan = network("lan").id;
+  using rehearsed = new HostsFiles(store, () => [], undefined, at.writer);
+  assertEquals((await rehearsed.refresh([lan])).size, 0);
+  using hosts = new HostsFiles(store, () => [], at.lock, at.writer);
+  const control = new AbortController();
+  {
+    using file = Deno.openSync(at.lock, { write: true });
+    file.lockSync(true);
+    const refreshed = hosts.refresh([lan], [], { signal: control.signal });
+    control.abort(new Error("stopped"));
+    await assertRejects(() => refreshed, Error, "stopped");
+  }
+  assertEquals(names(at.folder.replace("/netns", "")).includes("netns"), false);
+  assertEquals((await hosts.refresh([])).size, 0);
+  assertEquals(at.text("c1"), at.text("c2"));
 });

@@ -83,6 +83,12 @@ Deno.test("the files of the sandboxes that may have changed are written, each wi
     files: [own],
     removed: [],
   });
+  // Nor are its own lines those of the others, if it comes first.
+  const first = [endpoint("own", "b", { ip: "10.1.0.5" }), endpoint("c9", "b", { ip: "10.1.0.9" })];
+  assertEquals(planOf(first, { networks: ["b"] }).files, [
+    ["own", "ip6-loopback", "own.b", "c9.b"],
+    ["c9", "own.b", "c9.b"],
+  ]);
   // In the order of the sandbox's networks.
   const other = endpoints.map((each) => ({ ...each, ordinal: 1 - each.ordinal }));
   assertEquals(planOf(other, { sandboxes: ["c2"] }).files, [["c2", ...onB, ...onA]]);
@@ -142,6 +148,9 @@ Deno.test("whatever is in a hosts file, ours are there afterwards and others are
   for (const [was, then] of cases) {
     const [text, before] = edited(was, TEXT);
     assertEquals(text, then, was);
+    // No byte is written beyond the old end, unless the file grows.
+    const { at, tail, size } = editHosts(was, TEXT);
+    assertEquals(at + tail.length, Math.max(was.length, size), was);
     // A kill before the file is cut leaves blank lines.
     assertEquals(before.trimEnd(), text.trimEnd());
     assertEquals(edited(text, TEXT)[0], text);

@@ -34,6 +34,8 @@ Deno.test("what a command prints is kept, with its exit status", async () => {
   assertEquals(await all(output), "out\nerr\nrest");
   assertEquals(decode(output.read("c")), "out\nerr\nrest");
   assertEquals(await output.status("c"), 7);
+  const modes = ["", "/log.0"].map((name) => Deno.statSync(output.of("c") + name).mode! & 0o777);
+  assertEquals(modes, [0o700, 0o600]);
   await start(output, ["no-such-command"]);
   assertEquals(await output.status("c"), 127);
   output.remove("c");

@@ -61,6 +61,10 @@ Deno.test("a resolv.conf has what is given, and the rest as on this machine", ()
     `${first}nameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch a.example b.example\noptions edns0\n`,
   );
   assertEquals(
+    render({ servers: [], search: ["a.example"] }),
+    `${first}search a.example\noptions edns0\n`,
+  );
+  assertEquals(
     render({ search: ["."], options: ["ndots:2", "rotate"] }),
     `${first}nameserver 192.0.2.1\noptions ndots:2 rotate\n`,
   );
