@@ -118,9 +118,7 @@ export class DockerWatch {
   /** Must be called after each call of Docker is answered. */
   after(method: string): void {
     if (method === "IpamDriver.RequestPool") this.#poolRequested.resolve();
-    if (method === "IpamDriver.GetCapabilities" && this.#isFollowing) {
-      this.#soon(this.#sweepLater());
-    }
+    if (method === "IpamDriver.GetCapabilities") this.#soon(this.#sweepLater());
   }
 
   /** Watches until the signal. Must be called before the first call of Docker is answered. */
@@ -255,7 +253,7 @@ export class DockerWatch {
     const { notify, signal } = this.#options;
     run.catch((error) => {
       if (signal.aborted || error instanceof IpvlanError) return;
-      notify((error as Error).stack ?? String(error));
+      notify(`${(error as Error).stack}`);
     });
   }
 

@@ -219,6 +219,10 @@ Deno.test("linkInContainer is read, and refused with what needs a parent of the 
     "link of the host",
   ]);
   assertEquals(codes(CTR, { ...web, linkInContainer: false }), []);
+  // A key that does not go with it need not be right, too.
+  assertEquals(codes(CTR, { ...web, mtu: "big" }), [
+    '7 The key "mtu" does not go with "network": the network has it already',
+  ]);
 });
 
 Deno.test("a chained plugin takes the parent and the addresses of the plugin before", () => {
@@ -280,6 +284,8 @@ Deno.test("DEL needs no namespace, and no sound configuration but its name", () 
   const gc = { CNI_COMMAND: "GC", CNI_PATH: "/opt/cni/bin" };
   const valid = { "cni.dev/valid-attachments": [] };
   assertEquals(accepted(del, OWN).settled, undefined);
+  const ipam = { type: "ipvlan-kit", subnets: 7, later: true };
+  assertEquals(codes(del, { ...REFERENCE, ipam }), []);
   assertEquals(accepted(gc, { ...OWN, ...valid }).settled, undefined);
 });
 

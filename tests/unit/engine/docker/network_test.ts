@@ -81,6 +81,15 @@ Deno.test("before Docker makes a container's namespace, its routes are those of 
   }
 });
 
+Deno.test("a repeated call for an endpoint has the same answer, and makes no second one", async () => {
+  const { call, removed } = fakeDriver([{ name: `docker:${ENDPOINT}` }]);
+  const body = { NetworkID: NETWORK, EndpointID: ENDPOINT };
+  assertEquals(await call("CreateEndpoint", body), {
+    Interface: { Address: "192.168.1.9/24", AddressIPv6: undefined },
+  });
+  assertEquals(removed, []);
+});
+
 Deno.test("a call that is for other drivers, and one about an endpoint, has an answer without a result", async () => {
   const { call } = fakeDriver();
   const body = { NetworkID: NETWORK, EndpointID: ENDPOINT };

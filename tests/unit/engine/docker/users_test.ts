@@ -126,6 +126,8 @@ Deno.test("who uses an address is said with the network's name and prefix", () =
     names: ["c1", "www", "c1.lan"],
   }]);
   assertEquals(claimUsers(readContainer(container()), new Map()), []);
+  const own = readDockerNetwork(network({ Options: {} }), PLACE);
+  assertEquals(claimUsers(readContainer(container()), new Map([[own.id, own]])), []);
 });
 
 Deno.test("Docker makes no network of a pool if it shows as many as have requested it", () => {
