@@ -288,8 +288,25 @@ Deno.test("the version changes when another writes, and the log has this process
   one.deleteEndpoint(ENDPOINT.id);
   assertEquals(one.version(), after);
   assertEquals(one.addressLog.since(logged), [ENDPOINT.ip, ENDPOINT.ip]);
-  one.putNetwork(network("web"), "making");
-  assertNotEquals(one.version(), after);
+  // What changes the pools of addresses does, too.
+  const changes: (() => void)[] = [
+    () => one.putNetwork(network("web"), "making"),
+    () => one.deleteNetwork(network("web").id),
+    () => one.putPool({ ...POOL, id: "other" }),
+    () => one.deletePool("other"),
+  ];
+  let last = after;
+  for (const change of changes) {
+    change();
+    assertNotEquals(one.version(), last);
+    last = one.version();
+  }
+  one.putNetwork(NET, "ready");
+  assertEquals(one.version(), last);
+  const logged2 = one.addressLog.length;
+  one.deleteClaim(CLAIM);
+  one.putClaim(CLAIM);
+  assertEquals(one.addressLog.since(logged2), [CLAIM.address, CLAIM.address]);
 });
 
 Deno.test("a log of addresses forgets the oldest ones, and says so", () => {
@@ -555,7 +572,40 @@ Deno.test("a damaged record is refused with its name", () => {
     `record = '${JSON.stringify({ ...SANDBOX, ...settings })}'`,
     'sandbox "c1"',
   ];
+  const fields = (table: string, name: string, record: object, ...changes: object[]) =>
+    changes.map((change): [table: string, change: string, name: string] => [
+      table,
+      `record = '${JSON.stringify({ ...record, ...change })}'`,
+      `${table} "${name}"`,
+    ]);
   const damages: [table: string, change: string, name: string][] = [
+    ...fields(
+      ...["network", "db", NET] as const,
+      ...[{ transient: false }, { foreignAddresses: 1 }, { isolated: "no" }, { owner: {} }],
+      ...[{ mode: "l4" }, { mtu: {} }, { labels: { a: 1 } }, { created: 5 }, { parent: null }],
+      ...[{ ipam: { driver: "dhcp", access: { endpoints: ["http://10.0.0.1:1"] } } }],
+      ...[{ ipam: { driver: "etcd", access: { endpoints: ["x"] } } }],
+      { subnets: [{ subnet: "10.0.0.0/33", auxAddresses: {} }] },
+      { subnets: [{ subnet: "10.0.0.0/24", gateway: "10.0.0", auxAddresses: {} }] },
+      { subnets: [{ subnet: "10.0.0.0/24", ipRange: "10", auxAddresses: {} }] },
+      { subnets: [{ subnet: "10.0.0.0/24", auxAddresses: { a: "b" } }] },
+    ),
+    ...fields(
+      ...["endpoint", "e1e2e3e4e5e6", {}] as const,
+      ...[{ routes: {} }, { routes: [{ dst: "10" }] }, { routes: [{ dst: "::/0", via: "x" }] }],
+      ...[{ handOver: false }, { linkLocalAddresses: ["x"] }, { gatewayPriority: 0.5 }],
+      ...[{ prefixLengths: { ip: "24" } }, { prefixLengths: { ip6: null } }, { parent: "a/b" }],
+    ),
+    ...fields(
+      ...["sandbox", "c1", SANDBOX] as const,
+      ...[{ namespace: "lost" }, { path: 1 }, { namespaceId: 1 }, { owner: { engine: "x" } }],
+      ...[{ labels: [] }, { created: 1 }],
+    ),
+    ...fields(
+      ...["pool", POOL.id, POOL] as const,
+      ...[{ requests: 0.5 }, { subnet: "x" }, { ipRange: "x" }, { owner: {} }, { ipam: {} }],
+    ),
+    ...fields("link", VLAN.name, VLAN, { id: 0.5 }, { link: 5 }),
     ["network", "record = '{'", 'network "db"'],
     ["network", "record = 'null'", 'network "db"'],
     ["network", "state = 'half'", 'network "db"'],

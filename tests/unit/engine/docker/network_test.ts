@@ -4,6 +4,7 @@ import type { EndpointRoute, EngineDriver, Network } from "../../../../lib/drive
 import { managedConfig } from "../../../../lib/engine/docker/managed.ts";
 import { NETWORK_HANDLERS } from "../../../../lib/engine/docker/network.ts";
 import { endpointOn, network as networkRecord } from "../../../kit/values.ts";
+import { IpvlanError } from "../../../../lib/base/errors.ts";
 import { assertRejectsError } from "../../../kit/errors.ts";
 
 const NETWORK = "3f2b8c1d9e7a".padEnd(64, "0");
@@ -17,8 +18,8 @@ const RECORD: Network = networkRecord(NAME, { owner: { engine: "docker", id: NET
 type Container = { name: string; path?: string; routes?: EndpointRoute[] };
 
 /** Makes a driver with one network and the endpoints of some containers, and notes what is removed. */
-function fakeDriver(containers: readonly Container[] = []) {
-  const removed: string[] = [];
+function fakeDriver(containers: readonly Container[] = [], failure?: Error) {
+  const [removed, made, notices]: [string[], string[], string[]] = [[], [], []];
   const sandboxes = containers.map(({ name, path, routes }) => {
     const endpoint = endpointOn(RECORD, name, { ip: "192.168.1.9" });
     return { name, path, endpoints: [{ ...endpoint, ...routes && { routes } }] };
@@ -32,15 +33,29 @@ function fakeDriver(containers: readonly Container[] = []) {
         sandbox: name,
       })),
     }),
-    inspectSandbox: (name: string) => sandboxes.find((each) => each.name === name),
+    inspectSandbox: (name: string) => {
+      if (failure) throw failure;
+      const found = sandboxes.find((each) => each.name === name);
+      if (!found) throw new IpvlanError("sandbox-not-found", { sandbox: name, known: [] });
+      return found;
+    },
+    borrowSandbox: ({ name }: { name: string }) => {
+      made.push(name);
+      const endpoint = endpointOn(RECORD, name, { ip: "192.168.1.8" });
+      return Promise.resolve({ value: { endpoints: [endpoint] }, notices: ["Slowly"] });
+    },
     listSandboxes: () => sandboxes,
     setSandboxPath: () => Promise.resolve(),
     removeSandbox: (name: string) => Promise.resolve(void removed.push(name)),
     removeNetwork: (name: string) => Promise.resolve(void removed.push(name)),
   } as unknown as EngineDriver;
   const call = async (name: string, body: unknown) =>
-    await NETWORK_HANDLERS[`NetworkDriver.${name}`]!(driver, body, () => {});
-  return { call, removed };
+    await NETWORK_HANDLERS[`NetworkDriver.${name}`]!(
+      driver,
+      body,
+      (sentence) => notices.push(sentence),
+    );
+  return { call, removed, made, notices };
 }
 
 Deno.test("a network with the same first digits is another one: it stays, and has no new endpoint", async () => {
@@ -79,6 +94,21 @@ Deno.test("before Docker makes a container's namespace, its routes are those of 
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+});
+
+Deno.test("a new endpoint takes the place of one that has its address, and what fails is an error", async () => {
+  const lost = { name: "docker:lost" };
+  const { call, removed, made, notices } = fakeDriver([lost]);
+  const body = { NetworkID: NETWORK, EndpointID: ENDPOINT };
+  const Interface = (Address: string) => ({ Interface: { Address } });
+  await call("CreateEndpoint", { ...body, ...Interface("192.168.1.7/24") });
+  assertEquals([removed, made, notices], [[], [`docker:${ENDPOINT}`], ["Slowly"]]);
+  await call("CreateEndpoint", { ...body, ...Interface("192.168.1.9/24") });
+  assertEquals(removed, ["docker:lost"]);
+  const unusable = new IpvlanError("store-unusable", { folder: "/s", reason: "full" });
+  const broken = fakeDriver([lost], unusable);
+  await assertRejectsError(() => broken.call("CreateEndpoint", body), "store-unusable");
+  assertEquals(broken.made, []);
 });
 
 Deno.test("a repeated call for an endpoint has the same answer, and makes no second one", async () => {
