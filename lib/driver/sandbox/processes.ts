@@ -5,9 +5,9 @@ import { statOf } from "../../base/files.ts";
 import { findFiles, findKnownFiles } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
 import {
+  Coalescer,
   describeProcess,
   sayIfLong,
-  Coalescer,
   untilClosed,
   type WaitOptions,
 } from "../../base/waiting.ts";

@@ -8,7 +8,7 @@
  */
 import { engineOf } from "../../driver/model/names.ts";
 import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
-import { atOnce, pause, Coalescer } from "../../base/waiting.ts";
+import { atOnce, Coalescer, pause } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
