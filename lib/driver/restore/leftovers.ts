@@ -6,7 +6,7 @@
  * @module
  */
 import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
+import { addressIn, endpointAddresses } from "../../ipam/address.ts";
 
 import type { Link } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
@@ -203,9 +203,7 @@ export function inTheWay(
   const holders = connections.flatMap(({ network, ...given }) => {
     const parent = store.network(network)?.parent;
     // An engine may add the prefix length.
-    const wanted = attempt(() =>
-      endpointAddresses(given).map((text) => addressIn(text))
-    );
+    const wanted = attempt(() => endpointAddresses(given).map((text) => addressIn(text)));
     return (wanted.ok ? wanted.value : []).flatMap((address) => store.endpoints({ address }))
       .filter((endpoint) => store.networkById(endpoint.network)?.parent === parent);
   });
