@@ -14,6 +14,7 @@ import type { Namespaces } from "../run/namespaces.ts";
  * (`ipvlan_addr_busy` in `drivers/net/ipvlan/ipvlan_core.c`).
  */
 export interface HeldAddress {
+  /** The address, without a prefix length. */
   address: string;
   /** The link that has it: `the link "eth0" in the namespace "web"`. */
   holder: string;

@@ -55,11 +55,12 @@ export function decideNetwork(
   const choice = chooseLinks(network, facts.links);
   const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
   const tooOld = kernelProblem(facts.release);
+  const isNoMtu = settlement.problems.some(({ field }) => field[0] === "mtu");
   const problems = [
     ...tooOld ? [tooOld] : [],
     ...settlement.problems,
     ...choice.problems.map((problem) => problem.at("parent")),
-    ...mtuProblems(mtu, choice.carrier),
+    ...isNoMtu ? [] : mtuProblems(mtu, choice.carrier),
     ...conflict ? [conflict.at("parent")] : [],
     ...pool.ok ? [] : pool.problems,
     ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
@@ -89,7 +90,7 @@ function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
 
 /** Refuses an MTU above that of the link that sends the packets. */
 export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
-  if (!carrier || mtu === undefined || !Number.isInteger(mtu) || mtu <= carrier.mtu) return [];
+  if (!carrier || mtu === undefined || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [invalidOption("MTU", String(mtu), rule).at("mtu")];
 }

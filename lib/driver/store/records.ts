@@ -48,11 +48,13 @@ export interface EndpointRecord {
   network: string;
   /** The sandbox's name. */
   sandbox: string;
+  /** The link's name in the sandbox. */
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
-  /** The addresses, without a prefix length. */
+  /** The IPv4 address, without a prefix length. */
   ip?: string;
+  /** The IPv6 address, without a prefix length. */
   ip6?: string;
   /** Other names on the network. */
   aliases: string[];

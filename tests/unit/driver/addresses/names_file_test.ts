@@ -88,12 +88,13 @@ Deno.test("a longer name is one of a network that this host has, and its address
   assertEquals((await lines()).at(-1), "10.1.0.5 c1 c1.docker");
 });
 
-Deno.test("a file that cannot be written is found out at once", () => {
+Deno.test("a file that cannot be written is found out at once", async () => {
+  await using folder = await temporaryFolder();
   using store = Store.copy("/nonexistent");
   assertThrowsError(
-    () => new NamesFile("/nonexistent/hosts", store, new KnownNames(store)),
+    () => new NamesFile(`${folder.path}/none/hosts`, store, new KnownNames(store)),
     "invalid-option",
-    "/nonexistent",
+    `${folder.path}/none`,
   );
   assertThrowsError(
     () => new NamesFile("/proc", store, new KnownNames(store)),

@@ -213,11 +213,11 @@ Deno.test("an MTU is neither below the family's least nor above the link's that 
   assertEquals(wrong(1279, { subnets: ["fd00::/64"] }), [
     'The MTU "1279" is not valid: give a whole number from 1280 to 65535',
   ]);
-  for (const mtu of [NaN, 1400.5, 65536]) {
-    assert(wrong(mtu)[0]!.includes("give a whole number"), String(mtu));
-  }
-  for (const mtu of [9000.5, 65536]) {
-    assertEquals(wrong(mtu).length, Number.isInteger(mtu) ? 2 : 1, String(mtu));
+  // What is no MTU at all is not compared with the link's.
+  for (const mtu of [NaN, 1400.5, 9000.5, 65536]) {
+    const [problem, ...others] = wrong(mtu);
+    assert(problem!.includes("give a whole number"), String(mtu));
+    assertEquals(others, []);
   }
   const tooLarge =
     'The MTU "1501" is not valid: the link "eth0" has 1500, and drops larger packets';
