@@ -40,6 +40,8 @@ const places = prefixes.chain((prefix) =>
 Deno.test("keys say what they are about", () => {
   const keys = new Keys("/ipvlan");
   assertEquals(keys.host("ab"), "/ipvlan/hosts/ab");
+  assertEquals(keys.copy(), "/ipvlan/copies/");
+  assertEquals(keys.copy("ab", "cd"), "/ipvlan/copies/ab/cd");
   assertEquals(keys.pool("192.168.1.0/24"), "/ipvlan/pools/192.168.1.0-24");
   assertEquals(keys.block("192.168.1.0/24", "c0a80110"), "/ipvlan/blocks/192.168.1.0-24/c0a80110");
   assertEquals(keys.claim("192.168.1.0/24"), "/ipvlan/claims/192.168.1.0-24/");
@@ -117,6 +119,25 @@ Deno.test("the part of a block that is in a range", () => {
   assertEquals(insideOf(prefix, prefix.first, prefixOf("10.0.0.0/25")), 0xffffn);
   assertEquals(insideOf(prefix, prefix.first, prefixOf("10.0.0.4/30")), 0xf0n);
   assertEquals(insideOf(prefix, prefix.first, prefixOf("10.0.0.128/25")), 0n);
+  const ranges = places.chain(({ prefix, bits }) =>
+    fc.tuple(
+      fc.constant({ prefix, first: blockOf(prefix, bits) }),
+      fc.bigInt({ min: prefix.first, max: prefix.last }),
+      fc.integer({ min: prefix.length, max: prefix.family === 4 ? 32 : 128 }),
+    )
+  );
+  fc.assert(fc.property(ranges, ([{ prefix, first }, bits, length]) => {
+    const { family } = prefix;
+    // The range is near the block, where most of what can go wrong is.
+    const near = [first - 1n, first + blockSize(prefix), bits]
+      .find((each) => each >= prefix.first && each <= prefix.last)!;
+    for (const at of [first, near, bits]) {
+      const range = prefixOf(`${textOf(hexOf({ family, bits: at }))}/${length}`);
+      const expected = [...bitsOf((1n << blockSize(prefix)) - 1n)]
+        .filter((bit) => contains(range, { family, bits: first + bit }));
+      assertEquals([...bitsOf(insideOf(prefix, first, range))], expected);
+    }
+  }));
 });
 
 Deno.test("what differs between reserved addresses", () => {
