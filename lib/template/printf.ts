@@ -66,12 +66,14 @@ function typed(value: Value): string {
 
 /** Prints a value that has no parts. */
 function leafText(value: Value, directive: Directive): string {
-  const text = typeof value === "string"
-    ? textOf(value, directive)
-    : typeof value === "number" || typeof value === "bigint"
-    ? numberText(value, directive)
-    : otherText(value, directive.verb);
-  return text ?? `%!${directive.verb}(${typed(value)})`;
+  const { verb } = directive;
+  let text: string | undefined;
+  if (typeof value === "string") text = textOf(value, directive);
+  else if (typeof value === "number" || typeof value === "bigint") {
+    text = numberText(value, directive);
+  } else if (typeof value === "boolean") text = "vt".includes(verb) ? String(value) : undefined;
+  else if (verb === "v") text = "<nil>";
+  return text ?? `%!${verb}(${typed(value)})`;
 }
 
 function textOf(value: string, { precision, verb }: Directive): string | undefined {
@@ -80,11 +82,6 @@ function textOf(value: string, { precision, verb }: Directive): string | undefin
   if (verb === "q") return quotedAsInGo(text);
   const digits = Buffer.from(text).toString("hex");
   return verb === "x" ? digits : verb === "X" ? digits.toUpperCase() : undefined;
-}
-
-function otherText(value: Value, verb: string): string | undefined {
-  if (typeof value === "boolean") return "vt".includes(verb) ? String(value) : undefined;
-  return verb === "v" ? "<nil>" : undefined;
 }
 
 function numberText(value: number | bigint, directive: Directive): string | undefined {
