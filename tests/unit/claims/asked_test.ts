@@ -1,70 +1,120 @@
-// What a host finds of a request that etcd did not answer: it was killed, or etcd was, just then.
+// What a host finds of a request that etcd did not answer: it was killed, or etcd was, just then. And
+// what etcd has that the host did not expect.
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import { Etcd, type Outcome, type Transaction } from "../../../lib/claims/etcd.ts";
+import { Etcd, type KeyValue, type Outcome, type Range } from "../../../lib/claims/etcd.ts";
+import type { Transaction } from "../../../lib/claims/etcd.ts";
 import type { CallOptions } from "../../../lib/claims/gateway.ts";
-import { hexOf } from "../../../lib/claims/keys.ts";
+import { hexOf, Keys, textOf } from "../../../lib/claims/keys.ts";
 import { LastToken } from "../../../lib/claims/last_token.ts";
+import { free, takeKept } from "../../../lib/claims/local.ts";
 import { joinPool, poolId } from "../../../lib/claims/pool_key.ts";
+import type { ClaimRecords, PoolRecord } from "../../../lib/claims/records.ts";
+import { recoverPool } from "../../../lib/claims/recover.ts";
 import { Session } from "../../../lib/claims/session.ts";
 import { findAsked, settlePool } from "../../../lib/claims/settle.ts";
+import { watchClaims } from "../../../lib/claims/watch.ts";
 import { Store } from "../../../lib/driver/store/store.ts";
 import { parseAddress } from "../../../lib/ipam/address.ts";
+import { parsePrefix } from "../../../lib/ipam/prefix.ts";
 import { MemoryEtcd } from "../../kit/memory_etcd.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 
-/** A client that loses the next change, or the answer to it. */
-class LosingEtcd extends Etcd {
-  loses: "request" | "answer" | undefined;
+const SUBNET = "10.7.0.0/24";
+const REQUEST = { holder: { sandbox: "c1" }, since: "" };
+const within = () => ({ deadline: performance.now() + 60_000 });
+const hex = (address: string) => hexOf(parseAddress(address));
+
+/** A client whose requests a test can change. */
+class OddEtcd extends Etcd {
+  /** Sends the next change in place of the client. */
+  next: ((send: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
+  /** Whether it lists no keys, as if they were all added just afterwards. */
+  isBlind = false;
+  /** Called when a watch of a range begins. */
+  watched: (key: string) => void = () => {};
 
   override async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
-    const { loses } = this;
-    const isChange = transaction.compare !== undefined;
-    if (!isChange || loses === undefined) return await super.transact(transaction, options);
-    this.loses = undefined;
-    if (loses === "answer") await super.transact(transaction, options);
-    throw new IpvlanError("etcd-unreachable", { reasons: {} });
+    const send = () => super.transact(transaction, options);
+    const { next } = this;
+    if (transaction.compare === undefined || !next) return await send();
+    this.next = undefined;
+    return await next(send);
+  }
+
+  override async *pages(
+    range: Range,
+    options: () => CallOptions,
+  ): AsyncGenerator<{ pairs: KeyValue[]; revision: number }> {
+    if (!this.isBlind) yield* super.pages(range, options);
+  }
+
+  override watch(...args: Parameters<Etcd["watch"]>): ReturnType<Etcd["watch"]> {
+    this.watched(args[0].key);
+    return super.watch(...args);
   }
 }
 
+/** A host that has joined a pool. */
+interface Joined {
+  etcd: OddEtcd;
+  records: ClaimRecords;
+  /** Begins a session. */
+  begin: () => Promise<Session>;
+  /** The pool, as it is on record. */
+  pool: () => PoolRecord;
+}
+
+/** Runs a function with a host that has joined a pool of an etcd in memory. */
+async function withPool(run: (joined: Joined) => Promise<void>): Promise<void> {
+  const memory = await MemoryEtcd.start();
+  const folder = Deno.makeTempDirSync();
+  try {
+    const access = { endpoints: memory.endpoints, prefix: "/ipvlan" };
+    using store = Store.copy("/nowhere");
+    using etcd = new OddEtcd(access);
+    const parts = { store, hostname: "a", lastToken: new LastToken(`${folder}/run`, folder) };
+    const begin = () => Session.begin(parts, etcd, access, within);
+    const id = poolId(access, SUBNET);
+    await joinPool(await begin(), {
+      ...{ id, subnet: SUBNET, reserved: {}, access, prefix: access.prefix },
+      ...{ revision: 0, next: undefined, leaving: false },
+    });
+    await run({ etcd, records: store.shared, begin, pool: () => store.shared.pool(id)! });
+  } finally {
+    memory.killNow();
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+/** The blocks on record, with how many of their addresses are free. */
+function blocksOf({ records, pool }: Joined): string[] {
+  return records.blocks(pool().id).map(({ first, free }) =>
+    `${textOf(first)} ${free.toString(2).replaceAll("0", "").length}`
+  );
+}
+
 for (const what of ["block", "claim"] as const) {
-  Deno.test(`a ${what} that etcd has although it did not answer is found, and one that it does not have is not`, async () => {
-    const memory = await MemoryEtcd.start();
-    const folder = Deno.makeTempDirSync();
-    try {
-      for (const loses of ["request", "answer"] as const) {
-        const access = { endpoints: memory.endpoints, prefix: `/${loses}` };
-        using store = Store.copy("/nowhere");
-        using etcd = new LosingEtcd(access);
-        const lastToken = new LastToken(`${folder}/run`, folder);
-        const begin = () =>
-          Session.begin({ store, hostname: "a", lastToken }, etcd, access, () => ({
-            deadline: performance.now() + 60_000,
-          }));
+  for (const loses of ["request", "answer"] as const) {
+    Deno.test(`a ${what} that is asked for is found after a lost ${loses}, if etcd has it`, () =>
+      withPool(async ({ etcd, records, begin, pool }) => {
         const first = await begin();
-        const subnet = "10.7.0.0/24";
-        const id = poolId(access, subnet);
-        await joinPool(first, {
-          ...{ id, subnet, reserved: {}, access, prefix: access.prefix },
-          ...{ revision: 0, next: undefined, leaving: false },
-        });
-        const records = store.shared;
-        const pool = records.pool(id)!;
-        const address = hexOf(parseAddress("10.7.0.77"));
-        const request = { holder: { sandbox: "c1" }, since: "" };
-        etcd.loses = loses;
+        etcd.next = async (send) => {
+          if (loses === "answer") await send();
+          throw new IpvlanError("etcd-unreachable", { reasons: {} });
+        };
         await assertRejectsError(
           () =>
             what === "block"
-              ? takeBlock(first, pool, undefined)
-              : claimAddress(first, pool, address, request),
+              ? takeBlock(first, pool(), undefined)
+              : claimAddress(first, pool(), hex("10.7.0.77"), REQUEST),
           "etcd-unreachable",
         );
         // It is on record before etcd is asked.
         const onRecord = () => [
-          ...records.blocks(id).map(({ state }) => state),
-          ...records.addresses(id).map(({ state }) => state),
+          ...records.blocks(pool().id).map(({ state }) => state),
+          ...records.addresses(pool().id).map(({ state }) => state),
         ];
         assertEquals(onRecord(), ["asked"]);
         const second = await begin();
@@ -77,20 +127,134 @@ for (const what of ["block", "claim"] as const) {
         const inEtcd = async () => {
           const { keys } = second;
           const [blocks, claims] = await second.read(
-            { key: keys.block(subnet), end: `${keys.block(subnet)}~` },
-            { key: keys.claim(subnet), end: `${keys.claim(subnet)}~` },
+            { key: keys.block(SUBNET), end: `${keys.block(SUBNET)}~` },
+            { key: keys.claim(SUBNET), end: `${keys.claim(SUBNET)}~` },
           );
-          return blocks!.length + claims!.length;
+          return blocks.length + claims.length;
         };
         assertEquals(await inEtcd(), loses === "answer" ? 1 : 0);
-        await settlePool(second, records.pool(id)!);
+        await settlePool(second, pool());
         assertEquals([onRecord(), await inEtcd()], [[], 0]);
         const third = await begin();
         assertEquals(third.isUnsure, false);
-      }
-    } finally {
-      memory.killNow();
-      Deno.removeSync(folder, { recursive: true });
-    }
-  });
+      }));
+  }
 }
+
+/** The value of a claim of another host. */
+const CLAIM = JSON.stringify({ host: "b", sandbox: "c2", since: "", token: "t" });
+
+Deno.test("behind a block without a free address comes the next one, also if an answer was lost", async () => {
+  for (const isRepeated of [false, true]) {
+    await withPool(async (joined) => {
+      const { etcd, records, begin, pool } = joined;
+      const session = await begin();
+      const claims = Array.from({ length: 16 }, (_, last) => `10.7.0.${last}`);
+      await etcd.transact({
+        success: claims.map((address) => ({
+          put: { key: session.keys.claim(SUBNET, hex(address)), value: CLAIM },
+        })),
+      }, within());
+      records.putPool({ ...pool(), next: hex("10.7.0.0") });
+      if (isRepeated) {
+        etcd.next = async (send) => {
+          await send();
+          return await send();
+        };
+      }
+      const range = parsePrefix("10.7.0.0/27").prefix;
+      assertEquals(await takeBlock(session, pool(), range), true);
+      assertEquals(blocksOf(joined), ["10.7.0.0 0", "10.7.0.16 16"]);
+    });
+  }
+});
+
+Deno.test("a search begins where the last one ended, also at the last block", () =>
+  withPool(async (joined) => {
+    const { records, begin, pool } = joined;
+    records.putPool({ ...pool(), next: hex("10.7.0.240") });
+    assertEquals(await takeBlock(await begin(), pool(), undefined), true);
+    assertEquals(blocksOf(joined), ["10.7.0.240 15"]);
+  }));
+
+Deno.test("an address that is given up is taken by nobody while etcd is told of it", () =>
+  withPool(async ({ etcd, records, begin, pool }) => {
+    const session = await begin();
+    await takeBlock(session, pool(), undefined);
+    const [kept, given] = [1, 2].map(() => takeKept(records, pool(), REQUEST)!);
+    await settlePool(session, pool());
+    free(records, pool().id, textOf(given!));
+    let meanwhile: string[] = [];
+    etcd.next = (send) => {
+      meanwhile = records.addresses(pool().id).map(({ address, state }) => `${address} ${state}`);
+      return send();
+    };
+    await settlePool(session, pool());
+    assertEquals(meanwhile, [`${kept} used`, `${given} giving`]);
+    assertEquals(records.addresses(pool().id).map(({ address }) => address), [kept]);
+  }));
+
+Deno.test("a block that etcd got while its keys were listed is this host's if it has its token", async () => {
+  for (const isOurs of [true, false]) {
+    await withPool(async (joined) => {
+      const { etcd, begin, pool } = joined;
+      const session = await begin();
+      await takeBlock(session, pool(), parsePrefix("10.7.0.16/28").prefix);
+      if (!isOurs) {
+        const value = JSON.stringify({ host: "b", token: "t", kept: "ffff" });
+        const put = { key: session.keys.block(SUBNET, hex("10.7.0.16")), value };
+        await etcd.transact({ success: [{ put }] }, within());
+      }
+      etcd.isBlind = true;
+      const mended = await recoverPool(session, pool(), () => Promise.resolve(new Set()));
+      const what = isOurs ? "was not in etcd, and is there again" : "is another host's now";
+      assertEquals(mended, [`The block at 10.7.0.16 in 10.7.0.0/24 ${what}`]);
+      assertEquals(blocksOf(joined), isOurs ? ["10.7.0.16 16"] : []);
+    });
+  }
+});
+
+Deno.test("a watch misses neither a claim nor a wish that comes right after its lists", () =>
+  withPool(async ({ etcd, begin }) => {
+    const { hostId } = await begin();
+    const keys = new Keys("/ipvlan");
+    const stop = new AbortController();
+    const both = Promise.withResolvers<void>();
+    const began = new Set<string>();
+    etcd.watched = (key) => {
+      began.add(key);
+      if (began.size === 2) both.resolve();
+    };
+    const answered = Promise.withResolvers<string | undefined>();
+    const changes = watchClaims({
+      etcd,
+      keys,
+      options: within,
+      begin: () => Promise.resolve(hostId),
+      hostname: "a",
+      answer: (_subnet, { address }) => {
+        answered.resolve(address);
+        return Promise.resolve();
+      },
+      signal: stop.signal,
+    });
+    assertEquals((await changes.next()).value, { kind: "listed", claims: [] });
+    const change = changes.next();
+    await both.promise;
+    // Both lists had the same revision, so the keys come with one.
+    const addresses = ["0a070001", "0a070002"];
+    const put = (key: string, value: string) => ({ put: { key, value } });
+    for (const address of addresses) {
+      await etcd.transact({
+        success: [
+          put(keys.claim(SUBNET, address), CLAIM),
+          put(keys.wish(SUBNET, "b"), JSON.stringify({ address })),
+        ],
+      }, within());
+    }
+    assertEquals(await answered.promise, addresses[0]);
+    const { value } = await change;
+    assertEquals(value?.kind === "claimed" && value.claim.address, "10.7.0.1");
+    stop.abort();
+    await changes.return(undefined);
+  }));

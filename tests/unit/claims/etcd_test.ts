@@ -98,6 +98,32 @@ Deno.test("the endpoint that answered last is asked first, and one that nothing 
   assertEquals(Object.keys(error.reasons), [closed]);
 });
 
+Deno.test("a request whose connection ends may still take effect", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const dropping = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(1));
+      connection.close();
+    }
+  })();
+  await using good = server(() => Response.json(ANSWER));
+  const { port } = listener.addr as Deno.NetAddr;
+  using client = new Etcd({ endpoints: [`http://127.0.0.1:${port}`, good.endpoint] });
+  assertEquals((await client.read([], within())).mayRepeat, true);
+  listener.close();
+  await dropping;
+});
+
+Deno.test({
+  name: "a request leaves no timer behind, for which a program would wait",
+  sanitizeOps: true,
+  fn: async () => {
+    await using etcd = server(() => Response.json(ANSWER));
+    using client = new Etcd({ endpoints: [etcd.endpoint] });
+    await client.read([], within());
+  },
+});
+
 Deno.test("a server that is no etcd is named as such", async () => {
   await using other = server(() => new Response("<html>", { status: 404 }));
   using client = new Etcd({ endpoints: [other.endpoint] });

@@ -191,6 +191,7 @@ Deno.test("a record that may be a copy or a backup, or that etcd refuses, gives 
     const other = Deno.makeTempDirSync();
     assertEquals(new LastToken(`${folder}/run`, other).read(HOST.id), []);
     assertEquals(new LastToken(`${folder}/run`, folder).read(HOST.id), ["t3"]);
+    assertEquals(Deno.statSync(`${folder}/run`).mode! & 0o777, 0o755 & ~Deno.umask());
     Deno.removeSync(other);
     // Where it cannot be kept, none is known.
     Deno.writeTextFileSync(`${folder}/file`, "");
