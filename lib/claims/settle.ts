@@ -69,7 +69,7 @@ export async function findAsked(session: Session): Promise<void> {
       store.transaction(() => {
         if (!isOurs) return records.deleteAddress(pool.id, record.address);
         // The call that asked for it has ended.
-        records.putAddress({ ...record, state: "freed", told: 1, revision: pair!.modRevision });
+        records.putAddress({ ...record, state: "freed", revision: pair!.modRevision });
       });
     }
     for (const block of records.blocks(pool.id).filter(({ state }) => state === "asked")) {

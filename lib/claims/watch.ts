@@ -152,8 +152,6 @@ class Heartbeat {
     if (this.#lease !== undefined) return;
     this.#lease = await this.#announce(hostId);
     this.ended = this.#goOn(hostId);
-    // The watch handles its error.
-    this.ended.catch(() => {});
   }
 
   /** Ends it, and revokes the lease. */

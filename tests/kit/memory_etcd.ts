@@ -126,7 +126,7 @@ class Memory {
           const events = this.#history.filter(({ revision, key }) =>
             revision >= next && key >= first && key < end
           );
-          next = this.#revision + 1;
+          next = Math.max(next, this.#revision + 1);
           if (events.length === 0) return;
           send({
             header: this.header,

@@ -2,9 +2,15 @@
 // what etcd has that the host did not expect.
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import { Etcd, type KeyValue, type Outcome, type Range } from "../../../lib/claims/etcd.ts";
-import type { Transaction } from "../../../lib/claims/etcd.ts";
+import {
+  Etcd,
+  type KeyValue,
+  type Outcome,
+  type Range,
+  type Transaction,
+} from "../../../lib/claims/etcd.ts";
 import type { CallOptions } from "../../../lib/claims/gateway.ts";
+import { removeHost } from "../../../lib/claims/hosts.ts";
 import { hexOf, Keys, textOf } from "../../../lib/claims/keys.ts";
 import { LastToken } from "../../../lib/claims/last_token.ts";
 import { free, takeKept } from "../../../lib/claims/local.ts";
@@ -13,6 +19,7 @@ import type { ClaimRecords, PoolRecord } from "../../../lib/claims/records.ts";
 import { recoverPool } from "../../../lib/claims/recover.ts";
 import { Session } from "../../../lib/claims/session.ts";
 import { findAsked, settlePool } from "../../../lib/claims/settle.ts";
+import { readHost, readNetwork, type WishValue } from "../../../lib/claims/values.ts";
 import { watchClaims } from "../../../lib/claims/watch.ts";
 import { Store } from "../../../lib/driver/store/store.ts";
 import { parseAddress } from "../../../lib/ipam/address.ts";
@@ -32,6 +39,14 @@ class OddEtcd extends Etcd {
   next: ((send: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
   /** Whether it lists no keys, as if they were all added just afterwards. */
   isBlind = false;
+  /** What comes of the next renewals of leases; after the last one, each is as etcd says. */
+  renewals: (boolean | Error)[] = [];
+  /** Called when no such renewal is left. */
+  renewed: () => void = () => {};
+  /** How many leases it has got. */
+  leases = 0;
+  /** Why it gets no lease. */
+  refusal: IpvlanError | undefined;
   /** Called when a watch of a range begins. */
   watched: (key: string) => void = () => {};
 
@@ -41,6 +56,22 @@ class OddEtcd extends Etcd {
     if (transaction.compare === undefined || !next) return await send();
     this.next = undefined;
     return await next(send);
+  }
+
+  override async grant(seconds: number, options: CallOptions): Promise<string> {
+    if (this.refusal) throw this.refusal;
+    this.leases++;
+    return await super.grant(seconds, options);
+  }
+
+  override async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
+    const [renewal] = this.renewals.splice(0, 1);
+    if (renewal === undefined) {
+      this.renewed();
+      return await super.keepAlive(lease, options);
+    }
+    if (renewal instanceof Error) throw renewal;
+    return renewal;
   }
 
   override async *pages(
@@ -141,6 +172,51 @@ for (const what of ["block", "claim"] as const) {
   }
 }
 
+Deno.test("a host writes the number of each transaction, and needs no right to leases", () =>
+  withPool(async ({ etcd, records, begin }) => {
+    const numbers = async () => {
+      const session = await begin();
+      const [[pair]] = await session.read({ key: session.keys.host(session.hostId) });
+      return [readHost(pair!).number, records.host("/ipvlan")!.number];
+    };
+    assertEquals(await numbers(), [2, 2]);
+    // It was not heard from for long.
+    const forget = () => records.putHost({ ...records.host("/ipvlan")!, lease: "" });
+    forget();
+    etcd.refusal = new IpvlanError("etcd-refused", { endpoint: "", reason: "permission denied" });
+    assertEquals(await numbers(), [2, 2]);
+    etcd.refusal = new IpvlanError("etcd-unreachable", { reasons: {} });
+    await assertRejectsError(begin, "etcd-unreachable");
+    etcd.refusal = undefined;
+    assertEquals(await numbers(), [2, 2]);
+    assertEquals(records.host("/ipvlan")!.lease === "", false);
+  }));
+
+Deno.test("a network that changes while a host is removed from it keeps the change", () =>
+  withPool(async ({ etcd, begin }) => {
+    const { hostId } = await begin();
+    const keys = new Keys("/ipvlan");
+    const network = (mode: string, hosts: string[]) => ({
+      put: { key: keys.network("n"), value: JSON.stringify({ settings: { mode }, hosts }) },
+    });
+    const host = { key: keys.host("b"), value: '{"name":"b","number":1,"token":"t"}' };
+    const put = (...success: { put: { key: string; value: string } }[]) =>
+      etcd.transact({ success }, within());
+    await put({ put: host }, network("l2", [hostId, "b"]));
+    // The first change deletes the key of the host, the second one changes the network.
+    etcd.next = async (send) => {
+      const sent = await send();
+      etcd.next = async (send) => {
+        await put(network("l3", [hostId, "b"]));
+        return await send();
+      };
+      return sent;
+    };
+    await removeHost({ etcd, keys, options: within }, "b", hostId, true);
+    const { ranges: [[pair] = []] } = await etcd.read([{ key: keys.network("n") }], within());
+    assertEquals(readNetwork(pair!), { settings: { mode: "l3" }, hosts: [hostId] });
+  }));
+
 /** The value of a claim of another host. */
 const CLAIM = JSON.stringify({ host: "b", sandbox: "c2", since: "", token: "t" });
 
@@ -194,6 +270,21 @@ Deno.test("an address that is given up is taken by nobody while etcd is told of 
     assertEquals(records.addresses(pool().id).map(({ address }) => address), [kept]);
   }));
 
+Deno.test("recovering leaves the addresses of a block to the block", () =>
+  withPool(async ({ records, begin, pool }) => {
+    const session = await begin();
+    await takeBlock(session, pool(), undefined);
+    const [used, freed] = [1, 2].map(() => takeKept(records, pool(), REQUEST)!);
+    await settlePool(session, pool());
+    const unreported = takeKept(records, pool(), REQUEST)!;
+    for (const address of [freed!, unreported]) free(records, pool().id, textOf(address));
+    await recoverPool(session, pool(), () => Promise.resolve(new Set()));
+    const states = records.addresses(pool().id).map(({ address, state, told, revision }) =>
+      [address, state, told, revision].join(" ")
+    );
+    assertEquals(states, [`${used} used 1 0`, `${freed} freed 1 0`, `${unreported} freed 0 0`]);
+  }));
+
 Deno.test("a block that etcd got while its keys were listed is this host's if it has its token", async () => {
   for (const isOurs of [true, false]) {
     await withPool(async (joined) => {
@@ -214,30 +305,37 @@ Deno.test("a block that etcd got while its keys were listed is this host's if it
   }
 });
 
+/** Watches as the agent of a host does. */
+function watch(etcd: Etcd, hostId: string, answer: (wish: WishValue) => void = () => {}) {
+  const stop = new AbortController();
+  const changes = watchClaims({
+    etcd,
+    keys: new Keys("/ipvlan"),
+    options: within,
+    begin: () => Promise.resolve(hostId),
+    hostname: "a",
+    answer: (_subnet, wish) => Promise.resolve(answer(wish)),
+    signal: stop.signal,
+  });
+  const end = async () => {
+    stop.abort();
+    await changes.return(undefined);
+  };
+  return { changes, [Symbol.asyncDispose]: end };
+}
+
 Deno.test("a watch misses neither a claim nor a wish that comes right after its lists", () =>
   withPool(async ({ etcd, begin }) => {
-    const { hostId } = await begin();
-    const keys = new Keys("/ipvlan");
-    const stop = new AbortController();
+    const { hostId, keys } = await begin();
     const both = Promise.withResolvers<void>();
     const began = new Set<string>();
     etcd.watched = (key) => {
       began.add(key);
       if (began.size === 2) both.resolve();
     };
-    const answered = Promise.withResolvers<string | undefined>();
-    const changes = watchClaims({
-      etcd,
-      keys,
-      options: within,
-      begin: () => Promise.resolve(hostId),
-      hostname: "a",
-      answer: (_subnet, { address }) => {
-        answered.resolve(address);
-        return Promise.resolve();
-      },
-      signal: stop.signal,
-    });
+    const answered = Promise.withResolvers<WishValue>();
+    await using watching = watch(etcd, hostId, answered.resolve);
+    const { changes } = watching;
     assertEquals((await changes.next()).value, { kind: "listed", claims: [] });
     const change = changes.next();
     await both.promise;
@@ -252,9 +350,31 @@ Deno.test("a watch misses neither a claim nor a wish that comes right after its 
         ],
       }, within());
     }
-    assertEquals(await answered.promise, addresses[0]);
+    assertEquals(await answered.promise, { address: addresses[0] });
     const { value } = await change;
     assertEquals(value?.kind === "claimed" && value.claim.address, "10.7.0.1");
-    stop.abort();
-    await changes.return(undefined);
+  }));
+
+/** Has timers of some seconds run at once. */
+function quickTimers(): Disposable {
+  const { setTimeout } = globalThis;
+  const quick = (run: () => void, ms = 0) => setTimeout(run, ms >= 500 && ms <= 5000 ? 0 : ms);
+  globalThis.setTimeout = quick as typeof setTimeout;
+  return { [Symbol.dispose]: () => globalThis.setTimeout = setTimeout };
+}
+
+Deno.test("an agent gets a new lease exactly when its lease has ended, and goes on after a failure", () =>
+  withPool(async ({ etcd, begin }) => {
+    const { hostId } = await begin();
+    using _quick = quickTimers();
+    const before = etcd.leases;
+    const { promise: renewed, resolve } = Promise.withResolvers<void>();
+    etcd.renewed = resolve;
+    const failure = new IpvlanError("etcd-unreachable", { reasons: {} });
+    etcd.renewals = [true, true, false, true, failure];
+    await using watching = watch(etcd, hostId);
+    const kinds = [await watching.changes.next(), await watching.changes.next()];
+    assertEquals(kinds.map(({ value }) => value?.kind), ["listed", "broken"]);
+    await renewed;
+    assertEquals(etcd.leases - before, 2);
   }));

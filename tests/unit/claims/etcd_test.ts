@@ -40,6 +40,9 @@ Deno.test("no request to etcd goes through a proxy, whatever the environment say
   }
   assertEquals(proxy.seen, []);
   assertEquals(Deno.env.get("NO_PROXY"), "example.com");
+  Deno.env.delete("NO_PROXY");
+  using _client = new Etcd({ endpoints: ["http://127.0.0.1"] });
+  assertEquals(Deno.env.get("NO_PROXY"), undefined);
 });
 
 /** A server that answers each request as a function says, and keeps the paths that were asked for. */
