@@ -45,6 +45,11 @@ const REFUSED: [template: string, message: string][] = [
   ['{{"abc}}', ":1:2: unterminated quoted string"],
   ["{{.Name#}}", ':1:7: unexpected "#" in action'],
   ['{{.Name"a"}}', ':1:7: unexpected "\\"a\\"" in operand'],
+  ["{{print if}}", ":1:8: unexpected {{if}} in command"],
+  [
+    '{{index .Nil "a"}}',
+    ':1:2: executing "" at <index .Nil "a">: error calling index: index of nil pointer',
+  ],
   ["{{1)}}", ':1:3: unexpected ")" in command'],
   ["{{(1}}", ":1:2: unclosed left paren"],
   ["{{ }}", ":1:2: missing value for command"],
@@ -63,6 +68,13 @@ Deno.test("a refused template says where and why, in one line", () => {
   for (const [template, message] of REFUSED) {
     assertEquals(print(template), `!template: ${message}`, template);
   }
+});
+
+Deno.test("a text is quoted with short escapes, and has any character but a half of one", () => {
+  assertEquals(print(String.raw`{{printf "%q" "a\n\x00\"b"}}`), String.raw`"a\n\x00\"b"`);
+  assertEquals(print(String.raw`{{"\ud7ff\ue000"}}`), "\ud7ff\ue000");
+  assert(print(String.raw`{{"\ud800"}}`).startsWith("!"));
+  assert(print(String.raw`{{"\udfff"}}`).startsWith("!"));
 });
 
 Deno.test("a template sees no field that every object has", () => {
