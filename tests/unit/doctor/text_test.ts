@@ -36,6 +36,9 @@ Deno.test("colours are only where they were asked for", () => {
 
 \x1b[31m1 broken, 0 warnings\x1b[0m`,
   );
+  const last = (...diagnoses: Diagnosis[]) => toText(diagnoses, true).split("\n").at(-1);
+  assertEquals(last(DIAGNOSES[1]!), "\x1b[33m0 broken, 1 warning\x1b[0m");
+  assertEquals(last(DIAGNOSES[0]!), "\x1b[32mipvlan works here\x1b[0m");
 });
 
 Deno.test("text from outside is escaped and stays on its line", () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { buildWorld, countOf } from "../../../lib/graph/world.ts";
+import { buildWorld, countOf, networkTitle, WANTED } from "../../../lib/graph/world.ts";
 import {
   addr,
   endpoint,
@@ -103,6 +103,12 @@ Deno.test("an ipvlan link is drawn only where its parent is a link of the host",
   assertEquals(buildWorld(view([link("eth0")], [lost]), []).links, []);
 });
 
+Deno.test("a link that is no ipvlan link, or whose parent is unknown, is not drawn as one", () => {
+  const info = { type: "ipvlan", mode: "l2", flag: "bridge" } as const;
+  const links = [link("eth0"), link("ipvl0", { info }), link("veth0", on("eth0"))];
+  assertEquals(buildWorld(view(links), []).links, []);
+});
+
 Deno.test("a name that somebody else gave cannot move the cursor", () => {
   const seen = view([link("eth0")], [sandbox("a\x1b[2Jb", "eth0", "web", [])]);
   const [web] = buildWorld(seen, []).links[0]!.networks;
@@ -128,4 +134,21 @@ Deno.test("the namespaces of engines' sandboxes have the sandboxes' names", () =
   ]).links[0]!.networks;
   assertEquals(lan!.name, "netavark:lan");
   assertEquals(lan!.endpoints.map(({ sandbox }) => sandbox), ["c1", "cni:b", "netavark:a"]);
+});
+
+Deno.test("the routes of a network are those that most of its endpoints have", () => {
+  const via = (last: number) => route("eth0", "default", `10.0.0.${last}`);
+  const inside = [[], [via(1)], [via(9)], [via(1)]].map((routes, index) =>
+    sandbox(`c${index}`, "eth0", "web", [], routes)
+  );
+  const { links } = buildWorld(view([link("eth0")], inside), []);
+  assertEquals(links[0]!.networks[0]!.routes, ["default via 10.0.0.1"]);
+  const one = { ...via(7), dev: undefined, nexthops: [{ dev: "eth0", weight: 1, flags: [] }] };
+  const [first] = buildWorld(
+    view([link("eth0")], [sandbox("c1", "eth0", "web", [], [one])]),
+    [],
+  ).links;
+  assertEquals(first!.networks[0]!.routes, ["default on the link"]);
+  assertEquals(WANTED, { links: true, addrs: true, routes: "main" });
+  assertEquals(networkTitle({ ...links[0]!.networks[0]!, name: undefined }), "not of this driver");
 });

@@ -350,6 +350,7 @@ Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where i
     ruleLine("add", { src: "2001:db8::/64", table: 1 }),
     "-6 rule add from 2001:db8::/64 table 1",
   );
+  assertEquals(ruleLine("del", { action: "blackhole" }), "rule del blackhole");
   const evil = { action: "x", table: 1 } as unknown as RuleSpec;
   assertThrowsError(() => ruleLine("add", evil), "invalid-word");
 });
@@ -362,6 +363,14 @@ Deno.test("the metric of a flush and the table of a route are numbers in the ker
   for (const metric of [-1, 2 ** 32]) assertThrowsError(() => line(metric), "invalid-word");
   const route = { dst: "10.0.0.0/8", dev: "e" };
   assertEquals(routeLine("add", { ...route, table: 1 }), "route add 10.0.0.0/8 dev e table 1");
+});
+
+Deno.test("an address without a length is told with an example of its family", () => {
+  for (const [address, example] of [["10.0.0.1", "10.0.0.1/24"], ["fd00::1", "fd00::1/64"]]) {
+    const line = () => addrAdd({ dev: "e", address: address! });
+    const { rule } = assertThrowsError(line, "invalid-word");
+    assertEquals(rule, `it needs a prefix length: ${example}`);
+  }
 });
 
 Deno.test("a route with a next hop too many is told which kind of route it is", () => {

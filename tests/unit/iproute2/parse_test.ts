@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { addrAdd, addrDel, AddrVerbs } from "../../../lib/iproute2/addr.ts";
+import { addrAdd, addrDel, AddrVerbs, globalAddrs } from "../../../lib/iproute2/addr.ts";
 import {
   type Link,
   type LinkInfo,
@@ -17,10 +17,11 @@ import {
   routeLine,
   RouteVerbs,
 } from "../../../lib/iproute2/route.ts";
-import { parseRule, ruleLine } from "../../../lib/iproute2/rule.ts";
+import { parseRule, ruleLine, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
-import { route, vlanInfo } from "../../kit/values.ts";
-import { assertThrowsError } from "../../kit/errors.ts";
+import { addr, route, vlanInfo } from "../../kit/values.ts";
+import { assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
+import { ipCommandError } from "../../../lib/iproute2/errors.ts";
 
 // Rows that iproute2 6.1 printed on Linux 6.1 (`ip -details -json`). What is cut is long and unread.
 const COMMON = {
@@ -626,4 +627,29 @@ Deno.test("a route without a type is one to a host or a network", async () => {
     "unicast",
     "main",
   ]]);
+});
+
+Deno.test("the addresses of a link's network are its own, and not link-local", () => {
+  const addrs = [addr("e", "10.0.0.1/8"), addr("e", "fe80::1/64", "link"), addr("f", "10.0.0.2/8")];
+  assertEquals(globalAddrs("e", addrs), addrs.slice(0, 1));
+});
+
+Deno.test("a rule without an action looks up a table, or goes on at another rule", () => {
+  assertEquals(parseRule(4, { priority: 1, table: "main" }).action, "lookup");
+  assertEquals(parseRule(4, { priority: 1, goto: 7 }).action, "goto");
+  assertEquals(parseRule(4, { priority: 1, nop: null, goto: 7 }).action, "nop");
+});
+
+Deno.test("a kernel without IPv6 has no rules of it, and any other refusal is an error", async () => {
+  const shown = (said: string) =>
+    new RuleVerbs({
+      change: () => Promise.resolve(),
+      query: (line) =>
+        line.startsWith("-6")
+          ? Promise.reject(ipCommandError(`ip ${line}`, said))
+          : Promise.resolve([{ priority: 0, table: "local" }]),
+    }).show();
+  const rules = await shown("RTNETLINK answers: Address family not supported by protocol");
+  assertEquals(rules.map(({ family, table }) => [family, table]), [[4, "local"]]);
+  await assertRejectsError(() => shown("RTNETLINK answers: File exists"), "ip-command");
 });
