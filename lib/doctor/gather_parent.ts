@@ -48,7 +48,7 @@ export async function gatherParent(
 }
 
 /** The addresses of a network's endpoints, and those of the next endpoint. */
-function askedAddresses(
+export function askedAddresses(
   network: Network,
   { endpoints }: StateFacts,
   parentAddresses: readonly string[],

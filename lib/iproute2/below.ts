@@ -103,9 +103,6 @@ class LinkIndex {
   targets(from: Namespace, links: readonly SeenLink[]): Namespace[] {
     const named = this.#named(from, links[0]!);
     if (named) return [named];
-    // Only a namespace without a name can be left, as the host may be.
-    const isUnnamed = from.netnsNames !== undefined;
-    if (isUnnamed && from === this.#host) return [];
     const told = links.map((link) => this.#toldBy(from, link))
       .filter((namespaces) => namespaces !== undefined);
     const [first = [], ...rest] = told;
@@ -114,7 +111,8 @@ class LinkIndex {
       links.every(({ linkIndex }) => namespace.links?.some(({ index }) => index === linkIndex))
     );
     if (fitting.includes(this.#host)) return [this.#host];
-    return isUnnamed ? [] : fitting;
+    // With the names known, only a namespace without a name can be left, as the host may be.
+    return from.netnsNames ? [] : fitting;
   }
 
   #named(from: Namespace, { linkNetnsid }: SeenLink): Namespace | undefined {

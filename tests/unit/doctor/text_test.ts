@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { parseArping } from "../../../lib/doctor/gather_parent.ts";
 import type { Diagnosis } from "../../../lib/doctor/mod.ts";
 import { toText } from "../../../lib/doctor/diagnosis.ts";
 
@@ -47,24 +46,4 @@ Deno.test("text from outside is escaped and stays on its line", () => {
   assertEquals(shown.split("\n").length, 4);
   const plain = shown.replaceAll("\x1b[31m", "").replaceAll("\x1b[0m", "");
   assertEquals(plain.includes("\x1b"), false);
-});
-
-Deno.test("arping: busybox's and iputils' are understood, another's is not", () => {
-  const start = "ARPING 10.9.0.5 from 0.0.0.0 v0\n";
-  assertEquals(parseArping(`${start}Sent 2 probe(s) (0 broadcast(s))\n`), "none");
-  assertEquals(
-    parseArping(`${start}Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n`),
-    "none",
-  );
-  assertEquals(
-    parseArping(`${start}Unicast reply from 10.9.0.5 [e2:61:01:8a:94:6f] 1.994ms\n`),
-    { mac: "e2:61:01:8a:94:6f" },
-  );
-  // iputils prints capitals.
-  assertEquals(
-    parseArping(`${start}Unicast reply from 10.9.0.5 [E2:61:01:8A:94:6F]  0.613ms\n`),
-    { mac: "e2:61:01:8a:94:6f" },
-  );
-  assertEquals(parseArping("arping: invalid option -- 'f'\n"), "unknown");
-  assertEquals(parseArping(""), "unknown");
 });

@@ -77,6 +77,23 @@ Deno.test("text: a hundred sandboxes fit a screen", () => {
   ]);
 });
 
+Deno.test("text: from six sandboxes on they are side by side, in what the tree leaves of the width", () => {
+  const lines = (count: number, width: number) => {
+    const inside = Array.from(
+      { length: count },
+      (_, index) => sandbox(`c${index}`, "eth0.20", "web", [`10.0.0.${index}/24`]),
+    );
+    const links = [link("eth0"), link("eth0.20", { info: vlanInfo(20), link: "eth0" })];
+    return toText(buildWorld(view(links, inside), []), width).split("\n");
+  };
+  assertEquals(lines(1, 80).at(-1), "1 network, 1 sandbox");
+  assertEquals([lines(5, 80).length, lines(6, 80).length], [9, 5]);
+  // Six cells of five characters with two columns between them, behind nine of the tree.
+  const whole = "      └─ c0 .0  c1 .1  c2 .2  c3 .3  c4 .4  c5 .5";
+  assertEquals([lines(6, whole.length)[3], whole.length], [whole, 49]);
+  assertEquals(lines(6, whole.length - 1)[3], "      ├─ c0 .0  c1 .1  c2 .2  c3 .3  c4 .4");
+});
+
 Deno.test("text: only sandboxes that differ from their neighbours have a line of their own", () => {
   const others = Array.from(
     { length: 7 },

@@ -91,6 +91,22 @@ Deno.test("the ends of a veth pair find each other, by the host's ids where it h
   assertEquals(found(resolveBelow(viewOf(host, others)).view), []);
 });
 
+Deno.test("the ends of a pair in one namespace are not ends of a link elsewhere", () => {
+  const view = viewOf([], {
+    c1: [link("veth", 5, "m1", [7, 0])],
+    c2: [link("veth", 7, "m2", [5]), link("veth", 5, "m3", [7])],
+  });
+  assertEquals(found(resolveBelow(view).view), ["c2 7: c2 5", "c2 5: c2 7"]);
+});
+
+Deno.test("a link that fits no namespace keeps the others with its id from one", () => {
+  const host = [link("card", 2, "m1"), link("card", 3, "m3"), link("card", 9, "m9")];
+  for (const stranger of [link("ipvlan", 3, "m7", [3, 0]), link("veth", 3, "m8", [9, 0])]) {
+    const view = viewOf(host, { c1: [link("vlan", 2, "m1", [2, 0]), stranger] });
+    assertEquals(found(resolveBelow(view).view), []);
+  }
+});
+
 Deno.test("where several namespaces fit, the name of the id decides", () => {
   const pairs: Record<string, SeenLink[]> = Object.fromEntries(
     ["a", "b", "c", "d"].map((name) => [name, [link("veth", 2, name, [2, 0])]]),
