@@ -155,7 +155,7 @@ function readiness(record: Parameters<typeof isReady>[0]): "ready" | "half" {
 }
 
 /** Reads the records in the state folder. SQLite reads only where it can write. */
-function gatherState(folder: string): StateFacts {
+export function gatherState(folder: string): StateFacts {
   const facts: StateFacts = {
     ...{ folder, networks: [], endpoints: [], sandboxes: [], owned: [], made: [], halfDone: [] },
   };

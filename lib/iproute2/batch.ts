@@ -105,8 +105,8 @@ export function commandOf(
   { program, netns }: Pick<BatchProgram, "program" | "netns">,
   line?: string,
 ): string {
-  return [program, netns === undefined ? [] : ["-n", netns], line ? inShell(line) : []].flat(2)
-    .join(" ");
+  const words = [program, ...(netns === undefined ? [] : ["-n", netns])];
+  return [...words, ...(line ? inShell(line) : [])].join(" ");
 }
 
 /** Whether a line starts with an option, and so cannot be in a batch with others. */

@@ -111,6 +111,12 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   ["a parent, and nothing that could be seen of the kernel", {
     ...{ view: undefined, parents: [parent("eth0")] },
   }, []],
+  ["one network that is half done, and nothing else", {
+    state: { ...STATE, halfDone: ['network "web"'] },
+  }, [
+    'warning state folder: A command is running or was killed: half done is network "web" → ' +
+    "ipvlan restore",
+  ]],
   ["a copy of a host", {
     shared: [{ ...SHARED, hosts: [{ ...HERE!, copies: ["clone"] }] }],
   }, [

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  batchArgs,
   batchOf,
   commandOf,
   type Outcome,
@@ -133,4 +134,13 @@ Deno.test("the answer to a mark is distinguished from the same answer to a query
   const routes = `[{${local},"table":"5"},{${local},"cache":["local"]}]`;
   assertEquals(answerTo([routes, mark]), { rows: JSON.parse(routes) });
   assertEquals(answerTo([`[{${local}}]`, mark]), { rows: JSON.parse(`[{${local}}]`) });
+});
+
+Deno.test("the words of a program say where it acts, and whether it goes on after a failure", () => {
+  const table = [
+    [{ program: "ip", force: false }, "-details -json -batch -"],
+    [{ program: "ip", force: true, netns: "red" }, "-n red -details -json -force -batch -"],
+    [{ program: "bridge", force: true }, "-statistics -json -force -batch -"],
+  ] as const;
+  for (const [program, words] of table) assertEquals(batchArgs(program).join(" "), words);
 });
