@@ -196,3 +196,18 @@ Deno.test("svg: links that are down or missing are marked", () => {
   assertStringIncludes(svg, ">c3 eth0 down</text>");
   assertStringIncludes(svg, "its parent eth9 is not there");
 });
+
+Deno.test("svg: each box and text is where the golden pictures have it", () => {
+  const golden = new URL("golden.svg.txt", import.meta.url);
+  const inside = Array.from(
+    { length: 12 },
+    (_, index) =>
+      sandbox(`web-${index}`, "eth0", "web", [`10.0.0.${index}/24`, `2001:db8::${index}/64`]),
+  );
+  const many = buildWorld(view([link("eth0")], inside), []);
+  const long = network("x".repeat(200), { parent: "y".repeat(200) });
+  const pictures = [small(), many, buildWorld(view([]), [long])].map(toSvg);
+  const shown = pictures.map((svg) => svg.replace(/<style>[^]*<\/style>/, "")).join("\n\n");
+  if (Deno.env.get("UPDATE_GOLDEN")) Deno.writeTextFileSync(golden, `${shown}\n`);
+  assertEquals(shown.split("\n"), Deno.readTextFileSync(golden).trimEnd().split("\n"));
+});
