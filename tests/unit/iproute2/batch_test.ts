@@ -144,3 +144,13 @@ Deno.test("the words of a program say where it acts, and whether it goes on afte
   ] as const;
   for (const [program, words] of table) assertEquals(batchArgs(program).join(" "), words);
 });
+
+Deno.test("a line of IPv6 is alone in its batch, without a mark", () => {
+  const line = { line: "-6 rule show", isQuery: true };
+  assertEquals(batchOf({ program: "ip", force: true }, [line, { ...line, line: "link show" }]), {
+    input: ["rule show", "end-of-burst"],
+    lines: [{ ...line, number: 1, marksBefore: 0 }],
+    ...{ marks: 0, isOfIPv6: true },
+  });
+  assertEquals(commandOf({ program: "ip" }, " "), "ip");
+});
