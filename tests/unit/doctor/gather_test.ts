@@ -19,7 +19,7 @@ Deno.test("a folder that cannot be a folder is a problem of the state", async ()
   Deno.writeTextFileSync(`${folder.path}/file`, "");
   const { problem, ...facts } = gatherState(`${folder.path}/file`);
   assertEquals(facts, { folder: `${folder.path}/file`, ...EMPTY });
-  assertMatch(problem!, /Not a directory|ENOTDIR/);
+  assertMatch(problem!, /^Not a directory/);
 });
 
 Deno.test("records are ready or half done, and sandboxes are ours or an engine's", async () => {

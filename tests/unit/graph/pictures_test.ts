@@ -204,9 +204,14 @@ Deno.test("svg: each box and text is where the golden pictures have it", () => {
     (_, index) =>
       sandbox(`web-${index}`, "eth0", "web", [`10.0.0.${index}/24`, `2001:db8::${index}/64`]),
   );
+  const drawn = (...names: string[]) => {
+    const sandboxes = names.map((name) => sandbox(name, "eth0", "web", []));
+    return buildWorld(view([link("eth0")], sandboxes), []);
+  };
   const many = buildWorld(view([link("eth0")], inside), []);
   const long = network("x".repeat(200), { parent: "y".repeat(200) });
-  const pictures = [small(), many, buildWorld(view([]), [long])].map(toSvg);
+  const wide = drawn("z".repeat(200), "c1");
+  const pictures = [small(), many, drawn("a", "b"), wide, buildWorld(view([]), [long])].map(toSvg);
   const shown = pictures.map((svg) => svg.replace(/<style>[^]*<\/style>/, "")).join("\n\n");
   if (Deno.env.get("UPDATE_GOLDEN")) Deno.writeTextFileSync(golden, `${shown}\n`);
   assertEquals(shown.split("\n"), Deno.readTextFileSync(golden).trimEnd().split("\n"));
