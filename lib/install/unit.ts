@@ -220,10 +220,11 @@ function whyUntrusted(path: string): string | undefined {
   const trusted = [0, ...files.map((file) => statOf(file)?.uid)];
   for (const start of statOf(path) ? [path, Deno.realPathSync(path)] : [path]) {
     for (let each = start;; each = dirname(each)) {
-      const { uid = 0, mode = 0 } = statOf(each) ?? {};
-      if (!trusted.includes(uid!)) return `${each} belongs to user ${uid}`;
+      const stat = statOf(each);
+      if (!stat) continue;
+      if (!trusted.includes(stat.uid!)) return `${each} belongs to user ${stat.uid}`;
       // In a folder with the sticky bit, others cannot replace its content.
-      const others = mode! & (each === start ? 0o0002 : 0o1002);
+      const others = stat.mode! & (each === start ? 0o0002 : 0o1002);
       if (others === 0o0002) return `every user may write to ${each}`;
       if (each === "/") break;
     }

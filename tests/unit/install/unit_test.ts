@@ -5,6 +5,7 @@ import {
   dockerUnits,
   passedSocket,
   systemdUnit,
+  thisProgram,
 } from "../../../lib/install/unit.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
@@ -34,6 +35,12 @@ Deno.test("special characters in a unit are escaped", () => {
   // No word is another line.
   const agent = agentUnit(["/opt/ipvlan"], {}, ["--hosts-file", "/a\nExecStop=/x", "\u001b"]);
   assertStringIncludes(agent, 'agent --hosts-file "/a\\u000aExecStop=/x" "\\u001b"\n');
+});
+
+Deno.test("this program is started again by Deno and its module", () => {
+  const [deno, ...words] = thisProgram();
+  assertEquals([deno, ...words.slice(0, -1)], [Deno.execPath(), "run", "-A"]);
+  assertEquals(words.at(-1)!.startsWith("/"), true);
 });
 
 Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
@@ -80,6 +87,16 @@ Deno.test({
         ["wide/root's", "every user may write to"],
       ] as const
     ) assertThrowsError(() => units(home), "invalid-option", why);
+    // Root runs the program of its owner already.
+    const { execPath } = Deno;
+    Deno.execPath = () => `${path}/user's`;
+    try {
+      for (const home of ["root's", "user's/root's", "link/x"]) {
+        assertStringIncludes(units(home)["ipvlan-cni.service"]!, home);
+      }
+    } finally {
+      Deno.execPath = execPath;
+    }
   },
 });
 
