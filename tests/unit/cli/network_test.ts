@@ -97,6 +97,8 @@ Deno.test("the IPAM driver etcd has options, and no other one has", () => {
     { driver: "etcd", access: { endpoints: ["http://a:1", "http://b:1"] } },
     [],
   ]);
+  const wrong = read("--ipam-driver=etcd", "--ipam-opt=nope=1");
+  assertEquals([wrong.spec.ipam, wrong.problems.length > 0], [undefined, true]);
   const { spec, problems } = read("--ipam-opt=password=Secret7");
   assertEquals([spec.ipam, problems.map(({ message }) => message)], [undefined, [
     'The ipam-opt "password" is not valid: it is for --ipam-driver etcd: give that too, or leave it ' +
