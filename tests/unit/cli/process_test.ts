@@ -147,3 +147,21 @@ Deno.test("with --tty, a command gets a terminal of its own for all its streams"
   await streams.carry(child);
   assertEquals((await child.status).code, 5);
 });
+
+Deno.test("no descriptor of a terminal stays open", () => {
+  const args = parseArguments("ipvlan exec", exec, ["-t", "c", "true"]);
+  const terminals = () =>
+    [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+      try {
+        return /ptmx|pts/.test(Deno.readLinkSync(`/proc/self/fd/${name}`));
+      } catch {
+        return false; // The descriptor of the folder itself is closed by now.
+      }
+    }).length;
+  const before = terminals();
+  {
+    using _streams = new Streams(args);
+    assertEquals(terminals(), before + 2);
+  }
+  assertEquals(terminals(), before);
+});
