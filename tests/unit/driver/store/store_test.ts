@@ -85,6 +85,13 @@ Deno.test("records survive closing and opening the store", () => {
   assertEquals(store.sandbox("c1"), { ...SANDBOX, state: "ready" });
 });
 
+Deno.test("a store is in WAL mode, so that processes read while one writes", () => {
+  using dir = folder();
+  using _store = Store.open(dir.path);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  assertEquals(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+});
+
 Deno.test("only the owner can read the store", () => {
   using dir = folder();
   using _store = Store.open(`${dir.path}/state`);
@@ -162,6 +169,8 @@ Deno.test("only the records that are asked for are read", () => {
   assertEquals(store.endpoints({ sandbox: "c1", network: web.id }), []);
   assertEquals(names(store.links({ on: "eth0.20" })), ["eth0.20.30"]);
   assertEquals([store.link("eth0.20")?.name, store.link("eth1")], ["eth0.20", undefined]);
+  store.putSharedName({ prefix: "/p", network: "db", address: "10.0.0.9", names: [] });
+  assertEquals(store.sharedNames("/p"), []);
   const { network: on, sandbox, ordinal, ip, ip6, aliases } = ENDPOINT;
   assertEquals(store.hostEntries(), [
     { network: on, networkName: "db", sandbox, ordinal, ip, ip6, aliases, state: "making" },
@@ -582,7 +591,9 @@ Deno.test("a damaged record is refused with its name", () => {
     ...fields(
       ...["network", "db", NET] as const,
       ...[{ transient: false }, { foreignAddresses: 1 }, { isolated: "no" }, { owner: {} }],
-      ...[{ mode: "l4" }, { mtu: {} }, { labels: { a: 1 } }, { created: 5 }, { parent: null }],
+      ...[{ mode: "l4" }, { mtu: {} }, { mtu: 5 }, { labels: { a: 1 } }, { created: 5 }, {
+        parent: null,
+      }],
       ...[{ ipam: { driver: "dhcp", access: { endpoints: ["http://10.0.0.1:1"] } } }],
       ...[{ ipam: { driver: "etcd", access: { endpoints: ["x"] } } }],
       { subnets: [{ subnet: "10.0.0.0/33", auxAddresses: {} }] },
