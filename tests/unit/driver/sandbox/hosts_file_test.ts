@@ -49,6 +49,12 @@ Deno.test("a hosts file is made for all to read, grows in place, and goes with i
     assertEquals([at.text("c1"), Deno.lstatSync(own("c1")).ino], [TWO, ino]);
     writer.write("c1", ONE);
     assertEquals([at.text("c1"), Deno.lstatSync(place("c1")).ino], [ONE, ino]);
+    // A line that changes in the middle.
+    for (const name of ["c9", "longer", "c1"]) {
+      const changed = TWO.replace("c1 c1.a", `${name} ${name}.a`);
+      writer.write("c1", changed);
+      assertEquals(at.text("c1"), changed);
+    }
     writer.write("c2", ONE);
     writer.remove("c1");
     assertEquals(names(folder), [".ipvlan-kit", "c2"]);
