@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { gatherState } from "../../../lib/doctor/gather.ts";
-import { SqliteStore } from "../../../lib/driver/store/sqlite_store.ts";
+import { Store } from "../../../lib/driver/store/store.ts";
 import { endpointRecord, network, sandboxRecord } from "../../kit/values.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
@@ -31,7 +31,7 @@ Deno.test("records are ready or half done, and sandboxes are ours or an engine's
   }];
   const dummy = { type: "dummy" as const, name: "di-1" };
   const all = () => {
-    using store = SqliteStore.open(folder.path);
+    using store = Store.open(folder.path);
     store.transaction(() => {
       store.putNetwork(web, "ready");
       store.putSandbox(sandboxRecord("c1"), "ready");
@@ -47,7 +47,7 @@ Deno.test("records are ready or half done, and sandboxes are ours or an engine's
     ...{ made: [dummy], halfDone: [] as string[] },
   };
   assertEquals(all(), whole);
-  using store = SqliteStore.open(folder.path);
+  using store = Store.open(folder.path);
   store.transaction(() => {
     store.putNetwork(db, "removing");
     store.putSandbox(sandboxRecord("c2"), "making");
