@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isDeepStrictEqual } from "node:util";
 import {
   type BorrowSpec,
   type Connection,
@@ -109,7 +110,7 @@ export function differences(wanted: SettledNetwork, network: Network): string[] 
   const different: string[] = [...OPTION_NAMES, "subnets" as const].filter((setting) =>
     // A default pool was chosen when the network was made.
     !(setting === "subnets" && wanted.subnets.length === 0) &&
-    JSON.stringify(wanted[setting]) !== JSON.stringify(found[setting])
+    !isDeepStrictEqual(wanted[setting], found[setting])
   );
   // The members of etcd may have changed. The prefix alone identifies the addresses.
   const pool = ({ ipam }: Pick<Network, "ipam">) => ipam && (ipam.access.prefix ?? "");

@@ -163,9 +163,9 @@ export function settleSubnets(
       ) => [name, formatAddress(address)]);
       return {
         subnet: formatPrefix(prefix),
+        auxAddresses: Object.fromEntries(auxAddresses),
         ...gateway && isNamed && { gateway: formatAddress(gateway) },
         ...range && { ipRange: formatPrefix(range) },
-        auxAddresses: Object.fromEntries(auxAddresses),
       };
     }),
     notices: parsed.notices.map(({ message }) => message),

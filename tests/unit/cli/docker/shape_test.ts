@@ -268,6 +268,8 @@ Deno.test("the JSON of a network and of a sandbox has each field of Docker's", (
     IPAddress: "10.0.0.2",
     MacAddress: "",
     GwPriority: 0,
+    DefaultRoute: false,
+    IPv6DefaultRoute: false,
     IPPrefixLen: 24,
     IPv6Gateway: "",
     GlobalIPv6Address: "fd00::2",
