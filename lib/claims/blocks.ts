@@ -5,7 +5,8 @@
  */
 import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
-import type { KeyValue, Range } from "./etcd.ts";
+import type { Range } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import {
   addressOf,
   bitsOf,

@@ -14,7 +14,8 @@ import { Keys } from "./keys.ts";
 import { refuse } from "./local.ts";
 import { type Check, Session } from "./session.ts";
 import { findAsked } from "./settle.ts";
-import type { EtcdAccess, SharedPoolsOptions } from "./types.ts";
+import type { EtcdAccess } from "./types.ts";
+import type { SharedPoolsOptions } from "./session.ts";
 import type { HostValue } from "./values.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */

@@ -5,19 +5,10 @@
  * @module
  */
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
-import { Damage } from "./values.ts";
+import { Damage, type KeyValue } from "./values.ts";
 
 /** The number of keys in a page. */
 const PAGE = 1000;
-
-/** A key of etcd with its value. */
-export interface KeyValue {
-  key: string;
-  /** The value; empty if only keys were asked for. */
-  value: string;
-  /** The revision of its last change. */
-  modRevision: number;
-}
 
 /** A condition of a transaction, on one key or on all keys of a range. */
 export type Compare =

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type Etcd, type KeyValue, under } from "./etcd.ts";
+import { type Etcd, under } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";

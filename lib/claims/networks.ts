@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { KeyValue } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { type NetworkValue, readNetwork } from "./values.ts";

@@ -21,7 +21,8 @@ import {
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { countUntold, settlePool } from "./settle.ts";
-import type { EtcdAccess, SharedPoolsOptions } from "./types.ts";
+import type { EtcdAccess } from "./types.ts";
+import type { SharedPoolsOptions } from "./session.ts";
 import type { WishValue } from "./values.ts";
 
 /** How long other hosts have to grant a wish, in milliseconds. */

@@ -6,7 +6,8 @@
 import { attempt, IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
-import { type Compare, type KeyValue, under } from "./etcd.ts";
+import { type Compare, under } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";

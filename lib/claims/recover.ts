@@ -5,7 +5,8 @@
  * @module
  */
 import { claimsIn } from "./blocks.ts";
-import { type KeyValue, under } from "./etcd.ts";
+import { under } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import { setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";

@@ -1,13 +1,40 @@
 import { randomHex } from "../base/random.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
-import type { Etcd, KeyValue, Outcome, Range, Transaction } from "./etcd.ts";
+import type { Etcd, Outcome, Range, Transaction } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { Keys } from "./keys.ts";
 import { isCurrent, refusalOf } from "./local.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
-import type { ClaimStore, EtcdAccess, SharedPoolsOptions } from "./types.ts";
+import type { LastToken } from "./last_token.ts";
+import type { EtcdAccess } from "./types.ts";
 import { type HostValue, readHost } from "./values.ts";
+
+/** The part of the driver's store that shared pools need. */
+export interface ClaimStore {
+  /** Runs a function as one transaction: if it throws, nothing is written. */
+  transaction<T>(run: () => T): T;
+  /** The records of shared pools. */
+  readonly shared: ClaimRecords;
+}
+
+/** The parts of a host that shared pools use. */
+export interface SharedPoolsOptions {
+  /** The driver's store. */
+  store: ClaimStore;
+  /** The name of the host, for people. */
+  hostname: string;
+  /** The token of this host's last transaction, outside of the store. */
+  lastToken: LastToken;
+  /**
+   * Locks a file in the state folder, so that only one process of this host asks etcd for something
+   * new at a time. Dispose of the result to unlock it.
+   */
+  lock: (signal: AbortSignal) => Promise<Disposable>;
+  /** The time, for the `since` of claims. @default {() => new Date()} */
+  now?: () => Date;
+}
 
 /** The parts of a host that a session uses. */
 export type SessionParts = Pick<SharedPoolsOptions, "store" | "hostname" | "lastToken">;

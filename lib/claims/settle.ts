@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type KeyValue, type Step, under } from "./etcd.ts";
+import { type Step, under } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import { bitsOf, blockSize, countOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";

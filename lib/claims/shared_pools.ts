@@ -36,11 +36,11 @@ import {
   type SharedClaim,
   type SharedHost,
   type SharedPool,
-  type SharedPoolsOptions,
   type SharedSettings,
   type Unsettled,
   type Wanted,
 } from "./types.ts";
+import type { SharedPoolsOptions } from "./session.ts";
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 

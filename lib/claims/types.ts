@@ -4,9 +4,6 @@
  *
  * @module
  */
-import type { LastToken } from "./last_token.ts";
-import type { ClaimRecords } from "./records.ts";
-
 /** The access of a host to the etcd of its shared pools. */
 export interface EtcdAccess {
   /** The members of the cluster: `https://10.0.0.1:2379`. */
@@ -142,28 +139,3 @@ export type SharedChange =
   | { kind: "freed"; address: string }
   /** etcd is out of reach; watching goes on when it is back. */
   | { kind: "broken"; reason: string };
-
-/** The part of the driver's store that shared pools need. */
-export interface ClaimStore {
-  /** Runs a function as one transaction: if it throws, nothing is written. */
-  transaction<T>(run: () => T): T;
-  /** The records of shared pools. */
-  readonly shared: ClaimRecords;
-}
-
-/** The parts of a host that shared pools use. */
-export interface SharedPoolsOptions {
-  /** The driver's store. */
-  store: ClaimStore;
-  /** The name of the host, for people. */
-  hostname: string;
-  /** The token of this host's last transaction, outside of the store. */
-  lastToken: LastToken;
-  /**
-   * Locks a file in the state folder, so that only one process of this host asks etcd for something
-   * new at a time. Dispose of the result to unlock it.
-   */
-  lock: (signal: AbortSignal) => Promise<Disposable>;
-  /** The time, for the `since` of claims. @default {() => new Date()} */
-  now?: () => Date;
-}

@@ -5,7 +5,6 @@
  */
 import { familyOf } from "../ipam/address.ts";
 import { partsOf, textSet } from "./keys.ts";
-import type { KeyValue } from "./etcd.ts";
 import type { SharedSettings } from "./types.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import {
@@ -22,6 +21,15 @@ import {
   textLike,
   whole,
 } from "../base/reader.ts";
+
+/** A key of etcd with its value. */
+export interface KeyValue {
+  key: string;
+  /** The value; empty if only keys were asked for. */
+  value: string;
+  /** The revision of its last change. */
+  modRevision: number;
+}
 
 /** Makes a function that reads the values with these fields. It throws `damaged-key`. */
 function valueReader<Value extends object>(fields: Fields<Value>): (pair: KeyValue) => Value {

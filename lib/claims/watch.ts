@@ -6,7 +6,8 @@
  */
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
-import { type KeyValue, under, type WatchEvent } from "./etcd.ts";
+import { under, type WatchEvent } from "./etcd.ts";
+import type { KeyValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { claimOf, type Reader } from "./hosts.ts";
 import { partsOf, textOf } from "./keys.ts";

@@ -63,6 +63,11 @@ export interface Command {
   run(args: Arguments, context: Context): Promise<number | undefined> | undefined;
 }
 
+/** The lists of names that can be completed, by the kinds that usage lines name: `NETWORK`. */
+export type Names = Readonly<
+  Record<"NETWORK" | "SANDBOX" | "HOST" | "LINK", () => string[] | Promise<string[]>>
+>;
+
 /** The services that the program gives to a command. */
 export interface Context {
   /** The command's name, as typed: `ipvlan network create`. */
@@ -85,6 +90,8 @@ export interface Context {
   printColoured(text: string): void;
   /** Prints a line on standard error after the program's name, and escapes control characters. */
   warn(line: string): void;
+  /** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
+  complete(typed: readonly string[], names: Names): Promise<string[]>;
   /** Whether `--dry-run` was given. */
   dryRun: boolean;
   /** Aborted when a signal asks the program to end: finish or undo what was begun, then return. */

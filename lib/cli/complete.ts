@@ -1,11 +1,6 @@
-import type { Command, Option } from "./command.ts";
+import type { Command, Names, Option } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
-
-/** The lists of names that can be completed, by the kinds that usage lines name: `NETWORK`. */
-export type Names = Readonly<
-  Record<"NETWORK" | "SANDBOX" | "HOST" | "LINK", () => string[] | Promise<string[]>>
->;
 
 /** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {

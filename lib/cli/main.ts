@@ -100,6 +100,7 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     printColoured,
     warn,
     write,
+    complete: async (typed, names) => (await import("./complete.ts")).complete(typed, names),
     open: async (signal = interrupted, resident = false) => {
       const { EngineDriver } = await import("../driver/mod.ts");
       const driver = await EngineDriver.open({

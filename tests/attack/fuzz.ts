@@ -185,6 +185,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
         write: () => {},
         printColoured: printable,
         warn: printable,
+        complete: () => Promise.resolve([]),
         open: () => Promise.resolve(undisposed(driver!)),
       };
       await command.run(args, context);

@@ -1,6 +1,5 @@
 import { Ip } from "../../iproute2/ip.ts";
 import type { Command } from "../command.ts";
-import { complete } from "../complete.ts";
 import { readAccess } from "../etcd.ts";
 import { usageError } from "../errors.ts";
 
@@ -39,7 +38,7 @@ export default {
   example: `ipvlan completion bash > /etc/bash_completion.d/ipvlan`,
   options: { "--complete": "print the completions of the last word after --" },
   positionals: [0, Infinity],
-  async run(args, { command, open, print }) {
+  async run(args, { command, complete, open, print }) {
     if (args.on("complete")) {
       // A user without rights gets no names of networks and sandboxes, but all other completions.
       await using driver = await open().catch(() => undefined);

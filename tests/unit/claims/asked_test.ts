@@ -2,13 +2,8 @@
 // what etcd has that the host did not expect.
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import {
-  Etcd,
-  type KeyValue,
-  type Outcome,
-  type Range,
-  type Transaction,
-} from "../../../lib/claims/etcd.ts";
+import { Etcd, type Outcome, type Range, type Transaction } from "../../../lib/claims/etcd.ts";
+import type { KeyValue } from "../../../lib/claims/values.ts";
 import type { CallOptions } from "../../../lib/claims/gateway.ts";
 import { removeHost } from "../../../lib/claims/hosts.ts";
 import { hexOf, Keys, textOf } from "../../../lib/claims/keys.ts";
