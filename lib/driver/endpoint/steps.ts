@@ -168,10 +168,11 @@ export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,
   pid?: number,
 ): Step[] {
-  const undo: Line = { netns: CALLER, line: netnsDel(name) };
+  // The line is made only where there is a name: the namespace of an engine has none.
+  const undo = (): Line => ({ netns: CALLER, line: netnsDel(name) });
   if (namespace === "made") {
     return [
-      { netns: CALLER, line: netnsAdd(name), undo },
+      { netns: CALLER, line: netnsAdd(name), undo: undo() },
       { netns: name, line: linkSet("lo", { up: true }) },
     ];
   }
@@ -179,7 +180,7 @@ export function sandboxSteps(
   return [{
     netns: CALLER,
     line: netnsAttach(name, pid),
-    undo,
+    undo: undo(),
     explain: (error) =>
       error.errno === "EPERM"
         ? explainRights(error)

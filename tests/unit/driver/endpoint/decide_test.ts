@@ -659,6 +659,8 @@ Deno.test("each line that makes a link or a namespace can be undone", () => {
     { netns: CALLER, line: "netns attach c1 7", undo: { netns: CALLER, line: "netns del c1" } },
   ]);
   assertEquals(sandboxSteps({ name: "c1", namespace: "found" }), []);
+  // No namespace can have such a name, and an engine's has none.
+  assertEquals(sandboxSteps({ name: "cni:c1", namespace: "borrowed" }), []);
 });
 
 Deno.test("a refused step says what its failure means", () => {
