@@ -8,8 +8,6 @@ import { temporaryFolder } from "../kit/worlds.ts";
  * Runs a command as an ordinary user, in a mount namespace where this user can reach the checkout,
  * Deno, and the lab's cache, which stays read-only. `$1` is an empty folder, `$2` the checkout, `$3`
  * Deno, `$4` the folder of caches. The command is behind.
- *
- * The fastest kernel names its C library by the path of the cache, which is another one for the user.
  */
 const AS_USER = `
 folder=$1 project=$2 deno=$3 caches=$4
@@ -20,17 +18,7 @@ cp -r "\${DENO_DIR:-$caches/deno}/npm" home/.cache/deno/npm
 # Root in the lab runs only programs that are root's, or those of the user.
 cp "$deno" deno
 mount --bind "$project" clone
-cache=$(realpath "\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}")
-mount --bind "$cache" cache
-patchelf=$(find cache/lab/patchelf -name patchelf -type f -perm -100 | head -n 1)
-find cache/lab -name linux.uml.libc | while read -r kernel; do
-  own=$(mktemp kernel.XXXX)
-  loader=$("$patchelf" --print-interpreter "$kernel")
-  loader=$folder/cache/\${loader#"$cache"/}
-  "$patchelf" --set-interpreter "$loader" --set-rpath "\${loader%/*}" --output "$own" "$kernel"
-  chmod 755 "$own"
-  mount --bind "$own" "$kernel"
-done
+mount --bind "\${IPVLAN_LAB_CACHE:-$caches/ipvlan-kit}" cache
 chmod 755 .
 chown -R 65534:65534 home tmp deno
 cd clone
