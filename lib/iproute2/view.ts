@@ -1,5 +1,4 @@
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
-import { lstatOf, statOf } from "../base/files.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { resolveBelow } from "./below.ts";
 import { Ip } from "./ip.ts";
@@ -212,8 +211,7 @@ async function tryToLook<W extends Wanted>(
     return { seen: { ...await look(placeOf(netns, shell), wanted), inode } };
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
-    const isGone = isIpvlanError(error, "namespace-not-found") ||
-      lstatOf(fileOf(netns)) === undefined;
+    const isGone = isIpvlanError(error, "namespace-not-found") || isMissing(fileOf(netns));
     return isGone ? {} : { closed: { netns, reason: error.message } };
   }
 }
@@ -228,6 +226,20 @@ function fileOf(netns: string): string {
   return `/run/netns/${netns}`;
 }
 
+/** The inode of a file; `undefined` also where this program has no right to look. */
 function inodeOf(path: string): number | undefined {
-  return statOf(path)?.ino ?? undefined;
+  try {
+    return Deno.statSync(path).ino ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMissing(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
 }

@@ -57,6 +57,7 @@ Deno.test("a network of defaults: a sub-interface and links that are marked, in 
         ifname: "eth0",
         ip: "192.168.20.2/24",
         gateway: "192.168.20.1",
+        defaultRoute: true,
         routes: [{ dst: "0.0.0.0/0", via: "192.168.20.1" }],
         names: ["c", "c.n"],
         aliases: [],
