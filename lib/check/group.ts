@@ -1,8 +1,15 @@
 import { writeSysctls } from "../iproute2/sysctl.ts";
 import { addressWord } from "../iproute2/words.ts";
 import { describeNetns, type Finding, finding, runIp } from "./finding.ts";
-import { ping, type PingOptions, type PingRequest, type PingResult, wasTried } from "./reach.ts";
-import { REPLY_TIMEOUT, SILENCE_TIME } from "./reach.ts";
+import {
+  ping,
+  type PingOptions,
+  type PingRequest,
+  type PingResult,
+  REPLY_TIMEOUT,
+  SILENCE_TIME,
+  wasTried,
+} from "./reach.ts";
 
 /** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
 const BROADCAST = "255.255.255.255";

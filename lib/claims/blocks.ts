@@ -6,7 +6,14 @@
 import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
 import type { Range } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import {
+  type BlockValue,
+  type ClaimValue,
+  type KeyValue,
+  readBlock,
+  readClaim,
+  readHost,
+} from "./values.ts";
 import {
   addressOf,
   bitsOf,
@@ -23,7 +30,6 @@ import { bitOf, blockWith, lastOf, newUse, prefixOfPool, type Request } from "./
 import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import { type BlockValue, type ClaimValue, readBlock, readClaim, readHost } from "./values.ts";
 
 /** How many keys of blocks are read at a time. */
 const WINDOW = 64;

@@ -12,10 +12,9 @@ import type { CallOptions } from "./gateway.ts";
 import type { Reader } from "./hosts.ts";
 import { Keys } from "./keys.ts";
 import { refuse } from "./local.ts";
-import { type Check, Session } from "./session.ts";
+import { type Check, Session, type SharedPoolsOptions } from "./session.ts";
 import { findAsked } from "./settle.ts";
 import type { EtcdAccess } from "./types.ts";
-import type { SharedPoolsOptions } from "./session.ts";
 import type { HostValue } from "./values.ts";
 
 /** How long a call may take before it says that etcd is out of reach, in milliseconds. */

@@ -5,11 +5,10 @@
  * @module
  */
 import { type Etcd, under } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
-import { addressIn, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import { IpvlanError } from "../base/errors.ts";
 
 /** etcd, with the keys under a prefix. */

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import type { KeyValue } from "./values.ts";
+import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
-import { type NetworkValue, readNetwork } from "./values.ts";
 import { IpvlanError } from "../base/errors.ts";
 
 /** Makes a network in etcd, or joins it. Returns all of its settings. */

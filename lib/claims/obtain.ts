@@ -19,10 +19,9 @@ import {
   takeKept,
 } from "./local.ts";
 import type { PoolRecord } from "./records.ts";
-import type { Session } from "./session.ts";
+import type { Session, SharedPoolsOptions } from "./session.ts";
 import { countUntold, settlePool } from "./settle.ts";
 import type { EtcdAccess } from "./types.ts";
-import type { SharedPoolsOptions } from "./session.ts";
 import type { WishValue } from "./values.ts";
 
 /** How long other hosts have to grant a wish, in milliseconds. */

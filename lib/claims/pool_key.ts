@@ -7,12 +7,11 @@ import { attempt, IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";
 import { type Compare, under } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import { type Damage, type KeyValue, readPool } from "./values.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { EtcdAccess } from "./types.ts";
-import { type Damage, readPool } from "./values.ts";
 
 /** The id of a pool. */
 export function poolId(access: EtcdAccess, subnet: string): string {

@@ -6,7 +6,7 @@
  */
 import { claimsIn } from "./blocks.ts";
 import { under } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";
 import { setText, textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
@@ -14,7 +14,6 @@ import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { giveWish } from "./settle.ts";
 import { isOwn } from "./types.ts";
-import { addressIn, type BlockValue, readBlock, readClaim } from "./values.ts";
 
 /** How many keys are deleted at a time. */
 const DELETED_AT_ONCE = 50;

@@ -2,14 +2,13 @@ import { randomHex } from "../base/random.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
 import type { Etcd, Outcome, Range, Transaction } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import { type HostValue, type KeyValue, readHost } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { Keys } from "./keys.ts";
 import { isCurrent, refusalOf } from "./local.ts";
 import type { ClaimRecords, HostRecord } from "./records.ts";
 import type { LastToken } from "./last_token.ts";
 import type { EtcdAccess } from "./types.ts";
-import { type HostValue, readHost } from "./values.ts";
 
 /** The part of the driver's store that shared pools need. */
 export interface ClaimStore {

@@ -5,13 +5,19 @@
  * @module
  */
 import { type Step, under } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import {
+  type BlockValue,
+  type KeyValue,
+  readBlock,
+  readClaim,
+  readWish,
+  type WishValue,
+} from "./values.ts";
 import { bitsOf, blockSize, countOf, lastPart, setText } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import { type BlockValue, readBlock, readClaim, readWish, type WishValue } from "./values.ts";
 import { isOwn } from "./types.ts";
 
 /** How many wishes are answered at a time. */

@@ -21,7 +21,7 @@ import { takeAddress } from "./obtain.ts";
 import { joinPool, leavePool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
-import type { Session } from "./session.ts";
+import type { Session, SharedPoolsOptions } from "./session.ts";
 import { countUntold, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 import {
@@ -40,7 +40,6 @@ import {
   type Unsettled,
   type Wanted,
 } from "./types.ts";
-import type { SharedPoolsOptions } from "./session.ts";
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 

@@ -7,12 +7,11 @@
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { under, type WatchEvent } from "./etcd.ts";
-import type { KeyValue } from "./values.ts";
+import { type KeyValue, readWish, type WishValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { claimOf, type Reader } from "./hosts.ts";
 import { partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
-import { readWish, type WishValue } from "./values.ts";
 
 /** The time to live of a host's lease in etcd, in seconds. */
 const ALIVE_TTL = 15;

@@ -8,19 +8,17 @@ import type { AttachRequest } from "./endpoint/attach_request.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
 import { removeTransient } from "./endpoint/remove.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
-import { createNetwork, newIdentity } from "./network/create.ts";
+import { createNetwork, hostFacts, linkFacts, newIdentity } from "./network/create.ts";
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
-import { hostFacts, linkFacts } from "./network/create.ts";
 import type { Settlement } from "./network/settle.ts";
-import { inTheWay, removeStale } from "./restore/leftovers.ts";
-import { recover, type Recovery } from "./restore/leftovers.ts";
+import { inTheWay, recover, type Recovery, removeStale } from "./restore/leftovers.ts";
 import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
 import { lateSignal } from "./run/programs.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { hasShared, reconcile } from "./addresses/shared/pools.ts";
 import { type DriverBase, type DriverOptions, makeParts, openBase } from "./open.ts";
-import { type Decision, isIpvlanError } from "../base/errors.ts";
+import { type Decision, type IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 import type { MadeSandbox, Network, Outcome, Sandbox } from "./model/types.ts";
 
@@ -91,6 +89,12 @@ export class Calls {
   /** Decides on a settled network. Changes nothing. */
   async decide(settled: Settlement): Promise<Decision<DecidedNetwork>> {
     return decideNetwork(settled, newIdentity(), this.networks(), await hostFacts(this.parts));
+  }
+
+  /** Finds the problems of a settled network. */
+  async problems(settled: Settlement): Promise<readonly IpvlanError[]> {
+    const decision = await this.decide(settled);
+    return decision.ok ? [] : decision.problems;
   }
 
   /** Creates a settled network. */

@@ -13,7 +13,7 @@ import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
-import type { Recovery } from "./restore/leftovers.ts";
+import { type Recovery, removeStale } from "./restore/leftovers.ts";
 import {
   disconnect,
   pruneNetworks,
@@ -23,14 +23,17 @@ import {
 } from "./endpoint/remove.ts";
 import { restoreParent } from "./network/restore_parents.ts";
 import { settle } from "./network/settle.ts";
-import { restore } from "./restore/restore.ts";
-import { restoreUntil } from "./restore/restore.ts";
+import { restore, restoreUntil } from "./restore/restore.ts";
 import { seeSandboxes } from "./restore/repair.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
-import { hasShared } from "./addresses/shared/pools.ts";
-import { hostNames, type ListedHost, listHosts, removeHost } from "./addresses/shared/pools.ts";
-import { removeStale } from "./restore/leftovers.ts";
+import {
+  hasShared,
+  hostNames,
+  type ListedHost,
+  listHosts,
+  removeHost,
+} from "./addresses/shared/pools.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type {
   AdoptSpec,
@@ -119,8 +122,7 @@ export class Driver implements AsyncDisposable {
 
   /** Finds all problems of a network to create. Changes nothing. */
   async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    const decision = await this.#calls.decide(settle(requireSpec(networkSpec, spec)));
-    return decision.ok ? [] : decision.problems;
+    return await this.#calls.problems(settle(requireSpec(networkSpec, spec)));
   }
 
   /**

@@ -1,9 +1,11 @@
 import { listPools, requestPool } from "./addresses/claims.ts";
-import { type ClaimPlace, nameClaims, releaseClaims } from "./addresses/shared/claims.ts";
 import {
   claimAddress,
   claimGateway,
+  type ClaimPlace,
+  nameClaims,
   releaseAddress,
+  releaseClaims,
   releasePool,
 } from "./addresses/shared/claims.ts";
 import { Calls } from "./calls.ts";
@@ -60,8 +62,7 @@ export class EngineDriver extends Driver {
 
   /** Finds all problems of a network to create. Changes nothing. */
   override async problemsOf(spec: EngineNetworkSpec): Promise<readonly IpvlanError[]> {
-    const decision = await this.#calls.decide(settle(requireSpec(engineNetworkSpec, spec)));
-    return decision.ok ? [] : decision.problems;
+    return await this.#calls.problems(settle(requireSpec(engineNetworkSpec, spec)));
   }
 
   /** Creates a network. @throws {IpvlanError} Its code says what is wrong. */

@@ -1,5 +1,11 @@
-import { networkTitle, sameRoutes, sandboxTitle } from "./world.ts";
-import type { World, WorldLink, WorldNetwork } from "./world.ts";
+import {
+  networkTitle,
+  sameRoutes,
+  sandboxTitle,
+  type World,
+  type WorldLink,
+  type WorldNetwork,
+} from "./world.ts";
 
 /**
  * The world as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html).

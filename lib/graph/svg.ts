@@ -1,5 +1,13 @@
-import { networkTitle, notesOf, sameRoutes, sandboxTitle } from "./world.ts";
-import type { World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";
+import {
+  networkTitle,
+  notesOf,
+  sameRoutes,
+  sandboxTitle,
+  type World,
+  type WorldEndpoint,
+  type WorldLink,
+  type WorldNetwork,
+} from "./world.ts";
 
 /** All lengths are in pixels. */
 const WIDTH = 1120;

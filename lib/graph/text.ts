@@ -1,6 +1,15 @@
 import { familyOf } from "../ipam/address.ts";
-import { countOf, networkTitle, notesOf, sameRoutes, sandboxTitle } from "./world.ts";
-import type { World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";
+import {
+  countOf,
+  networkTitle,
+  notesOf,
+  sameRoutes,
+  sandboxTitle,
+  type World,
+  type WorldEndpoint,
+  type WorldLink,
+  type WorldNetwork,
+} from "./world.ts";
 
 /** This many endpoints of a network, or more, are written side by side, so that 100 fit a screen. */
 const SIDE_BY_SIDE = 6;

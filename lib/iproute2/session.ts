@@ -1,13 +1,14 @@
 import {
+  type BatchLine,
   batchOf,
   closedError,
   commandOf,
   isOfIPv6,
   lineProblem,
   MAX_LINES,
+  type Outcome,
   outcomesOf,
 } from "./batch.ts";
-import type { BatchLine, Outcome } from "./batch.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import { ProcessPerBurst, type Transport } from "./transport.ts";
 import { pathToEnter } from "./words.ts";

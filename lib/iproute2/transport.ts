@@ -1,7 +1,13 @@
 import { shellWord } from "../base/printable.ts";
 import { IpvlanError } from "../base/errors.ts";
-import { batchArgs, isMark, saysFailed } from "./batch.ts";
-import type { Batch, BatchProgram, Output } from "./batch.ts";
+import {
+  type Batch,
+  batchArgs,
+  type BatchProgram,
+  isMark,
+  type Output,
+  saysFailed,
+} from "./batch.ts";
 import { eachLine, type RunProgram, spawn, wordsOf } from "./shell.ts";
 import { pathToEnter, withNetnsFolder } from "./words.ts";
 

@@ -5,11 +5,9 @@
  * @module
  */
 import type { EtcdAccess } from "../../lib/claims/types.ts";
-import { Etcd } from "../../lib/claims/etcd.ts";
-import { under } from "../../lib/claims/etcd.ts";
-import { Keys } from "../../lib/claims/keys.ts";
+import { Etcd, under } from "../../lib/claims/etcd.ts";
+import { hexOf, Keys } from "../../lib/claims/keys.ts";
 import { formatAddress, parseAddress } from "../../lib/ipam/address.ts";
-import { hexOf } from "../../lib/claims/keys.ts";
 import { type Host, openHost, release } from "../hosts/host.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { startAgent, timeOn } from "./agent.ts";

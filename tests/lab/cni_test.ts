@@ -1,7 +1,6 @@
 // The CNI plugin, called as runtimes call it. The tests with real runtimes are in tests/engines/.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { settle } from "../../lib/driver/mod.ts";
-import { EngineDriver } from "../../lib/driver/mod.ts";
+import { EngineDriver, settle } from "../../lib/driver/mod.ts";
 import { planLink, readRequest } from "../../lib/engine/cni/translate.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";

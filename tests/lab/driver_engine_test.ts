@@ -1,11 +1,9 @@
 // Networks and sandboxes of engines: namespaces without a name, links that are handed over, and what is
 // left when an engine ends.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { EngineDriver } from "../../lib/driver/mod.ts";
-import type { EngineNetworkSpec } from "../../lib/driver/mod.ts";
+import { type EngineDriver, type EngineNetworkSpec, settle } from "../../lib/driver/mod.ts";
 import { IpvlanError, isIpvlanError, type Owner } from "../../mod.ts";
 import type { Link } from "../../lib/iproute2/mod.ts";
-import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { eachLine, Faults } from "../kit/faults.ts";

@@ -1,8 +1,7 @@
 // What belongs to an engine, as the command shows it and leaves it alone.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { EngineDriver } from "../../lib/driver/mod.ts";
+import { EngineDriver, settle } from "../../lib/driver/mod.ts";
 import type { Owner } from "../../mod.ts";
-import { settle } from "../../lib/driver/mod.ts";
 import { attach, detach } from "../../lib/engine/attachment.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { doctor, ipvlan, succeeds } from "../kit/command.ts";

@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { KeptLook } from "../../lib/driver/run/kept_look.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { KeptProcess } from "../../lib/iproute2/transport.ts";
-import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
+import { KeptProcess, ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { linkSwitch } from "../../lib/iproute2/sysctl.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";

@@ -31,9 +31,8 @@ async function runWith(flags: readonly string[], script: string): Promise<string
 
 /** What a script does with the driver, and with what is below it. Every method is called once. */
 const DRIVER = `
-import { Driver, EngineDriver } from "${ROOT}lib/driver/mod.ts";
+import { Driver, EngineDriver, settle } from "${ROOT}lib/driver/mod.ts";
 import { Bridge, EVERYTHING, Ip, kernelFacts, lookAround, lookInto } from "${ROOT}lib/iproute2/mod.ts";
-import { settle } from "${ROOT}lib/driver/mod.ts";
 const calls = new Set(
   [Driver, EngineDriver].flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype)),
 );

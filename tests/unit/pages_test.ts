@@ -35,6 +35,19 @@ Deno.test("every link of every page leads to a file, and to a heading in it", ()
   assertEquals(broken, []);
 });
 
+Deno.test("each source file that a page names is there", () => {
+  const missing = PAGES.flatMap((page) => {
+    // On a page of a folder, a path may begin in that folder.
+    const folder = page.includes("/") ? page.replace(/[^/]*$/, "") : "";
+    return [...readPage(page).matchAll(/`((?!\/)[\w./+-]+\/[\w.+-]+\.ts)`/g)].map(([, path = ""]) =>
+      path
+    )
+      .filter((path) => !path.includes("NAME") && ![path, folder + path].some(exists))
+      .map((path) => `${page}: ${path}`);
+  });
+  assertEquals(missing, []);
+});
+
 Deno.test("the index leads to every page, and the README to each face on one screen", () => {
   const pages = PAGES.filter((page) => page.startsWith("docs/") && page !== "docs/README.md");
   const listed = new Set(links("docs/README.md"));

@@ -6,7 +6,7 @@
  * @module
  */
 import { prefixOf } from "../../claims/access.ts";
-import { defaultPool } from "../../ipam/well_known.ts";
+import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
 import {
   formatAddress,
   formatPrefix,
@@ -15,7 +15,6 @@ import {
   parseSubnets,
 } from "../../ipam/mod.ts";
 import { firstUsable } from "../../ipam/prefix.ts";
-import { whyNoSubnet } from "../../ipam/well_known.ts";
 import type { Route } from "../../iproute2/route.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";

@@ -12,8 +12,7 @@ import { ACTIVATE, PLUGIN } from "./names.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { parseRequest } from "../json.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
-import { DOCKER_SOCKET } from "./api.ts";
-import { sayContainers } from "./api.ts";
+import { DOCKER_SOCKET, sayContainers } from "./api.ts";
 import { type Answer, failure, serve } from "./serve.ts";
 import { DockerWatch, removeLost } from "./watch.ts";
 

@@ -1,5 +1,12 @@
-import { choice, kind, number } from "./kind.ts";
-import type { Attribute, InfoOf, Kind, LinkBase } from "./kind.ts";
+import {
+  type Attribute,
+  choice,
+  type InfoOf,
+  type Kind,
+  kind,
+  type LinkBase,
+  number,
+} from "./kind.ts";
 
 /** The tag protocols of VLANs: a customer tag, or a service tag around one (QinQ). */
 export const VLAN_PROTOCOLS = ["802.1Q", "802.1ad"] as const;

@@ -3,7 +3,12 @@
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
 import { Etcd, type Outcome, type Range, type Transaction } from "../../../lib/claims/etcd.ts";
-import type { KeyValue } from "../../../lib/claims/values.ts";
+import {
+  type KeyValue,
+  readHost,
+  readNetwork,
+  type WishValue,
+} from "../../../lib/claims/values.ts";
 import type { CallOptions } from "../../../lib/claims/gateway.ts";
 import { removeHost } from "../../../lib/claims/hosts.ts";
 import { hexOf, Keys, textOf } from "../../../lib/claims/keys.ts";
@@ -14,7 +19,6 @@ import type { ClaimRecords, PoolRecord } from "../../../lib/claims/records.ts";
 import { recoverPool } from "../../../lib/claims/recover.ts";
 import { Session } from "../../../lib/claims/session.ts";
 import { findAsked, settlePool } from "../../../lib/claims/settle.ts";
-import { readHost, readNetwork, type WishValue } from "../../../lib/claims/values.ts";
 import { watchClaims } from "../../../lib/claims/watch.ts";
 import { Store } from "../../../lib/driver/store/store.ts";
 import { parseAddress } from "../../../lib/ipam/address.ts";

@@ -1,8 +1,8 @@
 // What the values of keys in etcd must be. Another host, or another program, may have written them.
 import { assertEquals } from "@std/assert";
-import type { KeyValue } from "../../../lib/claims/values.ts";
 import {
   addressIn,
+  type KeyValue,
   readBlock,
   readClaim,
   readHost,

@@ -1,8 +1,7 @@
 // The contract of a session, over both transports and over programs that are broken.
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import { KeptProcess } from "../../../lib/iproute2/transport.ts";
-import { ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
+import { KeptProcess, ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 import { assertRejectsError } from "../../kit/errors.ts";

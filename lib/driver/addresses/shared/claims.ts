@@ -72,7 +72,7 @@ async function join(
   await pools.claimOwn(id, await namespaces.hostLook().addr.show());
 }
 
-/** Claims an address: see {@linkcode Driver.claimAddress}. */
+/** Claims an address: see {@linkcode EngineDriver.claimAddress}. */
 export async function claimAddress(
   parts: ClaimParts,
   place: string | SubnetPoolRequest,
@@ -120,7 +120,7 @@ async function takeFree(
   return await takeUsable(parts, pools, id, user, pool.ipRange, isFree);
 }
 
-/** Claims the gateway of a pool: see {@linkcode Driver.claimGateway}. */
+/** Claims the gateway of a pool: see {@linkcode EngineDriver.claimGateway}. */
 export async function claimGateway(
   parts: ClaimParts,
   id: string,
@@ -134,20 +134,20 @@ export async function claimGateway(
   return claimed;
 }
 
-/** Releases a claim: see {@linkcode Driver.releaseAddress}. */
+/** Releases a claim: see {@linkcode EngineDriver.releaseAddress}. */
 export async function releaseAddress(parts: UserParts, id: string, address: string): Promise<void> {
   const pool = parts.store.pool(id);
   if (pool) await release(parts, [pool], () => removeClaim(parts.store, id, address));
 }
 
-/** Releases one request for a pool: see {@linkcode Driver.releasePool}. */
+/** Releases one request for a pool: see {@linkcode EngineDriver.releasePool}. */
 export async function releasePool(parts: UserParts, id: string): Promise<void> {
   const pool = parts.store.pool(id);
   if (pool) await release(parts, [pool], () => removeRequest(parts.store, id));
 }
 
 /**
- * Releases the unused claims of an engine: see {@linkcode Driver.releaseClaims}. `isUnused` is called
+ * Releases the unused claims of an engine: see {@linkcode EngineDriver.releaseClaims}. `isUnused` is called
  * in the transaction that deletes the claims, so that no other call changes them in between.
  */
 export async function releaseClaims(
@@ -204,7 +204,7 @@ async function release(
 }
 
 /**
- * Records the users of an engine's claims: see {@linkcode Driver.nameClaims}. A claim without a user
+ * Records the users of an engine's claims: see {@linkcode EngineDriver.nameClaims}. A claim without a user
  * keeps its address and has no names.
  */
 export async function nameClaims(

@@ -8,9 +8,16 @@ import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
 import { poolId } from "../../../claims/pool_key.ts";
-import type { EtcdAccess, Held, Holder } from "../../../claims/types.ts";
+import {
+  type EtcdAccess,
+  type Held,
+  type Holder,
+  isOwn,
+  type Lost,
+  type RemovedHost,
+  type SharedHost,
+} from "../../../claims/types.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
-import { isOwn, type Lost, type RemovedHost, type SharedHost } from "../../../claims/types.ts";
 import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses } from "../../../ipam/address.ts";
 import { parseAddress } from "../../../ipam/mod.ts";

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { heldByHost } from "../../../../lib/driver/addresses/held_addresses.ts";
-import { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
+import { HeldAddresses, heldByHost } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { Namespaces, programsWith } from "../../../../lib/driver/run/namespaces.ts";
 import { addr, host, link } from "../../../kit/values.ts";

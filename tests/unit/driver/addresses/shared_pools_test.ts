@@ -1,12 +1,11 @@
 // What is decided about addresses that hosts share. A stand-in for the pools gives 10.9.0.2, .3, ….
 import { assertEquals } from "@std/assert";
 import type { SharedPools } from "../../../../lib/claims/shared_pools.ts";
-import type { Held, Holder } from "../../../../lib/claims/types.ts";
+import { type Held, type Holder, ownHolder, type Unsettled } from "../../../../lib/claims/types.ts";
 import { hexOf } from "../../../../lib/claims/keys.ts";
 import { poolId } from "../../../../lib/claims/pool_key.ts";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { AddressRecord } from "../../../../lib/claims/records.ts";
-import { ownHolder, type Unsettled } from "../../../../lib/claims/types.ts";
 import type { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { KnownPools, usedPrefixes } from "../../../../lib/driver/addresses/pools.ts";
 import {

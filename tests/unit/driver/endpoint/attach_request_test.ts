@@ -12,8 +12,10 @@ import type { State } from "../../../../lib/driver/store/records.ts";
 import { parentLink } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { type AttachRequest, decide } from "../../../../lib/driver/endpoint/attach_request.ts";
 import { KnownPools } from "../../../../lib/driver/addresses/pools.ts";
-import type { HeldAddresses } from "../../../../lib/driver/addresses/held_addresses.ts";
-import type { HeldAddress } from "../../../../lib/driver/addresses/held_addresses.ts";
+import type {
+  HeldAddress,
+  HeldAddresses,
+} from "../../../../lib/driver/addresses/held_addresses.ts";
 import { attempt } from "../../../../lib/base/errors.ts";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";

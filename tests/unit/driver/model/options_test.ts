@@ -3,7 +3,7 @@ import command from "../../../../lib/cli/commands/network_create.ts";
 import { readNetworkSpec } from "../../../../lib/cli/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../../lib/driver/endpoint/steps.ts";
-import { settle } from "../../../../lib/driver/network/settle.ts";
+import { settle, toSettled } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
 import {
   DRIVER_OPTIONS,
@@ -13,9 +13,7 @@ import {
   toDriverOptions,
 } from "../../../../lib/driver/model/options.ts";
 import { familyOf } from "../../../../lib/ipam/address.ts";
-import { toSettled } from "../../../../lib/driver/network/settle.ts";
-import { Store } from "../../../../lib/driver/store/store.ts";
-import { withoutState } from "../../../../lib/driver/store/store.ts";
+import { Store, withoutState } from "../../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { networkDifferences } from "../../../../lib/site/describe.ts";
 import { parseSite } from "../../../../lib/site/desired.ts";

@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { findUnfinished, inTheWay } from "../../../../lib/driver/restore/leftovers.ts";
-import { Store } from "../../../../lib/driver/store/store.ts";
+import { type Stated, Store } from "../../../../lib/driver/store/store.ts";
 import type { EndpointRecord, State } from "../../../../lib/driver/store/records.ts";
-import type { Stated } from "../../../../lib/driver/store/store.ts";
 import type { Network, Sandbox } from "../../../../lib/driver/model/types.ts";
 import { endpointRecord, network, sandboxRecord } from "../../../kit/values.ts";
 

@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createServer, type RequestListener } from "node:http";
-import { follow, get } from "../../../../lib/engine/docker/api.ts";
-import { sayContainers } from "../../../../lib/engine/docker/api.ts";
+import { follow, get, sayContainers } from "../../../../lib/engine/docker/api.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
 import { assertRejectsError } from "../../../kit/errors.ts";
 
