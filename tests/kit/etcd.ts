@@ -154,15 +154,18 @@ export function copySync(from: string, to: string): void {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
+/** The first port above all that `fetch` blocks (Fetch standard, "bad port"). */
+const LEAST_PORT = 10_081;
+
 /**
  * Finds TCP ports that nobody listens on now. They are below `ip_local_port_range` (ip-sysctl), so no
  * connection of another program takes the port of a killed member.
  */
 export function freePorts(count: number): number[] {
-  const [least] = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range").split("\t");
+  const [end] = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range").split("\t");
   const listeners: Deno.Listener[] = [];
   while (listeners.length < count) {
-    const port = 1024 + Math.floor(Math.random() * (Number(least) - 1024));
+    const port = LEAST_PORT + Math.floor(Math.random() * (Number(end) - LEAST_PORT));
     try {
       listeners.push(Deno.listen({ hostname: "127.0.0.1", port }));
     } catch (error) {
