@@ -14,7 +14,7 @@ import {
   taggedWith,
 } from "../lib/check/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
-import type { Link } from "../lib/iproute2/link.ts";
+import type { Link } from "../lib/iproute2/link_types.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour) => {

@@ -3,7 +3,7 @@ import { chooseParent, conflictProblem } from "../driver/network/parent.ts";
 import type { Network } from "../driver/model/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
-import type { Link } from "../iproute2/link.ts";
+import type { Link } from "../iproute2/link_types.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";

@@ -3,7 +3,7 @@ import type { EndpointRecord } from "../driver/store/records.ts";
 import type { EngineName, Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
-import type { LinkSpec } from "../iproute2/link.ts";
+import type { LinkSpec } from "../iproute2/link_types.ts";
 import type { Seen, View } from "../iproute2/view_types.ts";
 
 /** The view that doctor judges. */

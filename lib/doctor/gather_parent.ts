@@ -12,7 +12,7 @@ import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
 import { Ip } from "../iproute2/ip.ts";
-import type { LinkSpec } from "../iproute2/link.ts";
+import type { LinkSpec } from "../iproute2/link_types.ts";
 import { chainOf } from "./diagnose_parent.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
 

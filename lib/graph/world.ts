@@ -2,7 +2,7 @@ import { networkParent } from "../driver/model/names.ts";
 import { isOurs } from "../driver/network/parent.ts";
 import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
-import type { Route } from "../iproute2/route.ts";
+import type { Route } from "../iproute2/route_types.ts";
 import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
 import { netnsOf } from "../iproute2/words.ts";
 

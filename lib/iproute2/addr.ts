@@ -1,55 +1,23 @@
-import { type Link, parseLink, queryLink } from "./link.ts";
-import type { Runner } from "./session.ts";
+import { readAddrs, sendAddr } from "./addr_netlink.ts";
+import type { Addr, AddrSpec } from "./addr_types.ts";
+import { parseLink, unlessMissing } from "./link.ts";
+import { readLink } from "./link_netlink.ts";
+import type { Link } from "./link_types.ts";
+import { ask, type Change, make, type Runner } from "./runner.ts";
 import { addressWord, familyOf, invalidWord, linkName, nameOrNumber, prefixWord } from "./words.ts";
 
-/** An address to put on a link. {@linkcode AddrVerbs.show} also returns such addresses. */
-export interface AddrSpec {
-  /** The link. */
-  dev: string;
-  /** The address with its prefix length, unless `prefixLength` says it: `192.168.1.2/24`. */
-  address: string;
-  /** The prefix length, if the address has none. */
-  prefixLength?: number;
-  /** The address of the other end of a point-to-point link; the prefix length then belongs to it. */
-  peer?: string;
-  /**
-   * Whether an IPv6 address is usable at once, without duplicate address detection (RFC 4862,
-   * section 5.4): for addresses that the caller knows to be unique.
-   */
-  nodad?: boolean;
-  /** Whether the kernel makes no route to the address's network (for IPv4, Linux 4.19). */
-  noprefixroute?: boolean;
-  /**
-   * Its scope: `link` for an address that is valid on this link only. Left out, `global`; for IPv6, the
-   * scope follows from the address.
-   */
-  scope?: "global" | "site" | "link" | "host" | "nowhere" | `${number}`;
-}
-
-/** An address as the kernel shows it. */
-export interface Addr extends AddrSpec {
-  /** 4 or 6. */
-  family: 4 | 6;
-  /** The address, without its prefix length. */
-  address: string;
-  /** The prefix length. */
-  prefixLength: number;
-  /** All flags that are set, as `ip` prints them: `nodad`, `tentative`, `dadfailed`, `dynamic`, … */
-  flags: string[];
-}
-
-/** The line `addr add …`. @throws {"invalid-word"} A value cannot be written. */
-export function addrAdd(spec: AddrSpec): string {
+/** The change `addr add …`. @throws {"invalid-word"} A value cannot be written. */
+export function addrAdd(spec: AddrSpec): Change {
   const words = ["addr add", ...addressWords(spec)];
   if (spec.scope !== undefined) words.push("scope", nameOrNumber(spec.scope, "scope", 255));
   if (spec.nodad) words.push("nodad");
   if (spec.noprefixroute) words.push("noprefixroute");
-  return words.join(" ");
+  return { line: words.join(" "), send: sendAddr("add", spec) };
 }
 
-/** The line `addr del …`. @throws {"invalid-word"} A value cannot be written. */
-export function addrDel(spec: AddrSpec): string {
-  return ["addr del", ...addressWords(spec)].join(" ");
+/** The change `addr del …`. @throws {"invalid-word"} A value cannot be written. */
+export function addrDel(spec: AddrSpec): Change {
+  return { line: ["addr del", ...addressWords(spec)].join(" "), send: sendAddr("del", spec) };
 }
 
 /** The words of an address on a link. `ip` takes one without a length, but may then delete several. */
@@ -83,34 +51,47 @@ export class AddrVerbs {
 
   /** Puts an address on a link. @throws {"ip-command"} The kernel refused. */
   async add(spec: AddrSpec): Promise<void> {
-    await this.runner.change(addrAdd(spec));
+    await make(this.runner, addrAdd(spec));
   }
 
   /** Takes an address off a link. @throws {"ip-command"} The kernel refused. */
   async del(spec: AddrSpec): Promise<void> {
-    await this.runner.change(addrDel(spec));
+    await make(this.runner, addrDel(spec));
   }
 
   /** Shows all addresses, or those of one link. @throws {"ip-command"} There is no such link. */
   async show(filter: { dev?: string } = {}): Promise<Addr[]> {
     const { dev } = filter;
-    const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;
-    let rows = await this.runner.query(line);
-    // Once a process has shown links, `ip addr show dev` prints a link without its addresses, as
-    // `link show` does (`do_link` in `ip/ipaddress.c`). `ip addr show` of all links prints them.
-    if (rows.some((row) => !("addr_info" in row))) {
-      rows = (await this.runner.query("addr show")).filter((row) => row.ifname === dev);
-    }
-    return rows.flatMap(parseAddrs);
+    const found = await ask(this.runner, {
+      line: dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`,
+      parse: (rows) => hasAddrs(rows) ? rows.flatMap(parseAddrs) : undefined,
+      read: (socket) => readAddrs(socket, dev),
+    });
+    // `ip addr show` of all links prints the addresses.
+    return found ?? (await this.show()).filter((addr) => addr.dev === dev);
   }
 
   /** Shows one link and its addresses; `undefined` if there is no such link. */
   async showLink(dev: string): Promise<{ link: Link; addrs: Addr[] } | undefined> {
-    const row = await queryLink(this.runner, `addr show dev ${linkName(dev)}`);
-    if (!row) return undefined;
-    const addrs = "addr_info" in row ? parseAddrs(row) : await this.show({ dev });
-    return { link: parseLink(row), addrs };
+    const found = await unlessMissing(ask(this.runner, {
+      line: `addr show dev ${linkName(dev)}`,
+      parse: ([row]) =>
+        row && { link: parseLink(row), addrs: hasAddrs([row]) ? parseAddrs(row) : undefined },
+      read: (socket) => {
+        const link = readLink(socket, dev);
+        return link && { link, addrs: readAddrs(socket, dev) };
+      },
+    }));
+    return found && { link: found.link, addrs: found.addrs ?? await this.show({ dev }) };
   }
+}
+
+/**
+ * Whether the rows have addresses. Once a process has shown links, `ip addr show dev` prints a link
+ * without its addresses, as `link show` does (`do_link` in `ip/ipaddress.c`).
+ */
+function hasAddrs(rows: readonly Record<string, unknown>[]): boolean {
+  return rows.every((row) => "addr_info" in row);
 }
 
 /** The addresses of a link from its row of `ip -json addr show`. */

@@ -4,7 +4,8 @@ import { NeighVerbs } from "./neigh.ts";
 import { NetnsVerbs } from "./netns.ts";
 import { RouteVerbs } from "./route.ts";
 import { RuleVerbs } from "./rule.ts";
-import { type Runner, Session, type SessionOptions } from "./session.ts";
+import type { Runner } from "./runner.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
 /**
  * `ip` in one network namespace. One process runs all calls of a turn: see {@linkcode Session}.

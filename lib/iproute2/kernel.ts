@@ -2,7 +2,7 @@ import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.t
 import { OLDEST_KERNEL } from "../base/error_sentences.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
-import type { LinkSpec } from "./link.ts";
+import type { LinkSpec } from "./link_types.ts";
 
 /** The release of the kernel, and its support for the links of ipvlan networks. */
 export interface KernelFacts {

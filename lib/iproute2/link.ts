@@ -1,10 +1,18 @@
-import { bond } from "./kinds/bond.ts";
-import { dummy, veth, vrf } from "./kinds/plain.ts";
-import { ipvlan, ipvtap, macvlan, macvtap } from "./kinds/ipvlan.ts";
-import type { InfoData, Kind, LinkBase } from "./kinds/kind.ts";
-import { bridge, vlan } from "./kinds/vlan.ts";
-import { vxlan } from "./kinds/vxlan.ts";
-import type { Runner } from "./session.ts";
+import type { InfoData, LinkBase } from "./kinds/kind.ts";
+import { readLink, readLinks, sendLinkAdd, sendLinkDel, sendLinkSet } from "./link_netlink.ts";
+import {
+  ADDRGENMODES,
+  isLinkType,
+  kindOf,
+  KINDS,
+  type Link,
+  type LinkChanges,
+  type LinkFilter,
+  type LinkSpec,
+  type LinkTarget,
+  type LinkType,
+} from "./link_types.ts";
+import { ask, type Change, make, type Runner } from "./runner.ts";
 import {
   indexNumber,
   linkIndex,
@@ -18,159 +26,19 @@ import {
 import { ipCommandError } from "./errors.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
-/** How the kernel generates IPv6 addresses (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
-export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
-
-/** The kinds of link, by the word after `type`. */
-export const KINDS = {
-  dummy,
-  veth,
-  vlan,
-  ipvlan,
-  ipvtap,
-  macvlan,
-  macvtap,
-  bridge,
-  bond,
-  vrf,
-  vxlan,
-} as const;
-
-/** A kind of link that can be made. */
-export type LinkType = keyof typeof KINDS;
-
-/** A link to make, by its kind. */
-export type LinkSpec = typeof KINDS[LinkType] extends Kind<infer Spec, infer _, infer _Fixed> ? Spec
-  : never;
-
-/**
- * Changes of attributes of a link's kind: `{ type: "bridge", vlanFiltering: true }`. Kinds and
- * attributes that the kernel does not change, such as the id of a VLAN, are not in it.
- */
-export type KindChanges = {
-  [Type in LinkType]: typeof KINDS[Type] extends Kind<infer Spec, infer _, infer Fixed>
-    ? Exclude<keyof Spec, keyof LinkBase | "link" | Fixed> extends never ? never
-    : { type: Type } & Partial<Omit<Spec, keyof LinkBase | "link" | Fixed>>
-    : never;
-}[LinkType];
-
-/** The changes of a link. Attributes left out stay as they are. */
-export type LinkChanges =
-  & Partial<Pick<LinkBase, "mtu" | "txqlen" | "group" | "address">>
-  & {
-    /** A new name. The link has to be down. */
-    name?: string;
-    /** The namespace to move it to. It loses its addresses. */
-    netns?: string;
-    /** Up or down. */
-    up?: boolean;
-    /** A note of up to 255 bytes, shown by `ip link show`; `null` removes it. */
-    alias?: string | null;
-    /** The bridge (or bond, …) to be a port of; `null` for none. */
-    master?: string | null;
-    /** How the kernel generates its IPv6 addresses: `none` for not at all. */
-    addrgenmode?: typeof ADDRGENMODES[number];
-  }
-  & (KindChanges | { type?: undefined });
-
-/** The attributes of a link's kind. */
-export type LinkInfo =
-  | (typeof KINDS[LinkType] extends Kind<infer _, infer Info, infer _Fixed> ? Info : never)
-  /** Any other kind, by its name; `device` for hardware, which has none. */
-  | { type: "other"; kind: string };
-
-/**
- * A link as the kernel shows it. Source: `print_linkinfo` in iproute2's `ip/ipaddress.c`, the same
- * in Debian 11, 12 and 13, with the differences that are noted below.
- */
-export interface Link {
-  /** The interface index, unique in its namespace. */
-  index: number;
-  /** The name. */
-  name: string;
-  /** The flags, as `ip` prints them: `UP`, `LOWER_UP`, `NOARP`, … */
-  flags: string[];
-  /** Whether it is set up (which does not say that there is a carrier). */
-  up: boolean;
-  /** The operational state (RFC 2863). */
-  state: "UP" | "DOWN" | "UNKNOWN" | "DORMANT" | "TESTING" | "NOTPRESENT" | "LOWERLAYERDOWN";
-  /** The largest packet, in bytes. */
-  mtu: number;
-  /** The hardware (MAC) address; `undefined` if the kind has none. */
-  address?: string;
-  /** The group, as `ip` prints it: a number, or a name such as `default`. */
-  group: string;
-  /** The note on it. */
-  alias?: string;
-  /** The link that it is a port of. */
-  master?: string;
-  /** The kind of {@linkcode Link.master}: `bridge`, `bond`, `team`, `vrf`, … */
-  masterKind?: string;
-  /** The name of the link below it; `undefined` if there is none or it is in another namespace. */
-  link?: string;
-  /**
-   * The index of the link below it, in that link's own namespace. For a link in this namespace, `ip`
-   * prints only the name: then this is the index of the shown link with that name, or `undefined` if a
-   * filter has left it out. For a `vxlan` link, the index of a link in another namespace is unknown.
-   */
-  linkIndex?: number;
-  /**
-   * The id of the link below's namespace, as `ip netns list-id` shows it, or -1 if this
-   * namespace has no id for it. `undefined` if both links are in the same namespace.
-   */
-  linkNetnsid?: number;
-  /** How the kernel generates its IPv6 addresses. */
-  addrgenmode?: typeof ADDRGENMODES[number];
-  /** `ether`, `loopback`, `none`, … */
-  linkType: string;
-  /** The attributes of its kind. */
-  info: LinkInfo;
-  /** Its other names (`ip link property add … altname`). */
-  altnames: string[];
-  /** The hardware address that it was made with, if different from {@linkcode Link.address}. */
-  permaddr?: string;
-  /** How many users have asked for promiscuous mode; 0 when it is off. */
-  promiscuity: number;
-  /** The smallest MTU that it takes, in bytes; 0 for no limit. */
-  minMtu: number;
-  /** The largest MTU that it takes, in bytes; 0 for no limit. */
-  maxMtu: number;
-  /** The length of its transmit queue, in packets. */
-  txqlen: number;
-  /** The number of its transmit queues. */
-  numTxQueues: number;
-  /** The number of its receive queues; `undefined` on a kernel built without `CONFIG_RPS`. */
-  numRxQueues?: number;
-  /** The largest packet for generic segmentation offload, in bytes. */
-  gsoMaxSize: number;
-  /** The bus of the hardware behind it, such as `pci` (iproute2 5.14 or newer). */
-  parentBus?: string;
-  /** The hardware behind it, such as `0000:00:1f.6` (iproute2 5.14 or newer). */
-  parentDev?: string;
-}
-
-/** Selects links. */
-export interface LinkFilter {
-  /** Only those of this group: its number or its name. */
-  group?: number | string;
-  /** Only those of this kind. */
-  type?: string;
-  /** Only the ports of this link. */
-  master?: string;
-}
-
-/** The line `link add …`. @throws {"invalid-word"} A value cannot be written. */
-export function linkAdd(spec: LinkSpec): string {
+/** The change `link add …`. @throws {"invalid-word"} A value cannot be written. */
+export function linkAdd(spec: LinkSpec): Change {
   const below = "link" in spec ? ["link", linkName(spec.link, "parent")] : [];
-  return [
+  const words = [
     ...["link", "add", ...below, ...attributeWords(spec)],
     ...(spec.up ? ["up"] : []),
     ...kindWords("add", spec.type, spec),
-  ].join(" ");
+  ];
+  return { line: words.join(" "), send: sendLinkAdd(spec) };
 }
 
-/** The line `link set …`. @throws {"invalid-word"} A value cannot be written. */
-export function linkSet(which: string | { index: number }, changes: LinkChanges): string {
+/** The change `link set …`. @throws {"invalid-word"} A value cannot be written. */
+export function linkSet(which: LinkTarget, changes: LinkChanges): Change {
   const { alias, master, addrgenmode, up, type } = changes;
   const words = ["link", "set", "dev"];
   words.push(typeof which === "string" ? linkName(which) : linkIndex(which.index));
@@ -183,7 +51,7 @@ export function linkSet(which: string | { index: number }, changes: LinkChanges)
   }
   if (up !== undefined) words.push(up ? "up" : "down");
   if (type !== undefined) words.push(...kindWords("set", type, changes as Partial<LinkSpec>));
-  return words.join(" ");
+  return { line: words.join(" "), send: sendLinkSet(which, changes) };
 }
 
 /** The words of the attributes that a new link can have and that can be changed. */
@@ -210,16 +78,18 @@ function kindWords(verb: "add" | "set", type: LinkType, spec: Partial<LinkSpec>)
 }
 
 /**
- * The line `link del …`.
+ * The change `link del …`.
  *
  * @param which A link, by name or by index, or all links of a group.
  * @throws {"invalid-word"} A value cannot be written.
  */
-export function linkDel(which: string | { index: number } | { group: number | string }): string {
-  if (typeof which === "string") return `link del dev ${linkName(which)}`;
-  return "index" in which
-    ? `link del dev ${linkIndex(which.index)}`
-    : `link del group ${groupWord(which.group)}`;
+export function linkDel(which: LinkTarget | { group: number | string }): Change {
+  const words = typeof which === "string"
+    ? `dev ${linkName(which)}`
+    : "index" in which
+    ? `dev ${linkIndex(which.index)}`
+    : `group ${groupWord(which.group)}`;
+  return { line: `link del ${words}`, send: sendLinkDel(which) };
 }
 
 // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
@@ -248,23 +118,26 @@ export class LinkVerbs {
 
   /** Makes a link. @throws {"ip-command"} The kernel refused. */
   async add(spec: LinkSpec): Promise<void> {
-    await this.runner.change(linkAdd(spec));
+    await make(this.runner, linkAdd(spec));
   }
 
   /** Changes a link. @throws {"ip-command"} The kernel refused. */
   async set(name: string, changes: LinkChanges): Promise<void> {
-    await this.runner.change(linkSet(name, changes));
+    await make(this.runner, linkSet(name, changes));
   }
 
   /** Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel refused. */
-  async del(which: string | { index: number } | { group: number | string }): Promise<void> {
-    await this.runner.change(linkDel(which));
+  async del(which: LinkTarget | { group: number | string }): Promise<void> {
+    await make(this.runner, linkDel(which));
   }
 
   /** Shows one link without reading all; `undefined` if there is no such link. */
   async find(name: string): Promise<Link | undefined> {
-    const row = await queryLink(this.runner, `link show dev ${linkName(name)}`);
-    return row && parseLink(row);
+    return await unlessMissing(ask(this.runner, {
+      line: `link show dev ${linkName(name)}`,
+      parse: ([row]) => row && parseLink(row),
+      read: (socket) => readLink(socket, name),
+    }));
   }
 
   /** Shows one link. @throws {"ip-command"} There is no such link (`errno` is `ENODEV`). */
@@ -274,9 +147,12 @@ export class LinkVerbs {
   async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
       const name = linkName(which);
-      // The index of the link below is that of the link of this name.
-      const all = parseLinks(await this.runner.query("link show"));
-      const found = all.find((link) => link.name === which);
+      const found = await ask(this.runner, {
+        // The index of the link below is that of the link of this name.
+        line: "link show",
+        parse: (rows) => parseLinks(rows).find((link) => link.name === which),
+        read: (socket) => readLink(socket, which),
+      });
       if (!found) {
         throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
       }
@@ -286,17 +162,18 @@ export class LinkVerbs {
     if (which.group !== undefined) words.push("group", groupWord(which.group));
     if (which.master !== undefined) words.push("master", linkName(which.master));
     if (which.type !== undefined) words.push("type", word(which.type, "link type"));
-    return parseLinks(await this.runner.query(words.join(" ")));
+    return await ask(this.runner, {
+      line: words.join(" "),
+      parse: parseLinks,
+      read: (socket) => readLinks(socket, which),
+    });
   }
 }
 
-/** The row of a line that shows one link; `undefined` if there is no such link. */
-export async function queryLink(
-  runner: Runner,
-  line: string,
-): Promise<Record<string, unknown> | undefined> {
+/** What was found; `undefined` if the link that was asked for does not exist. */
+export async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
   try {
-    return (await runner.query(line))[0];
+    return await found;
   } catch (error) {
     if (isIpvlanError(error, "ip-command") && error.errno === "ENODEV") return undefined;
     throw error;
@@ -369,13 +246,4 @@ function linkBelow(
   // kernel gives the index of the link itself (`dev_get_iflink` in its `net/core/dev.c`).
   if (link_netnsid !== undefined) return {};
   return { link: info_data?.link as string | undefined };
-}
-
-function isLinkType(kind = ""): kind is LinkType {
-  return Object.hasOwn(KINDS, kind);
-}
-
-/** The kind of a type, typed to take any spec: the caller gives it only specs of that type. */
-function kindOf(type: LinkType): Kind<LinkSpec, LinkInfo, string> {
-  return KINDS[type];
 }

@@ -5,7 +5,8 @@
  * @module
  */
 export type { AbortOptions } from "../base/waiting.ts";
-export type { Addr, AddrSpec, AddrVerbs } from "./addr.ts";
+export type { AddrVerbs } from "./addr.ts";
+export type { Addr, AddrSpec } from "./addr_types.ts";
 export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./bridge.ts";
 export { Ip } from "./ip.ts";
 export { type KernelFacts, kernelFacts } from "./kernel.ts";
@@ -17,13 +18,16 @@ export type { MacvlanMode, MacvlanSpec, MacvtapSpec } from "./kinds/ipvlan.ts";
 export type { Kind, LinkBase } from "./kinds/kind.ts";
 export { type BridgeSpec, VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
 export type { VxlanSpec } from "./kinds/vxlan.ts";
-export { ADDRGENMODES, type KINDS, type LinkFilter, type LinkType } from "./link.ts";
-export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec, LinkVerbs } from "./link.ts";
+export type { LinkVerbs } from "./link.ts";
+export { ADDRGENMODES, type KINDS, type LinkFilter, type LinkType } from "./link_types.ts";
+export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec } from "./link_types.ts";
 export { NEIGH_STATES } from "./neigh.ts";
 export type { Neigh, NeighSpec, NeighState, NeighVerbs } from "./neigh.ts";
 export type { Netns, NetnsVerbs } from "./netns.ts";
-export type { NextHop, Route, RouteSpec, RouteTarget, RouteVerbs } from "./route.ts";
+export type { RouteVerbs } from "./route.ts";
+export type { NextHop, Route, RouteSpec, RouteTarget } from "./route_types.ts";
 export type { Rule, RuleSelectors, RuleSpec, RuleVerbs } from "./rule.ts";
-export { type Runner, Session, type SessionOptions } from "./session.ts";
+export type { Runner } from "./runner.ts";
+export { Session, type SessionOptions } from "./session.ts";
 export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./view.ts";
 export type * from "./view_types.ts";

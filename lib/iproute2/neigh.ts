@@ -1,4 +1,4 @@
-import type { Runner } from "./session.ts";
+import type { Runner } from "./runner.ts";
 import { addressWord, linkName, oneOf, word } from "./words.ts";
 
 /** The states of a neighbour, as `ip` prints them (`NUD_*` in rtnetlink(7)). */

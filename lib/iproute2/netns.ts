@@ -1,4 +1,5 @@
-import type { Runner } from "./session.ts";
+import { deleteName, makeNamespace, nameNamespace } from "../netlink/namespace.ts";
+import { type Change, make, type Runner } from "./runner.ts";
 import { netnsName, wholeNumber } from "./words.ts";
 
 /** A named network namespace. */
@@ -12,19 +13,25 @@ export interface Netns {
   id?: number;
 }
 
-/** The line `netns add …`. @throws {"invalid-word"} The name is invalid. */
-export function netnsAdd(name: string): string {
-  return `netns add ${netnsName(name)}`;
+/** The change `netns add …`. @throws {"invalid-word"} The name is invalid. */
+export function netnsAdd(name: string): Change {
+  return {
+    line: `netns add ${netnsName(name)}`,
+    send: ({ libc }) => makeNamespace(libc, name),
+  };
 }
 
-/** The line `netns attach …`. @throws {"invalid-word"} The name or the process id is invalid. */
-export function netnsAttach(name: string, pid: number): string {
-  return `netns attach ${netnsName(name)} ${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}`;
+/** The change `netns attach …`. @throws {"invalid-word"} The name or the process id is invalid. */
+export function netnsAttach(name: string, pid: number): Change {
+  return {
+    line: `netns attach ${netnsName(name)} ${wholeNumber(pid, "process id", 1, 0x7fff_ffff)}`,
+    send: ({ libc }) => nameNamespace(libc, name, pid),
+  };
 }
 
-/** The line `netns del …`. @throws {"invalid-word"} The name is invalid. */
-export function netnsDel(name: string): string {
-  return `netns del ${netnsName(name)}`;
+/** The change `netns del …`. @throws {"invalid-word"} The name is invalid. */
+export function netnsDel(name: string): Change {
+  return { line: `netns del ${netnsName(name)}`, send: ({ libc }) => deleteName(libc, name) };
 }
 
 /**
@@ -46,17 +53,17 @@ export class NetnsVerbs {
 
   /** Makes a named network namespace. @throws {"ip-command"} It exists (`errno` is `EEXIST`). */
   async add(name: string): Promise<void> {
-    await this.runner.change(netnsAdd(name));
+    await make(this.runner, netnsAdd(name));
   }
 
   /** Gives the namespace of a process a name. @throws {"ip-command"} There is no such process. */
   async attach(name: string, pid: number): Promise<void> {
-    await this.runner.change(netnsAttach(name, pid));
+    await make(this.runner, netnsAttach(name, pid));
   }
 
   /** Deletes a name; the namespace goes when no process is left in it. */
   async del(name: string): Promise<void> {
-    await this.runner.change(netnsDel(name));
+    await make(this.runner, netnsDel(name));
   }
 
   /** The names of all network namespaces. */

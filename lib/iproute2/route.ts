@@ -1,5 +1,15 @@
-import type { AddrSpec } from "./addr.ts";
-import type { Runner } from "./session.ts";
+import type { AddrSpec } from "./addr_types.ts";
+import { readRoutes, sendRoute, sendRouteFlush } from "./route_netlink.ts";
+import {
+  DEAD_ENDS,
+  type NextHop,
+  type Route,
+  ROUTE_TYPES,
+  type RouteFilter,
+  type RouteGroup,
+  type RouteSpec,
+} from "./route_types.ts";
+import { ask, type Change, make, type Runner } from "./runner.ts";
 import {
   addressWord,
   familyOf,
@@ -11,99 +21,8 @@ import {
   wholeNumber,
 } from "./words.ts";
 
-const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];
-const TYPES = ["unicast", "local", "broadcast", "anycast", "multicast", ...DEAD_ENDS];
-
-/**
- * A route to add, replace or delete. {@linkcode RouteVerbs.show} also returns such routes.
- *
- * - It has a next hop `via`, or leads directly to the link `dev`. The next hop is of the route's family,
- *   or an IPv6 address for an IPv4 route (RFC 5549), which needs Linux 5.2.
- * - Or it has several `nexthops` (multipath), each with `via` or `dev`, and a weight, by default 1.
- *   Linux before 4.11 shows those of an IPv6 route as separate routes, and before 4.16 ignores their
- *   weights.
- * - Or it leads nowhere: `blackhole` drops a packet, `unreachable` and `prohibit` answer it with an ICMP
- *   error, and `throw` continues with the next rule.
- */
-export type RouteSpec =
-  & RouteTarget
-  & (
-    | {
-      type?: "unicast" | "local" | "broadcast" | "anycast" | "multicast";
-      via?: string;
-      dev?: string;
-      nexthops?: readonly [];
-    }
-    | { type?: "unicast"; via?: never; dev?: never; nexthops: readonly Partial<NextHop>[] }
-    | {
-      type: "blackhole" | "unreachable" | "prohibit" | "throw";
-      via?: never;
-      dev?: never;
-      nexthops?: readonly [];
-    }
-  );
-
-/** The properties of a route besides its next hops. */
-export interface RouteTarget {
-  /** The destination: a prefix, or `default`. */
-  dst: string;
-  /** The family of `default`; left out, that of the next hop, else 4. */
-  family?: 4 | 6;
-  /** The table: a number, or a name that `ip` knows; left out, `main`, or `local` by the type. */
-  table?: number | string;
-  /** The preferred source address; left out, the kernel chooses. */
-  src?: string;
-  /** The scope; left out, for most types `global` with a next hop, else `link`. */
-  scope?: AddrSpec["scope"];
-  /** Whether to treat the next hop as on the link, even if no other route says so. */
-  onlink?: boolean;
-  /**
-   * The metric: of two routes to one destination, the kernel uses that with the lower one.
-   * Left out, 0 for IPv4, 1024 for IPv6.
-   */
-  metric?: number;
-  /**
-   * The origin of the route: a number from 0 to 255 (`rtm_protocol` in rtnetlink(7)), or its name. A
-   * deleted route must have it. Left out, a new route gets 3 (`boot`: made by hand), and `del` matches
-   * any.
-   */
-  protocol?: number | string;
-}
-
-/** A route as the kernel shows it. */
-export interface Route extends RouteTarget {
-  /** 4 or 6. */
-  family: 4 | 6;
-  /** The table, as `ip` prints it: `main`, `local`, or a number. */
-  table: string;
-  /** The treatment of a packet to the destination. */
-  type: NonNullable<RouteSpec["type"]>;
-  /** The next hop, which may be an IPv6 address for an IPv4 route (RFC 5549). */
-  via?: string;
-  /** The link it leaves by. */
-  dev?: string;
-  /** The next hops of a route that has several. Such a route has neither `via` nor `dev`. */
-  nexthops: NextHop[];
-  /** All flags that are set, as `ip` prints them: `onlink`, `linkdown`, `dead`, … */
-  flags: string[];
-}
-
-/** One of several next hops of a route. */
-export interface NextHop {
-  /** The next hop; `undefined` if the destination is on the link. */
-  via?: string;
-  /** The link to leave by. */
-  dev?: string;
-  /** Its share of the traffic, relative to the other next hops. */
-  weight: number;
-  /** As {@linkcode RouteTarget.onlink}. */
-  onlink?: boolean;
-  /** The flags, as in {@linkcode Route.flags}. */
-  flags: string[];
-}
-
-/** The line `route add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
-export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec | Route): string {
+/** The change `route add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
+export function routeChange(verb: "add" | "replace" | "del", spec: RouteSpec | Route): Change {
   const { type = "unicast", via, dev, nexthops = [], onlink } = spec;
   const { table, src, scope, metric, protocol } = spec;
   const isDefault = spec.dst === "default";
@@ -117,7 +36,7 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec | Rou
     if (other !== undefined) throw invalidWord("route", spec.dst, rule);
   }
   const words = ["route", verb];
-  if (spec.type !== undefined) words.push(oneOf(type, "route type", TYPES));
+  if (spec.type !== undefined) words.push(oneOf(type, "route type", ROUTE_TYPES));
   words.push(isDefault ? family === 6 ? "::/0" : "default" : prefixWord(spec.dst, "route"));
   words.push(...hopWords({ via, dev, onlink }, family));
   if (table !== undefined) words.push("table", tableWord(table));
@@ -133,7 +52,7 @@ export function routeLine(verb: "add" | "replace" | "del", spec: RouteSpec | Rou
     words.push("nexthop", ...hopWords(hop, family));
     words.push("weight", wholeNumber(weight, "weight of a next hop", 1, 256));
   }
-  return words.join(" ");
+  return { line: words.join(" "), send: sendRoute(verb, spec, family) };
 }
 
 /** The words of a next hop, or of a route with one. */
@@ -160,16 +79,16 @@ export function protocolWord(protocol: number | string): string {
 }
 
 /**
- * The line `route flush …`: deletes the routes of a link to one destination with one metric, if
+ * The change `route flush …`: deletes the routes of a link to one destination with one metric, if
  * there are any. @throws {"invalid-word"} A value cannot be written.
  */
-export function routeFlush(
-  { dst, dev, metric }: { dst: string; dev: string; metric: number },
-): string {
+export function routeFlush(group: RouteGroup): Change {
+  const { dst, dev, metric } = group;
   // `ip` takes the family from the prefix, but only with all tables (`iproute_list_flush_or_save`).
   const prefix = dst === "default" ? "0.0.0.0/0" : prefixWord(dst, "route");
-  return `route flush table all exact ${prefix} dev ${linkName(dev)} ` +
+  const line = `route flush table all exact ${prefix} dev ${linkName(dev)} ` +
     `metric ${wholeNumber(metric, "metric", 0, 0xffff_ffff)}`;
+  return { line, send: sendRouteFlush(group) };
 }
 
 /**
@@ -192,36 +111,36 @@ export class RouteVerbs {
 
   /** Adds a route. @throws {"ip-command"} The kernel refused. */
   async add(spec: RouteSpec | Route): Promise<void> {
-    await this.runner.change(routeLine("add", spec));
+    await make(this.runner, routeChange("add", spec));
   }
 
   /** Adds a route, or replaces the one to the same destination. @throws {"ip-command"} The kernel refused. */
   async replace(spec: RouteSpec | Route): Promise<void> {
-    await this.runner.change(routeLine("replace", spec));
+    await make(this.runner, routeChange("replace", spec));
   }
 
   /** Deletes a route. @throws {"ip-command"} There is no such route (`errno` is `ESRCH`). */
   async del(spec: RouteSpec | Route): Promise<void> {
-    await this.runner.change(routeLine("del", spec));
+    await make(this.runner, routeChange("del", spec));
   }
 
   /**
    * Shows the routes of one family in one table: `main` by default, `local`, a number, or `all`. With
    * a protocol, only the routes that have it.
    */
-  async show(
-    family: 4 | 6,
-    filter: { dev?: string; table?: number | string; protocol?: number | string } = {},
-  ): Promise<Route[]> {
+  async show(family: 4 | 6, filter: RouteFilter = {}): Promise<Route[]> {
     const { dev, table = "main", protocol } = filter;
     // A line with `-6` needs its own process. A prefix tells the family, but `ip` heeds it only with all
     // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (protocol !== undefined) words.push("proto", protocolWord(protocol));
-    const rows = await this.runner.query(words.join(" "));
-    return rows.map((printed) => parseRoute(family, printed, dev))
-      .filter((route) => table === "all" || route.table === String(table));
+    const routes = await ask(this.runner, {
+      line: words.join(" "),
+      parse: (rows) => rows.map((row) => parseRoute(family, row, dev)),
+      read: (socket) => readRoutes(socket, family, filter),
+    });
+    return routes.filter((route) => table === "all" || route.table === String(table));
   }
 }
 
@@ -256,13 +175,6 @@ function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): 
 
 function hopOf({ gateway, via, dev, flags = [] }: HopRow): Omit<NextHop, "weight"> {
   return { via: gateway ?? via?.host, dev, onlink: flags.includes("onlink"), flags };
-}
-
-/** A destination as `ip` prints it: a single address without its length, and `default` for all. */
-export function printed(dst: string): string {
-  const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
-  if (length === "0") return "default";
-  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
 }
 
 /** The link of the default route: the IPv4 one, or else the IPv6 one. */

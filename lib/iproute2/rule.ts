@@ -1,5 +1,5 @@
 import { protocolWord, tableWord } from "./route.ts";
-import type { Runner } from "./session.ts";
+import type { Runner } from "./runner.ts";
 import { familyOf, invalidWord, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
 import { isIpvlanError } from "../base/errors.ts";
 

@@ -9,18 +9,11 @@ import {
   type Outcome,
   outcomesOf,
 } from "./batch.ts";
+import type { Runner } from "./runner.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import { ProcessPerBurst, type Transport } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
-
-/** Runs lines: a {@linkcode Session}, or its wrapper or stand-in. */
-export interface Runner {
-  /** Runs a line that changes something: resolves when it has taken effect. */
-  change(line: string): Promise<void>;
-  /** Runs a line that prints JSON: resolves to the parsed rows. */
-  query(line: string): Promise<Record<string, unknown>[]>;
-}
 
 /** The options of {@linkcode Session.open}. */
 export interface SessionOptions {

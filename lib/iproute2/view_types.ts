@@ -1,7 +1,7 @@
-import type { Addr } from "./addr.ts";
-import type { Link } from "./link.ts";
+import type { Addr } from "./addr_types.ts";
+import type { Link } from "./link_types.ts";
 import type { Neigh } from "./neigh.ts";
-import type { Route } from "./route.ts";
+import type { Route } from "./route_types.ts";
 import type { Rule } from "./rule.ts";
 
 /**

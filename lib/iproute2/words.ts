@@ -236,3 +236,10 @@ export function familyOf(value: string): 4 | 6 | undefined {
   const family = address.includes("%") ? 0 : isIP(address);
   return family === 0 ? undefined : family as 4 | 6;
 }
+
+/** A destination as `ip` prints it: a single address without its length, and `default` for all. */
+export function printed(dst: string): string {
+  const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
+  if (length === "0") return "default";
+  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
+}

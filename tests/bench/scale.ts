@@ -4,7 +4,9 @@ import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import { Store } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { linkAdd, linkSet, type LinkSpec } from "../../lib/iproute2/link.ts";
+import { linkAdd, linkSet } from "../../lib/iproute2/link.ts";
+import { make } from "../../lib/iproute2/runner.ts";
+import type { LinkSpec } from "../../lib/iproute2/link_types.ts";
 import type { Growth } from "./results.ts";
 import { names } from "./ways.ts";
 import { PARENT, SUBNET, type World } from "./world.ts";
@@ -104,8 +106,8 @@ async function seed(stateDir: string, count: number): Promise<void> {
       };
       store.putNetwork(network, "ready");
       store.putLink(link);
-      changes.push(ip.session.change(linkAdd(link)));
-      changes.push(ip.session.change(linkSet(parent, { alias: aliasOf([name]) })));
+      changes.push(make(ip.session, linkAdd(link)));
+      changes.push(make(ip.session, linkSet(parent, { alias: aliasOf([name]) })));
     }
   });
   await Promise.all(changes);

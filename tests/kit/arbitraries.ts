@@ -17,7 +17,7 @@ import { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "../../lib/iproute2/ki
 import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
 import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
 import type { VxlanSpec } from "../../lib/iproute2/kinds/vxlan.ts";
-import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link.ts";
+import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link_types.ts";
 import { familyOf } from "../../lib/iproute2/words.ts";
 import "./seed.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Runner } from "../../lib/iproute2/session.ts";
+import type { Runner } from "../../lib/iproute2/runner.ts";
 import type { Ending } from "../../lib/iproute2/shell.ts";
 
 /** The answer of `ip` to the mark. */

@@ -5,7 +5,7 @@
  */
 import { assert } from "@std/assert";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
-import type { Runner } from "../../lib/iproute2/session.ts";
+import type { Runner } from "../../lib/iproute2/runner.ts";
 import { children, inEnv } from "./processes.ts";
 
 /** An `ip` that waits before lines that make a namespace or delete a link. */

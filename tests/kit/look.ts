@@ -12,7 +12,7 @@ import { Driver } from "../../lib/driver/mod.ts";
 import { isOurs } from "../../lib/driver/network/parent.ts";
 import { Store } from "../../lib/driver/store/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import type { Link } from "../../lib/iproute2/link.ts";
+import type { Link } from "../../lib/iproute2/link_types.ts";
 import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";

@@ -7,15 +7,15 @@
 import type { HostFacts } from "../../lib/driver/model/facts.ts";
 import { toEndpoint } from "../../lib/driver/endpoint/routes.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
-import type { Step } from "../../lib/driver/run/plan.ts";
+import type { Line, Step } from "../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../lib/driver/store/records.ts";
 import type { Endpoint, Network, Sandbox } from "../../lib/driver/model/types.ts";
 import type { GraphView } from "../../lib/graph/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
-import type { Addr } from "../../lib/iproute2/addr.ts";
+import type { Addr } from "../../lib/iproute2/addr_types.ts";
 import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
-import type { LinkInfo } from "../../lib/iproute2/link.ts";
-import type { Route } from "../../lib/iproute2/route.ts";
+import type { LinkInfo } from "../../lib/iproute2/link_types.ts";
+import type { Route } from "../../lib/iproute2/route_types.ts";
 import type { SeenLink } from "../../lib/iproute2/view_types.ts";
 
 /** The id and the date of a new network. The first 12 digits of the id name its links. */
@@ -225,7 +225,14 @@ export function fiveVlans(): { view: GraphView; networks: Network[] } {
   return { view: view([link("lo"), link("eth0"), ...links], others, host), networks };
 }
 
-/** Leaves out `explain` of steps, so that steps can be compared. */
-export function withoutMeaning(steps: readonly Step[]): Omit<Step, "explain">[] {
-  return steps.map(({ explain: _, ...step }) => step);
+/** Leaves the functions out of steps, so that steps can be compared. */
+export function plainSteps(steps: readonly Step[]): Omit<Step, "explain" | "send">[] {
+  return steps.map(({ explain: _explain, send: _send, undo, ...step }) => ({
+    ...step,
+    ...undo && { undo: plainLine(undo) },
+  }));
+}
+
+function plainLine({ send: _, ...line }: Line): Omit<Line, "send"> {
+  return line;
 }

@@ -4,8 +4,9 @@ import type { NetworkSpec } from "../../lib/driver/model/types.ts";
 import { type OwnStep, settingsIn } from "../../lib/driver/model/option_steps.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, stepsOf } from "../../lib/driver/model/options.ts";
 import { hostSteps } from "../../lib/driver/network/host_steps.ts";
-import { type Link, linkDel, linkSet } from "../../lib/iproute2/link.ts";
-import { routeLine } from "../../lib/iproute2/route.ts";
+import { linkDel, linkSet } from "../../lib/iproute2/link.ts";
+import type { Link } from "../../lib/iproute2/link_types.ts";
+import { routeChange } from "../../lib/iproute2/route.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { assertConsistent, ETC } from "../kit/look.ts";
 import { networkWith, twoValues } from "../kit/options.ts";
@@ -94,9 +95,11 @@ for (
 /** The lines by which somebody gives a link the settings of steps. */
 function settingLines(steps: readonly OwnStep[], label: string, { index }: Link): string[] {
   return steps.filter((step) => step.label === label).flatMap((step) => {
-    if (step.kind === "link.set") return [linkSet(step.link, step.set)];
+    if (step.kind === "link.set") return [linkSet(step.link, step.set).line];
     const { mode, flag } = settingsIn(steps);
-    return step.kind === "ipvlan.set" ? [linkSet({ index }, { type: "ipvlan", mode, flag })] : [];
+    return step.kind === "ipvlan.set"
+      ? [linkSet({ index }, { type: "ipvlan", mode, flag }).line]
+      : [];
   });
 }
 
@@ -134,9 +137,9 @@ Deno.test("what an option is in the kernel is set, seen when it is changed, mend
           NETWORK_OPTIONS[name].label,
           link,
         );
-        const beside = hostSteps(network).map(({ route }) => routeLine("del", route));
+        const beside = hostSteps(network).map(({ route }) => routeChange("del", route).line);
         // An option without steps decides what is made, and that is there or not.
-        if (inside.length + beside.length === 0) inside.push(linkDel(endpoint!.ifname));
+        if (inside.length + beside.length === 0) inside.push(linkDel(endpoint!.ifname).line);
         for (const line of inside) await succeed("ip", "-n", "c", ...line.split(" "));
         for (const line of beside) await succeed("ip", "-n", host.ns.name, ...line.split(" "));
         assertNotEquals(await kernel(), before, "it was not changed");

@@ -131,7 +131,7 @@ Deno.test("who holds the file of a namespace open does not keep a removed sandbo
 
 /** The name by which `ip` deletes the link with an index, unless another link has that name. */
 function nameOfIndex(index: number): string {
-  return linkDel({ index }).split(" ").at(-1)!;
+  return linkDel({ index }).line.split(" ").at(-1)!;
 }
 
 /** What root in the sandbox `c` does with its link. */

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import type { NeighSpec } from "../../lib/iproute2/neigh.ts";
-import type { Route, RouteSpec } from "../../lib/iproute2/route.ts";
+import type { Route, RouteSpec } from "../../lib/iproute2/route_types.ts";
 import type { RuleSpec } from "../../lib/iproute2/rule.ts";
 import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
 import { assertRejectsError } from "../kit/errors.ts";

@@ -8,7 +8,7 @@ import {
   type LinkInfo,
   type LinkSpec,
   type LinkType,
-} from "../../lib/iproute2/link.ts";
+} from "../../lib/iproute2/link_types.ts";
 import { anySpec, BELOW, DRAWN, type SpecOf } from "../kit/arbitraries.ts";
 import { vlanInfo } from "../kit/values.ts";
 import { freshNetns } from "../kit/worlds.ts";

@@ -15,7 +15,7 @@ import {
   parseSubnets,
 } from "../../ipam/mod.ts";
 import { firstUsable } from "../../ipam/prefix.ts";
-import type { Route } from "../../iproute2/route.ts";
+import type { Route } from "../../iproute2/route_types.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
 import { engineOf, networkParent } from "../model/names.ts";

@@ -1,6 +1,8 @@
-import { type Addr, globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
+import { globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
+import type { Addr } from "../../iproute2/addr_types.ts";
 import { parseJson } from "../../iproute2/batch.ts";
-import { type Link, parseLinks } from "../../iproute2/link.ts";
+import { parseLinks } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { withNetnsFolder } from "../../iproute2/words.ts";
 import { type EnterableNamespace, findEnterable, HOST } from "../sandbox/enterable.ts";

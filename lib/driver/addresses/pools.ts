@@ -11,7 +11,7 @@ import {
   type Subnet,
 } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
-import type { Route } from "../../iproute2/route.ts";
+import type { Route } from "../../iproute2/route_types.ts";
 import { subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
 import type { AddressPool, Network } from "../model/types.ts";

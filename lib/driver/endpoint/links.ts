@@ -9,10 +9,13 @@
  */
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { type Addr, addrAdd } from "../../iproute2/addr.ts";
+import { addrAdd } from "../../iproute2/addr.ts";
+import type { Addr } from "../../iproute2/addr_types.ts";
 import { isNoNamespace } from "../../iproute2/errors.ts";
 import type { Ip } from "../../iproute2/ip.ts";
-import { type Link, linkAdd, linkDel } from "../../iproute2/link.ts";
+import { linkAdd, linkDel } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import { make } from "../../iproute2/runner.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
 import { linkIndex, temporaryName } from "./steps.ts";
 import { isOwned } from "../model/names.ts";
@@ -408,7 +411,7 @@ async function findHeld(
     }),
     linkDel(name),
   ];
-  const [added, ...results] = await Promise.allSettled(lines.map((line) => session.change(line)));
+  const [added, ...results] = await Promise.allSettled(lines.map((line) => make(session, line)));
   if (added!.status === "rejected" && !isHarmless(added!.reason)) throw added!.reason;
   return addresses.find((_, index) => {
     const result = results[index]!;

@@ -246,7 +246,7 @@ export async function dropNetwork(
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
   await namespaces.apply([
-    ...[probeName(network), ...unneeded].filter(exists).map((name) => ({ line: linkDel(name) })),
+    ...[probeName(network), ...unneeded].filter(exists).map((name) => linkDel(name)),
     ...aliasSteps(kept, others, made),
   ]);
   store.transaction(() => {

@@ -7,7 +7,10 @@ import { invalidOption } from "../../base/errors.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
-import { printed, routeFlush, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { routeChange, routeFlush } from "../../iproute2/route.ts";
+import type { Change } from "../../iproute2/runner.ts";
+import type { RouteSpec } from "../../iproute2/route_types.ts";
+import { printed } from "../../iproute2/words.ts";
 import { namesOn } from "../model/names.ts";
 import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
 import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
@@ -155,12 +158,12 @@ export function rerouteSteps(
   if (own || handOver) return [];
   const metric = (siblings: Siblings) => metricOf(network, endpoint, siblings);
   if (metric(before) === metric(after)) return [];
-  const inside = (line: string) => ({ netns: sandbox, line });
+  const inside = (change: Change) => ({ netns: sandbox, ...change });
   // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
   // they were changed already when another network was connected.
   const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
     inside(routeFlush({ dst, dev, metric }));
-  const make = (route: RouteSpec) => inside(routeLine("replace", route));
+  const make = (route: RouteSpec) => inside(routeChange("replace", route));
   return [
     ...defaultRoutes(network, endpoint, before)
       .map((route) => ({ ...remove(route), undo: make(route) })),

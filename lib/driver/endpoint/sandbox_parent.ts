@@ -7,8 +7,9 @@
  */
 import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
-import type { Link } from "../../iproute2/link.ts";
-import { defaultLink, printed } from "../../iproute2/route.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import { defaultLink } from "../../iproute2/route.ts";
+import { printed } from "../../iproute2/words.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import { DEFAULT_METRIC, linkRoutes, type NetworkEndpoint } from "./routes.ts";
 import { linkIndex } from "./steps.ts";

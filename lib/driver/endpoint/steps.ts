@@ -6,12 +6,14 @@
 import { IpvlanError } from "../../base/errors.ts";
 import type { IpErrno } from "../../base/error_codes.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { addrAdd, type AddrSpec } from "../../iproute2/addr.ts";
+import { addrAdd } from "../../iproute2/addr.ts";
+import type { AddrSpec } from "../../iproute2/addr_types.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
+import type { Change } from "../../iproute2/runner.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
 import { type LinkSwitch, linkSwitch } from "../../iproute2/sysctl.ts";
-import { routeLine } from "../../iproute2/route.ts";
+import { routeChange } from "../../iproute2/route.ts";
 import { withLinkLocalLength } from "../model/link_local.ts";
 import { settingsIn } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
@@ -70,7 +72,7 @@ export function endpointSteps(
   const parent = endpoint.parent ?? network.parent;
   const index = linkIndex(endpoint);
   const add = (netns: string | undefined): Step => ({
-    line: linkAdd({
+    ...linkAdd({
       ...settingsIn(stepsOf(network, endpoint)),
       type: "ipvlan",
       name: temporary,
@@ -85,19 +87,19 @@ export function endpointSteps(
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
   const beside = makeHostSteps(hostSteps(network, endpoint));
   if (endpoint.handOver) {
-    return [{ ...add(undefined), undo: { line: linkDel(temporary) } }, { line: alias }, ...beside];
+    return [{ ...add(undefined), undo: linkDel(temporary) }, alias, ...beside];
   }
-  const there = (line: string): Line => ({ netns: sandbox, line });
+  const there = (change: Change): Line => ({ netns: sandbox, ...change });
   // A link goes with its parent, and root in the sandbox may delete the parent at any time.
   const parentGone = () => new IpvlanError("sandbox-parent", { sandbox, parent });
-  const inside = (line: string, meanings: Meanings = {}): Step => {
+  const inside = (change: Change, meanings: Meanings = {}): Step => {
     const all: Meanings = { ...isInside && { ENODEV: parentGone }, ...meanings };
-    return { ...there(line), explain: (error) => all[error.errno]?.() ?? explainRights(error) };
+    return { ...there(change), explain: (error) => all[error.errno]?.() ?? explainRights(error) };
   };
   return [
     isInside
       ? {
-        ...there(add(undefined).line),
+        ...there(add(undefined)),
         undo: there(linkDel({ index })),
         explain: (error) =>
           error.errno === "ENODEV" ? parentGone() : explainIpvlanAdd(error, parent),
@@ -122,7 +124,7 @@ export function endpointSteps(
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),
     ...linkRoutes(network, endpoint, siblings).map((route) =>
-      inside(routeLine("add", route), {
+      inside(routeChange("add", route), {
         EEXIST: () => new IpvlanError("route-exists", { sandbox, destination: route.dst }),
       })
     ),
@@ -169,17 +171,17 @@ export function sandboxSteps(
   pid?: number,
 ): Step[] {
   // The line is made only where there is a name: the namespace of an engine has none.
-  const undo = (): Line => ({ netns: CALLER, line: netnsDel(name) });
+  const undo = (): Line => ({ netns: CALLER, ...netnsDel(name) });
   if (namespace === "made") {
     return [
-      { netns: CALLER, line: netnsAdd(name), undo: undo() },
-      { netns: name, line: linkSet("lo", { up: true }) },
+      { netns: CALLER, ...netnsAdd(name), undo: undo() },
+      { netns: name, ...linkSet("lo", { up: true }) },
     ];
   }
   if (pid === undefined) return [];
   return [{
     netns: CALLER,
-    line: netnsAttach(name, pid),
+    ...netnsAttach(name, pid),
     undo: undo(),
     explain: (error) =>
       error.errno === "EPERM"

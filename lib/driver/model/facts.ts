@@ -1,6 +1,6 @@
-import type { Addr } from "../../iproute2/addr.ts";
-import type { Link } from "../../iproute2/link.ts";
-import type { Route } from "../../iproute2/route.ts";
+import type { Addr } from "../../iproute2/addr_types.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import type { Route } from "../../iproute2/route_types.ts";
 import type { AddressPool } from "./types.ts";
 
 /** The links, addresses and routes of a sandbox's namespace. */

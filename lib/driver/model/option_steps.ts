@@ -6,8 +6,8 @@
  * @module
  */
 import type { LinkBase } from "../../iproute2/kinds/kind.ts";
-import type { Link } from "../../iproute2/link.ts";
-import type { RouteSpec } from "../../iproute2/route.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import type { RouteSpec } from "../../iproute2/route_types.ts";
 import type { NetworkOptions } from "./types.ts";
 
 /** The settings that a link takes when it is made and shows later under the same name. */

@@ -1,8 +1,8 @@
 import type { EtcdAccess } from "../../claims/types.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
-import type { Link } from "../../iproute2/link.ts";
-import type { Route } from "../../iproute2/route.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import type { Route } from "../../iproute2/route_types.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 
 /** An engine that networks and sandboxes can belong to. */

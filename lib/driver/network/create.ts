@@ -1,4 +1,4 @@
-import type { LinkSpec } from "../../iproute2/link.ts";
+import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";

@@ -3,10 +3,12 @@ import { defaultPool } from "../../ipam/well_known.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix } from "../../ipam/mod.ts";
 import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
-import { type Addr, globalAddrs } from "../../iproute2/addr.ts";
+import { globalAddrs } from "../../iproute2/addr.ts";
+import type { Addr } from "../../iproute2/addr_types.ts";
 import { explainLinkAdd, kernelProblem } from "../../iproute2/kernel.ts";
 import type { IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
-import { type Link, linkAdd, linkDel, linkSet, type LinkSpec } from "../../iproute2/link.ts";
+import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
+import type { Link, LinkSpec } from "../../iproute2/link_types.ts";
 import { hostSteps, makeHostSteps, unshared } from "./host_steps.ts";
 import { networkParent, parentProblems } from "../model/names.ts";
 import { settingsIn } from "../model/option_steps.ts";
@@ -136,8 +138,8 @@ export function parentSubnetProblems(
 /** The steps that make links. */
 export function linkSteps(links: readonly LinkSpec[]): Step[] {
   return links.map((link) => ({
-    line: linkAdd(link),
-    undo: { line: linkDel(link.name) },
+    ...linkAdd(link),
+    undo: linkDel(link.name),
     explain: (error) => explainLinkAdd(error, link.type),
   }));
 }
@@ -165,11 +167,11 @@ export function networkSteps(
   // The first endpoint of a transient network follows at once, and tests the parent as well.
   const probe: Step[] = transient || networkParent(network).kind === "sandbox" ? [] : [
     {
-      line: linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
-      undo: { line: linkDel(name) },
+      ...linkAdd({ type: "ipvlan", name, link: parent, mode, flag, group: LINK_GROUP }),
+      undo: linkDel(name),
       explain: (error) => explainIpvlanAdd(error, parent),
     },
-    { line: linkDel(name) },
+    linkDel(name),
   ];
   return [...linkSteps(links), ...probe, ...makeHostSteps(own, unshared(own, others))];
 }
@@ -186,11 +188,11 @@ export function aliasSteps(
   before: readonly Network[] = networks,
 ): Step[] {
   return links.map(({ name }) => {
-    const line = (served: readonly Network[]) => {
+    const change = (served: readonly Network[]) => {
       const names = served.filter(({ parent }) => standsOn(parent, name, made))
         .map((network) => network.name);
       return linkSet(name, { alias: aliasOf(names) });
     };
-    return { line: line(networks), undo: { line: line(before) } };
+    return { ...change(networks), undo: change(before) };
   });
 }

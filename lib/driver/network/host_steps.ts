@@ -4,7 +4,9 @@
  * @module
  */
 import { failureOf } from "../../base/errors.ts";
-import { routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { routeChange } from "../../iproute2/route.ts";
+import type { RouteSpec } from "../../iproute2/route_types.ts";
+import { make } from "../../iproute2/runner.ts";
 import type { Parts } from "../addresses/parts.ts";
 import {
   advert,
@@ -39,8 +41,8 @@ export function makeHostSteps(
 ): Step[] {
   return steps.map((step) => ({
     // A route that is already there is ours, so that is no error.
-    line: routeLine("replace", step.route),
-    ...owned.includes(step) && { undo: { line: routeLine("del", step.route) } },
+    ...routeChange("replace", step.route),
+    ...owned.includes(step) && { undo: routeChange("del", step.route) },
   }));
 }
 
@@ -52,7 +54,7 @@ export async function removeHostSteps(
   if (steps.length === 0) return;
   const { session } = namespaces.host();
   const results = await Promise.allSettled(
-    steps.toReversed().map((step) => session.change(routeLine("del", step.route))),
+    steps.toReversed().map((step) => make(session, routeChange("del", step.route))),
   );
   for (const result of results) {
     if (result.status === "rejected" && !isGone(result.reason)) throw result.reason;

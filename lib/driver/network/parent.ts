@@ -1,7 +1,7 @@
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 import { explainLinkAdd } from "../../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
-import type { Link, LinkSpec } from "../../iproute2/link.ts";
+import type { Link, LinkSpec } from "../../iproute2/link_types.ts";
 import { shellLine } from "../../base/printable.ts";
 import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/names.ts";
 import type { SettledNetwork } from "../model/types.ts";

@@ -1,5 +1,6 @@
 import { IpvlanError } from "../../base/errors.ts";
-import { type Link, linkSet } from "../../iproute2/link.ts";
+import { linkSet } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
 import { hostSteps, makeHostSteps } from "./host_steps.ts";
 import { linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
@@ -97,10 +98,10 @@ export function parentsPlan(
       const steps = !link
         ? [
           ...linkSteps([spec]),
-          { line: linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }) },
+          linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }),
         ]
         : isOurs(link) && !link.up
-        ? [{ line: linkSet(name, { up: true }) }]
+        ? [linkSet(name, { up: true })]
         : [];
       if (steps.length > 0) (plan.levels[level] ??= []).push({ name, steps });
     }

@@ -8,7 +8,7 @@
 import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
 import { addressIn, endpointAddresses } from "../../ipam/address.ts";
 
-import type { Link } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
 import {

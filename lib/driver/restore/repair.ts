@@ -1,7 +1,12 @@
 import { familyOf } from "../../ipam/address.ts";
-import { type Addr, addrAdd, addrDel, type AddrSpec } from "../../iproute2/addr.ts";
-import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
-import { printed, type Route, routeLine, type RouteSpec } from "../../iproute2/route.ts";
+import { addrAdd, addrDel } from "../../iproute2/addr.ts";
+import type { Addr, AddrSpec } from "../../iproute2/addr_types.ts";
+import { linkDel, linkSet } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import { routeChange } from "../../iproute2/route.ts";
+import type { Change } from "../../iproute2/runner.ts";
+import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
+import { printed } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
 import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
@@ -68,19 +73,19 @@ export function endpointRepair(
     .filter((step) => beside && !beside.has(stepKey(step)))
     .map(({ route }) => ({
       sentence: `The host does not have the route to ${route.dst}`,
-      lines: [],
+      repair: [],
     }));
   if (link && endpoint.handOver) {
     const shared = own.filter(({ kind }) => kind === "ipvlan.set");
-    return repairOf(netns, link, [...settingChanges(shared, link), ...outside]);
+    return repairOf(netns, link, [...settingDifferences(shared, link), ...outside]);
   }
-  const marks = link ? markChanges(link, network, endpoint, parent) : missing;
+  const marks = link ? markDifferences(link, network, endpoint, parent) : missing;
   if (!seen || !link || marks.length > 0) {
     return {
       state: "missing",
       changes: marks,
       link,
-      remove: link ? [{ netns, line: linkDel({ index: link.index }) }] : [],
+      remove: link ? [{ netns, ...linkDel({ index: link.index }) }] : [],
       make: endpoint.handOver ? [] : endpointSteps(network, endpoint, siblings, path),
     };
   }
@@ -101,37 +106,37 @@ export function endpointRepair(
     ...endpoint.parent === undefined || parent ? [] : [{
       sentence: `The parent of the link ${ifname} is ${link.link ?? "another link"} instead of ` +
         endpoint.parent,
-      lines: [],
+      repair: [],
     }],
-    ...settingChanges([...own, mark], link),
+    ...settingDifferences([...own, mark], link),
     ...link.up
       ? []
-      : [{ sentence: `The link ${ifname} is down`, lines: [linkSet(ifname, { up: true })] }],
+      : [{ sentence: `The link ${ifname} is down`, repair: [linkSet(ifname, { up: true })] }],
     ...linkAddrs(network, endpoint).flatMap((addr) =>
-      addressChanges(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
+      addressDifferences(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
     // The kernel deletes the routes of a link that goes down.
     ...wanted.filter((_route, index) => !isThere(index))
-      .map((route) => routeChange(route, link.up ? routes : [])),
+      .map((route) => routeDifference(route, link.up ? routes : [])),
     ...outside,
   ];
   return repairOf(netns, link, changes);
 }
 
-function repairOf(netns: string, link: Link, changes: readonly Change[]): EndpointRepair {
+function repairOf(netns: string, link: Link, changes: readonly Difference[]): EndpointRepair {
   return {
     link,
     state: changes.length === 0 ? "up" : "changed",
     changes: changes.map(({ sentence }) => sentence),
     remove: [],
-    make: changes.flatMap(({ lines }) => lines).map((line) => ({ netns, line })),
+    make: changes.flatMap(({ repair }) => repair).map((change) => ({ netns, ...change })),
   };
 }
 
-/** A difference, and the lines that repair it. */
-interface Change {
+/** A difference, and the changes that repair it. */
+interface Difference {
   sentence: string;
-  lines: string[];
+  repair: Change[];
 }
 
 /**
@@ -158,7 +163,7 @@ function linkOf(
 }
 
 /** Finds why a link cannot be repaired: it has another name, alias or parent. */
-function markChanges(
+function markDifferences(
   { name, alias = "", linkIndex }: Link,
   network: Network,
   { ifname }: EndpointRecord,
@@ -174,7 +179,7 @@ function markChanges(
 }
 
 /** Finds the settings of a link that differ, and the lines that change them. */
-function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
+function settingDifferences(steps: readonly OwnStep[], link: Link): Difference[] {
   const { name, index } = link;
   const has: Record<string, unknown> = { ...link, ...link.info };
   // One line sets the mode and flag, which all links on a parent share.
@@ -185,13 +190,13 @@ function settingChanges(steps: readonly OwnStep[], link: Link): Change[] {
       wanted !== undefined && String(has[key]) !== String(wanted)
     ).map(([key, wanted]) => ({
       sentence: `The ${label} of the link ${name} is ${has[key]} instead of ${wanted}`,
-      lines: kind === "link.set" ? [linkSet(name, { [key]: wanted })] : shared.splice(0),
+      repair: kind === "link.set" ? [linkSet(name, { [key]: wanted })] : shared.splice(0),
     }))
   );
 }
 
 /** The lines that give a link an address, without the same address with another length. */
-function addressChanges(wanted: AddrSpec, addrs: readonly Addr[]): Change[] {
+function addressDifferences(wanted: AddrSpec, addrs: readonly Addr[]): Difference[] {
   const { dev, address } = wanted;
   const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
   if (found.includes(address)) return [];
@@ -201,12 +206,12 @@ function addressChanges(wanted: AddrSpec, addrs: readonly Addr[]): Change[] {
     sentence: others.length > 0
       ? `The link ${dev} has the address ${others.join(", ")} instead of ${address}`
       : `The link ${dev} does not have the address ${address}`,
-    lines: [...others.map((other) => addrDel({ dev, address: other })), addrAdd(wanted)],
+    repair: [...others.map((other) => addrDel({ dev, address: other })), addrAdd(wanted)],
   }];
 }
 
 /** The line that gives a link a route, and a sentence about its other routes to the destination. */
-function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
+function routeDifference(wanted: RouteSpec, routes: readonly Route[]): Difference {
   const { dst, dev } = wanted;
   const family = familyOf(dst);
   const others = routes.filter((found) =>
@@ -222,7 +227,7 @@ function routeChange(wanted: RouteSpec, routes: readonly Route[]): Change {
     sentence: others.length > 0
       ? `The link ${dev} has ${to} ${others.map(text).join(", ")} instead of ${text(wanted)}`
       : `The link ${dev} does not have ${to} ${text(wanted)}`,
-    lines: [routeLine("replace", wanted)],
+    repair: [routeChange("replace", wanted)],
   };
 }
 

@@ -7,7 +7,8 @@ import {
   type IpvlanErrorOf,
   isIpvlanError,
 } from "../../base/errors.ts";
-import { type Link, linkDel, linkSet } from "../../iproute2/link.ts";
+import { linkDel, linkSet } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreHostSteps } from "../network/host_steps.ts";
 import { siblingsOf } from "../endpoint/routes.ts";
@@ -259,15 +260,15 @@ export function namespacePlan(
     return { ok: false, problems: [new IpvlanError("sandbox-gone", { sandbox: name })] };
   }
   if (!seen) {
-    const remove: Step[] = hasName ? [{ netns: CALLER, line: netnsDel(name) }] : [];
+    const remove: Step[] = hasName ? [{ netns: CALLER, ...netnsDel(name) }] : [];
     return { ok: true, remove, make: sandboxSteps(sandbox) };
   }
   const isDown = seen.links.find((link) => link.name === "lo")?.up === false;
   const make = isDown && namespace === "made"
-    ? [{ netns: name, line: linkSet("lo", { up: true }) }]
+    ? [{ netns: name, ...linkSet("lo", { up: true }) }]
     : [];
   // The alias is set last. A crash may leave a link without alias, address or route.
   const incomplete = seen.links.filter((link) => isOurs(link) && link.alias === undefined);
-  const remove = incomplete.map((link) => ({ netns: name, line: linkDel(link.name) }));
+  const remove = incomplete.map((link) => ({ netns: name, ...linkDel(link.name) }));
   return { ok: true, remove, make };
 }

@@ -1,5 +1,6 @@
 import { KeptProcess } from "../../iproute2/transport.ts";
-import { type Runner, Session } from "../../iproute2/session.ts";
+import { Session } from "../../iproute2/session.ts";
+import type { Runner } from "../../iproute2/runner.ts";
 import { IpvlanError, isIpvlanError } from "../../base/errors.ts";
 
 /** A kept `ip`, with the names that it may remember by the indexes of the links. */

@@ -6,7 +6,7 @@ import {
 } from "../../base/errors.ts";
 import { pause } from "../../base/waiting.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
-import type { Runner } from "../../iproute2/session.ts";
+import { type Change, make, type Runner } from "../../iproute2/runner.ts";
 
 /**
  * The namespace of this process. Sandboxes' namespaces are made and deleted here, not in the
@@ -18,12 +18,10 @@ export const CALLER: unique symbol = Symbol("caller");
 /** Where a line acts: a sandbox's namespace, by name; the host's (`undefined`); or the caller's. */
 export type Place = string | undefined | typeof CALLER;
 
-/** One `ip` line, and where it acts. */
-export interface Line {
+/** A change, and where it acts. */
+export interface Line extends Change {
   /** Where it acts; left out, in the host's namespace. */
   netns?: Place;
-  /** The line, without `ip` before it. */
-  line: string;
 }
 
 /** One `ip` line of a plan. */
@@ -88,7 +86,7 @@ async function runBurst(
   for (;;) {
     const switches = rest.flatMap(({ switches }) => switches ?? []);
     const runner = runnerOf(rest[0]!.netns, false, switches);
-    const results = await Promise.allSettled(rest.map(({ line }) => runner.change(line)));
+    const results = await Promise.allSettled(rest.map((step) => make(runner, step)));
     for (const [index, result] of results.entries()) {
       // If the process ended, the line may have run or not. Undo it in either case.
       if (result.status === "fulfilled" || isIpvlanError(result.reason, "session-closed")) {
@@ -136,7 +134,7 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
     const runner = runnerOf(burst[0]!.netns, true, []);
-    results.push(...await Promise.allSettled(burst.map(({ line }) => runner.change(line))));
+    results.push(...await Promise.allSettled(burst.map((line) => make(runner, line))));
   }
   return results.find((result): result is PromiseRejectedResult =>
     result.status === "rejected" && !isGone(result.reason)

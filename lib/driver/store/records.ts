@@ -19,7 +19,7 @@ import {
   whole,
 } from "../../base/reader.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
-import type { LinkSpec } from "../../iproute2/link.ts";
+import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
 import { OPTION_NAMES, optionProblems } from "../model/options.ts";

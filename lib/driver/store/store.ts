@@ -1,7 +1,7 @@
 import type { SQLOutputValue } from "node:sqlite";
 import { ClaimRecords } from "../../claims/records.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import type { LinkSpec } from "../../iproute2/link.ts";
+import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { settleOptions } from "../model/options.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
 import { AddressLog } from "./address_log.ts";

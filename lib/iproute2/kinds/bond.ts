@@ -1,3 +1,4 @@
+import { addressText } from "../../netlink/address.ts";
 import { addressWord, invalidWord } from "../words.ts";
 import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
@@ -71,25 +72,30 @@ const INT_MAX = 0x7fff_ffff;
 /** The largest number of ARP targets (`BOND_MAX_ARP_TARGETS` in `include/net/bonding.h`). */
 const MAX_ARP_TARGETS = 16;
 
-/** How a bond is made and read back. */
+/** How a bond is made and read back. The numbers are those of `IFLA_BOND_*`. */
 export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
-  mode: choice("mode", BOND_MODES),
-  miimon: number("miimon", 0, INT_MAX),
-  updelay: number("updelay", 0, INT_MAX),
-  downdelay: number("downdelay", 0, INT_MAX),
-  arpInterval: number("arp_interval", 0, INT_MAX),
+  mode: choice("mode", BOND_MODES, [1, "u8"]),
+  miimon: number("miimon", 0, INT_MAX, [3, "u32"]),
+  updelay: number("updelay", 0, INT_MAX, [4, "u32"]),
+  downdelay: number("downdelay", 0, INT_MAX, [5, "u32"]),
+  arpInterval: number("arp_interval", 0, INT_MAX, [7, "u32"]),
   arpIpTarget: {
     words: (targets) => targets.length === 0 ? [] : ["arp_ip_target", targetsWord(targets)],
     // `ip` prints no empty list.
     read: ({ arp_ip_target = [] }) => arp_ip_target as string[],
+    get: (data) =>
+      [...data.get(8)?.all() ?? []].map(([, target]) => addressText(target.bytes()))
+        .filter((target) => target !== "0.0.0.0"),
   },
-  primaryReselect: choice("primary_reselect", ["always", "better", "failure"]),
-  failOverMac: choice("fail_over_mac", ["none", "active", "follow"]),
-  xmitHashPolicy: choice("xmit_hash_policy", XMIT_HASH_POLICIES),
-  numGratArp: number("num_grat_arp", 0, 255, { printedAs: "num_peer_notif" }),
-  minLinks: number("min_links", 0, INT_MAX),
-  lacpRate: choice("lacp_rate", ["slow", "fast"], { printedAs: "ad_lacp_rate" }),
-  adSelect: choice("ad_select", ["stable", "bandwidth", "count"]),
+  primaryReselect: choice("primary_reselect", ["always", "better", "failure"], [12, "u8"]),
+  failOverMac: choice("fail_over_mac", ["none", "active", "follow"], [13, "u8"]),
+  xmitHashPolicy: choice("xmit_hash_policy", XMIT_HASH_POLICIES, [14, "u8"], {
+    numbers: [0, 2, 1, 3, 4, 5],
+  }),
+  numGratArp: number("num_grat_arp", 0, 255, [16, "u8"], { printedAs: "num_peer_notif" }),
+  minLinks: number("min_links", 0, INT_MAX, [18, "u32"]),
+  lacpRate: choice("lacp_rate", ["slow", "fast"], [21, "u8"], { printedAs: "ad_lacp_rate" }),
+  adSelect: choice("ad_select", ["stable", "bandwidth", "count"], [22, "u8"]),
 });
 
 /** The addresses as one word. `ip` would silently drop those after the 16th. */

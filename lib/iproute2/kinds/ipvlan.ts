@@ -1,3 +1,4 @@
+import { u16, u32, type Writer } from "../../netlink/message.ts";
 import { oneOf } from "../words.ts";
 import { type Attribute, choice, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
@@ -34,19 +35,36 @@ export interface IpvtapSpec extends Omit<IpvlanSpec, "type"> {
   type: "ipvtap";
 }
 
+/** The attributes in a netlink message (`IFLA_IPVLAN_*`). */
+const ATTRIBUTE = { MODE: 1, FLAGS: 2 };
+
 // An ipvtap link takes the attributes of an ipvlan link.
-const mode = choice("mode", IPVLAN_MODES);
+const mode = choice("mode", IPVLAN_MODES, [ATTRIBUTE.MODE, "u16"]);
 const flag: Attribute<{ type: string }, IpvlanFlag> = {
   default: "bridge",
   words: (value, { type }) => [oneOf(value, `${type} flag`, IPVLAN_FLAGS)],
   read: (data) => IPVLAN_FLAGS.find((flag) => data[flag]) ?? "bridge",
+  // Each flag but the first is a bit.
+  get: (data) => IPVLAN_FLAGS[data.get(ATTRIBUTE.FLAGS)?.u16() ?? 0] ?? "bridge",
+};
+const write = (writer: Writer, { mode, flag = "bridge" }: Pick<IpvlanSpec, "mode" | "flag">) => {
+  writer.attribute(ATTRIBUTE.MODE, u16(IPVLAN_MODES.indexOf(mode)));
+  writer.attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(flag)));
 };
 
 /** How an ipvlan link is made and read back. */
-export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", { mode, flag });
+export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind(
+  "ipvlan",
+  { mode, flag },
+  { write },
+);
 
 /** How an ipvtap link is made and read back. */
-export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", { mode, flag });
+export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind(
+  "ipvtap",
+  { mode, flag },
+  { write },
+);
 
 /** The macvlan modes (`MACVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru", "source"] as const;
@@ -72,11 +90,27 @@ export interface MacvtapSpec extends Omit<MacvlanSpec, "type"> {
   type: "macvtap";
 }
 
+/** The kernel's numbers of the modes. */
+const MACVLAN_NUMBERS = [1, 2, 4, 8, 16];
+const IFLA_MACVLAN_MODE = 1;
+
 // A macvtap link takes the attributes of a macvlan link.
-const ofMacvlan = { mode: choice("mode", MACVLAN_MODES, { default: "bridge" }) };
+const ofMacvlan = {
+  mode: choice("mode", MACVLAN_MODES, [IFLA_MACVLAN_MODE, "u32"], {
+    default: "bridge",
+    numbers: MACVLAN_NUMBERS,
+  }),
+};
+const writeMacvlan = (writer: Writer, { mode = "bridge" }: Pick<MacvlanSpec, "mode">) => {
+  writer.attribute(IFLA_MACVLAN_MODE, u32(MACVLAN_NUMBERS[MACVLAN_MODES.indexOf(mode)]!));
+};
 
 /** How a macvlan link is made and read back. */
-export const macvlan: Kind<MacvlanSpec, InfoOf<MacvlanSpec>> = kind("macvlan", ofMacvlan);
+export const macvlan: Kind<MacvlanSpec, InfoOf<MacvlanSpec>> = kind("macvlan", ofMacvlan, {
+  write: writeMacvlan,
+});
 
 /** How a macvtap link is made and read back. */
-export const macvtap: Kind<MacvtapSpec, InfoOf<MacvtapSpec>> = kind("macvtap", ofMacvlan);
+export const macvtap: Kind<MacvtapSpec, InfoOf<MacvtapSpec>> = kind("macvtap", ofMacvlan, {
+  write: writeMacvlan,
+});

@@ -1,3 +1,4 @@
+import type { Reader, Writer } from "../../netlink/message.ts";
 import { invalidWord, oneOf, wholeNumber } from "../words.ts";
 
 /** The attributes of any new link. The kernel chooses those left out. */
@@ -40,6 +41,10 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
   readonly fixed: readonly Fixed[];
   /** Reads the info from the `info_data` of `ip -details -json link show`. */
   parse(data: Readonly<Record<string, unknown>>): Info;
+  /** Reads the info from the attributes of `IFLA_INFO_DATA` (`include/uapi/linux/if_link.h`). */
+  read(data: Reader): Info;
+  /** Writes those of a new link; left out, only `ip` can make one. */
+  write?(writer: Writer, spec: Spec): void;
 }
 
 /** The `info_data` of `ip -details -json link show`. */
@@ -70,6 +75,8 @@ export interface SetAttribute<Spec, Value> {
 export interface Attribute<Spec, Value, Shown = Value> extends SetAttribute<Spec, Value> {
   /** Reads the value from the output of `ip`. */
   read(data: InfoData): Shown;
+  /** Reads it from a netlink message. */
+  get(data: Reader): Shown;
 }
 
 /** The attributes of a kind by their name in the spec, in the order of their words. */
@@ -87,12 +94,15 @@ export function kind<
 >(
   type: Spec["type"],
   attributes: Attributes<Spec, Info>,
-  { fixed = [] }: { fixed?: readonly Fixed[] } = {},
+  { fixed = [], write }: {
+    fixed?: readonly Fixed[];
+    write?(writer: Writer, spec: NoInfer<Spec>): void;
+  } = {},
 ): Kind<Spec, Info, Fixed> {
   // The attributes have different types. Here each one gets the value of its own name.
-  const entries = Object.entries<SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown }>(
-    attributes,
-  );
+  const entries = Object.entries<
+    SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown; get?(data: Reader): unknown }
+  >(attributes);
   return {
     fixed,
     words: (verb, spec) => {
@@ -111,6 +121,11 @@ export function kind<
       const read = entries.flatMap(([name, { read }]) => read ? [[name, read(data)]] : []);
       return { type, ...Object.fromEntries(read) };
     },
+    read: (data) => {
+      const read = entries.flatMap(([name, { get }]) => get ? [[name, get(data)]] : []);
+      return { type, ...Object.fromEntries(read) };
+    },
+    write,
   };
 }
 
@@ -120,18 +135,32 @@ export function kind<
  */
 type AttributeOptions<Value> = { default?: Value; printedAs?: string };
 
+/** Where an attribute is in a netlink message: its number (`IFLA_*`), and the width of its value. */
+type At = readonly [type: number, width: "u8" | "u16" | "be16" | "u32"];
+
 type Typed = Pick<KindSpec, "type">;
 
-/** An attribute that is one of several words: `mode l2`. */
+/**
+ * An attribute that is one of several words: `mode l2`.
+ *
+ * @param numbers The kernel's numbers of the words; left out, 0, 1, …
+ */
 export function choice<Value extends string>(
   name: string,
   choices: readonly Value[],
-  { default: usual, printedAs = name }: AttributeOptions<Value> = {},
+  [type, width]: At,
+  { default: usual, printedAs = name, numbers }: AttributeOptions<Value> & {
+    numbers?: readonly number[];
+  } = {},
 ): Attribute<Typed, Value> {
   return {
     default: usual,
     words: (value, { type }) => [name, oneOf(value, `${type} ${name}`, choices)],
     read: (data) => data[printedAs] as Value,
+    get: (data) => {
+      const value = data.get(type)?.[width]() ?? -1;
+      return choices[numbers ? numbers.indexOf(value) : value] as Value;
+    },
   };
 }
 
@@ -140,11 +169,13 @@ export function number(
   name: string,
   least: number,
   most: number,
+  [type, width]: At,
   { default: usual, printedAs = name }: AttributeOptions<number> = {},
 ): Attribute<Typed, number> {
   return {
     default: usual,
     words: (value, { type }) => [name, wholeNumber(value, `${type} ${name}`, least, most)],
     read: (data) => data[printedAs] as number,
+    get: (data) => data.get(type)?.[width]() as number,
   };
 }

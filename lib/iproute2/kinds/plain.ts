@@ -5,7 +5,9 @@ import { type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 export type DummySpec = LinkBase<"dummy">;
 
 /** How a dummy is made and read back. */
-export const dummy: Kind<DummySpec, InfoOf<DummySpec>> = kind("dummy", {});
+export const dummy: Kind<DummySpec, InfoOf<DummySpec>> = kind("dummy", {}, {
+  write: () => {},
+});
 
 /** A `veth`: one end of a virtual cable, made with its other end. */
 export interface VethSpec extends LinkBase<"veth"> {
@@ -31,5 +33,5 @@ export interface VrfSpec extends LinkBase<"vrf"> {
 
 /** How a VRF is made and read back. */
 export const vrf: Kind<VrfSpec, InfoOf<VrfSpec>, "table"> = kind("vrf", {
-  table: number("table", 1, 0xffff_ffff),
+  table: number("table", 1, 0xffff_ffff, [1, "u32"]),
 }, { fixed: ["table"] });

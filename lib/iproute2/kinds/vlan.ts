@@ -1,3 +1,4 @@
+import { be16, u16, u32 } from "../../netlink/message.ts";
 import {
   type Attribute,
   choice,
@@ -43,22 +44,49 @@ export interface VlanSpec extends LinkBase<"vlan"> {
   bridgeBinding?: boolean;
 }
 
+/** The numbers of the tag protocols (`ETH_P_*` in `include/uapi/linux/if_ether.h`). */
+const PROTOCOL_NUMBERS = [0x8100, 0x88a8];
+
+/** The attributes of a sub-interface in a netlink message (`IFLA_VLAN_*`). */
+const ATTRIBUTE = { ID: 1, FLAGS: 2, PROTOCOL: 5 };
+
+/** The bits of the flags (`VLAN_FLAG_*`). */
+const BITS = { reorderHdr: 1, gvrp: 2, mvrp: 8, looseBinding: 4, bridgeBinding: 16 };
+
 /** How a VLAN sub-interface is made, changed and read back. */
 export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>, "protocol" | "id"> = kind("vlan", {
-  protocol: choice("protocol", VLAN_PROTOCOLS, { default: "802.1Q" }),
-  id: number("id", VLAN_ID.MIN, VLAN_ID.MAX),
-  reorderHdr: flag("reorder_hdr"),
-  gvrp: flag("gvrp"),
-  mvrp: flag("mvrp"),
-  looseBinding: flag("loose_binding"),
-  bridgeBinding: flag("bridge_binding"),
-}, { fixed: ["protocol", "id"] });
+  protocol: choice("protocol", VLAN_PROTOCOLS, [ATTRIBUTE.PROTOCOL, "be16"], {
+    default: "802.1Q",
+    numbers: PROTOCOL_NUMBERS,
+  }),
+  id: number("id", VLAN_ID.MIN, VLAN_ID.MAX, [ATTRIBUTE.ID, "u16"]),
+  reorderHdr: flag("reorder_hdr", BITS.reorderHdr),
+  gvrp: flag("gvrp", BITS.gvrp),
+  mvrp: flag("mvrp", BITS.mvrp),
+  looseBinding: flag("loose_binding", BITS.looseBinding),
+  bridgeBinding: flag("bridge_binding", BITS.bridgeBinding),
+}, {
+  fixed: ["protocol", "id"],
+  write: (writer, spec) => {
+    const protocol = VLAN_PROTOCOLS.indexOf(spec.protocol ?? "802.1Q");
+    writer.attribute(ATTRIBUTE.PROTOCOL, be16(PROTOCOL_NUMBERS[protocol]!));
+    writer.attribute(ATTRIBUTE.ID, u16(spec.id));
+    const given = Object.entries(BITS).filter(([name]) =>
+      spec[name as keyof typeof BITS] !== undefined
+    );
+    const sum = (all: typeof given) => all.reduce((sum, [, bit]) => sum | bit, 0);
+    if (given.length === 0) return;
+    const set = given.filter(([name]) => spec[name as keyof typeof BITS]);
+    writer.attribute(ATTRIBUTE.FLAGS, Uint8Array.of(...u32(sum(set)), ...u32(sum(given))));
+  },
+});
 
 /** A flag, which `ip` reads as `on` or `off`, and prints in upper case in a list. */
-function flag(name: string): Attribute<unknown, boolean> {
+function flag(name: string, bit: number): Attribute<unknown, boolean> {
   return {
     words: (value) => [name, value ? "on" : "off"],
     read: ({ flags = [] }) => (flags as string[]).includes(name.toUpperCase()),
+    get: (data) => ((data.get(ATTRIBUTE.FLAGS)?.u32() ?? 0) & bit) !== 0,
   };
 }
 
@@ -75,17 +103,18 @@ export interface BridgeSpec extends LinkBase<"bridge"> {
   vlanStats?: boolean;
 }
 
-/** How a bridge is made, changed and read back. */
+/** How a bridge is made, changed and read back. The numbers are those of `IFLA_BR_*`. */
 export const bridge: Kind<BridgeSpec, InfoOf<BridgeSpec>> = kind("bridge", {
-  vlanFiltering: bit("vlan_filtering"),
-  vlanProtocol: choice("vlan_protocol", VLAN_PROTOCOLS),
-  vlanStats: bit("vlan_stats_enabled", "vlan_stats_per_port"),
+  vlanFiltering: bit(7, "vlan_filtering"),
+  vlanProtocol: choice("vlan_protocol", VLAN_PROTOCOLS, [8, "be16"], { numbers: PROTOCOL_NUMBERS }),
+  vlanStats: bit(41, "vlan_stats_enabled", "vlan_stats_per_port"),
 });
 
 /** A boolean attribute with one or more names, which `ip` takes and prints as 0 or 1. */
-function bit(name: string, ...others: string[]): Attribute<unknown, boolean> {
+function bit(type: number, name: string, ...others: string[]): Attribute<unknown, boolean> {
   return {
     words: (value) => [name, ...others].flatMap((each) => [each, value ? "1" : "0"]),
     read: (data) => data[name] === 1,
+    get: (data) => data.get(type)?.u8() === 1,
   };
 }

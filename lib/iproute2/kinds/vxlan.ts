@@ -1,3 +1,5 @@
+import { addressText } from "../../netlink/address.ts";
+import type { Reader } from "../../netlink/message.ts";
 import { addressWord, familyOf, invalidWord, linkName, oneOf, wholeNumber } from "../words.ts";
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
@@ -47,9 +49,13 @@ export type VxlanInfo =
 /** The attributes that Linux does not change (`vxlan_nl2conf` in its `drivers/net/vxlan/vxlan_core.c`). */
 const FIXED = ["id", "dstport", "proxy", "maxaddress"] as const;
 
+/** The attributes of addresses in a netlink message (`IFLA_VXLAN_*`), by family. */
+const ADDRESSES = { remote: [2, 16], local: [4, 17] };
+const [TTL, TTL_INHERIT] = [5, 28];
+
 /** How a vxlan link is made, changed (Linux 4.12) and read back. */
 export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxlan", {
-  id: number("id", 0, 0xff_ffff),
+  id: number("id", 0, 0xff_ffff, [1, "u32"]),
   remote: {
     words: (value) => {
       const address = addressWord(value, "vxlan remote");
@@ -57,6 +63,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
     },
     read: ({ remote, remote6, group, group6 }) =>
       (remote ?? remote6 ?? group ?? group6) as string | undefined,
+    get: (data) => addressIn(data, ADDRESSES.remote),
   },
   local: {
     words: (value, { remote }) => {
@@ -69,9 +76,10 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
       return ["local", address];
     },
     read: ({ local, local6 }) => (local ?? local6) as string | undefined,
+    get: (data) => addressIn(data, ADDRESSES.local),
   },
   dev: { words: (value) => ["dev", linkName(value, "vxlan dev")] },
-  dstport: number("dstport", 1, 65535, { default: VXLAN_PORT, printedAs: "port" }),
+  dstport: number("dstport", 1, 65535, [15, "be16"], { default: VXLAN_PORT, printedAs: "port" }),
   ttl: {
     words: (value) => [
       "ttl",
@@ -81,22 +89,30 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
     ],
     // `ip` prints `auto` as 0, and `inherit` not at all.
     read: ({ ttl = "inherit" }) => (ttl === 0 ? "auto" : ttl) as number | "auto" | "inherit",
+    get: (data) => data.get(TTL_INHERIT)?.u8() ? "inherit" : data.get(TTL)?.u8() || "auto",
   },
-  learning: flag("learning", true),
-  proxy: flag("proxy", false),
-  ageing: number("ageing", 0, 0xffff_ffff),
+  learning: flag("learning", true, 7),
+  proxy: flag("proxy", false, 11),
+  ageing: number("ageing", 0, 0xffff_ffff, [8, "u32"]),
   maxaddress: {
-    ...number("maxaddress", 0, 0xffff_ffff),
+    ...number("maxaddress", 0, 0xffff_ffff, [9, "u32"]),
     // `ip` does not print a 0.
     read: ({ limit = 0 }) => limit as number,
   },
 }, { fixed: FIXED });
 
+/** The address of either family, if it is not 0. */
+function addressIn(data: Reader, types: readonly number[]): string | undefined {
+  const bytes = types.map((type) => data.get(type)?.bytes()).find((each) => each?.some(Boolean));
+  return bytes && addressText(bytes);
+}
+
 /** A flag, which `ip` reads as `NAME` or `noNAME`, and may print only if it differs from the default. */
-function flag(name: string, usual: boolean): Attribute<unknown, boolean> {
+function flag(name: string, usual: boolean, type: number): Attribute<unknown, boolean> {
   return {
     words: (value) => [value ? name : `no${name}`],
     read: (data) => (data[name] ?? usual) as boolean,
+    get: (data) => data.get(type)?.u8() === 1,
   };
 }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Namespace, resolveBelow } from "../../../lib/iproute2/below.ts";
-import type { LinkInfo } from "../../../lib/iproute2/link.ts";
+import type { LinkInfo } from "../../../lib/iproute2/link_types.ts";
 import type { LinkRef, SeenLink, View } from "../../../lib/iproute2/view_types.ts";
 import { link as ethernetCard, vlanInfo } from "../../kit/values.ts";
 

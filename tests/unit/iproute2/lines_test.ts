@@ -1,18 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { addrAdd, addrDel, type AddrSpec, AddrVerbs } from "../../../lib/iproute2/addr.ts";
-import {
-  linkAdd,
-  type LinkChanges,
-  linkDel,
-  linkSet,
-  type LinkSpec,
-  type LinkType,
-  LinkVerbs,
-} from "../../../lib/iproute2/link.ts";
+import { addrAdd, addrDel, AddrVerbs } from "../../../lib/iproute2/addr.ts";
+import type { AddrSpec } from "../../../lib/iproute2/addr_types.ts";
+import { linkAdd, linkDel, linkSet, LinkVerbs } from "../../../lib/iproute2/link.ts";
+import type { LinkChanges, LinkSpec, LinkType } from "../../../lib/iproute2/link_types.ts";
 import { neighLine, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
-import { routeFlush, routeLine, type RouteSpec, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import { routeChange, routeFlush, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import type { RouteSpec } from "../../../lib/iproute2/route_types.ts";
 import { ruleLine, type RuleSpec, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
 import { Collector } from "../../kit/fake_ip.ts";
@@ -292,19 +287,19 @@ const RULES: [RuleSpec, string][] = [
 ];
 
 Deno.test("each kind of link is one line", () => {
-  for (const [spec, line] of LINKS) assertEquals(linkAdd(spec), line);
+  for (const [spec, line] of LINKS) assertEquals(linkAdd(spec).line, line);
 });
 
 Deno.test("no value of any kind's attribute becomes more than one word, or another line", () => {
   const evil = "e type dummy\nlink del dev e";
   fc.assert(
     fc.property(anyLink, (spec) => {
-      const words = linkAdd(spec).split(" ");
+      const words = linkAdd(spec).line.split(" ");
       assertEquals(words.slice(words.indexOf("type"))[1], spec.type);
       for (const name of Object.keys(spec)) {
         let line = "";
         try {
-          line = linkAdd({ ...spec, [name]: evil });
+          line = linkAdd({ ...spec, [name]: evil }).line;
         } catch (error) {
           // A list and a veth's other end are taken apart before they are checked.
           assert(isIpvlanError(error, "invalid-word") || error instanceof TypeError, String(error));
@@ -318,20 +313,20 @@ Deno.test("no value of any kind's attribute becomes more than one word, or anoth
 
 Deno.test("each change of a link is some words of one line", () => {
   for (const [changes, words] of CHANGES) {
-    assertEquals(linkSet("e", changes), `link set dev e${words}`);
+    assertEquals(linkSet("e", changes).line, `link set dev e${words}`);
   }
-  assertEquals(linkDel("e"), "link del dev e");
-  assertEquals(linkDel({ group: 2 ** 31 - 1 }), "link del group 2147483647");
-  assertEquals(linkDel({ index: 2 ** 31 - 1 }), "link del dev if000000000000002147483647");
-  assertEquals(linkDel({ index: 2 }), "link del dev if000000000000000000000002");
+  assertEquals(linkDel("e").line, "link del dev e");
+  assertEquals(linkDel({ group: 2 ** 31 - 1 }).line, "link del group 2147483647");
+  assertEquals(linkDel({ index: 2 ** 31 - 1 }).line, "link del dev if000000000000002147483647");
+  assertEquals(linkDel({ index: 2 }).line, "link del dev if000000000000000000000002");
 });
 
 Deno.test("a route that leads nowhere has its type first, and its protocol last", () => {
   const spec = { type: "unreachable", dst: "10.1.0.0/24", metric: 117, protocol: 117 } as const;
   const words = "unreachable 10.1.0.0/24 metric 117 proto 117";
-  assertEquals(routeLine("replace", spec), `route replace ${words}`);
+  assertEquals(routeChange("replace", spec).line, `route replace ${words}`);
   for (const protocol of [-1, 256, 1.5, NaN]) {
-    assertThrowsError(() => routeLine("add", { ...spec, protocol }), "invalid-word");
+    assertThrowsError(() => routeChange("add", { ...spec, protocol }), "invalid-word");
   }
 });
 
@@ -356,13 +351,16 @@ Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where i
 });
 
 Deno.test("the metric of a flush and the table of a route are numbers in the kernel's range", () => {
-  const line = (metric: number) => routeFlush({ dst: "10.0.0.0/8", dev: "e", metric });
+  const line = (metric: number) => routeFlush({ dst: "10.0.0.0/8", dev: "e", metric }).line;
   assertEquals([0, 0xffff_ffff].map((metric) => line(metric).split(" ").at(-1)), [
     ...["0", "4294967295"],
   ]);
   for (const metric of [-1, 2 ** 32]) assertThrowsError(() => line(metric), "invalid-word");
   const route = { dst: "10.0.0.0/8", dev: "e" };
-  assertEquals(routeLine("add", { ...route, table: 1 }), "route add 10.0.0.0/8 dev e table 1");
+  assertEquals(
+    routeChange("add", { ...route, table: 1 }).line,
+    "route add 10.0.0.0/8 dev e table 1",
+  );
 });
 
 Deno.test("an address without a length is told with an example of its family", () => {
@@ -380,28 +378,28 @@ Deno.test("a route with a next hop too many is told which kind of route it is", 
     ...hop,
   }]] as const;
   for (const [kind, spec] of table) {
-    const line = () => routeLine("add", { dst: "10.0.0.0/8", ...spec } as unknown as RouteSpec);
+    const line = () => routeChange("add", { dst: "10.0.0.0/8", ...spec } as unknown as RouteSpec);
     const { rule } = assertThrowsError(line, "invalid-word");
     assertEquals(rule, `a ${kind} route has neither via nor dev of its own`);
   }
 });
 
 Deno.test("addresses, routes and namespaces are one line each", () => {
-  for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec), `addr add ${words}`);
-  assertEquals(addrDel(ADDRS[1]![0]), "addr del 2001:db8::1/64 dev e");
+  for (const [spec, words] of ADDRS) assertEquals(addrAdd(spec).line, `addr add ${words}`);
+  assertEquals(addrDel(ADDRS[1]![0]).line, "addr del 2001:db8::1/64 dev e");
   for (const verb of ["add", "replace", "del"] as const) {
     for (const [spec, words] of ROUTES) {
-      assertEquals(routeLine(verb, spec), `route ${verb} ${words}`);
+      assertEquals(routeChange(verb, spec).line, `route ${verb} ${words}`);
     }
   }
   assertEquals(
-    ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush({ dst, dev: "e", metric: 7 })),
+    ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush({ dst, dev: "e", metric: 7 }).line),
     ["0.0.0.0/0", "::/0", "10.0.0.0/8"].map((prefix) =>
       `route flush table all exact ${prefix} dev e metric 7`
     ),
   );
-  assertEquals(netnsAdd("red"), "netns add red");
-  assertEquals(netnsDel("red"), "netns del red");
+  assertEquals(netnsAdd("red").line, "netns add red");
+  assertEquals(netnsDel("red").line, "netns del red");
 });
 
 Deno.test("a bad value is refused before a line is written", () => {
@@ -412,7 +410,7 @@ Deno.test("a bad value is refused before a line is written", () => {
   const evil = "l2\nlink del dev e";
   const neigh = { dst: "10.0.0.9", dev: "e" };
   const route = { dst: "10.0.0.0/8" };
-  const lines: (() => string)[] = [
+  const lines: (() => unknown)[] = [
     () => linkAdd({ ...dummy, name: "a b" }),
     () => linkAdd({ ...dummy, netns: "../x" }),
     () => linkAdd({ ...dummy, mtu: 67 }),
@@ -520,36 +518,36 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => ruleLine("add", { table: 1, protocol: 256 }),
     () => ruleLine("add", { action: "goto" } as unknown as RuleSpec),
     () => ruleLine("add", { action: evil } as unknown as RuleSpec),
-    () => routeLine("add", { ...route, table: 0 }),
-    () => routeLine("add", { ...route, table: "1 2" }),
-    () => routeLine("add", { ...route, table: "0x64" }),
-    () => routeLine("add", { ...route, protocol: "-5" }),
-    () => routeLine("add", { ...route, scope: "a b" as "link" }),
-    () => routeLine("add", { ...route, scope: "256" }),
-    () => routeLine("add", { ...route, type: evil as "local" }),
+    () => routeChange("add", { ...route, table: 0 }),
+    () => routeChange("add", { ...route, table: "1 2" }),
+    () => routeChange("add", { ...route, table: "0x64" }),
+    () => routeChange("add", { ...route, protocol: "-5" }),
+    () => routeChange("add", { ...route, scope: "a b" as "link" }),
+    () => routeChange("add", { ...route, scope: "256" }),
+    () => routeChange("add", { ...route, type: evil as "local" }),
     () =>
-      routeLine("add", { ...route, type: "blackhole", via: "10.0.0.1" } as unknown as RouteSpec),
-    () => routeLine("add", { ...route, type: "throw", dev: "e" } as unknown as RouteSpec),
+      routeChange("add", { ...route, type: "blackhole", via: "10.0.0.1" } as unknown as RouteSpec),
+    () => routeChange("add", { ...route, type: "throw", dev: "e" } as unknown as RouteSpec),
     () =>
-      routeLine(
+      routeChange(
         "add",
         { ...route, type: "prohibit", nexthops: [{ dev: "e" }] } as unknown as RouteSpec,
       ),
     () =>
-      routeLine("add", { ...route, dev: "e", nexthops: [{ dev: "e" }] } as unknown as RouteSpec),
-    () => routeLine("add", { ...route, nexthops: [{}] }),
-    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 0 }] }),
-    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 257 }] }),
-    () => routeLine("add", { ...route, nexthops: [{ dev: "e", weight: 1.5 }] }),
-    () => routeLine("add", { ...route, nexthops: [{ dev: "-e" }] }),
-    () => routeLine("add", { dst: "::/0", nexthops: [{ via: "fe80::1" }, { via: "10.0.0.1" }] }),
-    () => routeLine("add", { dst: "10.0.0.0/8 dev x" }),
-    () => routeLine("add", { dst: "default", via: "10.0.0.1/8" }),
-    () => routeLine("add", { dst: "2001:db8::/64", via: "10.0.0.1" }),
-    () => routeLine("add", { dst: "::/0", src: "10.0.0.1" }),
-    () => routeLine("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
-    () => routeLine("add", { dst: "default", dev: "e", src: "2001:db8::1" }),
-    () => routeLine("add", { dst: "default", metric: 2 ** 32 }),
+      routeChange("add", { ...route, dev: "e", nexthops: [{ dev: "e" }] } as unknown as RouteSpec),
+    () => routeChange("add", { ...route, nexthops: [{}] }),
+    () => routeChange("add", { ...route, nexthops: [{ dev: "e", weight: 0 }] }),
+    () => routeChange("add", { ...route, nexthops: [{ dev: "e", weight: 257 }] }),
+    () => routeChange("add", { ...route, nexthops: [{ dev: "e", weight: 1.5 }] }),
+    () => routeChange("add", { ...route, nexthops: [{ dev: "-e" }] }),
+    () => routeChange("add", { dst: "::/0", nexthops: [{ via: "fe80::1" }, { via: "10.0.0.1" }] }),
+    () => routeChange("add", { dst: "10.0.0.0/8 dev x" }),
+    () => routeChange("add", { dst: "default", via: "10.0.0.1/8" }),
+    () => routeChange("add", { dst: "2001:db8::/64", via: "10.0.0.1" }),
+    () => routeChange("add", { dst: "::/0", src: "10.0.0.1" }),
+    () => routeChange("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
+    () => routeChange("add", { dst: "default", dev: "e", src: "2001:db8::1" }),
+    () => routeChange("add", { dst: "default", metric: 2 ** 32 }),
     () => routeFlush({ dst: "all", dev: "e", metric: 0 }),
     () => routeFlush({ dst: "default", dev: "e e", metric: 0 }),
     () => routeFlush({ dst: "default", dev: "e", metric: -1 }),

@@ -1,22 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { addrAdd, addrDel, AddrVerbs, globalAddrs } from "../../../lib/iproute2/addr.ts";
-import {
-  type Link,
-  type LinkInfo,
-  type LinkType,
-  LinkVerbs,
-  parseLink,
-  parseLinks,
-} from "../../../lib/iproute2/link.ts";
+import { LinkVerbs, parseLink, parseLinks } from "../../../lib/iproute2/link.ts";
+import type { Link, LinkInfo, LinkType } from "../../../lib/iproute2/link_types.ts";
 import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
-import {
-  defaultLink,
-  printed,
-  type Route,
-  routeLine,
-  RouteVerbs,
-} from "../../../lib/iproute2/route.ts";
+import { defaultLink, routeChange, RouteVerbs } from "../../../lib/iproute2/route.ts";
+import type { Route } from "../../../lib/iproute2/route_types.ts";
+import { printed } from "../../../lib/iproute2/words.ts";
 import { parseRule, ruleLine, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { addr, route, vlanInfo } from "../../kit/values.ts";
@@ -425,13 +415,13 @@ Deno.test("addr show gives the addresses of all links in one list", async () => 
     },
   ]);
   // What is shown can be given.
-  assertEquals(shown.map(addrAdd), [
+  assertEquals(shown.map((addr) => addrAdd(addr).line), [
     "addr add 192.168.1.2/24 dev d0 scope global",
     "addr add 2001:db8::2/64 dev d0 scope global nodad",
     "addr add fe80::1/64 dev v0 scope link",
     "addr add 10.0.0.1 peer 10.0.0.2/32 dev v0 scope 7 noprefixroute",
   ]);
-  assertEquals(shown.map(addrDel).at(-1), "addr del 10.0.0.1 peer 10.0.0.2/32 dev v0");
+  assertEquals(addrDel(shown.at(-1)!).line, "addr del 10.0.0.1 peer 10.0.0.2/32 dev v0");
 });
 
 Deno.test("route show keeps to the table and fills in the link that was asked for", async () => {
@@ -521,7 +511,7 @@ Deno.test("a route that is shown can be given", async () => {
   ];
   const given = async (family: 4 | 6, rows: Record<string, unknown>[]) => {
     const shown = await new RouteVerbs(new Collector(rows)).show(family, { table: "all" });
-    return shown.map((route) => routeLine("add", route).replace("route add ", ""));
+    return shown.map((route) => routeChange("add", route).line.replace("route add ", ""));
   };
   assertEquals(await given(4, rows4), [
     "throw 10.8.0.0/16 table 4000000000 scope global proto 117",

@@ -1,10 +1,10 @@
 // What cannot be does not compile: the compiler complains of each line after `@ts-expect-error`, and of
 // such a comment where there is nothing to complain about.
-import type { AddrSpec } from "../../../lib/iproute2/addr.ts";
+import type { AddrSpec } from "../../../lib/iproute2/addr_types.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
-import type { Link, LinkChanges } from "../../../lib/iproute2/link.ts";
+import type { Link, LinkChanges } from "../../../lib/iproute2/link_types.ts";
 import type { Neigh, NeighSpec } from "../../../lib/iproute2/neigh.ts";
-import type { Route, RouteSpec } from "../../../lib/iproute2/route.ts";
+import type { Route, RouteSpec } from "../../../lib/iproute2/route_types.ts";
 import type { Rule, RuleSpec } from "../../../lib/iproute2/rule.ts";
 
 const dst = "10.0.0.0/8";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Ip } from "../../../lib/iproute2/ip.ts";
 import { parseJson } from "../../../lib/iproute2/batch.ts";
 import { parseRule } from "../../../lib/iproute2/rule.ts";
-import type { Runner } from "../../../lib/iproute2/session.ts";
+import type { Runner } from "../../../lib/iproute2/runner.ts";
 import { parseSysctls, readSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { EVERYTHING, look, lookAtLinks } from "../../../lib/iproute2/view.ts";
 import { Collector } from "../../kit/fake_ip.ts";

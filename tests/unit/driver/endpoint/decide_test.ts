@@ -21,7 +21,7 @@ import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/drive
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { formatAddress, parsePrefix, Pools } from "../../../../lib/ipam/mod.ts";
 import { firstUsable } from "../../../../lib/ipam/prefix.ts";
-import { network, withoutMeaning } from "../../../kit/values.ts";
+import { network, plainSteps } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
 import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
 
@@ -643,19 +643,19 @@ Deno.test("an internal network gives no default route and no gateway, and in L3 
 });
 
 Deno.test("each line that makes a link or a namespace can be undone", () => {
-  const undo = endpointSteps(DUAL, endpoint(ADDRESSES), "none").map((step) => step.undo);
+  const undo = plainSteps(endpointSteps(DUAL, endpoint(ADDRESSES), "none")).map(({ undo }) => undo);
   assertEquals(undo, [
     { netns: "c1", line: "link del dev e-e1e2e3e4e5e6" },
     { netns: "c1", line: "link del dev eth0" },
     ...Array.from({ length: 6 }, () => undefined),
   ]);
   const up = { netns: "c1", line: "link set dev lo up" };
-  assertEquals(sandboxSteps({ name: "c1", namespace: "made" }), [
+  assertEquals(plainSteps(sandboxSteps({ name: "c1", namespace: "made" })), [
     { netns: CALLER, line: "netns add c1", undo: { netns: CALLER, line: "netns del c1" } },
     up,
   ]);
   // The loopback of somebody else's namespace is left as it is.
-  assertEquals(withoutMeaning(sandboxSteps({ name: "c1", namespace: "attached" }, 7)), [
+  assertEquals(plainSteps(sandboxSteps({ name: "c1", namespace: "attached" }, 7)), [
     { netns: CALLER, line: "netns attach c1 7", undo: { netns: CALLER, line: "netns del c1" } },
   ]);
   assertEquals(sandboxSteps({ name: "c1", namespace: "found" }), []);

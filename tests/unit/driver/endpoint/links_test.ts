@@ -10,7 +10,7 @@ import {
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { Parts } from "../../../../lib/driver/addresses/parts.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
-import type { Link } from "../../../../lib/iproute2/link.ts";
+import type { Link } from "../../../../lib/iproute2/link_types.ts";
 import "../../../kit/seed.ts";
 import {
   addr,

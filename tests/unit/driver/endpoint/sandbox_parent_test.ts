@@ -114,8 +114,8 @@ Deno.test("the link is made in the sandbox, and nothing is done in the host's na
   ]);
   // By the index, as the names are those of the container's root.
   assertEquals(steps.flatMap(({ undo }) => undo ? [[undo.netns, undo.line]] : []), [
-    [SANDBOX, linkDel({ index: 1073816389 })],
-    [SANDBOX, linkDel({ index: 1073816389 })],
+    [SANDBOX, linkDel({ index: 1073816389 }).line],
+    [SANDBOX, linkDel({ index: 1073816389 }).line],
   ]);
   const gone = ipCommandError("ip link add", 'Cannot find device "eth0"');
   for (const { explain } of steps) assert(isIpvlanError(explain!(gone), "sandbox-parent"));

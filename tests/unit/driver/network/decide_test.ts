@@ -9,16 +9,7 @@ import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
 import type { IpvlanMode } from "../../../../lib/iproute2/kinds/ipvlan.ts";
-import {
-  addr,
-  host,
-  IDENTITY,
-  link,
-  LO,
-  network,
-  route,
-  withoutMeaning,
-} from "../../../kit/values.ts";
+import { addr, host, IDENTITY, link, LO, network, plainSteps, route } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";
 
 function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
@@ -263,7 +254,7 @@ Deno.test("all problems of a network are reported at once", () => {
 Deno.test("the lines of a network make its links, try the parent, and note whom a link serves", () => {
   const { network, links } = decided({ name: "q", parent: "eth0.20.30", mode: "l3", flag: "vepa" });
   const probe = "p-0123456789ab";
-  assertEquals(withoutMeaning(networkSteps(network, links)), [
+  assertEquals(plainSteps(networkSteps(network, links)), [
     {
       line: "link add link eth0 name eth0.20 group 6910070 up type vlan protocol 802.1ad id 20",
       undo: { line: "link del dev eth0.20" },
@@ -280,7 +271,8 @@ Deno.test("the lines of a network make its links, try the parent, and note whom 
     { line: `link del dev ${probe}` },
   ]);
   const before = [{ ...network, name: "old" }];
-  assertEquals(aliasSteps(links.slice(0, 1), [...before, network], byLinkName(links), before), [{
+  const aliases = aliasSteps(links.slice(0, 1), [...before, network], byLinkName(links), before);
+  assertEquals(plainSteps(aliases), [{
     line: 'link set dev eth0.20 alias "ipvlan-kit old q"',
     undo: { line: 'link set dev eth0.20 alias "ipvlan-kit old"' },
   }]);

@@ -9,7 +9,7 @@ import {
   possibleParents,
   standsOn,
 } from "../../../../lib/driver/network/parent.ts";
-import type { Link, LinkInfo, LinkSpec } from "../../../../lib/iproute2/link.ts";
+import type { Link, LinkInfo, LinkSpec } from "../../../../lib/iproute2/link_types.ts";
 import type { ErrorCode } from "../../../../lib/base/errors.ts";
 import { link, LO, network, vlanInfo } from "../../../kit/values.ts";
 import { assertError } from "../../../kit/errors.ts";

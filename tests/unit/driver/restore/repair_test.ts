@@ -8,7 +8,8 @@ import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
-import { type Link, linkDel } from "../../../../lib/iproute2/link.ts";
+import { linkDel } from "../../../../lib/iproute2/link.ts";
+import type { Link } from "../../../../lib/iproute2/link_types.ts";
 import { addr, endpoint, endpointRecord, link, LO, network, route } from "../../../kit/values.ts";
 
 const NET = network("n", {
@@ -106,7 +107,7 @@ Deno.test("the options of a link are repaired in place", () => {
 Deno.test("a link with another name or another parent is made anew", () => {
   for (const changes of [{ name: "x" }, { linkIndex: 8 }]) {
     const { state, lines } = repair(whole(changes));
-    assertEquals([state, lines[0]], ["missing", linkDel({ index: 2 })]);
+    assertEquals([state, lines[0]], ["missing", linkDel({ index: 2 }).line]);
     assertEquals(lines.at(-1), 'link set dev eth0 alias "ipvlan-kit n"');
   }
 });

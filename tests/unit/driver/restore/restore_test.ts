@@ -4,7 +4,7 @@ import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts
 import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
 import { isUntaken, namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
-import type { Link, LinkSpec } from "../../../../lib/iproute2/link.ts";
+import type { Link, LinkSpec } from "../../../../lib/iproute2/link_types.ts";
 import type { Sandbox } from "../../../../lib/driver/model/types.ts";
 import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
 import { endpointRecord, link, LO, network, sandboxRecord, vlanInfo } from "../../../kit/values.ts";

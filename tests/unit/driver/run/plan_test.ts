@@ -8,7 +8,7 @@ import {
   runPlan,
   type Step,
 } from "../../../../lib/driver/run/plan.ts";
-import type { Runner } from "../../../../lib/iproute2/session.ts";
+import type { Runner } from "../../../../lib/iproute2/runner.ts";
 import { ipCommandError } from "../../../../lib/iproute2/errors.ts";
 import { assertError, assertRejectsError } from "../../../kit/errors.ts";
 

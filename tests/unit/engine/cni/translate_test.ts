@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Network, SeenSandbox } from "../../../../lib/driver/mod.ts";
-import type { Link } from "../../../../lib/iproute2/link.ts";
-import type { Route } from "../../../../lib/iproute2/route.ts";
+import type { Link } from "../../../../lib/iproute2/link_types.ts";
+import type { Route } from "../../../../lib/iproute2/route_types.ts";
 import {
   cniError,
   CODE,

@@ -1,0 +1,295 @@
+/**
+ * Routes in netlink messages: added, replaced, deleted and read as `ip route` does. The numbers are
+ * those of `include/uapi/linux/rtnetlink.h` of the kernel.
+ *
+ * @module
+ */
+import { addressBytes, addressText, AF } from "../netlink/address.ts";
+import { ERRNO, SystemError } from "../netlink/libc.ts";
+import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
+import { nameOf, numberOf } from "../netlink/names.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import type { AddrSpec } from "./addr_types.ts";
+import { requireIndex } from "./link_netlink.ts";
+import {
+  DEAD_ENDS,
+  type NextHop,
+  type Route,
+  type RouteFilter,
+  type RouteGroup,
+  type RouteSpec,
+} from "./route_types.ts";
+import type { Send } from "./runner.ts";
+
+const RTM = { add: 24, replace: 24, del: 25, GETROUTE: 26 } as const;
+
+/** The attributes of routes (`RTA_*`). */
+const RTA = {
+  DST: 1,
+  OIF: 4,
+  GATEWAY: 5,
+  PRIORITY: 6,
+  PREFSRC: 7,
+  MULTIPATH: 9,
+  TABLE: 15,
+  VIA: 18,
+} as const;
+
+/** The bytes of `struct rtmsg`, and of `struct rtnexthop`. */
+const [FIXED, HOP] = [12, 8];
+
+/** The types by their numbers (`RTN_*`). */
+const TYPES: readonly string[] = [
+  "none",
+  "unicast",
+  "local",
+  "broadcast",
+  "anycast",
+  "multicast",
+  "blackhole",
+  "unreachable",
+  "prohibit",
+  "throw",
+  "nat",
+  "xresolve",
+];
+
+const ONLINK = 4;
+const CLONED = 0x200;
+
+/** The flags in the order in which `ip` prints them (`print_rt_flags` in its `ip/iproute.c`). */
+const FLAGS: readonly [name: string, bit: number][] = [
+  ["dead", 1],
+  ["onlink", ONLINK],
+  ["pervasive", 2],
+  ["offload", 8],
+  ["trap", 0x40],
+  ["notify", 0x100],
+  ["linkdown", 0x10],
+  ["unresolved", 0x20],
+  ["rt_offload", 0x4000],
+  ["rt_trap", 0x8000],
+  ["rt_offload_failed", 0x20000000],
+];
+
+/** The flags of the three verbs. */
+const VERB_FLAGS = {
+  add: FLAG.CREATE | FLAG.EXCL,
+  replace: FLAG.CREATE | FLAG.REPLACE,
+  del: 0,
+} as const;
+
+/** Adds, replaces or deletes a route; `undefined` if only `ip` can. */
+export function sendRoute(
+  verb: "add" | "replace" | "del",
+  spec: RouteSpec | Route,
+  family: 4 | 6,
+): Send | undefined {
+  const { via, dev, nexthops = [], src, metric, onlink } = spec;
+  const type = spec.type ?? (verb === "del" ? "none" : "unicast");
+  const protocol = numberOf("rt_protos", spec.protocol ?? (verb === "del" ? "unspec" : "boot"));
+  const isLocal = ["local", "broadcast", "anycast"].includes(type);
+  const table = numberOf("rt_tables", spec.table ?? (isLocal ? "local" : "main"));
+  const scope = numberOf("rt_scopes", spec.scope ?? usualScope(verb, type, via, family));
+  if (protocol === undefined || table === undefined || scope === undefined) return undefined;
+  if (nexthops.length > 0) return undefined;
+  const [address, length] = destination(spec.dst, family);
+  return (socket) => {
+    const link = dev === undefined ? undefined : requireIndex(socket, dev);
+    socket.change({
+      type: RTM[verb],
+      flags: VERB_FLAGS[verb],
+      write: (writer) => {
+        writer.u8(family === 6 ? AF.INET6 : AF.INET).u8(length).u8(0).u8(0);
+        writer.u8(table < 256 ? table : 0).u8(protocol).u8(scope).u8(TYPES.indexOf(type));
+        writer.u32(onlink ? ONLINK : 0);
+        if (length > 0) writer.attribute(RTA.DST, addressBytes(address));
+        if (via !== undefined) writeGateway(writer, via, family);
+        if (link !== undefined) writer.attribute(RTA.OIF, u32(link));
+        if (table >= 256) writer.attribute(RTA.TABLE, u32(table));
+        if (src !== undefined) writer.attribute(RTA.PREFSRC, addressBytes(src));
+        if (metric !== undefined) writer.attribute(RTA.PRIORITY, u32(metric));
+      },
+    });
+  };
+}
+
+/** The scope that `ip` gives a route (`iproute_modify` in its `ip/iproute.c`). */
+function usualScope(verb: string, type: string, via: string | undefined, family: 4 | 6): string {
+  if (family === 6) return "global";
+  if (type === "local") return "host";
+  if (["broadcast", "multicast", "anycast"].includes(type)) return "link";
+  if (!["unicast", "none"].includes(type)) return verb === "del" ? "nowhere" : "global";
+  if (verb === "del") return "nowhere";
+  return via === undefined ? "link" : "global";
+}
+
+/** The address and the length of a destination. */
+function destination(dst: string, family: 4 | 6): [address: string, length: number] {
+  if (dst === "default") return ["", 0];
+  const [address = "", length = family === 6 ? "128" : "32"] = dst.split("/");
+  return [address, Number(length)];
+}
+
+/** Writes a next hop, which may be of the other family (RFC 5549). */
+function writeGateway(writer: Writer, via: string, family: 4 | 6): void {
+  const isIPv6 = via.includes(":");
+  if (isIPv6 === (family === 6)) {
+    writer.attribute(RTA.GATEWAY, addressBytes(via));
+    return;
+  }
+  const familyNumber = isIPv6 ? AF.INET6 : AF.INET;
+  writer.attribute(RTA.VIA, Uint8Array.of(familyNumber, 0, ...addressBytes(via)));
+}
+
+/** Deletes the routes of a link to one destination with one metric, if there are any. */
+export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
+  const family = dst.includes(":") ? 6 : 4;
+  const [address, length] = destination(dst, family);
+  const bytes = length > 0 ? addressBytes(address).join() : undefined;
+  return (socket) => {
+    const link = requireIndex(socket, dev);
+    const found = list(socket, family, {}, (body) => {
+      const attributes = body.after(FIXED);
+      const isMeant = attributes.get(RTA.OIF)?.u32() === link && body.u8(1) === length &&
+        attributes.get(RTA.DST)?.bytes().join() === bytes &&
+        (attributes.get(RTA.PRIORITY)?.u32() ?? 0) === metric;
+      return isMeant ? body.bytes() : undefined;
+    });
+    for (const body of found) {
+      try {
+        socket.change({ type: RTM.del, write: (writer) => writer.bytes(body) });
+      } catch (error) {
+        // The kernel deletes some routes together with others.
+        if (!(error instanceof SystemError && error.errno === ERRNO.ESRCH)) throw error;
+      }
+    }
+  };
+}
+
+/** Reads the routes of one family. */
+export function readRoutes(
+  socket: NetlinkSocket,
+  family: 4 | 6,
+  { dev, table, protocol }: RouteFilter,
+): Route[] {
+  const link = dev === undefined ? undefined : requireIndex(socket, dev);
+  const origin = protocol === undefined ? undefined : numberOf("rt_protos", protocol) ?? -1;
+  const number = table === "all" ? 0 : numberOf("rt_tables", table ?? "main") ?? -1;
+  if (origin === -1 || number === -1) return [];
+  const found = list(socket, family, { link, origin, number }, (body) => {
+    const attributes = body.after(FIXED);
+    const isWanted = (link === undefined || linksOf(attributes).includes(link)) &&
+      (origin === undefined || body.u8(5) === origin);
+    return isWanted ? parse(body, family) : undefined;
+  });
+  const names = new Map<number, string | undefined>();
+  const nameAt = (index: number | undefined) => {
+    if (index === undefined) return undefined;
+    if (!names.has(index)) names.set(index, socket.nameOf(index));
+    return names.get(index);
+  };
+  return found.map(({ route, link, hops }) => ({
+    ...route,
+    dev: DEAD_ENDS.includes(route.type) ? undefined : nameAt(link),
+    nexthops: hops.map(({ link, ...hop }) => ({ ...hop, dev: nameAt(link) })),
+  } as Route));
+}
+
+/** Lists routes. Old kernels heed no filter, and list the routes of all. */
+function list<T>(
+  socket: NetlinkSocket,
+  family: 4 | 6,
+  { link, origin = 0, number = 0 }: { link?: number; origin?: number; number?: number },
+  read: (body: Reader) => T | undefined,
+): T[] {
+  const familyNumber = family === 6 ? AF.INET6 : AF.INET;
+  const request = {
+    type: RTM.GETROUTE,
+    write: (writer: Writer) => {
+      writer.u32(familyNumber).u8(0).u8(origin).u16(0).u32(0);
+      if (number !== 0) writer.attribute(RTA.TABLE, u32(number));
+      if (link !== undefined) writer.attribute(RTA.OIF, u32(link));
+    },
+  };
+  try {
+    return socket.list(request, (body) => {
+      // A kernel without IPv6 answers with the routes of IPv4.
+      const isOther = body.u8(0) !== familyNumber || (body.u32(8) & CLONED) !== 0;
+      return isOther ? undefined : read(body);
+    });
+  } catch (error) {
+    // There is no such table, or no IPv6.
+    const none: number[] = [ERRNO.ENOENT, ERRNO.EOPNOTSUPP];
+    if (error instanceof SystemError && none.includes(error.errno)) return [];
+    throw error;
+  }
+}
+
+/** The links that a route leaves by. */
+function linksOf(attributes: Reader): number[] {
+  const link = attributes.get(RTA.OIF)?.u32();
+  return link === undefined ? hopsOf(attributes).map(({ link }) => link) : [link];
+}
+
+/** A next hop with the index of its link. */
+type Hop = Omit<NextHop, "dev"> & { link: number };
+
+function hopsOf(attributes: Reader): Hop[] {
+  const all = attributes.get(RTA.MULTIPATH);
+  if (!all) return [];
+  const hops: Hop[] = [];
+  for (let at = 0; at + HOP <= all.length;) {
+    const length = all.u16(at);
+    if (length < HOP) break;
+    const flags = flagsOf(all.u8(at + 2));
+    hops.push({
+      via: gatewayOf(all.part(at, length).after(HOP)),
+      link: all.i32(at + 4),
+      weight: all.u8(at + 3) + 1,
+      onlink: flags.includes("onlink"),
+      flags,
+    });
+    at += (length + 3) & ~3;
+  }
+  return hops;
+}
+
+function gatewayOf(attributes: Reader): string | undefined {
+  const bytes = attributes.get(RTA.GATEWAY)?.bytes() ?? attributes.get(RTA.VIA)?.bytes(2);
+  return bytes && addressText(bytes);
+}
+
+function flagsOf(bits: number): string[] {
+  return FLAGS.filter(([, bit]) => bits & bit).map(([name]) => name);
+}
+
+function parse(
+  body: Reader,
+  family: 4 | 6,
+): { route: Omit<Route, "nexthops">; link: number | undefined; hops: Hop[] } {
+  const attributes = body.after(FIXED);
+  const text = (type: number) => {
+    const bytes = attributes.get(type)?.bytes();
+    return bytes && addressText(bytes);
+  };
+  const flags = flagsOf(body.u32(8));
+  const length = body.u8(1);
+  const address = text(RTA.DST);
+  const isHost = length === (family === 6 ? 128 : 32);
+  const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
+  const route = {
+    via: gatewayOf(attributes),
+    onlink: flags.includes("onlink"),
+    flags,
+    family,
+    dst: address === undefined ? "default" : isHost ? address : `${address}/${length}`,
+    table: nameOf("rt_tables", number),
+    src: text(RTA.PREFSRC),
+    metric: attributes.get(RTA.PRIORITY)?.u32(),
+    scope: nameOf("rt_scopes", body.u8(6)) as AddrSpec["scope"],
+    protocol: nameOf("rt_protos", body.u8(5)),
+    type: (TYPES[body.u8(7)] ?? String(body.u8(7))) as Route["type"],
+  };
+  return { route, link: attributes.get(RTA.OIF)?.u32(), hops: hopsOf(attributes) };
+}

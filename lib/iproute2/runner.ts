@@ -1,0 +1,50 @@
+import type { NetlinkSocket } from "../netlink/socket.ts";
+
+/**
+ * Does by netlink what a line does. The words of the line are checked before it is called.
+ *
+ * @throws {SystemError} The kernel refused.
+ */
+export type Send = (socket: NetlinkSocket) => void;
+
+/** A change in the kernel: a line of `ip`, and the netlink messages that do the same. */
+export interface Change {
+  /** The line, without `ip` before it. */
+  readonly line: string;
+  /** Does it by netlink; left out, only `ip` can. */
+  readonly send?: Send;
+}
+
+/** A question to the kernel: a line of `ip`, and the netlink messages that ask the same. */
+export interface Query<T> {
+  /** The line, without `ip` before it. */
+  readonly line: string;
+  /** Reads the answer from the rows that `ip` prints. */
+  parse(rows: Record<string, unknown>[]): T;
+  /** Asks by netlink; left out, only `ip` can. */
+  read?(socket: NetlinkSocket): T;
+}
+
+/** Runs lines: a `Session`, or its wrapper or stand-in. */
+export interface Runner {
+  /**
+   * Runs a line that changes something: resolves when it has taken effect.
+   *
+   * @param send Does the same by netlink, for a runner that can.
+   */
+  change(line: string, send?: Send): Promise<void>;
+  /** Runs a line that prints JSON: resolves to the parsed rows. */
+  query(line: string): Promise<Record<string, unknown>[]>;
+  /** Asks by netlink. A runner without it only runs lines. */
+  ask?<T>(query: Query<T>): Promise<T>;
+}
+
+/** Makes a change. Fails as {@linkcode Runner.change} does. */
+export async function make(runner: Runner, { line, send }: Change): Promise<void> {
+  await runner.change(line, send);
+}
+
+/** Asks a question, by netlink if the runner can. Fails as {@linkcode Runner.query} does. */
+export async function ask<T>(runner: Runner, query: Query<T>): Promise<T> {
+  return await (runner.ask?.(query) ?? runner.query(query.line).then((rows) => query.parse(rows)));
+}

@@ -1,0 +1,75 @@
+/**
+ * IP and MAC addresses as the bytes of a message.
+ *
+ * @module
+ */
+
+/** The numbers of the families (`include/linux/socket.h`). */
+export const AF = { INET: 2, INET6: 10 } as const;
+
+/** The bytes of a valid IP address: 4 or 16. */
+export function addressBytes(text: string): Uint8Array {
+  if (!text.includes(":")) return Uint8Array.from(text.split("."), Number);
+  // The last 32 bits may be written as an IPv4 address (RFC 4291, section 2.2).
+  const [, head = "", ...tail] = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text) ?? [];
+  const [a, b, c, d] = tail.map(Number);
+  const plain = head === ""
+    ? text
+    : `${head}${(a! * 256 + b!).toString(16)}:${(c! * 256 + d!).toString(16)}`;
+  const groupsOf = (part = "") => part === "" ? [] : part.split(":");
+  const [before, after] = plain.split("::").map(groupsOf);
+  const zeros = Array(8 - before!.length - (after?.length ?? 0)).fill("0");
+  const groups = after ? [...before!, ...zeros, ...after] : before!;
+  return Uint8Array.from(groups.flatMap((group) => {
+    const value = parseInt(group, 16);
+    return [value >>> 8, value & 0xff];
+  }));
+}
+
+/** An IP address as inet_ntop(3) writes it: RFC 5952, and IPv4 in the last 32 bits if the rest is 0. */
+export function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from(
+    { length: 8 },
+    (_, index) => bytes[2 * index]! << 8 | bytes[2 * index + 1]!,
+  );
+  const run = longestZeros(groups);
+  // `::1.2.3.4` and `::ffff:1.2.3.4`, but `::1` and `::`.
+  const isCompatible = run.start === 0 && run.length === 6;
+  const isMapped = run.start === 0 && run.length === 5 && groups[5] === 0xffff;
+  if (isCompatible || isMapped) {
+    return `::${isMapped ? "ffff:" : ""}${bytes.subarray(12).join(".")}`;
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (run.length < 2) return hex.join(":");
+  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.length).join(":")}`;
+}
+
+/** The first of the longest runs of zeros. */
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > longest.length) longest = { start, length };
+    start += length;
+  }
+  return longest;
+}
+
+/** The bytes of a hardware address of pairs of digits; `undefined` if the text is another. */
+export function macBytes(text: string): Uint8Array | undefined {
+  if (!/^[\da-f]{1,2}(:[\da-f]{1,2})*$/i.test(text)) return undefined;
+  return Uint8Array.from(text.split(":"), (pair) => parseInt(pair, 16));
+}
+
+/** The types of tunnels, whose hardware addresses are IP addresses (`include/uapi/linux/if_arp.h`). */
+const [TUNNEL, TUNNEL6, SIT, IPGRE, IP6GRE] = [768, 769, 776, 778, 823];
+
+/** The hardware address of a link of a type (`ARPHRD_*`), as `ip` prints it. */
+export function hardwareAddress(bytes: Uint8Array, type: number): string {
+  const isIPv4 = bytes.length === 4 && [TUNNEL, SIT, IPGRE].includes(type);
+  const isIPv6 = bytes.length === 16 && [TUNNEL6, IP6GRE].includes(type);
+  if (isIPv4 || isIPv6) return addressText(bytes);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}

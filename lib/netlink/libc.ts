@@ -1,0 +1,168 @@
+/**
+ * The C library: the system calls that Deno has no function for.
+ *
+ * All calls are synchronous and run on the thread of the script. So a stretch of calls is never
+ * interrupted by other code of the script, and a killed process leaves no call behind.
+ *
+ * @module
+ */
+
+const SYMBOLS = {
+  __errno_location: { parameters: [], result: "pointer" },
+  close: { parameters: ["i32"], result: "i32" },
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
+  mkdir: { parameters: ["buffer", "u32"], result: "i32" },
+  mount: { parameters: ["buffer", "buffer", "buffer", "usize", "pointer"], result: "i32" },
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  umount2: { parameters: ["buffer", "i32"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
+  unshare: { parameters: ["i32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The functions that are used, as the C library has them. */
+export type Calls = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** The names of the C library: glibc, and musl on the processors that Deno runs on. */
+const NAMES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+/** The texts of `strerror`(3) for the errors that these calls give. */
+const TEXTS: Readonly<Record<number, string>> = {
+  1: "Operation not permitted",
+  2: "No such file or directory",
+  3: "No such process",
+  4: "Interrupted system call",
+  5: "Input/output error",
+  6: "No such device or address",
+  11: "Resource temporarily unavailable",
+  12: "Cannot allocate memory",
+  13: "Permission denied",
+  16: "Device or resource busy",
+  17: "File exists",
+  18: "Invalid cross-device link",
+  19: "No such device",
+  20: "Not a directory",
+  22: "Invalid argument",
+  23: "Too many open files in system",
+  24: "Too many open files",
+  28: "No space left on device",
+  30: "Read-only file system",
+  34: "Numerical result out of range",
+  40: "Too many levels of symbolic links",
+  95: "Operation not supported",
+  97: "Address family not supported by protocol",
+  98: "Address already in use",
+  99: "Cannot assign requested address",
+  100: "Network is down",
+  101: "Network is unreachable",
+  105: "No buffer space available",
+  107: "Transport endpoint is not connected",
+  113: "No route to host",
+};
+
+/** The number of an error (`include/uapi/asm-generic/errno.h`). */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETUNREACH: 101,
+} as const;
+
+/** A call or a request that failed. The message is the reason, as `ip` prints it. */
+export class SystemError extends Error {
+  override name = "SystemError";
+
+  /** Makes it of the number of the error; without a sentence, the message is the number's text. */
+  constructor(readonly errno: number, sentence: (text: string) => string = (text) => text) {
+    super(sentence(TEXTS[errno] ?? `Error ${errno}`));
+  }
+}
+
+/** The open flags that are used (`include/uapi/asm-generic/fcntl.h`). */
+export const OPEN = {
+  RDONLY: 0,
+  WRONLY: 1,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  CLOEXEC: 0o2000000,
+} as const;
+
+/** The C library of this process, with the file of its own network namespace. */
+export class Libc {
+  /** The functions, which return -1 for an error. */
+  readonly calls: Calls;
+  readonly #errno: Deno.UnsafePointerView;
+
+  /** Wraps an open library. */
+  constructor(calls: Calls) {
+    this.calls = calls;
+    // Each thread has its own number at its own address.
+    this.#errno = new Deno.UnsafePointerView(calls.__errno_location()!);
+  }
+
+  /** The error of a call that has just returned -1. */
+  error(sentence?: (text: string) => string): SystemError {
+    return new SystemError(this.#errno.getInt32(), sentence);
+  }
+
+  /** Opens a file, which programs do not inherit. @throws {SystemError} */
+  open(path: string, flags: number, sentence?: (text: string) => string): OpenFile {
+    const fd = this.calls.open(cString(path), flags | OPEN.CLOEXEC, 0);
+    if (fd < 0) throw this.error(sentence);
+    return new OpenFile(this, fd);
+  }
+}
+
+/** An open file or socket. */
+export class OpenFile implements Disposable {
+  /** Takes over a file descriptor. */
+  constructor(readonly libc: Libc, readonly fd: number) {}
+
+  /** Closes it. */
+  [Symbol.dispose](): void {
+    this.libc.calls.close(this.fd);
+  }
+}
+
+/** A text as C has it: in UTF-8, with a NUL at its end. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+let opened: Libc | { reason: string } | undefined;
+
+/** Opens the C library, once. Returns the reason if this process cannot: a missing permission, … */
+export function openLibc(): Libc | { reason: string } {
+  return opened ??= tryToOpen();
+}
+
+function tryToOpen(): Libc | { reason: string } {
+  if (Deno.build.os !== "linux") return { reason: "this is not Linux" };
+  // Without it, Deno would ask at the terminal.
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+    return { reason: "the permission --allow-ffi is missing" };
+  }
+  let reason = "";
+  for (const name of NAMES) {
+    try {
+      return new Libc(Deno.dlopen(name, SYMBOLS).symbols);
+    } catch (error) {
+      reason ||= (error as Error).message;
+    }
+  }
+  return { reason };
+}

@@ -1,0 +1,138 @@
+/**
+ * Network namespaces: entered, made, named and deleted, as ip-netns(8) does.
+ *
+ * @module
+ */
+import { cString, ERRNO, type Libc, OPEN, type OpenFile } from "./libc.ts";
+
+const CLONE_NEWNET = 0x4000_0000;
+const LOCK_EX = 2;
+const MNT_DETACH = 2;
+const MS = { BIND: 0x1000, REC: 0x4000, PRIVATE: 1 << 18, SHARED: 1 << 20 } as const;
+
+/** The folder of the named namespaces. */
+const FOLDER = "/run/netns";
+
+/** The namespace of this thread. `/proc/self` is that of the first thread. */
+const OWN = "/proc/thread-self/ns/net";
+
+/**
+ * Runs a function while this thread is in another network namespace. It must be synchronous. What it
+ * opens stays in that namespace. If the thread cannot come back, the process ends at once.
+ *
+ * @param enter Goes there. If it throws, the thread has stayed.
+ */
+function away<T>(libc: Libc, enter: () => void, run: () => T): T {
+  using own = libc.open(OWN, OPEN.RDONLY);
+  enter();
+  try {
+    return run();
+  } finally {
+    if (libc.calls.setns(own.fd, CLONE_NEWNET) !== 0) {
+      console.error("ipvlan: Cannot return to the network namespace");
+      Deno.exit(1);
+    }
+  }
+}
+
+/** Opens the file of a namespace. @throws {SystemError} The message is that of `ip`. */
+export function openNamespace(libc: Libc, path: string, name: string): OpenFile {
+  const sentence = (text: string) => `Cannot open network namespace "${name}": ${text}`;
+  return libc.open(path, OPEN.RDONLY, sentence);
+}
+
+/**
+ * Runs a synchronous function while this thread is in a namespace.
+ *
+ * @param name The namespace's name in messages.
+ * @throws {SystemError} There is no such file, it is none of a namespace, or the right to enter it is
+ * missing. The messages are those of `ip`.
+ */
+export function inNamespace<T>(libc: Libc, path: string, name: string, run: () => T): T {
+  using file = openNamespace(libc, path, name);
+  const sentence = (text: string) => `setting the network namespace "${name}" failed: ${text}`;
+  const enter = () => {
+    if (libc.calls.setns(file.fd, CLONE_NEWNET) !== 0) throw libc.error(sentence);
+  };
+  return away(libc, enter, run);
+}
+
+/** Makes a namespace with a name. @throws {SystemError} The name is taken, or a right is missing. */
+export function makeNamespace(libc: Libc, name: string): void {
+  const path = makeFile(libc, name);
+  try {
+    const sentence = (text: string) =>
+      `Failed to create a new network namespace "${name}": ${text}`;
+    const enter = () => {
+      if (libc.calls.unshare(CLONE_NEWNET) !== 0) throw libc.error(sentence);
+    };
+    away(libc, enter, () => bind(libc, OWN, path));
+  } catch (error) {
+    libc.calls.unlink(cString(path));
+    throw error;
+  }
+}
+
+/** Gives the namespace of a process a name. @throws {SystemError} There is no such process, … */
+export function nameNamespace(libc: Libc, name: string, pid: number): void {
+  const path = makeFile(libc, name);
+  try {
+    bind(libc, `/proc/${pid}/ns/net`, path);
+  } catch (error) {
+    libc.calls.unlink(cString(path));
+    throw error;
+  }
+}
+
+/** Deletes a name. @throws {SystemError} There is none. */
+export function deleteName(libc: Libc, name: string): void {
+  const path = `${FOLDER}/${name}`;
+  // It fails if the file leads to no namespace any more. Then the file is deleted all the same.
+  libc.calls.umount2(cString(path), MNT_DETACH);
+  if (libc.calls.unlink(cString(path)) !== 0) {
+    throw libc.error((text) => `Cannot remove namespace file "${path}": ${text}`);
+  }
+}
+
+/** Makes the file that a namespace is mounted on, and returns its path. */
+function makeFile(libc: Libc, name: string): string {
+  makeFolder(libc);
+  const path = `${FOLDER}/${name}`;
+  const sentence = (text: string) => `Cannot create namespace file "${path}": ${text}`;
+  libc.open(path, OPEN.RDONLY | OPEN.CREAT | OPEN.EXCL, sentence)[Symbol.dispose]();
+  return path;
+}
+
+/**
+ * Makes the folder of the named namespaces, as a mount that is shared with other mount namespaces: a
+ * name that goes in one then goes in all. Two programs that do so at once would mount it twice, so
+ * both lock it.
+ */
+function makeFolder(libc: Libc): void {
+  const folder = cString(FOLDER);
+  const none = cString("none");
+  if (libc.calls.mkdir(folder, 0o755) !== 0) {
+    const error = libc.error((text) => `mkdir ${FOLDER} failed: ${text}`);
+    if (error.errno !== ERRNO.EEXIST) throw error;
+  }
+  const mount = (source: string, flags: number, what: string) => {
+    const done = libc.calls.mount(cString(source), folder, none, BigInt(flags), null) === 0;
+    return done ? undefined : libc.error((text) => `mount --${what} ${FOLDER} failed: ${text}`);
+  };
+  const share = () => mount("", MS.SHARED | MS.REC, "make-shared");
+  using lock = libc.open(FOLDER, OPEN.RDONLY);
+  libc.calls.flock(lock.fd, LOCK_EX);
+  const problem = share();
+  if (!problem) return;
+  if (problem.errno !== ERRNO.EINVAL) throw problem;
+  // It is no mount yet. A private one gets its own group of peers when it is shared.
+  const failed = mount(FOLDER, MS.BIND | MS.REC, "bind") ??
+    mount(FOLDER, MS.PRIVATE | MS.REC, "make-private") ?? share();
+  if (failed) throw failed;
+}
+
+function bind(libc: Libc, from: string, to: string): void {
+  const done = libc.calls.mount(cString(from), cString(to), cString("none"), BigInt(MS.BIND), null);
+  if (done === 0) return;
+  throw libc.error((text) => `Bind ${from.replace("thread-", "")} -> ${to} failed: ${text}`);
+}

@@ -1,0 +1,184 @@
+import { cString, ERRNO, type Libc, OpenFile, SystemError } from "./libc.ts";
+import { FLAG, HEADER_LENGTH, Reader, Writer } from "./message.ts";
+
+/** The numbers of sockets and messages, named as the kernel's headers name them. */
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_NETLINK = 270;
+const OPTIONS = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 };
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_DUMP_INTR = 0x10;
+const NLM_F_ACK_TLVS = 0x200;
+/** The attribute of an acknowledgement that has the kernel's sentence. */
+const NLMSGERR_ATTR_MSG = 1;
+const SIOCGIFNAME = 0x8910;
+const SIOCGIFINDEX = 0x8933;
+/** The bytes of a link's name, with its NUL (`include/uapi/linux/if.h`). */
+const IFNAMSIZ = 16;
+const IFREQ_LENGTH = 40;
+
+/** The most bytes of an answer. The kernel's are at most 32 KiB (`netlink_dump`). */
+const buffer = new Uint8Array(65_536);
+const view = new DataView(buffer.buffer);
+
+/** How often to read a list again that changed while the kernel wrote it. */
+const MAX_DUMPS = 5;
+
+/** A message to send: its type and flags, and what writes its body. */
+export interface Request {
+  type: number;
+  flags?: number;
+  write(writer: Writer): void;
+}
+
+/**
+ * A socket of rtnetlink(7). It acts in the network namespace in which it was opened, whichever its
+ * thread is in later.
+ */
+export class NetlinkSocket implements Disposable {
+  readonly libc: Libc;
+  readonly #file: OpenFile;
+  #sequence = 0;
+
+  /** Opens a socket in the namespace of this thread. @throws {SystemError} */
+  constructor(libc: Libc) {
+    const fd = libc.calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw libc.error((text) => `Cannot open netlink socket: ${text}`);
+    this.libc = libc;
+    this.#file = new OpenFile(libc, fd);
+    // Linux before 4.12 lacks the kernel's own sentences, and before 4.20 the filters of lists.
+    for (const option of Object.values(OPTIONS)) {
+      libc.calls.setsockopt(fd, SOL_NETLINK, option, Uint8Array.of(1, 0, 0, 0), 4);
+    }
+  }
+
+  /** Asks for a change. @throws {SystemError} The kernel refused. */
+  change({ type, flags = 0, write }: Request): void {
+    this.#send(type, flags | FLAG.REQUEST | FLAG.ACK, write);
+    this.#receive(() => true);
+  }
+
+  /** Asks for one object. @throws {SystemError} There is none. */
+  ask<T>({ type, flags = 0, write }: Request, read: (body: Reader) => T): T {
+    this.#send(type, flags | FLAG.REQUEST, write);
+    let found: { value: T } | undefined;
+    this.#receive((body) => {
+      found = { value: read(body) };
+      return true;
+    });
+    if (!found) throw new Error("The kernel answered with no object");
+    return found.value;
+  }
+
+  /**
+   * Lists objects. Reads the list again if it changed meanwhile.
+   *
+   * @param read Reads an object; `undefined` leaves it out.
+   * @throws {SystemError} The kernel refused.
+   */
+  list<T>({ type, write }: Request, read: (body: Reader) => T | undefined): T[] {
+    for (let dumps = 1;; dumps++) {
+      const found: T[] = [];
+      this.#send(type, FLAG.REQUEST | FLAG.DUMP, write);
+      const isWhole = this.#receive((body) => {
+        const value = read(body);
+        if (value !== undefined) found.push(value);
+        return false;
+      });
+      if (isWhole || dumps === MAX_DUMPS) return found;
+    }
+  }
+
+  /** The index of a link by its name; `undefined` if there is none. */
+  indexOf(name: string): number | undefined {
+    const request = new Uint8Array(IFREQ_LENGTH);
+    request.set(cString(name));
+    if (this.#ioctl(SIOCGIFINDEX, request) < 0) return undefined;
+    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
+  }
+
+  /** The name of a link by its index; `undefined` if there is none. */
+  nameOf(index: number): string | undefined {
+    const request = new Uint8Array(IFREQ_LENGTH);
+    new DataView(request.buffer).setInt32(IFNAMSIZ, index, true);
+    if (this.#ioctl(SIOCGIFNAME, request) < 0) return undefined;
+    return new Reader(new DataView(request.buffer), 0, IFNAMSIZ).text();
+  }
+
+  /** Closes it. */
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+
+  #ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
+    return this.libc.calls.ioctl(this.#file.fd, BigInt(request), argument);
+  }
+
+  #send(type: number, flags: number, write: (writer: Writer) => void): void {
+    const writer = new Writer();
+    write(writer);
+    const message = writer.finish(type, flags, ++this.#sequence);
+    const { send } = this.libc.calls;
+    while (Number(send(this.#file.fd, message, BigInt(message.length), 0)) < 0) {
+      const error = this.libc.error((text) => `Cannot talk to rtnetlink: ${text}`);
+      if (error.errno !== ERRNO.EINTR) throw error;
+    }
+  }
+
+  /**
+   * Receives the answer to the last message.
+   *
+   * @param read Reads an object, and returns whether it is the last one.
+   * @returns Whether the kernel's list did not change meanwhile.
+   */
+  #receive(read: (body: Reader) => boolean): boolean {
+    let isWhole = true;
+    for (;;) {
+      const length = this.#receiveBytes();
+      for (let at = 0; at + HEADER_LENGTH <= length;) {
+        const header = new Reader(view, at, length);
+        const end = at + header.u32(0);
+        if (end < at + HEADER_LENGTH || end > length) {
+          throw new Error("A netlink message is cut off");
+        }
+        const body = new Reader(view, at + HEADER_LENGTH, end);
+        at = (end + 3) & ~3;
+        // The rest of the answer to a message before, whose reader threw.
+        if (header.u32(8) !== this.#sequence) continue;
+        const [type, flags] = [header.u16(4), header.u16(6)];
+        if (flags & NLM_F_DUMP_INTR) isWhole = false;
+        if (type === NLMSG_DONE || type === NLMSG_ERROR) {
+          // The header of the request is between the number and the attributes.
+          const fixed = 4 + (type === NLMSG_ERROR ? HEADER_LENGTH : 0);
+          throwIfRefused(body, flags & NLM_F_ACK_TLVS ? body.after(fixed) : undefined);
+          return isWhole;
+        }
+        if (read(body)) return isWhole;
+      }
+    }
+  }
+
+  #receiveBytes(): number {
+    for (;;) {
+      const length = Number(
+        this.libc.calls.recv(this.#file.fd, buffer, BigInt(buffer.length), 0),
+      );
+      if (length > 0) return length;
+      const error = this.libc.error((text) => `Cannot receive from rtnetlink: ${text}`);
+      if (error.errno !== ERRNO.EINTR) throw error;
+    }
+  }
+}
+
+/** Throws the error of an acknowledgement (`struct nlmsgerr`), if it is one. */
+function throwIfRefused(body: Reader, details: Reader | undefined): void {
+  const errno = body.length < 4 ? 0 : -body.i32();
+  if (errno <= 0) return;
+  const said = details?.get(NLMSGERR_ATTR_MSG)?.text();
+  throw new SystemError(
+    errno,
+    (text) => said === undefined ? `RTNETLINK answers: ${text}` : `Error: ${said}`,
+  );
+}
