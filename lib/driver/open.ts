@@ -1,7 +1,9 @@
 import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
+import type { Libc } from "../netlink/libc.ts";
 import { KeptLook } from "./run/kept_look.ts";
+import { chosenNetlink } from "./run/transport.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
@@ -85,7 +87,9 @@ export interface DriverBase extends
   programLock: string | undefined;
   /** Held by the agent while it runs; `undefined` in a dry run. */
   agentLock: FileLock | undefined;
-  /** Answers queries in the host's namespace, if the driver is open for long. */
+  /** Does what it can by netlink; left out, `ip` does everything. */
+  netlink: Libc | undefined;
+  /** Answers queries in the host's namespace, if the driver is open for long, and has no netlink. */
   kept: KeptLook | undefined;
   /** The lock of calls. Without a file, it never blocks. */
   lock: StateLock;
@@ -106,7 +110,8 @@ export function openBase(
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");
   const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
-  const kept = resident ? new KeptLook(host) : undefined;
+  const netlink = chosenNetlink();
+  const kept = resident && !netlink ? new KeptLook(host) : undefined;
   const hosts = new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock"));
   const { openShared, closeShared } = sharedPools(store, folder, dryRun !== undefined, waiting);
   let closed: Promise<void> | undefined;
@@ -121,6 +126,7 @@ export function openBase(
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
     kept,
+    netlink,
     isRehearsal: dryRun !== undefined,
     openShared,
     output: new KeptOutput(folder, dryRun !== undefined),
@@ -178,9 +184,9 @@ export function makeParts(
   telling: AbortSignal | undefined,
 ): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, kept, hasAgent } = base;
+  const { report, isRehearsal, kept, netlink, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, ...wait });
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, netlink, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions, telling: AbortSignal | undefined) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });

@@ -66,12 +66,14 @@ const TEXTS: Readonly<Record<number, string>> = {
   113: "No route to host",
 };
 
-/** The number of an error (`include/uapi/asm-generic/errno.h`). */
+/** The number of the error of a call that a signal has interrupted. */
+export const EINTR = 4;
+
+/** The numbers of the errors that callers tell apart (`include/uapi/asm-generic/errno.h`). */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
   ESRCH: 3,
-  EINTR: 4,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,

@@ -1,4 +1,4 @@
-import { cString, ERRNO, type Libc, OpenFile, SystemError } from "./libc.ts";
+import { EINTR, type Libc, OpenFile, SystemError } from "./libc.ts";
 import { FLAG, HEADER_LENGTH, Reader, Writer } from "./message.ts";
 
 /** The numbers of sockets and messages, named as the kernel's headers name them. */
@@ -14,7 +14,6 @@ const NLM_F_ACK_TLVS = 0x200;
 /** The attribute of an acknowledgement that has the kernel's sentence. */
 const NLMSGERR_ATTR_MSG = 1;
 const SIOCGIFNAME = 0x8910;
-const SIOCGIFINDEX = 0x8933;
 /** The bytes of a link's name, with its NUL (`include/uapi/linux/if.h`). */
 const IFNAMSIZ = 16;
 const IFREQ_LENGTH = 40;
@@ -91,29 +90,18 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** The index of a link by its name; `undefined` if there is none. */
-  indexOf(name: string): number | undefined {
-    const request = new Uint8Array(IFREQ_LENGTH);
-    request.set(cString(name));
-    if (this.#ioctl(SIOCGIFINDEX, request) < 0) return undefined;
-    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
-  }
-
   /** The name of a link by its index; `undefined` if there is none. */
   nameOf(index: number): string | undefined {
     const request = new Uint8Array(IFREQ_LENGTH);
     new DataView(request.buffer).setInt32(IFNAMSIZ, index, true);
-    if (this.#ioctl(SIOCGIFNAME, request) < 0) return undefined;
+    const { ioctl } = this.libc.calls;
+    if (ioctl(this.#file.fd, BigInt(SIOCGIFNAME), request) < 0) return undefined;
     return new Reader(new DataView(request.buffer), 0, IFNAMSIZ).text();
   }
 
   /** Closes it. */
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
-  }
-
-  #ioctl(request: number, argument: Uint8Array<ArrayBuffer>): number {
-    return this.libc.calls.ioctl(this.#file.fd, BigInt(request), argument);
   }
 
   #send(type: number, flags: number, write: (writer: Writer) => void): void {
@@ -123,7 +111,7 @@ export class NetlinkSocket implements Disposable {
     const { send } = this.libc.calls;
     while (Number(send(this.#file.fd, message, BigInt(message.length), 0)) < 0) {
       const error = this.libc.error((text) => `Cannot talk to rtnetlink: ${text}`);
-      if (error.errno !== ERRNO.EINTR) throw error;
+      if (error.errno !== EINTR) throw error;
     }
   }
 
@@ -167,7 +155,7 @@ export class NetlinkSocket implements Disposable {
       );
       if (length > 0) return length;
       const error = this.libc.error((text) => `Cannot receive from rtnetlink: ${text}`);
-      if (error.errno !== ERRNO.EINTR) throw error;
+      if (error.errno !== EINTR) throw error;
     }
   }
 }

@@ -3,6 +3,9 @@ import { isNoNamespace } from "../../iproute2/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { ProcessPerBurst } from "../../iproute2/transport.ts";
 import { Session } from "../../iproute2/session.ts";
+import { NetlinkRunner } from "../../iproute2/netlink_runner.ts";
+import { ask } from "../../iproute2/runner.ts";
+import type { Libc } from "../../netlink/libc.ts";
 import type { Runner } from "../../iproute2/runner.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
 import { look } from "../../iproute2/view.ts";
@@ -30,11 +33,12 @@ export function watched(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches) => {
     const reportLine = reporter(report, netns, switches);
     return {
-      change: (line) => {
+      change: (line, send) => {
         reportLine(line);
-        return runner.change(line);
+        return runner.change(line, send);
       },
       query: (line) => runner.query(line),
+      ask: (query) => ask(runner, query),
     };
   };
 }
@@ -46,16 +50,18 @@ export function watched(report: (command: string) => void): WrapRunner {
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches) => {
     const reportLine = reporter(report, netns, switches);
+    const orNothing = async <T>(found: Promise<T>, nothing: () => T) => {
+      try {
+        return await found;
+      } catch (error) {
+        if (!isIpvlanError(error, "namespace-not-found")) throw error;
+        return nothing();
+      }
+    };
     return {
       change: (line) => Promise.resolve(reportLine(line)),
-      query: async (line) => {
-        try {
-          return await runner.query(line);
-        } catch (error) {
-          if (!isIpvlanError(error, "namespace-not-found")) throw error;
-          return [];
-        }
-      },
+      query: (line) => orNothing(runner.query(line), () => []),
+      ask: (query) => orNothing(ask(runner, query), () => query.parse([])),
     };
   };
 }
@@ -83,6 +89,8 @@ interface NamespacesOptions extends WaitOptions {
   programs: Programs;
   /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
+  /** Does what it can by netlink; left out, `ip` does everything. */
+  netlink?: Libc;
   /** Answers queries in the host's namespace; by default, a process for each burst does. */
   kept?: Runner;
   /**
@@ -219,8 +227,15 @@ export class Namespaces {
     const locked = (command: string) => `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
     const run: RunProgram = (command, input) =>
       this.#run(lock === undefined ? command : locked(command), input, shown);
-    const transport = new ProcessPerBurst(program, run, switches);
-    return new Ip(wrap(new Session(transport), netns, switches));
+    const session = new Session(new ProcessPerBurst(program, run, switches));
+    const { netlink, signal, unstoppable } = this.#options;
+    const begin = () => {
+      if (!unstoppable) signal?.throwIfAborted();
+    };
+    const runner = netlink
+      ? new NetlinkRunner(netlink, { netns, force, switches, begin, program: session })
+      : session;
+    return new Ip(wrap(runner, netns, switches));
   }
 }
 

@@ -1,0 +1,38 @@
+import { invalidOption } from "../../base/errors.ts";
+import { type Libc, openLibc } from "../../netlink/libc.ts";
+
+/** The environment variable that chooses how the kernel is asked: `ip` or `netlink`. */
+const VARIABLE = "IPVLAN_TRANSPORT";
+
+/** How the driver talks to the kernel: by netlink, or with the program `ip` for a reason. */
+export type Transport = { libc: Libc } | { reason: string };
+
+/**
+ * Chooses netlink, unless this process cannot use it or the environment asks for `ip`.
+ *
+ * @throws {"invalid-option"} The environment asks for something else, or for netlink in vain.
+ */
+export function chooseTransport(): Transport {
+  const asked = readVariable();
+  if (asked !== undefined && !["ip", "netlink"].includes(asked)) {
+    throw invalidOption(VARIABLE, asked, "choose ip or netlink");
+  }
+  if (asked === "ip") return { reason: `${VARIABLE} asks for it` };
+  const libc = openLibc();
+  if (!("reason" in libc)) return { libc };
+  if (asked === "netlink") throw invalidOption(VARIABLE, asked, libc.reason);
+  return libc;
+}
+
+/** The C library, if netlink was chosen. */
+export function chosenNetlink(): Libc | undefined {
+  const transport = chooseTransport();
+  return "libc" in transport ? transport.libc : undefined;
+}
+
+function readVariable(): string | undefined {
+  const variable = { name: "env", variable: VARIABLE } as const;
+  // Without it, Deno would ask at the terminal.
+  if (Deno.permissions.querySync(variable).state !== "granted") return undefined;
+  return Deno.env.get(VARIABLE) || undefined;
+}

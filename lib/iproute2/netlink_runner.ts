@@ -1,0 +1,174 @@
+import { IpvlanError } from "../base/errors.ts";
+import type { IpErrno } from "../base/error_codes.ts";
+import { ERRNO, type Libc, OPEN, type OpenFile, SystemError } from "../netlink/libc.ts";
+import { inNamespace } from "../netlink/namespace.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { commandOf } from "./batch.ts";
+import { ipCommandError } from "./errors.ts";
+import { ask, type Query, type Runner, type Send } from "./runner.ts";
+import { pathToEnter } from "./words.ts";
+
+interface NetlinkOptions {
+  /** The namespace that it acts in: a name, or a path as `ip -n` takes it; left out, the caller's. */
+  netns?: string;
+  /** Whether it continues after a change that failed. */
+  force: boolean;
+  /** Settings of links in the namespace, set to 1 first: `linkSwitch`. */
+  switches: readonly string[];
+  /** Called before each burst. What it throws is the error of all that the burst has. */
+  begin: () => void;
+  /** Runs the bursts with a line that only `ip` can run. */
+  program: Runner;
+}
+
+/** A change or a question that waits for its turn. */
+interface Pending extends PromiseWithResolvers<unknown> {
+  line: string;
+  /** Does it by netlink; left out, only `ip` can. */
+  run?: (socket: NetlinkSocket) => unknown;
+  runProgram: () => Promise<unknown>;
+}
+
+/** The text of a setting that is on. */
+const ON = new TextEncoder().encode("1");
+
+/** How long to keep the thread before other code gets a turn, in milliseconds. */
+const STRETCH = 10;
+
+/**
+ * Runs all calls of a turn by netlink, as a `Session` does with one `ip`: in their order, each seeing
+ * what those before it have done. If one of them has no messages, the whole burst goes to a session.
+ *
+ * The thread enters the namespace only to open files and a socket there, and leaves it at once. So it
+ * starts no program, and leaves nothing running when this process is killed.
+ */
+export class NetlinkRunner implements Runner {
+  readonly #libc: Libc;
+  readonly #options: NetlinkOptions;
+  #queue: Pending[] = [];
+  #running: Promise<void> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(libc: Libc, options: NetlinkOptions) {
+    this.#libc = libc;
+    this.#options = options;
+  }
+
+  async change(line: string, send?: Send): Promise<void> {
+    const { program } = this.#options;
+    await this.#add(line, send, () => program.change(line));
+  }
+
+  query(line: string): Promise<Record<string, unknown>[]> {
+    const { program } = this.#options;
+    return this.#add(line, undefined, () => program.query(line));
+  }
+
+  ask<T>(query: Query<T>): Promise<T> {
+    const { read } = query;
+    return this.#add(query.line, read, () => ask(this.#options.program, query));
+  }
+
+  #add<T>(
+    line: string,
+    run: ((socket: NetlinkSocket) => T) | undefined,
+    runProgram: () => Promise<T>,
+  ): Promise<T> {
+    const pending = Promise.withResolvers<T>();
+    this.#queue.push({ line, run, runProgram, ...pending } as Pending);
+    this.#running ??= this.#run();
+    return pending.promise;
+  }
+
+  async #run(): Promise<void> {
+    // When this resolves, the other calls of the same turn are in the queue.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const burst = this.#queue.splice(0);
+      await (burst.every(({ run }) => run) ? this.#runBurst(burst) : runPrograms(burst));
+    }
+    this.#running = undefined;
+  }
+
+  async #runBurst(burst: readonly Pending[]): Promise<void> {
+    const { force, begin } = this.#options;
+    const rest = [...burst];
+    try {
+      begin();
+      using socket = this.#open();
+      for (let start = performance.now(); rest.length > 0;) {
+        const pending = rest.shift()!;
+        try {
+          pending.resolve(pending.run!(socket));
+        } catch (error) {
+          const refused = this.#errorOf(error, pending.line);
+          pending.reject(refused);
+          if (!force) throw refused;
+        }
+        if (performance.now() - start < STRETCH) continue;
+        await new Promise((resolve) => setTimeout(resolve));
+        start = performance.now();
+      }
+    } catch (error) {
+      const failure = this.#errorOf(error);
+      for (const { reject } of [...rest, ...force ? [] : this.#queue.splice(0)]) reject(failure);
+    }
+  }
+
+  /** Opens a socket in the namespace, and switches the settings on. */
+  #open(): NetlinkSocket {
+    const { netns, switches } = this.#options;
+    const files: OpenFile[] = [];
+    const open = () => {
+      for (const path of switches) {
+        const file = this.#openSetting(path);
+        if (file) files.push(file);
+      }
+      return new NetlinkSocket(this.#libc);
+    };
+    try {
+      const socket = netns === undefined
+        ? open()
+        : inNamespace(this.#libc, pathToEnter(netns), netns, open);
+      // A write fails if its link was just deleted. Then the next message fails, too.
+      for (const { fd } of files) this.#libc.calls.write(fd, ON, 1n);
+      return socket;
+    } finally {
+      for (const file of files) file[Symbol.dispose]();
+    }
+  }
+
+  /** Opens a setting, unless its link was renamed or deleted, or the kernel has no IPv6. */
+  #openSetting(path: string): OpenFile | undefined {
+    try {
+      return this.#libc.open(`/proc/sys/${path}`, OPEN.WRONLY);
+    } catch (error) {
+      if (error instanceof SystemError && error.errno === ERRNO.ENOENT) return undefined;
+      throw error;
+    }
+  }
+
+  #errorOf(error: unknown, line?: string): unknown {
+    if (!(error instanceof SystemError)) return error;
+    const { netns } = this.#options;
+    if (line === undefined && netns !== undefined && error.errno === ERRNO.ENOENT) {
+      return new IpvlanError("namespace-not-found", { netns });
+    }
+    const said = ipCommandError(commandOf({ program: "ip", netns }, line), error.message);
+    // A sentence of the kernel may tell more than its number, which stands for several failures.
+    if (said.errno !== "unknown") return said;
+    const { command, reason } = said;
+    return new IpvlanError("ip-command", { command, reason, errno: nameOfErrno(error.errno) });
+  }
+}
+
+function nameOfErrno(number: number): IpErrno {
+  const names = Object.keys(ERRNO) as (keyof typeof ERRNO)[];
+  return names.find((name) => ERRNO[name] === number) ?? "unknown";
+}
+
+async function runPrograms(burst: readonly Pending[]): Promise<void> {
+  await Promise.allSettled(
+    burst.map(({ runProgram, resolve, reject }) => runProgram().then(resolve, reject)),
+  );
+}
