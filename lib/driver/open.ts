@@ -1,9 +1,9 @@
 import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
+import { chosenNetlink } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
 import { KeptLook } from "./run/kept_look.ts";
-import { chosenNetlink } from "./run/transport.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";

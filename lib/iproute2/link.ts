@@ -191,7 +191,8 @@ export function parseLink(
   row: Record<string, unknown>,
   indexByName: ReadonlyMap<string, number> = new Map(),
 ): Link {
-  const flags = row.flags as string[];
+  // `M-DOWN` is no flag of the link: `ip` prints it if the link below is down.
+  const flags = (row.flags as string[]).filter((flag) => flag !== "M-DOWN");
   const linkinfo = (row.linkinfo ?? {}) as LinkInfoRow;
   const { info_kind: kind, info_data = {} } = linkinfo;
   const { link, linkIndex } = linkBelow(row, linkinfo);

@@ -1,4 +1,8 @@
-import type { Runner } from "./runner.ts";
+import { addressText, AF, hardwareAddress } from "../netlink/address.ts";
+import type { Reader, Writer } from "../netlink/message.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import { requireIndex } from "./link_netlink.ts";
+import { ask, type Runner } from "./runner.ts";
 import { addressWord, linkName, oneOf, word } from "./words.ts";
 
 /** The states of a neighbour, as `ip` prints them (`NUD_*` in rtnetlink(7)). */
@@ -86,13 +90,71 @@ export class NeighVerbs {
     const words = ["neigh show"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (state !== undefined) words.push("nud", stateWord(state));
-    const rows = await this.runner.query(words.join(" "));
-    return rows.map((row) => ({
-      dst: row.dst as string,
-      dev: (row.dev ?? dev) as string,
-      address: row.lladdr as string | undefined,
-      // `ip` prints the state as a list, and `NONE` not at all.
-      state: (row.state as NeighState[] | undefined)?.[0] ?? "NONE",
-    }));
+    return await ask(this.runner, {
+      line: words.join(" "),
+      parse: (rows) =>
+        rows.map((row) => ({
+          dst: row.dst as string,
+          dev: (row.dev ?? dev) as string,
+          address: row.lladdr as string | undefined,
+          // `ip` prints the state as a list, and `NONE` not at all.
+          state: (row.state as NeighState[] | undefined)?.[0] ?? "NONE",
+        })),
+      read: (socket) => readNeighs(socket, filter),
+    });
   }
+}
+
+/** The message that asks for neighbours, and its attributes (`neighbour.h`). */
+const RTM_GETNEIGH = 30;
+const [NDA_DST, NDA_LLADDR] = [1, 2];
+
+/** The bytes of `struct ndmsg`. */
+const FIXED = 12;
+
+/** The bits of the states (`NUD_*`). */
+const STATE_BITS: Record<NeighState, number> = {
+  PERMANENT: 0x80,
+  NOARP: 0x40,
+  REACHABLE: 2,
+  STALE: 4,
+  INCOMPLETE: 1,
+  DELAY: 8,
+  PROBE: 0x10,
+  FAILED: 0x20,
+  NONE: 0,
+};
+
+function readNeighs(
+  socket: NetlinkSocket,
+  { dev, state }: { dev?: string; state?: NeighState },
+): Neigh[] {
+  const only = dev === undefined ? undefined : requireIndex(socket, dev);
+  const request = { type: RTM_GETNEIGH, write: (writer: Writer) => writer.u32(0).u32(0).u32(0) };
+  const found = socket.list(request, (body) => {
+    const index = body.i32(4);
+    const neigh = parseNeigh(body);
+    const isOfIP = [AF.INET, AF.INET6].some((family) => family === body.u8(0));
+    const isWanted = state === undefined
+      ? !["NOARP", "NONE"].includes(neigh.state)
+      : neigh.state === state;
+    return isOfIP && isWanted && (only ?? index) === index ? { index, neigh } : undefined;
+  });
+  const names = new Map<number, string | undefined>();
+  return found.flatMap(({ index, neigh }) => {
+    if (!names.has(index)) names.set(index, socket.nameOf(index));
+    const name = names.get(index);
+    return name === undefined ? [] : [{ ...neigh, dev: name }];
+  });
+}
+
+function parseNeigh(body: Reader): Omit<Neigh, "dev"> {
+  const attributes = body.after(FIXED);
+  const bits = body.u16(8);
+  const address = attributes.get(NDA_LLADDR)?.bytes();
+  return {
+    dst: addressText(attributes.get(NDA_DST)!.bytes()),
+    address: address && hardwareAddress(address, 0),
+    state: NEIGH_STATES.find((state) => STATE_BITS[state] & bits) ?? "NONE",
+  };
 }

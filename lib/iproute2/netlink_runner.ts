@@ -5,7 +5,7 @@ import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { commandOf } from "./batch.ts";
 import { ipCommandError } from "./errors.ts";
-import { ask, type Query, type Runner, type Send } from "./runner.ts";
+import { ask, NeedsProgram, type Query, type Runner, type Send } from "./runner.ts";
 import { pathToEnter } from "./words.ts";
 
 interface NetlinkOptions {
@@ -101,6 +101,10 @@ export class NetlinkRunner implements Runner {
         try {
           pending.resolve(pending.run!(socket));
         } catch (error) {
+          if (error instanceof NeedsProgram) {
+            await pending.runProgram().then(pending.resolve, pending.reject);
+            continue;
+          }
           const refused = this.#errorOf(error, pending.line);
           pending.reject(refused);
           if (!force) throw refused;

@@ -25,6 +25,9 @@ export interface Query<T> {
   read?(socket: NetlinkSocket): T;
 }
 
+/** Thrown by {@linkcode Query.read}: only `ip` can answer, as this process lacks a permission. */
+export class NeedsProgram extends Error {}
+
 /** Runs lines: a `Session`, or its wrapper or stand-in. */
 export interface Runner {
   /**

@@ -1,5 +1,7 @@
 import { feed, type RunProgram, spawn } from "./shell.ts";
-import { linkName, netnsName } from "./words.ts";
+import { type Libc, SystemError } from "../netlink/libc.ts";
+import { inNamespace } from "../netlink/namespace.ts";
+import { linkName, netnsName, pathToEnter } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 
@@ -55,6 +57,44 @@ export async function readSysctls(
     throw ipCommandError(`${where}grep "" ${FOLDER}net/…`, said);
   }
   return parseSysctls(out);
+}
+
+/** Reads the same without a program; `undefined` if it cannot. Then the program says why. */
+export function readSysctlsIn(libc: Libc, netns?: string): Record<string, number> | undefined {
+  // `/proc` needs the permission to read everything.
+  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
+  const readAll = () => Object.fromEntries(SYSCTLS.flatMap(pathsOf).flatMap(readSysctl));
+  if (netns === undefined) return readAll();
+  try {
+    return inNamespace(libc, pathToEnter(netns), netns, readAll);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** The paths of a pattern. */
+function pathsOf(pattern: string): string[] {
+  const [folder, name] = pattern.split("/*/");
+  if (name === undefined) return [pattern];
+  try {
+    return Array.from(
+      Deno.readDirSync(FOLDER + folder),
+      (link) => `${folder}/${link.name}/${name}`,
+    );
+  } catch {
+    // The kernel has no IPv6.
+    return [];
+  }
+}
+
+/** Reads one setting, if the kernel has it. */
+function readSysctl(path: string): [path: string, value: number][] {
+  try {
+    return [[path, Number(Deno.readTextFileSync(FOLDER + path))]];
+  } catch {
+    return [];
+  }
 }
 
 /** Parses the values that `grep -H` prints: `/proc/sys/net/ipv4/ip_forward:0`. */

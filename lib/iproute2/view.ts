@@ -5,14 +5,17 @@ import { Ip } from "./ip.ts";
 import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
 import { ProcessPerBurst } from "./transport.ts";
+import { NetlinkRunner } from "./netlink_runner.ts";
+import { chosenNetlink } from "../netlink/choose.ts";
+import type { Libc } from "../netlink/libc.ts";
 import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
-import { readSysctls } from "./sysctl.ts";
+import { readSysctls, readSysctlsIn } from "./sysctl.ts";
 import { fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
 /** A namespace to look into; without a name, the caller's own. */
-type Place = { netns?: string; ip: Ip; run: RunProgram };
+type Place = { netns?: string; ip: Ip; run: RunProgram; netlink?: Libc };
 
 /** All parts of a namespace that {@linkcode Wanted} can ask for. */
 export const EVERYTHING = {
@@ -29,7 +32,7 @@ export const EVERYTHING = {
  * {@linkcode lookInto} does.
  */
 export async function look<W extends Wanted>(
-  { netns, ip, run }: Place,
+  { netns, ip, run, netlink }: Place,
   wanted: W,
 ): Promise<Seen<W>> {
   const { links, addrs, routes, neighs, rules, sysctls } = wanted;
@@ -39,12 +42,18 @@ export async function look<W extends Wanted>(
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
     ...(neighs && { neighs: ip.neigh.show() }),
     ...(rules && { rules: ip.rule.show() }),
-    ...(sysctls && { sysctls: readSysctls(run, netns) }),
+    ...(sysctls && { sysctls: lookAtSysctls({ netns, run, netlink }) }),
   };
   const parts = await Promise.all(
     Object.entries(looks).map(async ([part, found]) => [part, await found] as const),
   );
   return { ...(netns !== undefined && { netns }), ...Object.fromEntries(parts) } as Seen<W>;
+}
+
+async function lookAtSysctls(
+  { netns, run, netlink }: Omit<Place, "ip">,
+): Promise<Record<string, number>> {
+  return netlink && readSysctlsIn(netlink, netns) || await readSysctls(run, netns);
 }
 
 async function lookAtRoutes(ip: Ip, table: "main" | "all"): Promise<Route[]> {
@@ -93,8 +102,8 @@ export async function lookInto<W extends Wanted>(
   wanted: W,
   { signal }: AbortOptions = {},
 ): Promise<Seen<W>> {
-  await using shell = new Shell({ signal });
-  return await look(placeOf(netns, shell), wanted);
+  await using places = new Places(signal);
+  return await look(places.at(netns), wanted);
 }
 
 /**
@@ -145,9 +154,8 @@ export async function lookAround<W extends Wanted>(
   wanted: W,
   { signal, files = [] }: LookOptions = {},
 ): Promise<View<Seen<W>>> {
-  await using disposed = new AsyncDisposableStack();
-  const first = disposed.use(new Shell({ signal }));
-  const place = placeOf(undefined, first);
+  await using places = new Places(signal);
+  const place = places.at(undefined);
   const [seen, all] = await Promise.all([
     look(place, wanted),
     // After the look: to show a link, the kernel gives the namespace of the link below an id.
@@ -162,10 +170,10 @@ export async function lookAround<W extends Wanted>(
   const others = [...named, ...nameless].filter(({ inode }) => own === undefined || inode !== own)
     .sort((one, other) => one.netns < other.netns ? -1 : 1);
   const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
-  const shells = [first];
-  while (shells.length < count) shells.push(disposed.use(new Shell({ signal })));
   const outcomes = await Promise.all(
-    others.map((each, index) => tryToLook(each, shells[index % shells.length]!, wanted)),
+    others.map((each, index) =>
+      tryToLook(each, (netns) => places.at(netns, index % count), wanted)
+    ),
   );
   // An IpvlanError as the reason would look like a closed namespace.
   signal?.throwIfAborted();
@@ -181,7 +189,7 @@ export async function lookAround<W extends Wanted>(
     try {
       return {
         ...namespace,
-        netnsNames: namesById(await placeOf(netns, first).ip.netns.listIds()),
+        netnsNames: namesById(await places.at(netns).ip.netns.listIds()),
       };
     } catch (error) {
       // It was deleted.
@@ -204,11 +212,11 @@ function namesById(namespaces: readonly { id?: number; name?: string }[]): Recor
 /** Looks into a namespace, or returns why not. Both are `undefined` if it was deleted. */
 async function tryToLook<W extends Wanted>(
   { netns, inode }: { netns: string; inode: number | undefined },
-  shell: Shell,
+  at: (netns: string) => Place,
   wanted: W,
 ): Promise<{ seen?: Seen<W>; closed?: ClosedNamespace }> {
   try {
-    return { seen: { ...await look(placeOf(netns, shell), wanted), inode } };
+    return { seen: { ...await look(at(netns), wanted), inode } };
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     const isGone = isIpvlanError(error, "namespace-not-found") || isMissing(fileOf(netns));
@@ -216,10 +224,38 @@ async function tryToLook<W extends Wanted>(
   }
 }
 
-/** @throws {"invalid-word"} The name is not a namespace's. */
-function placeOf(netns: string | undefined, shell: Shell): Place {
-  const transport = new ProcessPerBurst({ program: "ip", netns, force: false }, shell.run);
-  return { netns, ip: new Ip(new Session(transport)), run: shell.run };
+/** The namespaces of one look: by netlink if it may be used, and with shells that start when needed. */
+class Places implements AsyncDisposable {
+  readonly #signal: AbortSignal | undefined;
+  readonly #netlink = chosenNetlink();
+  readonly #shells: (Shell | undefined)[] = [];
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  /**
+   * A namespace, by its name; the caller's own without one.
+   *
+   * @param shell The number of the shell that starts its programs.
+   * @throws {"invalid-word"} The name is not a namespace's.
+   */
+  at(netns: string | undefined, shell = 0): Place {
+    const signal = this.#signal;
+    const netlink = this.#netlink;
+    const run: RunProgram = (command, input) =>
+      (this.#shells[shell] ??= new Shell({ signal })).run(command, input);
+    const session = new Session(new ProcessPerBurst({ program: "ip", netns, force: false }, run));
+    const begin = () => signal?.throwIfAborted();
+    const runner = netlink
+      ? new NetlinkRunner(netlink, { netns, force: false, switches: [], begin, program: session })
+      : session;
+    return { netns, ip: new Ip(runner), run, netlink };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#shells.map((shell) => shell?.[Symbol.asyncDispose]()));
+  }
 }
 
 function fileOf(netns: string): string {

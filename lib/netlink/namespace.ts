@@ -94,6 +94,20 @@ export function deleteName(libc: Libc, name: string): void {
   }
 }
 
+/** The names in the folder; `undefined` if this process may not read it. */
+export function namesOfNamespaces(): string[] | undefined {
+  const permission = { name: "read", path: FOLDER } as const;
+  // Without it, Deno would ask at the terminal.
+  if (Deno.permissions.querySync(permission).state !== "granted") return undefined;
+  try {
+    return Array.from(Deno.readDirSync(FOLDER), ({ name }) => name);
+  } catch (error) {
+    // No namespace has had a name yet.
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 /** Makes the file that a namespace is mounted on, and returns its path. */
 function makeFile(libc: Libc, name: string): string {
   makeFolder(libc);

@@ -1,10 +1,10 @@
-import { invalidOption } from "../../base/errors.ts";
-import { type Libc, openLibc } from "../../netlink/libc.ts";
+import { invalidOption } from "../base/errors.ts";
+import { type Libc, openLibc } from "./libc.ts";
 
 /** The environment variable that chooses how the kernel is asked: `ip` or `netlink`. */
 const VARIABLE = "IPVLAN_TRANSPORT";
 
-/** How the driver talks to the kernel: by netlink, or with the program `ip` for a reason. */
+/** How this process talks to the kernel: by netlink, or with the program `ip` for a reason. */
 export type Transport = { libc: Libc } | { reason: string };
 
 /**
