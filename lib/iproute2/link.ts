@@ -127,7 +127,7 @@ export class LinkVerbs {
   }
 
   /** Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel refused. */
-  async del(which: LinkTarget | { group: number | string }): Promise<void> {
+  async del(which: string | { index: number } | { group: number | string }): Promise<void> {
     await make(this.runner, linkDel(which));
   }
 

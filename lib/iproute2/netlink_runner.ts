@@ -5,7 +5,14 @@ import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { commandOf } from "./batch.ts";
 import { ipCommandError } from "./errors.ts";
-import { ask, NeedsProgram, type Query, type Runner, type Send } from "./runner.ts";
+import {
+  ask,
+  type DirectRunner,
+  NeedsProgram,
+  type Query,
+  type Runner,
+  type Send,
+} from "./runner.ts";
 import { pathToEnter } from "./words.ts";
 
 interface NetlinkOptions {
@@ -42,7 +49,7 @@ const STRETCH = 10;
  * The thread enters the namespace only to open files and a socket there, and leaves it at once. So it
  * starts no program, and leaves nothing running when this process is killed.
  */
-export class NetlinkRunner implements Runner {
+export class NetlinkRunner implements DirectRunner {
   readonly #libc: Libc;
   readonly #options: NetlinkOptions;
   #queue: Pending[] = [];

@@ -5,7 +5,6 @@ import {
   type NextHop,
   type Route,
   ROUTE_TYPES,
-  type RouteFilter,
   type RouteGroup,
   type RouteSpec,
 } from "./route_types.ts";
@@ -128,7 +127,10 @@ export class RouteVerbs {
    * Shows the routes of one family in one table: `main` by default, `local`, a number, or `all`. With
    * a protocol, only the routes that have it.
    */
-  async show(family: 4 | 6, filter: RouteFilter = {}): Promise<Route[]> {
+  async show(
+    family: 4 | 6,
+    filter: { dev?: string; table?: number | string; protocol?: number | string } = {},
+  ): Promise<Route[]> {
     const { dev, table = "main", protocol } = filter;
     // A line with `-6` needs its own process. A prefix tells the family, but `ip` heeds it only with all
     // tables: with one table it shows IPv4 (`iproute_list_flush_or_save`).

@@ -30,24 +30,28 @@ export class NeedsProgram extends Error {}
 
 /** Runs lines: a `Session`, or its wrapper or stand-in. */
 export interface Runner {
-  /**
-   * Runs a line that changes something: resolves when it has taken effect.
-   *
-   * @param send Does the same by netlink, for a runner that can.
-   */
-  change(line: string, send?: Send): Promise<void>;
+  /** Runs a line that changes something: resolves when it has taken effect. */
+  change(line: string): Promise<void>;
   /** Runs a line that prints JSON: resolves to the parsed rows. */
   query(line: string): Promise<Record<string, unknown>[]>;
-  /** Asks by netlink. A runner without it only runs lines. */
-  ask?<T>(query: Query<T>): Promise<T>;
+}
+
+/** A runner that can do without lines: by netlink. */
+export interface DirectRunner extends Runner {
+  /** Makes a change by netlink if it can be, else by its line. */
+  change(line: string, send?: Send): Promise<void>;
+  /** Asks by netlink if the question can be, else by its line. */
+  ask<T>(query: Query<T>): Promise<T>;
 }
 
 /** Makes a change. Fails as {@linkcode Runner.change} does. */
 export async function make(runner: Runner, { line, send }: Change): Promise<void> {
-  await runner.change(line, send);
+  // Another runner takes no notice of `send`.
+  await (runner as DirectRunner).change(line, send);
 }
 
-/** Asks a question, by netlink if the runner can. Fails as {@linkcode Runner.query} does. */
+/** Asks a question. Fails as {@linkcode Runner.query} does. */
 export async function ask<T>(runner: Runner, query: Query<T>): Promise<T> {
-  return await (runner.ask?.(query) ?? runner.query(query.line).then((rows) => query.parse(rows)));
+  if ("ask" in runner) return await (runner as DirectRunner).ask(query);
+  return query.parse(await runner.query(query.line));
 }

@@ -60,7 +60,7 @@ Deno.test("each kind of link is read the same, and is made the same where netlin
         const { send, line } = linkAdd({ ...spec, address: undefined });
         const results = await Promise.allSettled([
           one.ip.session.change(line),
-          send ? byNetlink(two.name).session.change(line, send) : two.ip.session.change(line),
+          make(send ? byNetlink(two.name).session : two.ip.session, { line, send }),
         ]);
         assertEquals(...results.map(outcome) as [unknown, unknown], line);
         const seen = await Promise.all(

@@ -4,9 +4,8 @@ import { Ip } from "../../iproute2/ip.ts";
 import { ProcessPerBurst } from "../../iproute2/transport.ts";
 import { Session } from "../../iproute2/session.ts";
 import { NetlinkRunner } from "../../iproute2/netlink_runner.ts";
-import { ask } from "../../iproute2/runner.ts";
+import { ask, type DirectRunner, make, type Runner } from "../../iproute2/runner.ts";
 import type { Libc } from "../../netlink/libc.ts";
-import type { Runner } from "../../iproute2/runner.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
 import { look } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
@@ -30,12 +29,12 @@ export type WrapRunner = (
 
 /** Reports each line that changes something, before it runs. */
 export function watched(report: (command: string) => void): WrapRunner {
-  return (runner, netns, switches) => {
+  return (runner, netns, switches): DirectRunner => {
     const reportLine = reporter(report, netns, switches);
     return {
       change: (line, send) => {
         reportLine(line);
-        return runner.change(line, send);
+        return make(runner, { line, send });
       },
       query: (line) => runner.query(line),
       ask: (query) => ask(runner, query),
@@ -48,7 +47,7 @@ export function watched(report: (command: string) => void): WrapRunner {
  * namespace that does not exist, because the line that makes it did not run.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
-  return (runner, netns, switches) => {
+  return (runner, netns, switches): DirectRunner => {
     const reportLine = reporter(report, netns, switches);
     const orNothing = async <T>(found: Promise<T>, nothing: () => T) => {
       try {

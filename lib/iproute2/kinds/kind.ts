@@ -41,9 +41,17 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
   readonly fixed: readonly Fixed[];
   /** Reads the info from the `info_data` of `ip -details -json link show`. */
   parse(data: Readonly<Record<string, unknown>>): Info;
-  /** Reads the info from the attributes of `IFLA_INFO_DATA` (`include/uapi/linux/if_link.h`). */
+  /**
+   * Reads the info from the attributes of `IFLA_INFO_DATA` (`include/uapi/linux/if_link.h`).
+   *
+   * @internal
+   */
   read(data: Reader): Info;
-  /** Writes those of a new link; left out, only `ip` can make one. */
+  /**
+   * Writes those of a new link; left out, only `ip` can make one.
+   *
+   * @internal
+   */
   write?(writer: Writer, spec: Spec): void;
 }
 
