@@ -92,7 +92,7 @@ export async function serveCalls(
   { open, warn }: Pick<Context, "open" | "warn">,
 ): Promise<void> {
   using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
-  await using driver = await open(undefined, true);
+  await using driver = await open();
   const passed = passedSocket(Deno.env.toObject(), Deno.pid);
   const socket = args.value("socket") ?? passed ?? SOCKET;
   await runServer({

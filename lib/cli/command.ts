@@ -76,9 +76,8 @@ export interface Context {
    * Opens the driver, with `--dry-run` and `--verbose` applied.
    *
    * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
-   * @param resident Whether it stays open for long.
    */
-  open(signal?: AbortSignal, resident?: boolean): Promise<import("../driver/mod.ts").EngineDriver>;
+  open(signal?: AbortSignal): Promise<import("../driver/mod.ts").EngineDriver>;
   /** Prints text on standard output, and escapes control characters in it. */
   print(text: string): void;
   /**

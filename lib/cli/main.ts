@@ -101,11 +101,10 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     warn,
     write,
     complete: async (typed, names) => (await import("./complete.ts")).complete(typed, names),
-    open: async (signal = interrupted, resident = false) => {
+    open: async (signal = interrupted) => {
       const { EngineDriver } = await import("../driver/mod.ts");
       const driver = await EngineDriver.open({
         signal,
-        resident,
         waiting: warn,
         dryRun: dryRun ? print : undefined,
         verbose: args.on("verbose") ? (line) => printError(`+ ${line}`) : undefined,

@@ -136,7 +136,7 @@ export class Driver implements AsyncDisposable {
     const parent = networkParent(found);
     const problems = pools.problems(found);
     if (parent.kind !== "host") return problems;
-    const link = (await namespaces.hostLook().link.show()).find(({ name }) => name === parent.link);
+    const link = (await namespaces.host().link.show()).find(({ name }) => name === parent.link);
     return link?.up ? problems : [
       new IpvlanError("network-cut-off", {
         network: found.name,

@@ -3,7 +3,6 @@ import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
 import { chosenNetlink } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
-import { KeptLook } from "./run/kept_look.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
@@ -47,13 +46,6 @@ export interface DriverOptions {
    */
   dryRun?: (command: string) => void;
   /**
-   * Whether the driver stays open for long, as in a server. Then it keeps an `ip` process for its
-   * queries of the host.
-   *
-   * @default {false}
-   */
-  resident?: boolean;
-  /**
    * Ends the calls: see {@linkcode Driver.withSignal}.
    *
    * @default {undefined}
@@ -89,8 +81,6 @@ export interface DriverBase extends
   agentLock: FileLock | undefined;
   /** Does what it can by netlink; left out, `ip` does everything. */
   netlink: Libc | undefined;
-  /** Answers queries in the host's namespace, if the driver is open for long, and has no netlink. */
-  kept: KeptLook | undefined;
   /** The lock of calls. Without a file, it never blocks. */
   lock: StateLock;
   /** The lock of sequences of calls. */
@@ -99,7 +89,7 @@ export interface DriverBase extends
 
 /** Opens the parts that drivers with different signals share. */
 export function openBase(
-  { host, stateDir, dryRun, verbose, resident, waiting }: DriverOptions,
+  { host, stateDir, dryRun, verbose, waiting }: DriverOptions,
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
@@ -110,8 +100,6 @@ export function openBase(
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");
   const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
-  const netlink = chosenNetlink();
-  const kept = resident && !netlink ? new KeptLook(host) : undefined;
   const hosts = new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock"));
   const { openShared, closeShared } = sharedPools(store, folder, dryRun !== undefined, waiting);
   let closed: Promise<void> | undefined;
@@ -125,8 +113,7 @@ export function openBase(
     hosts,
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
-    kept,
-    netlink,
+    netlink: chosenNetlink(),
     isRehearsal: dryRun !== undefined,
     openShared,
     output: new KeptOutput(folder, dryRun !== undefined),
@@ -137,7 +124,6 @@ export function openBase(
     close: () =>
       closed ??= (async () => {
         await programs[Symbol.asyncDispose]();
-        await kept?.[Symbol.asyncDispose]();
         await closeShared();
         hosts[Symbol.dispose]();
         store[Symbol.dispose]();
@@ -184,9 +170,9 @@ export function makeParts(
   telling: AbortSignal | undefined,
 ): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, kept, netlink, hasAgent } = base;
+  const { report, isRehearsal, netlink, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, kept, netlink, ...wait });
+  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, netlink, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions, telling: AbortSignal | undefined) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });

@@ -40,10 +40,8 @@ export interface Batch {
 export interface Output {
   out: string[];
   err: string[];
-  /** The number by which the program knows the first line of the batch. */
-  firstNumber: number;
-  /** How the program ended (`exit status 1`), if it has. */
-  ended?: string;
+  /** How the program ended: `exit status 1`. */
+  ended: string;
   /** Whether it ended by itself, and what it printed is whole. */
   isWhole?: boolean;
 }
@@ -166,13 +164,8 @@ export function batchOf({ program, force }: BatchProgram, lines: readonly BatchL
 }
 
 /** Whether a line on standard output is the answer to a mark. */
-export function isMark({ program }: BatchProgram, line: string): boolean {
+function isMark({ program }: BatchProgram, line: string): boolean {
   return MARK[program].answer.test(line);
-}
-
-/** Whether a line on standard error says that the line of this number has failed. */
-export function saysFailed(line: string, number: number): boolean {
-  return line === `Command failed -:${number}`;
 }
 
 /**
@@ -185,7 +178,7 @@ export function saysFailed(line: string, number: number): boolean {
 export function outcomesOf(program: BatchProgram, batch: Batch, output: Output): Outcome[] {
   const { reasons, rest } = complaintsIn(output);
   const answers = answersIn(program, output.out);
-  const { isWhole, ended = "" } = output;
+  const { isWhole, ended } = output;
   const last = program.force && isWhole ? answers.length : Infinity;
   const isOver = last > 0 && last < batch.marks && !reasons.has(batch.input.length);
   let error = isOver
@@ -258,14 +251,14 @@ function endError(program: BatchProgram, said: string): Error {
 
 /** The reasons of failed lines, by number in the batch, and the text after the last of them. */
 function complaintsIn(
-  { err, firstNumber }: Output,
+  { err }: Output,
 ): { reasons: Map<number, string>; rest: string } {
   const reasons = new Map<number, string>();
   let said: string[] = [];
   for (const line of err) {
     const number = COMPLAINT.exec(line)?.[1];
     if (number !== undefined) {
-      reasons.set(Number(number) - firstNumber + 1, said.join("; "));
+      reasons.set(Number(number), said.join("; "));
       said = [];
     } else if (line.trim() !== "" && !line.startsWith("Warning: ")) {
       // A line that succeeded may print a warning, which is not the reason of a later failure.

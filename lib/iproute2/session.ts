@@ -11,7 +11,7 @@ import {
 } from "./batch.ts";
 import type { Runner } from "./runner.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
-import { ProcessPerBurst, type Transport } from "./transport.ts";
+import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
@@ -61,7 +61,7 @@ type PendingLine = BatchLine & PromiseWithResolvers<Record<string, unknown>[]>;
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
   readonly command: string;
-  readonly #transport: Transport;
+  readonly #transport: ProcessPerBurst;
   readonly #shell: ProgramRunner | undefined;
   #queue: PendingLine[] = [];
   /** The queued queries with no change after them, by line. */
@@ -80,7 +80,7 @@ export class Session implements Runner, AsyncDisposable {
    *
    * @internal
    */
-  constructor(transport: Transport, shell?: ProgramRunner) {
+  constructor(transport: ProcessPerBurst, shell?: ProgramRunner) {
     this.#transport = transport;
     this.#shell = shell;
     this.command = commandOf(transport.program);
@@ -112,7 +112,7 @@ export class Session implements Runner, AsyncDisposable {
 
   /** Whether the session has ended: it runs no more lines. */
   get ended(): boolean {
-    return this.#closed !== undefined || this.#transport.ended || this.#shell?.ended === true;
+    return this.#closed !== undefined || this.#shell?.ended === true;
   }
 
   /**
@@ -142,7 +142,6 @@ export class Session implements Runner, AsyncDisposable {
     this.#closed ??= closedError(this.#transport.program, "it was closed");
     // Wait only until the last burst was started: if the program hangs, the end of its input ends it.
     while (this.#queue.length > 0) await this.#burst;
-    await this.#transport.close();
     await this.#running;
     await this.#shell?.[Symbol.asyncDispose]();
   }

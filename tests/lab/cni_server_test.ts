@@ -27,7 +27,7 @@ async function startServer(): Promise<Server> {
   const socket = `${folder}/cni.sock`;
   const text = pluginText(Deno.env.toObject(), socket);
   const program = await writeExecutable(folder, "ipvlan-kit", text);
-  const driver = await EngineDriver.open({ resident: true });
+  const driver = await EngineDriver.open();
   const ending = new AbortController();
   const ready = Promise.withResolvers<void>();
   const ended = runServer({

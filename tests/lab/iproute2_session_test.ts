@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { KeptLook } from "../../lib/driver/run/kept_look.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { KeptProcess, ProcessPerBurst } from "../../lib/iproute2/transport.ts";
+import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { linkSwitch } from "../../lib/iproute2/sysctl.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
@@ -33,14 +32,11 @@ async function ask(session: Session, i: number): Promise<void> {
   }
 }
 
-/** A session in a namespace with ten links, over one process that is kept or one for each burst. */
-async function tenLinks(isKept = false) {
+/** A session in a namespace with ten links. */
+async function tenLinks() {
   await using undo = new AsyncDisposableStack();
   const ns = undo.use(await freshNetns());
-  const program = { program: "ip", netns: ns.name, force: true } as const;
-  const session = undo.use(
-    isKept ? new Session(new KeptProcess(program)) : await Session.open({ netns: ns.name }),
-  );
+  const session = undo.use(await Session.open({ netns: ns.name }));
   await Promise.all(
     Array.from({ length: 10 }, (_, i) => ns.ip.link.add({ type: "dummy", name: `d${i}` })),
   );
@@ -48,22 +44,18 @@ async function tenLinks(isKept = false) {
   return { ns, session, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-for (const transport of ["one process kept", "a process per burst"]) {
-  const isKept = transport === "one process kept";
+Deno.test("thousands of lines at once settle each with its own result", async () => {
+  await using made = await tenLinks();
+  await Promise.all(Array.from({ length: 4000 }, (_, i) => ask(made.session, i)));
+});
 
-  Deno.test(`${transport}: thousands of lines at once settle each with its own result`, async () => {
-    await using made = await tenLinks(isKept);
-    await Promise.all(Array.from({ length: 4000 }, (_, i) => ask(made.session, i)));
-  });
-
-  Deno.test(`${transport}: so do lines one by one, and those of independent callers`, async () => {
-    await using made = await tenLinks(isKept);
-    for (let i = 0; i < 40; i++) await ask(made.session, i);
-    await Promise.all(Array.from({ length: 20 }, async (_, caller) => {
-      for (let i = 0; i < 20; i++) await ask(made.session, caller * 7 + i);
-    }));
-  });
-}
+Deno.test("so do lines one by one, and those of independent callers", async () => {
+  await using made = await tenLinks();
+  for (let i = 0; i < 40; i++) await ask(made.session, i);
+  await Promise.all(Array.from({ length: 20 }, async (_, caller) => {
+    for (let i = 0; i < 20; i++) await ask(made.session, caller * 7 + i);
+  }));
+});
 
 Deno.test("500 links are made in another namespace, where a process may open 450 files", async () => {
   await using from = await freshNetns();
@@ -264,28 +256,6 @@ Deno.test("a name is that of the link that has it now, whatever another program 
   await other.link.add({ type: "dummy", name: "wan0" });
   await ip.link.set("wan0", { up: true });
   assertEquals((await other.link.show("wan0")).up, true);
-});
-
-Deno.test("a kept look prints the name that a link has now, also as that of a parent", async () => {
-  await using ns = await freshNetns();
-  const { ip } = ns;
-  await ip.link.add({ type: "dummy", name: "wan0", up: true });
-  await ip.addr.add({ dev: "wan0", address: "10.0.0.1/24" });
-  await ip.link.add({ type: "vlan", name: "wan0.5", link: "wan0", id: 5 });
-  await using kept = new KeptLook(ns.name);
-  const { link, route } = new Ip(kept);
-  const look = async () => {
-    const [links, routes] = await Promise.all([link.show(), route.show(4)]);
-    const { link: parent, linkIndex } = links.find(({ name }) => name === "wan0.5")!;
-    return [parent, linkIndex, ...routes.map(({ dev }) => dev)];
-  };
-  const { index } = await ip.link.show("wan0");
-  assertEquals(await look(), ["wan0", index, "wan0"]);
-  await ip.link.set("wan0", { name: "old0" });
-  await ip.link.add({ type: "dummy", name: "wan0" });
-  assertEquals(await look(), ["old0", index, "old0"]);
-  await ip.link.set("old0", { name: "older0" });
-  assertEquals(await look(), ["older0", index, "older0"]);
 });
 
 Deno.test("a line that ip ends over fails alone, and the next call works", async () => {

@@ -19,7 +19,7 @@ ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
       print(agentUnit(lastingProgram(), Deno.env.toObject(), more));
       return;
     }
-    await using driver = await open(interrupted, true);
+    await using driver = await open(interrupted);
     await driver.runAgent({ notify: warn, report: print, hostsFile });
   },
 } satisfies Command;

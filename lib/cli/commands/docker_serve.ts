@@ -19,7 +19,7 @@ docker network create -d ipvlan-kit --subnet=192.168.20.0/24 -o parent=eth0.20 i
   async run(args, { open, warn }) {
     const etcd = readAccess(args, true);
     using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
-    await using driver = await open(undefined, true);
+    await using driver = await open();
     const socket = args.value("socket") ?? passedSocket(Deno.env.toObject(), Deno.pid) ?? SOCKET;
     await runPlugin({
       driver,

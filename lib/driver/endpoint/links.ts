@@ -240,7 +240,7 @@ async function readParents(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],
 ): Promise<ParentOf> {
-  const links = await parts.namespaces.hostLook().link.show();
+  const links = await parts.namespaces.host().link.show();
   const indexByName = new Map(links.map(({ name, index }) => [name, index]));
   const indexByNetwork = new Map(endpoints.map((endpoint) => {
     const { id, parent } = networkOf(parts, endpoint);

@@ -133,14 +133,14 @@ export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<H
   const [facts, routes] = await Promise.all([
     linkFacts(parts),
     // Only the choice of an IPv4 subnet depends on the routes.
-    namespaces.hostLook().route.show(4),
+    namespaces.host().route.show(4),
   ]);
   return { ...facts, routes, pools: store.pools() };
 }
 
 /** Reads the links and addresses of the host. */
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
-  const host = { netns: namespaces.hostName, ip: namespaces.hostLook(), run: namespaces.run };
+  const host = { netns: namespaces.hostName, ip: namespaces.host(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });
   return { release: Deno.osRelease(), ...seen, routes: [] };
 }

@@ -90,8 +90,6 @@ interface NamespacesOptions extends WaitOptions {
   wrap?: WrapRunner;
   /** Does what it can by netlink; left out, `ip` does everything. */
   netlink?: Libc;
-  /** Answers queries in the host's namespace; by default, a process for each burst does. */
-  kept?: Runner;
   /**
    * Returns the file of the namespace of an engine's sandbox; `undefined` if the engine has not told
    * it yet. Until then its links are in the host's namespace.
@@ -139,12 +137,6 @@ export class Namespaces {
   /** `ip` in the host's namespace. */
   host(): Ip {
     return this.#share(this.#options.host);
-  }
-
-  /** `ip` in the host's namespace, for queries only. */
-  hostLook(): Ip {
-    const { kept } = this.#options;
-    return kept ? new Ip(kept) : this.host();
   }
 
   /** `ip` in the namespace of this process. It is the host's if no host was named. */

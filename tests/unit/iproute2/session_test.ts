@@ -1,7 +1,7 @@
 // The contract of a session, over both transports and over programs that are broken.
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import { KeptProcess, ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
+import { ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
@@ -53,15 +53,6 @@ const AT_ONCE: Record<string, string> = {
   "repeats what it reads as an error": "exec cat >&2",
 };
 
-/** The two transports, over the `ip` that PATH leads to. */
-const TRANSPORTS: Record<string, (signal?: AbortSignal) => Session> = {
-  "one process kept": () => new Session(new KeptProcess({ program: "ip", force: true })),
-  "a process per burst": (signal) => {
-    const shell = new Shell({ signal });
-    return new Session(new ProcessPerBurst({ program: "ip", force: true }, shell.run), shell);
-  },
-};
-
 /** Puts a program in the place of `ip`, until the end of the scope. */
 async function fakeProgram(
   { overALine = "", atOnce = "" }: { overALine?: string; atOnce?: string },
@@ -80,25 +71,24 @@ async function fakeProgram(
   };
 }
 
-/** Runs a test with a session over each transport and a program of its own. */
+/** Runs a test with a session and a program of its own. */
 function contract(
   name: string,
   program: { overALine?: string; atOnce?: string },
   test: (
     session: Session,
-    context: { folder: string; controller: AbortController; isKept: boolean },
+    context: { folder: string; controller: AbortController },
   ) => Promise<void>,
-  transports: readonly string[] = Object.keys(TRANSPORTS),
 ): void {
-  for (const transport of transports) {
-    Deno.test(`${transport}: ${name}`, async () => {
-      await using undo = new AsyncDisposableStack();
-      const { folder } = undo.use(await fakeProgram(program));
-      const controller = new AbortController();
-      const session = undo.use(TRANSPORTS[transport]!(controller.signal));
-      await test(session, { folder, controller, isKept: transport === "one process kept" });
-    });
-  }
+  Deno.test(name, async () => {
+    await using undo = new AsyncDisposableStack();
+    const { folder } = undo.use(await fakeProgram(program));
+    const controller = new AbortController();
+    const shell = new Shell({ signal: controller.signal });
+    const transport = new ProcessPerBurst({ program: "ip", force: true }, shell.run);
+    const session = undo.use(new Session(transport, shell));
+    await test(session, { folder, controller });
+  });
 }
 
 /** Asks for some lines, in one burst. Every answer must be the right one, or an error. */
@@ -127,10 +117,10 @@ async function askAll(session: Session): Promise<PromiseSettledResult<unknown>[]
 
 for (const [how, overALine] of Object.entries(OVER_A_LINE)) {
   const program = { overALine };
-  contract(`a program that ${how} gives no wrong answer`, program, async (session, { isKept }) => {
+  contract(`a program that ${how} gives no wrong answer`, program, async (session) => {
     const results = await askAll(session);
     // Where it answers the other lines, or another process does, nobody else is harmed.
-    const endsItself = !isKept && /ends|reads on and says|its input/.test(how);
+    const endsItself = /ends|reads on and says|its input/.test(how);
     const goesOn = !/ends|killed|reads on|closes/.test(how) || endsItself;
     assertEquals(results.map(({ status }) => status === "fulfilled"), [
       ...Array(3).fill(goesOn),
@@ -165,7 +155,7 @@ for (const hangs of ["exec sleep 1000", "exec yes garbage"]) {
     controller.abort(reason);
     for (const result of await settled) assertEquals(result, { status: "rejected", reason });
     assertEquals(await assertRejects(() => session.query("show c")), reason);
-  }, ["a process per burst"]);
+  });
 }
 
 contract("each line has its own outcome", {}, async (session) => {
@@ -231,18 +221,4 @@ contract("a process is given 400 lines at most", {
   const rows = (await Promise.all(asked)).filter((row) => row !== undefined);
   assertEquals(rows.length, 10);
   assertEquals(new Set(rows.map(({ pid }) => pid)).size, 3);
-}, ["a process per burst"]);
-
-Deno.test("a kept process that prints unasked is ended, and answers no more", async () => {
-  await using program = await fakeProgram({
-    // It stops in a pipe that somebody must write to.
-    overALine: `echo '[{}]'; { read -r _ < "\${0%/*}/gate"; echo '[{"name":"late"}]'; } &`,
-  });
-  await new Deno.Command("mkfifo", { args: [`${program.folder}/gate`] }).output();
-  await using session = new Session(new KeptProcess({ program: "ip", force: true }));
-  assertEquals(await session.query("break"), []);
-  await Deno.writeTextFile(`${program.folder}/gate`, "\n");
-  // Nothing tells of it, so the test looks.
-  while (!session.ended) await new Promise((resolve) => setTimeout(resolve, 5));
-  await assertRejectsError(() => session.query("show a"), "session-closed", "nobody asked for");
 });

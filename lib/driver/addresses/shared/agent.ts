@@ -80,7 +80,7 @@ export async function runAgent(
     report("No network here has its addresses in etcd yet: waiting for one");
   }
   const addresses = async () =>
-    JSON.stringify((await parts.namespaces.hostLook().addr.show()).map(({ address }) => address));
+    JSON.stringify((await parts.namespaces.host().addr.show()).map(({ address }) => address));
   // The addresses that the host has at the start are claimed when etcd has answered.
   let own = await addresses();
   while (!ended.aborted) {

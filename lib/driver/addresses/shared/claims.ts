@@ -69,7 +69,7 @@ async function join(
 ): Promise<void> {
   const reserved = { [gatewayOf(store, pool)]: GATEWAY };
   const { id } = await pools.join(pool.ipam.access, pool.subnet, reserved);
-  await pools.claimOwn(id, await namespaces.hostLook().addr.show());
+  await pools.claimOwn(id, await namespaces.host().addr.show());
 }
 
 /** Claims an address: see {@linkcode EngineDriver.claimAddress}. */
@@ -111,7 +111,7 @@ async function takeFree(
 ): Promise<PooledAddress> {
   const id = poolId(pool.ipam.access, pool.subnet);
   if (!pools.pools().some((each) => each.id === id)) await join(parts, pools, pool);
-  else await pools.claimOwn(id, await parts.namespaces.hostLook().addr.show());
+  else await pools.claimOwn(id, await parts.namespaces.host().addr.show());
   const user = { sandbox: `${pool.owner.engine}:${holder}` };
   if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
   const isFree = (address: string) =>

@@ -146,7 +146,7 @@ export async function shareNetwork(
   const pools = await parts.openShared();
   if (!pools) return [];
   await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
-  await joinPools(pools, network, await parts.namespaces.hostLook().addr.show(), true);
+  await joinPools(pools, network, await parts.namespaces.host().addr.show(), true);
   return await tell(pools);
 }
 

@@ -232,7 +232,7 @@ export async function reconcile(
     const held = new Set(pools.held().filter((each) => !isOwn(each)).map(({ pool }) => pool));
     const ids = pools.pools().map(({ id }) => id);
     await leavePools({ store }, pools, ids.filter((id) => !held.has(id)));
-    const addrs = await namespaces.hostLook().addr.show();
+    const addrs = await namespaces.host().addr.show();
     for (const { id } of pools.pools()) await pools.claimOwn(id, addrs);
     return [...mended, ...await tell(pools)];
   } catch (error) {
