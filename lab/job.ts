@@ -15,7 +15,7 @@ import { quote, quoteAll } from "./shell.ts";
 const PASSED = new Set([
   "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
   "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "USER", "LOGNAME",
-  "XDG_CACHE_HOME", "IPVLAN_LAB_CACHE",
+  "XDG_CACHE_HOME", "IPVLAN_LAB_CACHE", "IPVLAN_TRANSPORT",
 ]);
 /** More variables that the lab passes on. */
 const PASSED_PREFIX = /^DENO_/;

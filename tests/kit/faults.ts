@@ -5,7 +5,8 @@
  */
 import { assert } from "@std/assert";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
-import type { Runner } from "../../lib/iproute2/runner.ts";
+import { addrDel } from "../../lib/iproute2/addr.ts";
+import { ask, type DirectRunner, make, type Runner } from "../../lib/iproute2/runner.ts";
 import { children, inEnv } from "./processes.ts";
 
 /** An `ip` that waits before lines that make a namespace or delete a link. */
@@ -71,6 +72,25 @@ export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   };
 }
 
+/**
+ * Wraps each runner of a driver, by netlink or not.
+ *
+ * @param change Makes a change with `pass`, or does something else. It gets the line of `ip`, and the
+ * runner.
+ */
+export function onChange(
+  change: (line: string, pass: () => Promise<void>, runner: Runner) => Promise<void>,
+): WrapRunner {
+  return (runner): DirectRunner => ({
+    query: (line) => runner.query(line),
+    ask: (query) => ask(runner, query),
+    change: (line, send) => change(line, () => make(runner, { line, send }), runner),
+  });
+}
+
+/** A change that the kernel refuses, and whose refusal no step explains. */
+const REFUSED = addrDel({ dev: "lo", address: "192.0.2.1/32" });
+
 /** A way in which a line fails. */
 export type Fault =
   /** The kernel refuses it. */
@@ -122,29 +142,39 @@ export class Faults implements AsyncDisposable {
   }
 
   /** The wrapper for the driver that fails. */
-  readonly wrap: WrapRunner = (runner) => ({
-    query: (line) => runner.query(line),
-    change: (line) => {
-      if (this.#isOfBurst(runner) || --this.#left > 0) return runner.change(line);
-      this.fired = true;
-      if (this.#fault !== "from then on") this.disarm();
-      if (this.#fault === "lost") {
-        signalStarter("SIGSTOP");
-        const change = runner.change(line);
-        // Pass the line on first, in this turn of the event loop.
-        queueMicrotask(() => signalStarter("SIGKILL"));
-        return change;
-      }
-      if (this.#held) {
-        this.#held.hold();
-        return Promise.all([runner.change(line), killHeld(this.#held)]).then(() => {});
-      }
-      // Use a refusal that no step explains.
-      return runner.change(
-        this.#fault === "fatal" ? "addr add 1.2.3.4/33 dev lo" : "addr del 192.0.2.1/32 dev lo",
-      );
-    },
-  });
+  readonly wrap: WrapRunner = (runner) => {
+    if (this.#fault === "refused" || this.#fault === "from then on") {
+      const direct = onChange((_, pass) => this.#isNext() ? make(runner, REFUSED) : pass());
+      return direct(runner, undefined, []);
+    }
+    // The other faults are those of `ip`: without `ask`, a driver uses no netlink.
+    return {
+      query: (line) => runner.query(line),
+      change: (line) => {
+        if (this.#isOfBurst(runner) || !this.#isNext()) return runner.change(line);
+        if (this.#fault === "lost") {
+          signalStarter("SIGSTOP");
+          const change = runner.change(line);
+          // Pass the line on first, in this turn of the event loop.
+          queueMicrotask(() => signalStarter("SIGKILL"));
+          return change;
+        }
+        if (this.#held) {
+          this.#held.hold();
+          return Promise.all([runner.change(line), killHeld(this.#held)]).then(() => {});
+        }
+        return runner.change("addr add 1.2.3.4/33 dev lo");
+      },
+    };
+  };
+
+  /** Counts a line. Returns whether it fails. */
+  #isNext(): boolean {
+    if (--this.#left > 0) return false;
+    this.fired = true;
+    if (this.#fault !== "from then on") this.disarm();
+    return true;
+  }
 
   /** Whether the line fails together with the one before it: see {@linkcode Faults}. */
   #isOfBurst(runner: Runner): boolean {

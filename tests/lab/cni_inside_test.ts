@@ -18,6 +18,7 @@ import {
 import { runJob, succeeds } from "../kit/command.ts";
 import { dumpSandbox } from "../kit/look.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
+import { onChange } from "../kit/faults.ts";
 
 /** A configuration whose parent has the name of a link of the host, too. */
 const INSIDE = {
@@ -349,20 +350,17 @@ Deno.test("linkInContainer: root in the container renames, deletes or exchanges 
     const before = (await look()).length;
     let isDone = false;
     let last: Promise<unknown> = Promise.resolve();
-    const wrap: WrapRunner = (runner) => ({
-      query: (line) => runner.query(line),
-      // One line after another: the mischief is between two of them, and not beside others.
-      change: (line) => {
-        const change = last.catch(() => {}).then(async () => {
-          if (!isDone && at.test(line)) {
-            isDone = true;
-            await ipInside(one, ...lines);
-          }
-          return await runner.change(line);
-        });
-        last = change;
-        return change;
-      },
+    // One line after another: the mischief is between two of them, and not beside others.
+    const wrap = onChange((line, pass) => {
+      const change = last.catch(() => {}).then(async () => {
+        if (!isDone && at.test(line)) {
+          isDone = true;
+          await ipInside(one, ...lines);
+        }
+        return await pass();
+      });
+      last = change;
+      return change;
     });
     const what = `${at} ${lines}`;
     assertMatch(await wrapped({ ...callFor(one), command: "ADD" }, wrap), expected, what);

@@ -7,6 +7,7 @@
  */
 import { EngineDriver } from "../../lib/driver/mod.ts";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
+import { onChange } from "../kit/faults.ts";
 
 /** A driver's life: every kind of call that changes something. */
 export async function live(driver: EngineDriver): Promise<void> {
@@ -28,16 +29,13 @@ export async function live(driver: EngineDriver): Promise<void> {
 export function dyingAt(n: number): WrapRunner {
   let done: Promise<unknown> = Promise.resolve();
   let left = n;
-  return (runner) => ({
-    query: (line) => runner.query(line),
-    change: (line) => {
-      const change = done.then(() => {
-        if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
-        return runner.change(line);
-      });
-      done = change.catch(() => {});
-      return change;
-    },
+  return onChange((_, pass) => {
+    const change = done.then(() => {
+      if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
+      return pass();
+    });
+    done = change.catch(() => {});
+    return change;
   });
 }
 

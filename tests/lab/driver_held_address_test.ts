@@ -4,6 +4,7 @@ import { run } from "../kit/processes.ts";
 import { freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
 import { assertError, assertRejectsError } from "../kit/errors.ts";
 import { ipCommandError } from "../../lib/iproute2/errors.ts";
+import { onChange } from "../kit/faults.ts";
 
 const NETWORK = { name: "n", parent: "eth0", subnets: ["10.0.0.0/24", "fd00::/64"] };
 
@@ -140,15 +141,12 @@ Deno.test("an address is passed over if its holder cannot be found, but not for 
     const held = ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
     const tried: string[] = [];
     const driver = await host.driver({
-      wrap: (runner) => ({
-        query: (line) => runner.query(line),
-        change: (line) => {
-          const address = held.find((each) => line.startsWith(`addr add ${each}/`));
-          if (address === undefined) return runner.change(line);
-          if (tried.at(-1) !== address) tried.push(address);
-          const said = "Error: Address already assigned to an ipvlan device";
-          return Promise.reject(ipCommandError(line, said));
-        },
+      wrap: onChange((line, pass) => {
+        const address = held.find((each) => line.startsWith(`addr add ${each}/`));
+        if (address === undefined) return pass();
+        if (tried.at(-1) !== address) tried.push(address);
+        const said = "Error: Address already assigned to an ipvlan device";
+        return Promise.reject(ipCommandError(line, said));
       }),
     });
     await driver.createNetwork(NETWORK);

@@ -8,6 +8,7 @@ import { processes, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";
 import { assertError, assertRejectsError } from "../kit/errors.ts";
+import { onChange } from "../kit/faults.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 const IP = "10.20.0.9";
@@ -104,16 +105,12 @@ async function assertFree(host: TestHost): Promise<void> {
   // The driver tries again when an address is held.
   const refused: string[] = [];
   const driver = await host.driver({
-    wrap: (runner) => ({
-      query: (line) => runner.query(line),
-      change: (line) =>
-        runner.change(line).catch((error) => {
-          if (isIpvlanError(error, "ip-command") && error.errno === "EADDRINUSE") {
-            refused.push(line);
-          }
-          throw error;
-        }),
-    }),
+    wrap: onChange((line, pass) =>
+      pass().catch((error) => {
+        if (isIpvlanError(error, "ip-command") && error.errno === "EADDRINUSE") refused.push(line);
+        throw error;
+      })
+    ),
   });
   await driver.createSandbox({ name: "next", connections: [{ network: "n", ...AT }] });
   assertEquals(refused, [], "the address was held for a while");

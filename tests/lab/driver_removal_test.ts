@@ -7,6 +7,7 @@ import { allEnded, ended, inEnv, run } from "../kit/processes.ts";
 import { withHost } from "../kit/worlds.ts";
 import { assertRejectsError, assertThrowsError } from "../kit/errors.ts";
 import { ipCommandError } from "../../lib/iproute2/errors.ts";
+import { onChange } from "../kit/faults.ts";
 
 const NETWORK = { name: "n", parent: "eth0.20", subnets: ["10.20.0.0/24", "fd20::/64"] };
 
@@ -40,14 +41,12 @@ Deno.test("an address in a namespace that is on its way is waited for", () =>
   withHost(async (host) => {
     const once = Promise.withResolvers<void>();
     const driver = await host.driver({
-      wrap: (runner) => ({
-        query: (line) => runner.query(line),
-        change: (line) =>
-          runner.change(line).catch((error) => {
-            if (line.startsWith("addr add 10.20.0.9")) once.resolve();
-            throw error;
-          }),
-      }),
+      wrap: onChange((line, pass) =>
+        pass().catch((error) => {
+          if (line.startsWith("addr add 10.20.0.9")) once.resolve();
+          throw error;
+        })
+      ),
     });
     await driver.createNetwork(NETWORK);
     const connections = [{ network: "n", ip: "10.20.0.9" }];
@@ -217,15 +216,11 @@ for (const [name, remove] of REMOVALS) {
       const states: (string | undefined)[] = [];
       let fails = true;
       const driver = await host.driver({
-        wrap: (runner) => ({
-          query: (line) => runner.query(line),
-          change: (line) => {
-            if (line !== "link del dev eth0.20") return runner.change(line);
-            using store = Store.open(host.stateDir);
-            states.push(store.network("n")?.state);
-            if (fails) return Promise.reject(new Error("on purpose"));
-            return runner.change(line);
-          },
+        wrap: onChange((line, pass) => {
+          if (line !== "link del dev eth0.20") return pass();
+          using store = Store.open(host.stateDir);
+          states.push(store.network("n")?.state);
+          return fails ? Promise.reject(new Error("on purpose")) : pass();
         }),
       });
       await driver.createNetwork(NETWORK);
@@ -245,13 +240,10 @@ async function withStubborn(
   await withHost(async (host) => {
     const failure = Promise.withResolvers<void>();
     const driver = await host.driver({
-      wrap: (runner) => ({
-        query: (line) => runner.query(line),
-        change: (line) => {
-          if (line !== "link del dev eth0.20") return runner.change(line);
-          failure.resolve();
-          return Promise.reject(ipCommandError(line, "Error: on purpose"));
-        },
+      wrap: onChange((line, pass) => {
+        if (line !== "link del dev eth0.20") return pass();
+        failure.resolve();
+        return Promise.reject(ipCommandError(line, "Error: on purpose"));
       }),
     });
     for (const [name, vlan] of [["a", 10], ["b", 20], ["c", 30]] as const) {

@@ -4,6 +4,7 @@ import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
 import { children, inEnv, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
+import { ask, type DirectRunner, make } from "../../lib/iproute2/runner.ts";
 
 /** Takes away what a restart of the host does: every link and namespace that the driver made. */
 async function restart({ ns }: TestHost, ...sandboxes: string[]): Promise<void> {
@@ -130,9 +131,10 @@ for (const [monitor, ending] of Object.entries(MONITORS)) {
       using _path = starting && inEnv("PATH", starting.path);
       let looked = Promise.withResolvers<void>();
       const driver = await host.driver({
-        wrap: (runner) => ({
-          change: (line) => runner.change(line),
-          query: (line) => runner.query(line).finally(() => looked.resolve()),
+        wrap: (runner): DirectRunner => ({
+          change: (line, send) => make(runner, { line, send }),
+          query: (line) => runner.query(line),
+          ask: (query) => ask(runner, query).finally(() => looked.resolve()),
         }),
       });
       const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });
