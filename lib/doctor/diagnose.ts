@@ -29,6 +29,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
   return [
     ...diagnoseKernel(facts),
     ...diagnoseIp(facts),
+    ...diagnoseTransport(facts),
     ...diagnoseRights(facts),
     ...diagnoseModules(facts),
     ...diagnoseState(facts),
@@ -74,6 +75,13 @@ function diagnoseIp({ ip: printed, ipProblem }: DoctorFacts): Diagnosis[] {
       return [ip.broken(`${printed} is older than iproute2 ${OLDEST_IPROUTE2}`, fix)];
   }
   return [ipProblem ? ip.broken(ipProblem.message) : ip.ok(printed)];
+}
+
+function diagnoseTransport({ transport: { reason, fix } }: DoctorFacts): Diagnosis[] {
+  const transport = about("transport");
+  if (reason === undefined) return [transport.ok("netlink, without a program")];
+  const what = `The program "ip" runs for each change, which takes longer: ${reason}`;
+  return [fix === undefined ? transport.ok(what) : transport.warning(what, fix)];
 }
 
 function diagnoseRights({ links }: DoctorFacts): Diagnosis[] {

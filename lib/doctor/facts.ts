@@ -17,6 +17,8 @@ export interface DoctorFacts {
   ip?: string;
   /** The error if `ip` is installed but does not work. */
   ipProblem?: IpvlanError;
+  /** Whether netlink is used, or the reason why `ip` runs all lines, and what to do about it. */
+  transport: { reason?: string; fix?: string };
   /** The reasons why kinds of links cannot be made. `undefined` if it was not tried. */
   links?: KernelFacts["problems"];
   /** The modules of this kernel on disk, loaded or not. */

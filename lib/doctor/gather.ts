@@ -12,6 +12,7 @@ import { statOf, tryToWriteIn } from "../base/files.ts";
 import { PLUGIN_FOLDER, wayOfCalls } from "../engine/cni/caller.ts";
 import { PLUGIN_NAME } from "../engine/cni/version.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
+import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { findFiles } from "../driver/run/files.ts";
 import { lookAround } from "../iproute2/view.ts";
@@ -53,6 +54,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   const facts: DoctorFacts = {
     release,
     ip: await printedVersion(),
+    transport: gatherTransport(),
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
     hostsFile: statOf("/etc/hosts") !== undefined,
@@ -85,6 +87,11 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     facts.ipProblem = error;
   }
   return facts;
+}
+
+function gatherTransport(): DoctorFacts["transport"] {
+  const transport = chooseTransport();
+  return "libc" in transport ? {} : transport;
 }
 
 async function printedVersion(): Promise<string | undefined> {

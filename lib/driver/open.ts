@@ -1,7 +1,7 @@
 import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
-import { chosenNetlink } from "../netlink/choose.ts";
+import { chooseTransport } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
@@ -96,6 +96,8 @@ export function openBase(
   const store = dryRun ? Store.copy(folder) : Store.open(folder);
   // A dry run locks nothing.
   const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
+  const transport = chooseTransport();
+  if ("reason" in transport) verbose?.(`# The program ip runs all lines: ${transport.reason}`);
   const programLock = file("ip.lock");
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");
@@ -113,7 +115,7 @@ export function openBase(
     hosts,
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
-    netlink: chosenNetlink(),
+    netlink: "libc" in transport ? transport.libc : undefined,
     isRehearsal: dryRun !== undefined,
     openShared,
     output: new KeptOutput(folder, dryRun !== undefined),

@@ -133,7 +133,7 @@ export function sendLinkAdd(spec: LinkSpec): Send | undefined {
         attributes(writer, target);
         writer.attribute(IFLA.LINKINFO, (writer) => {
           writer.attribute(INFO.KIND, bytesOf(spec.type));
-          writer.attribute(INFO.DATA, (writer) => write(writer, spec));
+          writer.attribute(INFO.DATA, (writer) => write(writer, "add", spec));
         });
       },
     });
@@ -144,7 +144,8 @@ export function sendLinkAdd(spec: LinkSpec): Send | undefined {
 export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | undefined {
   const { alias, master, addrgenmode, up, netns, type } = changes;
   const attributes = attributesOf(changes);
-  if (!attributes || type !== undefined) return undefined;
+  const write = type && kindOf(type).write;
+  if (!attributes || type && !write) return undefined;
   return (socket) => {
     const index = typeof which === "string" ? requireIndex(socket, which) : which.index;
     const masterIndex = master ? requireIndex(socket, master) : 0;
@@ -156,11 +157,19 @@ export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | und
         attributes(writer, target);
         if (alias !== undefined) writer.attribute(IFLA.IFALIAS, bytesOf(alias ?? ""));
         if (master !== undefined) writer.attribute(IFLA.MASTER, u32(masterIndex));
-        if (addrgenmode === undefined) return;
-        const mode = u8(ADDRGENMODES.indexOf(addrgenmode));
-        writer.attribute(IFLA.AF_SPEC, (writer) => {
-          writer.attribute(AF.INET6, (writer) => writer.attribute(INET6_ADDR_GEN_MODE, mode));
-        });
+        if (addrgenmode !== undefined) {
+          const mode = u8(ADDRGENMODES.indexOf(addrgenmode));
+          writer.attribute(IFLA.AF_SPEC, (writer) => {
+            writer.attribute(AF.INET6, (writer) => writer.attribute(INET6_ADDR_GEN_MODE, mode));
+          });
+        }
+        if (type) {
+          writer.attribute(IFLA.LINKINFO, (writer) => {
+            writer.attribute(INFO.KIND, bytesOf(type));
+            const spec = changes as Partial<LinkSpec>;
+            writer.attribute(INFO.DATA, (writer) => write?.(writer, "set", spec));
+          });
+        }
       },
     });
   };

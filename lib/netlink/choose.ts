@@ -5,7 +5,7 @@ import { type Libc, openLibc } from "./libc.ts";
 const VARIABLE = "IPVLAN_TRANSPORT";
 
 /** How this process talks to the kernel: by netlink, or with the program `ip` for a reason. */
-export type Transport = { libc: Libc } | { reason: string };
+export type Transport = { libc: Libc } | { reason: string; fix?: string };
 
 /**
  * Chooses netlink, unless this process cannot use it or the environment asks for `ip`.
@@ -24,7 +24,7 @@ export function chooseTransport(): Transport {
   return libc;
 }
 
-/** The C library, if netlink was chosen. */
+/** The C library, if netlink was chosen. Fails as {@linkcode chooseTransport} does. */
 export function chosenNetlink(): Libc | undefined {
   const transport = chooseTransport();
   return "libc" in transport ? transport.libc : undefined;

@@ -145,18 +145,17 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-let opened: Libc | { reason: string } | undefined;
+let opened: Libc | { reason: string; fix?: string } | undefined;
 
 /** Opens the C library, once. Returns the reason if this process cannot: a missing permission, … */
-export function openLibc(): Libc | { reason: string } {
+export function openLibc(): Libc | { reason: string; fix?: string } {
   return opened ??= tryToOpen();
 }
 
-function tryToOpen(): Libc | { reason: string } {
-  if (Deno.build.os !== "linux") return { reason: "this is not Linux" };
+function tryToOpen(): Libc | { reason: string; fix?: string } {
   // Without it, Deno would ask at the terminal.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    return { reason: "the permission --allow-ffi is missing" };
+    return { reason: "the permission --allow-ffi is missing", fix: "start Deno with --allow-ffi" };
   }
   let reason = "";
   for (const name of NAMES) {

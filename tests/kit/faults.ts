@@ -38,8 +38,8 @@ ${batch.trim()}
 
 /** An `ip` that waits in the middle of a command, so that a test can interrupt or kill the command there. */
 export interface HeldIp extends AsyncDisposable {
-  /** The environment in which PATH leads to this `ip`. */
-  env: { PATH: string };
+  /** The environment in which PATH leads to this `ip`, and nothing goes by netlink. */
+  env: { PATH: string; IPVLAN_TRANSPORT: "ip" };
   /** Makes every later run wait. */
   hold(): void;
   /** Resolves when a run waits. */
@@ -56,7 +56,7 @@ export async function heldIp(where: "before" | "behind"): Promise<HeldIp> {
   await Deno.writeTextFile(`${folder}/ip`, text, { mode: 0o755 });
   let writer: Deno.FsFile | undefined;
   return {
-    env: { PATH: `${folder}:${Deno.env.get("PATH")}` },
+    env: { PATH: `${folder}:${Deno.env.get("PATH")}`, IPVLAN_TRANSPORT: "ip" },
     hold: () => {
       new Deno.Command("mkfifo", { args: [gate] }).outputSync();
     },

@@ -380,7 +380,7 @@ Deno.test("linkInContainer: ADD is killed at any of its steps: DEL and another A
   const before = await host.dump();
   await using folder = await temporaryFolder();
   await Deno.writeTextFile(`${folder.path}/ip`, KILLING_IP, { mode: 0o755 });
-  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}`, IPVLAN_TRANSPORT: "ip" };
   const script = `echo $$ > ${folder.path}/pid; exec "$@"`;
   const program = ["sh", "-c", script, "sh", ...PLUGIN];
   for (const where of ["before", "behind"]) {

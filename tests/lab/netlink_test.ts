@@ -177,6 +177,20 @@ const anyChange: fc.Arbitrary<() => Change> = fc.oneof(
     weight: 3,
     arbitrary: fc.tuple(anyName, anyChanges).map(([name, changes]) => () => linkSet(name, changes)),
   },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(
+      fc.constantFrom("i0", "v0", "d0"),
+      fc.constantFrom<LinkChanges[]>(
+        { type: "ipvlan", mode: "l3s" },
+        { type: "ipvlan", flag: "private" },
+        { type: "ipvlan", mode: "l2", flag: "vepa" },
+        { type: "vlan", gvrp: true, looseBinding: true },
+        { type: "vlan", reorderHdr: false },
+        { type: "macvlan", mode: "vepa" },
+      ),
+    ).map(([name, changes]) => () => linkSet(name, changes)),
+  },
   { weight: 1, arbitrary: anyName.map((name) => () => linkDel(name)) },
   {
     weight: 1,

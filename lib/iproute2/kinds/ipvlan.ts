@@ -47,9 +47,9 @@ const flag: Attribute<{ type: string }, IpvlanFlag> = {
   // Each flag but the first is a bit.
   get: (data) => IPVLAN_FLAGS[data.get(ATTRIBUTE.FLAGS)?.u16() ?? 0] ?? "bridge",
 };
-const write = (writer: Writer, { mode, flag = "bridge" }: Pick<IpvlanSpec, "mode" | "flag">) => {
-  writer.attribute(ATTRIBUTE.MODE, u16(IPVLAN_MODES.indexOf(mode)));
-  writer.attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(flag)));
+const write = (writer: Writer, { mode, flag }: Partial<Pick<IpvlanSpec, "mode" | "flag">>) => {
+  if (mode) writer.attribute(ATTRIBUTE.MODE, u16(IPVLAN_MODES.indexOf(mode)));
+  if (flag) writer.attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(flag)));
 };
 
 /** How an ipvlan link is made and read back. */
@@ -101,8 +101,8 @@ const ofMacvlan = {
     numbers: MACVLAN_NUMBERS,
   }),
 };
-const writeMacvlan = (writer: Writer, { mode = "bridge" }: Pick<MacvlanSpec, "mode">) => {
-  writer.attribute(IFLA_MACVLAN_MODE, u32(MACVLAN_NUMBERS[MACVLAN_MODES.indexOf(mode)]!));
+const writeMacvlan = (writer: Writer, { mode }: Pick<MacvlanSpec, "mode">) => {
+  if (mode) writer.attribute(IFLA_MACVLAN_MODE, u32(MACVLAN_NUMBERS[MACVLAN_MODES.indexOf(mode)]!));
 };
 
 /** How a macvlan link is made and read back. */

@@ -48,11 +48,11 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
    */
   read(data: Reader): Info;
   /**
-   * Writes those of a new link; left out, only `ip` can make one.
+   * Writes those that a new link or a change has; left out, only `ip` can make and change one.
    *
    * @internal
    */
-  write?(writer: Writer, spec: Spec): void;
+  write?(writer: Writer, verb: "add" | "set", spec: Partial<Spec>): void;
 }
 
 /** The `info_data` of `ip -details -json link show`. */
@@ -104,7 +104,7 @@ export function kind<
   attributes: Attributes<Spec, Info>,
   { fixed = [], write }: {
     fixed?: readonly Fixed[];
-    write?(writer: Writer, spec: NoInfer<Spec>): void;
+    write?(writer: Writer, spec: NoInfer<Partial<Spec>>): void;
   } = {},
 ): Kind<Spec, Info, Fixed> {
   // The attributes have different types. Here each one gets the value of its own name.
@@ -133,8 +133,17 @@ export function kind<
       const read = entries.flatMap(([name, { get }]) => get ? [[name, get(data)]] : []);
       return { type, ...Object.fromEntries(read) };
     },
-    write,
+    write: write && ((writer, verb, spec) => {
+      const usual = entries.flatMap(([name, attribute]) =>
+        attribute.default === undefined ? [] : [[name, attribute.default]]
+      );
+      write(writer, verb === "add" ? { ...Object.fromEntries(usual), ...defined(spec) } : spec);
+    }),
   };
+}
+
+function defined<T extends object>(spec: T): T {
+  return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined)) as T;
 }
 
 /**

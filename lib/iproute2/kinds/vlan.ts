@@ -68,9 +68,12 @@ export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>, "protocol" | "id"> = kind("v
 }, {
   fixed: ["protocol", "id"],
   write: (writer, spec) => {
-    const protocol = VLAN_PROTOCOLS.indexOf(spec.protocol ?? "802.1Q");
-    writer.attribute(ATTRIBUTE.PROTOCOL, be16(PROTOCOL_NUMBERS[protocol]!));
-    writer.attribute(ATTRIBUTE.ID, u16(spec.id));
+    const { protocol, id } = spec;
+    if (protocol) {
+      const number = PROTOCOL_NUMBERS[VLAN_PROTOCOLS.indexOf(protocol)]!;
+      writer.attribute(ATTRIBUTE.PROTOCOL, be16(number));
+    }
+    if (id !== undefined) writer.attribute(ATTRIBUTE.ID, u16(id));
     const given = Object.entries(BITS).filter(([name]) =>
       spec[name as keyof typeof BITS] !== undefined
     );

@@ -20,6 +20,7 @@ const STATE: StateFacts = {
 const WELL: DoctorFacts = {
   release: "6.1.0-18-amd64",
   ip: "ip utility, iproute2-6.1.0, libbpf 1.1.2",
+  transport: {},
   links: { ipvlan: undefined, vlan: undefined, dummy: undefined },
   modulesOnDisk: ["8021q"],
   machine: { vendor: "QEMU", product: "Standard PC", assetTag: "" },
@@ -361,6 +362,10 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   }, [
     "warning CNI: Each call starts Deno → x",
   ]],
+  ["no right to call the C library", { transport: { reason: "R", fix: "F" } }, [
+    'warning transport: The program "ip" runs for each change, which takes longer: R → F',
+  ]],
+  ["a wish for the program", { transport: { reason: "IPVLAN_TRANSPORT asks for it" } }, []],
   ["a CNI plugin with its server", { cni: { what: "Calls ask the server" } }, []],
   ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
     "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
@@ -543,6 +548,7 @@ Deno.test("diagnose: checks that passed are reported, too", () => {
   assertEquals(diagnoses.map(({ subject, what }) => `${subject}: ${what}`), [
     "kernel: 6.1.0-18-amd64, and ipvlan needs 4.2 or later",
     "ip: ip utility, iproute2-6.1.0, libbpf 1.1.2",
+    "transport: netlink, without a program",
     "rights: Links and namespaces can be made",
     "module ipvlan: The kernel has it",
     "module 8021q: The kernel has it",

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { be16, HEADER_LENGTH, Reader, u16, u32, u8, Writer } from "../../../lib/netlink/message.ts";
+import { nameOf, numberOf } from "../../../lib/netlink/names.ts";
+
+const reader = (bytes: Uint8Array<ArrayBuffer>, fixed: number) =>
+  new Reader(new DataView(bytes.buffer, bytes.byteOffset), HEADER_LENGTH, bytes.length, fixed);
+
+Deno.test("a message is written as the kernel's headers say, byte by byte", () => {
+  const writer = new Writer();
+  writer.u32(7).attribute(3, new TextEncoder().encode("d0"));
+  writer.attribute(18, (writer) => writer.attribute(1, u8(9)).attribute(2, () => {}));
+  assertEquals(Array.from(writer.finish(16, 5, 0x01020304)), [
+    ...[44, 0, 0, 0, 16, 0, 5, 0, 4, 3, 2, 1, 0, 0, 0, 0],
+    ...[7, 0, 0, 0],
+    ...[6, 0, 3, 0, 0x64, 0x30, 0, 0],
+    ...[16, 0, 18, 0x80, 5, 0, 1, 0, 9, 0, 0, 0, 4, 0, 2, 0x80],
+  ]);
+});
+
+Deno.test("what is written is read back, also if it is longer than the first buffer", () => {
+  const long = "x".repeat(1000);
+  const writer = new Writer();
+  writer.u8(1).u8(2).u16(0xfffe).u32(0xfffffffe);
+  writer.attribute(1, u32(0xfffffffe)).attribute(2, u16(0xfffe)).attribute(3, be16(0x8100));
+  writer.attribute(4, new TextEncoder().encode(`${long}\0rest`));
+  writer.attribute(5, (writer) => {
+    for (const each of [1, 2, 3]) writer.attribute(6, u8(each));
+  });
+  const read = reader(writer.finish(1, 0, 1), 8);
+  assertEquals([read.u8(0), read.u8(1), read.u16(2), read.u32(4)], [1, 2, 0xfffe, 0xfffffffe]);
+  assertEquals([read.get(1)?.u32(), read.get(1)?.i32()], [0xfffffffe, -2]);
+  assertEquals([read.get(2)?.u16(), read.get(3)?.be16()], [0xfffe, 0x8100]);
+  assertEquals(read.get(4)?.text(), long);
+  assertEquals([...read.get(5)!.all()].map(([type, value]) => [type, value.u8()]), [
+    ...[1, 2, 3].map((each) => [6, each]),
+  ]);
+  assertEquals(read.get(7), undefined);
+  assertEquals(read.after(0).length, read.length);
+});
+
+Deno.test("a damaged message is read as far as it is whole", () => {
+  const bytes = new Writer().attribute(1, u32(1)).attribute(2, u32(2)).finish(1, 0, 1);
+  for (
+    const [at, value] of [[HEADER_LENGTH + 8, 255], [HEADER_LENGTH + 8, 3], [HEADER_LENGTH, 0]]
+  ) {
+    const damaged = bytes.slice().with(at!, value!) as Uint8Array<ArrayBuffer>;
+    const found = [...reader(damaged, 0).all()].map(([type]) => type);
+    assertEquals(found, at === HEADER_LENGTH ? [] : [1]);
+  }
+});
+
+Deno.test("numbers have the names that ip prints, and are themselves without one", () => {
+  assertEquals(
+    [
+      nameOf("rt_protos", 3),
+      nameOf("rt_tables", 254),
+      nameOf("rt_scopes", 253),
+      nameOf("group", 0),
+    ],
+    ["boot", "main", "link", "default"],
+  );
+  assertEquals([nameOf("rt_protos", 117), nameOf("rt_tables", 4_000_000_000)], [
+    "117",
+    "4000000000",
+  ]);
+  assertEquals(
+    [numberOf("rt_tables", "local"), numberOf("rt_tables", 100), numberOf("rt_tables", "100")],
+    [255, 100, 100],
+  );
+  assertEquals(numberOf("rt_tables", "nosuchtable"), undefined);
+});
