@@ -95,13 +95,10 @@ export class SystemError extends Error {
 }
 
 /** The open flags that are used (`include/uapi/asm-generic/fcntl.h`). */
-export const OPEN = {
-  RDONLY: 0,
-  WRONLY: 1,
-  CREAT: 0o100,
-  EXCL: 0o200,
-  CLOEXEC: 0o2000000,
-} as const;
+export const OPEN = { RDONLY: 0, WRONLY: 1, CREAT: 0o100, EXCL: 0o200 } as const;
+
+/** Programs do not inherit the file, and a pipe in the place of a file does not block the thread. */
+const [O_CLOEXEC, O_NONBLOCK] = [0o2000000, 0o4000];
 
 /** The C library of this process, with the file of its own network namespace. */
 export class Libc {
@@ -121,9 +118,9 @@ export class Libc {
     return new SystemError(this.#errno.getInt32(), sentence);
   }
 
-  /** Opens a file, which programs do not inherit. @throws {SystemError} */
+  /** Opens a file. @throws {SystemError} */
   open(path: string, flags: number, sentence?: (text: string) => string): OpenFile {
-    const fd = this.calls.open(cString(path), flags | OPEN.CLOEXEC, 0);
+    const fd = this.calls.open(cString(path), flags | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0) throw this.error(sentence);
     return new OpenFile(this, fd);
   }

@@ -5,6 +5,8 @@ import { FLAG, HEADER_LENGTH, Reader, Writer } from "./message.ts";
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
 const OPTIONS = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 };
 const NLMSG_ERROR = 2;
@@ -47,6 +49,9 @@ export class NetlinkSocket implements Disposable {
     if (fd < 0) throw libc.error((text) => `Cannot open netlink socket: ${text}`);
     this.libc = libc;
     this.#file = new OpenFile(libc, fd);
+    // If the kernel sends no answer, the thread must not wait for ever: 10 seconds (`struct timeval`).
+    const limit = new Uint8Array(new BigInt64Array([10n, 0n]).buffer);
+    libc.calls.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.length);
     // Linux before 4.12 lacks the kernel's own sentences, and before 4.20 the filters of lists.
     for (const option of Object.values(OPTIONS)) {
       libc.calls.setsockopt(fd, SOL_NETLINK, option, Uint8Array.of(1, 0, 0, 0), 4);
