@@ -150,6 +150,7 @@ export class LinkVerbs {
       const found = await ask(this.runner, {
         // The index of the link below is that of the link of this name.
         line: "link show",
+        part: which,
         parse: (rows) => parseLinks(rows).find((link) => link.name === which),
         read: (socket) => readLink(socket, which),
       });

@@ -79,6 +79,7 @@ export class NetnsVerbs {
   async list(): Promise<string[]> {
     return await ask(this.runner, {
       line: "netns list",
+      part: "names",
       parse: (rows) => rows.map(({ name }) => name as string),
       read: allNames,
     });

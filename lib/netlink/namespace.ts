@@ -16,6 +16,8 @@ const FOLDER = "/run/netns";
 /** The namespace of this thread. `/proc/self` is that of the first thread. */
 const OWN = "/proc/thread-self/ns/net";
 
+let own: OpenFile | undefined;
+
 /**
  * Runs a function while this thread is in another network namespace. It must be synchronous. What it
  * opens stays in that namespace. If the thread cannot come back, the process ends at once.
@@ -23,7 +25,8 @@ const OWN = "/proc/thread-self/ns/net";
  * @param enter Goes there. If it throws, the thread has stayed.
  */
 function away<T>(libc: Libc, enter: () => void, run: () => T): T {
-  using own = libc.open(OWN, OPEN.RDONLY);
+  // This process always comes back, so its namespace stays the same.
+  own ??= libc.open(OWN, OPEN.RDONLY);
   enter();
   try {
     return run();

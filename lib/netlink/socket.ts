@@ -8,6 +8,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
+/** `CAP_ACK` keeps the request out of its answer, so that the kernel's sentence comes after the header. */
 const OPTIONS = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 };
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;

@@ -1,0 +1,113 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { NetlinkRunner } from "../../../lib/iproute2/netlink_runner.ts";
+import { NeedsProgram, type Query } from "../../../lib/iproute2/runner.ts";
+import { Libc, openLibc, SystemError } from "../../../lib/netlink/libc.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
+import { Collector } from "../../kit/fake_ip.ts";
+
+const libc = openLibc();
+assert(libc instanceof Libc, "no C library here");
+
+/** A runner in this namespace, in which nothing is changed, and the program that it falls back to. */
+function runnerWith(options: { force?: boolean; netns?: string; begin?: () => void } = {}) {
+  const program = new Collector([{ by: "ip" }]);
+  const begin = () => {};
+  const all = { force: true, switches: [], begin, program, ...options };
+  return { program, runner: new NetlinkRunner(libc as Libc, all) };
+}
+
+const question = <T>(line: string, read?: () => T): Query<T | string> => ({
+  line,
+  parse: ([row]) => row!.by as string,
+  read,
+});
+
+const refused = () => {
+  throw new SystemError(17, (text) => `RTNETLINK answers: ${text}`);
+};
+
+Deno.test("a burst runs in its order, and each call has its own outcome", async () => {
+  const { runner, program } = runnerWith();
+  const done: string[] = [];
+  const results = await Promise.allSettled([
+    runner.change("a", () => void done.push("a")),
+    runner.ask(question("b", () => done.push("b"))),
+    runner.change("c", refused),
+    runner.change("d", () => void done.push("d")),
+  ]);
+  assertEquals(done, ["a", "b", "d"]);
+  assertEquals(results.map(({ status }) => status), [
+    ...["fulfilled", "fulfilled", "rejected", "fulfilled"],
+  ]);
+  const error = await assertRejectsError(() => runner.change("c", refused), "ip-command");
+  assertEquals([error.command, error.reason, error.errno], [
+    ...["ip c", "RTNETLINK answers: File exists", "EEXIST"],
+  ]);
+  assertEquals(program.lines, []);
+});
+
+Deno.test("without force, what comes after a failure does not run", async () => {
+  const { runner } = runnerWith({ force: false });
+  let ran = 0;
+  const results = await Promise.allSettled([
+    runner.change("a", () => void ran++),
+    runner.change("b", refused),
+    runner.change("c", () => void ran++),
+  ]);
+  assertEquals([ran, results.map(({ status }) => status)], [1, [
+    ...["fulfilled", "rejected", "rejected"],
+  ]]);
+  await runner.change("d", () => void ran++);
+  assertEquals(ran, 2);
+});
+
+Deno.test("a burst with a line that only ip can run goes to ip, whole", async () => {
+  const { runner, program } = runnerWith();
+  const answers = await Promise.all([
+    runner.change("a", () => assert(false)),
+    runner.ask(question("b", () => 7)),
+    runner.query("c"),
+  ]);
+  assertEquals([answers, program.lines], [[undefined, "ip", [{ by: "ip" }]], ["a", "b", "c"]]);
+  assertEquals(await runner.ask(question("b", () => 7)), 7);
+});
+
+Deno.test("a question that needs a permission goes to ip alone", async () => {
+  const { runner, program } = runnerWith();
+  const needs = question("b", () => {
+    throw new NeedsProgram();
+  });
+  const one = question("a", () => 1);
+  assertEquals(await Promise.all([runner.ask(one), runner.ask(needs)]), [1, "ip"]);
+  assertEquals(program.lines, ["b"]);
+});
+
+Deno.test("equal questions with no change between them share an answer", async () => {
+  const { runner } = runnerWith();
+  const all = question("b", () => ({}));
+  const [one, two, part, , three] = await Promise.all([
+    ...[runner.ask(all), runner.ask(all), runner.ask({ ...all, part: "x" })],
+    ...[runner.change("a", () => {}), runner.ask(all)],
+  ]);
+  assert(one === two);
+  assert(one !== part && one !== three);
+});
+
+Deno.test("what cannot begin fails with its own error, and later calls begin anew", async () => {
+  const reason = new Error("enough");
+  let isOver = true;
+  const { runner } = runnerWith({
+    begin: () => {
+      if (isOver) throw reason;
+    },
+  });
+  for (
+    const call of [() => runner.change("a", () => {}), () => runner.ask(question("b", () => 1))]
+  ) {
+    assertEquals(await assertRejects(call), reason);
+  }
+  isOver = false;
+  await runner.change("a", () => {});
+  const nowhere = runnerWith({ netns: "nosuchnamespace" }).runner;
+  await assertRejectsError(() => nowhere.change("a", () => {}), "namespace-not-found");
+});
