@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { addressBytes, addressText, AF } from "../netlink/address.ts";
+import { addressBytes, AF } from "../netlink/address.ts";
 import { FLAG, type Reader, u32 } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { Addr, AddrSpec } from "./addr_types.ts";
-import { requireIndex } from "./link_netlink.ts";
+import { linkNames, requireIndex } from "./link_netlink.ts";
 import type { Send } from "./runner.ts";
 
 const RTM = { add: 20, del: 21, GETADDR: 22 } as const;
@@ -80,10 +80,9 @@ export function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
     (body) =>
       only === 0 || body.u32(4) === only ? { index: body.u32(4), ...parse(body) } : undefined,
   );
-  const names = new Map<number, string | undefined>();
+  const nameAt = linkNames(socket);
   return found.sort((one, other) => one.index - other.index).flatMap(({ index, ...addr }) => {
-    if (!names.has(index)) names.set(index, socket.nameOf(index));
-    const dev = names.get(index);
+    const dev = nameAt(index);
     return dev === undefined ? [] : [{ ...addr, dev }];
   });
 }
@@ -92,12 +91,8 @@ function parse(body: Reader): Omit<Addr, "dev"> {
   const attributes = body.after(FIXED);
   const isIPv6 = body.u8(0) === AF.INET6;
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);
-  const text = (type: number) => {
-    const bytes = attributes.get(type)?.bytes();
-    return bytes && addressText(bytes);
-  };
-  const other = text(IFA.ADDRESS);
-  const address = text(IFA.LOCAL) ?? other!;
+  const other = attributes.get(IFA.ADDRESS)?.ip();
+  const address = attributes.get(IFA.LOCAL)?.ip() ?? other!;
   // `ip` prints `dynamic` for an address without the flag for permanent ones.
   const flags = FLAGS.filter(([, bit]) => (bits & bit) !== 0 !== (bit === PERMANENT))
     .map(([name]) => name === "secondary" && isIPv6 ? "temporary" : name);

@@ -254,6 +254,19 @@ function unlessMissing<T>(run: () => T): T | undefined {
   }
 }
 
+/** Returns a function that finds the names of links by their indexes. @param known Some of them. */
+export function linkNames(
+  socket: NetlinkSocket,
+  known: readonly Pick<Link, "index" | "name">[] = [],
+): (index: number | undefined) => string | undefined {
+  const names = new Map<number, string | undefined>(known.map(({ index, name }) => [index, name]));
+  return (index) => {
+    if (index === undefined) return undefined;
+    if (!names.has(index)) names.set(index, socket.nameOf(index));
+    return names.get(index);
+  };
+}
+
 /** A link without the names of others, and their indexes. */
 interface Parsed {
   link: Link;
@@ -263,14 +276,7 @@ interface Parsed {
 
 /** Adds the names of other links of the namespace. */
 function withNames(socket: NetlinkSocket, all: readonly Parsed[]): Link[] {
-  const names = new Map<number, string | undefined>(
-    all.map(({ link }) => [link.index, link.name]),
-  );
-  const nameAt = (index: number | undefined) => {
-    if (index === undefined) return undefined;
-    if (!names.has(index)) names.set(index, socket.nameOf(index));
-    return names.get(index);
-  };
+  const nameAt = linkNames(socket, all.map(({ link }) => link));
   return all.map(({ link, below, master }) => ({
     ...link,
     master: nameAt(master),

@@ -1,7 +1,7 @@
-import { addressText, AF, hardwareAddress } from "../netlink/address.ts";
+import { AF, hardwareAddress } from "../netlink/address.ts";
 import type { Reader, Writer } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import { requireIndex } from "./link_netlink.ts";
+import { linkNames, requireIndex } from "./link_netlink.ts";
 import { ask, type Runner } from "./runner.ts";
 import { addressWord, linkName, oneOf, word } from "./words.ts";
 
@@ -140,10 +140,9 @@ function readNeighs(
       : neigh.state === state;
     return isOfIP && isWanted && (only ?? index) === index ? { index, neigh } : undefined;
   });
-  const names = new Map<number, string | undefined>();
+  const nameAt = linkNames(socket);
   return found.flatMap(({ index, neigh }) => {
-    if (!names.has(index)) names.set(index, socket.nameOf(index));
-    const name = names.get(index);
+    const name = nameAt(index);
     return name === undefined ? [] : [{ ...neigh, dev: name }];
   });
 }
@@ -153,7 +152,7 @@ function parseNeigh(body: Reader): Omit<Neigh, "dev"> {
   const bits = body.u16(8);
   const address = attributes.get(NDA_LLADDR)?.bytes();
   return {
-    dst: addressText(attributes.get(NDA_DST)!.bytes()),
+    dst: attributes.get(NDA_DST)!.ip(),
     address: address && hardwareAddress(address, 0),
     state: NEIGH_STATES.find((state) => STATE_BITS[state] & bits) ?? "NONE",
   };

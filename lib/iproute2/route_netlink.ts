@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { addressBytes, addressText, AF } from "../netlink/address.ts";
+import { addressBytes, AF } from "../netlink/address.ts";
 import { ERRNO, SystemError } from "../netlink/libc.ts";
 import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { AddrSpec } from "./addr_types.ts";
-import { requireIndex } from "./link_netlink.ts";
+import { linkNames, requireIndex } from "./link_netlink.ts";
 import {
   DEAD_ENDS,
   type NextHop,
@@ -183,12 +183,7 @@ export function readRoutes(
       (origin === undefined || body.u8(5) === origin);
     return isWanted ? parse(body, family) : undefined;
   });
-  const names = new Map<number, string | undefined>();
-  const nameAt = (index: number | undefined) => {
-    if (index === undefined) return undefined;
-    if (!names.has(index)) names.set(index, socket.nameOf(index));
-    return names.get(index);
-  };
+  const nameAt = linkNames(socket);
   return found.map(({ route, link, hops }) => ({
     ...route,
     dev: DEAD_ENDS.includes(route.type) ? undefined : nameAt(link),
@@ -256,8 +251,8 @@ function hopsOf(attributes: Reader): Hop[] {
 }
 
 function gatewayOf(attributes: Reader): string | undefined {
-  const bytes = attributes.get(RTA.GATEWAY)?.bytes() ?? attributes.get(RTA.VIA)?.bytes(2);
-  return bytes && addressText(bytes);
+  // The family comes before the address of another one.
+  return attributes.get(RTA.GATEWAY)?.ip() ?? attributes.get(RTA.VIA)?.ip(2);
 }
 
 function flagsOf(bits: number): string[] {
@@ -269,13 +264,9 @@ function parse(
   family: 4 | 6,
 ): { route: Omit<Route, "nexthops">; link: number | undefined; hops: Hop[] } {
   const attributes = body.after(FIXED);
-  const text = (type: number) => {
-    const bytes = attributes.get(type)?.bytes();
-    return bytes && addressText(bytes);
-  };
   const flags = flagsOf(body.u32(8));
   const length = body.u8(1);
-  const address = text(RTA.DST);
+  const address = attributes.get(RTA.DST)?.ip();
   const isHost = length === (family === 6 ? 128 : 32);
   const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
   const route = {
@@ -285,7 +276,7 @@ function parse(
     family,
     dst: address === undefined ? "default" : isHost ? address : `${address}/${length}`,
     table: nameOf("rt_tables", number),
-    src: text(RTA.PREFSRC),
+    src: attributes.get(RTA.PREFSRC)?.ip(),
     metric: attributes.get(RTA.PRIORITY)?.u32(),
     scope: nameOf("rt_scopes", body.u8(6)) as AddrSpec["scope"],
     protocol: nameOf("rt_protos", body.u8(5)),

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { addressText } from "./address.ts";
+
 /** The header of a message (`struct nlmsghdr` in `include/uapi/linux/netlink.h`). */
 export const HEADER_LENGTH = 16;
 
@@ -165,6 +167,11 @@ export class Reader {
     const bytes = this.bytes(offset);
     const end = bytes.indexOf(0);
     return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  }
+
+  /** The bytes as an IP address. */
+  ip(offset = 0): string {
+    return addressText(this.bytes(offset));
   }
 
   /** The same part, with its attributes after some bytes of fixed fields. */

@@ -1,4 +1,3 @@
-import { addressText } from "../../netlink/address.ts";
 import { addressWord, invalidWord } from "../words.ts";
 import { choice, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
@@ -84,7 +83,7 @@ export const bond: Kind<BondSpec, InfoOf<BondSpec>> = kind("bond", {
     // `ip` prints no empty list.
     read: ({ arp_ip_target = [] }) => arp_ip_target as string[],
     get: (data) =>
-      [...data.get(8)?.all() ?? []].map(([, target]) => addressText(target.bytes()))
+      [...data.get(8)?.all() ?? []].map(([, target]) => target.ip())
         .filter((target) => target !== "0.0.0.0"),
   },
   primaryReselect: choice("primary_reselect", ["always", "better", "failure"], [12, "u8"]),

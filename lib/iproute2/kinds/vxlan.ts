@@ -1,4 +1,3 @@
-import { addressText } from "../../netlink/address.ts";
 import type { Reader } from "../../netlink/message.ts";
 import { addressWord, familyOf, invalidWord, linkName, oneOf, wholeNumber } from "../words.ts";
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
@@ -103,8 +102,9 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
 
 /** The address of either family, if it is not 0. */
 function addressIn(data: Reader, types: readonly number[]): string | undefined {
-  const bytes = types.map((type) => data.get(type)?.bytes()).find((each) => each?.some(Boolean));
-  return bytes && addressText(bytes);
+  return types.map((type) => data.get(type)?.ip()).find((each) =>
+    each && !["0.0.0.0", "::"].includes(each)
+  );
 }
 
 /** A flag, which `ip` reads as `NAME` or `noNAME`, and may print only if it differs from the default. */
