@@ -157,9 +157,9 @@ export class Reader {
   }
 
   /** A copy of the bytes. */
-  bytes(offset = 0, length = this.length - offset): Uint8Array<ArrayBuffer> {
+  bytes(offset = 0): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#view.buffer as ArrayBuffer, this.#view.byteOffset)
-      .slice(this.#start + offset, this.#start + offset + length);
+      .slice(this.#start + offset, this.#end);
   }
 
   /** The text before the first NUL. */
