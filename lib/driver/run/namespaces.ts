@@ -108,9 +108,9 @@ export function programsWith(lock: string | undefined): Programs {
  * Runs lines in a driver's namespaces: the host's, the caller's (this process), and those of its
  * sandboxes. Lines for one namespace that arrive at the same time run as one burst.
  *
- * Each `ip` has the lock file open from before its first line until it ends. When a driver is
- * killed, the kernel frees the driver's locks, but the `ip` that it started runs its remaining
- * lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
+ * A burst goes by netlink if it can, and is over when this process is killed. Else `ip` runs it. Each
+ * `ip` has the lock file open from before its first line until it ends. When a driver is killed, the
+ * kernel frees the driver's locks, but the `ip` that it started runs its remaining lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
  * it removes half-made records. Deno passes no open file to a program that it starts (it
  * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
