@@ -34,7 +34,6 @@ export class Database implements Disposable {
     this.#db = this.#explain(() => new DatabaseSync(file));
     // Several processes may write. A process waits for the other one before it fails.
     this.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
-    this.exec("PRAGMA foreign_keys = ON");
   }
 
   /** Opens the file in a folder. Makes the folder and the file if they do not exist. */
@@ -51,7 +50,7 @@ export class Database implements Disposable {
     const database = new Database(folder, file);
     try {
       database.#useWal();
-      // The default in WAL mode (NORMAL) may lose the last transactions in a power cut.
+      // With NORMAL, which a build of SQLite may have as its default, a power cut may lose transactions.
       database.#db.exec("PRAGMA synchronous = FULL");
       database.transaction(() => database.#requireTables());
       return database;

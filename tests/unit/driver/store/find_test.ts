@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { findNetwork } from "../../../../lib/driver/store/find.ts";
+import { findNetwork, findSandbox } from "../../../../lib/driver/store/find.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
-import { network } from "../../../kit/values.ts";
+import { network, sandboxRecord } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
 /** The id that begins so. */
@@ -29,6 +29,28 @@ Deno.test("a network is found by its name, its id, or four digits of the id that
       "ambiguous-id",
       'The id "1e2f" fits several networks ("one", "two"): give more digits, or a name',
     );
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("a sandbox is found by its name or its whole id, unless it is half done", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    using store = Store.open(folder);
+    const sandbox = sandboxRecord("c1", { id: id("1e2f") });
+    store.putSandbox(sandbox, "ready");
+    store.putSandbox(sandboxRecord("c2", { id: id("77") }), "removing");
+    assertEquals([findSandbox(store, "c1"), findSandbox(store, id("1e2f"))], [sandbox, sandbox]);
+    for (const text of ["1e2f", id("abc"), ""]) {
+      assertThrowsError(() => findSandbox(store, text), "sandbox-not-found", text);
+    }
+    assertThrowsError(() => findSandbox(store, "c2"), "half-done", 'sandbox "c2"');
+    // For the name of an engine's sandbox, no similar one is suggested.
+    for (const [name, known] of [["c", ["c1", "c2"]], ["docker:c1", []]] as const) {
+      const error = assertThrowsError(() => findSandbox(store, name), "sandbox-not-found");
+      assertEquals(error.known, known);
+    }
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { AddressLog } from "../../../../lib/driver/store/address_log.ts";
+import { Database } from "../../../../lib/driver/store/database.ts";
 import { isOwnedSql } from "../../../../lib/driver/model/names.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
@@ -13,6 +14,18 @@ import { assertThrowsError } from "../../../kit/errors.ts";
 function folder(): Disposable & { path: string } {
   const path = Deno.makeTempDirSync();
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** The files below a folder that this process has open. */
+function openFiles(folder: string): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
+      return path.startsWith(`${folder}/`) ? [path] : [];
+    } catch {
+      return []; // The descriptor of /proc/self/fd is closed by now.
+    }
+  });
 }
 
 const NET = network("db");
@@ -90,6 +103,38 @@ Deno.test("a store is in WAL mode, so that processes read while one writes", () 
   using _store = Store.open(dir.path);
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
   assertEquals(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+});
+
+Deno.test("a process that opens a new store waits for another one that does, but not for ever", () => {
+  using dir = folder();
+  using other = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  const { wait } = Atomics;
+  const { now } = Date;
+  let clock = 0;
+  let onPause = () => {};
+  Date.now = () => clock;
+  Atomics.wait = ((...[array, index, value]: Parameters<typeof wait>) => {
+    clock += 20_000;
+    onPause();
+    return wait(array, index, value, 0);
+  }) as typeof wait;
+  try {
+    // The other process is as far as this one. SQLite itself would not wait for it.
+    other.exec("BEGIN IMMEDIATE");
+    assertThrowsError(() => Store.open(dir.path), "store-unusable", "database is locked");
+    assertEquals(clock, 40_000);
+    onPause = () => other.exec("COMMIT");
+    Store.open(dir.path)[Symbol.dispose]();
+    assertEquals(clock, 60_000);
+  } finally {
+    [Atomics.wait, Date.now] = [wait, now];
+  }
+});
+
+Deno.test("a transaction is on the disk when it has ended", () => {
+  using dir = folder();
+  using db = Database.open(dir.path);
+  assertEquals(db.rows("PRAGMA synchronous").map(({ synchronous }) => synchronous), [2]);
 });
 
 Deno.test("only the owner can read the store", () => {
@@ -174,6 +219,11 @@ Deno.test("only the records that are asked for are read", () => {
   const { network: on, sandbox, ordinal, ip, ip6, aliases } = ENDPOINT;
   assertEquals(store.hostEntries(), [
     { network: on, networkName: "db", sandbox, ordinal, ip, ip6, aliases, state: "making" },
+  ]);
+  store.deleteEndpoint(ENDPOINT.id);
+  store.putEndpoint({ ...ENDPOINT, ip: undefined, ip6: "fd00::2" }, "ready");
+  assertEquals(store.hostEntries().map(({ ip, ip6 }) => ({ ip, ip6 })), [
+    { ip: undefined, ip6: "fd00::2" },
   ]);
 });
 
@@ -326,6 +376,11 @@ Deno.test("a log of addresses forgets the oldest ones, and says so", () => {
   assertEquals(log.since(2500), []);
   assertEquals(log.since(2000), addresses.slice(2000));
   assertEquals(log.since(0), undefined);
+  const another = new AddressLog();
+  another.add(...addresses.slice(0, 1999));
+  assertEquals(another.since(0), addresses.slice(0, 1999));
+  another.add(addresses[1999]!);
+  assertEquals([another.since(999), another.since(1000)], [undefined, addresses.slice(1000, 2000)]);
 });
 
 Deno.test("a store of a newer version is refused and left alone", () => {
@@ -336,6 +391,7 @@ Deno.test("a store of a newer version is refused and left alone", () => {
     db.exec("PRAGMA user_version = 99");
   }
   const error = assertThrowsError(() => Store.open(dir.path), "store-unusable");
+  assertEquals(openFiles(dir.path), []);
   assertEquals(error.folder, dir.path);
   assertEquals(
     error.message,
@@ -655,6 +711,18 @@ Deno.test("a damaged record is refused with its name", () => {
       .run(...Object.values(row));
   }
   assertEquals(content(store), FILLED);
+});
+
+Deno.test("host entries of a damaged endpoint are refused with its name", () => {
+  for (const change of ["aliases = '{'", "network = 'gone'"]) {
+    using dir = folder();
+    using store = Store.open(dir.path);
+    fill(store);
+    using raw = new DatabaseSync(`${dir.path}/ipvlan.db`, { enableForeignKeyConstraints: false });
+    raw.exec(`UPDATE endpoint SET ${change}`);
+    const name = 'endpoint "e1e2e3e4e5e6"';
+    assertThrowsError(() => store.hostEntries(), "store-unusable", name, change);
+  }
 });
 
 Deno.test("a sandbox is found by its id, which is its name if an earlier version has recorded it", () => {
