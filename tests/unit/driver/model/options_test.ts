@@ -9,6 +9,7 @@ import {
   DRIVER_OPTIONS,
   NETWORK_OPTIONS,
   OPTION_NAMES,
+  optionProblems,
   parseDriverOptions,
   toDriverOptions,
 } from "../../../../lib/driver/model/options.ts";
@@ -95,6 +96,17 @@ Deno.test("a value that an option cannot have is refused, with what it may be", 
     const decision = decideNetwork(settle(spec), IDENTITY, [], host());
     assert(!decision.ok, name);
     assertEquals(decision.problems.map(({ field }) => field), [[name]]);
+  }
+});
+
+Deno.test("a number may be the least or the greatest one, and no other beyond them", () => {
+  for (const name of OPTION_NAMES) {
+    const accepted = NETWORK_OPTIONS[name].value;
+    if (accepted.kind !== "number") continue;
+    const [least, greatest] = accepted.range;
+    const refused = [least - 1, least, greatest, greatest + 1]
+      .map((value) => optionProblems(name, value).length > 0);
+    assertEquals(refused, [true, false, false, true], name);
   }
 });
 

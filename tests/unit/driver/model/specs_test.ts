@@ -72,4 +72,9 @@ Deno.test("a field that is undefined counts as left out, and what is right is re
   const spec = { name: "n", parrent: undefined, mtu: undefined, ipv6: undefined };
   assertEquals(requireSpec(networkSpec, spec), spec);
   assertEquals(requireSpec(connectOptions, {}), {});
+  const owner = { engine: "cni", id: "a" } as const;
+  const owned = { name: "cni:a", owner, transient: true, foreignAddresses: true } as const;
+  assertEquals(requireSpec(engineNetworkSpec, owned), owned);
+  const handedOver = { handOver: true } as const;
+  assertEquals(requireSpec(connectOptions, handedOver), handedOver);
 });

@@ -44,6 +44,9 @@ Deno.test("all that is wrong with the words is said at once", () => {
   assertEquals(daemon, 'The config "quagga" is not valid: choose one of frr, bird');
   assertEquals(asn, 'The asn "0" is not valid: give a number from 1 to 4294967295');
   assertEquals(others.length, 2);
+  for (const word of ["1", "4294967295"]) {
+    assertEquals(said({ daemon: "frr", asn: word, neighbors: [] }), []);
+  }
   for (const word of ["4294967296", "1e3", "-1", "65001.1", "", " 1", "01"]) {
     assertEquals(said({ daemon: "frr", asn: word, neighbors: [] }).length, 1, word);
   }
