@@ -50,7 +50,7 @@ function unescape(text: string): string | undefined {
   const value = text.replace(ESCAPE, (_, plain, octal, ...rest) => {
     if (plain !== undefined) return ESCAPES[plain]!;
     const hex = rest.slice(0, 3).find((digits) => digits !== undefined);
-    const code = octal !== undefined ? parseInt(octal, 8) : parseInt(hex ?? "", 16);
+    const code = octal !== undefined ? parseInt(octal, 8) : parseInt(hex, 16);
     const isCharacter = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
     if (!isCharacter) isWrong = true;
     return isCharacter ? String.fromCodePoint(code) : "";

@@ -95,19 +95,18 @@ function numberText(value: number | bigint, directive: Directive): string | unde
     : undefined;
   if (text === undefined) return undefined;
   // With `%v`, `+` asks for the names of fields.
-  const signs = verb === "v" ? "" : flags;
+  const signs = verb === "v" ? flags.replaceAll("+", "") : flags;
   const sign = text.startsWith("-") ? undefined : ["+", " "].find((each) => signs.includes(each));
   return (sign ?? "") + (verb === "X" ? text.toUpperCase() : text);
 }
 
 function padded(text: string, { flags, width }: Directive, leaf?: Value): string {
-  const missing = width - [...text].length;
-  if (missing <= 0) return text;
+  const missing = Math.max(width - [...text].length, 0);
   if (flags.includes("-")) return text + " ".repeat(missing);
-  const isNumber = typeof leaf === "number" || typeof leaf === "bigint";
-  if (!flags.includes("0") || !isNumber) return " ".repeat(missing) + text;
-  const [, sign = "", digits = ""] = /^([+\- ]?)(.*)$/s.exec(text)!;
-  return sign + "0".repeat(missing) + digits;
+  if (!flags.includes("0")) return " ".repeat(missing) + text;
+  // Zeros stand behind the sign of a number.
+  const sign = typeof leaf === "string" ? "" : /^[+\- ]?/.exec(text)![0];
+  return sign + "0".repeat(missing) + text.slice(sign.length);
 }
 
 /** Quotes a text as strconv.Quote does: what cannot be printed is escaped. */

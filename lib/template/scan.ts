@@ -69,7 +69,7 @@ export function scan(template: string): Token[] {
   for (;;) {
     const start = template.indexOf("{{", position);
     const text = template.slice(position, start === -1 ? undefined : start);
-    const trimsBefore = start !== -1 && /^-[ \t\r\n]/.test(template.slice(start + 2, start + 4));
+    const trimsBefore = start !== -1 && /^-[ \t\r\n]/.test(template.slice(start + 2));
     const written = trimmed(text, trimsNext, trimsBefore);
     if (written !== "") tokens.push({ kind: "text", written, offset: position, spaced: false });
     if (start === -1) return tokens;
@@ -77,7 +77,7 @@ export function scan(template: string): Token[] {
     position = template.startsWith("/*", inner)
       ? endOfComment(template, inner)
       : scanAction(template, inner, tokens);
-    trimsNext = template[position - 3] === "-" && position - 3 > inner;
+    trimsNext = template[position - 3] === "-";
   }
 }
 
@@ -85,7 +85,7 @@ export function scan(template: string): Token[] {
 function endOfComment(template: string, start: number): number {
   const close = template.indexOf("*/", start + 2);
   if (close === -1) throw templateError(template, start, "unclosed comment");
-  const end = /^(?:[ \t\r\n]-)?\}\}/.exec(template.slice(close + 2, close + 6));
+  const end = /^(?:[ \t\r\n]-)?\}\}/.exec(template.slice(close + 2));
   if (end === null) {
     throw templateError(template, close, "comment ends before closing delimiter");
   }
@@ -103,14 +103,12 @@ function scanAction(template: string, start: number, tokens: Token[]): number {
     const [written] = match;
     const [kind] = Object.entries(match.groups!).find(([, text]) => text !== undefined)!;
     const end = offset + written.length;
-    if (kind === "end") {
-      tokens.push({ kind, written, offset: behind, spaced: offset > behind });
-      return end;
-    }
     if (kind !== "space") {
-      tokens.push({ kind: kind as TokenKind, written, offset, spaced: offset > behind });
+      const place = kind === "end" ? behind : offset;
+      tokens.push({ kind: kind as TokenKind, written, offset: place, spaced: offset > behind });
       behind = end;
     }
+    if (kind === "end") return end;
     offset = end;
   }
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { HEADER_FUNCTIONS, Template, toJson } from "../../../lib/template/mod.ts";
+import { HEADER_FUNCTIONS, Template, toJson, type Value } from "../../../lib/template/mod.ts";
 import "../../kit/seed.ts";
 import { DATA } from "./data.ts";
 import go from "./go.json" with { type: "json" };
@@ -40,6 +40,8 @@ const REFUSED: [template: string, message: string][] = [
   ["{{lenn .Name}}", ':1:2: function "lenn" not defined (did you mean "len"?)'],
   ["{{$x}}", ':1:2: undefined variable "$x"'],
   ["{{$a, $b := 1}}", ":1:2: too many declarations in command"],
+  ["{{range $a, $b, $c := .None}}{{end}}", ":1:12: too many declarations in range"],
+  ["{{$x = 1}}", ':1:2: executing "" at <$x = 1>: undefined variable: $x'],
   ["{{", ":1:2: unclosed action"],
   ["{{.Name}", ':1:7: unexpected "}" in action'],
   ['{{"abc}}', ":1:2: unterminated quoted string"],
@@ -50,16 +52,56 @@ const REFUSED: [template: string, message: string][] = [
     '{{index .Nil "a"}}',
     ':1:2: executing "" at <index .Nil "a">: error calling index: index of nil pointer',
   ],
+  [
+    "{{index .Config 2}}",
+    ':1:2: executing "" at <index .Config 2>: error calling index: index out of range: 2',
+  ],
+  [
+    '{{index "abc" 3}}',
+    ':1:2: executing "" at <index "abc" 3>: error calling index: index out of range: 3',
+  ],
+  [
+    "{{slice .Config 0 1 2}}",
+    ':1:2: executing "" at <slice .Config 0 1 2>: error calling slice: too many slice indexes: 3',
+  ],
+  [
+    '{{pad "a" 1000001 0}}',
+    ':1:2: executing "" at <pad "a" 1000001 0>: error calling pad: the text is too long',
+  ],
+  // A part of more than 60 characters is shown in part.
+  [
+    `{{lower 1 "${"a".repeat(50)}"}}`,
+    `:1:2: executing "" at <lower 1 "${
+      "a".repeat(50)
+    }">: wrong number of args for lower: want 1 got 2`,
+  ],
+  [
+    `{{lower 1 "${"a".repeat(51)}"}}`,
+    `:1:2: executing "" at <lower 1 "${
+      "a".repeat(51)
+    }…>: wrong number of args for lower: want 1 got 2`,
+  ],
   ["{{1)}}", ':1:3: unexpected ")" in command'],
   ["{{(1}}", ":1:2: unclosed left paren"],
   ["{{ }}", ":1:2: missing value for command"],
   ["{{.Name |}}", ":1:9: unexpected end of action in command"],
   ["{{1 | 2}}", ":1:6: non executable command in pipeline stage 2"],
+  ["{{1 | .}}", ":1:6: non executable command in pipeline stage 2"],
+  ["{{1 | nil}}", ":1:6: non executable command in pipeline stage 2"],
+  ['{{"a".b}}', ':1:5: unexpected . after term "\\"a\\""'],
+  ["{{nil.a}}", ':1:5: unexpected . after term "nil"'],
+  ["{{'ab'}}", ":1:2: bad character syntax: 'ab'"],
+  ['{{"\\c"}}', ':1:2: bad string syntax: "\\c"'],
+  ['{{"\\U00110000"}}', ':1:2: bad string syntax: "\\U00110000"'],
+  ["{{089}}", ":1:2: bad number syntax: 089"],
   ["{{if .Name}}", ":1:2: unexpected EOF: {{if}} has no {{end}}"],
+  ["{{if 1}}{{end 1}}", ':1:14: unexpected "1" in {{end}}'],
   ["{{end}}", ":1:2: unexpected {{end}}"],
   ["{{if .Name}}{{else}}{{else}}{{end}}", ":1:22: expected end; found {{else}}"],
   ["{{break}}", ":1:2: {{break}} outside {{range}}"],
   ["{{/* open }}", ":1:2: unclosed comment"],
+  ["{{/*/}}", ":1:2: unclosed comment"],
+  ["{{/* c */-}}", ":1:7: comment ends before closing delimiter"],
   ['{{template "x"}}', ":1:2: {{template}} is not supported: write one template"],
   ["{{(((".padEnd(300, "(") + "}}", ":1:102: nested deeper than 100 levels"],
 ];
@@ -67,6 +109,26 @@ const REFUSED: [template: string, message: string][] = [
 Deno.test("a refused template says where and why, in one line", () => {
   for (const [template, message] of REFUSED) {
     assertEquals(print(template), `!template: ${message}`, template);
+  }
+});
+
+Deno.test("a field may be wide, up to a limit, and a number has 100 digits behind its point", () => {
+  assertEquals(print('{{len (printf "%1000000d%.1000000s" 1 "a")}}'), "1000001");
+  assertEquals(print('{{printf "%1000001d"}} {{printf "%.1000001d"}}'), "%!(BADWIDTH) %!(BADPREC)");
+  assertEquals(print('{{len (pad "a" 1000000 1000000)}}'), "2000001");
+  assertEquals(print('{{printf "%.101f" 0.5}}'), "0.5".padEnd(102, "0"));
+});
+
+Deno.test("escapes in a text outside of actions are read where the caller asks for them", () => {
+  const text = "a\\tb\\n{{`\\t`}}";
+  assertEquals(new Template(text, true).print({}), "a\tb\n\\t");
+  assertEquals(new Template(text).print({}), "a\\tb\\n\\t");
+});
+
+Deno.test("a map gives the zero value of its values' type for a missing key, and counts as true", () => {
+  for (const [value, zero] of [[true, "false"], [5, "0"], [5n, "0"], ["a", ""], [[], "<nil>"]]) {
+    const map = new Map([["a", value as Value]]);
+    assertEquals(print('{{index .Map "b"}}{{if .Map}}!{{end}}', { Map: map }), `${zero}!`);
   }
 });
 
@@ -102,6 +164,14 @@ Deno.test("a template that would take very long or print very much is refused so
     const message = print(template, { Items });
     assert(/^!.*(too long|too much)/.test(message), `${template}: ${message.slice(0, 100)}`);
   }
+  // What counts: the text that is printed, the arguments of functions, and their results.
+  for (const action of ["{{$x}}", "{{$y := len $x}}", '{{$y := pad "x" 1000000 0}}']) {
+    const message = print(`{{$x := pad "x" 1000000 0}}${action.repeat(17)}`);
+    assert(message.startsWith('!template: :1:0: executing "" at <{{$x'), message.slice(0, 100));
+    assert(message.endsWith("…>: it takes too long or prints too much"), message.slice(0, 200));
+  }
+  const long = print('{{join .Items ""}}', { Items: Array(17).fill("x".repeat(1_000_000)) });
+  assert(long.endsWith("error calling join: the text is too long"), long.slice(0, 200));
 });
 
 /** Words of which templates are made, so that many of them are nearly right. */
@@ -131,13 +201,13 @@ Deno.test("no template throws anything but its own error", () => {
 
 Deno.test("JSON has the keys of maps in order, no methods, and every digit", () => {
   const value = {
-    Map: new Map(Object.entries({ b: [], 10: null, 2: {} })),
+    Map: new Map(Object.entries({ c: undefined, b: [], 10: null, 2: {} })),
     Big: (1n << 64n) - 1n,
     Missing: undefined,
     Method: () => "",
     __proto__: null,
   };
-  const map = '{"10":null,"2":{},"b":[]}';
+  const map = '{"10":null,"2":{},"b":[],"c":null}';
   assertEquals(toJson(value), `{"Map":${map},"Big":18446744073709551615}`);
   assertEquals(
     JSON.stringify(JSON.parse(toJson(DATA, "    "))),
