@@ -249,8 +249,9 @@ export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER
 
 function narrow(path: string, mode: number, kind: "isFile" | "isDirectory"): string[] {
   const stat = lstatOf(path);
-  const found = (stat?.mode ?? 0) & 0o777;
-  if (!stat?.[kind] || (found & ~mode) === 0) return [];
+  if (!stat?.[kind]) return [];
+  const found = stat.mode! & 0o777;
+  if ((found & ~mode) === 0) return [];
   try {
     Deno.chmodSync(path, mode);
   } catch (error) {
