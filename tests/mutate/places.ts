@@ -91,7 +91,10 @@ const plugin: Deno.lint.Plugin = {
             // The type `true` is none that runs.
             if (node.parent.type === "TSLiteralType") return;
             if (typeof value === "boolean") report(node, `${!value}`);
-            if (typeof value === "number") report(node, `${value + 1}`);
+            if (typeof value === "number") {
+              // The value of a number with separators is NaN here.
+              report(node, `${Number(textOf(node).replaceAll("_", "")) + 1}`);
+            }
             if (typeof value === "bigint") report(node, `${value + 1n}n`);
           },
           ExpressionStatement(node) {

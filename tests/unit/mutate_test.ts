@@ -8,7 +8,7 @@ Deno.test("code is broken at operators, tests, numbers, truths and calls, and no
     export function f(list: number[], name?: string): string {
       if (list.length > 2 && !ready()) list.push(3);
       log(true ? "a" + name : name ?? "b");
-      return "x" + list[0]! * 2;
+      return "x" + list[0]! * 1_000;
     }`;
   const broken = Deno.lint.runPlugin(places, "x.ts", code).map(({ message }) => {
     const [start, end, text] = JSON.parse(message);
@@ -19,13 +19,13 @@ Deno.test("code is broken at operators, tests, numbers, truths and calls, and no
     [
       "!ready() → ready()",
       "0 → 1",
-      "2 → 3",
+      "1_000 → 1001",
       "2 → 3",
       "3 → 4",
       "list.length > 2 && !ready() → list.length > 2 || !ready()",
       "list.length > 2 → list.length >= 2",
       "list.push(3); → ;",
-      "list[0]! * 2 → list[0]! + 2",
+      "list[0]! * 1_000 → list[0]! + 1_000",
       'log(true ? "a" + name : name ?? "b"); → ;',
       'name ?? "b" → name',
       "true → !(true)",
