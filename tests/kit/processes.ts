@@ -56,6 +56,18 @@ export async function allEnded(text: string): Promise<void> {
   }
 }
 
+/** Lists the files below a folder that this process has open. */
+export function openFiles(folder: string): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
+      return path.startsWith(`${folder}/`) ? [path] : [];
+    } catch {
+      return []; // The descriptor of /proc/self/fd is closed by now.
+    }
+  });
+}
+
 /** Sets a variable of the environment until the end of the scope. */
 export function inEnv(name: string, value: string): Disposable {
   const before = Deno.env.get(name);

@@ -263,5 +263,5 @@ function isSame(one: Deno.FileInfo, other: Deno.FileInfo | undefined): boolean {
 }
 
 function permissionsOf(mode: number | null | undefined): number {
-  return (mode ?? 0) & 0o777;
+  return mode! & 0o777;
 }

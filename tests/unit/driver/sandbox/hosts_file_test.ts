@@ -3,6 +3,7 @@ import { HostsWriter } from "../../../../lib/driver/sandbox/hosts_file.ts";
 import { HostsFiles } from "../../../../lib/driver/sandbox/hosts.ts";
 import { HEAD } from "../../../../lib/driver/sandbox/hosts_plan.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
+import { openFiles } from "../../../kit/processes.ts";
 import { endpointRecord, network, sandboxRecord } from "../../../kit/values.ts";
 import { removeResolvConf, writeResolvConf } from "../../../../lib/driver/sandbox/settings.ts";
 
@@ -111,6 +112,22 @@ Deno.test("a file whose mode, links or place root in a sandbox has changed is pu
     assertEquals(Deno.lstatSync(own("c1")).ino, Deno.lstatSync(place("c1")).ino, `${index}`);
   }
   assertEquals(names(folder), [".ipvlan-kit", "c1"]);
+  assertEquals(openFiles(folder), [own("c1")]);
+});
+
+Deno.test("a file that is as long as after the last write is not read again, until others write", () => {
+  using at = world();
+  const { writer, lock, place } = at;
+  writer.write("c1", ONE);
+  const changed = ONE.replace("10.0.0.2", "10.0.0.9");
+  Deno.writeTextFileSync(place("c1"), changed);
+  writer.begin(lock);
+  writer.write("c1", TWO);
+  assertEquals(at.text("c1"), TWO.replace("10.0.0.2", "10.0.0.9"));
+  Deno.writeTextFileSync(lock, "another");
+  writer.begin(lock);
+  writer.write("c1", TWO);
+  assertEquals(at.text("c1"), TWO);
 });
 
 Deno.test("a file that the driver did not make is neither written nor removed", () => {
@@ -216,7 +233,7 @@ function storeWithTwo(folder: string): Store {
 Deno.test("the files on a network are written together, and one that fails is tried again", async () => {
   using at = world();
   using store = storeWithTwo(`${at.folder}-state`);
-  using hosts = new HostsFiles(store, () => [], at.lock, at.writer);
+  const hosts = new HostsFiles(store, () => [], at.lock, at.writer);
   const lan = network("lan").id;
   Deno.mkdirSync(at.place("c1"), { recursive: true });
   // Two calls share one refresh.
@@ -234,6 +251,9 @@ Deno.test("the files on a network are written together, and one that fails is tr
   store.putSandbox(sandboxRecord("c1", { id: "c1" }), "removing");
   assertEquals((await hosts.refresh([lan], ["c1"])).size, 0);
   assertEquals(names(at.folder), [".ipvlan-kit", "c2"]);
+  assertEquals(openFiles(at.folder), [at.own("c2")]);
+  hosts[Symbol.dispose]();
+  assertEquals(openFiles(at.folder), []);
 });
 
 Deno.test("what could not be read of the store is written by the next refresh", async () => {

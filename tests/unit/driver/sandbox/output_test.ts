@@ -153,7 +153,11 @@ Deno.test("under any umask, what a command prints is its user's alone, and the c
     assertEquals((await all(output)).split("\n")[0], "0000");
     const names = [...Deno.readDirSync(kept)].map(({ name }) => name);
     assert(["pid", "status", "done", "log.1"].every((name) => names.includes(name)), `${names}`);
-    for (const name of names) assertEquals(Deno.statSync(`${kept}/${name}`).mode! & 0o777, 0o600);
+    const modeOf = (name: string) => Deno.statSync(`${kept}/${name}`).mode! & 0o777;
+    for (const name of names) assertEquals(modeOf(name), 0o600);
+    output.keepStatus("c", 3);
+    assertEquals([await output.status("c"), decode(output.read("c"))], [3, ""]);
+    assertEquals(modeOf("status"), 0o600);
   } finally {
     Deno.umask(umask);
   }

@@ -9,23 +9,12 @@ import { Store } from "../../../../lib/driver/store/store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
+import { openFiles } from "../../../kit/processes.ts";
 
 /** A folder that is gone when the test is through. */
 function folder(): Disposable & { path: string } {
   const path = Deno.makeTempDirSync();
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
-}
-
-/** The files below a folder that this process has open. */
-function openFiles(folder: string): string[] {
-  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
-    try {
-      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
-      return path.startsWith(`${folder}/`) ? [path] : [];
-    } catch {
-      return []; // The descriptor of /proc/self/fd is closed by now.
-    }
-  });
 }
 
 const NET = network("db");
