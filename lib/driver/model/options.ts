@@ -233,16 +233,11 @@ export function parseDriverOptions(words: readonly string[]): DriverOptionsResul
       problems.push(invalidOption("driver option", word, `the ${label} is given already`));
       continue;
     }
-    options[option] = readValue(value, text);
+    // A text that is no number stays as it is, and is refused later.
+    const isNumber = value.kind === "number" && /^\d+$/.test(text);
+    options[option] = isNumber ? Number(text) : text;
   }
   return { options, problems };
-}
-
-/** Reads a value from text. A text of another form stays as it is, and is refused later. */
-function readValue({ kind }: OptionValue, text: string): unknown {
-  if (kind === "number" && /^\d+$/.test(text)) return Number(text);
-  if (kind === "switch" && (text === "true" || text === "false")) return text === "true";
-  return text;
 }
 
 /** The names that `-o` takes. */

@@ -132,7 +132,7 @@ function birdLines({ asn, neighbors }: BgpPeers): string[] {
       "protocol bgp {",
       `  local as ${asn};`,
       `  neighbor ${neighbor} external;`,
-      ...channel(familyOf(neighbor) ?? 4, "all", "where source = RTS_INHERIT"),
+      ...channel(familyOf(neighbor), "all", "where source = RTS_INHERIT"),
       "}",
     ]),
   ];

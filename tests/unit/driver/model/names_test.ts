@@ -8,6 +8,7 @@ import {
   networkParent,
   ownedNameProblem,
   parentNames,
+  parentProblems,
   subInterfaceProblems,
   subInterfaces,
 } from "../../../../lib/driver/model/names.ts";
@@ -134,6 +135,23 @@ Deno.test("a sub-interface has a VLAN id from 1 to 4094 and a name of up to 15 c
     'The parent "enp0s31f6u1.4000" is not valid: a link\'s name has at most 15 characters; make ' +
       "the link under a shorter name and use that",
   );
+});
+
+Deno.test("a parent that no link can be is refused, with the most helpful reason", () => {
+  const said = (parent: string) => parentProblems(parent).map(({ message }) => message);
+  assertEquals(said("eth0.20"), []);
+  assertEquals(said("enp0s31f6u.4000"), []);
+  // The link below may be there, so this is about the link itself alone.
+  for (const parent of ["enp0s31f6u1.4000", "enp0s31f6u1234.20.30"]) {
+    const [reason, ...more] = said(parent);
+    assert(reason?.includes("make the link under a shorter name"), reason);
+    assertEquals(more, []);
+  }
+  for (const parent of ["a b", "a b.20", "a".repeat(16)]) {
+    const [reason, ...more] = said(parent);
+    assert(reason?.startsWith(`The parent "${parent}" is not valid`), reason);
+    assertEquals([reason?.includes("shorter name"), more], [false, []]);
+  }
 });
 
 Deno.test("a parent may stand on the links that are in its name", () => {

@@ -10,6 +10,7 @@ import {
   NETWORK_OPTIONS,
   OPTION_NAMES,
   optionProblems,
+  optionText,
   parseDriverOptions,
   toDriverOptions,
 } from "../../../../lib/driver/model/options.ts";
@@ -100,14 +101,27 @@ Deno.test("a value that an option cannot have is refused, with what it may be", 
 });
 
 Deno.test("a number may be the least or the greatest one, and no other beyond them", () => {
-  for (const name of OPTION_NAMES) {
-    const accepted = NETWORK_OPTIONS[name].value;
-    if (accepted.kind !== "number") continue;
-    const [least, greatest] = accepted.range;
+  const ranges = { mtu: [68, 65535], txqlen: [1, 2 ** 31 - 1] } as const;
+  const numbers = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].value.kind === "number");
+  assertEquals(Object.keys(ranges), numbers);
+  for (const name of ["mtu", "txqlen"] as const) {
+    const [least, greatest] = ranges[name];
     const refused = [least - 1, least, greatest, greatest + 1]
       .map((value) => optionProblems(name, value).length > 0);
     assertEquals(refused, [true, false, false, true], name);
   }
+});
+
+Deno.test("an option without a value is shown in words, and is none of Docker's options", () => {
+  const network = { ...decided({ name: "n", parent: "eth0" }), mtu: undefined };
+  assertEquals(optionText("mtu", network), "the parent's");
+  assertEquals(optionText("mtu", { ...network, mtu: 1400 }), "1400");
+  const { parent, mode, flag } = network;
+  assertEquals(toDriverOptions(network), {
+    parent,
+    ipvlan_mode: mode,
+    ipvlan_flag: flag,
+  });
 });
 
 Deno.test("options written as NAME=VALUE are read by Docker's names", () => {

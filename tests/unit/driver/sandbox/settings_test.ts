@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { settingsProblems } from "../../../../lib/driver/model/settings.ts";
+import { settingsProblems, sysctlPath } from "../../../../lib/driver/model/settings.ts";
 import {
   ownHostLines,
   renderResolvConf,
@@ -52,6 +52,11 @@ for (const [settings, value] of WRONG) {
     assertEquals([problem?.message.includes(JSON.stringify(value)), more], [true, []]);
   });
 }
+
+Deno.test("the path of a sysctl has a slash for a dot of its name, and the other way round", () => {
+  const path = "net/ipv4/conf/eth0.20/rp_filter";
+  assertEquals([path, "net.ipv4.conf.eth0/20.rp_filter"].map(sysctlPath), [path, path]);
+});
 
 Deno.test("a resolv.conf has what is given, and the rest as on this machine", () => {
   const machine = "# made by x\nnameserver 192.0.2.1\nsearch lan\n  options edns0\n";
