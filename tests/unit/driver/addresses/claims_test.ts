@@ -339,6 +339,8 @@ Deno.test("a full pool is refused, and has an address again when one is released
   const given = [1, 2, 3, 4, 5].map(() => parts.claim(pool));
   assertEquals(given.at(-1), "10.0.0.6/29");
   assertThrowsError(() => parts.claim(pool), "pool-exhausted");
+  assertThrowsError(() => parts.claim(pool, "10.0.0.6"), "address-held");
+  assertThrowsError(() => parts.pools.ofPool(pool).take("10.0.0.6"), "address-in-use");
   parts.release(pool.id, "10.0.0.4");
   assertEquals(parts.claim(pool), "10.0.0.4/29");
 });
@@ -498,4 +500,9 @@ Deno.test("a network counts what others on its parent have given of its subnet",
   parts.takeBack(one, ip!);
   assertEquals([one, two].map((each) => pools.usage(each)[0]!.free), [1n, 1n]);
   assertEquals(parts.give(two), ip);
+  assertEquals(pools.problems(one).length, 1);
+  // Of these, only an engine or etcd knows.
+  assertEquals(pools.problems({ ...one, foreignAddresses: true }), []);
+  const ipam = { driver: "etcd", access: { endpoints: ["http://10.9.9.9:2379"] } } as const;
+  assertEquals(pools.problems({ ...one, ipam }), []);
 });

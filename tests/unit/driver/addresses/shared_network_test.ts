@@ -110,6 +110,12 @@ Deno.test("what is wrong by itself, or in etcd, is said instead", () => {
   }
 });
 
+Deno.test("an option that other hosts have not recorded has its default there", () => {
+  const { internal: _, ...there } = THERE;
+  assert(takeOver({ name: "n", internal: false }, there).ok);
+  assertEquals(takeOver({ name: "n", internal: true }, there).ok, false);
+});
+
 Deno.test("an option that other hosts do not have is named with what that means", () => {
   const { mtu: _, ...there } = THERE;
   const decision = takeOver({ name: "n", mtu: 1500, advertise: "subnet" }, there);

@@ -198,6 +198,8 @@ Deno.test("an endpoint gets no link while its address may be another host's", ()
   // A pool that this host has not joined says nothing.
   using fresh = open();
   assertEquals(doubtsAbout(fresh, fresh.endpoints()).size, 0);
+  const POOL6 = poolId(access, six.subnet);
+  const subnets = [[POOL, SUBNET], [POOL6, six.subnet], [ENGINE_SHARED, "10.8.0.0/24"]] as const;
   const doubt = (
     pool: string,
     address: string,
@@ -208,7 +210,12 @@ Deno.test("an endpoint gets no link while its address may be another host's", ()
     return store.transaction(() => {
       const { shared } = store;
       shared.putHost({ ...HOST, refused });
-      for (const [id, subnet] of [[POOL, SUBNET], [ENGINE_SHARED, "10.8.0.0/24"]] as const) {
+      if (pool === POOL6) {
+        const [endpoint] = store.endpoints({ network: NET.id });
+        store.deleteEndpoint(endpoint!.id);
+        store.putEndpoint({ ...endpoint!, ip6: address }, "ready");
+      }
+      for (const [id, subnet] of subnets) {
         shared.putPool({
           ...{ id, subnet, reserved: {}, access, prefix: "/ipvlan", revision: 1 },
           ...{ next: undefined, leaving: false },
@@ -229,6 +236,9 @@ Deno.test("an endpoint gets no link while its address may be another host's", ()
     '10.9.0.9: The address 10.9.0.9 is held by the host "b": give',
   ]);
   assertEquals(doubt(ENGINE_SHARED, "10.8.0.9", LOST).length, 1);
+  assertEquals(doubt(POOL6, "fd09::9", LOST), [
+    '10.9.0.9: The address fd09::9 is held by the host "b": give ',
+  ]);
   // In no block and without a claim, it may be anybody's.
   const unclaimed = doubt(POOL, "10.9.0.9", { revision: 0 });
   assertEquals(unclaimed.length, 1);
