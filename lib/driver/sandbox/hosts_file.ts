@@ -219,7 +219,7 @@ function readAll(file: Deno.FsFile, shown: string): string {
   const bytes = new Uint8Array(size);
   file.seekSync(0, Deno.SeekMode.Start);
   let done = 0;
-  for (let read; (read = file.readSync(bytes.subarray(done))) && read > 0;) done += read;
+  for (let read; (read = file.readSync(bytes.subarray(done)));) done += read;
   return Buffer.from(bytes.buffer, 0, done).toString("latin1");
 }
 

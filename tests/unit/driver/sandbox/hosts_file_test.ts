@@ -193,6 +193,7 @@ Deno.test("a file with more bytes than any has is an error, and stays", () => {
   Deno.truncateSync(place("c1"), 16 * 1024 * 1024 + 1);
   assertThrows(() => writer.write("c1", TWO), Error, "has 16777217 bytes, more than 16777216");
   assertEquals(Deno.statSync(place("c1")).size, 16777217);
+  assertEquals(openFiles(at.folder), []);
 });
 
 Deno.test("a resolv.conf is for all to read, replaced and removed, and another's is left alone", () => {

@@ -5,6 +5,7 @@ import {
   planHosts,
   renderHosts,
 } from "../../../../lib/driver/sandbox/hosts_plan.ts";
+import { noticeHosts } from "../../../../lib/driver/sandbox/hosts.ts";
 import type { HostEntry } from "../../../../lib/driver/store/store.ts";
 
 const HEAD = `# Written by ipvlan-kit, which changes the lines that end in # ipvlan
@@ -18,6 +19,11 @@ function endpoint(sandbox: string, network: string, changes: Partial<HostEntry> 
     ...{ network, networkName: network, sandbox, ordinal: 0, aliases: [], ...changes },
   };
 }
+
+Deno.test("a machine without a hosts file of its own is said to have none", () => {
+  const isThere = [...Deno.readDirSync("/etc")].some(({ name }) => name === "hosts");
+  assertEquals(noticeHosts().length, isThere ? 0 : 1);
+});
 
 Deno.test("a sandbox on no network knows itself by the loopback only", () => {
   assertEquals(renderHosts([]), HEAD);
@@ -135,6 +141,7 @@ Deno.test("whatever is in a hosts file, ours are there afterwards and others are
   const cases: [was: string, then: string][] = [
     ["", TEXT],
     [bank, bank + TEXT],
+    ["\n", `\n${TEXT}`],
     [bank + TEXT, bank + TEXT],
     [unmarked, unmarked + TEXT],
     [TEXT.replace("c1 c1.a", "c1 evil"), TEXT],
