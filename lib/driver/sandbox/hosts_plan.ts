@@ -82,7 +82,7 @@ export function renderHosts(
   given: readonly string[] = [],
 ): string {
   // This host's own records are newer than those from etcd.
-  const own = new Set(remote.length > 0 ? reachable.flatMap(endpointAddresses) : []);
+  const own = new Set(reachable.flatMap(endpointAddresses));
   const lines = [
     ...given,
     "127.0.0.1 localhost",

@@ -17,15 +17,15 @@ import { invalidOption, IpvlanError } from "../../base/errors.ts";
 const FOLDER = "/run/netns";
 
 /** Whether a network namespace, or a file that one has left behind, has this name. */
-export function nameIsUsed(netns: string): boolean {
-  return statOf(`${FOLDER}/${netns}`) !== undefined;
+export function nameIsUsed(netns: string, folder = FOLDER): boolean {
+  return statOf(`${folder}/${netns}`) !== undefined;
 }
 
 /** Whether a network namespace has this name. A file left behind does not count. */
-export function namespaceExists(netns: string): boolean {
+export function namespaceExists(netns: string, folder = FOLDER): boolean {
   // A namespace is mounted on its file, from a file system of its own (nsfs).
-  const file = statOf(`${FOLDER}/${netns}`);
-  return file !== undefined && file.dev !== statOf(FOLDER)!.dev;
+  const file = statOf(`${folder}/${netns}`);
+  return file !== undefined && file.dev !== statOf(folder)!.dev;
 }
 
 /**

@@ -45,9 +45,6 @@ export function ownHostLines(
   ];
 }
 
-/** Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)). */
-const FOLDER = "/etc/netns";
-
 /** The first line of each file that the driver writes. It does not change other files. */
 const MARK = "# Written by ipvlan-kit; changes will be lost";
 
@@ -64,14 +61,22 @@ interface KeeperOptions {
   report?: (command: string) => void;
   /** Whether this is a rehearsal, which changes nothing. */
   isRehearsal: boolean;
+  /**
+   * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
+   *
+   * @default {"/etc/netns"}
+   */
+  folder?: string;
 }
 
 /** Applies the settings of sandboxes, and removes their files. */
 export class SettingsKeeper {
   readonly #options: KeeperOptions;
+  readonly #folder: string;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#folder = options.folder ?? "/etc/netns";
   }
 
   /**
@@ -87,7 +92,7 @@ export class SettingsKeeper {
       const { out } = await run("cat /etc/resolv.conf", []);
       explain(
         name,
-        () => writeResolvConf(`${FOLDER}/${name}`, renderResolvConf(out.join("\n"), dns)),
+        () => writeResolvConf(`${this.#folder}/${name}`, renderResolvConf(out.join("\n"), dns)),
       );
     }
     for (const [key, value] of Object.entries(sysctls ?? {})) {
@@ -105,7 +110,7 @@ export class SettingsKeeper {
   /** Removes what `apply` has written. @throws {"resolv-conf"} The file cannot be removed. */
   remove(name: string): void {
     if (this.#options.isRehearsal) return;
-    explain(name, () => removeResolvConf(`${FOLDER}/${name}`));
+    explain(name, () => removeResolvConf(`${this.#folder}/${name}`));
   }
 }
 

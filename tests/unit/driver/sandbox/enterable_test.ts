@@ -4,6 +4,8 @@ import { assertRejectsError } from "../../../kit/errors.ts";
 
 /** What `stat` prints of names and processes, and of open files. */
 const [FILES, OPEN_FILES] = [[
+  // No namespace: what `ip netns del` has left of one that is mounted elsewhere.
+  "/run/netns/stale 27 7",
   "/proc/self/ns/net 4 100",
   "/run/netns/web 4 101",
   "/run/netns/host 4 102",
@@ -11,8 +13,6 @@ const [FILES, OPEN_FILES] = [[
   // Those that are mounted elsewhere: with a name, too, and without.
   "/run/docker/netns/3e458d0718ee 4 101",
   "/run/docker/netns/584b0123abcd 4 108",
-  // No namespace: what `ip netns del` has left of one that is mounted elsewhere.
-  "/run/netns/stale 27 7",
   // A name that ip takes for an option or the shell for a command.
   "/run/netns/-x 4 103",
   "/run/netns/$(reboot) 4 104",

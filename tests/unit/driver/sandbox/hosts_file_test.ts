@@ -102,6 +102,10 @@ Deno.test("a file whose mode, links or place root in a sandbox has changed is pu
       Deno.writeTextFileSync(place("c1"), "# Written by");
       Deno.writeTextFileSync(`${folder}/.ipvlan-kit/new@c1`, "left");
     },
+    () => {
+      Deno.removeSync(place("c1"));
+      Deno.writeTextFileSync(place("c1"), "");
+    },
   ];
   for (const [index, change] of changes.entries()) {
     writer.write("c1", index % 2 === 0 ? ONE : TWO);
@@ -250,7 +254,7 @@ Deno.test("the files on a network are written together, and one that fails is tr
   assertEquals(at.text("c1"), at.text("c2"));
   store.deleteEndpoint("c1");
   store.putSandbox(sandboxRecord("c1", { id: "c1" }), "removing");
-  assertEquals((await hosts.refresh([lan], ["c1"])).size, 0);
+  assertEquals((await hosts.refresh([lan], ["c1", "never-made"])).size, 0);
   assertEquals(names(at.folder), [".ipvlan-kit", "c2"]);
   assertEquals(openFiles(at.folder), [at.own("c2")]);
   hosts[Symbol.dispose]();

@@ -1,9 +1,20 @@
 import { assertEquals } from "@std/assert";
-import { Processes } from "../../../../lib/driver/sandbox/processes.ts";
+import {
+  nameIsUsed,
+  namespaceExists,
+  Processes,
+} from "../../../../lib/driver/sandbox/processes.ts";
 import { Shell } from "../../../../lib/iproute2/shell.ts";
 import { assertRejectsError } from "../../../kit/errors.ts";
 
 const OWN = "/proc/self/ns/net";
+
+Deno.test("a namespace is what is mounted, and a file left behind keeps its name", () => {
+  // Here, /proc stands for a mounted namespace.
+  const places = [["proc", "/"], ["version", "/proc"], ["none-is-there", "/"]] as const;
+  assertEquals(places.map(([name, folder]) => nameIsUsed(name, folder)), [true, true, false]);
+  assertEquals(places.map(([name, folder]) => namespaceExists(name, folder)), [true, false, false]);
+});
 
 Deno.test("a process is found by the file of its namespace", async () => {
   await using shell = new Shell();

@@ -3,9 +3,13 @@ import { settingsProblems, sysctlPath } from "../../../../lib/driver/model/setti
 import {
   ownHostLines,
   renderResolvConf,
+  SettingsKeeper,
   withHostname,
 } from "../../../../lib/driver/sandbox/settings.ts";
 import type { SandboxSettings } from "../../../../lib/driver/model/types.ts";
+import { lstatOf } from "../../../../lib/base/files.ts";
+import { assertRejectsError } from "../../../kit/errors.ts";
+import { temporaryFolder } from "../../../kit/worlds.ts";
 
 const GOOD: SandboxSettings[] = [
   {},
@@ -75,6 +79,56 @@ Deno.test("a resolv.conf has what is given, and the rest as on this machine", ()
     render({ search: ["."], options: ["ndots:2", "rotate"] }),
     `${first}nameserver 192.0.2.1\noptions ndots:2 rotate\n`,
   );
+});
+
+/** A machine on which each command prints a name server, or fails. */
+function machine(folder: string, isRehearsal: boolean) {
+  const [ran, reported]: [string[], string[]] = [[], []];
+  let err: string[] = [];
+  const keeper = new SettingsKeeper({
+    run: (line) => {
+      ran.push(line);
+      return Promise.resolve({ code: err.length, out: ["nameserver 192.0.2.1"], err });
+    },
+    report: (line) => reported.push(line),
+    isRehearsal,
+    folder,
+  });
+  return { keeper, ran, reported, fail: (...lines: string[]) => err = lines };
+}
+
+const SETTINGS = { dns: { search: ["lan"] }, sysctls: { "net.ipv4.x": "1" } };
+
+Deno.test("settings are applied and removed, and a rehearsal only says how", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/c1/resolv.conf`;
+  const there = machine(folder.path, false);
+  await there.keeper.apply("c1", SETTINGS);
+  assertEquals(there.ran, [
+    "cat /etc/resolv.conf",
+    `ip netns exec c1 sh -c 'echo "1" >/proc/sys/net/ipv4/x'`,
+  ]);
+  assertEquals(there.reported, ["ip netns exec c1 sysctl -w 'net.ipv4.x=1'"]);
+  const text = renderResolvConf("nameserver 192.0.2.1", SETTINGS.dns);
+  assertEquals(Deno.readTextFileSync(path), text);
+  const rehearsed = machine(folder.path, true);
+  rehearsed.keeper.remove("c1");
+  assertEquals(Deno.readTextFileSync(path), text);
+  there.keeper.remove("c1");
+  assertEquals(lstatOf(path), undefined);
+  await rehearsed.keeper.apply("c1", SETTINGS);
+  assertEquals([rehearsed.ran, rehearsed.reported], [[], there.reported]);
+  assertEquals(lstatOf(path), undefined);
+});
+
+Deno.test("a setting that cannot be applied says why", async () => {
+  await using folder = await temporaryFolder();
+  const { keeper, fail } = machine(folder.path, false);
+  fail("No such file");
+  const { sysctls, dns } = SETTINGS;
+  await assertRejectsError(() => keeper.apply("c1", { sysctls }), "sysctl", "No such file");
+  Deno.writeTextFileSync(`${folder.path}/c1`, "");
+  await assertRejectsError(() => keeper.apply("c1", { dns }), "resolv-conf", "c1");
 });
 
 Deno.test("a command without a host name of its own is left as it is", () => {
