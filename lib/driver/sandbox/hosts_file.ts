@@ -19,9 +19,6 @@ const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 /** The most bytes that a file may have: root in the sandbox can write any number. */
 const MOST_BYTES = 16 << 20;
 
-/** The most files to keep open. */
-const MOST_OPEN = 1024;
-
 /** The paths of a sandbox's file. */
 interface Paths {
   /** The folder of the driver's files. */
@@ -52,6 +49,7 @@ interface OpenFile {
  */
 export class HostsWriter implements Disposable {
   readonly #folder: string;
+  readonly #mostOpen: number;
   readonly #id = crypto.randomUUID();
   readonly #open = new Map<string, OpenFile>();
   readonly #editOf = remembering(editHosts);
@@ -60,9 +58,15 @@ export class HostsWriter implements Disposable {
     text.startsWith(old) ? text.slice(old.length) : undefined
   );
 
-  /** @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`. */
-  constructor(folder = "/etc/netns") {
+  /**
+   * Makes a writer that has no file open yet.
+   *
+   * @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`.
+   * @param mostOpen The most files to keep open.
+   */
+  constructor(folder = "/etc/netns", mostOpen = 1024) {
     this.#folder = folder;
+    this.#mostOpen = mostOpen;
   }
 
   /**
@@ -103,7 +107,7 @@ export class HostsWriter implements Disposable {
       this.#close(sandbox);
       throw error;
     }
-    if (this.#open.size > MOST_OPEN) this.#close(sandbox);
+    if (this.#open.size > this.#mostOpen) this.#close(sandbox);
   }
 
   /** Removes a sandbox's file, and its folder if that is empty then. */

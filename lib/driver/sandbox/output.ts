@@ -156,7 +156,8 @@ class LogReader implements Disposable {
     const pieces: Uint8Array[] = [];
     for (;;) {
       // List them first: a file gets no more output once the next one exists.
-      const next = logsIn(this.#folder).find((number) => number > (this.#number ?? -1));
+      const next = logsIn(this.#folder)
+        .find((number) => this.#number === undefined || number > this.#number);
       if (this.#file) pieces.push(...readOn(this.#file));
       if (next === undefined) return new Uint8Array(Buffer.concat(pieces));
       const file = openIfThere(`${this.#folder}/log.${next}`);
@@ -202,14 +203,14 @@ class Changes implements Disposable {
 /** The numbers of the output files in a folder, the oldest first. */
 function logsIn(folder: string): number[] {
   if (!statOf(folder)) return [];
-  return [...Deno.readDirSync(folder)].flatMap(({ name }) => /^log\.(\d+)$/.exec(name)?.[1] ?? [])
-    .map(Number).toSorted((one, other) => one - other);
+  return [...Deno.readDirSync(folder)].filter(({ name }) => /^log\.\d+$/.test(name))
+    .map(({ name }) => Number(name.slice("log.".length))).sort((one, other) => one - other);
 }
 
 /** Reads the rest of a file. */
 function* readOn(file: Deno.FsFile): Generator<Uint8Array> {
   for (;;) {
-    const bytes = new Uint8Array(64 * 1024);
+    const bytes = new Uint8Array(65_536);
     const count = file.readSync(bytes);
     if (!count) return;
     yield bytes.subarray(0, count);

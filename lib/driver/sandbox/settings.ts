@@ -61,12 +61,6 @@ interface KeeperOptions {
   report?: (command: string) => void;
   /** Whether this is a rehearsal, which changes nothing. */
   isRehearsal: boolean;
-  /**
-   * Where `ip netns exec NAME` finds the files that it mounts over those of `/etc` (ip-netns(8)).
-   *
-   * @default {"/etc/netns"}
-   */
-  folder?: string;
 }
 
 /** Applies the settings of sandboxes, and removes their files. */
@@ -74,9 +68,10 @@ export class SettingsKeeper {
   readonly #options: KeeperOptions;
   readonly #folder: string;
 
-  constructor(options: KeeperOptions) {
+  /** @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`. */
+  constructor(options: KeeperOptions, folder = "/etc/netns") {
     this.#options = options;
-    this.#folder = options.folder ?? "/etc/netns";
+    this.#folder = folder;
   }
 
   /**

@@ -201,6 +201,14 @@ Deno.test("a file with more bytes than any has is an error, and stays", () => {
   assertEquals(openFiles(at.folder), []);
 });
 
+Deno.test("only some files stay open", () => {
+  using at = world();
+  using writer = new HostsWriter(at.folder, 2);
+  for (const sandbox of ["c1", "c2", "c3"]) writer.write(sandbox, ONE);
+  assertEquals(openFiles(at.folder), ["c1", "c2"].map(at.own));
+  assertEquals(at.text("c3"), ONE);
+});
+
 Deno.test("a resolv.conf is for all to read, replaced and removed, and another's is left alone", () => {
   using at = world();
   const [folder, path] = [`${at.folder}/c1`, `${at.folder}/c1/resolv.conf`];

@@ -92,8 +92,7 @@ function machine(folder: string, isRehearsal: boolean) {
     },
     report: (line) => reported.push(line),
     isRehearsal,
-    folder,
-  });
+  }, folder);
   return { keeper, ran, reported, fail: (...lines: string[]) => err = lines };
 }
 
