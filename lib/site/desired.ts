@@ -120,7 +120,8 @@ function toDesired(
         labels,
       };
     }),
-    checks: checks.flatMap((sentence) => parseCheck(sentence) ?? []),
+    // The shape has left out the sentences that are no checks.
+    checks: checks.map((sentence) => parseCheck(sentence)!),
   };
   judge(desired, read, isSound, report);
   return desired;

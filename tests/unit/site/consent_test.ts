@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Driver } from "../../../lib/driver/mod.ts";
-import { siteLabels } from "../../../lib/site/labels.ts";
+import { CONTENT_LABEL, FILE_LABEL, siteLabels, sourceOf } from "../../../lib/site/labels.ts";
 import { apply, type ApplyOptions, destroy, parseSite } from "../../../lib/site/mod.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 import { network } from "../../kit/values.ts";
@@ -66,4 +66,11 @@ Deno.test("a signal that was sent before ends a change before its first step", a
     "interrupted",
   );
   assertEquals(removed, []);
+});
+
+Deno.test("labels name a file by its path and its content, or none", () => {
+  const source = { path: "/web.yaml", content: "0123" };
+  assertEquals(sourceOf(siteLabels({ name: "web", source })), source);
+  assertEquals(sourceOf({ [FILE_LABEL]: source.path }), undefined);
+  assertEquals(sourceOf({ [CONTENT_LABEL]: source.content }), undefined);
 });

@@ -416,6 +416,12 @@ networks:
   ]);
 });
 
+Deno.test("what follows only from a subnet that is refused is not reported", () => {
+  const text = "networks: { n: { parent: eth0, subnets: ['fd00::/64', 'fd00::/65'] } }\n" +
+    "sandboxes: { a: { networks: { n: { ip6: 'fd00::5' } } } }\n";
+  assertEquals(said(text).map((line) => line.split(" ")[1]), ["networks.n.subnets[1]:"]);
+});
+
 Deno.test("every error in invalid YAML is reported with its line", () => {
   const table: [text: string, ...lines: string[]][] = [
     ["", " It is empty"],
@@ -453,6 +459,8 @@ Deno.test("every error in invalid YAML is reported with its line", () => {
     ["? { a: 1 }\n: 2\n", "1: A key is a mapping, where a text belongs"],
     ["networks: &a {<<: *a}", '1: It is inside the value of "&a"'],
     ["networks:\n  a: &a [*a]", '2: It is inside the value of "&a"'],
+    ["networks: {<<: *a}", '1: There is no anchor "&a" before it'],
+    ["checks:\n  - a: 1\n    b: 2\n", "2: checks[0]: A mapping is where a sentence belongs"],
     ["x-a: &a b\n<<: 5", '2: "<<" needs a mapping, and this is not one'],
     ["x-a: &a b\nnetworks: {<<: *a}", '2: "<<" needs a mapping, and this is not one'],
     ["networks: {<<: [{ a: }, 5]}", '1: "<<" needs a mapping, and this is not one'],

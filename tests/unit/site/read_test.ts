@@ -12,6 +12,11 @@ Deno.test("a site that is read has its file's path without links, and a hash of 
   assertEquals(source, { path: await Deno.realPath(file.path), content: "c0458428c3a106ed" });
 });
 
+Deno.test("a file may be large", async () => {
+  await using file = await siteFile(`name: web\n#${" ".repeat(2 ** 21)}\n`);
+  assertEquals((await readSite(file.path)).name, "web");
+});
+
 Deno.test("a file that cannot be read is an error that says why", async () => {
   const reasons: [file: string, reason: string][] = [
     ["/no/such/file.yaml", "There is no such file"],
