@@ -4,10 +4,12 @@ import { hexOf, textOf } from "../../../lib/claims/keys.ts";
 import { LastToken } from "../../../lib/claims/last_token.ts";
 import {
   adoptBlock,
+  blockWith,
   describe,
   dropKept,
   free,
   isCurrent,
+  lastOf,
   newUse,
   ownAddresses,
   refuse,
@@ -54,6 +56,20 @@ Deno.test("a host claims what its links and etcd's members have of a pool, but n
     false,
   ]);
   assertEquals(wanted("10.0.2.0/31", ["10.0.2.0", "nonsense", ""]), [["10.0.2.0"], true]);
+});
+
+Deno.test("an address is in a block from a first to a last address", () => {
+  const blocks: [subnet: string, address: string, first: string, last: string][] = [
+    ["10.0.0.0/16", "10.0.3.77", "10.0.3.64", "10.0.3.127"],
+    ["10.0.0.0/24", "10.0.0.200", "10.0.0.192", "10.0.0.207"],
+    ["10.0.0.0/29", "10.0.0.5", "10.0.0.4", "10.0.0.7"],
+    ["fd00::/64", "fd00::1:2345", "fd00::1:2340", "fd00::1:237f"],
+  ];
+  for (const [subnet, address, ...expected] of blocks) {
+    const pool = { id: "", subnet, reserved: {}, access: { endpoints: [] } };
+    const first = blockWith(pool, hexOf(parseAddress(address)));
+    assertEquals([first, lastOf(pool, first)].map(textOf), expected);
+  }
 });
 
 const HOST: HostRecord = {
