@@ -10,7 +10,7 @@ import { removeTransient } from "./endpoint/remove.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { createNetwork, hostFacts, linkFacts, newIdentity } from "./network/create.ts";
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
-import type { Settlement } from "./network/settle.ts";
+import { besideOthers, type Settlement } from "./network/settle.ts";
 import { inTheWay, recover, type Recovery, removeStale } from "./restore/leftovers.ts";
 import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
 import { lateSignal } from "./run/programs.ts";
@@ -86,15 +86,18 @@ export class Calls {
     return this.parts.store.networks().filter(isReady).map(withoutState);
   }
 
-  /** Decides on a settled network. Changes nothing. */
-  async decide(settled: Settlement): Promise<Decision<DecidedNetwork>> {
-    return decideNetwork(settled, newIdentity(), this.networks(), await hostFacts(this.parts));
+  /** Decides on settled networks that will exist together. Changes nothing. */
+  async decide(settled: readonly Settlement[]): Promise<Decision<DecidedNetwork>[]> {
+    const networks = this.networks();
+    const facts = await hostFacts(this.parts);
+    return besideOthers(settled, networks)
+      .map((each) => decideNetwork(each, newIdentity(), networks, facts));
   }
 
-  /** Finds the problems of a settled network. */
-  async problems(settled: Settlement): Promise<readonly IpvlanError[]> {
-    const decision = await this.decide(settled);
-    return decision.ok ? [] : decision.problems;
+  /** Finds the problems of settled networks that will exist together. */
+  async problems(settled: readonly Settlement[]): Promise<readonly IpvlanError[]> {
+    const decisions = await this.decide(settled);
+    return decisions.flatMap((decision) => decision.ok ? [] : decision.problems);
   }
 
   /** Creates a settled network. */

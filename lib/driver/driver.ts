@@ -120,9 +120,9 @@ export class Driver implements AsyncDisposable {
     return new Driver(this.#calls.withSignal(signal), false);
   }
 
-  /** Finds all problems of a network to create. Changes nothing. */
-  async problemsOf(spec: NetworkSpec): Promise<readonly IpvlanError[]> {
-    return await this.#calls.problems(settle(requireSpec(networkSpec, spec)));
+  /** Finds all problems of networks to create, next to each other too. Changes nothing. */
+  async problemsOf(specs: readonly NetworkSpec[]): Promise<readonly IpvlanError[]> {
+    return await this.#calls.problems(specs.map((spec) => settle(requireSpec(networkSpec, spec))));
   }
 
   /**

@@ -60,9 +60,10 @@ export class EngineDriver extends Driver {
     return new EngineDriver(this.#calls.withSignal(signal), false);
   }
 
-  /** Finds all problems of a network to create. Changes nothing. */
-  override async problemsOf(spec: EngineNetworkSpec): Promise<readonly IpvlanError[]> {
-    return await this.#calls.problems(settle(requireSpec(engineNetworkSpec, spec)));
+  /** Finds all problems of networks to create, next to each other too. Changes nothing. */
+  override async problemsOf(specs: readonly EngineNetworkSpec[]): Promise<readonly IpvlanError[]> {
+    const settled = specs.map((spec) => settle(requireSpec(engineNetworkSpec, spec)));
+    return await this.#calls.problems(settled);
   }
 
   /** Creates a network. @throws {IpvlanError} Its code says what is wrong. */
@@ -77,7 +78,7 @@ export class EngineDriver extends Driver {
 
   /** Finds the problems of a network's first endpoint, for a network that is made with it. */
   async problemsOfFirst(settled: Settlement): Promise<readonly IpvlanError[]> {
-    const decision = await this.#calls.decide(settled);
+    const decision = (await this.#calls.decide([settled]))[0]!;
     return decision.ok ? this.#calls.parts.pools.problems(decision.network) : decision.problems;
   }
 

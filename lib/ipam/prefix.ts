@@ -54,10 +54,15 @@ export function parsePrefix(text: string): ParsedPrefix {
   const digits = text.slice(slash + 1);
   const length = /^(0|[1-9]\d{0,2})$/.test(digits) ? Number(digits) : Infinity;
   if (length > bits) refuse(`the length must be a number from 0 to ${bits}`);
-  const hostMask = (1n << BigInt(bits - length)) - 1n;
-  const first = address.bits & ~hostMask;
-  const prefix: Prefix = { family: address.family, length, first, last: first | hostMask };
-  return { prefix, masked: first !== address.bits };
+  const prefix = prefixAround(address, length);
+  return { prefix, masked: prefix.first !== address.bits };
+}
+
+/** The prefix of a length that an address is in. */
+export function prefixAround({ family, bits }: Address, length: number): Prefix {
+  const hostMask = (1n << BigInt(width(family) - length)) - 1n;
+  const first = bits & ~hostMask;
+  return { family, length, first, last: first | hostMask };
 }
 
 /**

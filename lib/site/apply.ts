@@ -128,7 +128,8 @@ function requireConsent(
 ): void {
   if (yes === true || dryRun) return;
   const lines = planLines(plan, needsConsent);
-  if (lines.some((line) => !(yes || []).includes(line))) {
+  const agreed = new Set(yes || []);
+  if (lines.some((line) => !agreed.has(line))) {
     throw new IpvlanError("consent", { changes: lines });
   }
 }
@@ -147,8 +148,7 @@ function interruptible(driver: Driver, signal: AbortSignal | undefined) {
 async function requireNetworks(driver: Driver, plan: Plan): Promise<void> {
   // A new network may conflict only with one that will be removed first.
   if (plan.removeNetworks.length > 0) return;
-  const problems = await Promise.all(plan.createNetworks.map((spec) => driver.problemsOf(spec)));
-  throwProblems(problems.flat());
+  throwProblems(await driver.problemsOf(plan.createNetworks));
 }
 
 async function check(

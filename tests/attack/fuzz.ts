@@ -19,7 +19,7 @@ import { decideEndpoint } from "../../lib/driver/endpoint/decide.ts";
 import { parseDriverOptions } from "../../lib/driver/model/options.ts";
 import { byLinkName } from "../../lib/driver/network/parent.ts";
 import { parentsPlan } from "../../lib/driver/network/restore_parents.ts";
-import { settle, settleAll } from "../../lib/driver/network/settle.ts";
+import { settleAll } from "../../lib/driver/network/settle.ts";
 import { Store, withoutState } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
@@ -370,7 +370,7 @@ function fuzzValues(random: Random): Fuzzer {
       nestSubnets(subnets, { gateways: texts(), ipRanges: texts(), auxAddresses: pairs() });
       const others = [network("other", { subnets: [subnet("10.0.0.0/24")] })];
       settleAll([spec, { ...spec, name: "b" }], others);
-      const decided = decideNetwork(settle(spec), IDENTITY, others, host());
+      const decided = decideNetwork(settleAll([spec], others)[0]!, IDENTITY, others, host());
       const found = decided.ok ? decided.network : others[0]!;
       decideEndpoint(connection, "0123456789ab", {
         network: found,

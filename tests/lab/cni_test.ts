@@ -353,7 +353,7 @@ Deno.test("STATUS says what is in the way of another container", async () => {
   // A network can be made all the same: its endpoints may ask for the addresses.
   await using driver = await EngineDriver.open();
   const full = { name: "n", parent: "eth0", subnets: conf.subnets };
-  assertEquals(await driver.problemsOf(full), []);
+  assertEquals(await driver.problemsOf([full]), []);
   assertEquals((await driver.problemsOfFirst(settle(full))).length, 1);
   // ADD would refuse another mode, too.
   assertMatch(

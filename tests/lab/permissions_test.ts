@@ -48,7 +48,7 @@ const counted = (driver) =>
   });
 const driver = counted(opened);
 const network = { name: "n", subnets: ["192.168.20.0/24", "2001:db8:20::/64"] };
-if ((await driver.problemsOf(network)).length > 0) throw new Error("problems");
+if ((await driver.problemsOf([network])).length > 0) throw new Error("problems");
 await driver.createNetwork(network);
 if ((await driver.problemsOfNext("n")).length > 0) throw new Error("problems");
 const settled = settle({ name: "m", subnets: ["192.168.21.0/24"] });

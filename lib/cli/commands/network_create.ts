@@ -18,7 +18,7 @@ ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2
     });
     await using driver = await open();
     // Report problems with the options and problems that the driver finds together.
-    if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
+    if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf([spec])]);
     const { value, notices } = await driver.createNetwork(spec);
     notices.forEach(warn);
     if (value.isolated && !value.internal) {

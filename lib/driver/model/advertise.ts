@@ -11,8 +11,8 @@
  */
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { networkParent } from "./names.ts";
+import type { NetworkIndex } from "./network_index.ts";
 import type { HostStep } from "./option_steps.ts";
 import { ADVERTISED } from "./routing_config.ts";
 import type { AdvertisedRoute, Endpoint, Network, SettledNetwork } from "./types.ts";
@@ -96,17 +96,17 @@ export function advertiseProblems(
  * destination to one link, so the same destination cannot be behind two parents.
  */
 export function elsewhereProblems(
-  { advertise, parent, subnets }: SettledNetwork,
-  networks: readonly SettledNetwork[],
+  { name, advertise, parent, subnets }: SettledNetwork,
+  others: NetworkIndex,
 ): IpvlanError[] {
   if (advertise === undefined || networkParent({ parent }).kind !== "host") return [];
-  const others = networks.filter((other) =>
-    other.advertise !== undefined && other.parent !== undefined && other.parent !== parent
-  ).flatMap(({ name, parent, subnets }) => subnets.map(({ subnet }) => ({ name, parent, subnet })));
-  return overlapPairs(prefixesOf(subnets), prefixesOf(others)).map(([index, place]) => {
-    const { name, parent, subnet } = others[place]!;
-    const rule = `the network "${name}" advertises ${subnet} on the parent "${parent}", and the ` +
-      "router sends packets for an address to one link";
-    return invalidOption("subnet", subnets[index]!.subnet, rule).at("subnets", index);
-  });
+  return subnets.flatMap(({ subnet }, index) =>
+    others.advertised(subnet)
+      .filter(({ network }) => network.name !== name && network.parent !== parent)
+      .map(({ network, subnet: same }) => {
+        const rule = `the network "${network.name}" advertises ${same} on the parent ` +
+          `"${network.parent}", and the router sends packets for an address to one link`;
+        return invalidOption("subnet", subnet, rule).at("subnets", index);
+      })
+  );
 }

@@ -8,6 +8,7 @@ import {
   networkAdverts,
 } from "./advertise.ts";
 import { parentProblems } from "./names.ts";
+import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
 import type { Endpoint, Network, NetworkOptions, SettledNetwork } from "./types.ts";
 
@@ -46,7 +47,7 @@ export interface NetworkOption<T> {
   /** Checks it together with the other options. */
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
   /** Checks it against other networks. */
-  conflicts?(network: SettledNetwork, others: readonly SettledNetwork[]): IpvlanError[];
+  conflicts?(network: SettledNetwork, others: NetworkIndex): IpvlanError[];
   /** Its steps for a network. */
   ofNetwork?(network: Network): OptionStep[];
   /** Its steps for an endpoint. */

@@ -7,7 +7,7 @@ import { parentNames } from "../model/names.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { byLinkName } from "./parent.ts";
-import { settle, type Settlement } from "./settle.ts";
+import { besideOthers, settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { randomHex } from "../../base/random.ts";
@@ -29,16 +29,17 @@ export async function createNetwork(
   asked: Settlement,
 ): Promise<Outcome<Network>> {
   const { store, namespaces, isRehearsal } = parts;
-  const settled = await withSharedSettings(parts, asked);
+  const shared = await withSharedSettings(parts, asked);
   const identity = newIdentity();
-  const existing = neighboursOf(store, settled.network);
+  const existing = neighboursOf(store, shared.network);
+  const [settled] = besideOthers([shared], existing);
   // With all facts of the host, a refusal names the link in the way.
   const decideByAll = async () =>
-    accept(decideNetwork(settled, identity, existing, await hostFacts(parts)));
+    accept(decideNetwork(settled!, identity, existing, await hostFacts(parts)));
   const decideByFew = async () =>
-    decideNetwork(settled, identity, existing, await factsFor(parts, settled.network));
+    decideNetwork(settled!, identity, existing, await factsFor(parts, shared.network));
   // In a dry run, and for a transient network, no test in the kernel would find a conflict.
-  const first = isRehearsal || settled.network.transient ? undefined : await decideByFew();
+  const first = isRehearsal || shared.network.transient ? undefined : await decideByFew();
   const decided = first?.ok ? first : await decideByAll();
   const { network, links, notices } = decided;
   store.transaction(() => {

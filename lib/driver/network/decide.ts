@@ -25,7 +25,7 @@ import {
 } from "./parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { HostFacts } from "../model/facts.ts";
-import { besideOthers, type Settlement, settleSubnets } from "./settle.ts";
+import { type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/pools.ts";
 
@@ -40,14 +40,16 @@ export interface DecidedNetwork {
 /**
  * Decides on a settled network on this machine: chooses the links to make and, if it has no IPv4
  * subnet, a default pool. Or finds all problems, including those of the settlement.
+ *
+ * @param settlement The network, compared with the others: see {@linkcode besideOthers}.
+ * @param networks The existing networks, for the choice of a default pool.
  */
 export function decideNetwork(
-  settled: Settlement,
+  settlement: Settlement,
   identity: { id: string; created: string },
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const settlement = besideOthers(settled, networks);
   const { parent: named, mode, flag, mtu } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const pool = choosePool(settlement, networks, facts);

@@ -1,7 +1,6 @@
 import { type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../ipam/mod.ts";
-import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
@@ -12,6 +11,7 @@ import {
   ownedNameProblem,
   parentProblems,
 } from "../model/names.ts";
+import { NetworkIndex } from "../model/network_index.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
@@ -38,15 +38,10 @@ export interface Settlement {
  * Fills in all defaults of a network and finds all its problems that do not depend on the machine.
  * The result has a network even with problems, so that `decideNetwork` can find the others, too.
  *
- * @param networks The existing networks, if they are known: see {@linkcode besideOthers}.
  * @param parentIsKnown Whether a network without a parent is isolated. If not,
  * {@linkcode withParent} gives it one later.
  */
-export function settle(
-  spec: EngineNetworkSpec,
-  networks: readonly SettledNetwork[] = [],
-  parentIsKnown = true,
-): Settlement {
+export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlement {
   const { name, owner, labels = {} } = spec;
   const { options, problems: allProblems } = settleOptions(spec);
   // Only sandboxes of engines have links that the driver did not make.
@@ -83,7 +78,7 @@ export function settle(
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
   ];
-  return besideOthers({ spec, network, notices, problems }, networks);
+  return { spec, network, notices, problems };
 }
 
 /** Gives a settled network its parent. */
@@ -97,42 +92,35 @@ export function withParent({ spec, network, ...rest }: Settlement, parent: strin
   };
 }
 
-/** Adds the problems that a settled network has because of existing networks. */
+/**
+ * Adds the problems that settled networks have because of other networks. They will exist together:
+ * each is compared with the existing networks and with those before it, also with those that have
+ * problems.
+ */
 export function besideOthers(
-  settlement: Settlement,
-  networks: readonly SettledNetwork[],
-): Settlement {
-  const { network, problems } = settlement;
-  const { name } = network;
-  const others = networks.filter((other) => other.name !== name);
-  return {
-    ...settlement,
-    problems: [
-      ...others.length < networks.length
-        ? [new IpvlanError("network-exists", { network: name }).at("name")]
-        : [],
+  settlements: readonly Settlement[],
+  existing: readonly SettledNetwork[],
+): Settlement[] {
+  const others = new NetworkIndex(existing);
+  return settlements.map((settlement) => {
+    const { network, problems } = settlement;
+    const { name } = network;
+    const all = [
+      ...others.has(name) ? [new IpvlanError("network-exists", { network: name }).at("name")] : [],
       ...problems,
       ...neighbourProblems(network, problems, others),
-    ],
-  };
+    ];
+    others.add(network);
+    return { ...settlement, problems: all };
+  });
 }
 
-/**
- * Settles several networks that will exist together. Each is compared with those before it, also with
- * those that have problems.
- *
- * @param networks The existing networks.
- */
+/** Settles networks that will exist together: see {@linkcode besideOthers}. */
 export function settleAll(
   specs: readonly EngineNetworkSpec[],
-  networks: readonly SettledNetwork[],
+  existing: readonly SettledNetwork[],
 ): Settlement[] {
-  const known = [...networks];
-  return specs.map((spec) => {
-    const settlement = settle(spec, known);
-    known.push(settlement.network);
-    return settlement;
-  });
+  return besideOthers(specs.map((spec) => settle(spec)), existing);
 }
 
 /**
@@ -221,38 +209,32 @@ function ipamProblems({ ipam, foreignAddresses }: EngineNetworkSpec): IpvlanErro
 function neighbourProblems(
   network: SettledNetwork,
   problems: readonly IpvlanError[],
-  networks: readonly SettledNetwork[],
+  others: NetworkIndex,
 ): IpvlanError[] {
-  const { mode, flag, subnets } = network;
+  const { name, mode, flag, subnets } = network;
   const { link: parent } = networkParent(network);
   // Each sandbox has a segment of its own, or they share one that the driver does not know.
   if (parent === undefined) return [];
-  const neighbours = networks.filter((network) => network.parent === parent);
   const isWrong = problems.some(({ field: [name] }) => name === "mode" || name === "flag");
-  const conflict = isWrong ? undefined : conflictProblem(parent, { mode, flag }, neighbours, []);
-  const others = neighbours.flatMap(({ name, subnets }) =>
-    subnets.map(({ subnet }) => ({
-      subnet,
-      name,
-      isShared: isOwned(network.name) || isOwned(name),
-    }))
+  const unlike = isWrong ? [] : others.unlike(parent, { mode, flag });
+  const conflict = conflictProblem(
+    parent,
+    { mode, flag },
+    unlike.filter((other) => other.name !== name),
+    [],
   );
-  const overlapping = overlapPairs(prefixesOf(subnets), prefixesOf(others))
-    .flatMap(([index, place]) => {
-      const [{ subnet }, other] = [subnets[index]!, others[place]!];
-      if (other.isShared && other.subnet === subnet) return [];
-      return [
-        new IpvlanError("subnet-in-use", {
-          subnet,
-          other: other.subnet,
-          network: other.name,
-          parent,
-        }).at("subnets", index),
-      ];
-    });
+  const overlapping = subnets.flatMap(({ subnet }, index) =>
+    others.overlapping(parent, subnet).filter((other) => {
+      const isShared = isOwned(name) || isOwned(other.network.name);
+      return other.network.name !== name && !(isShared && other.subnet === subnet);
+    }).map(({ network, subnet: other }) =>
+      new IpvlanError("subnet-in-use", { subnet, other, network: network.name, parent })
+        .at("subnets", index)
+    )
+  );
   return [
     ...conflict ? [conflict.at("parent")] : [],
     ...overlapping,
-    ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].conflicts?.(network, networks) ?? []),
+    ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].conflicts?.(network, others) ?? []),
   ];
 }

@@ -156,7 +156,7 @@ function settleConf(conf: Conf): Settlement | undefined {
   const addresses = source.kind === "subnets"
     ? { subnets, ipv4: !hasNoIPv4, ...ipam && { ipam } }
     : { foreignAddresses: true as const };
-  return settle({ ...common, ...addresses }, [], parent !== undefined);
+  return settle({ ...common, ...addresses }, parent !== undefined);
 }
 
 /** The connection for addresses and routes from another plugin. */

@@ -36,7 +36,7 @@ const CAPABILITIES = { Scope: "local", ConnectivityScope: "global" };
 const createNetwork: Handler = async (driver, body, notify) => {
   const { spec, problems } = readCreateNetwork(body);
   // The error has the driver's problems too, and not only those of the options.
-  if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf(spec)]);
+  if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf([spec])]);
   try {
     const { notices } = await driver.createNetwork(spec);
     notices.forEach(notify);

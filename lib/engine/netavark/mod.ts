@@ -33,7 +33,7 @@ export async function createNetwork(
 ): Promise<Outcome<Record<string, unknown>>> {
   const request = readCreate(text);
   await driver.removeStale(ENGINE);
-  throwProblems(await driver.problemsOf(request.spec));
+  throwProblems(await driver.problemsOf([request.spec]));
   return { value: createAnswer(request), notices: [] };
 }
 

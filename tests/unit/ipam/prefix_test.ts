@@ -10,6 +10,7 @@ import {
   type Prefix,
 } from "../../../lib/ipam/mod.ts";
 import { firstUsable, overlapPairs, whyUnusable } from "../../../lib/ipam/prefix.ts";
+import { PrefixIndex } from "../../../lib/ipam/prefix_index.ts";
 import { address, anyPrefix, prefix } from "../../kit/arbitraries.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
 
@@ -181,6 +182,18 @@ Deno.test("the pairs of two lists that overlap are found, also of prefixes that 
       others.flatMap((other, at) => overlaps(prefix, other) ? [[place, at]] : [])
     );
     assertEquals(overlapPairs(prefixes, others), naive as [number, number][]);
+  }));
+});
+
+Deno.test("an index finds the prefixes that overlap another one, in the order added", () => {
+  const other = fc.oneof(near, prefix(4, 0, 8), prefix(6, 0, 8));
+  fc.assert(fc.property(fc.array(other), fc.array(other), (added, asked) => {
+    const index = new PrefixIndex<number>();
+    added.forEach((each, place) => index.add(each, place));
+    for (const each of asked) {
+      const naive = [...added.keys()].filter((place) => overlaps(added[place]!, each));
+      assertEquals(index.overlapping(each), naive);
+    }
   }));
 });
 

@@ -38,11 +38,11 @@ Deno.test("what is wrong is said at its line", () => {
 });
 
 Deno.test("an exported file asks for the same pool, and another one is a difference", () => {
-  const { network } = settle(read(SHARED).networks[0]!, []);
+  const { network } = settle(read(SHARED).networks[0]!);
   const record = { ...network, ...IDENTITY, parent: "eth0", isolated: false };
   const { value } = exportSite({ networks: [record], sandboxes: [] });
   const written = JSON.stringify({ networks: value.networks });
-  assertEquals(settle(parseSite("web.yaml", written).networks[0]!, []).network.ipam, network.ipam);
+  assertEquals(settle(parseSite("web.yaml", written).networks[0]!).network.ipam, network.ipam);
   const { ipam: _, ...local } = network;
   assertEquals(networkDifferences(local, network), [
     "ipam default -> etcd endpoints=https://a:2379,prefix=/x,ca=/ca.pem",

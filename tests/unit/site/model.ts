@@ -1,7 +1,7 @@
 import { endpointAddresses } from "../../../lib/ipam/address.ts";
 import { Pools } from "../../../lib/ipam/mod.ts";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
-import { settle } from "../../../lib/driver/network/settle.ts";
+import { settleAll } from "../../../lib/driver/network/settle.ts";
 import type {
   Connection,
   Endpoint,
@@ -83,7 +83,7 @@ class Host {
   }
 
   createNetwork(spec: NetworkSpec): void {
-    const { network, problems } = settle(spec, [...this.#networks.values()]);
+    const { network, problems } = settleAll([spec], [...this.#networks.values()])[0]!;
     if (problems.length > 0) throw new AggregateError(problems);
     const pool = { subnet: "172.18.0.0/16", gateway: "172.18.0.1", auxAddresses: {} };
     const hasIPv4 = network.subnets.some(({ subnet }) => subnet.includes("."));

@@ -43,7 +43,7 @@ Deno.test("inspect shows a gateway that sandboxes have a route to, or that was a
     .map((gateway) => `[{"Subnet":"192.168.1.0/24"${gateway}}]`);
   assertEquals(ipam({}), shown);
   const settled = (spec: Partial<NetworkSpec>) =>
-    ipam(settle({ name: "n", parent: "eth0", subnets: ["192.168.1.0/24"], ...spec }, []).network);
+    ipam(settle({ name: "n", parent: "eth0", subnets: ["192.168.1.0/24"], ...spec }).network);
   assertEquals(settled({}), shown);
   assertEquals(settled({ mode: "l3" }), plain);
   assertEquals(settled({ mode: "l3s" }), plain);

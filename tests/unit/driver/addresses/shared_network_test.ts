@@ -14,7 +14,7 @@ const THERE = settingsFor(
       { subnet: "10.0.0.0/24", gateway: "10.0.0.254", ipRange: "10.0.0.128/25" },
       { subnet: "2001:db8::/64", auxAddresses: { printer: "2001:db8::7" } },
     ],
-  }, []).network,
+  }).network,
 );
 
 function differences(spec: Partial<NetworkSpec>): string {
@@ -27,7 +27,7 @@ Deno.test("the parent is each host's own, all else is the same", () => {
   assertEquals("parent" in THERE, false);
   const decision = takeOver({ name: "n", parent: "eth1.7" }, THERE);
   assert(decision.ok);
-  const { network, problems } = settle(decision.spec, []);
+  const { network, problems } = settle(decision.spec);
   assertEquals(problems, []);
   assertEquals([network.parent, settingsFor(network)], ["eth1.7", THERE]);
 });

@@ -128,7 +128,7 @@ Deno.test("more routes come behind those of the network, also where nobody named
   const moreRoutes = [{ dst: "10.9.0.0/16", via: "192.168.1.5" }];
   const subnets = [{ subnet: "192.168.1.0/24" }];
   const routes = (spec: Partial<NetworkSpec>) => {
-    const settled = settle({ name: "n", parent: "eth0", subnets, ...spec }, []).network;
+    const settled = settle({ name: "n", parent: "eth0", subnets, ...spec }).network;
     return decided({ moreRoutes }, { network: network("n", settled) }).endpoint.routes;
   };
   assertEquals(routes({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, ...moreRoutes]);

@@ -8,7 +8,7 @@ import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
 import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
-import { settle } from "../../../../lib/driver/network/settle.ts";
+import { besideOthers, settle } from "../../../../lib/driver/network/settle.ts";
 import type {
   ConnectOptions,
   EngineNetworkSpec,
@@ -142,12 +142,12 @@ Deno.test("only an engine's network has parents in its sandboxes, and none that 
     owner: OWNER,
     subnets: ["10.0.0.0/24"],
   };
-  assertEquals(settle(spec, []).problems, []);
+  assertEquals(settle(spec).problems, []);
   // Another one with another mode has other parents.
   const other = network("cni:other", { parent: IN_SANDBOX, owner: OWNER, mode: "l3" });
-  assertEquals(settle(spec, [other]).problems, []);
-  assertEquals(settle({ ...spec, name: "lan", owner: undefined }, []).problems.length, 1);
-  assertEquals(settle({ ...spec, mode: "l3", advertise: "subnet" }, []).problems.length, 1);
+  assertEquals(besideOthers([settle(spec)], [other])[0]!.problems, []);
+  assertEquals(settle({ ...spec, name: "lan", owner: undefined }).problems.length, 1);
+  assertEquals(settle({ ...spec, mode: "l3", advertise: "subnet" }).problems.length, 1);
   // No link of the host is looked at or made.
   const decided = decideNetwork(settle(spec), IDENTITY, [], host({ links: [] }));
   assert(decided.ok);

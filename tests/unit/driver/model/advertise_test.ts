@@ -6,7 +6,7 @@ import {
 } from "../../../../lib/driver/model/advertise.ts";
 import type { HostStep } from "../../../../lib/driver/model/option_steps.ts";
 import { makeHostSteps, unshared } from "../../../../lib/driver/network/host_steps.ts";
-import { settle } from "../../../../lib/driver/network/settle.ts";
+import { settleAll } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import type { EngineNetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { endpointRecord, host, IDENTITY, link, network } from "../../../kit/values.ts";
@@ -87,12 +87,10 @@ function problems(
   spec: Partial<EngineNetworkSpec>,
   others: Parameters<typeof decideNetwork>[2] = [],
 ) {
-  const decision = decideNetwork(
-    settle({ name: "n", parent: "eth0", mode: "l3", subnets: ["10.1.0.0/24"], ...spec }),
-    IDENTITY,
-    others,
-    host({ links: [link("eth0"), link("eth1")] }),
-  );
+  const network = { name: "n", parent: "eth0", mode: "l3", subnets: ["10.1.0.0/24"] } as const;
+  const [settled] = settleAll([{ ...network, ...spec }], others);
+  const facts = host({ links: [link("eth0"), link("eth1")] });
+  const decision = decideNetwork(settled!, IDENTITY, others, facts);
   return decision.ok ? [] : decision.problems.map(({ message }) => message);
 }
 

@@ -1,4 +1,4 @@
-import { settle } from "../../../../lib/driver/network/settle.ts";
+import { settleAll } from "../../../../lib/driver/network/settle.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { aliasChanges, newIdentity } from "../../../../lib/driver/network/create.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
@@ -13,7 +13,7 @@ import { addr, host, IDENTITY, link, LO, network, plainSteps, route } from "../.
 import { assertError } from "../../../kit/errors.ts";
 
 function decide(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {
-  return decideNetwork(settle(spec), IDENTITY, networks, facts);
+  return decideNetwork(settleAll([spec], networks)[0]!, IDENTITY, networks, facts);
 }
 
 function decided(spec: NetworkSpec, networks: Network[] = [], facts: HostFacts = host()) {

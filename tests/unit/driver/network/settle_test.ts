@@ -4,6 +4,7 @@ import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../../lib/iproute2/kinds/ipvla
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import {
+  besideOthers,
   settle,
   settleAll,
   type Settlement,
@@ -15,15 +16,15 @@ import { prefix } from "../../../kit/arbitraries.ts";
 import { IDENTITY, network } from "../../../kit/values.ts";
 
 function settled(spec: EngineNetworkSpec, networks: SettledNetwork[] = []) {
-  const settlement = settle(spec, networks);
-  assertEquals(settlement.problems, []);
-  return settlement;
+  const [settlement] = settleAll([spec], networks);
+  assertEquals(settlement!.problems, []);
+  return settlement!;
 }
 
 Deno.test("a parent that is found later is no isolation, and is settled then", () => {
   const spec = { name: "n", mode: "l3", advertise: "subnet", subnets: ["10.0.0.0/24"] } as const;
   assertEquals(wrong(spec), [["invalid-option", "advertise"]]);
-  const later = settle(spec, [], false);
+  const later = settle(spec, false);
   assertEquals(later.problems, []);
   const parent = "eth0";
   assertEquals(withParent(later, parent), settle({ ...spec, parent }));
@@ -31,12 +32,12 @@ Deno.test("a parent that is found later is no isolation, and is settled then", (
   assertEquals(said(withParent(later, "a b")), said(settle({ ...spec, parent: "a b" })));
   // In L2 mode, its route leads to a gateway.
   const l2 = { name: "n", subnets: ["10.0.0.0/24"] };
-  assertEquals(withParent(settle(l2, [], false), parent), settle({ ...l2, parent }));
+  assertEquals(withParent(settle(l2, false), parent), settle({ ...l2, parent }));
 });
 
 /** What is wrong: the error, and the field that it is about. */
 function wrong(spec: EngineNetworkSpec, networks: SettledNetwork[] = []): unknown[] {
-  return settle(spec, networks).problems.map(({ code, field }) => [code, ...field]);
+  return settleAll([spec], networks)[0]!.problems.map(({ code, field }) => [code, ...field]);
 }
 
 Deno.test("settle() needs no machine, except to choose a default pool", () => {
@@ -129,6 +130,47 @@ Deno.test("networks that are settled together are compared with each other", () 
   ]);
 });
 
+Deno.test("a network has the same problems beside many others as beside each of them", () => {
+  const subnets = ["10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "fd00::/8"];
+  const networks = fc.array(
+    fc.record({
+      name: fc.constantFrom("a", "b", "c", "cni:a", "cni:b"),
+      parent: fc.constantFrom("eth0", "eth1", undefined),
+      mode: fc.constantFrom(...IPVLAN_MODES),
+      flag: fc.constantFrom("bridge", "private"),
+      advertise: fc.constantFrom("subnet", undefined),
+      subnets: fc.subarray(subnets.map((subnet) => ({ subnet, auxAddresses: {} }))),
+    }).map((changes): SettledNetwork => ({ ...network("n"), ...changes })),
+    { minLength: 1, maxLength: 6 },
+  );
+  const said = ({ problems }: Settlement) =>
+    problems.map(({ code, field, message }) => [code, ...field, message].join(" "));
+  const beside = (others: SettledNetwork[], ...wanted: SettledNetwork[]) =>
+    besideOthers(
+      wanted.map((network) => ({ spec: network, network, notices: [], problems: [] })),
+      others,
+    ).map(said);
+  const codes = new Set<string>();
+  fc.assert(
+    fc.property(networks, networks, (existing, wanted) => {
+      for (const [index, found] of beside(existing, ...wanted).entries()) {
+        const others = [...existing, ...wanted.slice(0, index)];
+        assertEquals([found], beside(others, wanted[index]!));
+        // Only this one names several networks.
+        const isConflict = (text: string) => text.startsWith("parent-conflict");
+        const each = others.flatMap((other) => beside([other], wanted[index]!).flat());
+        assertEquals(found.some(isConflict), each.some(isConflict));
+        const [one, other] = [found, each].map((all) => all.filter((text) => !isConflict(text)));
+        assertEquals(new Set(one), new Set(other));
+        for (const text of found) codes.add(text.split(" ")[0]!);
+      }
+    }),
+    { seed: 8 },
+  );
+  const all = ["invalid-option", "network-exists", "parent-conflict", "subnet-in-use"];
+  assertEquals([...codes].sort(), all);
+});
+
 Deno.test("settling a settled network, or its record, changes nothing", () => {
   const subnets = fc.uniqueArray(fc.oneof(prefix(4, 3, 12), prefix(6, 3, 64)), {
     selector: formatPrefix,
@@ -145,7 +187,7 @@ Deno.test("settling a settled network, or its record, changes nothing", () => {
   }, { requiredKeys: ["name"] });
   fc.assert(
     fc.property(specs, (spec) => {
-      const { network, problems: [problem] } = settle(spec, []);
+      const { network, problems: [problem] } = settle(spec);
       // Only the subnets can be wrong: they overlap, or are of addresses that no host may have.
       if (problem) {
         assert(["subnets-overlap", "invalid-prefix"].includes(problem.code));
@@ -175,13 +217,13 @@ Deno.test("a subnet of addresses that no host may have is refused, with their pu
     "ff00::/8": "ff00::/8",
   };
   for (const [subnet, special] of Object.entries(specialBySubnet)) {
-    const [problem, ...others] = settle({ name: "n", subnets: [subnet] }, []).problems;
+    const [problem, ...others] = settle({ name: "n", subnets: [subnet] }).problems;
     assertEquals([problem?.code, others], ["invalid-prefix", []]);
     assertStringIncludes(problem!.message, `it overlaps ${special}, which`);
     assertEquals(problem!.field, ["subnets", 0, "subnet"]);
   }
   const usual = ["169.254.0.0/16", "240.0.0.0/8", "2001:db8::/32", "fd00::/8"];
-  assertEquals(settle({ name: "n", subnets: usual }, []).problems, []);
+  assertEquals(settle({ name: "n", subnets: usual }).problems, []);
 });
 
 Deno.test("one cause is one problem: a name that is taken, and a mode that there is not", () => {

@@ -1,0 +1,44 @@
+import BTreeModule from "sorted-btree";
+import { byStart, type Prefix, prefixAround } from "./prefix.ts";
+
+// The package is CommonJS, so the default import is the module and not the class.
+const BTree = BTreeModule.default;
+
+interface Entry<T> {
+  /** How many entries were added before it. */
+  place: number;
+  value: T;
+}
+
+/**
+ * Values with prefixes, which may overlap. Finds the values whose prefixes overlap another prefix,
+ * and looks at no others: O(log n) in the number of values, for each length of the prefixes and each
+ * value found.
+ */
+export class PrefixIndex<T> {
+  readonly #entries = new BTree<Prefix, Entry<T>[]>(undefined, byStart);
+  /** The lengths of the prefixes. */
+  readonly #lengths = { 4: new Set<number>(), 6: new Set<number>() };
+  #size = 0;
+
+  /** Adds a value. Several values may have the same prefix. */
+  add(prefix: Prefix, value: T): void {
+    const same = this.#entries.get(prefix) ?? [];
+    same.push({ place: this.#size++, value });
+    this.#entries.set(prefix, same);
+    this.#lengths[prefix.family].add(prefix.length);
+  }
+
+  /** The values whose prefixes have an address in common with this one, in the order added. */
+  overlapping(prefix: Prefix): T[] {
+    const { family, first, last, length } = prefix;
+    // Of two prefixes that overlap, one contains the other.
+    const wider = [...this.#lengths[family]].filter((shorter) => shorter < length)
+      .flatMap((shorter) =>
+        this.#entries.get(prefixAround({ family, bits: first }, shorter)) ?? []
+      );
+    const end = { family, first: last, last, length: Infinity };
+    const within = this.#entries.getRange(prefix, end).flatMap(([, entries]) => entries);
+    return [...wider, ...within].sort((a, b) => a.place - b.place).map(({ value }) => value);
+  }
+}
