@@ -71,7 +71,8 @@ async function forAll<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): P
 
 async function bringBack(driver: Driver, plan: Plan): Promise<void> {
   const { missing } = await driver.restore();
-  const lost = missing.filter(({ name }) => plan.restore.includes(name));
+  const wanted = new Set(plan.restore);
+  const lost = missing.filter(({ name }) => wanted.has(name));
   if (lost.length > 0) throw new IpvlanError("restore-failed", { sandboxes: lost });
 }
 

@@ -104,9 +104,10 @@ function toDesired(
     toSiteNetwork(name, values, (path, reason) => report(["networks", name, ...path], reason))
   );
   // Do not report what only follows from another problem.
-  const unsound = [...problems];
-  const isSound: IsSound = (...path) =>
-    !unsound.some((problem) => path.every((step, index) => problem.path[index] === step));
+  const unsound = new Set(
+    problems.flatMap(({ path }) => path.map((_, last) => JSON.stringify(path.slice(0, last + 1)))),
+  );
+  const isSound: IsSound = (...path) => !unsound.has(JSON.stringify(path));
   const desired: Desired = {
     name: name ?? stem,
     networks: read.map(({ spec }) => spec),

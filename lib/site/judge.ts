@@ -1,6 +1,6 @@
 import { settleAll } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
-import type { SettledNetwork } from "../driver/model/types.ts";
+import type { Connection, SettledNetwork } from "../driver/model/types.ts";
 import { attempt, invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
 import { familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
@@ -8,6 +8,11 @@ import { didYouMean } from "../base/suggest.ts";
 import type { SiteNetwork } from "./network.ts";
 import type { Report } from "./reader.ts";
 import type { Check, Desired, DesiredSandbox } from "./types.ts";
+
+/** A connection that a sandbox asks for. */
+interface SiteConnection extends Connection {
+  sandbox: string;
+}
 
 /** Whether the value at a path has no problems so far. */
 export type IsSound = (...path: string[]) => boolean;
@@ -26,17 +31,23 @@ export function judge(
     networks.filter(({ spec }) => isSound("networks", spec.name)),
     report,
   );
-  const names = desired.networks.map(({ name }) => name);
+  const names = new Set(desired.networks.map(({ name }) => name));
   const sandboxes = desired.sandboxes.filter(({ name }) => isSound("sandboxes", name, "networks"));
+  const byNetwork = new Map<string, SiteConnection[]>();
   for (const { name, connections } of sandboxes) {
-    for (const [index, { network }] of connections.entries()) {
+    for (const [index, connection] of connections.entries()) {
+      const { network } = connection;
       const path = ["sandboxes", name, "networks", network];
-      if (!names.includes(network)) {
-        const hint = didYouMean(network, names);
+      if (!names.has(network)) {
+        const hint = didYouMean(network, [...names]);
         report(path, `There is no network "${network}" in this file${hint}`);
       }
       if (connections.findIndex((other) => other.network === network) < index) {
         report(path, "It is given twice");
+      } else {
+        const others = byNetwork.get(network) ?? [];
+        others.push({ ...connection, sandbox: name });
+        byNetwork.set(network, others);
       }
     }
     const ifnames = connections.flatMap(({ ifname }) => ifname ?? []);
@@ -46,10 +57,19 @@ export function judge(
       }
     }
   }
-  for (const network of settled) judgeAddresses(network, sandboxes, report);
+  for (const network of settled) {
+    judgeAddresses(network, byNetwork.get(network.name) ?? [], report);
+  }
+  const asked = new Map(desired.sandboxes.map((sandbox) => [sandbox.name, sandbox]));
+  const aliases = desired.sandboxes.flatMap(({ connections }) =>
+    connections.flatMap(({ aliases = [] }) => aliases)
+  );
+  const targets = new Set([...asked.keys(), ...aliases]);
   for (const check of desired.checks) {
     // The list of checks has each at its sentence, as a list of names has each at its name.
-    for (const reason of checkProblems(check, desired)) report(["checks", check.sentence], reason);
+    for (const reason of checkProblems(check, asked, targets)) {
+      report(["checks", check.sentence], reason);
+    }
   }
 }
 
@@ -73,16 +93,16 @@ function judgeNetworks(networks: readonly SiteNetwork[], report: Report): Settle
 /** Checks the addresses that sandboxes request on a network, and reserves them in its pools. */
 function judgeAddresses(
   network: SettledNetwork,
-  sandboxes: readonly DesiredSandbox[],
+  connections: readonly SiteConnection[],
   report: Report,
 ): void {
   let pools = Pools.of(subnetsOf(network));
   const hasIPv4 = network.subnets.some(({ subnet }) => familyOf(subnet) === 4);
   const owners = new Map<string, string>();
-  for (const { name, connections } of sandboxes) {
-    const connection = connections.find((each) => each.network === network.name);
+  for (const connection of connections) {
+    const { sandbox: name } = connection;
     for (const key of ["ip", "ip6"] as const) {
-      const text = connection?.[key];
+      const text = connection[key];
       // A network without an IPv4 subnet gets a default pool, and which one is not known yet.
       if (text === undefined || (key === "ip" && !hasIPv4)) continue;
       const path = ["sandboxes", name, "networks", network.name, key];
@@ -129,26 +149,29 @@ export function sentenceProblem(sentence: string): IpvlanErrorOf<"invalid-option
   return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);
 }
 
-/** Finds names in a check that the site does not have. */
+/**
+ * Finds names in a check that the site does not have.
+ *
+ * @param sandboxes The site's sandboxes, by name.
+ * @param targets The names of its sandboxes, and their aliases.
+ */
 function checkProblems(
   { network, from, target, family }: Check,
-  desired: Desired,
+  sandboxes: ReadonlyMap<string, DesiredSandbox>,
+  targets: ReadonlySet<string>,
 ): string[] {
   const problems: string[] = [];
-  const names = desired.sandboxes.map(({ name }) => name);
-  const asker = desired.sandboxes.find(({ name }) => name === from);
+  const asker = sandboxes.get(from);
   if (!asker) {
-    problems.push(`There is no sandbox "${from}" in this file${didYouMean(from, names)}`);
+    const hint = didYouMean(from, [...sandboxes.keys()]);
+    problems.push(`There is no sandbox "${from}" in this file${hint}`);
   } else if (network !== undefined && !asker.connections.some((each) => each.network === network)) {
     problems.push(`The sandbox "${from}" is not on a network "${network}"`);
   }
-  const aliases = desired.sandboxes.flatMap(({ connections }) =>
-    connections.flatMap(({ aliases = [] }) => aliases)
-  );
-  if ([...names, ...aliases].includes(target)) return problems;
+  if (targets.has(target)) return problems;
   const address = attempt(() => parseAddress(target));
   if (!address.ok) {
-    const hint = didYouMean(target, [...names, ...aliases]);
+    const hint = didYouMean(target, [...targets]);
     problems.push(`"${target}" is no sandbox, alias or address${hint}`);
   } else if (family !== undefined && family !== address.value.family) {
     problems.push(`The address ${target} is not an IPv${family} address`);

@@ -66,11 +66,9 @@ export function makePlan(desired: Desired, current: Current): Plan {
  * @throws {"site-conflict"} Something that the site did not make is in the way.
  */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
+  const records = { network: byName(before.networks), sandbox: byName(before.sandboxes) };
   return new Planner(asDesired(site, before), now, {
-    sourceOf: (kind, name) => {
-      const records = kind === "network" ? before.networks : before.sandboxes;
-      return sourceOf(records.find(isNamed(name))?.labels ?? {});
-    },
+    sourceOf: (kind, name) => sourceOf(records[kind].get(name)?.labels ?? {}),
     otherFile: () => undefined,
   }).make();
 }
@@ -83,8 +81,16 @@ class Planner {
   readonly #current: Current;
   readonly #files: Files;
   readonly #problems: IpvlanError[] = [];
-  /** The site's networks on record. */
-  readonly #own: readonly Network[];
+  /** The networks on record, by name. */
+  readonly #networks: ReadonlyMap<string, Network>;
+  /** The sandboxes on record, by name. */
+  readonly #sandboxes: ReadonlyMap<string, SandboxDetails>;
+  /** The names of the networks that belong to the site, or will. */
+  readonly #ofSite: ReadonlySet<string>;
+  /** The names of sandboxes on record that the site did not make, by the network they are on. */
+  readonly #strangers = new Map<string, Set<string>>();
+  /** The names of sandboxes on record whose namespaces are gone. */
+  readonly #down: ReadonlySet<string>;
   /** The names of those to remove, also if they are made again. */
   readonly #removed = new Set<string>();
   /** The sandbox that requests an address, by network and address in canonical notation. */
@@ -95,7 +101,17 @@ class Planner {
     this.#desired = desired;
     this.#current = current;
     this.#files = files;
-    this.#own = current.networks.filter(({ labels }) => labels[SITE_LABEL] === desired.name);
+    this.#down = new Set(current.down);
+    this.#networks = byName(current.networks);
+    this.#sandboxes = byName(current.sandboxes);
+    const own = current.networks.filter((each) => this.#isOwn(each));
+    this.#ofSite = new Set([...own, ...desired.networks].map(({ name }) => name));
+    for (const sandbox of current.sandboxes.filter((each) => !this.#isOwn(each))) {
+      for (const { network } of sandbox.endpoints) {
+        const names = this.#strangers.get(network) ?? new Set();
+        this.#strangers.set(network, names.add(sandbox.name));
+      }
+    }
     this.#claims = new Map(desired.networks.map(({ name }) => [name, new Map()]));
     for (const { name, connections } of desired.sandboxes) {
       for (const connection of connections) {
@@ -120,24 +136,24 @@ class Planner {
   }
 
   make(): Plan {
-    const { name, networks, sandboxes } = this.#desired;
+    const { networks, sandboxes } = this.#desired;
     // The networks that stay. One that has a name of ours is refused below.
-    const others = this.#current.networks.filter((each) =>
-      !this.#own.includes(each) && !networks.some(isNamed(each.name))
-    );
+    const others = this.#current.networks.filter(({ name }) => !this.#ofSite.has(name));
     const settlements = settleAll(networks, others);
     for (const [index, spec] of networks.entries()) {
       const { network, problems } = settlements[index]!;
       this.#problems.push(...problems);
       this.#planNetwork(spec, network);
     }
-    for (const network of this.#own.filter((each) => !networks.some(isNamed(each.name)))) {
+    const wanted = { networks: byName(networks), sandboxes: byName(sandboxes) };
+    for (const network of this.#current.networks) {
+      if (!this.#isOwn(network) || wanted.networks.has(network.name)) continue;
       this.#change("-", "network", network, { loss: "itself" });
       this.#removeNetwork(network.name);
     }
     for (const sandbox of sandboxes) this.#planSandbox(sandbox);
     for (const sandbox of this.#current.sandboxes) {
-      if (sandbox.labels[SITE_LABEL] !== name || sandboxes.some(isNamed(sandbox.name))) continue;
+      if (!this.#isOwn(sandbox) || wanted.sandboxes.has(sandbox.name)) continue;
       this.#change("-", "sandbox", sandbox, { loss: "itself" });
       this.#plan.removeSandboxes.push(sandbox.name);
     }
@@ -147,14 +163,14 @@ class Planner {
 
   #planNetwork(spec: NetworkSpec, settled: SettledNetwork): void {
     const { name, labels } = spec;
-    const network = this.#current.networks.find(isNamed(name));
+    const network = this.#networks.get(name);
     const create = { ...spec, labels: this.#labelsOf("network", name, labels) };
     if (!network) {
       this.#change("+", "network", spec, { details: describeNetwork(settled) });
       this.#plan.createNetworks.push(create);
       return;
     }
-    if (!this.#own.includes(network)) {
+    if (!this.#isOwn(network)) {
       this.#problems.push(foreignError(this.#desired, "network", network));
       return;
     }
@@ -175,21 +191,18 @@ class Planner {
     const { site, removeNetworks } = this.#plan;
     this.#removed.add(name);
     removeNetworks.push(name);
-    const others = this.#current.sandboxes.filter(({ labels, endpoints }) =>
-      labels[SITE_LABEL] !== site && endpoints.some(({ network }) => network === name)
-    );
-    if (others.length === 0) return;
-    this.#problems.push(inUseError(site, name, others.map(({ name }) => name)));
+    const strangers = this.#strangers.get(name);
+    if (strangers) this.#problems.push(inUseError(site, name, [...strangers]));
   }
 
   #planSandbox(wanted: DesiredSandbox): void {
-    const sandbox = this.#current.sandboxes.find(isNamed(wanted.name));
+    const sandbox = this.#sandboxes.get(wanted.name);
     if (!sandbox) {
       this.#change("+", "sandbox", wanted, { details: describeSandbox(wanted) });
       this.#makeSandbox(wanted, []);
       return;
     }
-    if (sandbox.labels[SITE_LABEL] !== this.#plan.site) {
+    if (!this.#isOwn(sandbox)) {
       this.#problems.push(foreignError(this.#desired, "sandbox", sandbox));
       return;
     }
@@ -222,13 +235,13 @@ class Planner {
   #changeSandbox(wanted: DesiredSandbox, sandbox: SandboxDetails): void {
     const { name, command } = wanted;
     const details: string[] = [];
-    const isDown = this.#current.down.includes(name);
+    const isDown = this.#down.has(name);
     if (isDown) {
       this.#plan.restore.push(name);
       details.push("is brought back, as its namespace is gone");
     }
-    const endpoints = sandbox.endpoints.filter((each) => this.#isOfSite(each));
-    const connections = wanted.connections.filter((each) => this.#isOfSite(each))
+    const endpoints = sandbox.endpoints.filter(({ network }) => this.#ofSite.has(network));
+    const connections = wanted.connections.filter(({ network }) => this.#ofSite.has(network))
       .map((each) => this.#withExceptions(name, each));
     // The first network has the default route. So we keep the endpoints up to the first one that
     // differs, and make all others anew.
@@ -306,9 +319,9 @@ class Planner {
     return [...meant, ...endpointDifferences(wanted, endpoint)];
   }
 
-  /** Whether a network belongs to the site, or will. */
-  #isOfSite({ network }: { network: string }): boolean {
-    return [...this.#own, ...this.#desired.networks].some(isNamed(network));
+  /** Whether the site made a network or sandbox on record. */
+  #isOwn({ labels }: { labels: Labels }): boolean {
+    return labels[SITE_LABEL] === this.#desired.name;
   }
 
   /**
@@ -319,7 +332,9 @@ class Planner {
     const all = [...own];
     for (const [index, endpoint] of before.entries()) {
       const isThere = all.some(({ network }) => network === endpoint.network);
-      if (!isThere && !this.#isOfSite(endpoint)) all.splice(index, 0, asConnection(endpoint));
+      if (!isThere && !this.#ofSite.has(endpoint.network)) {
+        all.splice(index, 0, asConnection(endpoint));
+      }
     }
     return all.length > own.length ? withLinkNames(all) : all;
   }
@@ -370,6 +385,6 @@ function withLinkNames(connections: readonly Connection[]): Connection[] {
   });
 }
 
-function isNamed(name: string): (each: { name: string }) => boolean {
-  return (each) => each.name === name;
+function byName<T extends { name: string }>(items: readonly T[]): Map<string, T> {
+  return new Map(items.map((item) => [item.name, item]));
 }
