@@ -20,7 +20,7 @@ import {
   median,
   type Result,
 } from "./results.ts";
-import { growNetworks, growSandboxes } from "./scale.ts";
+import { growNetworks, growSandboxes, growSite } from "./scale.ts";
 import {
   cni,
   driver,
@@ -97,9 +97,11 @@ async function measureGrowth(
     for (const { task, size, each } of measured) say(`${task} at ${size}: ${each.toFixed(2)} ms`);
     all.push(...measured);
   };
-  for (const size of networks) {
-    await using world = await freshWorld();
-    add(await growNetworks(world, size));
+  for (const grow of [growSite, growNetworks]) {
+    for (const size of networks) {
+      await using world = await freshWorld();
+      add(await grow(world, size));
+    }
   }
   await using world = await freshWorld();
   add(await growSandboxes(world, sandboxes));

@@ -1,5 +1,5 @@
 import { newIdentity } from "../../lib/driver/network/create.ts";
-import { Driver } from "../../lib/driver/mod.ts";
+import { Driver, settleAll } from "../../lib/driver/mod.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
 import { Store } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";
@@ -7,6 +7,8 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkSet } from "../../lib/iproute2/link.ts";
 import { make } from "../../lib/iproute2/runner.ts";
 import type { LinkSpec } from "../../lib/iproute2/link_types.ts";
+import { siteLabels } from "../../lib/site/labels.ts";
+import { apply, type Desired, diff, readSite } from "../../lib/site/mod.ts";
 import type { Growth } from "./results.ts";
 import { names } from "./ways.ts";
 import { PARENT, SUBNET, type World } from "./world.ts";
@@ -44,6 +46,52 @@ export async function growNetworks(world: World, size: number): Promise<Growth[]
     { task: "restore with nothing to do, each network", size, each: restore / size },
     { task: "network create", size, each: create / REPEATS },
     { task: "ps, each sandbox", size, each: list / SANDBOXES },
+  ];
+}
+
+/** Measures `diff` and `apply` of a site file with a number of networks on one parent. */
+export async function growSite(world: World, size: number): Promise<Growth[]> {
+  const stateDir = `${world.folder}/state`;
+  await using driver = await Driver.open({ stateDir });
+  const file = `${world.folder}/site.yaml`;
+  /** Reads the file again, as each call of the command does. */
+  const read = async (mtu: number): Promise<Desired> => {
+    const networks = Array.from({ length: size }, (_, index) => {
+      const subnet = `10.${index >> 8}.${index & 255}.0/24`;
+      const options = index === 0 ? `, mtu: ${mtu}` : "";
+      return `  n${index}: { parent: ${PARENT}, subnets: [${subnet}]${options} }\n`;
+    });
+    await Deno.writeTextFile(file, `networks:\n${networks.join("")}`);
+    return await readSite(file);
+  };
+  const plan = async () => {
+    const { changes } = await diff(driver, await read(1500));
+    if (changes.length !== size) throw new Error(`${changes.length} changes, and not ${size}`);
+  };
+  // The first run is not counted: it loads and compiles the program.
+  await plan();
+  const added = await timed(plan);
+  const { name, source, networks } = await read(1500);
+  {
+    using store = Store.open(stateDir);
+    store.transaction(() => {
+      for (const { network } of settleAll(networks, [])) {
+        const labels = siteLabels({ name, source });
+        const made = { ...network, ...newIdentity(), parent: PARENT, isolated: false, labels };
+        store.putNetwork(made, "ready");
+      }
+    });
+  }
+  const change = async (mtu: number, expected: number) => {
+    const { changes } = await apply(driver, await read(mtu), { yes: true });
+    if (changes.length !== expected) throw new Error(`Not ${expected}: ${changes.join(", ")}`);
+  };
+  const nothing = await timed(() => change(1500, 0));
+  const one = await timed(() => change(1400, 1));
+  return [
+    { task: "diff of a new site, each network", size, each: added / size },
+    { task: "apply of nothing, each network", size, each: nothing / size },
+    { task: "apply of one change, each network", size, each: one / size },
   ];
 }
 
