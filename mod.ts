@@ -21,6 +21,7 @@ export {
   type EndpointState,
   type EngineName,
   type EtcdAccess,
+  type Labelling,
   type ListedHost,
   type MadeEndpoint,
   type MadeSandbox,

@@ -88,6 +88,7 @@ export class Calls {
 
   /** Decides on settled networks that will exist together. Changes nothing. */
   async decide(settled: readonly Settlement[]): Promise<Decision<DecidedNetwork>[]> {
+    if (settled.length === 0) return [];
     const networks = this.networks();
     const facts = await hostFacts(this.parts);
     return besideOthers(settled, networks)

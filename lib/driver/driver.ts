@@ -39,6 +39,7 @@ import type {
   AdoptSpec,
   AdvertisedRoute,
   ConnectOptions,
+  Labelling,
   MadeEndpoint,
   MadeSandbox,
   Network,
@@ -390,20 +391,23 @@ export class Driver implements AsyncDisposable {
     if (target) await this.#calls.removeTransient([target]);
   }
 
-  /** Replaces a network's labels. @throws {"network-not-found"} There is no such network. */
-  async labelNetwork(name: string, labels: Record<string, string>): Promise<void> {
+  /**
+   * Replaces the labels of networks and sandboxes.
+   *
+   * @throws {"network-not-found"} There is no such network.
+   * @throws {"sandbox-not-found"} There is no such sandbox.
+   */
+  async label(labellings: readonly Labelling[]): Promise<void> {
     await this.#calls.shared(() => {
       const { store } = this.#calls.parts;
-      store.transaction(() => store.putNetwork({ ...findNetwork(store, name), labels }, "ready"));
-      return Promise.resolve();
-    });
-  }
-
-  /** Replaces a sandbox's labels. @throws {"sandbox-not-found"} There is no such sandbox. */
-  async labelSandbox(name: string, labels: Record<string, string>): Promise<void> {
-    await this.#calls.shared(() => {
-      const { store } = this.#calls.parts;
-      store.transaction(() => store.putSandbox({ ...findSandbox(store, name), labels }, "ready"));
+      // One transaction, because the disk takes a while to write each.
+      store.transaction(() => {
+        for (const { kind, name, labels } of labellings) {
+          if (kind === "network") {
+            store.putNetwork({ ...findNetwork(store, name), labels }, "ready");
+          } else store.putSandbox({ ...findSandbox(store, name), labels }, "ready");
+        }
+      });
       return Promise.resolve();
     });
   }

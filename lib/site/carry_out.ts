@@ -51,10 +51,8 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   if (begin("Starting", "command", plan.start)) {
     await forAll(plan.start, (each) => start(driver, each, steps));
   }
-  for (const { kind, name, labels } of [...plan.label, ...(steps.yes ? plan.takeOver : [])]) {
-    if (kind === "network") await driver.labelNetwork(name, labels);
-    else await driver.labelSandbox(name, labels);
-  }
+  const labellings = [...plan.label, ...(steps.yes ? plan.takeOver : [])];
+  if (labellings.length > 0) await driver.label(labellings);
 }
 
 function isNew({ labels }: Attachment): boolean {
@@ -97,8 +95,10 @@ async function start(
   { sandbox, command, labels }: Plan["start"][number],
   { dryRun }: Steps,
 ): Promise<void> {
-  await driver.labelSandbox(sandbox, { ...labels, [STARTING_LABEL]: "" });
+  const label = (labels: Record<string, string>) =>
+    driver.label([{ kind: "sandbox", name: sandbox, labels }]);
+  await label({ ...labels, [STARTING_LABEL]: "" });
   if (dryRun) dryRun(`ip netns exec ${sandbox} ${command.map(shellWord).join(" ")}`);
   else await driver.start(sandbox, command, { keepOutput: true });
-  await driver.labelSandbox(sandbox, labels);
+  await label(labels);
 }

@@ -27,8 +27,8 @@ export type {
   Check,
   Desired,
   DesiredSandbox,
-  Labelling,
   Plan,
   SiteSource,
 } from "./types.ts";
+export type { Labelling } from "../driver/model/types.ts";
 export { planLines } from "./describe.ts";

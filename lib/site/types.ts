@@ -1,5 +1,5 @@
 import type { Finding } from "../check/mod.ts";
-import type { Connection, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
+import type { Connection, Labelling, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
 
 /** A desired sandbox. */
 export interface DesiredSandbox extends SandboxSettings {
@@ -104,16 +104,6 @@ export interface Plan {
   label: Labelling[];
   /** New labels for otherwise unchanged networks and sandboxes of another file, with consent. */
   takeOver: Labelling[];
-}
-
-/** A network or sandbox, and its new labels. */
-export interface Labelling {
-  /** What it is. */
-  kind: Change["kind"];
-  /** Its name. */
-  name: string;
-  /** All its labels. */
-  labels: Record<string, string>;
 }
 
 /** How to apply a site. */

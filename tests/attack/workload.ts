@@ -28,7 +28,10 @@ export async function randomCall(driver: Driver, random: Random): Promise<Ipvlan
     () => driver.disconnect(network.name, sandbox),
     () => driver.removeSandbox(sandbox, random.pick(["leave", "refuse", "kill"])),
     () => driver.removeNetwork(network.name),
-    () => driver.labelSandbox(sandbox, { a: String(random.below(9)) }),
+    () => {
+      const labels = { a: String(random.below(9)) };
+      return driver.label([{ kind: "sandbox", name: sandbox, labels }]);
+    },
     ...random.once(4) ? [() => driver.restore(), () => driver.pruneNetworks()] : [],
   ];
   try {

@@ -124,7 +124,8 @@ Deno.test("a command that was left half started is started once", async () => {
   const [pid] = await driver.processes("c");
   // As a kill leaves it between what is on record before a command is started, and after.
   const { labels } = driver.inspectSandbox("c");
-  await driver.labelSandbox("c", { ...labels, "ipvlan.site.starting": "" });
+  const starting = { ...labels, "ipvlan.site.starting": "" };
+  await driver.label([{ kind: "sandbox", name: "c", labels: starting }]);
   const { status, out } = await ipvlan("apply", file.path);
   assertEquals([status, out.split("\n")], [0, [
     "~ sandbox c: command sleep 1000 was left half started; is made anew",

@@ -114,6 +114,25 @@ Deno.test("a sub-interface serves several networks, and goes with the last", () 
     );
   }));
 
+Deno.test("networks are checked next to each other, and labelled all or none", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    const lan = { name: "lan", parent: "eth0.20", subnets: ["192.168.20.0/24"] };
+    const all = [lan, { ...lan, name: "twin" }, { ...lan, name: "far", parent: "eth7" }];
+    const problems = await driver.problemsOf(all);
+    assertEquals(problems.map(({ code }) => code), ["subnet-in-use", "parent-not-found"]);
+    assertEquals(await driver.problemsOf([]), []);
+    assertEquals(driver.listNetworks(), []);
+    await driver.createNetwork(lan);
+    const one = { kind: "network", name: "lan", labels: { a: "b" } } as const;
+    const other = { kind: "sandbox", name: "c", labels: {} } as const;
+    await assertRejectsError(() => driver.label([one, other]), "sandbox-not-found");
+    assertEquals(driver.findNetwork("lan")?.labels, {});
+    await driver.label([one]);
+    assertEquals(driver.findNetwork("lan")?.labels, { a: "b" });
+    await driver.removeNetwork("lan");
+  }));
+
 Deno.test("two VLAN tags: outer and inner sub-interface are made, and removed with the network", () =>
   withHost(async (host) => {
     const driver = await host.driver();

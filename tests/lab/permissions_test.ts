@@ -65,8 +65,10 @@ await driver.createSandbox({
   sysctls: { "net.ipv4.ip_forward": "1" },
 });
 await driver.connect("n", "c2", { aliases: ["db"] });
-await driver.labelNetwork("n", { a: "b" });
-await driver.labelSandbox("c1", { a: "b" });
+await driver.label([
+  { kind: "network", name: "n", labels: { a: "b" } },
+  { kind: "sandbox", name: "c1", labels: { a: "b" } },
+]);
 const ping = await driver.exec("c1", ["ping", "-c", "1", "db"], { stdout: "null" }).spawn().status;
 driver.keepExitStatus("c1", ping.code);
 await driver.start("c2", ["hostname"], { keepOutput: true });

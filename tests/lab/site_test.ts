@@ -261,12 +261,12 @@ Deno.test("apply reports what it could not undo, and the next apply completes it
   let failing = false;
   await using driver = await Driver.open();
   const site = parseSite("demo.yaml", SITE.replace(/checks:[^]*/, ""));
-  const { removeSandbox, labelSandbox, withSignal } = driver;
+  const { removeSandbox, label, withSignal } = driver;
   const boom = (what: string) => () =>
     Promise.reject(
       new IpvlanError("parent-conflict", { parent: what, current: "", users: [], asked: "" }),
     );
-  driver.labelSandbox = boom("first");
+  driver.label = boom("first");
   driver.removeSandbox = (...words) =>
     failing ? boom("second")() : removeSandbox.apply(driver, words);
   driver.withSignal = () => driver;
@@ -275,7 +275,7 @@ Deno.test("apply reports what it could not undo, and the next apply completes it
   assertError(error, "not-rolled-back");
   assertStringIncludes(error.message, '"first"');
   assertStringIncludes(error.message, '"second"');
-  Object.assign(driver, { removeSandbox, labelSandbox, withSignal });
+  Object.assign(driver, { removeSandbox, label, withSignal });
   await apply(driver, site);
   assertEquals((await apply(driver, site)).changes, []);
   await destroy(driver, "demo");

@@ -624,6 +624,16 @@ export interface Outcome<T> {
   notices: string[];
 }
 
+/** A network or sandbox, and its new labels. */
+export interface Labelling {
+  /** What it is. */
+  kind: "network" | "sandbox";
+  /** Its name. */
+  name: string;
+  /** All its labels. */
+  labels: Record<string, string>;
+}
+
 /** The result of `pruneNetworks`. */
 export interface PruneReport {
   /** The names of the networks that were removed. */

@@ -149,7 +149,8 @@ async function labelLink(
   const found = findSandbox(driver, sandbox);
   // The link exists, so the call will be refused: keep the label of its own configuration.
   if (!found || found.endpoints.some((endpoint) => endpoint.ifname === ifname)) return;
-  await driver.labelSandbox(sandbox, { ...found.labels, [confLabel(ifname)]: conf.name });
+  const labels = { ...found.labels, [confLabel(ifname)]: conf.name };
+  await driver.label([{ kind: "sandbox", name: sandbox, labels }]);
 }
 
 /** Finds a sandbox that is ready. */
