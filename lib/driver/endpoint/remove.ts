@@ -12,7 +12,8 @@ import { isOwned } from "../model/names.ts";
 import type { Network, PruneReport, Sandbox } from "../model/types.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
 import { hostSteps, removeHostSteps, unshared } from "../network/host_steps.ts";
-import { byLinkName, isOurs, LINK_GROUP, linksUnder, standsOn } from "../network/parent.ts";
+import { linksOf } from "../network/create.ts";
+import { byLinkName, isOurs, standsOn } from "../network/parent.ts";
 import { restoreParent } from "../network/restore_parents.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
@@ -234,14 +235,19 @@ export async function dropNetwork(
 ): Promise<void> {
   const { store, namespaces } = parts;
   await unshareNetwork(parts, network);
-  const made = byLinkName(store.links());
-  const others = store.networks().filter(({ id }) => id !== network.id).map(withoutState);
-  await removeHostSteps(parts, unshared(hostSteps(network), others));
-  const own = linksUnder(network.parent, made);
+  // No network on another parent has one of its routes.
+  const neighbours = network.advertise === undefined
+    ? []
+    : store.networks({ parent: network.parent }).filter(({ id }) => id !== network.id);
+  await removeHostSteps(parts, unshared(hostSteps(network), neighbours));
+  const { own, made, others } = linksOf(store, network);
   if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
-  const ours = (await namespaces.host().link.show({ group: LINK_GROUP })).filter(isOurs);
-  const exists = (name: string) => ours.some((link) => link.name === name);
+  const names = [probeName(network), ...own.map(({ name }) => name)];
+  const { link } = namespaces.host();
+  const found = await Promise.all(names.map((name) => link.find(name)));
+  const ours = byLinkName(found.filter((each) => each !== undefined).filter(isOurs));
+  const exists = (name: string) => ours.has(name);
   // A link is deleted before the one below it.
   const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
   const kept = own.filter(({ name }) => isNeeded(name) && exists(name));

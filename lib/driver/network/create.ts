@@ -6,7 +6,7 @@ import type { HostFacts } from "../model/facts.ts";
 import { parentNames } from "../model/names.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
-import { byLinkName } from "./parent.ts";
+import { byLinkName, type MadeLinks } from "./parent.ts";
 import { besideOthers, settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
@@ -83,17 +83,26 @@ function neighboursOf(store: Store, network: SettledNetwork): Network[] {
 
 /** The steps that write the name of a new network into the aliases of its links. */
 export function aliasChanges(store: Store, network: Network): Step[] {
+  const { own, made, others } = linksOf(store, network);
+  return aliasSteps(own, [...others, network], made, others);
+}
+
+/**
+ * Finds the links that the driver made for a network: its parent and those below, the lowest first. Also
+ * finds the links made on top of these, and the other networks that may need one of them.
+ */
+export function linksOf(
+  store: Store,
+  { id, parent }: Network,
+): { own: LinkSpec[]; made: MadeLinks; others: Network[] } {
   const own: LinkSpec[] = [];
-  for (let link = store.link(network.parent); link;) {
+  for (let link = store.link(parent); link;) {
     own.unshift(link);
     link = "link" in link ? store.link(link.link) : undefined;
   }
-  const [lowest] = own;
-  if (lowest === undefined) return [];
-  const made = byLinkName(linksOn(store, lowest));
+  const made = byLinkName(own.slice(0, 1).flatMap((lowest) => linksOn(store, lowest)));
   const users = [...made.keys()].flatMap((parent) => store.networks({ parent }));
-  const before = users.filter(({ id }) => id !== network.id).map(withoutState);
-  return aliasSteps(own, [...before, network], made, before);
+  return { own, made, others: users.filter((each) => each.id !== id).map(withoutState) };
 }
 
 /** A link that the driver made, with all links that it made on top of it. */

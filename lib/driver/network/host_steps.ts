@@ -30,6 +30,7 @@ export function hostSteps(network: Network, endpoint?: OptionEndpoint): HostStep
 
 /** Picks the steps that no other network has. Two engines' networks may share a subnet's route. */
 export function unshared(steps: readonly HostStep[], others: readonly Network[]): HostStep[] {
+  if (steps.length === 0) return [];
   const shared = new Set(others.flatMap((network) => hostSteps(network)).map(stepKey));
   return steps.filter((step) => !shared.has(stepKey(step)));
 }

@@ -75,7 +75,9 @@ export function parentsPlan(
   const usersByLink = new Map<string, string[]>();
   for (const { name, parent } of networks) {
     for (const link of linksUnder(parent, made)) {
-      usersByLink.set(link.name, [...usersByLink.get(link.name) ?? [], name]);
+      const users = usersByLink.get(link.name) ?? [];
+      users.push(name);
+      usersByLink.set(link.name, users);
     }
   }
   const seen = new Set<string>();

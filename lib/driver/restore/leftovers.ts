@@ -139,23 +139,24 @@ async function findStale(
   const endpoints = new Map(
     sandboxes.map(({ name }) => [name, store.endpoints({ sandbox: name })]),
   );
-  const hasLink = ({ name }: Sandbox, links: readonly { index: number }[] = []) =>
-    endpoints.get(name)!.some((each) => links.some(({ index }) => index === linkIndex(each)));
+  const indexesOf = (links: readonly Link[] = []) => new Set(links.map(({ index }) => index));
+  const hasLink = ({ name }: Sandbox, indexes: ReadonlySet<number>) =>
+    endpoints.get(name)!.some((each) => indexes.has(linkIndex(each)));
   const isHandedOver = ({ name }: Sandbox) => endpoints.get(name)!.some(({ handOver }) => handOver);
   // Reads the host's links first: an engine moves a link from there into its own namespace.
-  const links = await namespaces.host().link.show();
+  const indexes = indexesOf(await namespaces.host().link.show());
   const present = await borrowed.present(sandboxes);
   const stale = await Promise.all(sandboxes.map(async (sandbox) => {
     const { name, path } = sandbox;
-    if (hasLink(sandbox, links) && !isForgotten(name)) return [];
+    if (hasLink(sandbox, indexes) && !isForgotten(name)) return [];
     if (!isHandedOver(sandbox)) return path !== undefined && !present.has(name) ? [sandbox] : [];
     const seen = present.has(name) ? await lookInside(namespaces, name) : undefined;
-    return hasLink(sandbox, seen?.links) ? [] : [sandbox];
+    return hasLink(sandbox, indexesOf(seen?.links)) ? [] : [sandbox];
   }));
   const found = stale.flat();
   if (!found.some(isHandedOver)) return found;
   // The engine may keep its namespace files where this process does not see them.
-  const elsewhere = await linksElsewhere(parts);
+  const elsewhere = indexesOf(await linksElsewhere(parts));
   return found.filter((sandbox) => !isHandedOver(sandbox) || !hasLink(sandbox, elsewhere));
 }
 

@@ -52,6 +52,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     lost: new Set(failures.keys()),
     doubts: doubtsAbout(store, all),
     links: byLinkName(links),
+    indexes: new Set(links.map(({ index }) => index)),
     names: new Set([...named, ...present]),
   };
   const restored = await Promise.all(
@@ -152,6 +153,8 @@ interface HostView {
   doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
   /** The links of the host, by name, as they were before anything was restored. */
   links: ReadonlyMap<string, Link>;
+  /** The indexes of these links. */
+  indexes: ReadonlySet<number>;
   /** The names of the sandboxes that have a namespace, or a file with the name of one. */
   names: ReadonlySet<string>;
 }
@@ -164,7 +167,7 @@ async function restoreSandbox(
   parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
-  { networks, lost, doubts, links, names }: HostView,
+  { networks, lost, doubts, links, indexes, names }: HostView,
 ): Promise<Restored & { connected: ReadonlySet<EndpointRecord> }> {
   const { namespaces, settings } = parts;
   const { name, path } = sandbox;
@@ -175,7 +178,7 @@ async function restoreSandbox(
   const failure = await failureOf(async () => {
     await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
     // Its links are handed over, but the engine has not taken them yet, or has given them back.
-    if (isUntaken(sandbox, endpoints, links)) {
+    if (isUntaken(sandbox, endpoints, indexes)) {
       own.forEach((each) => connected.add(each));
       return;
     }
@@ -236,10 +239,9 @@ async function restoreSandbox(
 export function isUntaken(
   { name, path }: Sandbox,
   endpoints: readonly EndpointRecord[],
-  links: HostView["links"],
+  indexes: HostView["indexes"],
 ): boolean {
   if (!isOwned(name)) return false;
-  const indexes = new Set([...links.values()].map(({ index }) => index));
   return path === undefined ||
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
 }

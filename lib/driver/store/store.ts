@@ -58,6 +58,9 @@ const SELECT_ENDPOINTS = `SELECT id, state,
 const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
   ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
 
+/** The options that a network has if its record has none: an earlier version did not record all. */
+const DEFAULTS = settleOptions({}).options;
+
 /** The condition that a record is half made or half removed. */
 const UNREADY = "state <> 'ready'";
 
@@ -146,8 +149,7 @@ export class Store implements Disposable {
   }
 
   #networks(conditions: Conditions): Stated<Network>[] {
-    // An earlier version did not record all options.
-    return this.#stated("network", conditions, () => settleOptions({}).options);
+    return this.#stated("network", conditions, () => DEFAULTS);
   }
 
   /** Adds a network, or replaces it. */

@@ -229,12 +229,12 @@ Deno.test("a report has each name once: restored, or missing with the reason", (
 Deno.test("an engine has not taken the links of a sandbox while it has no path, or they are in the host", () => {
   const record = endpointRecord("docker:c", network("n"));
   const handedOver = { ...record, handOver: true as const };
-  const links = byLinkName([link("x", { index: linkIndex(record) })]);
-  const untaken = (changes: Partial<Sandbox>, endpoint = handedOver, seen = links) =>
+  const indexes = new Set([linkIndex(record)]);
+  const untaken = (changes: Partial<Sandbox>, endpoint = handedOver, seen = indexes) =>
     isUntaken(sandboxRecord("docker:c", changes), [endpoint], seen);
   assertEquals(untaken({}), true);
   assertEquals(untaken({ path: "/x" }), true);
-  assertEquals(untaken({ path: "/x" }, handedOver, new Map()), false);
+  assertEquals(untaken({ path: "/x" }, handedOver, new Set()), false);
   assertEquals(untaken({ path: "/x" }, record as typeof handedOver), false);
-  assertEquals(isUntaken(sandboxRecord("c", {}), [handedOver], links), false);
+  assertEquals(isUntaken(sandboxRecord("c", {}), [handedOver], indexes), false);
 });
