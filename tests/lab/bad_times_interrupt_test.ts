@@ -173,7 +173,8 @@ Deno.test("an interrupt of a command that only asks ends the ip that hangs, too"
   for (const words of [["ps"], ["inspect", "c"], ["graph"], ["doctor"]]) {
     await t.step(words.join(" "), async () => {
       await using hanging = await hangingProgram("ip", '*"-n c "*');
-      await using job = new Job(words, { env: { PATH: hanging.path } });
+      const env = { PATH: hanging.path, IPVLAN_TRANSPORT: "ip" };
+      await using job = new Job(words, { env });
       await hanging.hangs();
       job.kill("SIGINT");
       const { status, signal, out, err } = await job.ended;

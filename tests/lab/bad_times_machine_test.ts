@@ -32,9 +32,10 @@ async function inhabited() {
   return { host, path, folder, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Runs `ipvlan` with a PATH. The test itself keeps its own, to look at the machine. */
+/** Runs `ipvlan` with a PATH, and without netlink. The test keeps its own, to look at the machine. */
 async function ipvlanWith(path: string | undefined, words: string[]): Promise<CommandResult> {
   using _path = path === undefined ? undefined : inEnv("PATH", path);
+  using _transport = path === undefined ? undefined : inEnv("IPVLAN_TRANSPORT", "ip");
   return await ipvlan(...words);
 }
 

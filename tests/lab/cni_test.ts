@@ -488,7 +488,7 @@ Deno.test("ADD is killed at any of its steps: DEL and another ADD do as if it ha
   const before = await host.dump();
   await using folder = await temporaryFolder();
   await Deno.writeTextFile(`${folder.path}/ip`, KILLING_IP, { mode: 0o755 });
-  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+  const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}`, IPVLAN_TRANSPORT: "ip" };
   const script = `echo $$ > ${folder.path}/pid; exec "$@"`;
   const program = ["sh", "-c", script, "sh", ...PLUGIN];
   for (const where of ["before", "behind"]) {

@@ -240,6 +240,7 @@ Deno.test("a namespace that cannot be read, or is deleted meanwhile, hides no ot
   world.defer(() => Promise.all(plain.map((name) => Deno.remove(`/run/netns/${name}`))));
   {
     using _path = inEnv("PATH", deleting.path);
+    using _transport = inEnv("IPVLAN_TRANSPORT", "ip");
     const { host: own, others, closed } = await lookAround({ links: true });
     assert(own.links.some(({ name }) => name === "lo"));
     assertEquals(others.map(({ netns }) => netns), [names.other]);
@@ -254,6 +255,7 @@ Deno.test("a signal ends a look, with its own reason", async () => {
   await using ns = await freshNetns();
   await using hanging = await hangingProgram("ip", `*"-n ${ns.name} "*`);
   using _path = inEnv("PATH", hanging.path);
+  using _transport = inEnv("IPVLAN_TRANSPORT", "ip");
   const looks = [
     (signal: AbortSignal) => lookAround({ links: true }, { signal }),
     (signal: AbortSignal) => lookInto(ns.name, { links: true }, { signal }),
