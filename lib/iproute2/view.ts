@@ -11,7 +11,7 @@ import type { Libc } from "../netlink/libc.ts";
 import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
 import { readSysctls, readSysctlsIn } from "./sysctl.ts";
-import { fromNetnsFolder } from "./words.ts";
+import { fileOf, fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
 /** A namespace to look into; without a name, the caller's own. */
@@ -256,10 +256,6 @@ class Places implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#shells.map((shell) => shell?.[Symbol.asyncDispose]()));
   }
-}
-
-function fileOf(netns: string): string {
-  return `/run/netns/${netns}`;
 }
 
 /** The inode of a file; `undefined` also where this program has no right to look. */

@@ -151,9 +151,18 @@ export function withNetnsFolder(netns: string | undefined, command: string): str
  * `/run/netns`. @throws {"invalid-word"} It is neither.
  */
 export function pathToEnter(value: string): string {
-  return value.startsWith(`${TO_ROOT}/`)
-    ? netnsPath(value.slice(TO_ROOT.length))
-    : `${NETNS_FOLDER}/${netnsName(value)}`;
+  if (isFromRoot(value)) netnsPath(fileOf(value));
+  else netnsName(value);
+  return fileOf(value);
+}
+
+/** The same of any file in `/run/netns`, whatever its name. The folder need not exist for a path. */
+export function fileOf(value: string): string {
+  return isFromRoot(value) ? value.slice(TO_ROOT.length) : `${NETNS_FOLDER}/${value}`;
+}
+
+function isFromRoot(value: string): boolean {
+  return value.startsWith(`${TO_ROOT}/`);
 }
 
 /** Checks the argument of `ip -n`. @throws {"invalid-word"} See {@linkcode pathToEnter}. */

@@ -102,6 +102,7 @@ Deno.test("network prune goes on after a failure, and prints what it removed and
     await using folder = await temporaryFolder();
     await Deno.writeTextFile(`${folder.path}/ip`, STUBBORN_IP, { mode: 0o755 });
     using _path = inEnv("PATH", `${folder.path}:${Deno.env.get("PATH")}`);
+    using _transport = inEnv("IPVLAN_TRANSPORT", "ip");
     const { status, out, err } = await ipvlan("network", "prune", "--force");
     assertEquals([status, out], [1, "Deleted Networks:\nn10\nn30"]);
     assertMatch(

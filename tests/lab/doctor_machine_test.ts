@@ -22,6 +22,7 @@ Deno.test("doctor says what is wrong with ip", async () => {
   const folder = await Deno.makeTempDir();
   try {
     using _path = inEnv("PATH", folder);
+    using _transport = inEnv("IPVLAN_TRANSPORT", "ip");
     assertOnly(
       await doctor(),
       /^broken ip: The program "ip" is not on PATH → install iproute2 5\.0 /,
