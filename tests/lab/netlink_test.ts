@@ -82,7 +82,7 @@ Deno.test("each kind of link is read the same, and is made the same where netlin
           await Promise.allSettled(["x", BELOW].map((name) => ip.link.del(name)));
         }
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: 4, endOnFailure: true },
     );
   }
 });
