@@ -97,7 +97,9 @@ export function openBase(
   // A dry run locks nothing.
   const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
   const transport = chooseTransport();
-  if ("reason" in transport) verbose?.(`# The program ip runs all lines: ${transport.reason}`);
+  if ("reason" in transport && !transport.isAskedFor) {
+    verbose?.(`# The program ip runs all lines: ${transport.reason}`);
+  }
   const programLock = file("ip.lock");
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");

@@ -5,7 +5,7 @@ import { type Libc, openLibc } from "./libc.ts";
 const VARIABLE = "IPVLAN_TRANSPORT";
 
 /** How this process talks to the kernel: by netlink, or with the program `ip` for a reason. */
-export type Transport = { libc: Libc } | { reason: string; fix?: string };
+export type Transport = { libc: Libc } | { reason: string; fix?: string; isAskedFor?: true };
 
 /**
  * Chooses netlink, unless this process cannot use it or the environment asks for `ip`.
@@ -17,7 +17,7 @@ export function chooseTransport(): Transport {
   if (asked !== undefined && !["ip", "netlink"].includes(asked)) {
     throw invalidOption(VARIABLE, asked, "choose ip or netlink");
   }
-  if (asked === "ip") return { reason: `${VARIABLE} asks for it` };
+  if (asked === "ip") return { reason: `${VARIABLE} asks for it`, isAskedFor: true };
   const libc = openLibc();
   if (!("reason" in libc)) return { libc };
   if (asked === "netlink") throw invalidOption(VARIABLE, asked, libc.reason);
