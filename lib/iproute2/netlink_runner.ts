@@ -1,6 +1,13 @@
 import { IpvlanError } from "../base/errors.ts";
 import type { IpErrno } from "../base/error_codes.ts";
-import { ERRNO, type Libc, OPEN, type OpenFile, SystemError } from "../netlink/libc.ts";
+import {
+  ERRNO,
+  type Libc,
+  OPEN,
+  type OpenFile,
+  SystemError,
+  unlessError,
+} from "../netlink/libc.ts";
 import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { commandOf } from "./batch.ts";
@@ -13,6 +20,9 @@ import {
   type Runner,
   type Send,
 } from "./runner.ts";
+import { Session } from "./session.ts";
+import type { RunProgram } from "./shell.ts";
+import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 
 interface NetlinkOptions {
@@ -22,8 +32,8 @@ interface NetlinkOptions {
   force: boolean;
   /** Settings of links in the namespace, set to 1 first: `linkSwitch`. */
   switches: readonly string[];
-  /** Called before each burst. What it throws is the error of all that the burst has. */
-  begin: () => void;
+  /** Keeps later bursts from starting: their calls fail with its reason. */
+  signal?: AbortSignal;
   /** Runs the bursts with a line that only `ip` can run. */
   program: Runner;
 }
@@ -107,10 +117,10 @@ export class NetlinkRunner implements DirectRunner {
   }
 
   async #runBurst(burst: readonly Pending[]): Promise<void> {
-    const { force, begin } = this.#options;
+    const { force, signal } = this.#options;
     const rest = [...burst];
     try {
-      begin();
+      signal?.throwIfAborted();
       using socket = this.#open();
       let start = performance.now();
       for (let count = 1; rest.length > 0; count++) {
@@ -140,34 +150,29 @@ export class NetlinkRunner implements DirectRunner {
   /** Opens a socket in the namespace, and switches the settings on. */
   #open(): NetlinkSocket {
     const { netns, switches } = this.#options;
-    const files: OpenFile[] = [];
+    using files = new DisposableStack();
+    using opened = new DisposableStack();
     const open = () => {
-      for (const path of switches) {
-        const file = this.#openSetting(path);
-        if (file) files.push(file);
-      }
-      return new NetlinkSocket(this.#libc);
+      // A link may have been renamed or deleted, and a kernel without IPv6 has no settings of it.
+      const settings = switches.flatMap((path) =>
+        unlessError(
+          [ERRNO.ENOENT],
+          () => files.use(this.#libc.open(`/proc/sys/${path}`, OPEN.WRONLY)),
+        ) ?? []
+      );
+      return { settings, socket: opened.use(new NetlinkSocket(this.#libc)) };
     };
-    try {
-      const socket = netns === undefined
-        ? open()
-        : inNamespace(this.#libc, pathToEnter(netns), netns, open);
-      // A write fails if its link was just deleted. Then the next message fails, too.
-      for (const { fd } of files) this.#libc.calls.write(fd, ON, 1n);
-      return socket;
-    } finally {
-      for (const file of files) file[Symbol.dispose]();
-    }
+    const { settings, socket } = netns === undefined
+      ? open()
+      : inNamespace(this.#libc, pathToEnter(netns), netns, open);
+    for (const setting of settings) unlessError([ERRNO.ENOENT], () => this.#switchOn(setting));
+    opened.move();
+    return socket;
   }
 
-  /** Opens a setting, unless its link was renamed or deleted, or the kernel has no IPv6. */
-  #openSetting(path: string): OpenFile | undefined {
-    try {
-      return this.#libc.open(`/proc/sys/${path}`, OPEN.WRONLY);
-    } catch (error) {
-      if (error instanceof SystemError && error.errno === ERRNO.ENOENT) return undefined;
-      throw error;
-    }
+  #switchOn({ fd }: OpenFile): void {
+    if (Number(this.#libc.calls.write(fd, ON, 1n)) === 1) return;
+    throw this.#libc.error((text) => `Cannot set a link's sysctl to 1: ${text}`);
   }
 
   #errorOf(error: unknown, line?: string): unknown {
@@ -193,4 +198,23 @@ async function runPrograms(burst: readonly Pending[]): Promise<void> {
   await Promise.allSettled(
     burst.map(({ runProgram, resolve, reject }) => runProgram().then(resolve, reject)),
   );
+}
+
+/** What the runner of a namespace needs. */
+interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal"> {
+  /** The C library, if netlink may be used. */
+  netlink?: Libc;
+  switches?: readonly string[];
+  /** Starts `ip`. */
+  run: RunProgram;
+}
+
+/** Makes the runner of a namespace: by netlink if it may be used, and with `ip` for the rest. */
+export function runnerIn(
+  { netlink, netns, force, switches = [], signal, run }: RunnerOptions,
+): Runner {
+  const program = new Session(new ProcessPerBurst({ program: "ip", netns, force }, run, switches));
+  return netlink
+    ? new NetlinkRunner(netlink, { netns, force, switches, signal, program })
+    : program;
 }

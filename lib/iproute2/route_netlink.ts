@@ -5,7 +5,7 @@
  * @module
  */
 import { addressBytes, AF } from "../netlink/address.ts";
-import { ERRNO, SystemError } from "../netlink/libc.ts";
+import { ERRNO, unlessError } from "../netlink/libc.ts";
 import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -157,12 +157,11 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
       return isMeant ? body.bytes() : undefined;
     });
     for (const body of found) {
-      try {
-        socket.change({ type: RTM.del, write: (writer) => writer.bytes(body) });
-      } catch (error) {
-        // The kernel deletes some routes together with others.
-        if (!(error instanceof SystemError && error.errno === ERRNO.ESRCH)) throw error;
-      }
+      // The kernel deletes some routes together with others.
+      unlessError(
+        [ERRNO.ESRCH],
+        () => socket.change({ type: RTM.del, write: (writer) => writer.bytes(body) }),
+      );
     }
   };
 }
@@ -207,18 +206,14 @@ function list<T>(
       if (link !== undefined) writer.attribute(RTA.OIF, u32(link));
     },
   };
-  try {
-    return socket.list(request, (body) => {
-      // A kernel without IPv6 answers with the routes of IPv4.
-      const isOther = body.u8(0) !== familyNumber || (body.u32(8) & CLONED) !== 0;
-      return isOther ? undefined : read(body);
-    });
-  } catch (error) {
-    // There is no such table, or no IPv6.
-    const none: number[] = [ERRNO.ENOENT, ERRNO.EOPNOTSUPP];
-    if (error instanceof SystemError && none.includes(error.errno)) return [];
-    throw error;
-  }
+  const readWanted = (body: Reader) => {
+    // A kernel without IPv6 answers with the routes of IPv4.
+    const isOther = body.u8(0) !== familyNumber || (body.u32(8) & CLONED) !== 0;
+    return isOther ? undefined : read(body);
+  };
+  // There may be no such table, or no IPv6.
+  const none = [ERRNO.ENOENT, ERRNO.EOPNOTSUPP];
+  return unlessError(none, () => socket.list(request, readWanted)) ?? [];
 }
 
 /** The links that a route leaves by. */

@@ -25,7 +25,7 @@ const NAME = "sh";
 const DEATH = 500;
 
 /**
- * One long-lived `sh` that runs programs, one after another. {@linkcode Transport} says why.
+ * One long-lived `sh` that runs programs, one after another. {@linkcode ProcessPerBurst} says why.
  *
  * The programs have the locale C: callers match their English messages, and `nsenter` starts in a
  * quarter less time.
@@ -221,6 +221,6 @@ export async function eachLine(
 }
 
 /** How a program ended, in words: `exit status 1`, `killed by SIGKILL`. */
-export function wordsOf({ code, signal }: Deno.CommandStatus): string {
+function wordsOf({ code, signal }: Deno.CommandStatus): string {
   return signal ? `killed by ${signal}` : `exit status ${code}`;
 }

@@ -3,6 +3,7 @@ import { type Libc, SystemError } from "../netlink/libc.ts";
 import { inNamespace } from "../netlink/namespace.ts";
 import { linkName, netnsName, pathToEnter } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
+import { isGranted } from "../base/permissions.ts";
 import { ipCommandError } from "./errors.ts";
 
 /**
@@ -62,7 +63,7 @@ export async function readSysctls(
 /** Reads the same without a program; `undefined` if it cannot. Then the program says why. */
 export function readSysctlsIn(libc: Libc, netns?: string): Record<string, number> | undefined {
   // `/proc` needs the permission to read everything.
-  if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
+  if (!isGranted({ name: "read" })) return undefined;
   const readAll = () => Object.fromEntries(SYSCTLS.flatMap(pathsOf).flatMap(readSysctl));
   if (netns === undefined) return readAll();
   try {

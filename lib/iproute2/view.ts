@@ -4,11 +4,9 @@ import { resolveBelow } from "./below.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
-import { ProcessPerBurst } from "./transport.ts";
-import { NetlinkRunner } from "./netlink_runner.ts";
+import { runnerIn } from "./netlink_runner.ts";
 import { chosenNetlink } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
-import { Session } from "./session.ts";
 import { type RunProgram, Shell } from "./shell.ts";
 import { readSysctls, readSysctlsIn } from "./sysctl.ts";
 import { fileOf, fromNetnsFolder } from "./words.ts";
@@ -28,8 +26,7 @@ export const EVERYTHING = {
 } as const satisfies Wanted;
 
 /**
- * Looks into one namespace, with one `ip` process for all queries that fit into a batch. Fails as
- * {@linkcode lookInto} does.
+ * Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does.
  */
 export async function look<W extends Wanted>(
   { netns, ip, run, netlink }: Place,
@@ -245,12 +242,8 @@ class Places implements AsyncDisposable {
     const netlink = this.#netlink;
     const run: RunProgram = (command, input) =>
       (this.#shells[shell] ??= new Shell({ signal })).run(command, input);
-    const session = new Session(new ProcessPerBurst({ program: "ip", netns, force: false }, run));
-    const begin = () => signal?.throwIfAborted();
-    const runner = netlink
-      ? new NetlinkRunner(netlink, { netns, force: false, switches: [], begin, program: session })
-      : session;
-    return { netns, ip: new Ip(runner), run, netlink };
+    const ip = new Ip(runnerIn({ netlink, netns, force: false, signal, run }));
+    return { netns, ip, run, netlink };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

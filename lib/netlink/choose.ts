@@ -1,4 +1,5 @@
 import { invalidOption } from "../base/errors.ts";
+import { isGranted } from "../base/permissions.ts";
 import { type Libc, openLibc } from "./libc.ts";
 
 /** The environment variable that chooses how the kernel is asked: `ip` or `netlink`. */
@@ -31,8 +32,6 @@ export function chosenNetlink(): Libc | undefined {
 }
 
 function readVariable(): string | undefined {
-  const variable = { name: "env", variable: VARIABLE } as const;
-  // Without it, Deno would ask at the terminal.
-  if (Deno.permissions.querySync(variable).state !== "granted") return undefined;
-  return Deno.env.get(VARIABLE) || undefined;
+  const isReadable = isGranted({ name: "env", variable: VARIABLE });
+  return isReadable && Deno.env.get(VARIABLE) || undefined;
 }

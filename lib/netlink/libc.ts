@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isGranted } from "../base/permissions.ts";
 
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
@@ -19,6 +20,7 @@ const SYMBOLS = {
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  strerror: { parameters: ["i32"], result: "pointer" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   umount2: { parameters: ["buffer", "i32"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
@@ -31,40 +33,6 @@ export type Calls = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** The names of the C library: glibc, and musl on the processors that Deno runs on. */
 const NAMES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-
-/** The texts of `strerror`(3) for the errors that these calls give. */
-const TEXTS: Readonly<Record<number, string>> = {
-  1: "Operation not permitted",
-  2: "No such file or directory",
-  3: "No such process",
-  4: "Interrupted system call",
-  5: "Input/output error",
-  6: "No such device or address",
-  11: "Resource temporarily unavailable",
-  12: "Cannot allocate memory",
-  13: "Permission denied",
-  16: "Device or resource busy",
-  17: "File exists",
-  18: "Invalid cross-device link",
-  19: "No such device",
-  20: "Not a directory",
-  22: "Invalid argument",
-  23: "Too many open files in system",
-  24: "Too many open files",
-  28: "No space left on device",
-  30: "Read-only file system",
-  34: "Numerical result out of range",
-  40: "Too many levels of symbolic links",
-  95: "Operation not supported",
-  97: "Address family not supported by protocol",
-  98: "Address already in use",
-  99: "Cannot assign requested address",
-  100: "Network is down",
-  101: "Network is unreachable",
-  105: "No buffer space available",
-  107: "Transport endpoint is not connected",
-  113: "No route to host",
-};
 
 /** The number of the error of a call that a signal has interrupted. */
 export const EINTR = 4;
@@ -88,9 +56,19 @@ export const ERRNO = {
 export class SystemError extends Error {
   override name = "SystemError";
 
-  /** Makes it of the number of the error; without a sentence, the message is the number's text. */
-  constructor(readonly errno: number, sentence: (text: string) => string = (text) => text) {
-    super(sentence(TEXTS[errno] ?? `Error ${errno}`));
+  /** Makes it of the number of the error. */
+  constructor(readonly errno: number, message: string) {
+    super(message);
+  }
+}
+
+/** Runs a function. Returns `undefined` if it fails with one of some errors. */
+export function unlessError<T>(errnos: readonly number[], run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof SystemError && errnos.includes(error.errno)) return undefined;
+    throw error;
   }
 }
 
@@ -100,7 +78,7 @@ export const OPEN = { RDONLY: 0, WRONLY: 1, CREAT: 0o100, EXCL: 0o200 } as const
 /** Programs do not inherit the file, and a pipe in the place of a file does not block the thread. */
 const [O_CLOEXEC, O_NONBLOCK] = [0o2000000, 0o4000];
 
-/** The C library of this process, with the file of its own network namespace. */
+/** The C library of this process. */
 export class Libc {
   /** The functions, which return -1 for an error. */
   readonly calls: Calls;
@@ -113,13 +91,23 @@ export class Libc {
     this.#errno = new Deno.UnsafePointerView(calls.__errno_location()!);
   }
 
-  /** The error of a call that has just returned -1. */
-  error(sentence?: (text: string) => string): SystemError {
-    return new SystemError(this.#errno.getInt32(), sentence);
+  /** The error of a call that has just returned -1. @param sentence Tells it, with the error's text. */
+  error(sentence: (text: string) => string): SystemError {
+    return this.errorOf(this.#errno.getInt32(), sentence);
+  }
+
+  /** The error of a number. */
+  errorOf(errno: number, sentence: (text: string) => string): SystemError {
+    const text = Deno.UnsafePointerView.getCString(this.calls.strerror(errno)!);
+    return new SystemError(errno, sentence(text));
   }
 
   /** Opens a file. @throws {SystemError} */
-  open(path: string, flags: number, sentence?: (text: string) => string): OpenFile {
+  open(
+    path: string,
+    flags: number,
+    sentence = (text: string) => `Cannot open ${path}: ${text}`,
+  ): OpenFile {
     const fd = this.calls.open(cString(path), flags | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0) throw this.error(sentence);
     return new OpenFile(this, fd);
@@ -150,8 +138,7 @@ export function openLibc(): Libc | { reason: string; fix?: string } {
 }
 
 function tryToOpen(): Libc | { reason: string; fix?: string } {
-  // Without it, Deno would ask at the terminal.
-  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+  if (!isGranted({ name: "ffi" })) {
     return { reason: "the permission --allow-ffi is missing", fix: "start Deno with --allow-ffi" };
   }
   let reason = "";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isGranted } from "../base/permissions.ts";
 
 /** The names that `ip` knows without a file, by what they name. */
 const KNOWN = {
@@ -51,8 +52,7 @@ function tableOf(what: Named): Map<number, string> {
 }
 
 function readFile(path: string): string | undefined {
-  // Without it, Deno would ask at the terminal.
-  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
+  if (!isGranted({ name: "read", path })) return undefined;
   try {
     return Deno.readTextFileSync(path);
   } catch {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isGranted } from "../base/permissions.ts";
 import { cString, ERRNO, type Libc, OPEN, type OpenFile } from "./libc.ts";
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -99,9 +100,7 @@ export function deleteName(libc: Libc, name: string): void {
 
 /** The names in the folder; `undefined` if this process may not read it. */
 export function namesOfNamespaces(): string[] | undefined {
-  const permission = { name: "read", path: FOLDER } as const;
-  // Without it, Deno would ask at the terminal.
-  if (Deno.permissions.querySync(permission).state !== "granted") return undefined;
+  if (!isGranted({ name: "read", path: FOLDER })) return undefined;
   try {
     return Array.from(Deno.readDirSync(FOLDER), ({ name }) => name);
   } catch (error) {

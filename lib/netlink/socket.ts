@@ -66,8 +66,8 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** Asks for one object. @throws {SystemError} There is none. */
-  ask<T>({ type, flags = 0, write }: Request, read: (body: Reader) => T): T {
-    this.#send(type, flags | FLAG.REQUEST, write);
+  ask<T>({ type, write }: Request, read: (body: Reader) => T): T {
+    this.#send(type, FLAG.REQUEST, write);
     let found: { value: T } | undefined;
     this.#receive((body) => {
       found = { value: read(body) };
@@ -146,7 +146,7 @@ export class NetlinkSocket implements Disposable {
         if (type === NLMSG_DONE || type === NLMSG_ERROR) {
           // The header of the request is between the number and the attributes.
           const fixed = 4 + (type === NLMSG_ERROR ? HEADER_LENGTH : 0);
-          throwIfRefused(body, flags & NLM_F_ACK_TLVS ? body.after(fixed) : undefined);
+          this.#throwIfRefused(body, flags & NLM_F_ACK_TLVS ? body.after(fixed) : undefined);
           return isWhole;
         }
         if (read(body)) return isWhole;
@@ -164,15 +164,13 @@ export class NetlinkSocket implements Disposable {
       if (error.errno !== EINTR) throw error;
     }
   }
-}
 
-/** Throws the error of an acknowledgement (`struct nlmsgerr`), if it is one. */
-function throwIfRefused(body: Reader, details: Reader | undefined): void {
-  const errno = body.length < 4 ? 0 : -body.i32();
-  if (errno <= 0) return;
-  const said = details?.get(NLMSGERR_ATTR_MSG)?.text();
-  throw new SystemError(
-    errno,
-    (text) => said === undefined ? `RTNETLINK answers: ${text}` : `Error: ${said}`,
-  );
+  /** Throws the error of an acknowledgement (`struct nlmsgerr`), if it is one. */
+  #throwIfRefused(body: Reader, details: Reader | undefined): void {
+    const errno = body.length < 4 ? 0 : -body.i32();
+    if (errno <= 0) return;
+    const said = details?.get(NLMSGERR_ATTR_MSG)?.text();
+    if (said !== undefined) throw new SystemError(errno, `Error: ${said}`);
+    throw this.libc.errorOf(errno, (text) => `RTNETLINK answers: ${text}`);
+  }
 }

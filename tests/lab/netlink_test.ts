@@ -38,7 +38,7 @@ const NONE: Runner = {
 
 /** `ip` by netlink alone. */
 function byNetlink(netns: string | undefined, program: Runner = NONE): Ip {
-  const options = { netns, force: true, switches: [], begin: () => {}, program };
+  const options = { netns, force: true, switches: [], program };
   return new Ip(new NetlinkRunner(libc as Libc, options));
 }
 
@@ -101,7 +101,7 @@ function outcome(result: PromiseSettledResult<unknown>): unknown {
     errno: reason.errno,
     reason: reason.reason.replaceAll(/test-\w+/g, "NS")
       .replace(/Error: argument .* is wrong: Device does not exist/, "Cannot find device")
-      // Of two links that do not exist, either is told.
+      // If two links are missing, the error may name either.
       .replace(/^(Cannot find device) ".*"$/, "$1"),
   };
 }

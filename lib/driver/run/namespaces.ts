@@ -1,9 +1,7 @@
 import { batchArgs, commandOf } from "../../iproute2/batch.ts";
 import { isNoNamespace } from "../../iproute2/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
-import { ProcessPerBurst } from "../../iproute2/transport.ts";
-import { Session } from "../../iproute2/session.ts";
-import { NetlinkRunner } from "../../iproute2/netlink_runner.ts";
+import { runnerIn } from "../../iproute2/netlink_runner.ts";
 import { ask, type DirectRunner, make, type Runner } from "../../iproute2/runner.ts";
 import type { Libc } from "../../netlink/libc.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
@@ -218,14 +216,9 @@ export class Namespaces {
     const locked = (command: string) => `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
     const run: RunProgram = (command, input) =>
       this.#run(lock === undefined ? command : locked(command), input, shown);
-    const session = new Session(new ProcessPerBurst(program, run, switches));
-    const { netlink, signal, unstoppable } = this.#options;
-    const begin = () => {
-      if (!unstoppable) signal?.throwIfAborted();
-    };
-    const runner = netlink
-      ? new NetlinkRunner(netlink, { netns, force, switches, begin, program: session })
-      : session;
+    const { netlink, unstoppable } = this.#options;
+    const signal = unstoppable ? undefined : this.#options.signal;
+    const runner = runnerIn({ netlink, netns, force, switches, signal, run });
     return new Ip(wrap(runner, netns, switches));
   }
 }

@@ -3,6 +3,7 @@ import { HostsWriter } from "./hosts_file.ts";
 import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
 import type { Store } from "../store/store.ts";
+import { isGranted } from "../../base/permissions.ts";
 import { orAbort, type WaitOptions } from "../../base/waiting.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
@@ -11,10 +12,7 @@ const HOSTS = "/etc/hosts";
 
 /** Returns a warning if names will not work on this machine. */
 export function noticeHosts(): string[] {
-  // Do not ask the user for the permission to read the file: this is only a warning.
-  const { state } = Deno.permissions.querySync({ name: "read", path: HOSTS });
-  if (state !== "granted") return [];
-  return statOf(HOSTS) ? [] : [
+  return !isGranted({ name: "read", path: HOSTS }) || statOf(HOSTS) ? [] : [
     `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,
   ];
 }

@@ -252,7 +252,7 @@ Deno.test("a search begins where the last one ended, also at the last block", ()
     assertEquals(blocksOf(joined), ["10.7.0.240 15"]);
   }));
 
-Deno.test("an address that is given up is taken by nobody while etcd is told of it", () =>
+Deno.test("nobody takes an address while etcd is told that it was given up", () =>
   withPool(async ({ etcd, records, begin, pool }) => {
     const session = await begin();
     await takeBlock(session, pool(), undefined);

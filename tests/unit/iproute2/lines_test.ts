@@ -363,7 +363,7 @@ Deno.test("the metric of a flush and the table of a route are numbers in the ker
   );
 });
 
-Deno.test("an address without a length is told with an example of its family", () => {
+Deno.test("the error for an address without a length has an example of its family", () => {
   for (const [address, example] of [["10.0.0.1", "10.0.0.1/24"], ["fd00::1", "fd00::1/64"]]) {
     const line = () => addrAdd({ dev: "e", address: address! });
     const { rule } = assertThrowsError(line, "invalid-word");

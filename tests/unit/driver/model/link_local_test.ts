@@ -10,7 +10,7 @@ const RANGE = "give one of 169.254.0.0/16 or of fe80::/10";
 const TWICE = "it is given twice";
 const IPV4_ONLY = 'the network "n" has no IPv6 subnet, so its links have no IPv6';
 
-/** Texts, with the rule that each one breaks on a network with IPv4 alone, and on one with IPv6. */
+/** Invalid texts. Each has the rule that it breaks with IPv4 only, and the one with IPv6. */
 const GIVEN: [texts: string[], ipv4: (string | undefined)[], both?: (string | undefined)[]][] = [
   [["169.254.0.0", "169.254.255.255"], [undefined, undefined]],
   [["169.253.255.255", "169.255.0.0"], [RANGE, RANGE]],

@@ -60,7 +60,7 @@ Deno.test("a record comes without its state", () => {
   assertEquals(only?.record, { network: network("n") });
 });
 
-Deno.test("in the way of a new sandbox are its name, and who has its address on the same parent", () => {
+Deno.test("in the way of a new sandbox are sandboxes with its name, or its address on the same parent", () => {
   using store = Store.copy("/nowhere");
   const networks = { lan: "eth0", twin: "eth0", far: "eth1" };
   for (const [name, parent] of Object.entries(networks)) {
