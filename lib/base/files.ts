@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { closeSync, fchmodSync, openSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { nodeModule } from "./node.ts";
 
 /**
  * Writes a file as a whole, with a mode that does not depend on the umask. A reader finds the old file
@@ -16,6 +16,7 @@ import { dirname } from "node:path";
  * @throws {Error} The system's error, with its `code`. The new file is removed then.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
+  const { closeSync, fchmodSync, openSync, writeFileSync } = nodeModule("node:fs");
   const fresh = freshPath(dirname(path));
   // With "x" it must not exist, also not as a link (`O_EXCL`, open(2)).
   const file = openSync(fresh, "wx", 0o600);

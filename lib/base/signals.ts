@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { constants } from "node:os";
+import { nodeModule } from "./node.ts";
 
 /** A signal that ends a program, unless the program listens for it. */
 export type EndingSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** The exit status of a program that a signal has ended, as shells report it: 128 and its number. */
 export function exitStatusOf(signal: Deno.Signal): number {
+  const { constants } = nodeModule("node:os");
   return 128 + constants.signals[signal as keyof typeof constants.signals];
 }
 

@@ -1,5 +1,7 @@
-import { constants } from "node:os";
 import { warn } from "./output.ts";
+
+/** The number of the signal, on every processor that Deno runs on (signal(7)). */
+const SIGUSR1 = 10;
 
 /**
  * Keeps SIGUSR1 from opening V8's debugger at 127.0.0.1:9229, through which any user of this
@@ -17,7 +19,7 @@ export function refuseDebugger(): void {
     Deno.addSignalListener("SIGUSR1", () => {});
     // As a handler, abs(3) does nothing. We cannot ignore or block the signal: child processes
     // would inherit that, while execve(2) resets a handler.
-    symbols.signal(constants.signals.SIGUSR1, symbols.abs);
+    symbols.signal(SIGUSR1, symbols.abs);
   } catch (error) {
     warn(`SIGUSR1 would let any user run code as this one: ${(error as Error).message}`);
   }

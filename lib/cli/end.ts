@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { constants } from "node:os";
 import type { Driver } from "../driver/mod.ts";
+import { nodeModule } from "../base/node.ts";
 import { invalidOption, isIpvlanError } from "../base/errors.ts";
 
 /** How often to poll for the end of processes, in milliseconds. */
@@ -12,7 +12,7 @@ const INTERVAL = 50;
 
 /** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {"invalid-option"} It does not exist. */
 export function readSignal(text: string): Deno.Signal {
-  const signals: Readonly<Record<string, number>> = constants.signals;
+  const signals: Readonly<Record<string, number>> = nodeModule("node:os").constants.signals;
   const upper = text.toUpperCase();
   const found = Object.keys(signals).find((name) =>
     name === upper || name === `SIG${upper}` || String(signals[name]) === text

@@ -4,8 +4,8 @@
 // The order is that of Docker 29. `inspect` leaves out fields that a network namespace does not
 // have (an image, a command); `ps` has them with empty values, as templates ask for all columns
 // together. `Interface`, `Namespace` and `Owner` are ours.
+import { nodeModule } from "../../base/node.ts";
 import { engineOf, isOwned } from "../../driver/model/names.ts";
-import { createHash } from "node:crypto";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -221,7 +221,7 @@ function connected(endpoint: Endpoint, network: Network): Struct {
 
 /** An id of Docker's form, derived from the network and the sandbox. */
 function endpointId({ sandbox }: Endpoint, { id }: Network): string {
-  return createHash("sha256").update(`${id} ${sandbox}`).digest("hex");
+  return nodeModule("node:crypto").createHash("sha256").update(`${id} ${sandbox}`).digest("hex");
 }
 
 function endpointSettings(endpoint: Endpoint, network: Network): Struct {

@@ -1,6 +1,6 @@
-import { constants } from "node:os";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { shellWord } from "../../base/printable.ts";
+import { nodeModule } from "../../base/node.ts";
 import { statOf } from "../../base/files.ts";
 import { findFiles, findKnownFiles } from "../run/files.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
@@ -108,6 +108,7 @@ export class Processes {
    */
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
+    const { constants } = nodeModule("node:os");
     const number = constants.signals[signal as keyof typeof constants.signals];
     const { err } = await this.#run(`kill -${number} ${pids.join(" ")}`, []);
     const refused = err.find((line) => !line.includes("No such process"));

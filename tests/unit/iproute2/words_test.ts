@@ -1,4 +1,6 @@
+import { isIP } from "node:net";
 import { assertEquals } from "@std/assert";
+import fc from "fast-check";
 import {
   addressWord,
   familyOf,
@@ -211,6 +213,38 @@ Deno.test("familyOf() tells the families apart", () => {
     "": undefined,
   };
   for (const [value, family] of Object.entries(table)) assertEquals(familyOf(value), family);
+});
+
+Deno.test("familyOf() takes an address where Node's isIP() does, without a zone", () => {
+  const pieces = [
+    ..."0:1.:.:.f",
+    "::",
+    "ffff",
+    "10000",
+    "g",
+    "00",
+    "249",
+    "256",
+    "[",
+    "]",
+    "@",
+    " ",
+    "\n",
+  ];
+  const piece = fc.constantFrom(...pieces);
+  const number = fc.integer({ min: 0, max: 260 });
+  const text = fc.oneof(
+    fc.array(piece, { maxLength: 18 }).map((some) => some.join("")),
+    fc.array(number, { minLength: 3, maxLength: 5 }).map((numbers) => numbers.join(".")),
+    fc.ipV4(),
+    fc.ipV6(),
+  );
+  fc.assert(
+    fc.property(text, (value) => {
+      assertEquals(familyOf(value) ?? 0, isIP(value));
+    }),
+    { seed: 1, numRuns: 5000 },
+  );
 });
 
 Deno.test("wholeNumber() keeps to whole numbers in the range", () => {
