@@ -94,7 +94,10 @@ function networkValue(network: Network): Record<string, unknown> {
   const { subnets, ipam, labels } = settled;
   return withoutEmpty({
     ...Object.fromEntries(options),
-    subnets: subnets.map((subnet) => withoutEmpty(underKeys(subnet))),
+    // By name: a record that a newer program wrote may have more fields.
+    subnets: subnets.map(({ subnet, gateway, ipRange, auxAddresses }) =>
+      withoutEmpty(underKeys({ subnet, gateway, ipRange, auxAddresses }))
+    ),
     ipam: ipam && { driver: ipam.driver, ...underKeys(ipam.access) },
     labels: userLabels(labels),
   });
