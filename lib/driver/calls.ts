@@ -66,12 +66,13 @@ export class Calls {
    * the exclusive lock: then other calls have ended, and what a crash left is removed.
    */
   async shared<T>(run: () => Promise<T>): Promise<T> {
-    try {
-      return await this.base.lock.shared(run, this.parts.wait);
-    } catch (error) {
+    const result = await this.base.lock.shared(run, this.parts.wait).catch((error) => {
       if (!isIpvlanError(error, "half-done")) throw error;
-      return await this.exclusive(run);
-    }
+      return this.exclusive(run);
+    });
+    // Once for all calls that end together.
+    await this.base.store.sync();
+    return result;
   }
 
   /** Reconciles this host's record of shared pools with etcd, if etcd answers. */

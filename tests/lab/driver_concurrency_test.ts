@@ -2,6 +2,7 @@ import { type ErrorCode, isIpvlanError } from "../../lib/base/errors.ts";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Driver, IpvlanError } from "../../mod.ts";
 import { assertConsistent } from "../kit/look.ts";
+import { until } from "../kit/lab.ts";
 import { run } from "../kit/processes.ts";
 import { temporaryFolder, withHost } from "../kit/worlds.ts";
 import { assertRejectsError } from "../kit/errors.ts";
@@ -49,6 +50,38 @@ Deno.test("twenty connects at once give twenty addresses, from one driver or fro
       assertEquals(one.inspectNetwork("n").endpoints, [], which);
     }
     await assertConsistent(host);
+  }));
+
+Deno.test("a call has waited for the disk when it ends, and calls at once wait together", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ name: "n", parent: "eth0", subnets: ["10.0.0.0/24"] });
+    const { syncData } = Deno.FsFile.prototype;
+    let syncs = 0;
+    let isDone = () => true;
+    using undo = new DisposableStack();
+    undo.defer(() => Deno.FsFile.prototype.syncData = syncData);
+    Deno.FsFile.prototype.syncData = async function () {
+      syncs++;
+      await until(isDone);
+      await syncData.call(this);
+    };
+    const counted = async (call: () => Promise<unknown>) => {
+      syncs = 0;
+      await call();
+      return syncs;
+    };
+    const connections = [{ network: "n" }];
+    assertEquals(await counted(() => driver.createSandbox({ name: "c", connections })), 1);
+    assertEquals(await counted(() => driver.disconnect("n", "c")), 1);
+    assertEquals(await counted(() => driver.connect("n", "c")), 1);
+    assertEquals(await counted(() => driver.removeSandbox("c")), 1);
+    // The first one waits for the disk until all have come to that point.
+    const all = (call: (name: string) => Promise<unknown>) => () => Promise.all(NAMES.map(call));
+    isDone = () => driver.listSandboxes().length === NAMES.length;
+    assertEquals(await counted(all((name) => driver.createSandbox({ name, connections }))), 2);
+    isDone = () => driver.listSandboxes().length === 0;
+    assertEquals(await counted(all((name) => driver.removeSandbox(name))), 2);
   }));
 
 Deno.test("several processes may open a new state folder at once", async () => {

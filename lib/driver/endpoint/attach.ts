@@ -127,6 +127,7 @@ async function tellAndLookUp(
   pools: SharedPools,
   { planned }: Reservation,
 ): Promise<string[]> {
+  await parts.store.sync();
   const untold = await tell(pools);
   // If etcd is out of reach, do not ask it again.
   if (untold.length > 0 || parts.hasAgent()) return untold;
@@ -200,7 +201,8 @@ export function reserve(
 ): Reservation {
   const { store } = parts;
   const { name, labels = {}, namespace, pid } = request;
-  return store.transaction(() => {
+  // What a power cut undoes here, it undoes in the kernel, too.
+  return store.transactionAhead(() => {
     const { record, present, planned, notices } = decide(parts, request, facts, held);
     const isNew = namespace !== undefined;
     const sandbox: Sandbox = isNew
@@ -248,7 +250,7 @@ async function make(
       const own = (await hostsWritten).get(sandbox.name);
       if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
-      store.transaction(() => setState(store, records, "ready"));
+      store.transactionAhead(() => setState(store, records, "ready"));
     };
     const lookFor = (address: string) =>
       held.lookFor(address, networkWith(planned, address).parent, sandbox.name);

@@ -163,7 +163,7 @@ async function removeRecords<T extends RecordGroup<Stated<EndpointRecord>>>(
   find: () => T,
   remove: (records: T) => Promise<void>,
 ): Promise<T> {
-  const records = store.transaction(() => {
+  const records = store.transactionAhead(() => {
     const found = find();
     const unready = found.endpoints.find((endpoint) => !isReady(endpoint));
     if (unready) throw new IpvlanError("half-done", { what: `connection of "${unready.sandbox}"` });
@@ -216,12 +216,14 @@ export async function deleteRecords(
   if (failure) throw failure;
   const addresses = endpoints.flatMap((endpoint) => pooledAddresses(store, endpoint));
   const pools = addresses.length > 0 ? await openShared() : undefined;
-  store.transaction(() => {
+  store.transactionAhead(() => {
     for (const { id } of endpoints) store.deleteEndpoint(id);
     for (const { pool, address } of addresses) pools?.release(pool, address);
     if (sandbox) store.deleteSandbox(sandbox.name);
   });
-  if (pools) await tell(pools);
+  if (!pools) return;
+  await store.sync();
+  await tell(pools);
 }
 
 /**

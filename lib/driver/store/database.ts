@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { lstatOf, tryToWriteIn } from "../../base/files.ts";
+import { Coalescer } from "../../base/waiting.ts";
 import { quoted } from "../../base/printable.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { STATE_FOLDER, STORE_FILE, storeFile } from "../model/state_folder.ts";
@@ -10,6 +11,9 @@ const PATIENCE = 30_000;
 
 /** How often it tries to set WAL mode meanwhile, in milliseconds. */
 const INTERVAL = 10;
+
+/** The file name of a database in memory. */
+const MEMORY = ":memory:";
 
 type SqlValue = string | number | null;
 
@@ -26,11 +30,18 @@ export type Conditions = Record<string, string | true | undefined>;
 export class Database implements Disposable {
   readonly #db: DatabaseSync;
   readonly #folder: string;
+  readonly #file: string;
+  /** Whether SQLite waits for the disk at the end of a transaction. */
+  #waits = true;
+  /** How many transactions did not wait for the disk, and how many of them it has. */
+  #ahead = { made: 0, synced: 0 };
+  readonly #syncs = new Coalescer(() => this.#syncNow());
   /** The prepared statements, by their text. */
   readonly #statements = new Map<string, StatementSync>();
 
   private constructor(folder: string, file: string) {
     this.#folder = folder;
+    this.#file = file;
     this.#db = this.#explain(() => new DatabaseSync(file));
     // Several processes may write. A process waits for the other one before it fails.
     this.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
@@ -50,7 +61,7 @@ export class Database implements Disposable {
     const database = new Database(folder, file);
     try {
       database.#useWal();
-      // With NORMAL, which a build of SQLite may have as its default, a power cut may lose transactions.
+      // A build of SQLite may have another default.
       database.#db.exec("PRAGMA synchronous = FULL");
       database.transaction(() => database.#requireTables());
       return database;
@@ -63,7 +74,7 @@ export class Database implements Disposable {
 
   /** Copies the file in a folder into memory. Without a file, the copy is empty. */
   static copy(folder: string): Database {
-    const copy = new Database(folder, ":memory:");
+    const copy = new Database(folder, MEMORY);
     copy.#requireTables();
     const file = storeFile(folder);
     try {
@@ -113,8 +124,41 @@ export class Database implements Disposable {
     this.#db.exec(INDEXES);
   }
 
-  /** Runs a function as one transaction: if it throws, nothing is written. */
+  /** Runs a function as one transaction: if it throws, nothing is written. The disk has it then. */
   transaction<T>(run: () => T): T {
+    return this.#transaction(run, true);
+  }
+
+  /**
+   * The same without waiting for the disk: a power cut may undo it, and what came after it, until
+   * {@linkcode Database.sync}. The end of this process undoes nothing.
+   */
+  transactionAhead<T>(run: () => T): T {
+    this.#ahead.made++;
+    return this.#transaction(run, false);
+  }
+
+  /** Waits until the disk has all transactions. Calls at the same time wait for it once. */
+  async sync(): Promise<void> {
+    const { made, synced } = this.#ahead;
+    if (synced < made && this.#file !== MEMORY) await this.#syncs.request();
+  }
+
+  /** With `synchronous = NORMAL`, the log alone has the transactions, and needs what FULL does to it. */
+  async #syncNow(): Promise<void> {
+    const { made } = this.#ahead;
+    try {
+      using log = await Deno.open(`${this.#file}-wal`);
+      await log.syncData();
+      this.#ahead.synced = made;
+    } catch (error) {
+      throw unusable(this.#folder, error);
+    }
+  }
+
+  #transaction<T>(run: () => T, waits: boolean): T {
+    if (waits !== this.#waits) this.exec(`PRAGMA synchronous = ${waits ? "FULL" : "NORMAL"}`);
+    this.#waits = waits;
     this.exec("BEGIN IMMEDIATE");
     try {
       const result = run();

@@ -108,9 +108,23 @@ export class Store implements Disposable {
 
   /** Runs a function as one transaction: if it throws, nothing is written. */
   transaction<T>(run: () => T): T {
+    return this.#logged(() => this.#db.transaction(run));
+  }
+
+  /** The same without waiting for the disk: see {@linkcode Database.transactionAhead}. */
+  transactionAhead<T>(run: () => T): T {
+    return this.#logged(() => this.#db.transactionAhead(run));
+  }
+
+  /** Waits until the disk has all transactions. */
+  async sync(): Promise<void> {
+    await this.#db.sync();
+  }
+
+  #logged<T>(run: () => T): T {
     const logged = this.addressLog.length;
     try {
-      return this.#db.transaction(run);
+      return run();
     } catch (error) {
       // Somebody may already have read these addresses in the log.
       if (this.addressLog.length > logged) this.#changes++;

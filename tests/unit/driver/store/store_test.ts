@@ -8,7 +8,8 @@ import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
-import { assertThrowsError } from "../../../kit/errors.ts";
+import { assertRejectsError, assertThrowsError } from "../../../kit/errors.ts";
+import { until } from "../../../kit/lab.ts";
 import { openFiles } from "../../../kit/processes.ts";
 
 /** A folder that is gone when the test is through. */
@@ -730,4 +731,57 @@ Deno.test("a sandbox is found by its id, which is its name if an earlier version
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
   db.exec("UPDATE sandbox SET record = json_remove(record, '$.id')");
   assertEquals(store.sandbox("c1")?.id, "c1");
+});
+
+Deno.test("calls that do not wait for the disk by themselves wait for it together, after their own part", async () => {
+  using dir = folder();
+  using database = Database.open(dir.path);
+  const level = () => database.rows("PRAGMA synchronous")[0]!.synchronous;
+  const [NORMAL, FULL] = [1, 2];
+  const { syncData } = Deno.FsFile.prototype;
+  const syncs: PromiseWithResolvers<void>[] = [];
+  Deno.FsFile.prototype.syncData = () => {
+    syncs.push(Promise.withResolvers());
+    return syncs.at(-1)!.promise;
+  };
+  try {
+    const ended: string[] = [];
+    const call = async (name: string) => {
+      assertEquals(database.transactionAhead(level), NORMAL);
+      await database.sync();
+      ended.push(name);
+    };
+    await database.sync();
+    assertEquals(database.transaction(level), FULL);
+    const first = [call("a"), call("b"), call("c")];
+    await until(() => syncs.length === 1);
+    const later = [call("d"), call("e"), database.sync()];
+    assertEquals([...ended], []);
+    syncs[0]!.resolve();
+    await Promise.all(first);
+    await until(() => syncs.length === 2);
+    assertEquals([...ended], ["a", "b", "c"]);
+    syncs[1]!.resolve();
+    await Promise.all(later);
+    assertEquals(ended, ["a", "b", "c", "d", "e"]);
+    await database.sync();
+    const failing = call("f");
+    await until(() => syncs.length === 3);
+    syncs[2]!.reject(new Error("Input/output error (os error 5)"));
+    await assertRejectsError(() => failing, "store-unusable", "Input/output error");
+    // What failed is tried again.
+    const again = database.sync();
+    await until(() => syncs.length === 4);
+    syncs[3]!.resolve();
+    await again;
+    assertEquals(database.transaction(level), FULL);
+  } finally {
+    Deno.FsFile.prototype.syncData = syncData;
+  }
+  using copy = Database.copy(dir.path);
+  copy.transactionAhead(() => {});
+  await copy.sync();
+  // The real one.
+  database.transactionAhead(() => {});
+  await database.sync();
 });
