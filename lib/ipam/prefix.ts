@@ -94,33 +94,6 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
 
-/**
- * Finds the pairs of a prefix and one of others that overlap, as their places in the two lists.
- * O(n log n) in the number of prefixes and pairs.
- */
-export function overlapPairs(
-  prefixes: readonly Prefix[],
-  others: readonly Prefix[],
-): [place: number, other: number][] {
-  const listed = [prefixes, others].flatMap((list, side) =>
-    list.map((prefix, place) => ({ prefix, place, side }))
-  );
-  // Of two prefixes that overlap, one contains the other. `open` has, for each list, the prefixes that
-  // contain the present one, each within the one before it.
-  const open: { prefix: Prefix; place: number }[][] = [[], []];
-  const pairs: [number, number][] = [];
-  for (const { prefix, place, side } of listed.sort((a, b) => byStart(a.prefix, b.prefix))) {
-    for (const list of open) {
-      while (list.length > 0 && !contains(list.at(-1)!.prefix, prefix)) list.pop();
-    }
-    for (const other of open[1 - side]!) {
-      pairs.push(side === 0 ? [place, other.place] : [other.place, place]);
-    }
-    open[side]!.push({ prefix, place });
-  }
-  return pairs.sort(([a, b], [c, d]) => a - c || b - d);
-}
-
 /** The prefixes of subnets that are on record, or settled. */
 export function prefixesOf(subnets: readonly { subnet: string }[]): Prefix[] {
   return subnets.map(({ subnet }) => parsePrefix(subnet).prefix);

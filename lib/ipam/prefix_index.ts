@@ -1,5 +1,5 @@
 import BTreeModule from "sorted-btree";
-import { byStart, type Prefix, prefixAround } from "./prefix.ts";
+import { byStart, parsePrefix, type Prefix, prefixAround } from "./prefix.ts";
 
 // The package is CommonJS, so the default import is the module and not the class.
 const BTree = BTreeModule.default;
@@ -41,4 +41,16 @@ export class PrefixIndex<T> {
     const within = this.#entries.getRange(prefix, end).flatMap(([, entries]) => entries);
     return [...wider, ...within].sort((a, b) => a.place - b.place).map(({ value }) => value);
   }
+}
+
+/** The pairs of an item and another one whose subnets overlap, in the order of both lists. */
+export function overlapping<Item extends { subnet: string }, Other extends { subnet: string }>(
+  items: readonly Item[],
+  others: readonly Other[],
+): [Item, Other][] {
+  const index = new PrefixIndex<Other>();
+  for (const other of others) index.add(parsePrefix(other.subnet).prefix, other);
+  return items.flatMap((item) =>
+    index.overlapping(parsePrefix(item.subnet).prefix).map((other): [Item, Other] => [item, other])
+  );
 }

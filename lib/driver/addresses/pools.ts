@@ -4,13 +4,13 @@ import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { prefixOf } from "../../claims/access.ts";
 import {
   type AddressUse,
+  overlaps,
   parsePrefix,
   Pools,
   type PoolUsage,
   type Prefix,
   type Subnet,
 } from "../../ipam/mod.ts";
-import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
@@ -145,12 +145,15 @@ export class KnownPools {
   #fill({ subnets, taken, others }: Source): Pick<Filled, "pools" | "reserved"> {
     const store = this.#store;
     const { networks, pools } = others();
-    const own = subnets.map(({ prefix }) => prefix);
     const used = [
       ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),
       ...pools,
     ];
-    const near = new Set(overlapPairs(own, prefixesOf(used)).map(([, place]) => used[place]!.id));
+    const isNear = ({ subnet }: { subnet: string }) => {
+      const other = parsePrefix(subnet).prefix;
+      return subnets.some(({ prefix }) => overlaps(prefix, other));
+    };
+    const near = new Set(used.filter(isNear).map(({ id }) => id));
     const neighbours = networks.filter(({ id, foreignAddresses }) =>
       foreignAddresses || near.has(id)
     );

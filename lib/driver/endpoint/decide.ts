@@ -19,7 +19,7 @@ import {
   parsePrefix,
   type Pools,
 } from "../../ipam/mod.ts";
-import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import { overlapping } from "../../ipam/prefix_index.ts";
 import { linkName } from "../../iproute2/words.ts";
 import type { HeldAddress } from "../addresses/held_addresses.ts";
 import { linkLocalProblems, usual } from "../model/link_local.ts";
@@ -158,17 +158,15 @@ function overlapProblems(
       network: network.name,
       text: `${subnet} dev ${endpoint.ifname}`,
     }));
-  const [routes, others] = [routesOf(added), present.flatMap(routesOf)];
-  return overlapPairs(prefixesOf(routes), prefixesOf(others)).map(([one, two]) => {
-    const [route, other] = [routes[one]!, others[two]!];
-    return new IpvlanError("route-overlap", {
+  return overlapping(routesOf(added), present.flatMap(routesOf)).map(([route, other]) =>
+    new IpvlanError("route-overlap", {
       sandbox: added.endpoint.sandbox,
       network: route.network,
       route: route.text,
       other: other.network,
       otherRoute: other.text,
-    });
-  });
+    })
+  );
 }
 
 /** Finds aliases that are names of other sandboxes on the network. Letter case does not matter. */

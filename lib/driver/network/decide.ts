@@ -2,7 +2,7 @@ import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/e
 import { defaultPool } from "../../ipam/well_known.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { formatPrefix } from "../../ipam/mod.ts";
-import { overlapPairs, prefixesOf } from "../../ipam/prefix.ts";
+import { overlapping } from "../../ipam/prefix_index.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
 import type { Addr } from "../../iproute2/addr_types.ts";
 import { explainLinkAdd, kernelProblem } from "../../iproute2/kernel.ts";
@@ -126,15 +126,11 @@ export function parentSubnetProblems(
 ): IpvlanError[] {
   const own = globalAddrs(parent, addrs)
     .map(({ address, prefixLength }) => ({ subnet: `${address}/${prefixLength}` }));
-  return overlapPairs(prefixesOf(subnets), prefixesOf(own)).map(([index, place]) =>
-    new IpvlanError("parent-subnet", {
-      subnet: subnets[index]!.subnet,
-      parent,
-      address: own[place]!.subnet,
-      mode,
-    })
-      .at("subnets", index)
-  );
+  return overlapping(subnets, own).map(([network, { subnet: address }]) => {
+    const { subnet } = network;
+    return new IpvlanError("parent-subnet", { subnet, parent, address, mode })
+      .at("subnets", subnets.indexOf(network));
+  });
 }
 
 /** The steps that make links. */
