@@ -67,6 +67,16 @@ const IFLA_VXLAN_LINK = 3;
 /** Leaves the counters out of an answer, which are half of it (`RTEXT_FILTER_SKIP_STATS`). */
 const SKIP_STATS = 8;
 
+/** Whether this kernel leaves the mode of addresses out with the counters, as Linux 5.10 does. */
+let needsCounters = false;
+
+/** Asks for links, and once more if the first answer shows that it {@linkcode needsCounters}. */
+function wholly<T>(ask: () => T): T {
+  const before = needsCounters;
+  const answer = ask();
+  return needsCounters === before ? answer : ask();
+}
+
 /** The bytes of `struct ifinfomsg`. */
 const FIXED = 16;
 
@@ -143,7 +153,9 @@ export function sendLinkAdd(spec: LinkSpec): Send | undefined {
 /** Changes a link; `undefined` if only `ip` can. */
 export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | undefined {
   const { alias, master, addrgenmode, up, netns, type } = changes;
-  const attributes = attributesOf(changes);
+  // Like `ip`: before Linux 6.2, even the name that it has is "busy" for a link that is up.
+  const name = changes.name === which ? undefined : changes.name;
+  const attributes = attributesOf({ ...changes, name });
   const write = type && kindOf(type).write;
   if (!attributes || type && !write) return undefined;
   return (socket) => {
@@ -196,29 +208,30 @@ export function sendLinkDel(which: LinkTarget | { group: number | string }): Sen
 export function readLinks(socket: NetlinkSocket, { group, type, master }: LinkFilter): Link[] {
   const masterIndex = master === undefined ? undefined : requireIndex(socket, master);
   const ofGroup = group === undefined ? undefined : numberOf("group", group) ?? -1;
-  const found = socket.list({
-    type: RTM.GETLINK,
-    write: (writer) => {
-      writeHeader(writer).attribute(IFLA.EXT_MASK, u32(SKIP_STATS));
-      // Old kernels list all links.
-      if (masterIndex !== undefined) writer.attribute(IFLA.MASTER, u32(masterIndex));
-      if (type === undefined) return;
-      writer.attribute(IFLA.LINKINFO, (writer) => writer.attribute(INFO.KIND, bytesOf(type)));
-    },
-  }, (body) => {
-    const attributes = body.after(FIXED);
-    const kind = attributes.get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
-    const isWanted = (type === undefined || kind === type) &&
-      (ofGroup === undefined || attributes.get(IFLA.GROUP)?.u32() === ofGroup) &&
-      (masterIndex === undefined || attributes.get(IFLA.MASTER)?.u32() === masterIndex);
-    return isWanted ? parse(body) : undefined;
-  });
-  return withNames(socket, found);
+  const list = () =>
+    socket.list({
+      type: RTM.GETLINK,
+      write: (writer) => {
+        writeHeader(writer).attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
+        // Old kernels list all links.
+        if (masterIndex !== undefined) writer.attribute(IFLA.MASTER, u32(masterIndex));
+        if (type === undefined) return;
+        writer.attribute(IFLA.LINKINFO, (writer) => writer.attribute(INFO.KIND, bytesOf(type)));
+      },
+    }, (body) => {
+      const attributes = body.after(FIXED);
+      const kind = attributes.get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
+      const isWanted = (type === undefined || kind === type) &&
+        (ofGroup === undefined || attributes.get(IFLA.GROUP)?.u32() === ofGroup) &&
+        (masterIndex === undefined || attributes.get(IFLA.MASTER)?.u32() === masterIndex);
+      return isWanted ? parse(body) : undefined;
+    });
+  return withNames(socket, wholly(list));
 }
 
 /** Reads one link; `undefined` if there is none. */
 export function readLink(socket: NetlinkSocket, name: string): Link | undefined {
-  const found = unlessError([ERRNO.ENODEV], () => socket.ask(byName(name), parse));
+  const found = unlessError([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), parse)));
   return found && withNames(socket, [found])[0];
 }
 
@@ -239,7 +252,7 @@ function byName(name: string) {
   return {
     type: RTM.GETLINK,
     write: (writer: Writer) => {
-      writeHeader(writer).attribute(IFLA.EXT_MASK, u32(SKIP_STATS));
+      writeHeader(writer).attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
       writer.attribute(IFLA.IFNAME, bytesOf(name));
     },
   };
@@ -296,6 +309,7 @@ function parse(body: Reader): Parsed {
   const below = (isVxlan ? data?.get(IFLA_VXLAN_LINK)?.u32() : number(IFLA.LINK)) || undefined;
   const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF.INET6);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
+  needsCounters ||= inet6 !== undefined && mode === undefined;
   const link: Link = {
     index: body.i32(4),
     name: attributes.get(IFLA.IFNAME)!.text(),
