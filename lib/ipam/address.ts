@@ -1,4 +1,4 @@
-import { Address4, Address6 } from "ip-address";
+import { Address4, Address6 } from "npm:ip-address@^10";
 import { IpvlanError } from "../base/errors.ts";
 
 /** An address family: IPv4 or IPv6. */

@@ -1,4 +1,4 @@
-import BTreeModule from "sorted-btree";
+import BTreeModule from "npm:sorted-btree@^2";
 import { byStart, parsePrefix, type Prefix, prefixAround } from "./prefix.ts";
 
 // The package is CommonJS, so the default import is the module and not the class.

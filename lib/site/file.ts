@@ -14,7 +14,7 @@ import {
   parseDocument,
   visit,
   YAMLMap,
-} from "yaml";
+} from "npm:yaml@^2";
 import { createHash } from "node:crypto";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { orAbort } from "../base/waiting.ts";

@@ -114,3 +114,21 @@ Deno.test("every exported function and class has an example, except for errors",
   );
   assertEquals(without.map(({ entry, name }) => `${name} of ${entry}`), []);
 });
+
+Deno.test("a script elsewhere imports the modules by their paths, with no map of its own", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    // The command is a program.
+    const paths = Object.entries(config.exports).filter(([name]) => name !== "./cli");
+    const lines = paths.map(([, path]) => `import ${JSON.stringify(new URL(path, ROOT).href)};\n`);
+    await Deno.writeTextFile(`${folder}/script.ts`, lines.join("") + 'console.log("loaded");\n');
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "script.ts"],
+      cwd: folder,
+    }).output();
+    const decoder = new TextDecoder();
+    assertEquals(decoder.decode(stdout), "loaded\n", decoder.decode(stderr));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
