@@ -4,7 +4,14 @@ import { parseLink, unlessMissing } from "./link.ts";
 import { readLink } from "./link_netlink.ts";
 import type { Link } from "./link_types.ts";
 import { ask, type Change, make, type Runner } from "./runner.ts";
-import { addressWord, familyOf, invalidWord, linkName, nameOrNumber, prefixWord } from "./words.ts";
+import {
+  addressFamily,
+  addressWord,
+  invalidWord,
+  linkName,
+  nameOrNumber,
+  prefixWord,
+} from "./words.ts";
 
 /** The change `addr add …`. @throws {"invalid-word"} A value cannot be written. */
 export function addrAdd(spec: AddrSpec): Change {
@@ -25,12 +32,17 @@ function addressWords({ dev, address, prefixLength, peer }: AddrSpec): string[] 
   const whole = prefixLength === undefined ? address : `${address}/${prefixLength}`;
   const [local, length] = prefixWord(whole, "address").split("/");
   if (length === undefined) {
-    const example = `${address}/${familyOf(address) === 6 ? 64 : 24}`;
+    const example = `${address}/${addressFamily(address) === 6 ? 64 : 24}`;
     throw invalidWord("address", address, `it needs a prefix length: ${example}`);
   }
   const link = ["dev", linkName(dev)];
   if (peer === undefined) return [whole, ...link];
-  return [local!, "peer", `${addressWord(peer, "peer", familyOf(address))}/${length}`, ...link];
+  return [
+    local!,
+    "peer",
+    `${addressWord(peer, "peer", addressFamily(address))}/${length}`,
+    ...link,
+  ];
 }
 
 /**

@@ -10,8 +10,8 @@ import {
 } from "./route_types.ts";
 import { ask, type Change, make, type Runner } from "./runner.ts";
 import {
+  addressFamily,
   addressWord,
-  familyOf,
   invalidWord,
   linkName,
   nameOrNumber,
@@ -27,7 +27,7 @@ export function routeChange(verb: "add" | "replace" | "del", spec: RouteSpec | R
   const isDefault = spec.dst === "default";
   const first = via ?? nexthops.find((hop) => hop.via !== undefined)?.via ?? "";
   // `ip` takes the family from the first address. An address of the other family ends its process.
-  const family = (isDefault ? spec.family ?? familyOf(first) : familyOf(spec.dst)) ?? 4;
+  const family = (isDefault ? spec.family ?? addressFamily(first) : addressFamily(spec.dst)) ?? 4;
   const isDeadEnd = DEAD_ENDS.includes(type);
   if (isDeadEnd || nexthops.length > 0) {
     const other = [...isDeadEnd ? nexthops : [], via, dev].find((each) => each !== undefined);
@@ -58,7 +58,7 @@ export function routeChange(verb: "add" | "replace" | "del", spec: RouteSpec | R
 function hopWords({ via, dev, onlink }: Partial<NextHop>, family: 4 | 6): string[] {
   const words: string[] = [];
   if (via !== undefined) {
-    const isOther = family === 4 && familyOf(via) === 6;
+    const isOther = family === 4 && addressFamily(via) === 6;
     words.push("via", ...isOther ? ["inet6"] : []);
     words.push(addressWord(via, "next hop", isOther ? 6 : family));
   }

@@ -1,6 +1,6 @@
 import { protocolWord, tableWord } from "./route.ts";
 import type { Runner } from "./runner.ts";
-import { familyOf, invalidWord, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
+import { addressFamily, invalidWord, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
 const ACTIONS = ["blackhole", "unreachable", "prohibit", "nop"];
@@ -72,7 +72,7 @@ const STATES = ["iif_detached", "oif_detached", "unresolved"];
 export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
   const { src, dst, priority, not, iif, oif, fwmark, fwmask, protocol } = rule;
   const { action = "lookup", table, goto, suppressPrefixLength } = rule;
-  const family = rule.family ?? familyOf(src ?? "") ?? familyOf(dst ?? "");
+  const family = rule.family ?? addressFamily(src ?? "") ?? addressFamily(dst ?? "");
   const words: string[] = [];
   if (src !== undefined) words.push("from", prefixWord(src, "prefix of a rule", family));
   if (dst !== undefined) words.push("to", prefixWord(dst, "prefix of a rule", family));

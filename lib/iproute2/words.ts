@@ -214,7 +214,7 @@ export function oneOf(value: string, what: string, choices: readonly string[]): 
  * the `ip` process, and the session with it. @throws {"invalid-word"} It is none.
  */
 export function addressWord(value: string, what: string, family?: 4 | 6): string {
-  const found = value.includes("/") ? undefined : familyOf(value);
+  const found = value.includes("/") ? undefined : addressFamily(value);
   if (found === undefined || (family !== undefined && found !== family)) {
     throw invalidWord(what, value, `an IPv${family ?? "4 or IPv6"} address`);
   }
@@ -227,7 +227,7 @@ export function addressWord(value: string, what: string, family?: 4 | 6): string
  */
 export function prefixWord(value: string, what: string, family?: 4 | 6): string {
   const [address = "", length = "0", more] = value.split("/");
-  const found = familyOf(address);
+  const found = addressFamily(address);
   if (
     found === undefined || (family !== undefined && found !== family) || more !== undefined ||
     !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > (found === 6 ? 128 : 32)
@@ -241,7 +241,7 @@ export function prefixWord(value: string, what: string, family?: 4 | 6): string 
 const IPV4 = /^(?:(?:25[0-5]|(?:2[0-4]|1\d|[1-9]|)\d)(?:\.(?!$)|$)){4}$/;
 
 /** The family of an address or a prefix; `undefined` if the value is neither. */
-export function familyOf(value: string): 4 | 6 | undefined {
+export function addressFamily(value: string): 4 | 6 | undefined {
   const [address = ""] = value.split("/");
   if (IPV4.test(address)) return 4;
   // Not `isIP` of `node:net`: to load it takes 15 ms.
@@ -249,8 +249,8 @@ export function familyOf(value: string): 4 | 6 | undefined {
 }
 
 /** A destination as `ip` prints it: a single address without its length, and `default` for all. */
-export function printed(dst: string): string {
+export function printedDestination(dst: string): string {
   const [, address = dst, length] = /^(.*)\/(\d+)$/.exec(dst) ?? [];
   if (length === "0") return "default";
-  return length === (familyOf(dst) === 6 ? "128" : "32") ? address : dst;
+  return length === (addressFamily(dst) === 6 ? "128" : "32") ? address : dst;
 }

@@ -18,7 +18,7 @@ import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
 import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
 import type { VxlanSpec } from "../../lib/iproute2/kinds/vxlan.ts";
 import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link_types.ts";
-import { familyOf } from "../../lib/iproute2/words.ts";
+import { addressFamily } from "../../lib/iproute2/words.ts";
 import "./seed.ts";
 
 /** The spec of a kind of link. */
@@ -151,7 +151,7 @@ function possibleVxlan({ local, ...spec }: VxlanSpec): VxlanSpec {
   const isGroup = ["239.1.1.1", "ff0e::7"].includes(spec.remote ?? "");
   if (isGroup) spec = { ...spec, dev: BELOW };
   const fits = local !== undefined &&
-    (spec.remote === undefined || familyOf(spec.remote) === familyOf(local));
+    (spec.remote === undefined || addressFamily(spec.remote) === addressFamily(local));
   return fits ? { ...spec, local } : spec;
 }
 

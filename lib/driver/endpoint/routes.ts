@@ -10,7 +10,7 @@ import { homeOf } from "../../ipam/prefix.ts";
 import { routeChange, routeFlush } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
-import { printed } from "../../iproute2/words.ts";
+import { printedDestination } from "../../iproute2/words.ts";
 import { namesOn } from "../model/names.ts";
 import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
 import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
@@ -190,7 +190,7 @@ function defaultEndpoint(
   const [best] = all.filter(({ endpoint }) => !endpoint.handOver)
     .flatMap(({ network, endpoint }) =>
       linkRoutes(network, endpoint, siblings)
-        .filter(({ dst }) => familyOf(dst) === family && printed(dst) === "default")
+        .filter(({ dst }) => familyOf(dst) === family && printedDestination(dst) === "default")
         .map(({ metric = DEFAULT_METRIC[family] }) => ({ endpoint, metric }))
     ).sort((one, other) => one.metric - other.metric);
   return best?.endpoint;

@@ -9,7 +9,7 @@ import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/e
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { defaultLink } from "../../iproute2/route.ts";
-import { printed } from "../../iproute2/words.ts";
+import { printedDestination } from "../../iproute2/words.ts";
 import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
 import { DEFAULT_METRIC, linkRoutes, type NetworkEndpoint } from "./routes.ts";
 import { linkIndex } from "./steps.ts";
@@ -86,7 +86,7 @@ export function isSecond(
     const family = familyOf(dst);
     const best = DEFAULT_METRIC[family];
     return routes.some((route) =>
-      route.family === family && printed(route.dst) === printed(dst) &&
+      route.family === family && printedDestination(route.dst) === printedDestination(dst) &&
       (route.metric ?? best) === best
     );
   });

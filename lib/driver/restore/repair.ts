@@ -6,7 +6,7 @@ import type { Link } from "../../iproute2/link_types.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
-import { printed } from "../../iproute2/words.ts";
+import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
 import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
@@ -215,9 +215,12 @@ function routeDifference(wanted: RouteSpec, routes: readonly Route[]): Differenc
   const { dst, dev } = wanted;
   const family = familyOf(dst);
   const others = routes.filter((found) =>
-    found.family === family && found.type === "unicast" && printed(found.dst) === printed(dst)
+    found.family === family && found.type === "unicast" &&
+    printedDestination(found.dst) === printedDestination(dst)
   );
-  const to = printed(dst) === "default" ? `the IPv${family} default route` : `the route to ${dst}`;
+  const to = printedDestination(dst) === "default"
+    ? `the IPv${family} default route`
+    : `the route to ${dst}`;
   const text = ({ via, metric }: Pick<Route, "via" | "metric">) =>
     [
       via === undefined ? "on the link" : `via ${via}`,
@@ -234,7 +237,8 @@ function routeDifference(wanted: RouteSpec, routes: readonly Route[]): Differenc
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   const family = familyOf(wanted.dst);
   const metric = DEFAULT_METRIC[family];
-  return found.family === family && printed(found.dst) === printed(wanted.dst) &&
+  return found.family === family &&
+    printedDestination(found.dst) === printedDestination(wanted.dst) &&
     found.type === "unicast" && found.via === wanted.via &&
     (found.metric ?? metric) === (wanted.metric ?? metric);
 }

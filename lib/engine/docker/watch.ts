@@ -12,7 +12,7 @@ import { atOnce, Coalescer, pause } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
-import { Earlier } from "./earlier.ts";
+import { EarlierClaims } from "./earlier_claims.ts";
 import type { SharedPlace } from "./ipam.ts";
 import { ACTIVATE } from "./names.ts";
 import { endpointNamed } from "./translate.ts";
@@ -86,9 +86,9 @@ export class DockerWatch {
   readonly #naming = new Coalescer(() => this.#name());
   readonly #sweeping = new Coalescer(() => this.#sweep());
   /** The claims and requests of the daemon before this one. */
-  #earlier: Earlier | undefined;
+  #earlier: EarlierClaims | undefined;
   /** The claims from before this process. Docker may not have received all the answers. */
-  #unheard: Earlier | undefined;
+  #unheard: EarlierClaims | undefined;
   /** The sandbox names of the endpoints from before this process. */
   readonly #unheardEndpoints = new Set<string>();
   #isFollowing = false;
@@ -147,10 +147,10 @@ export class DockerWatch {
   }
 
   /** Remembers the present claims. */
-  #remember(): Earlier | undefined {
+  #remember(): EarlierClaims | undefined {
     const pools = attempt(() => this.#pools());
     // If the store cannot be read, the answers to calls say so.
-    return pools.ok ? new Earlier(pools.value) : undefined;
+    return pools.ok ? new EarlierClaims(pools.value) : undefined;
   }
 
   #pools() {

@@ -1,5 +1,5 @@
 import type { Reader } from "../../netlink/message.ts";
-import { addressWord, familyOf, invalidWord, linkName, oneOf, wholeNumber } from "../words.ts";
+import { addressFamily, addressWord, invalidWord, linkName, oneOf, wholeNumber } from "../words.ts";
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
 /** The UDP port of VXLAN (RFC 7348, section 5). Linux's default, 8472, is older than the RFC. */
@@ -67,7 +67,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
   local: {
     words: (value, { remote }) => {
       // An address of the other family, or a multicast group, would end the `ip` process.
-      const family = remote === undefined ? undefined : familyOf(remote);
+      const family = remote === undefined ? undefined : addressFamily(remote);
       const address = addressWord(value, "vxlan local", family);
       if (isMulticast(address)) {
         throw invalidWord("vxlan local", address, "it is a multicast group");
@@ -118,7 +118,7 @@ function flag(name: string, usual: boolean, type: number): Attribute<unknown, bo
 
 /** Whether an address is a multicast group: 224.0.0.0/4 or ff00::/8. */
 function isMulticast(address: string): boolean {
-  return familyOf(address) === 4
+  return addressFamily(address) === 4
     ? /^2(2[4-9]|3\d)\./.test(address)
     : /^ff[0-9a-f]{2}:/i.test(address);
 }

@@ -6,7 +6,7 @@ import { NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { defaultLink, routeChange, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import type { Route } from "../../../lib/iproute2/route_types.ts";
-import { printed } from "../../../lib/iproute2/words.ts";
+import { printedDestination } from "../../../lib/iproute2/words.ts";
 import { parseRule, ruleLine, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { addr, route, vlanInfo } from "../../kit/values.ts";
@@ -593,7 +593,7 @@ Deno.test("a destination is compared as ip prints it", () => {
     ...[["10.0.0.1", "10.0.0.1"], ["10.0.0.0/24", "10.0.0.0/24"]],
     ...[["2001:db8::/32", "2001:db8::/32"], ["2001:db8::/127", "2001:db8::/127"]],
   ];
-  for (const [dst, shown] of table) assertEquals(printed(dst!), shown);
+  for (const [dst, shown] of table) assertEquals(printedDestination(dst!), shown);
 });
 
 Deno.test("the link of the default route is that of IPv4, or else of IPv6", () => {

@@ -2,8 +2,8 @@ import { isIP } from "node:net";
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  addressFamily,
   addressWord,
-  familyOf,
   fromNetnsFolder,
   indexNumber,
   linkIndex,
@@ -203,7 +203,7 @@ Deno.test("addressWord() refuses a prefix, and the other family where one is ask
   refuses((value) => addressWord(value, "next hop", 6), ["10.0.0.1"]);
 });
 
-Deno.test("familyOf() tells the families apart", () => {
+Deno.test("addressFamily() tells the families apart", () => {
   const table = {
     "1.2.3.4": 4,
     "1.2.3.4/8": 4,
@@ -212,10 +212,10 @@ Deno.test("familyOf() tells the families apart", () => {
     default: undefined,
     "": undefined,
   };
-  for (const [value, family] of Object.entries(table)) assertEquals(familyOf(value), family);
+  for (const [value, family] of Object.entries(table)) assertEquals(addressFamily(value), family);
 });
 
-Deno.test("familyOf() takes an address where Node's isIP() does, without a zone", () => {
+Deno.test("addressFamily() takes an address where Node's isIP() does, without a zone", () => {
   const pieces = [
     ..."0:1.:.:.f",
     "::",
@@ -241,7 +241,7 @@ Deno.test("familyOf() takes an address where Node's isIP() does, without a zone"
   );
   fc.assert(
     fc.property(text, (value) => {
-      assertEquals(familyOf(value) ?? 0, isIP(value));
+      assertEquals(addressFamily(value) ?? 0, isIP(value));
     }),
     { seed: 1, numRuns: 5000 },
   );

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Earlier } from "../../../../lib/engine/docker/earlier.ts";
+import { EarlierClaims } from "../../../../lib/engine/docker/earlier_claims.ts";
 import {
   auxiliaryUsers,
   claimUsers,
@@ -194,7 +194,7 @@ Deno.test("an answer that is not Docker's is an error", () => {
 
 Deno.test("what Docker releases and claims again is not an earlier claim", () => {
   const [pool, address] = ["docker:local/10.0.0.0/24", "10.0.0.2"];
-  const earlier = new Earlier([{
+  const earlier = new EarlierClaims([{
     id: pool,
     subnet: "10.0.0.0/24",
     owner: { engine: "docker", id: "local" },

@@ -4,7 +4,7 @@ import type { AddressPoolDetails } from "../../driver/mod.ts";
  * The claims and requests that Docker made before its daemon, or the plugin, was last started. A later
  * claim is not among them, even for the same address.
  */
-export class Earlier {
+export class EarlierClaims {
   readonly #claims: Set<string>;
   readonly #requests: Map<string, number>;
 
