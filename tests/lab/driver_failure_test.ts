@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { eachLine, type Fault, Faults } from "../kit/faults.ts";
 import { assertConsistent } from "../kit/look.ts";
+import { inEnv, succeed } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";
 import { assertRejectsError } from "../kit/errors.ts";
@@ -212,6 +213,30 @@ Deno.test("every call reports a missing host namespace, and uses it as soon as i
       await outer.netns.del(name);
     }
   }));
+
+for (const [transport, code] of [["netlink", "ip-command"], ["ip", "session-closed"]] as const) {
+  Deno.test(`a sandbox is undone when the kernel refuses a setting, by ${transport}`, () =>
+    withHost(async (host) => {
+      using _transport = inEnv("IPVLAN_TRANSPORT", transport);
+      const driver = await host.driver();
+      await driver.createNetwork({ name: "iso", subnets: ["10.30.0.0/24"] });
+      const spec = { name: "c1", connections: [{ network: "iso" }] };
+      const at = await host.dump();
+      await succeed("mount", "--bind", "/proc/sys", "/proc/sys");
+      try {
+        await succeed("mount", "-o", "remount,bind,ro", "/proc/sys");
+        const error = await assertRejectsError(() => driver.createSandbox(spec), code);
+        assertMatch(error.message, /disable_ipv6.*[Rr]ead-only file system/);
+      } finally {
+        await succeed("umount", "/proc/sys");
+      }
+      assertEquals(await host.dump(), at);
+      await driver.createSandbox(spec);
+      await assertConsistent(host);
+      await driver.removeSandbox("c1");
+      assertEquals(await host.dump(), at);
+    }));
+}
 
 Deno.test("a call that cannot write a hosts file is undone, and the next call writes the others", () =>
   withHost(async (host) => {
