@@ -166,6 +166,18 @@ export function attempt<T>(run: () => T): Decision<{ readonly value: T }> {
   }
 }
 
+/** Runs a function. Resolves to `undefined` if it throws an error with one of the codes. */
+export async function unlessError<T>(
+  codes: readonly ErrorCode[],
+  run: () => T | Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!isIpvlanError(error, ...codes)) throw error;
+  }
+}
+
 /** Throws what is wrong with a request, if anything: one error with all `problems`. */
 export function throwProblems(problems: readonly IpvlanError[]): void {
   if (problems.length > 0) throw errorOf(problems);

@@ -5,7 +5,7 @@
  */
 import type { Driver } from "../driver/mod.ts";
 import { nodeModule } from "../base/node.ts";
-import { invalidOption, isIpvlanError } from "../base/errors.ts";
+import { invalidOption, unlessError } from "../base/errors.ts";
 
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 50;
@@ -31,12 +31,7 @@ export function readTimeout(text: string): number {
 
 /** Runs a call on a sandbox. `undefined` if the sandbox is removed meanwhile, as by `run --rm`. */
 export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call();
-  } catch (error) {
-    const isRemoved = isIpvlanError(error, "sandbox-not-found", "half-done");
-    if (!isRemoved) throw error;
-  }
+  return await unlessError(["sandbox-not-found", "half-done"], call);
 }
 
 /**

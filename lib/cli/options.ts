@@ -10,7 +10,7 @@ export const COMMON = {
 };
 
 /** The option of commands that change something. */
-const DRY_RUN = { "--dry-run": "print the ip lines instead of running them" };
+export const DRY_RUN = { "--dry-run": "print the ip lines instead of running them" };
 
 /** Lists all options of a command. Its own option replaces a common one of the same name. */
 export function optionsOf({ options, keys, changes }: Command): Option[] {

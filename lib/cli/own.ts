@@ -13,23 +13,17 @@ export function requireOwn(
   const names = [...networks, ...sandboxes];
   // Names owned by engines have a colon, and ids have 64 digits.
   if (!names.some((name) => /:|^[0-9a-f]{64}$/.test(name))) return;
-  const records = [
-    ...driver.listNetworks().map((each) => ({
-      ...each,
-      kind: "network" as const,
-      names: networks,
-    })),
-    ...driver.listSandboxes().map((each) => ({
-      ...each,
-      kind: "sandbox" as const,
-      names: sandboxes,
-    })),
-  ];
+  const kinds = [
+    ["network", driver.listNetworks(), networks],
+    ["sandbox", driver.listSandboxes(), sandboxes],
+  ] as const;
   throwProblems(
-    records.flatMap(({ id, name, owner, kind, names }) =>
-      owner && [id, name, shortName(name)].some((each) => names.includes(each))
-        ? ownedByEngine(kind, name, owner)
-        : []
+    kinds.flatMap(([kind, records, names]) =>
+      records.flatMap(({ id, name, owner }) =>
+        owner && [id, name, shortName(name)].some((each) => names.includes(each))
+          ? ownedByEngine(kind, name, owner)
+          : []
+      )
     ),
   );
 }

@@ -36,7 +36,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...facts.shared.flatMap((shared) => diagnoseShared(shared, facts.held)),
     ...diagnoseIPv6(facts),
     ...diagnoseHostsFile(facts),
-    ...diagnoseCni(facts),
+    ...diagnosePlugins(facts),
     ...diagnoseRoutes(facts),
     ...diagnoseMachine(facts.machine),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
@@ -215,10 +215,11 @@ function diagnoseHostsFile({ hostsFile }: DoctorFacts): Diagnosis[] {
   return [about("names").warning(what, "touch /etc/hosts")];
 }
 
-function diagnoseCni({ cni }: DoctorFacts): Diagnosis[] {
-  if (!cni) return [];
-  const { what, fix } = cni;
-  return [fix === undefined ? about("CNI").ok(what) : about("CNI").warning(what, fix)];
+function diagnosePlugins({ plugins }: DoctorFacts): Diagnosis[] {
+  return plugins.map(({ engine, what, fix }) => {
+    const subject = about(engineTitle(engine));
+    return fix === undefined ? subject.ok(what) : subject.warning(what, fix);
+  });
 }
 
 /**

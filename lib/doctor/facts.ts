@@ -27,8 +27,8 @@ export interface DoctorFacts {
   machine: MachineFacts;
   /** Whether `/etc/hosts` exists: `ip netns exec` mounts a sandbox's hosts file over it. */
   hostsFile: boolean;
-  /** How CNI plugin calls reach ipvlan; `undefined` if the plugin is not installed. */
-  cni?: { what: string; fix?: string };
+  /** How the calls of installed plugins reach ipvlan. */
+  plugins: { engine: EngineName; what: string; fix?: string }[];
   /** Whether a new namespace has IPv6. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   /** The records. */

@@ -7,10 +7,10 @@ import { findHolders } from "../driver/addresses/held_addresses.ts";
 import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { isReady, Store, withoutState } from "../driver/store/store.ts";
-import { IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
 import { statOf, tryToWriteIn } from "../base/files.ts";
-import { PLUGIN_FOLDER, wayOfCalls } from "../engine/cni/caller.ts";
-import { PLUGIN_NAME } from "../engine/cni/version.ts";
+import { wayOfCalls } from "../engine/caller.ts";
+import { CNI, NETAVARK, PLUGIN_NAME } from "../engine/plugins.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
@@ -58,7 +58,8 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
     hostsFile: statOf("/etc/hosts") !== undefined,
-    cni: statOf(`${PLUGIN_FOLDER}/${PLUGIN_NAME}`) && wayOfCalls(),
+    plugins: [CNI, NETAVARK].filter(({ folder }) => statOf(`${folder}/${PLUGIN_NAME}`))
+      .map((plugin) => ({ engine: plugin.command, ...wayOfCalls(plugin) })),
     ipv6: await gatherIPv6(),
     state,
     held: [],
@@ -95,13 +96,10 @@ function gatherTransport(): DoctorFacts["transport"] {
 }
 
 async function printedVersion(): Promise<string | undefined> {
-  try {
+  return await unlessError(["program-not-found"], async () => {
     const { out, err } = await feed(spawn("ip", ["-V"]), "");
     return (out.trim() || err.trim()).split("\n")[0];
-  } catch (error) {
-    if (isIpvlanError(error, "program-not-found")) return undefined;
-    throw error;
-  }
+  });
 }
 
 async function gatherLinks(signal: AbortSignal | undefined): Promise<DoctorFacts["links"]> {

@@ -12,12 +12,19 @@ import {
   type MadeEndpoint,
   type Network,
   type Outcome,
+  type SandboxDetails,
   type SettledNetwork,
   type Settlement,
   toSettled,
 } from "../driver/mod.ts";
 import { OPTION_NAMES } from "../driver/model/options.ts";
-import { hasProblem, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
+import {
+  hasProblem,
+  IpvlanError,
+  isIpvlanError,
+  throwProblems,
+  unlessError,
+} from "../base/errors.ts";
 
 /** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<BorrowSpec, "connections"> {
@@ -55,32 +62,35 @@ export async function attach(
 }
 
 /**
+ * Waits for calls that still run, and removes what killed calls have left of a network or of one sandbox
+ * on it.
+ */
+export async function recover(
+  driver: EngineDriver,
+  network: string,
+  sandbox?: string,
+): Promise<void> {
+  const only = sandbox === undefined ? undefined : { sandbox, network };
+  if (driver.hasUnfinished(only)) await driver.recover();
+  await removeLeft(driver, network);
+}
+
+/**
  * Removes a transient network without sandboxes, which a call leaves that is killed between making the
  * network and the link. Resolves to whether it is gone.
  */
 export async function removeLeft(driver: EngineDriver, name: string): Promise<boolean> {
-  const isUnused = driver.findNetwork(name)?.transient && !isUsed(driver, name);
-  if (isUnused) await removeUnused(driver, name);
-  return driver.findNetwork(name) === undefined;
-}
-
-/** Whether sandboxes are connected to a network. */
-function isUsed(driver: EngineDriver, name: string): boolean {
-  try {
-    return driver.inspectNetwork(name).endpoints.length > 0;
-  } catch (error) {
-    if (isIpvlanError(error, "network-not-found")) return false;
-    throw error;
+  if (driver.findNetwork(name)?.transient) {
+    await unlessError(["network-not-found"], async () => {
+      if (driver.inspectNetwork(name).endpoints.length === 0) await removeUnused(driver, name);
+    });
   }
+  return driver.findNetwork(name) === undefined;
 }
 
 /** Removes a network if nothing is connected to it. */
 async function removeUnused(driver: EngineDriver, name: string): Promise<void> {
-  try {
-    await driver.removeNetwork(name);
-  } catch (error) {
-    if (!isIpvlanError(error, "network-in-use", "network-not-found")) throw error;
-  }
+  await unlessError(["network-in-use", "network-not-found"], () => driver.removeNetwork(name));
 }
 
 /** Makes a network if it does not exist. Resolves to the notices. */
@@ -89,12 +99,9 @@ async function requireNetwork(driver: EngineDriver, settled: Settlement): Promis
   for (;;) {
     const found = driver.findNetwork(network.name);
     if (!found) {
-      try {
-        return (await driver.createSettled(settled)).notices;
-      } catch (error) {
-        if (!isIpvlanError(error, "network-exists")) throw error;
-        continue;
-      }
+      const made = await unlessError(["network-exists"], () => driver.createSettled(settled));
+      if (made) return made.notices;
+      continue;
     }
     throwProblems(problems);
     const settings = differences(network, found);
@@ -134,13 +141,20 @@ async function connect(
     } catch (error) {
       if (!hasProblem(error, "sandbox-exists")) throw error;
     }
-    try {
-      return await driver.connect(network, sandbox.name, options);
-    } catch (error) {
-      // Another process has just removed it.
-      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
-    }
+    // Another process may just have removed it.
+    const connecting = () => driver.connect(network, sandbox.name, options);
+    const made = await unlessError(["sandbox-not-found"], connecting);
+    if (made) return made;
   }
+}
+
+/** Finds a sandbox that is ready. */
+export async function findSandbox(
+  driver: EngineDriver,
+  name: string,
+): Promise<SandboxDetails | undefined> {
+  const codes = ["sandbox-not-found", "half-done"] as const;
+  return await unlessError(codes, () => driver.inspectSandbox(name));
 }
 
 /**
@@ -148,13 +162,11 @@ async function connect(
  * transient network with its last sandbox. What is already gone is no error.
  */
 export async function detach(driver: EngineDriver, sandbox: string, ifname: string): Promise<void> {
-  try {
+  await unlessError(["sandbox-not-found"], async () => {
     const { endpoints } = driver.inspectSandbox(sandbox);
     const endpoint = endpoints.find((each) => each.ifname === ifname);
     if (!endpoint) return;
     if (endpoints.length === 1) await driver.removeSandbox(sandbox);
     else await driver.disconnect(endpoint.network, sandbox, ifname);
-  } catch (error) {
-    if (!isIpvlanError(error, "sandbox-not-found")) throw error;
-  }
+  });
 }

@@ -11,40 +11,22 @@ import { invalidOption, IpvlanError } from "../base/errors.ts";
 /**
  * The text of an executable file that runs `ipvlan` with a command and the arguments of the file.
  * It sets the variables that `ipvlan` needs, as an engine may have another environment than the
- * user who installs the file.
- *
- * @param server A server to ask first, if the file is started without arguments: its socket, and the
- * command line that calls it, with variables. The last arguments of that are the command line without
- * a server, which it runs if the server cannot answer.
+ * user who installs the file. @param before Lines that may end the file sooner.
  */
 export function executableText(
   program: readonly string[],
-  command: readonly string[],
+  command: string,
   env: Readonly<Record<string, string>>,
-  server?: {
-    socket: string;
-    caller: readonly string[];
-    variables: Readonly<Record<string, string>>;
-  },
+  before: readonly string[] = [],
 ): string {
-  const words = [...program, ...command].map(shellWord).join(" ");
-  const lines = ["#!/bin/sh", `# Written by "ipvlan ${command.join(" ")} install".`];
-  lines.push(...exports(neededVariables(env)));
-  if (server) {
-    const { socket, caller, variables } = server;
-    lines.push(
-      `if [ $# = 0 ] && [ -S ${shellWord(socket)} ] && command -v ${caller[0]} > /dev/null`,
-      "then",
-      ...exports(Object.entries(variables)),
-      `  exec ${caller.map(shellWord).join(" ")} ${words}`,
-      "fi",
-    );
-  }
-  return [...lines, `exec ${words} "$@"`, ""].join("\n");
-}
-
-function exports(variables: readonly [name: string, value: string][]): string[] {
-  return variables.map(([name, value]) => `export ${name}=${shellWord(value)}`);
+  return [
+    "#!/bin/sh",
+    `# Written by "ipvlan ${command} install".`,
+    ...neededVariables(env).map(([name, value]) => `export ${name}=${shellWord(value)}`),
+    ...before,
+    `exec ${[...program, command].map(shellWord).join(" ")} "$@"`,
+    "",
+  ].join("\n");
 }
 
 /**

@@ -75,7 +75,6 @@ export function systemdUnit(program: readonly string[], env: Environment): strin
       "After=network-pre.target systemd-networkd.service NetworkManager.service",
     ],
     service: ["Type=oneshot", "RemainAfterExit=yes"],
-    install: BOOT,
   });
 }
 
@@ -92,72 +91,68 @@ export function agentUnit(
       "After=network-online.target ipvlan.service",
     ],
     service: RESTART,
-    install: BOOT,
   });
 }
 
 /**
- * The systemd units of the plugin for Docker, by file name. systemd holds the socket
- * (systemd.socket(5)), so Docker's calls wait while the plugin restarts. The words are the plugin's
- * options.
+ * The systemd units of a server for an engine, by file name. systemd holds the socket
+ * (systemd.socket(5)), so the engine's calls wait while the server starts, which the first call causes.
+ *
+ * @param engine Its command, and its name for users.
+ * @param words The server's options.
+ * @param before The engine's unit: then the server starts at boot, and again when it has failed.
  */
-export function dockerUnits(
+export function serverUnits(
   program: readonly string[],
   env: Environment,
+  engine: [command: string, title: string],
   socket: string,
   words: readonly string[] = [],
+  before?: string,
 ): Record<string, string> {
+  const [command, title] = engine;
+  const name = `ipvlan-${command}`;
+  const order = before === undefined ? [] : [`Before=${before}`];
   return {
-    "ipvlan-docker.service": serviceUnit(env, [...program, "docker", "serve", ...words], {
+    [`${name}.service`]: serviceUnit(env, [...program, command, "serve", ...words], {
       unit: [
-        "Description=ipvlan networks for Docker",
-        "Requires=ipvlan-docker.socket",
-        "After=ipvlan-docker.socket network-pre.target ipvlan.service",
-        "Before=docker.service",
+        `Description=ipvlan networks for ${title}`,
+        `Requires=${name}.socket`,
+        `After=${name}.socket${before === undefined ? "" : " network-pre.target ipvlan.service"}`,
+        ...order,
         // Restart it without a limit: without it, no container on its networks starts.
         "StartLimitIntervalSec=0",
       ],
-      service: [...RESTART, ONLY_SERVER],
-      install: BOOT,
+      // Only the server gets the signal: child processes end with the calls that started them.
+      service: [...before === undefined ? [] : RESTART, "KillMode=mixed"],
+      install: before === undefined ? [] : undefined,
     }),
-    "ipvlan-docker.socket": socketUnit(
-      ["Description=The socket of ipvlan networks for Docker", "Before=docker.service"],
-      socket,
-    ),
-  };
-}
-
-/** The units of the CNI plugin's server, by file name. systemd starts it with the first call. */
-export function cniUnits(
-  program: readonly string[],
-  env: Environment,
-  socket: string,
-): Record<string, string> {
-  return {
-    "ipvlan-cni.service": serviceUnit(env, [...program, "cni", "serve"], {
-      unit: [
-        "Description=ipvlan networks for CNI",
-        "Requires=ipvlan-cni.socket",
-        "After=ipvlan-cni.socket",
-        "StartLimitIntervalSec=0",
-      ],
-      service: [ONLY_SERVER],
-    }),
-    "ipvlan-cni.socket": socketUnit(["Description=The socket of ipvlan networks for CNI"], socket),
+    // Only root may use it.
+    [`${name}.socket`]: [
+      "[Unit]",
+      `Description=The socket of ipvlan networks for ${title}`,
+      ...order,
+      "",
+      "[Socket]",
+      `ListenStream=${socket}`,
+      "SocketMode=0600",
+      "DirectoryMode=0700",
+      "RemoveOnStop=yes",
+      "",
+      "[Install]",
+      "WantedBy=sockets.target",
+    ].join("\n"),
   };
 }
 
 const BOOT = ["", "[Install]", "WantedBy=multi-user.target"];
 const RESTART = ["Restart=on-failure", "RestartSec=1"];
 
-/** Only the server gets the signal: child processes end with the calls that started them. */
-const ONLY_SERVER = "KillMode=mixed";
-
 /** A unit that starts a program in the environment that `ipvlan` needs. */
 function serviceUnit(
   env: Environment,
   words: readonly string[],
-  { unit, service, install = [] }: Record<"unit" | "service", string[]> & { install?: string[] },
+  { unit, service, install = BOOT }: Record<"unit" | "service", string[]> & { install?: string[] },
 ): string {
   const variables = neededVariables(env).map((pair) => `Environment=${quoted(pair.join("="))}`);
   // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
@@ -171,23 +166,6 @@ function serviceUnit(
     `ExecStart=${start}`,
     ...service,
     ...install,
-  ].join("\n");
-}
-
-/** A unit of a socket that only root may use. @param about The lines of its first section. */
-function socketUnit(about: readonly string[], socket: string): string {
-  return [
-    "[Unit]",
-    ...about,
-    "",
-    "[Socket]",
-    `ListenStream=${socket}`,
-    "SocketMode=0600",
-    "DirectoryMode=0700",
-    "RemoveOnStop=yes",
-    "",
-    "[Install]",
-    "WantedBy=sockets.target",
   ].join("\n");
 }
 

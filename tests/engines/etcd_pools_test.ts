@@ -505,8 +505,8 @@ Deno.test("what learns that its address is another host's undoes itself: sandbox
         CNI_IFNAME: "eth0",
         CNI_PATH: "/opt/cni/bin",
       };
-      const { status, output } = await runPlugin(variables, JSON.stringify(conf), {
-        folder: one!.stateDir,
+      const call = { folder: one!.stateDir, variables, text: JSON.stringify(conf) };
+      const { status, output } = await runPlugin(call, {
         log: () => {},
         withDriver: (run) => run(driver),
         warn: () => {},
@@ -615,15 +615,17 @@ Deno.test("containers of CNI on two hosts share the subnet of their configuratio
         const call = (command: string) =>
           runPlugin(
             {
-              CNI_COMMAND: command,
-              CNI_CONTAINERID: `${id}${index}`,
-              CNI_NETNS: space.path,
-              CNI_IFNAME: "eth0",
-              CNI_PATH: "/opt/cni/bin",
-            },
-            JSON.stringify(conf),
-            {
               folder: stateDir,
+              variables: {
+                CNI_COMMAND: command,
+                CNI_CONTAINERID: `${id}${index}`,
+                CNI_NETNS: space.path,
+                CNI_IFNAME: "eth0",
+                CNI_PATH: "/opt/cni/bin",
+              },
+              text: JSON.stringify(conf),
+            },
+            {
               log: () => {},
               withDriver: async (run) => {
                 await using driver = await EngineDriver.open({ host: ns.name, stateDir });

@@ -6,8 +6,9 @@
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { EngineDriver } from "../../lib/driver/mod.ts";
-import { type PluginAnswer, runPlugin } from "../../lib/engine/cni/mod.ts";
+import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import type { Result } from "../../lib/engine/cni/result.ts";
+import type { PluginCall } from "../../lib/engine/plugins.ts";
 import { decode } from "./processes.ts";
 
 /** A call of the plugin. */
@@ -57,6 +58,11 @@ export function inputOf({ conf }: CniCall): string {
   return typeof conf === "string" ? conf : JSON.stringify(conf);
 }
 
+/** The call as the plugin gets it. */
+export function passedOf(call: CniCall): PluginCall {
+  return { folder: Deno.cwd(), words: [], variables: variablesOf(call), text: inputOf(call) };
+}
+
 /** The replacement of {@linkcode callPlugin}. */
 let through: ((call: CniCall) => Promise<CniAnswer>) | undefined;
 
@@ -68,8 +74,7 @@ export function callThrough(other: (call: CniCall) => Promise<CniAnswer>): void 
 /** Calls the plugin in this process, as a process of its own starts slowly in the lab. */
 export async function callPlugin(call: CniCall): Promise<CniAnswer> {
   if (through) return await through(call);
-  const { status, output }: PluginAnswer = await runPlugin(variablesOf(call), inputOf(call), {
-    folder: Deno.cwd(),
+  const { status, output } = await runPlugin(passedOf(call), {
     withDriver: async (run) => {
       await using driver = await EngineDriver.open();
       return await run(driver);

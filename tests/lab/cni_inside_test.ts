@@ -7,13 +7,12 @@ import { lookInto } from "../../lib/iproute2/view.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
 import {
   type CniCall,
-  inputOf,
   KILLING_IP,
+  passedOf,
   PLUGIN,
   pluginFails,
   pluginSucceeds,
   runProgram,
-  variablesOf,
 } from "../kit/cni.ts";
 import { runJob, succeeds } from "../kit/command.ts";
 import { dumpSandbox } from "../kit/look.ts";
@@ -305,8 +304,7 @@ Deno.test("linkInContainer: the end of the namespace is the end of all, with and
 
 /** Calls the plugin with a wrapper around what runs its lines. */
 async function wrapped(call: CniCall, wrap: WrapRunner): Promise<string> {
-  const { status, output } = await runPlugin(variablesOf(call), inputOf(call), {
-    folder: Deno.cwd(),
+  const { status, output } = await runPlugin(passedOf(call), {
     withDriver: async (run) => {
       await using driver = await EngineDriver.open({}, wrap);
       return await run(driver);

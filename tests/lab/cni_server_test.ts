@@ -1,17 +1,19 @@
 // The server of CNI calls: all that the plugin does, through it; and what it does when it is killed,
-// called by many at once, or by others. tests/unit/engine/cni/serve_test.ts has what needs no network.
+// called by many at once, or by others. tests/unit/engine/serve_test.ts has what needs no network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { writeExecutable } from "../../lib/install/executable.ts";
-import { pluginText, runServer } from "../../lib/cli/cni_service.ts";
+import { pluginText, runServer } from "../../lib/cli/plugin_service.ts";
 import { EngineDriver } from "../../lib/driver/mod.ts";
-import { SOCKET } from "../../lib/engine/cni/caller.ts";
+import { runPlugin } from "../../lib/engine/cni/mod.ts";
+import { CNI } from "../../lib/engine/plugins.ts";
 import { type EngineNamespace, engineNamespace } from "../kit/borrowed.ts";
 import { callThrough, type CniAnswer, runProgram } from "../kit/cni.ts";
-import { Job, PASS_SOCKET, runJob } from "../kit/command.ts";
+import { Job, PASS_SOCKET } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";
 import { dumpSandbox } from "../kit/look.ts";
 import { decode } from "../kit/processes.ts";
-import { commandHost, temporaryFolder } from "../kit/worlds.ts";
+import { serving } from "../kit/serving.ts";
+import { temporaryFolder } from "../kit/worlds.ts";
 
 /** A server in this process, and the plugin's executable that calls it. */
 interface Server {
@@ -25,19 +27,14 @@ async function startServer(): Promise<Server> {
   const stateDir = Deno.env.get("IPVLAN_STATE_DIR")!;
   const folder = await Deno.makeTempDir();
   const socket = `${folder}/cni.sock`;
-  const text = pluginText(Deno.env.toObject(), socket);
+  const text = pluginText({ ...CNI, socket }, Deno.env.toObject());
   const program = await writeExecutable(folder, "ipvlan-kit", text);
   const driver = await EngineDriver.open();
   const ending = new AbortController();
   const ready = Promise.withResolvers<void>();
-  const ended = runServer({
-    driver,
-    stateDir,
-    socket,
-    signal: ending.signal,
-    verbose: false,
-    warn: (line) => line.startsWith("Listening") && ready.resolve(),
-  });
+  const warn = (line: string) => line.startsWith("Listening") && ready.resolve();
+  const options = { socket, signal: ending.signal };
+  const ended = runServer(CNI, runPlugin, driver, options, false, warn);
   await Promise.race([ready.promise, ended]);
   const end = async () => {
     ending.abort();
@@ -94,35 +91,22 @@ const LAN = {
   subnets: [{ subnet: "192.168.20.0/24", gateway: "192.168.20.1" }, "2001:db8:20::/64"],
 };
 
-/** `ipvlan cni serve` as a process, with a line in its log for each call, and the plugin. */
-async function serving(env: Record<string, string> = {}) {
-  await using undo = new AsyncDisposableStack();
-  const host = undo.use(await commandHost());
-  const folder = undo.use(await temporaryFolder());
-  const { out: program } = await runJob(["cni", "install", folder.path]);
-  const start = async () => {
-    const job = new Job(["cni", "serve", "--verbose"], { env });
-    await job.line(/Listening at/);
-    return job;
-  };
-  const server = undo.use(await start());
-  const kept = undo.move();
+/** A server as a process, and how to call the plugin's executable. */
+async function servingLan(env?: Record<string, string>) {
+  const running = await serving(CNI, env);
   return {
-    host,
-    program,
-    server,
-    start,
-    /** Calls the plugin's executable. */
+    ...running,
     call: (command: string, id: string, namespace?: EngineNamespace) =>
-      runProgram({ command, id, netns: namespace?.path ?? "", conf: LAN }, { program: [program] }),
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+      runProgram({ command, id, netns: namespace?.path ?? "", conf: LAN }, {
+        program: [running.program],
+      }),
   };
 }
 
 Deno.test("cni serve answers as the plugin itself, and ends on a signal with status 0", async () => {
-  await using running = await serving();
+  await using running = await servingLan();
   const { call, server } = running;
-  assertEquals([SOCKET, "/run/ipvlan"].map((path) => Deno.statSync(path).mode! & 0o777), [
+  assertEquals([CNI.socket, "/run/ipvlan"].map((path) => Deno.statSync(path).mode! & 0o777), [
     0o600,
     0o700,
   ]);
@@ -157,8 +141,9 @@ Deno.test("cni serve answers as the plugin itself, and ends on a signal with sta
 });
 
 Deno.test("another user, another network and another mount namespace are not served", async () => {
-  await using running = await serving();
-  const script = `socket(S, 1, 1, 0); connect(S, pack("Sa*", 1, "${SOCKET}")) and die; print $!`;
+  await using running = await servingLan();
+  const script =
+    `socket(S, 1, 1, 0); connect(S, pack("Sa*", 1, "${CNI.socket}")) and die; print $!`;
   const { stdout } = decode(
     await new Deno.Command("setpriv", {
       args: ["--reuid=65534", "--regid=65534", "--clear-groups", "perl", "-e", script],
@@ -171,11 +156,11 @@ Deno.test("another user, another network and another mount namespace are not ser
     assertEquals([status, output.cniVersion], [0, "1.1.0"], flag);
   }
   running.server.kill("SIGTERM");
-  assertEquals((await running.server.ended).err, `ipvlan: Listening at ${SOCKET}`);
+  assertEquals((await running.server.ended).err, `ipvlan: Listening at ${CNI.socket}`);
 });
 
 Deno.test("20 ADDs at once, and the server is killed meanwhile: each has one answer, and DEL removes all", async () => {
-  await using running = await serving();
+  await using running = await servingLan();
   const { call, host } = running;
   const before = await host.dump();
   await using undo = new AsyncDisposableStack();
@@ -212,7 +197,7 @@ Deno.test("20 ADDs at once, and the server is killed meanwhile: each has one ans
 
 Deno.test("an ADD whose caller was killed comes to its end, and DEL waits for it", async () => {
   await using ip = await heldIp("behind");
-  await using running = await serving(ip.env);
+  await using running = await servingLan(ip.env);
   const { host, program, server } = running;
   const before = await host.dump();
   await using one = await engineNamespace();
@@ -236,7 +221,7 @@ Deno.test("an ADD whose caller was killed comes to its end, and DEL waits for it
 });
 
 Deno.test("a server whose state folder was removed ends, and the call is done without it", async () => {
-  await using running = await serving();
+  await using running = await servingLan();
   await Deno.remove(`${Deno.env.get("IPVLAN_STATE_DIR")}/ipvlan.db`);
   const { status } = await running.call("VERSION", "c1");
   assertEquals(status, 0);
@@ -244,17 +229,17 @@ Deno.test("a server whose state folder was removed ends, and the call is done wi
 });
 
 Deno.test("the server takes the socket that systemd passes, and leaves it in its place", async () => {
-  await using running = await serving();
+  await using running = await servingLan();
   running.server.kill("SIGTERM");
   await running.server.ended;
   await Deno.mkdir("/run/ipvlan", { recursive: true });
-  await using job = new Job(["cni", "serve"], { under: ["perl", "-e", PASS_SOCKET, SOCKET] });
+  await using job = new Job(["cni", "serve"], { under: ["perl", "-e", PASS_SOCKET, CNI.socket] });
   await job.line(/Listening at the socket of systemd/);
   await using one = await engineNamespace();
   assertEquals((await running.call("ADD", "c1", one)).status, 0);
   assertEquals((await running.call("DEL", "c1", one)).status, 0);
   job.kill("SIGTERM");
   assertEquals((await job.ended).status, 0);
-  assert(Deno.lstatSync(SOCKET).isSocket);
-  await Deno.remove(SOCKET);
+  assert(Deno.lstatSync(CNI.socket).isSocket);
+  await Deno.remove(CNI.socket);
 });

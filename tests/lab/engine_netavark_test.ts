@@ -1,13 +1,24 @@
-// netavark's requests, answered with a real kernel. `tests/engines/podman5_test.ts` has Podman itself.
-import { assertEquals, assertObjectMatch, assertRejects, assertStringIncludes } from "@std/assert";
+// netavark's requests, answered with a real kernel, also by the server of calls, of which
+// `cni_server_test.ts` has what is not netavark's. `tests/engines/podman5_test.ts` has Podman itself.
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { EngineDriver } from "../../lib/driver/mod.ts";
 import { IpvlanError } from "../../mod.ts";
 import { createNetwork, setUp, tearDown } from "../../lib/engine/netavark/mod.ts";
 import type { StatusBlock } from "../../lib/engine/netavark/translate.ts";
+import { NETAVARK } from "../../lib/engine/plugins.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
-import { Faults } from "../kit/faults.ts";
+import { IPVLAN } from "../kit/command.ts";
+import { eachLine, Faults, heldIp } from "../kit/faults.ts";
 import { dumpSandbox } from "../kit/look.ts";
-import { withHost } from "../kit/worlds.ts";
+import { decode, type Ran } from "../kit/processes.ts";
+import { serving } from "../kit/serving.ts";
+import { temporaryFolder, withHost } from "../kit/worlds.ts";
 
 /** A network as Podman keeps it. */
 function config(name: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
@@ -205,6 +216,26 @@ Deno.test("a setup that fails at any line leaves nothing, and can be repeated", 
     await tearDown(driver, request(7));
   }));
 
+Deno.test("teardown removes what a setup that was killed at any line has left", () =>
+  withHost(async (host) => {
+    await using faults = await Faults.of("from then on");
+    const failing = await host.driver({ wrap: faults.wrap });
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    const network = config("other", { options: { parent: "eth0.30" } });
+    // The first one makes the sandbox, too.
+    for (const text of [request(7), request(8, { network, ifname: "eth1" })]) {
+      const before = [await host.dump(), await dumpSandbox(one.netns), recorded(driver)];
+      await eachLine(faults, () => setUp(failing, text, one.path), async (n) => {
+        await tearDown(driver, text);
+        const after = [await host.dump(), await dumpSandbox(one.netns), recorded(driver)];
+        assertEquals(after, before, `line ${n}`);
+      });
+    }
+    await tearDown(driver, request(8, { ifname: "eth1" }));
+    await tearDown(driver, request(7));
+  }));
+
 Deno.test("30 containers at once have 30 addresses, and nothing is left when they have gone", () =>
   withHost(async (host) => {
     await using undo = new AsyncDisposableStack();
@@ -235,3 +266,104 @@ Deno.test("30 containers at once have 30 addresses, and nothing is left when the
     assertEquals(recorded(drivers[0]!), []);
     assertEquals(await host.dump(), before);
   }));
+
+/** Runs the plugin as netavark does. */
+async function runPlugin(program: readonly string[], words: string[], input: string): Promise<Ran> {
+  const [file = "", ...args] = [...program, ...words];
+  const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(file, options).spawn();
+  const output = child.output();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  return decode(await output);
+}
+
+Deno.test("netavark serve answers as the plugin itself, and ends on a signal with status 0", async () => {
+  await using running = await serving(NETAVARK);
+  await using one = await engineNamespace();
+  const alone = (words: string[], input: string) =>
+    runPlugin([...IPVLAN, "netavark"], words, input);
+  const served = (words: string[], input: string) => runPlugin([running.program], words, input);
+  const cases: [words: string[], input: string][] = [
+    [["create"], JSON.stringify(LAN)],
+    [["create"], JSON.stringify({ ...LAN, options: { parent: "eth9", mode: "l3" } })],
+    [["setup", one.path], "nonsense"],
+    [["setup", "/nowhere"], request(7)],
+  ];
+  for (const [words, input] of cases) {
+    assertEquals(await served(words, input), await alone(words, input), words.join(" "));
+  }
+  const { code, stdout, stderr } = await served(["setup", one.path], request(7));
+  assertEquals([code, stderr], [0, ""]);
+  assertObjectMatch(JSON.parse(stdout), { dns_search_domains: [] });
+  assertEquals((await dumpSandbox(one.netns)).addrs.length, 2);
+  // A process of its own has the same records, and answers a repeated call with the same text.
+  assertEquals((await alone(["setup", one.path], request(7))).stdout, stdout);
+  assertEquals((await alone(["teardown", one.path], request(7))).code, 0);
+  assertEquals(await served(["teardown", one.path], request(7)), {
+    code: 0,
+    stdout: "",
+    stderr: "",
+  });
+  running.server.kill("SIGTERM");
+  const { status, err } = await running.server.ended;
+  const lines = err.split("\n").filter((line) => /: status/.test(line));
+  assertEquals([status, lines.length], [0, cases.length + 2], err);
+  assert(/^ipvlan: setup ab0+: status 0 in \d+ ms$/.test(lines.at(-2)!), err);
+});
+
+Deno.test("12 setups at once, and the server is killed meanwhile: each has one answer, and teardown removes all", async () => {
+  await using running = await serving(NETAVARK);
+  const before = await running.host.dump();
+  await using undo = new AsyncDisposableStack();
+  const places = await Promise.all(Array.from({ length: 12 }, () => engineNamespace()));
+  places.forEach((place) => undo.use(place));
+  const call = (command: string, index: number) =>
+    runPlugin(
+      [running.program],
+      [command, places[index]!.path],
+      request(index + 10, { container: `c${index}` }),
+    );
+  const all = (command: string) => Promise.all(places.map((_, index) => call(command, index)));
+  const answers = places.map((_, index) => call("setup", index));
+  await Promise.race(answers);
+  running.server.kill("SIGKILL");
+  const made = await Promise.all(answers);
+  for (const { code, stdout } of made) {
+    if (code !== 0) {
+      assertStringIncludes(JSON.parse(stdout).error, "The server of ipvlan has ended");
+    }
+  }
+  assert(made.some(({ code }) => code === 0));
+  // The first one starts the program, and finds what the server has left half done.
+  const first = await call("teardown", made.findLastIndex(({ code }) => code !== 0));
+  assertEquals([first.code, first.stdout], [0, ""]);
+  await using _again = await running.start();
+  for (const { code, stdout } of await all("teardown")) assertEquals([code, stdout], [0, ""]);
+  assertEquals(await running.host.dump(), before);
+  for (const { code, stdout } of await all("setup")) assertEquals(code, 0, stdout);
+  for (const { code, stdout } of await all("teardown")) assertEquals([code, stdout], [0, ""]);
+  assertEquals(await running.host.dump(), before);
+});
+
+Deno.test("a setup whose caller was killed comes to its end, and teardown waits for it", async () => {
+  await using ip = await heldIp("behind");
+  await using running = await serving(NETAVARK, ip.env);
+  const before = await running.host.dump();
+  await using one = await engineNamespace();
+  await using folder = await temporaryFolder();
+  const pid = `${folder.path}/pid`;
+  const under = ["sh", "-c", `echo $$ > ${pid}; exec "$@"`, "sh", running.program];
+  ip.hold();
+  const made = runPlugin(under, ["setup", one.path], request(7));
+  await ip.waits();
+  Deno.kill(Number(await Deno.readTextFile(pid)), "SIGKILL");
+  assertEquals((await made).code, 137);
+  const removed = runPlugin([running.program], ["teardown", one.path], request(7));
+  await ip.goOn();
+  assertEquals((await removed).code, 0);
+  await running.server.line(/setup ab0+: status 0/);
+  assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
+  assertEquals(await running.host.dump(), before);
+});

@@ -2,7 +2,7 @@ import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { dockerUnits, lastingProgram, unitsText, writeUnits } from "../../install/unit.ts";
+import { lastingProgram, serverUnits, unitsText, writeUnits } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",
@@ -13,7 +13,9 @@ systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
   run(args, { print, warn }) {
     const etcd = readAccess(args, true);
     const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];
-    const units = dockerUnits(lastingProgram(), Deno.env.toObject(), SOCKET, words);
+    const env = Deno.env.toObject();
+    const engine: [string, string] = ["docker", "Docker"];
+    const units = serverUnits(lastingProgram(), env, engine, SOCKET, words, "docker.service");
     if (args.on("print-unit")) {
       print(unitsText(units));
       return;

@@ -1,7 +1,7 @@
 import { isOwned } from "../../driver/model/names.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
 import { shortName } from "../../engine/owners.ts";
-import { invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
+import { invalidOption, IpvlanError, unlessError } from "../../base/errors.ts";
 import type { Command } from "../command.ts";
 import { unlessRemoved } from "../end.ts";
 import { inspectedSandbox } from "../docker/shape.ts";
@@ -37,16 +37,9 @@ function anyFinder(driver: Driver): Find {
   const findSandbox = sandboxFinder(driver);
   const findNetwork = networkFinder(driver);
   return async (name) => {
-    try {
-      return await findSandbox(name);
-    } catch (error) {
-      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
-    }
-    try {
-      return await findNetwork(name);
-    } catch (error) {
-      if (!isIpvlanError(error, "network-not-found")) throw error;
-    }
+    const found = await unlessError(["sandbox-not-found"], () => findSandbox(name)) ??
+      await unlessError(["network-not-found"], () => findNetwork(name));
+    if (found) return found;
     const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
     throw new IpvlanError("unknown-name", { subject: name, known });
   };

@@ -5,91 +5,64 @@
  * @module
  */
 import metadata from "../../../deno.json" with { type: "json" };
-import type { EngineDriver } from "../../driver/mod.ts";
-import type { Outcome } from "../../driver/model/types.ts";
-import { createNetwork, infoOf, setUp, tearDown } from "../../engine/netavark/mod.ts";
-import { readRequest } from "../../engine/json.ts";
-import { IpvlanError } from "../../base/errors.ts";
+import { infoOf, runPlugin } from "../../engine/netavark/mod.ts";
+import { NETAVARK, PLUGIN_NAME, printedAnswer } from "../../engine/plugins.ts";
 import type { Command } from "../command.ts";
-import { executableText, writeExecutable } from "../../install/executable.ts";
-import { lastingProgram } from "../../install/unit.ts";
+import { DRY_RUN } from "../options.ts";
+import { answerHere, readInput } from "../plugin_call.ts";
 
-/** The name of the file, which is that of Podman's network driver. */
-const PLUGIN = "ipvlan-kit";
-
-/** The folder where Podman looks first for plugins (`netavark_plugin_dirs`, containers.conf(5)). */
-const FOLDER = "/usr/local/libexec/netavark";
-
-/**
- * Makes a command that answers a request.
- *
- * @param answer Resolves to the value `undefined` where netavark expects no answer.
- */
-function answering(
-  usage: string,
-  example: string,
-  answer: (driver: EngineDriver, request: string, netns: string) => Promise<Outcome<unknown>>,
-): Command {
+/** Makes a command that answers a request. */
+function answering(command: string, usage: string, example: string): Command {
   return {
     usage,
-    example,
+    example: `ipvlan netavark ${command} ${example}`,
+    options: DRY_RUN,
     statuses: [["0", "it was done"], ["1", "an error, which is printed as JSON"]],
-    changes: true,
-    async run({ positionals: [netns = ""] }, { open, print, warn, dryRun }) {
-      try {
-        const request = await readRequest(Deno.stdin.readable);
-        await using driver = await open();
-        const { value, notices } = await answer(driver, request, netns);
-        // Podman shows standard error to its user.
-        notices.forEach(warn);
-        if (value !== undefined && !dryRun) print(JSON.stringify(value));
-      } catch (error) {
-        // netavark expects this answer for a bug, too.
-        if (!(error instanceof IpvlanError)) console.error(error);
-        print(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
-        return 1;
-      }
-    },
+    run: async ({ positionals }, context) =>
+      await answerHere(runPlugin, [command, ...positionals], await readInput(), context),
   };
 }
 
 /** `ipvlan netavark create`. */
-export const create: Command = answering(
-  "",
-  "ipvlan netavark create < network.json",
-  createNetwork,
-);
+export const create = answering("create", "", "< network.json");
 
 /** `ipvlan netavark setup`. */
-export const setup: Command = answering(
-  "NETNS",
-  "ipvlan netavark setup /run/netns/netns-1 < request.json",
-  setUp,
-);
+export const setup = answering("setup", "NETNS", "/run/netns/netns-1 < request.json");
 
 /** `ipvlan netavark teardown`. The namespace may be gone already. */
-export const teardown: Command = answering(
-  "NETNS",
-  "ipvlan netavark teardown /run/netns/netns-1 < request.json",
-  tearDown,
-);
+export const teardown = answering("teardown", "NETNS", "/run/netns/netns-1 < request.json");
 
 /** `ipvlan netavark info`. */
 export const info: Command = {
   usage: "",
   example: "ipvlan netavark info",
   run(_args, { print }) {
-    print(JSON.stringify(infoOf(metadata.version)));
+    print(printedAnswer({ status: 0, output: infoOf(metadata.version) })!);
   },
 };
 
 /** `ipvlan netavark install`. */
 export const install: Command = {
-  usage: "[DIR]",
+  usage: "[OPTIONS] [DIR]",
   example: `ipvlan netavark install
-podman network create -d ${PLUGIN} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
-  async run({ positionals: [folder = FOLDER] }, { print }) {
-    const text = executableText(lastingProgram(), ["netavark"], Deno.env.toObject());
-    print(await writeExecutable(folder, PLUGIN, text));
+systemctl daemon-reload
+systemctl enable --now ipvlan-netavark.socket
+podman network create -d ${PLUGIN_NAME} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
+  options: { "--print-unit": "print the systemd units, and do nothing else" },
+  run: async (args, context) =>
+    await (await import("../plugin_service.ts"))
+      .install(NETAVARK, args.positionals[0], args, context),
+};
+
+/** `ipvlan netavark serve`. */
+export const serve: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan netavark serve",
+  options: {
+    "--socket PATH": `the socket to listen at; left out, ${NETAVARK.socket}`,
+    "--verbose": "print each ip line as it is run, the stack of an error, and each call",
   },
+  statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
+  run: async (args, context) =>
+    await (await import("../plugin_service.ts")).serveCalls(NETAVARK, runPlugin, args, context),
 };

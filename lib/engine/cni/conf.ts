@@ -5,6 +5,7 @@ import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts"
 import { addressIn, type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { parseRequest } from "../json.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 import {
   askedAddresses,
   ipamSection,
@@ -23,7 +24,6 @@ import {
   type CniVersion,
   isAtLeast,
   isCniVersion,
-  PLUGIN_NAME,
   SINCE,
   versionOf,
 } from "./version.ts";

@@ -2,18 +2,16 @@ import { resolve } from "node:path";
 import { findProgram } from "../../base/files.ts";
 import { read, show } from "../../base/reader.ts";
 import { parseRequest, readRequest } from "../json.ts";
-import type { CniCommand, Variables } from "./environment.ts";
+import type { PluginCall } from "../plugins.ts";
+import type { CniCommand } from "./environment.ts";
 import { cniError, CODE, ipamFailure, misfitError } from "./errors.ts";
 import { type Result, resultReader } from "./result.ts";
 
 /** An IPAM plugin, by its file name, and its input: environment, configuration, working folder. */
-export interface Delegate {
+export interface Delegate extends Omit<PluginCall, "words"> {
   type: string;
   /** The folders to look for it in. */
   path: readonly string[];
-  variables: Variables;
-  text: string;
-  folder: string;
   /** Gets its standard error. */
   log(printed: Uint8Array): void;
 }

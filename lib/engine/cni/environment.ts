@@ -2,14 +2,12 @@ import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import { isNetnsPath, linkName } from "../../iproute2/words.ts";
 import { cniError, CODE } from "./errors.ts";
 import { show } from "../../base/reader.ts";
+import { splitPair, type Variables } from "../plugins.ts";
 
 const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
 
 /** A command of the plugin. */
 export type CniCommand = typeof COMMANDS[number];
-
-/** Variables of the environment by name. */
-export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Identifies an attachment, which is a link of a container. */
 export interface AttachmentKey {
@@ -76,10 +74,4 @@ export function readEnvironment(variables: Variables): Environment {
   }
   read.ip = args.get("IP");
   return read;
-}
-
-/** Splits a text such as `IP=192.168.1.77` at the first equals sign. */
-export function splitPair(pair: string): [name: string, value: string] {
-  const [name = "", ...value] = pair.split("=");
-  return [name, value.join("=")];
 }

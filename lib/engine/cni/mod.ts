@@ -5,12 +5,7 @@
  * @module
  */
 import { statOf } from "../../base/files.ts";
-import {
-  type EngineDriver,
-  type SandboxDetails,
-  type Settlement,
-  withParent,
-} from "../../driver/mod.ts";
+import { type EngineDriver, type Settlement, withParent } from "../../driver/mod.ts";
 import {
   IpvlanError,
   type IpvlanErrorOf,
@@ -19,10 +14,9 @@ import {
 } from "../../base/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { defaultLink } from "../../iproute2/route.ts";
-import { attach, detach, differences, removeLeft } from "../attachment.ts";
+import { attach, detach, differences, findSandbox, recover } from "../attachment.ts";
+import type { CallContext, PluginAnswer, PluginCall } from "../plugins.ts";
 import { type Delegate, readGiven, runDelegate } from "./delegate.ts";
-import type { Conf } from "./conf.ts";
-import type { Variables } from "./environment.ts";
 import { cniError, CODE, errorAnswer, isExhausted, toCniErrors } from "./errors.ts";
 import { checkAddresses, claimAddresses, collectAddresses, releaseAddresses } from "./ipam.ts";
 import { formatResult, type Result } from "./result.ts";
@@ -39,25 +33,7 @@ import {
   resultOf,
   sandboxName,
 } from "./translate.ts";
-import { versionOf } from "./version.ts";
-
-/** An answer of the plugin: its exit status, and the JSON to print on standard output. */
-export interface PluginAnswer {
-  status: number;
-  output?: unknown;
-}
-
-/** The surroundings of a call of the plugin. */
-interface PluginContext {
-  /** The working folder of the call. */
-  folder: string;
-  /** Runs a function with the driver. */
-  withDriver<T>(run: (driver: EngineDriver) => Promise<T>): Promise<T>;
-  /** Writes a line to the log. */
-  warn(line: string): void;
-  /** Writes the standard error of an IPAM plugin to the log. */
-  log(printed: Uint8Array): void;
-}
+import { versionAnswer, versionOf } from "./version.ts";
 
 /** One call of the plugin, with all that its parts need. */
 interface Call extends CniRequest {
@@ -72,10 +48,10 @@ type Run = (call: Call) => Promise<Result | undefined | void>;
 
 /** Answers the call in the environment and the configuration on standard input. Never throws. */
 export async function runPlugin(
-  variables: Variables,
-  text: string,
-  { folder, withDriver, warn, log }: PluginContext,
+  { folder, variables, text }: Omit<PluginCall, "words">,
+  { withDriver, warn, log }: CallContext,
 ): Promise<PluginAnswer> {
+  if (variables.CNI_COMMAND === "VERSION") return { status: 0, output: versionAnswer(text) };
   const cniVersion = versionOf(text);
   const failed = (problems: readonly IpvlanErrorOf<"cni">[]) => ({
     status: 1,
@@ -146,20 +122,11 @@ async function labelLink(
   { driver, environment: { ifname }, conf }: Call,
   sandbox: string,
 ): Promise<void> {
-  const found = findSandbox(driver, sandbox);
+  const found = await findSandbox(driver, sandbox);
   // The link exists, so the call will be refused: keep the label of its own configuration.
   if (!found || found.endpoints.some((endpoint) => endpoint.ifname === ifname)) return;
   const labels = { ...found.labels, [confLabel(ifname)]: conf.name };
   await driver.label([{ kind: "sandbox", name: sandbox, labels }]);
-}
-
-/** Finds a sandbox that is ready. */
-function findSandbox(driver: EngineDriver, name: string): SandboxDetails | undefined {
-  try {
-    return driver.inspectSandbox(name);
-  } catch (error) {
-    if (!isIpvlanError(error, "sandbox-not-found", "half-done")) throw error;
-  }
 }
 
 /** Removes the link of an attachment, if there is one, and then its addresses. */
@@ -167,22 +134,14 @@ async function del(call: Call): Promise<void> {
   const { driver, conf, environment } = call;
   const name = sandboxName(environment.containerId);
   const { ifname } = environment;
-  const isAttached = () => {
-    const found = findSandbox(driver, name);
+  const isAttached = async () => {
+    const found = await findSandbox(driver, name);
     return attachmentsOf(conf, found ? [found] : []).some((each) => each.ifname === ifname);
   };
   // This waits for an ADD that is still running, and removes what a killed one has made.
-  if (!isAttached()) await recover(driver, conf, name);
-  if (isAttached()) await detach(driver, name, ifname);
+  if (!await isAttached()) await recover(driver, networkName(conf), name);
+  if (await isAttached()) await detach(driver, name, ifname);
   await forward(call);
-}
-
-/** Removes what killed calls have left of a configuration's network or of one sandbox on it. */
-async function recover(driver: EngineDriver, conf: Conf, sandbox?: string): Promise<void> {
-  const network = networkName(conf);
-  const only = sandbox === undefined ? undefined : { sandbox, network };
-  if (driver.hasUnfinished(only)) await driver.recover();
-  await removeLeft(driver, network);
 }
 
 /** Checks the link of an attachment. @throws {IpvlanError} Something is missing or changed. */
@@ -213,7 +172,7 @@ function namespaceId(path: string): string | undefined {
 /** Removes every attachment that is not valid. Goes on after an error. */
 async function collect(call: Call): Promise<void> {
   const { driver, conf } = call;
-  await recover(driver, conf);
+  await recover(driver, networkName(conf));
   const problems = driver.listSandboxes().map(async (sandbox) => {
     const stale = attachmentsOf(conf, [sandbox]).filter((each) => !isValid(conf, each));
     if (stale.length === 0) return [];

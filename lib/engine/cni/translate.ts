@@ -18,13 +18,13 @@ import type {
 } from "../../driver/model/types.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { AttachmentSpec } from "../attachment.ts";
+import type { Variables } from "../plugins.ts";
 import { type Conf, readConf } from "./conf.ts";
 import {
   type AttachmentKey,
   type CniCommand,
   type Environment,
   readEnvironment,
-  type Variables,
 } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
 import type { Result, ResultAddress, ResultRoute } from "./result.ts";

@@ -1,12 +1,9 @@
 /**
- * The name of the plugin and its versions. This module imports no other one, as Podman asks for the
+ * The versions of the plugin. This module imports no other one, as Podman asks for the
  * version before every call.
  *
  * @module
  */
-
-/** The name of the plugin's executable, which is the `type` in configurations. */
-export const PLUGIN_NAME = "ipvlan-kit";
 
 /** The versions of the CNI specification that the plugin supports, the oldest first. */
 export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;

@@ -14,10 +14,11 @@ import type {
 } from "../../driver/mod.ts";
 import { dirname } from "node:path";
 import { routePrefix } from "../../driver/model/routes.ts";
-import { invalidOption, isIpvlanError, throwProblems } from "../../base/errors.ts";
+import { invalidOption, isIpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
 import { statOf } from "../../base/files.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
+import { findSandbox } from "../attachment.ts";
 import { DONE, type Handler, type Handlers } from "./handlers.ts";
 import {
   createEndpointAnswer,
@@ -63,7 +64,7 @@ const createEndpoint: Handler = async (driver, body, notify) => {
   const network = readNetwork(body);
   const rule = "another one has the same first 12 digits";
   if (isAnother(driver, network)) throw invalidOption("network", network.owner.id, rule);
-  const endpoint = findEndpoint(driver, spec) ?? await makeEndpoint(driver, spec, notify);
+  const endpoint = await findEndpoint(driver, spec) ?? await makeEndpoint(driver, spec, notify);
   return createEndpointAnswer(spec, endpoint);
 };
 
@@ -79,7 +80,7 @@ async function makeEndpoint(
     return value.endpoints[0]!;
   } catch (error) {
     // Docker may have repeated the call while the first one was running.
-    const made = findEndpoint(driver, spec);
+    const made = await findEndpoint(driver, spec);
     if (!made) throw error;
     return made;
   }
@@ -90,13 +91,10 @@ async function makeEndpoint(
  * networks, and does not create them again.
  */
 async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<SandboxDetails>> {
-  try {
-    return await driver.borrowSandbox(spec);
-  } catch (error) {
-    if (!isIpvlanError(error, "ip-command")) throw error;
-    await driver.restoreNetwork(spec.connections![0]!.network);
-    return await driver.borrowSandbox(spec);
-  }
+  const made = await unlessError(["ip-command"], () => driver.borrowSandbox(spec));
+  if (made) return made;
+  await driver.restoreNetwork(spec.connections![0]!.network);
+  return await driver.borrowSandbox(spec);
 }
 
 /**
@@ -130,22 +128,13 @@ async function removeEndpoints(
   endpoints: readonly { sandbox: string }[],
 ): Promise<void> {
   for (const { sandbox } of endpoints) {
-    try {
-      await driver.removeSandbox(sandbox);
-    } catch (error) {
-      if (!isIpvlanError(error, "sandbox-not-found")) throw error;
-    }
+    await unlessError(["sandbox-not-found"], () => driver.removeSandbox(sandbox));
   }
 }
 
 /** Finds the endpoint of a sandbox; `undefined` if it does not exist or is not complete. */
-function findEndpoint(driver: EngineDriver, { name }: { name: string }): Endpoint | undefined {
-  try {
-    return driver.inspectSandbox(name).endpoints[0];
-  } catch (error) {
-    if (isIpvlanError(error, "sandbox-not-found", "half-done")) return undefined;
-    throw error;
-  }
+async function findEndpoint(driver: EngineDriver, { name }: { name: string }) {
+  return (await findSandbox(driver, name))?.endpoints[0];
 }
 
 const join: Handler = async (driver, body) => {

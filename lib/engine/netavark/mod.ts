@@ -5,8 +5,10 @@
  * @module
  */
 import { type EngineDriver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
-import { isIpvlanError, throwProblems } from "../../base/errors.ts";
-import { attach, detach } from "../attachment.ts";
+import { IpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
+import { show } from "../../base/reader.ts";
+import { attach, detach, recover } from "../attachment.ts";
+import type { CallContext, PluginAnswer, PluginCall } from "../plugins.ts";
 import {
   createAnswer,
   isAskedFor,
@@ -22,6 +24,34 @@ export { infoOf } from "./translate.ts";
 
 /** The engine's name in records. */
 const ENGINE = "netavark";
+
+/** Carries out each command. Resolves to the value `undefined` where netavark expects no answer. */
+const RUN = new Map<
+  string | undefined,
+  (driver: EngineDriver, text: string, path: string) => Promise<Outcome<unknown>>
+>([["create", createNetwork], ["setup", setUp], ["teardown", tearDown]]);
+
+/** Answers a call: its command, the file of a namespace, and a request. Never throws. */
+export async function runPlugin(
+  { words: [command, path = ""], text }: Pick<PluginCall, "words" | "text">,
+  { withDriver, warn }: Pick<CallContext, "withDriver" | "warn">,
+): Promise<PluginAnswer> {
+  try {
+    const run = RUN.get(command);
+    if (!run) {
+      const reason = `is ${show(command)}, and should be one of ${[...RUN.keys()].join(", ")}`;
+      throw new IpvlanError("invalid-request", { place: "the command", reason });
+    }
+    const { value, notices } = await withDriver((driver) => run(driver, text, path));
+    // Podman shows standard error to its user.
+    notices.forEach(warn);
+    return { status: 0, output: value };
+  } catch (error) {
+    // netavark expects this answer for a bug, too.
+    if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
+    return { status: 1, output: { error: error instanceof Error ? error.message : String(error) } };
+  }
+}
 
 /**
  * Answers `create`: checks a network. It is made only while a container is connected to it, as Podman
@@ -53,7 +83,8 @@ export async function setUp(
 
 /** Answers `teardown`: disconnects a container from a network, if it is connected. */
 export async function tearDown(driver: EngineDriver, text: string): Promise<Outcome<undefined>> {
-  const { sandbox, ifname } = readTeardown(text);
+  const { sandbox, network, ifname } = readTeardown(text);
+  await recover(driver, network, sandbox);
   await detach(driver, sandbox, ifname);
   await driver.removeStale(ENGINE);
   return { value: undefined, notices: [] };
@@ -68,19 +99,13 @@ async function findConnected(
   request: SetupRequest,
 ): Promise<Outcome<MadeEndpoint> | undefined> {
   const { name, path, connection: { ifname } } = request.attachment;
-  try {
+  return await unlessError(["sandbox-not-found"], async () => {
     const [sandbox] = await driver.seeSandboxes([name]);
-    if (sandbox!.path !== path) {
-      await driver.removeSandbox(name);
-      return undefined;
-    }
+    if (sandbox!.path !== path) await driver.removeSandbox(name);
     const endpoint = sandbox!.endpoints.find((each) => each.ifname === ifname);
-    if (!endpoint) return undefined;
-    const isEqual = isAskedFor(endpoint, request);
-    if (isEqual && endpoint.state === "up") return { value: endpoint, notices: [] };
     // An endpoint of another request stays, and the driver refuses this request.
-    if (isEqual) await detach(driver, name, ifname);
-  } catch (error) {
-    if (!isIpvlanError(error, "sandbox-not-found")) throw error;
-  }
+    if (sandbox!.path !== path || !endpoint || !isAskedFor(endpoint, request)) return undefined;
+    if (endpoint.state === "up") return { value: endpoint, notices: [] };
+    await detach(driver, name, ifname);
+  });
 }

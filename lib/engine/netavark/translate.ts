@@ -49,7 +49,11 @@ const setup = object({
   }),
 });
 
-const teardown = object({ container_id: text, network_options: object({ interface_name: text }) });
+const teardown = object({
+  container_id: text,
+  network: object({ name: text }),
+  network_options: object({ interface_name: text }),
+});
 
 /** A request to create a network, also as received. */
 interface CreateRequest {
@@ -140,7 +144,7 @@ export function readSetup(text: string, path: string): SetupRequest {
   };
   return {
     network: spec,
-    attachment: { name: sandboxName(id), owner: { engine: "netavark", id }, path, connection },
+    attachment: { name: ownName(id), owner: { engine: "netavark", id }, path, connection },
     nameServers: network.network_dns_servers,
   };
 }
@@ -156,13 +160,14 @@ export function isAskedFor(
 }
 
 /** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */
-export function readTeardown(text: string): { sandbox: string; ifname: string } {
-  const { container_id: id, network_options: options } = readJson(teardown, text);
-  return { sandbox: sandboxName(id), ifname: options.interface_name };
+export function readTeardown(text: string): Record<"sandbox" | "network" | "ifname", string> {
+  const { container_id: id, network, network_options: options } = readJson(teardown, text);
+  return { sandbox: ownName(id), network: ownName(network.name), ifname: options.interface_name };
 }
 
-function sandboxName(id: string): string {
-  return `netavark:${id}`;
+/** The driver's name of a container or a network. */
+function ownName(name: string): string {
+  return `netavark:${name}`;
 }
 
 /** The answer to `setup`, with the new link by its name. `podman inspect` shows it. */
@@ -210,7 +215,7 @@ function readPodmanNetwork(
   });
   const spec: EngineNetworkSpec = {
     ...options,
-    name: `netavark:${config.name}`,
+    name: ownName(config.name),
     owner: { engine: "netavark", id: config.id },
     parent,
     transient: true,

@@ -25,6 +25,7 @@ const WELL: DoctorFacts = {
   modulesOnDisk: ["8021q"],
   machine: { vendor: "QEMU", product: "Standard PC", assetTag: "" },
   hostsFile: true,
+  plugins: [],
   ipv6: "on",
   state: STATE,
   view: view([link("lo", { linkType: "loopback" }), link("eth0")]),
@@ -358,7 +359,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     "touch /etc/hosts",
   ]],
   ["a CNI plugin that starts Deno for each call", {
-    cni: { what: "Each call starts Deno", fix: "x" },
+    plugins: [{ engine: "cni", what: "Each call starts Deno", fix: "x" }],
   }, [
     "warning CNI: Each call starts Deno → x",
   ]],
@@ -366,7 +367,14 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     'warning transport: The program "ip" runs for each change, which takes longer: R → F',
   ]],
   ["a wish for the program", { transport: { reason: "IPVLAN_TRANSPORT asks for it" } }, []],
-  ["a CNI plugin with its server", { cni: { what: "Calls ask the server" } }, []],
+  ["plugins, one with its server", {
+    plugins: [
+      { engine: "cni", what: "Calls ask the server" },
+      { engine: "netavark", what: "Each call starts Deno", fix: "y" },
+    ],
+  }, [
+    "warning Podman: Each call starts Deno → y",
+  ]],
   ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
     "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
     "from or goes to an address that was not assigned to the NIC → assign the sandboxes' addresses " +

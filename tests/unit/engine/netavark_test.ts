@@ -259,6 +259,7 @@ Deno.test("teardown needs the names alone", () => {
   const text = JSON.stringify({ container_id: CONTAINER, network, network_options: options });
   assertEquals(readTeardown(text), {
     sandbox: `netavark:${CONTAINER}`,
+    network: "netavark:l2net",
     ifname: "net7",
   });
 });

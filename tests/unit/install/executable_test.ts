@@ -7,7 +7,7 @@ import { assertRejectsError } from "../../kit/errors.ts";
 Deno.test("an executable starts the program with its words, in the environment that it needs", async () => {
   await using folder = await temporaryFolder();
   const program = ["/usr/bin/printf", "%s|", "it's $HOME", "a  b"];
-  const text = executableText(program, ["cni"], { DENO_DIR: "/a 'b'", TERM: "dumb" });
+  const text = executableText(program, "cni", { DENO_DIR: "/a 'b'", TERM: "dumb" });
   assertEquals(text.includes("TERM"), false);
   const path = await writeExecutable(`${folder.path}/opt/bin/`, "ipvlan-kit", text);
   assertEquals(path, `${folder.path}/opt/bin/ipvlan-kit`);
@@ -16,7 +16,7 @@ Deno.test("an executable starts the program with its words, in the environment t
     stdout: "it's $HOME|a  b|cni|last|",
     stderr: "",
   });
-  const shown = executableText(["/usr/bin/env"], [], { DENO_DIR: "/a 'b'", HOME: "/root" });
+  const shown = executableText(["/usr/bin/env"], "env", { DENO_DIR: "/a 'b'", HOME: "/root" });
   const { stdout } = await run(await writeExecutable(folder.path, "env", shown));
   assertEquals(stdout.split("\n").filter((line) => /^(DENO_DIR|HOME)=/.test(line)).sort(), [
     "DENO_DIR=/a 'b'",

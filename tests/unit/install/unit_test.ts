@@ -1,9 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
   agentUnit,
-  cniUnits,
-  dockerUnits,
   passedSocket,
+  serverUnits,
   systemdUnit,
   thisProgram,
 } from "../../../lib/install/unit.ts";
@@ -73,7 +72,8 @@ Deno.test({
     make("wide", 0, 0o777);
     make("wide/root's", 0, 0o755);
     Deno.symlinkSync(`${path}/user's`, `${path}/link`);
-    const units = (home: string) => cniUnits(["/opt/deno"], { HOME: `${path}/${home}` }, "/run/x");
+    const units = (home: string) =>
+      serverUnits(["/opt/deno"], { HOME: `${path}/${home}` }, ["cni", "CNI"], "/run/x");
     for (const home of ["root's", "root's/missing", "open/root's"]) {
       assertStringIncludes(units(home)["ipvlan-cni.service"]!, home);
     }
@@ -101,7 +101,11 @@ Deno.test({
 });
 
 Deno.test("the units for Docker start the plugin before Docker, from a socket of the same name", () => {
-  const units = dockerUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  const docker = (program: string[], words: string[] = []) => {
+    const engine: [string, string] = ["docker", "Docker"];
+    return serverUnits(program, { HOME: "/root" }, engine, "/run/x", words, "docker.service");
+  };
+  const units = docker(["/opt/deno", "run", "-A", "/srv/cli.ts"]);
   assertEquals(Object.keys(units), ["ipvlan-docker.service", "ipvlan-docker.socket"]);
   const [service = "", socket = ""] = Object.values(units);
   for (const text of [service, socket]) assertStringIncludes(text, "Before=docker.service");
@@ -111,13 +115,14 @@ Deno.test("the units for Docker start the plugin before Docker, from a socket of
   assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
   const words = ["--ipam-opt", "endpoints=http://a:1", "--ipam-opt", "ca=/c a%"];
   assertStringIncludes(
-    dockerUnits(["/opt/ipvlan"], {}, "/run/x", words)["ipvlan-docker.service"]!,
+    docker(["/opt/ipvlan"], words)["ipvlan-docker.service"]!,
     'serve --ipam-opt endpoints=http://a:1 --ipam-opt "ca=/c a%%"\n',
   );
 });
 
 Deno.test("the units for CNI start the server with the first call, and no call ends with it", () => {
-  const units = cniUnits(["/opt/deno", "run", "-A", "/srv/cli.ts"], { HOME: "/root" }, "/run/x");
+  const program = ["/opt/deno", "run", "-A", "/srv/cli.ts"];
+  const units = serverUnits(program, { HOME: "/root" }, ["cni", "CNI"], "/run/x");
   assertEquals(Object.keys(units), ["ipvlan-cni.service", "ipvlan-cni.socket"]);
   const [service = "", socket = ""] = Object.values(units);
   assertStringIncludes(service, "ExecStart=/opt/deno run -A /srv/cli.ts cni serve\nKillMode=mixed");
@@ -147,6 +152,7 @@ Deno.test("nothing is written that starts a Deno in the cache of npx", async () 
       const words of [
         ...["docker install --print-unit", "restore --print-unit", "agent --print-unit"],
         ...["netavark install /dev/null/x", "cni install --print-unit"],
+        "netavark install --print-unit",
       ]
     ) {
       assertEquals([words, await ipvlan(...words.split(" "))], [words, {

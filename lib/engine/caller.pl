@@ -1,11 +1,13 @@
-# Asks the server of the CNI plugin to do a call, as caller.ts tells. Of the programs that can use a Unix
-# socket and that most systems have, Perl without modules starts in a quarter of the time of curl.
+# Asks the server of a plugin to do a call, as caller.ts tells. Of the programs that can use a Unix socket
+# and that most systems have, Perl without modules starts in a quarter of the time of curl.
 #
 # Its arguments are the path of the socket, the identity of the program, the state folder if the
-# environment names none, the bytes that a configuration may have, and the command line to start without a
-# server. The numbers are those of Linux: AF_UNIX and SOCK_STREAM are 1 (socket(2)).
+# environment names none, the bytes that a request may have, the answer of a call that has failed, the
+# number of the call's words, and the command line to start without a server, which ends in these words.
+# The numbers are those of Linux: AF_UNIX and SOCK_STREAM are 1 (socket(2)).
 delete $ENV{PERL_SKIP_LOCALE_INIT};
-my ($path, $identity, $default, $most) = splice @ARGV, 0, 4;
+my ($path, $identity, $default, $most, $failure, $count) = splice @ARGV, 0, 6;
+my @words = @ARGV[@ARGV - $count .. $#ARGV];
 sub without_server { exec { $ARGV[0] } @ARGV; exit 127 }
 sub same { join ":", (stat $_[0])[0, 1] }
 my $state = $ENV{IPVLAN_STATE_DIR};
@@ -29,7 +31,7 @@ $greeting eq "$expected\n" or without_server;
 
 my $version = "1.1.0";
 sub failed {
-  print qq({"cniVersion":"$version","code":11,"msg":"$_[0]"}\n);
+  printf "$failure\n", $_[0], $version;
   exit 1;
 }
 $SIG{PIPE} = "IGNORE";
@@ -37,7 +39,8 @@ $SIG{$_} = sub { failed("It was interrupted") } for "TERM", "INT", "HUP";
 my $text = "";
 -t STDIN or read STDIN, $text, $most + 1;
 $version = $1 if $text =~ /"cniVersion"\s*:\s*"([0-9.]+)"/;
-my $call = join("", map { "$_\0" } $folder, map { "$_=$ENV{$_}" } keys %ENV) . "\0$text";
+my @pairs = ((map { "=$_" } @words), map { "$_=$ENV{$_}" } keys %ENV);
+my $call = join("", map { "$_\0" } $folder, @pairs) . "\0$text";
 $call = length($call) . "\n$call";
 for (my $sent = 0; $sent < length $call;) {
   my $wrote = syswrite $server, $call, length($call) - $sent, $sent;

@@ -1,12 +1,13 @@
 /**
- * The server for calls of the plugin, which saves starting `ipvlan` for each call. `caller.ts` describes
+ * The server for calls of a plugin, which saves starting `ipvlan` for each call. `caller.ts` describes
  * the protocol.
  *
  * @module
  */
 import { createServer, type Socket } from "node:net";
-import { listen } from "../socket.ts";
-import { type CallAnswer, MAX_CALL, type PassedCall, readCall, writeAnswer } from "./caller.ts";
+import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
+import type { PluginCall } from "./plugins.ts";
+import { listen } from "./socket.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
@@ -15,10 +16,10 @@ export interface ServeOptions {
   /** Makes the first line to a caller; `undefined` if the server can no longer answer and must end. */
   greeting: () => string | undefined;
   /**
-   * Answers a call, and never throws. It runs to its end even if the caller has gone: a runtime must
-   * call DEL after an ADD without an answer.
+   * Answers a call, and never throws. It runs to its end even if the caller has gone: after a call
+   * without an answer, the engine must make the one that removes.
    */
-  answer: (call: PassedCall) => Promise<CallAnswer>;
+  answer: (call: PluginCall) => Promise<CallAnswer>;
   /** Called when the server listens. */
   listening: () => void;
   /** Ends the server: it accepts no more calls, and answers those that it has accepted. */

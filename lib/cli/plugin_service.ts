@@ -1,5 +1,5 @@
 /**
- * `ipvlan cni install` and `ipvlan cni serve`.
+ * The `install` and `serve` of plugins whose calls a server answers: `ipvlan cni`, `ipvlan netavark`.
  *
  * @module
  */
@@ -10,26 +10,29 @@ import type { EngineDriver } from "../driver/mod.ts";
 import { stateFolder, storeFile } from "../driver/model/state_folder.ts";
 import {
   type CallAnswer,
-  callerAt,
+  callerLines,
   greetingOf,
-  type PassedCall,
-  PLUGIN_FOLDER,
   type ProgramIdentity,
-  SOCKET,
   wayOfCalls,
-} from "../engine/cni/caller.ts";
-import { runPlugin } from "../engine/cni/mod.ts";
-import { serve, type ServeOptions } from "../engine/cni/serve.ts";
-import { PLUGIN_NAME, versionAnswer } from "../engine/cni/version.ts";
+} from "../engine/caller.ts";
+import { engineTitle } from "../engine/owners.ts";
+import {
+  type Plugin,
+  PLUGIN_NAME,
+  type PluginCall,
+  printedAnswer,
+  type RunPlugin,
+} from "../engine/plugins.ts";
+import { serve, type ServeOptions } from "../engine/serve.ts";
 import { socketName } from "../engine/socket.ts";
 import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "../install/executable.ts";
 import {
-  cniUnits,
   lastingProgram,
   passedSocket,
+  serverUnits,
   thisProgram,
   unitsText,
   writeUnits,
@@ -39,99 +42,95 @@ import {
 const BOOTED = "/run/systemd/system";
 
 /** The identity of this program, by which a caller and the server see that they are the same. */
-function identity(): ProgramIdentity {
-  return { version: metadata.version, program: thisProgram() };
+function identityOf({ command }: Plugin): ProgramIdentity {
+  return { version: metadata.version, program: [...thisProgram(), command] };
 }
 
-/** Writes the plugin's executable, and the units of its server. */
+/** Writes a plugin's executable into a folder, and the units of its server. */
 export async function install(
+  plugin: Plugin,
+  folder = plugin.folder,
   args: Arguments,
   { print, warn }: Pick<Context, "print" | "warn">,
-): Promise<void> {
-  const [, folder = PLUGIN_FOLDER] = args.positionals;
+): Promise<undefined> {
   const env = Deno.env.toObject();
-  const units = cniUnits(lastingProgram(), env, SOCKET);
+  const { command, socket } = plugin;
+  const units = serverUnits(lastingProgram(), env, [command, engineTitle(command)], socket);
   if (args.on("print-unit")) {
     print(unitsText(units));
     return;
   }
-  const text = pluginText(env);
-  print(await writeExecutable(folder, PLUGIN_NAME, text));
+  print(await writeExecutable(folder, PLUGIN_NAME, pluginText(plugin, env)));
   if (statOf(BOOTED) !== undefined) {
     writeUnits(units).forEach(print);
     warn("Next: systemctl daemon-reload");
-    warn("Next: systemctl enable --now ipvlan-cni.socket");
+    warn(`Next: systemctl enable --now ipvlan-${command}.socket`);
   }
-  const { what, fix } = wayOfCalls();
+  const { what, fix } = wayOfCalls(plugin);
   warn(fix === undefined ? what : `${what}: ${fix}`);
 }
 
-/** The text of the plugin's executable. @param socket The path of the server's socket. */
-export function pluginText(env: Readonly<Record<string, string>>, socket = SOCKET): string {
-  return executableText(thisProgram(), ["cni"], env, callerAt(socket, identity()));
+/** The text of a plugin's executable. */
+export function pluginText(plugin: Plugin, env: Readonly<Record<string, string>>): string {
+  const before = callerLines(plugin, identityOf(plugin));
+  return executableText(thisProgram(), plugin.command, env, before);
 }
 
 /** The time after which a server that systemd started ends if there is no call, in milliseconds. */
 const IDLE = 300_000;
 
-/** The options of a server of calls. */
-export interface ServerOptions extends Pick<ServeOptions, "socket" | "signal" | "idle"> {
-  /** The driver, which stays open. */
-  driver: EngineDriver;
-  /** The driver's state folder. */
-  stateDir: string;
-  /** Whether to log every call, not only those that failed. */
-  verbose: boolean;
-  /** Gets lines for the log. */
-  warn(line: string): void;
-}
-
-/** `ipvlan cni serve`. */
+/** `ipvlan cni serve` and `ipvlan netavark serve`. */
 export async function serveCalls(
+  plugin: Plugin,
+  run: RunPlugin,
   args: Arguments,
   { open, warn }: Pick<Context, "open" | "warn">,
-): Promise<void> {
+): Promise<undefined> {
   using interrupt = new Interrupt({ again: (status) => Deno.exit(status) });
   await using driver = await open();
   const passed = passedSocket(Deno.env.toObject(), Deno.pid);
-  const socket = args.value("socket") ?? passed ?? SOCKET;
-  await runServer({
-    driver,
-    stateDir: stateFolder(),
-    socket,
-    idle: socket === passed ? IDLE : undefined,
-    signal: interrupt.signal,
-    verbose: args.on("verbose"),
-    warn,
-  });
+  const socket = args.value("socket") ?? passed ?? plugin.socket;
+  const idle = socket === passed ? IDLE : undefined;
+  const options = { socket, idle, signal: interrupt.signal };
+  await runServer(plugin, run, driver, options, args.on("verbose"), warn);
 }
 
-/** Serves calls of the plugin. @throws {"socket"} The socket cannot be made. */
+/**
+ * Serves calls of a plugin. @throws {"socket"} The socket cannot be made.
+ *
+ * @param driver The driver, which stays open.
+ * @param verbose Whether `warn` gets a line for every call, and not only for those that failed.
+ */
 export async function runServer(
-  { driver, stateDir, socket, idle, signal, verbose, warn }: ServerOptions,
+  plugin: Plugin,
+  run: RunPlugin,
+  driver: EngineDriver,
+  options: Pick<ServeOptions, "socket" | "signal" | "idle">,
+  verbose: boolean,
+  warn: (line: string) => void,
 ): Promise<void> {
   // Do it now: otherwise, the first call would have to wait for it.
   (await driver.recover()).forEach(warn);
+  const stateDir = stateFolder();
   const file = storeFile(stateDir);
   const inode = statOf(file)?.ino;
-  const greeting = greetingOf(identity(), stateDir);
+  const greeting = greetingOf(identityOf(plugin), stateDir);
   const queues = new CallQueues();
   await serve({
-    socket,
+    ...options,
     // If the state folder was removed, changes would not be on record anywhere.
     greeting: () => statOf(file)?.ino === inode ? greeting : undefined,
-    signal,
-    idle,
-    listening: () => warn(`Listening at ${socketName(socket)}`),
+    listening: () => warn(`Listening at ${socketName(options.socket)}`),
     answer: async (call) => {
       const start = performance.now();
-      const { CNI_COMMAND = "", CNI_CONTAINERID = "" } = call.variables;
-      const said = await queues.run(CNI_CONTAINERID, () => answerCall(call, driver));
+      const [command, container] = plugin.subjectOf(call);
+      const said = await queues.run(container, () => answerCall(run, call, driver));
       if (said.status !== 0 || verbose) {
         const took = Math.round(performance.now() - start);
         const words = new TextDecoder().decode(said.out).replace(/\s+/g, " ");
         const reason = said.status === 0 ? "" : `: ${words}`;
-        warn(`${CNI_COMMAND} ${CNI_CONTAINERID}: status ${said.status} in ${took} ms${reason}`);
+        const subject = `${command} ${container}`.trim();
+        warn(`${subject}: status ${said.status} in ${took} ms${reason}`);
       }
       return said;
     },
@@ -139,8 +138,8 @@ export async function runServer(
 }
 
 /**
- * Runs the calls for one container one after another. A runtime makes one call for a container at a
- * time, but it may kill the caller of an ADD that still runs here. DEL must then wait for that ADD.
+ * Runs the calls for one container one after another. An engine makes one call for a container at a
+ * time, but it may kill the caller of one that still runs here. The next must then wait for that.
  */
 class CallQueues {
   #last = new Map<string, Promise<unknown>>();
@@ -160,21 +159,20 @@ class CallQueues {
 
 /** Answers a call as a separate process would. */
 async function answerCall(
-  { folder, variables, text }: PassedCall,
+  run: RunPlugin,
+  call: PluginCall,
   driver: EngineDriver,
 ): Promise<CallAnswer> {
   const log: Uint8Array[] = [];
-  const { status, output } = variables.CNI_COMMAND === "VERSION"
-    ? { status: 0, output: versionAnswer(text) }
-    : await runPlugin(variables, text, {
-      folder,
-      withDriver: (run) => run(driver),
-      warn: (line) => log.push(encode(`ipvlan: ${line}`)),
-      log: (printed) => log.push(printed),
-    });
+  const answered = await run(call, {
+    withDriver: (use) => use(driver),
+    warn: (line) => log.push(encode(`ipvlan: ${line}`)),
+    log: (printed) => log.push(printed),
+  });
+  const printed = printedAnswer(answered);
   return {
-    status,
-    out: output === undefined ? new Uint8Array() : encode(JSON.stringify(output, null, 4)),
+    status: answered.status,
+    out: printed === undefined ? new Uint8Array() : encode(printed),
     err: Buffer.concat(log),
   };
 }

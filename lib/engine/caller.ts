@@ -1,29 +1,24 @@
 /**
- * Passes a call of the plugin to a running server: the program that runtimes start, and its protocol
- * with the server.
+ * Passes a call of a plugin to a running server: the program that engines start, and its protocol with
+ * the server.
  *
  * The server first sends a line with its identity. The caller sends its call only if it would do the
  * same itself: with the same version, state folder, mount and network namespace, and root folder.
  * Otherwise, or without a server, it starts `ipvlan`. It has sent nothing by then, so no call is done
  * twice. After the call is sent, only the server can answer: if that is killed, the call has failed,
- * and the runtime goes on with DEL.
+ * and the engine goes on with the call that removes.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { findProgram, statOf } from "../../base/files.ts";
-import { STATE_FOLDER } from "../../driver/model/state_folder.ts";
-import { MAX_REQUEST } from "../json.ts";
+import { findProgram, statOf } from "../base/files.ts";
+import { shellWord } from "../base/printable.ts";
+import { STATE_FOLDER } from "../driver/model/state_folder.ts";
 import CALLER from "./caller.pl" with { type: "text" };
-import { splitPair, type Variables } from "./environment.ts";
+import { MAX_REQUEST } from "./json.ts";
+import { type Plugin, type PluginCall, splitPair } from "./plugins.ts";
 
-/** The folder in which runtimes look for plugins. */
-export const PLUGIN_FOLDER = "/opt/cni/bin";
-
-/** The server's socket. */
-export const SOCKET = "/run/ipvlan/cni.sock";
-
-/** The longest call in bytes: a configuration, and an environment of 6 MiB at most (execve(2)). */
+/** The longest call in bytes: a request, and an environment of 6 MiB at most (execve(2)). */
 export const MAX_CALL = 2 ** 23;
 
 /** The files that must be the same for both, so that names and paths mean the same to both. */
@@ -32,7 +27,7 @@ const SAME_FILES = ["/proc/self/ns/mnt", "/proc/self/ns/net", "/"];
 /** The program that a caller starts without a server. */
 export interface ProgramIdentity {
   version: string;
-  /** The command line that starts `ipvlan`. */
+  /** The command line that starts it: `ipvlan cni`. */
   program: readonly string[];
 }
 
@@ -50,25 +45,24 @@ export function greetingOf(identity: ProgramIdentity, stateDir: string): string 
   return [identityOf(identity), ...files, stateDir].join("\t");
 }
 
-/** A call of the plugin that another process passes on: working folder, environment, configuration. */
-export interface PassedCall {
-  folder: string;
-  variables: Variables;
-  text: string;
-}
-
-/** Reads a call: folder and variables with a NUL behind each, another NUL, the configuration. */
-export function readCall(body: Uint8Array): PassedCall {
+/**
+ * Reads a call: the folder, an equals sign and each word, and the variables, with a NUL behind each;
+ * another NUL, and the text.
+ */
+export function readCall(body: Uint8Array): PluginCall {
   const all = new TextDecoder().decode(body);
   const end = all.indexOf("\0\0");
   const [folder = "", ...lines] = all.slice(0, Math.max(end, 0)).split("\0");
-  const variables = Object.fromEntries(
-    lines.filter((line) => line.includes("=")).map(splitPair),
-  );
-  return { folder, variables, text: all.slice(end + 2) };
+  const pairs = lines.filter((line) => line.includes("=")).map(splitPair);
+  return {
+    folder,
+    words: pairs.filter(([name]) => name === "").map(([, word]) => word),
+    variables: Object.fromEntries(pairs.filter(([name]) => name !== "")),
+    text: all.slice(end + 2),
+  };
 }
 
-/** The exit status of a call of the plugin, its standard output and its standard error. */
+/** The exit status of a call, its standard output and its standard error. */
 export interface CallAnswer {
   status: number;
   out: Uint8Array;
@@ -81,22 +75,27 @@ export function writeAnswer({ status, out, err }: CallAnswer): Uint8Array {
   return Buffer.concat([head, err, out]);
 }
 
-/** The command by which an executable file asks the server: a `ServerCaller` of `lib/install`. */
-export function callerAt(
-  socket: string,
+/** The lines of an executable file that pass on a call, if a server is seen. */
+export function callerLines(
+  { socket, passed, failure }: Plugin,
   identity: ProgramIdentity,
-): { socket: string; caller: string[]; variables: Record<string, string> } {
-  const known = [identityOf(identity), STATE_FOLDER, String(MAX_REQUEST)];
-  return {
-    socket,
-    caller: ["perl", "-e", CALLER, socket, ...known],
+): string[] {
+  const quoted = (words: readonly string[]) => words.map(shellWord).join(" ");
+  const known = [socket, identityOf(identity), STATE_FOLDER, String(MAX_REQUEST), failure];
+  return [
+    `case "$# $1 \${2%%[!/]*}" in ${passed})`,
+    `  if [ -S ${shellWord(socket)} ] && command -v perl > /dev/null`,
+    "  then",
     // Without a locale (perlrun(1)), Perl starts a fifth faster. It does not pass this on.
-    variables: { PERL_SKIP_LOCALE_INIT: "1" },
-  };
+    "    export PERL_SKIP_LOCALE_INIT=1",
+    `    exec perl -e ${quoted([CALLER, ...known])} $# ${quoted(identity.program)} "$@"`,
+    "  fi",
+    "esac",
+  ];
 }
 
-/** Says whether calls of the plugin ask the server on this machine, and how to make them do so. */
-export function wayOfCalls(socket: string = SOCKET): { what: string; fix?: string } {
+/** Says whether calls of a plugin ask the server on this machine, and how to make them do so. */
+export function wayOfCalls({ command, socket }: Plugin): { what: string; fix?: string } {
   if (findProgram("perl") === undefined) {
     const what = 'Each call starts Deno, as there is no program "perl" to ask the server with';
     return { what, fix: "install perl (the package perl or perl-base)" };
@@ -104,6 +103,7 @@ export function wayOfCalls(socket: string = SOCKET): { what: string; fix?: strin
   if (statOf(socket)?.isSocket) {
     return { what: `Calls ask the server at ${socket} with perl, and start no Deno` };
   }
-  const fix = "systemctl enable --now ipvlan-cni.socket; without systemd, run: ipvlan cni serve";
+  const fix = `systemctl enable --now ipvlan-${command}.socket; without systemd, run: ` +
+    `ipvlan ${command} serve`;
   return { what: `Each call starts Deno, as no server is seen at ${socket}`, fix };
 }

@@ -1,38 +1,46 @@
 // The server of calls and its caller, with a program in place of the plugin: neither needs a network.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createServer } from "node:net";
-import { executableText, writeExecutable } from "../../../../lib/install/executable.ts";
+import { executableText, writeExecutable } from "../../../lib/install/executable.ts";
 import {
   type CallAnswer,
-  callerAt,
+  callerLines,
   greetingOf,
   MAX_CALL,
-  type PassedCall,
   type ProgramIdentity,
   readCall,
   wayOfCalls,
-} from "../../../../lib/engine/cni/caller.ts";
-import { callTaker, serve, type ServeOptions } from "../../../../lib/engine/cni/serve.ts";
-import { listen } from "../../../../lib/engine/socket.ts";
-import { decode, type Ran } from "../../../kit/processes.ts";
-import { temporaryFolder } from "../../../kit/worlds.ts";
+} from "../../../lib/engine/caller.ts";
+import { callTaker, serve, type ServeOptions } from "../../../lib/engine/serve.ts";
+import { CNI, NETAVARK, type Plugin, type PluginCall } from "../../../lib/engine/plugins.ts";
+import { listen } from "../../../lib/engine/socket.ts";
+import { decode, type Ran } from "../../kit/processes.ts";
+import { temporaryFolder } from "../../kit/worlds.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-const IDENTITY: ProgramIdentity = { version: "1.2.3", program: ["deno", "run", "cli.ts"] };
 const STATE = "/srv/state";
 
 /** What the caller starts without a server. It says so, and prints its input. */
 const ALONE = ["/bin/sh", "-c", 'printf "alone "; cat'];
 
-/** An executable of the plugin, and how to call it. */
-async function executable(identity = IDENTITY, alone: readonly string[] = ALONE) {
+const IDENTITY: ProgramIdentity = { version: "1.2.3", program: ALONE };
+
+/** The executable of a plugin, and how to call it. */
+async function executable(plugin: Plugin = CNI, alone: readonly string[] = ALONE) {
   const folder = await temporaryFolder();
-  const socket = `${folder.path}/run/cni.sock`;
-  const text = executableText(alone, [], {}, callerAt(socket, identity));
+  const socket = `${folder.path}/run/x.sock`;
+  const [command = "", ...program] = alone.toReversed();
+  const lines = callerLines({ ...plugin, socket }, { ...IDENTITY, program: alone });
+  const text = executableText(program.toReversed(), command, {}, lines);
   const path = await writeExecutable(folder.path, "plugin", text);
-  const call = async (input: string, env: Record<string, string> = {}): Promise<Ran> => {
+  const call = async (
+    input: string,
+    env: Record<string, string> = {},
+    ...args: string[]
+  ): Promise<Ran> => {
     const child = new Deno.Command(path, {
+      args,
       clearEnv: true,
       env: { PATH: Deno.env.get("PATH")!, IPVLAN_STATE_DIR: STATE, ...env },
       cwd: folder.path,
@@ -52,7 +60,7 @@ async function executable(identity = IDENTITY, alone: readonly string[] = ALONE)
 /** A server that ends with the scope. */
 async function server(
   socket: string,
-  answer: (call: PassedCall) => Promise<CallAnswer>,
+  answer: (call: PluginCall) => Promise<CallAnswer>,
   { greeting = () => greetingOf(IDENTITY, STATE), idle }: Partial<
     Pick<ServeOptions, "greeting" | "idle">
   > = {},
@@ -80,7 +88,7 @@ async function server(
 }
 
 /** Answers with what the call was. */
-const echo = ({ folder, variables, text }: PassedCall): Promise<CallAnswer> =>
+const echo = ({ folder, variables, text }: PluginCall): Promise<CallAnswer> =>
   Promise.resolve({
     status: 3,
     out: encode(`${JSON.stringify([folder, variables.CNI_IFNAME, variables.ODD, text])}\n`),
@@ -101,17 +109,19 @@ Deno.test("a call has the server's status and output, byte for byte", async () =
 });
 
 Deno.test("the server and the program get the environment of the call, without the caller's own variable", async () => {
-  await using plugin = await executable(IDENTITY, ["/usr/bin/env"]);
+  await using plugin = await executable(CNI, ["/usr/bin/env"]);
   const given = { CNI_IFNAME: "eth0", LC_ALL: "C.UTF-8" };
   const expected = Object.keys(given).concat("IPVLAN_STATE_DIR", "PATH", "PWD").sort();
   const { stdout } = await plugin.call("", given);
   const names = stdout.trimEnd().split("\n").map((line) => line.split("=")[0]!);
   assertEquals(names.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
   let passed: string[] = [];
-  await using _server = await server(plugin.socket, (call) => {
+  const greeting = () => greetingOf({ ...IDENTITY, program: ["/usr/bin/env"] }, STATE);
+  const note = (call: PluginCall) => {
     passed = Object.keys(call.variables);
     return echo(call);
-  });
+  };
+  await using _server = await server(plugin.socket, note, { greeting });
   await plugin.call("", given);
   assertEquals(passed.filter((name) => !["OLDPWD", "SHLVL", "_"].includes(name)).sort(), expected);
 });
@@ -145,7 +155,7 @@ Deno.test("without a server that would do the same, the program is started, with
   assertEquals(await plugin.call("input"), alone, "another file");
   await Deno.remove(plugin.socket);
   let calls = 0;
-  const never = (call: PassedCall) => {
+  const never = (call: PluginCall) => {
     calls++;
     return echo(call);
   };
@@ -166,37 +176,69 @@ Deno.test("without a server that would do the same, the program is started, with
   assertEquals(calls, 0);
 });
 
-Deno.test("an executable with arguments asks no server", async () => {
-  await using plugin = await executable();
-  let calls = 0;
-  const never = (call: PassedCall) => {
-    calls++;
-    return echo(call);
-  };
-  await using _server = await server(plugin.socket, never);
-  const { stdout } = decode(
-    await new Deno.Command(plugin.path, { args: ["--help"], stdin: "null" }).output(),
-  );
-  assertEquals([stdout, calls], ["alone ", 0]);
+Deno.test("only the calls of engines are passed on, with their words", async () => {
+  const table: [Plugin, ...string[]][] = [
+    // These are.
+    [CNI],
+    [NETAVARK, "create"],
+    [NETAVARK, "setup", '/run/netns/a b\'c\n"$HOME"=ä'],
+    [NETAVARK, "teardown", "/"],
+    // These are not.
+    [CNI, "--help"],
+    [CNI, ""],
+    [NETAVARK],
+    [NETAVARK, ""],
+    [NETAVARK, "info"],
+    [NETAVARK, "create", "--verbose"],
+    [NETAVARK, "create", ""],
+    [NETAVARK, "create "],
+    [NETAVARK, "setup"],
+    [NETAVARK, "setup", ""],
+    [NETAVARK, "setup", "--help"],
+    [NETAVARK, "setup", "netns"],
+    [NETAVARK, "setup", "//run"],
+    [NETAVARK, "setup", "/run", "--dry-run"],
+    [NETAVARK, "setup /", "run"],
+    [NETAVARK, "setup /"],
+    [NETAVARK, "[a-z]*", "/"],
+  ];
+  const program = ["/bin/sh", "-c", 'printf "<%s>" "$@"', "sh"];
+  const greeting = () => greetingOf({ ...IDENTITY, program }, STATE);
+  for (const [index, [plugin, ...words]] of table.entries()) {
+    await using made = await executable(plugin, program);
+    const given: unknown[] = [];
+    const note = (call: PluginCall) => {
+      given.push(call.words);
+      return echo(call);
+    };
+    await using _server = await server(made.socket, note, { greeting });
+    const { code, stdout } = await made.call("{}", {}, ...words);
+    const isPassed = index < 4;
+    assertEquals([code, given], isPassed ? [3, [words]] : [0, []], JSON.stringify(words));
+    const printed = words.length === 0 ? "<>" : words.map((word) => `<${word}>`).join("");
+    if (!isPassed) assertEquals(stdout, printed);
+  }
 });
 
 Deno.test("a server that ends after the call was sent is an error, and the program is not started", async () => {
-  await using plugin = await executable();
-  const answers = ["", "0 0", "0 0 5\nabc", "nonsense\n", "0 0 1\nabc"];
-  for (const answer of answers) {
-    const fake = createServer((connection) => {
-      connection.on("error", () => {});
-      connection.write(`${greetingOf(IDENTITY, STATE)}\n`);
-      connection.once("data", () => connection.end(answer));
-    });
-    using _socket = await listen(fake, plugin.socket);
-    const { code, stdout } = await plugin.call('{"cniVersion": "1.0.0"}');
-    assertEquals([code, JSON.parse(stdout)], [1, {
-      cniVersion: "1.0.0",
-      code: 11,
-      msg: "The server of ipvlan has ended during the call",
-    }], answer);
-    fake.close();
+  const msg = "The server of ipvlan has ended during the call";
+  const table: [Plugin, words: string[], failure: unknown][] = [
+    [CNI, [], { cniVersion: "1.0.0", code: 11, msg }],
+    [NETAVARK, ["create"], { error: msg }],
+  ];
+  for (const [kind, words, failure] of table) {
+    await using plugin = await executable(kind);
+    for (const answer of ["", "0 0", "0 0 5\nabc", "nonsense\n", "0 0 1\nabc"]) {
+      const fake = createServer((connection) => {
+        connection.on("error", () => {});
+        connection.write(`${greetingOf(IDENTITY, STATE)}\n`);
+        connection.once("data", () => connection.end(answer));
+      });
+      using _socket = await listen(fake, plugin.socket);
+      const { code, stdout } = await plugin.call('{"cniVersion": "1.0.0"}', {}, ...words);
+      assertEquals([code, JSON.parse(stdout)], [1, failure], answer);
+      fake.close();
+    }
   }
 });
 
@@ -309,34 +351,38 @@ Deno.test("a call comes in any pieces, and one that is longer than it says is no
 });
 
 Deno.test("a call is read as it was sent", () => {
-  const call = encode("/here\0A=1\0B=x=y\nz\0no\0\0text\0\0more");
+  const call = encode("/here\0=setup\0==/a=b\0A=1\0B=x=y\nz\0no\0\0text\0\0more");
   assertEquals(readCall(call), {
     folder: "/here",
+    words: ["setup", "=/a=b"],
     variables: { A: "1", B: "x=y\nz" },
     text: "text\0\0more",
   });
-  assertEquals(readCall(encode("/here\0\0")), { folder: "/here", variables: {}, text: "" });
+  const empty = { folder: "/here", words: [], variables: {}, text: "" };
+  assertEquals(readCall(encode("/here\0\0")), empty);
 });
 
 Deno.test("it is said which way calls take, and what is missing for the faster one", async () => {
   await using folder = await temporaryFolder();
   const socket = `${folder.path}/cni.sock`;
   const path = Deno.env.get("PATH")!;
-  const none = wayOfCalls(socket);
+  const plugin = { ...CNI, socket };
+  const none = wayOfCalls(plugin);
   assertEquals(none.what, `Each call starts Deno, as no server is seen at ${socket}`);
   assertStringIncludes(none.fix!, "ipvlan cni serve");
+  assertStringIncludes(wayOfCalls({ ...NETAVARK, socket }).fix!, "ipvlan netavark serve");
   await using _server = await server(socket, () => Promise.reject());
-  assertEquals(wayOfCalls(socket), {
+  assertEquals(wayOfCalls(plugin), {
     what: `Calls ask the server at ${socket} with perl, and start no Deno`,
   });
   try {
     Deno.env.set("PATH", folder.path);
-    const { what, fix } = wayOfCalls(socket);
+    const { what, fix } = wayOfCalls(plugin);
     assertStringIncludes(what, 'there is no program "perl"');
     assertStringIncludes(fix!, "install perl");
     // One that nobody may start is none.
     await Deno.writeTextFile(`${folder.path}/perl`, "", { mode: 0o644 });
-    assertEquals(wayOfCalls(socket).what, what);
+    assertEquals(wayOfCalls(plugin).what, what);
   } finally {
     Deno.env.set("PATH", path);
   }

@@ -1,0 +1,97 @@
+/**
+ * The plugins of which engines start a program for each call: where the program is, and which calls it
+ * passes on to a server.
+ *
+ * @module
+ */
+import type { EngineDriver } from "../driver/mod.ts";
+
+/** The name of the program, by which users choose the plugin. */
+export const PLUGIN_NAME = "ipvlan-kit";
+
+/** A plugin. */
+export interface Plugin {
+  /** The command that answers its calls: `ipvlan cni`. */
+  command: "cni" | "netavark";
+  /** The folder in which engines look for plugins. */
+  folder: string;
+  /** The server's socket. */
+  socket: string;
+  /**
+   * The calls that are passed on, as patterns of a shell: the number of words, the first one, and the
+   * slashes that the second one begins with.
+   */
+  passed: string;
+  /** A caller's answer without the server's, for printf(3): of a sentence and the version of CNI. */
+  failure: string;
+  /** What a call wants, and the id of the container that it is about, or an empty text. */
+  subjectOf(call: PluginCall): [command: string, container: string];
+}
+
+/** The plugin for CNI. */
+export const CNI: Plugin = {
+  command: "cni",
+  folder: "/opt/cni/bin",
+  socket: "/run/ipvlan/cni.sock",
+  passed: '"0  "',
+  failure: '{"cniVersion":"%2$s","code":11,"msg":"%1$s"}',
+  subjectOf: ({ variables }) => [variables.CNI_COMMAND ?? "", variables.CNI_CONTAINERID ?? ""],
+};
+
+/** The plugin for Podman's netavark. Podman looks first in this folder (containers.conf(5)). */
+export const NETAVARK: Plugin = {
+  command: "netavark",
+  folder: "/usr/local/libexec/netavark",
+  socket: "/run/ipvlan/netavark.sock",
+  passed: '"1 create " | "2 setup /" | "2 teardown /"',
+  failure: '{"error":"%s"}',
+  // netavark writes the container's id first.
+  subjectOf: ({ words: [command = ""], text }) => [
+    command,
+    /"container_id"\s*:\s*"(\w+)"/.exec(text)?.[1] ?? "",
+  ],
+};
+
+/** Variables of an environment by name. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Splits a text such as `IP=192.168.1.77` at the first equals sign. */
+export function splitPair(pair: string): [name: string, value: string] {
+  const [name = "", ...value] = pair.split("=");
+  return [name, value.join("=")];
+}
+
+/** A call of a plugin. */
+export interface PluginCall {
+  /** The working folder. */
+  folder: string;
+  /** The words behind the plugin's command. */
+  words: readonly string[];
+  variables: Variables;
+  /** The standard input. */
+  text: string;
+}
+
+/** The surroundings of a call. */
+export interface CallContext {
+  /** Runs a function with the driver. */
+  withDriver<T>(run: (driver: EngineDriver) => Promise<T>): Promise<T>;
+  /** Writes a line to the log. */
+  warn(line: string): void;
+  /** Writes what another program has printed to the log. */
+  log(printed: Uint8Array): void;
+}
+
+/** The answer to a call: the exit status, and the JSON to print on standard output. */
+export interface PluginAnswer {
+  status: number;
+  output?: unknown;
+}
+
+/** Answers a call, and never throws. */
+export type RunPlugin = (call: PluginCall, context: CallContext) => Promise<PluginAnswer>;
+
+/** The text that a plugin prints for an answer; `undefined` for none. */
+export function printedAnswer({ output }: PluginAnswer): string | undefined {
+  return output === undefined ? undefined : JSON.stringify(output, null, 4);
+}
