@@ -6,6 +6,7 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { withIpvlan } from "../../scenarios/kit/engines/machine.ts";
 import { withPodman } from "../../scenarios/kit/engines/podman.ts";
 import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
+import { Job } from "../kit/command.ts";
 import { heldIp } from "../kit/faults.ts";
 import { firstLines } from "../kit/pages.ts";
 import { processes, run, succeed } from "../kit/processes.ts";
@@ -50,6 +51,13 @@ function runWith(address: string): string[] {
   return ["run", ...options, IMAGE, "sleep", "1000"];
 }
 
+/** Starts the server of Podman's calls, with a line in its log for each of them. */
+async function startServer(env?: Record<string, string>): Promise<Job> {
+  const server = new Job(["netavark", "serve", "--verbose"], { env });
+  await server.line(/Listening at/);
+  return server;
+}
+
 /** Kills every process of a program. They belong to this guest alone. */
 function killAll(program: string): void {
   const found = processes().filter(({ name, pid }) => name === program && pid !== Deno.pid);
@@ -78,10 +86,11 @@ async function assertConnected(address = "192.168.1.77"): Promise<void> {
 
 /** Registers the tests. */
 export function netavarkTests(): void {
-  for (const killed of ["ipvlan", "podman"] as const) {
+  for (const killed of ["ipvlan", "the server", "podman"] as const) {
     Deno.test(`${killed} is killed in the middle of a setup: the next try succeeds`, () =>
       withPlugin(async () => {
         await using held = await heldIp("behind");
+        await using _server = killed === "the server" ? await startServer(held.env) : undefined;
         held.hold();
         const options = { args: runWith("192.168.1.77"), env: held.env, stdin: "null" } as const;
         const start = new Deno.Command("podman", options).output();
@@ -90,8 +99,11 @@ export function netavarkTests(): void {
         // Without Podman, the plugin would go on alone.
         killAll("deno");
         await held.goOn();
-        assertEquals((await start).success, false);
-        if (killed === "ipvlan") {
+        const { success, stderr } = await start;
+        assertEquals(success, false);
+        if (killed !== "podman") {
+          const said = new TextDecoder().decode(stderr);
+          if (killed === "the server") assertStringIncludes(said, "The server of ipvlan has ended");
           await succeed("podman", "start", "c1");
           return await assertConnected("192.168.1.77");
         }
@@ -102,6 +114,23 @@ export function netavarkTests(): void {
         await assertConnected("192.168.1.78");
       }));
   }
+
+  Deno.test("the server answers Podman's calls", () =>
+    withPlugin(async () => {
+      await using server = await startServer();
+      await succeed("podman", ...runWith("192.168.1.77"));
+      await assertConnected();
+      await succeed("podman", "exec", "c1", "ping", "-c", "1", "-W", "5", "192.168.1.1");
+      await succeed("podman", "rm", "--force", "--time=0", "c1");
+      assertEquals(await recorded(), []);
+      server.kill("SIGTERM");
+      const { status, err } = await server.ended;
+      assertEquals(status, 0);
+      assertEquals([...err.matchAll(/: (\w+) \w+: status 0/g)].map(([, command]) => command), [
+        "setup",
+        "teardown",
+      ]);
+    }));
 
   Deno.test("containers that vanish without a teardown are cleaned by the next call", () =>
     withPlugin(async () => {
