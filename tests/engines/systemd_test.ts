@@ -52,7 +52,7 @@ unitTest("a machine that starts again has its networks and sandboxes", async () 
 });
 
 unitTest(
-  "systemd starts the server of CNI with a call, and again after it was killed",
+  "systemd starts the servers of CNI and netavark with a call, and again after a kill",
   async () => {
     await using machine = await Systemd.boot();
     await machine.ipvlan("cni", "install");
@@ -82,6 +82,18 @@ unitTest(
     await machine.succeed("systemctl", "stop", "ipvlan-cni.socket", "ipvlan-cni.service");
     assertEquals(await machine.property("ipvlan-cni.service", "Result"), "success");
     assertEquals(await call("ADD").then(() => call("DEL")), "");
+    await machine.ipvlan("netavark", "install");
+    const units = ["ipvlan-netavark.socket", "ipvlan-netavark.service"];
+    await verifies(machine, ...units);
+    await machine.succeed("systemctl", "daemon-reload");
+    await machine.succeed("systemctl", "enable", "--now", units[0]!);
+    assertEquals(await stateOf(machine, units[1]!), ["inactive", 0]);
+    const network = { id: "0".repeat(64), name: "lan", subnets: [{ subnet: "10.9.0.0/24" }] };
+    const script = `printf %s "$1" | /usr/local/libexec/netavark/ipvlan-kit create`;
+    const answer = await machine.succeed("sh", "-c", script, "sh", JSON.stringify(network));
+    assertEquals(JSON.parse(answer), network);
+    assertEquals((await stateOf(machine, units[1]!))[0], "active");
+    await machine.succeed("systemctl", "stop", ...units);
   },
 );
 
