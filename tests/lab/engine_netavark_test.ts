@@ -18,7 +18,7 @@ import { eachLine, Faults, heldIp } from "../kit/faults.ts";
 import { dumpSandbox } from "../kit/look.ts";
 import { decode, type Ran } from "../kit/processes.ts";
 import { serving } from "../kit/serving.ts";
-import { temporaryFolder, withHost } from "../kit/worlds.ts";
+import { commandHost, temporaryFolder, withHost } from "../kit/worlds.ts";
 
 /** A network as Podman keeps it. */
 function config(name: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
@@ -366,4 +366,26 @@ Deno.test("a setup whose caller was killed comes to its end, and teardown waits 
   await running.server.line(/setup ab0+: status 0/);
   assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
   assertEquals(await running.host.dump(), before);
+});
+
+Deno.test("a setup without the server that gets a signal is undone, and answers with an error", async () => {
+  await using host = await commandHost();
+  await using ip = await heldIp("behind");
+  const before = await host.dump();
+  await using one = await engineNamespace();
+  ip.hold();
+  await using folder = await temporaryFolder();
+  const pid = `${folder.path}/pid`;
+  const env = Object.entries(ip.env).map((pair) => pair.join("="));
+  const under = ["env", ...env, "sh", "-c", `echo $$ > ${pid}; exec "$@"`, "sh"];
+  const made = runPlugin([...under, ...IPVLAN, "netavark"], ["setup", one.path], request(7));
+  await ip.waits();
+  Deno.kill(Number(await Deno.readTextFile(pid)), "SIGTERM");
+  await ip.goOn();
+  assertEquals(await made, {
+    code: 1,
+    stdout: `{\n    "error": "It was interrupted"\n}\n`,
+    stderr: "",
+  });
+  assertEquals(await host.dump(), before);
 });

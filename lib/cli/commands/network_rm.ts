@@ -1,7 +1,7 @@
 import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
-import { isIpvlanError } from "../../base/errors.ts";
+import { unlessError } from "../../base/errors.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
@@ -11,13 +11,11 @@ export default {
   async run(args, context) {
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
-      try {
-        requireOwn(driver, { networks: [name] });
+      requireOwn(driver, { networks: [name] });
+      await unlessError(args.on("force") ? ["network-not-found"] : [], async () => {
         await driver.removeNetwork(name);
         if (!context.dryRun) context.print(name);
-      } catch (error) {
-        if (!(args.on("force") && isIpvlanError(error, "network-not-found"))) throw error;
-      }
+      });
     });
   },
 } satisfies Command;

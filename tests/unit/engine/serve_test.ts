@@ -243,25 +243,33 @@ Deno.test("a server that ends after the call was sent is an error, and the progr
 });
 
 Deno.test("a caller that gets a signal says to try again", async () => {
-  await using plugin = await executable();
-  const asked = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<void>();
-  await using _server = await server(plugin.socket, async (call) => {
-    asked.resolve();
-    await release.promise;
-    return await echo(call);
-  });
-  const child = new Deno.Command(plugin.path, {
-    env: { IPVLAN_STATE_DIR: STATE },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  await asked.promise;
-  child.kill("SIGTERM");
-  const { code, stdout } = await child.output();
-  assertEquals([code, JSON.parse(new TextDecoder().decode(stdout)).code], [1, 11]);
-  release.resolve();
+  const msg = "It was interrupted";
+  const table: [Plugin, words: string[], failure: unknown][] = [
+    [CNI, [], { cniVersion: "1.1.0", code: 11, msg }],
+    [NETAVARK, ["create"], { error: msg }],
+  ];
+  for (const [kind, args, failure] of table) {
+    await using plugin = await executable(kind);
+    const asked = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    await using _server = await server(plugin.socket, async (call) => {
+      asked.resolve();
+      await release.promise;
+      return await echo(call);
+    });
+    const child = new Deno.Command(plugin.path, {
+      args,
+      env: { IPVLAN_STATE_DIR: STATE },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    await asked.promise;
+    child.kill("SIGTERM");
+    const { code, stdout } = await child.output();
+    assertEquals([code, JSON.parse(new TextDecoder().decode(stdout))], [1, failure]);
+    release.resolve();
+  }
 });
 
 Deno.test("nonsense at the socket is dropped, and the server goes on", async () => {
