@@ -2,57 +2,58 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch/fetch.ts";
-import type { Measured, Report } from "./results.ts";
+import { PARTS } from "./args.ts";
+import type { Figure } from "./figures.ts";
+import type { Job } from "./inside.ts";
+import { say } from "./turns.ts";
 
-/** A program of a bench that runs in the lab, and prints {@linkcode Measured} as JSON. */
-export interface LabRun {
-  /** The program. */
-  inside: URL;
-  /** Its arguments. */
-  args: readonly (string | number)[];
-  /** A folder that it sees. @default {undefined} This project, which it always sees. */
-  folder?: string;
-  /** Programs to bring along: `docker26`. */
-  bundle?: string;
-  /** The lab's engine. */
-  engine?: string;
+/** What a part measured in the lab. */
+export interface Measured {
+  /** The lab's engine with its kernel. */
+  kernel?: string;
+  /** The figures, up to the failure if it failed. */
+  figures: Figure[];
+  /** Why it failed. */
+  problem?: string;
 }
 
-/** Fetches CNI's own plugins into the lab's cache. Resolves to their folder. */
-export async function fetchPlugins(): Promise<string> {
-  const names = ["containernetworking-plugins"] as const;
-  const say = (line: string) => console.error(`bench: ${line}`);
-  return dirname((await fetchPackages(names, { say }))["containernetworking-plugins"]);
-}
-
-/** Runs a bench in the lab. @throws {LabError} It has failed. */
-export async function measureInLab(
-  { inside, args, folder, bundle, engine }: LabRun,
-): Promise<Report> {
-  const path = (url: URL) => fileURLToPath(url);
-  const command = new URL("../../cli.ts", import.meta.url);
+/** Runs a part of the bench in the lab. @throws {LabError} It cannot be started. */
+export async function measureInLab(name: string, job: Job, engine?: string): Promise<Measured> {
+  const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
+  const { bundle } = PARTS[name]!;
+  const plugins = name === "cni" ? await fetchPlugins() : undefined;
   // The lab has no network, so cache the imports first.
+  const inside = path("inside.ts");
   const cached = new Deno.Command(Deno.execPath(), {
-    args: ["cache", "--quiet", path(inside), path(command)],
+    args: ["cache", "--quiet", inside, path("../../cli.ts")],
   });
   if (!(await cached.spawn().status).success) {
     throw new LabError("Cannot load the bench; see above");
   }
-  const before = Deno.loadavg()[0]!;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "-A", path(new URL("../../lab/main.ts", import.meta.url))],
+      ...["run", "-A", path("../../lab/main.ts")],
       ...(engine === undefined ? [] : ["--engine", engine]),
       ...(bundle === undefined ? [] : ["--with", bundle]),
-      ...["--", "deno", "run", "-A", "--no-check", "--cached-only", path(inside)],
-      ...args.map(String),
+      ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
+      ...[name, JSON.stringify({ ...job, plugins })],
     ],
-    // The lab shows its working folder inside.
-    cwd: folder ?? path(new URL("../../", import.meta.url)),
+    // The lab shows its working folder inside, and always this project.
+    cwd: plugins ?? path("../../"),
     stderr: "inherit",
   }).output();
-  if (code !== 0) throw new LabError(`The bench failed with exit status ${code}; see above`);
-  const measured: Measured = JSON.parse(new TextDecoder().decode(stdout));
-  // Read the machine's load average here: inside, the lab shows only its own.
-  return { ...measured, load: [before, Deno.loadavg()[0]!] };
+  // A line without its end is of a guest that died.
+  const lines = new TextDecoder().decode(stdout).split("\n").slice(0, -1);
+  const [kernel, ...figures] = lines.map((line) => JSON.parse(line));
+  return {
+    kernel,
+    figures,
+    ...code !== 0 && { problem: `The part ${name} failed with exit status ${code}; see above` },
+  };
+}
+
+/** Fetches CNI's own plugins into the lab's cache. Resolves to their folder. */
+async function fetchPlugins(): Promise<string> {
+  const names = ["containernetworking-plugins"] as const;
+  return dirname((await fetchPackages(names, { say }))["containernetworking-plugins"]);
 }

@@ -1,3 +1,9 @@
+/**
+ * `deno task bench growth`: how much longer a call takes on a host that has many networks or sandboxes
+ * than on one that has few.
+ *
+ * @module
+ */
 import { newIdentity } from "../../lib/driver/network/create.ts";
 import { Driver, settleAll } from "../../lib/driver/mod.ts";
 import { aliasOf, LINK_GROUP } from "../../lib/driver/network/parent.ts";
@@ -9,9 +15,11 @@ import { make } from "../../lib/iproute2/runner.ts";
 import type { LinkSpec } from "../../lib/iproute2/link_types.ts";
 import { siteLabels } from "../../lib/site/labels.ts";
 import { apply, type Desired, diff, readSite } from "../../lib/site/mod.ts";
-import type { Growth } from "./results.ts";
-import { names } from "./ways.ts";
-import { PARENT, SUBNET, type World } from "./world.ts";
+import type { Figure } from "./figures.ts";
+import type { Job } from "./inside.ts";
+import { makeSandboxes, names, openDriver } from "./sandboxes.ts";
+import { inTurns, timed } from "./turns.ts";
+import { freshWorld, PARENT, type World } from "./world.ts";
 
 /** How often a task with one item is repeated. */
 const REPEATS = 10;
@@ -19,8 +27,42 @@ const REPEATS = 10;
 /** On how many of the networks there is a sandbox. */
 const SANDBOXES = 20;
 
+/** How many times as long an item may take at many as at few. */
+const AIM = 1.2;
+
+/** Measures all. */
+export async function* growthFigures(job: Job): AsyncGenerator<Figure> {
+  yield* grow("networks", job.networks, job.turns, withSite);
+  yield* grow("networks", job.networks, job.turns, withNetworks);
+  yield* grow("sandboxes of a network", job.sandboxes, job.turns, withSandboxes);
+}
+
+/** Measures the time of each item in worlds with few and with many things, in turns. */
+async function* grow(
+  things: string,
+  [few, many]: readonly [number, number],
+  turns: number,
+  measure: (world: World, size: number) => Promise<Record<string, number>>,
+): AsyncGenerator<Figure> {
+  const [less, more] = [few, many].map((size) => `at ${size.toLocaleString("en")}`);
+  const at = (size: number) => async () => {
+    await using world = await freshWorld();
+    return await measure(world, size);
+  };
+  const times = await inTurns(things, turns, { few: at(few), many: at(many) });
+  for (const task of Object.keys(times.few[0]!)) {
+    yield {
+      work: `${task}, ${more} ${things}`,
+      peer: less!,
+      ours: times.many.map((each) => each[task]!),
+      theirs: times.few.map((each) => each[task]!),
+      aim: AIM,
+    };
+  }
+}
+
 /** Measures what the driver does on a host that has a number of networks already. */
-export async function growNetworks(world: World, size: number): Promise<Growth[]> {
+async function withNetworks(world: World, size: number): Promise<Record<string, number>> {
   const stateDir = `${world.folder}/state`;
   await seed(stateDir, size);
   await using driver = await Driver.open({ stateDir });
@@ -42,15 +84,15 @@ export async function growNetworks(world: World, size: number): Promise<Growth[]
       await driver.createNetwork({ name, parent, subnets: [`172.30.${index}.0/24`] });
     }
   });
-  return [
-    { task: "restore with nothing to do, each network", size, each: restore / size },
-    { task: "network create", size, each: create / REPEATS },
-    { task: "ps, each sandbox", size, each: list / SANDBOXES },
-  ];
+  return {
+    "restore nothing, each network": restore / size,
+    "network create": create / REPEATS,
+    "ps, each sandbox": list / SANDBOXES,
+  };
 }
 
 /** Measures `diff` and `apply` of a site file with a number of networks on one parent. */
-export async function growSite(world: World, size: number): Promise<Growth[]> {
+async function withSite(world: World, size: number): Promise<Record<string, number>> {
   const stateDir = `${world.folder}/state`;
   await using driver = await Driver.open({ stateDir });
   const file = `${world.folder}/site.yaml`;
@@ -88,34 +130,22 @@ export async function growSite(world: World, size: number): Promise<Growth[]> {
   };
   const nothing = await timed(() => change(1500, 0));
   const one = await timed(() => change(1400, 1));
-  return [
-    { task: "diff of a new site, each network", size, each: added / size },
-    { task: "apply of nothing, each network", size, each: nothing / size },
-    { task: "apply of one change, each network", size, each: one / size },
-  ];
+  return {
+    "diff of a new site, each network": added / size,
+    "apply of nothing, each network": nothing / size,
+    "apply of one change, each network": one / size,
+  };
 }
 
-/** Measures how long each sandbox takes when many are made in one network, one by one. */
-export async function growSandboxes(world: World, sizes: readonly number[]): Promise<Growth[]> {
-  await using driver = await Driver.open({ stateDir: `${world.folder}/state` });
-  await driver.createNetwork({ name: "bench", parent: PARENT, subnets: [SUBNET] });
-  const results: Growth[] = [];
-  const all = names(Math.max(...sizes));
-  let made: number[] = [];
-  for (const [index, name] of all.entries()) {
-    made.push(
-      await timed(() => driver.createSandbox({ name, connections: [{ network: "bench" }] })),
-    );
-    if (!sizes.includes(index + 1)) continue;
-    const last = made.slice(-REPEATS);
-    results.push({
-      task: "sandbox create",
-      size: index + 1,
-      each: last.reduce((sum, one) => sum + one, 0) / last.length,
-    });
-    made = [];
-  }
-  return results;
+/** Measures one sandbox after another in a network that has a number of them at last. */
+async function withSandboxes(world: World, size: number): Promise<Record<string, number>> {
+  await using driver = await openDriver(world);
+  const all = names(size);
+  await makeSandboxes(driver, all.slice(0, -REPEATS));
+  const create = await timed(async () => {
+    for (const name of all.slice(-REPEATS)) await makeSandboxes(driver, [name]);
+  });
+  return { "make a sandbox": create / REPEATS };
 }
 
 /** Makes networks as the driver does, each on a VLAN of its own, but all of them at once. */
@@ -159,10 +189,4 @@ async function seed(stateDir: string, count: number): Promise<void> {
     }
   });
   await Promise.all(changes);
-}
-
-async function timed(run: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
 }
