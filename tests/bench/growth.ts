@@ -64,6 +64,7 @@ async function* grow(
 /** Measures what the driver does on a host that has a number of networks already. */
 async function withNetworks(world: World, size: number): Promise<Record<string, number>> {
   const stateDir = `${world.folder}/state`;
+  using _off = withoutIPv6();
   await seed(stateDir, size);
   await using driver = await Driver.open({ stateDir });
   const networks = driver.listNetworks();
@@ -146,6 +147,18 @@ async function withSandboxes(world: World, size: number): Promise<Record<string,
     for (const name of all.slice(-REPEATS)) await makeSandboxes(driver, [name]);
   });
   return { "make a sandbox": create / REPEATS };
+}
+
+/**
+ * Turns IPv6 off on the links that are made until the end of the scope. For each link that comes up or goes,
+ * the kernel walks a list of all links that have IPv6: at 4,000, `ip` alone takes five times as long as at
+ * 250, and this is to be about the driver.
+ */
+function withoutIPv6(): Disposable {
+  const file = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+  const before = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, "1");
+  return { [Symbol.dispose]: () => Deno.writeTextFileSync(file, before) };
 }
 
 /** Makes networks as the driver does, each on a VLAN of its own, but all of them at once. */

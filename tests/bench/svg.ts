@@ -45,7 +45,7 @@ ${rules(DARK)}
 export function draw({ cpus, parts }: Report): string {
   const figures = parts.flatMap((part) => part.figures);
   const scale = scaleFor(figures);
-  const top = MARGIN + 3 * ROW;
+  const top = MARGIN + 2.5 * ROW;
   const height = top + parts.length * HEADING + figures.length * ROW + MARGIN;
   const body: string[] = [];
   let y = top;
