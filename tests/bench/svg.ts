@@ -109,7 +109,7 @@ function row(figure: Figure, y: number, at: (ratio: number) => number): string[]
   const middle = y + ROW / 2;
   const kind = isReached === undefined ? "none" : isReached ? "yes" : "no";
   const [from, to] = [at(1), at(ratio ?? 1)].sort((a, b) => a - b) as [number, number];
-  const target = aim === undefined ? "" : `aim ≤ ${aim}: ${isReached ? "reached" : "not reached"}`;
+  const judged = isReached === undefined ? "" : isReached ? ": reached" : ": not reached";
   return [
     `<g><title>${escape(`${work}: ${sentence(figure)}`)}</title>`,
     text(MARGIN, middle - 3, work),
@@ -121,7 +121,7 @@ function row(figure: Figure, y: number, at: (ratio: number) => number): string[]
     ...(spread ?? []).map((end) => line(at(end), middle - 4, at(end), middle + 4, "spread")),
     ...aim === undefined ? [] : [line(at(aim), y + 5, at(aim), y + ROW - 5, "aim")],
     text(RIGHT + MARGIN, middle - 3, formatOutcome(outcome)),
-    ...target === "" ? [] : [text(RIGHT + MARGIN, middle + 13, target, "dim")],
+    ...aim === undefined ? [] : [text(RIGHT + MARGIN, middle + 13, `aim ≤ ${aim}${judged}`, "dim")],
     "</g>",
   ];
 }
