@@ -24,6 +24,11 @@ export type Compare =
     | { revision: number; is?: "EQUAL" | "GREATER" | "LESS" }
   );
 
+/** The condition that a key exists. */
+export function exists(key: string): Compare {
+  return { key, revision: 0, is: "GREATER" };
+}
+
 /** A range to read. */
 export interface Range {
   /** The key, or the first one. */
@@ -72,9 +77,9 @@ export interface Outcome {
 
 /** A change that a watch has seen. */
 export interface WatchEvent {
-  key: string;
-  /** Its value; `undefined` if it was deleted. */
-  value: string | undefined;
+  /** The key; if it was deleted, without its value. */
+  pair: KeyValue;
+  isDeleted: boolean;
 }
 
 /** A client of etcd, for the endpoints of one access. */
@@ -183,10 +188,7 @@ export class Etcd extends Gateway {
         const { result: { canceled, events = [] } = {}, error } = JSON.parse(line) as WatchAnswer;
         if (error || canceled) return;
         if (events.length === 0) continue;
-        yield events.map(({ type, kv: { key, value = "" } }) => ({
-          key: decode(key),
-          value: type === "DELETE" ? undefined : decode(value),
-        }));
+        yield events.map(({ type, kv }) => ({ pair: readPair(kv), isDeleted: type === "DELETE" }));
       }
     } finally {
       stop.abort();
@@ -226,7 +228,7 @@ type Answer<Body> = Body & { header: { revision: string } };
 interface WatchAnswer {
   result?: {
     canceled?: boolean;
-    events?: { type?: "DELETE"; kv: { key: string; value?: string } }[];
+    events?: { type?: "DELETE"; kv: RawPair }[];
   };
   error?: unknown;
 }

@@ -48,7 +48,7 @@ function canonical(value: unknown): string {
     value,
     (_, inner) =>
       typeof inner === "object" && inner !== null && !Array.isArray(inner)
-        ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))
+        ? Object.fromEntries(Object.keys(inner).sort().map((name) => [name, inner[name]]))
         : inner,
   );
 }

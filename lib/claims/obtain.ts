@@ -20,7 +20,7 @@ import {
 } from "./local.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session, SharedPoolsOptions } from "./session.ts";
-import { countUntold, settlePool } from "./settle.ts";
+import { settlePool } from "./settle.ts";
 import type { EtcdAccess } from "./types.ts";
 import type { WishValue } from "./values.ts";
 
@@ -78,7 +78,7 @@ async function obtain(
   wish: Wish | undefined,
 ): Promise<Found> {
   // The wanted address may be one that this host gave up, and etcd does not know that yet.
-  if (countUntold(session.records, pool) > 0) await settlePool(session, pool);
+  await settlePool(session, pool);
   const { address, range } = request;
   if (address !== undefined) {
     const claimed = await claimAddress(session, pool, address, request);

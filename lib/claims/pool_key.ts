@@ -11,7 +11,7 @@ import { type Damage, type KeyValue, readPool } from "./values.ts";
 import { lastPart, reservedDifferences, subnetOf } from "./keys.ts";
 import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
-import type { EtcdAccess } from "./types.ts";
+import type { EtcdAccess, SharedPool } from "./types.ts";
 
 /** The id of a pool. */
 export function poolId(access: EtcdAccess, subnet: string): string {
@@ -29,7 +29,10 @@ export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord)
  * @throws {"shared-pool-differs"} The key has other reserved addresses.
  * @throws {"shared-pools-overlap"} Another pool overlaps.
  */
-export async function joinPool(session: Session, pool: PoolRecord): Promise<void> {
+export async function joinPool(
+  session: Session,
+  pool: Omit<PoolRecord, "revision">,
+): Promise<void> {
   const revision = await ensureKey(session, pool);
   session.store.transaction(() => session.records.putPool({ ...pool, revision }));
 }
@@ -68,7 +71,7 @@ export async function leavePool(session: Session, pool: PoolRecord): Promise<voi
 }
 
 /** Makes the key of a pool if it is not there. Returns its revision. */
-async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
+async function ensureKey(session: Session, pool: SharedPool): Promise<number> {
   const { keys, etcd } = session;
   const all = under(keys.pool());
   const { subnet, reserved } = pool;
@@ -91,7 +94,7 @@ async function ensureKey(session: Session, pool: PoolRecord): Promise<number> {
 
 /** Finds a pool among all. @throws {IpvlanError} It differs from the one that is wanted. */
 function findPool(
-  pool: PoolRecord,
+  pool: SharedPool,
   pairs: readonly KeyValue[],
   damage: Damage,
 ): KeyValue | undefined {

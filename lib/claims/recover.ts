@@ -57,19 +57,15 @@ async function recoverBlock(
 ): Promise<string[]> {
   const { records, store, keys, hostId, etcd: { damage } } = session;
   const value = damage.read(readBlock, pair);
-  if (value?.host === hostId && value.token === block.token) {
+  if (value?.token === block.token) {
     const { set } = value;
     store.transaction(() =>
       adoptBlock(records, pool, block.first, { set, revision: pair!.modRevision })
     );
     return [];
   }
-  const name = `${textOf(block.first)} in ${pool.subnet}`;
   if (block.state === "giving") return [];
-  if (value) {
-    store.transaction(() => loseBlock(records, pool, block));
-    return [`The block at ${name} is another host's now`];
-  }
+  const name = `${textOf(block.first)} in ${pool.subnet}`;
   const key = keys.block(pool.subnet, block.first);
   let kept = 0n;
   const isTaken = await session.change(
@@ -139,35 +135,26 @@ async function recoverClaims(
 ): Promise<string[]> {
   const { keys, records, store, etcd, hostId } = session;
   const claims = new Map<string, KeyValue>();
-  // Lost addresses that no other host claims now.
-  const free = new Set(records.lost().map(({ address }) => address));
   const range = under(keys.claim(pool.subnet));
   for await (const { value, pair } of etcd.values(range, addressIn, session.options)) {
     if (etcd.damage.read(readClaim, pair)?.host === hostId) claims.set(value, pair);
-    else free.delete(value);
   }
   store.transaction(() => {
     for (const record of records.addresses(pool.id)) {
-      const claim = claims.get(record.address);
-      const isSame = claim && readClaim(claim).token === record.token;
-      const { state, block } = record;
-      // An address of this host itself is claimed anew afterwards, if the host still has it.
+      const { state, block, address } = record;
+      const claim = claims.get(address);
+      const told = claim && readClaim(claim).token === record.token ? record.told : 0;
       if (state === "lost" && isOwn(record.holder)) {
-        records.deleteAddress(pool.id, record.address);
-        continue;
-      }
-      if (state === "lost" && free.has(record.address)) {
+        // An address of this host itself is claimed anew afterwards, if the host still has it.
+        records.deleteAddress(pool.id, address);
+      } else if (state === "lost") {
+        // The next report to etcd claims it, or finds that it is still lost.
         records.putAddress({ ...record, state: "used", told: 0, revision: 0, host: undefined });
-      }
-      if (state === "used" && block !== undefined && !isSame) {
-        records.putAddress({ ...record, told: 0 });
-      }
-      if (block !== undefined || state === "asked" || state === "lost") continue;
-      if (claim) {
-        const told = isSame ? record.told : 0;
-        records.putAddress({ ...record, told, revision: claim.modRevision });
-      } else if (state === "used") records.putAddress({ ...record, told: 0, revision: 0 });
-      else records.deleteAddress(pool.id, record.address);
+      } else if (block !== undefined) {
+        if (state === "used") records.putAddress({ ...record, told });
+      } else if (claim || state === "used") {
+        records.putAddress({ ...record, told, revision: claim?.modRevision ?? 0 });
+      } else records.deleteAddress(pool.id, address);
     }
   });
   const orphans = [...claims].filter(([address]) => !records.address(pool.id, address));

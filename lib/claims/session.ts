@@ -1,7 +1,7 @@
 import { randomHex } from "../base/random.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { prefixOf } from "./access.ts";
-import type { Etcd, Outcome, Range, Transaction } from "./etcd.ts";
+import { type Etcd, exists, type Outcome, type Range, type Transaction } from "./etcd.ts";
 import { type HostValue, type KeyValue, readHost } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { Keys } from "./keys.ts";
@@ -156,7 +156,7 @@ export class Session {
     if (this.#host.asked !== undefined) throw new TypeError("Two transactions of a host at a time");
     const planned = this.store.transaction(() => {
       const transaction = plan();
-      if (transaction) this.#put({ asked: randomHex(8), unsure: true });
+      if (transaction) this.#put({ asked: randomHex(8) });
       return transaction;
     });
     if (!planned) return undefined;
@@ -198,11 +198,11 @@ export class Session {
     // etcd may list this host as a copy.
     const copy = { delete: { key: this.keys.copy(this.hostId, this.#host.token) } };
     for (;;) {
-      const { value: before, refused } = this.#host;
+      const { value: before } = this.#host;
       const value = this.#nextValue();
       const { succeeded, ranges } = await this.etcd.transact({
         compare: [isMissing ? { key, revision: 0 } : { key, value: before }],
-        success: [{ put: { key, value } }, ...(refused === undefined ? [] : [copy])],
+        success: [{ put: { key, value } }, copy],
         failure: [{ key }],
       }, this.options());
       if (succeeded) this.#record({ ...this.#next(value), asked: undefined });
@@ -249,7 +249,6 @@ export class Session {
       number: Math.max(this.#host.number, seen?.number ?? 0),
       value: this.#seen?.value ?? "",
       asked: undefined,
-      unsure: true,
       refused: refusalOf(error),
     });
     return true;
@@ -260,15 +259,15 @@ export class Session {
     const { lease, heard } = this.#host;
     const now = Date.now();
     if (lease !== "" && heard <= now && now < heard + HEARD_INTERVAL) return;
-    const [key, host] = [this.keys.heard(this.hostId), this.keys.host(this.hostId)];
     try {
       if (lease !== "" && await this.etcd.keepAlive(lease, this.options())) {
         return this.#record({ heard: now });
       }
       const granted = await this.etcd.grant(HEARD_FOR, this.options());
+      const put = { key: this.keys.heard(this.hostId), value: "{}", lease: granted };
       await this.etcd.transact({
-        compare: [{ key: host, revision: 0, is: "GREATER" }],
-        success: [{ put: { key, value: "{}", lease: granted } }],
+        compare: [exists(this.keys.host(this.hostId))],
+        success: [{ put }],
       }, this.options());
       this.#record({ lease: granted, heard: now });
     } catch (error) {
@@ -281,7 +280,7 @@ export class Session {
   #nextValue(): string {
     const { number, asked, agent } = this.#host;
     const { hostname: name } = this.#parts;
-    const value: HostValue = { name, number: number + 1, token: asked!, agent: agent || undefined };
+    const value: HostValue = { name, number: number + 1, token: asked!, agent };
     return JSON.stringify(value);
   }
 

@@ -33,33 +33,39 @@ export function countUntold(records: ClaimRecords, pool: PoolRecord): number {
 
 /**
  * Brings etcd in sync with the record of a pool: claims, releases, addresses given up, blocks given
- * back. Grants the wishes of other hosts that it finds on the way.
+ * back. Grants the wishes of other hosts that it finds on the way, each once: a wish is in etcd until its
+ * host has seen the answer.
+ *
+ * @param granted The id of a host whose wish is granted already.
  */
-export async function settlePool(session: Session, pool: PoolRecord): Promise<void> {
-  const { records, etcd: { damage } } = session;
+export async function settlePool(
+  session: Session,
+  pool: PoolRecord,
+  granted?: string,
+): Promise<void> {
+  const { records, keys, hostId, etcd: { damage } } = session;
   const passed = new Set<string>();
+  const answered = new Set([hostId, granted]);
   for (let round = 0; round < ROUNDS; round++) {
-    const singles = records.untold(pool.id).filter(({ block, state, address }) =>
-      block === undefined && state !== "asked" && !passed.has(address)
+    const singles = records.untold(pool.id).filter(({ block, address }) =>
+      block === undefined && !passed.has(address)
     );
     const blocks = blocksToReport(records, pool);
     if (singles.length + blocks.length === 0) return;
-    const wishes = new Map<string, WishValue>();
-    for (const first of blocks) {
-      for (const pair of await reportBlock(session, pool, first)) {
-        const wish = damage.read(readWish, pair);
-        if (wish) wishes.set(lastPart(pair.key), wish);
-      }
-    }
+    const wishes: KeyValue[] = [];
+    for (const first of blocks) wishes.push(...await reportBlock(session, pool, first));
     for (const { address } of singles) {
-      // A damaged key stops only its own address.
+      // A damaged key stops only its own address, unless it is the key of this host.
       await reportAddress(session, pool, address).catch((error) => {
+        if (error.key === keys.host(hostId)) throw error;
         damage.pass(error);
         passed.add(address);
       });
     }
-    wishes.delete(session.hostId);
-    for (const wish of wishes.values()) {
+    for (const pair of wishes) {
+      const [id, wish] = [lastPart(pair.key), damage.read(readWish, pair)];
+      if (!wish || answered.has(id)) continue;
+      answered.add(id);
       session.store.transaction(() => giveWish(records, pool, wish));
     }
   }
@@ -67,7 +73,7 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
 
 /** Finds out which earlier requests took effect. None of them takes effect later. */
 export async function findAsked(session: Session): Promise<void> {
-  const { records, keys, store, hostId, etcd } = session;
+  const { records, keys, store, etcd } = session;
   for (const pool of records.pools(keys.prefix)) {
     const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
     for (const record of asked) {
@@ -84,11 +90,10 @@ export async function findAsked(session: Session): Promise<void> {
         { key: keys.block(pool.subnet, block.first) },
         { ...claimsIn(session, pool, block.first), keysOnly: true },
       );
-      const value = etcd.damage.read(readBlock, pair);
+      const isOurs = etcd.damage.read(readBlock, pair)?.token === block.token;
       store.transaction(() => {
-        if (value?.host === hostId && value.token === block.token) {
-          holdBlock(session, block, claims, pair!.modRevision);
-        } else records.deleteBlock(pool.id, block.first);
+        if (isOurs) holdBlock(session, block, claims, pair!.modRevision);
+        else records.deleteBlock(pool.id, block.first);
       });
     }
   }
@@ -126,14 +131,18 @@ export function giveWish(
 /** The first addresses of the blocks that are out of sync with etcd. */
 function blocksToReport(records: ClaimRecords, pool: PoolRecord): string[] {
   const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
-  const blocks = changedBlocks(records, pool).filter(({ state }) => state !== "asked");
-  return [...new Set([...firsts, ...blocks.map(({ first }) => first)])].sort();
+  const changed = changedBlocks(records, pool).map(({ first }) => first);
+  return [...new Set([...firsts, ...changed])].sort();
 }
 
 /** The blocks whose keys have to change: all, if this host uses no address of the pool. */
 function changedBlocks(records: ClaimRecords, pool: PoolRecord): BlockRecord[] {
-  const isIdle = pool.leaving || !records.hasUsed(pool.id);
-  return isIdle ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
+  return isIdle(records, pool) ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
+}
+
+/** Whether this host gives back all blocks of a pool in which it uses no address. */
+function isIdle(records: ClaimRecords, pool: PoolRecord): boolean {
+  return pool.leaving || !records.hasUsed(pool.id);
 }
 
 /** The changes of a block to report to etcd. */
@@ -156,11 +165,10 @@ async function reportBlock(
   const { keys, records, hostId, etcd } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
-  let report: BlockReport | undefined;
+  let report!: BlockReport;
   const wishes = await session.change(
     () => {
       report = planReport(session, pool, first);
-      if (!report) return undefined;
       const { block, kept, used, given } = report;
       const { token } = block;
       const value: BlockValue = { host: hostId, token, kept: setText(kept) };
@@ -181,7 +189,7 @@ async function reportBlock(
     },
     ({ succeeded, revision, ranges: [pairs] }) => {
       if (succeeded) {
-        recordReported(session, pool, report!, revision);
+        recordReported(session, pool, report, revision);
         return pairs!;
       }
       const pair = pairs![0];
@@ -194,17 +202,12 @@ async function reportBlock(
       return [];
     },
   );
-  return wishes ?? [];
+  return wishes!;
 }
 
 /** Decides which changes of a block to report, and records what is given up. */
-function planReport(
-  { records }: Session,
-  pool: PoolRecord,
-  first: string,
-): BlockReport | undefined {
-  const block = records.block(pool.id, first);
-  if (!block || block.state === "asked") return undefined;
+function planReport({ records }: Session, pool: PoolRecord, first: string): BlockReport {
+  const block = records.block(pool.id, first)!;
   const addresses = addressesOf(records, pool, block);
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
@@ -216,7 +219,7 @@ function planReport(
     given,
   };
   if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block)) {
-    const giving: BlockRecord = { ...block, state: "giving", free: 0n };
+    const giving: BlockRecord = { ...block, state: "giving" };
     records.putBlock(giving);
     return { ...report, kept: 0n, block: giving };
   }
@@ -234,7 +237,7 @@ function isWorthKeeping(
   pool: PoolRecord,
   { first, free }: BlockRecord,
 ): boolean {
-  if (pool.leaving || !records.hasUsed(pool.id)) return false;
+  if (isIdle(records, pool)) return false;
   const hasAnother = records.freeBlocks(pool.id).some((other) =>
     other.first !== first && other.state === "held"
   );
@@ -269,31 +272,29 @@ function recordReported(
 async function reportAddress(session: Session, pool: PoolRecord, address: string): Promise<void> {
   const { keys, records, hostId, etcd } = session;
   const key = keys.claim(pool.subnet, address);
-  const record = records.address(pool.id, address);
-  if (record?.state === "used" && record.revision === 0) {
+  const record = records.address(pool.id, address)!;
+  if (record.state === "used" && record.revision === 0) {
     await claimAgain(session, pool, record);
     return;
   }
-  let told: AddressRecord | undefined;
+  let told!: AddressRecord;
   await session.change(
     () => {
-      told = records.address(pool.id, address);
-      if (!told || told.block !== undefined) return undefined;
+      told = records.address(pool.id, address)!;
       const compare = [{ key, revision: told.revision }];
       if (told.state === "used") {
         const put = { key, value: claimValue(hostId, told) };
         return { compare, success: [{ put }], failure: [{ key }] };
       }
-      if (told.state !== "freed" && told.state !== "giving") return undefined;
       records.putAddress({ ...told, state: "giving" });
       return { compare, success: [{ delete: { key } }], failure: [{ key }] };
     },
     ({ succeeded, revision, ranges }) => {
       const now = records.address(pool.id, address)!;
-      if (succeeded && told!.state !== "used") return records.deleteAddress(pool.id, address);
+      if (succeeded && told.state !== "used") return records.deleteAddress(pool.id, address);
       if (succeeded) {
-        const isSame = now.token === told!.token;
-        return records.putAddress({ ...now, revision, ...(isSame && { told: told!.version }) });
+        const isSame = now.token === told.token;
+        return records.putAddress({ ...now, revision, ...(isSame && { told: told.version }) });
       }
       const pair = ranges[0]![0];
       const claim = etcd.damage.read(readClaim, pair);
@@ -323,7 +324,5 @@ async function claimAgain(
   store.transaction(() => {
     const now = records.address(pool.id, record.address);
     if (now?.state === "used") records.putAddress({ ...now, state: "lost", host });
-    // This host released it meanwhile. The claim of the other host stays.
-    else if (now) records.deleteAddress(pool.id, record.address);
   });
 }

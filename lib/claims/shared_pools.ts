@@ -118,13 +118,12 @@ export class SharedPools implements Disposable {
     const id = poolId(access, canonical);
     const known = this.#records.pool(id);
     if (known && !known.leaving && isSame(known, access, reserved)) return known;
-    const pool: PoolRecord = {
+    const pool = {
       id,
       prefix: prefixOf(access),
       access,
       subnet: canonical,
       reserved,
-      revision: 0,
       next: known?.next,
       leaving: false,
     };
@@ -351,11 +350,11 @@ export class SharedPools implements Disposable {
     const { store, hostname } = this.#options;
     const idOf = (session: Session) => Promise.resolve(session.hostId);
     const begin = () => pools.#calls.run(access, idOf, { check: "agent" });
-    const answer = async (subnet: string, wish: WishValue) => {
+    const answer = async (subnet: string, host: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
       store.transaction(() => giveWish(this.#records, pool, wish));
-      await pools.#settlePool(pool);
+      await pools.#settlePool(pool, host);
     };
     yield* watchClaims({ ...reader, begin, hostname, answer, signal });
   }
@@ -397,15 +396,16 @@ export class SharedPools implements Disposable {
     });
   }
 
-  async #settlePool({ id, access }: PoolRecord): Promise<void> {
-    await this.#calls.run(access, (session) => this.#finish(session, id), { isReport: true });
+  async #settlePool({ id, access }: PoolRecord, granted?: string): Promise<void> {
+    const finish = (session: Session) => this.#finish(session, id, granted);
+    await this.#calls.run(access, finish, { isReport: true });
   }
 
   /** Brings etcd in sync with a pool, and deletes one that this host leaves. */
-  async #finish(session: Session, id: string): Promise<void> {
+  async #finish(session: Session, id: string, granted?: string): Promise<void> {
     const pool = this.#records.pool(id);
     if (!pool) return;
-    await settlePool(session, pool);
+    await settlePool(session, pool, granted);
     if (pool.leaving) await leavePool(session, pool);
   }
 }

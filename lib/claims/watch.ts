@@ -6,7 +6,7 @@
  */
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
-import { under, type WatchEvent } from "./etcd.ts";
+import { exists, under, type WatchEvent } from "./etcd.ts";
 import { type KeyValue, readWish, type WishValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { claimOf, type Reader } from "./hosts.ts";
@@ -31,8 +31,8 @@ interface WatchParts extends Reader {
   begin: () => Promise<string>;
   /** The name of this host. */
   hostname: string;
-  /** Answers a wish about a pool. */
-  answer: (subnet: string, wish: WishValue) => Promise<void>;
+  /** Answers a host's wish about a pool. */
+  answer: (subnet: string, host: string, wish: WishValue) => Promise<void>;
   /** Ends the watch. */
   signal: AbortSignal;
 }
@@ -86,8 +86,8 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
       const { ranges, revision } = await etcd.read([wishes], options());
       for (const pair of ranges[0]!) await answerWish(parts, hostId, pair);
       for await (const events of etcd.watch(wishes, revision + 1, after())) {
-        for (const { key, value } of events) {
-          if (value !== undefined) await answerWish(parts, hostId, { key, value, modRevision: 0 });
+        for (const { pair, isDeleted } of events) {
+          if (!isDeleted) await answerWish(parts, hostId, pair);
         }
       }
     };
@@ -97,13 +97,12 @@ async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerat
       .then(() => queue.close()).catch((error) => queue.error(error));
     let told = 0;
     for await (const events of changes) {
-      for (const { key, value } of events) {
+      for (const { pair, isDeleted } of events) {
         if (++told % AT_ONCE === 0) await pause(0);
-        const pair = { key, value: value ?? "", modRevision: 0 };
         const [address] = etcd.damage.addresses([pair]);
         if (address === undefined) continue;
         // A damaged value ends the claim that was there before.
-        const claim = value === undefined ? undefined : etcd.damage.read(claimOf, pair);
+        const claim = isDeleted ? undefined : etcd.damage.read(claimOf, pair);
         yield claim ? { kind: "claimed", claim } : { kind: "freed", address: textOf(address) };
       }
     }
@@ -122,7 +121,7 @@ async function answerWish(
   if (last === hostId) return;
   try {
     const wish = etcd.damage.read(readWish, pair);
-    if (wish) await answer(subnet, wish);
+    if (wish) await answer(subnet, last, wish);
   } catch (error) {
     if (!isIpvlanError(error, "etcd-unreachable")) throw error;
   }
@@ -192,10 +191,9 @@ class Heartbeat {
   async #announce(hostId: string): Promise<string> {
     const { etcd, keys, hostname } = this.#parts;
     const lease = await etcd.grant(ALIVE_TTL, this.#options());
-    const key = keys.host(hostId);
     const put = { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease };
     const { succeeded } = await etcd.transact({
-      compare: [{ key, revision: 0, is: "GREATER" }],
+      compare: [exists(keys.host(hostId))],
       success: [{ put }],
     }, this.#options());
     if (!succeeded) throw new IpvlanError("host-removed", { prefix: keys.prefix });

@@ -2,121 +2,27 @@
 // what etcd has that the host did not expect.
 import { assertEquals } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import { Etcd, type Outcome, type Range, type Transaction } from "../../../lib/claims/etcd.ts";
-import {
-  type KeyValue,
-  readHost,
-  readNetwork,
-  type WishValue,
-} from "../../../lib/claims/values.ts";
-import type { CallOptions } from "../../../lib/claims/gateway.ts";
+import type { Etcd } from "../../../lib/claims/etcd.ts";
+import { readHost, readNetwork, type WishValue } from "../../../lib/claims/values.ts";
 import { removeHost } from "../../../lib/claims/hosts.ts";
-import { hexOf, Keys, textOf } from "../../../lib/claims/keys.ts";
-import { LastToken } from "../../../lib/claims/last_token.ts";
+import { Keys, textOf } from "../../../lib/claims/keys.ts";
 import { free, takeKept } from "../../../lib/claims/local.ts";
-import { joinPool, poolId } from "../../../lib/claims/pool_key.ts";
-import type { ClaimRecords, PoolRecord } from "../../../lib/claims/records.ts";
 import { recoverPool } from "../../../lib/claims/recover.ts";
-import { Session } from "../../../lib/claims/session.ts";
 import { findAsked, settlePool } from "../../../lib/claims/settle.ts";
 import { watchClaims } from "../../../lib/claims/watch.ts";
-import { Store } from "../../../lib/driver/store/store.ts";
-import { parseAddress } from "../../../lib/ipam/address.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
-import { MemoryEtcd } from "../../kit/memory_etcd.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-
-const SUBNET = "10.7.0.0/24";
-const REQUEST = { holder: { sandbox: "c1" }, since: "" };
-const within = () => ({ deadline: performance.now() + 60_000 });
-const hex = (address: string) => hexOf(parseAddress(address));
-
-/** A client whose requests a test can change. */
-class OddEtcd extends Etcd {
-  /** Sends the next change in place of the client. */
-  next: ((send: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
-  /** Whether it lists no keys, as if they were all added just afterwards. */
-  isBlind = false;
-  /** What comes of the next renewals of leases; after the last one, each is as etcd says. */
-  renewals: (boolean | Error)[] = [];
-  /** Called when no such renewal is left. */
-  renewed: () => void = () => {};
-  /** How many leases it has got. */
-  leases = 0;
-  /** Why it gets no lease. */
-  refusal: IpvlanError | undefined;
-  /** Called when a watch of a range begins. */
-  watched: (key: string) => void = () => {};
-
-  override async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
-    const send = () => super.transact(transaction, options);
-    const { next } = this;
-    if (transaction.compare === undefined || !next) return await send();
-    this.next = undefined;
-    return await next(send);
-  }
-
-  override async grant(seconds: number, options: CallOptions): Promise<string> {
-    if (this.refusal) throw this.refusal;
-    this.leases++;
-    return await super.grant(seconds, options);
-  }
-
-  override async keepAlive(lease: string, options: CallOptions): Promise<boolean> {
-    const [renewal] = this.renewals.splice(0, 1);
-    if (renewal === undefined) {
-      this.renewed();
-      return await super.keepAlive(lease, options);
-    }
-    if (renewal instanceof Error) throw renewal;
-    return renewal;
-  }
-
-  override async *pages(
-    range: Range,
-    options: () => CallOptions,
-  ): AsyncGenerator<{ pairs: KeyValue[]; revision: number }> {
-    if (!this.isBlind) yield* super.pages(range, options);
-  }
-
-  override watch(...args: Parameters<Etcd["watch"]>): ReturnType<Etcd["watch"]> {
-    this.watched(args[0].key);
-    return super.watch(...args);
-  }
-}
-
-/** A host that has joined a pool. */
-interface Joined {
-  etcd: OddEtcd;
-  records: ClaimRecords;
-  /** Begins a session. */
-  begin: () => Promise<Session>;
-  /** The pool, as it is on record. */
-  pool: () => PoolRecord;
-}
-
-/** Runs a function with a host that has joined a pool of an etcd in memory. */
-async function withPool(run: (joined: Joined) => Promise<void>): Promise<void> {
-  const memory = await MemoryEtcd.start();
-  const folder = Deno.makeTempDirSync();
-  try {
-    const access = { endpoints: memory.endpoints, prefix: "/ipvlan" };
-    using store = Store.copy("/nowhere");
-    using etcd = new OddEtcd(access);
-    const parts = { store, hostname: "a", lastToken: new LastToken(`${folder}/run`, folder) };
-    const begin = () => Session.begin(parts, etcd, access, within);
-    const id = poolId(access, SUBNET);
-    await joinPool(await begin(), {
-      ...{ id, subnet: SUBNET, reserved: {}, access, prefix: access.prefix },
-      ...{ revision: 0, next: undefined, leaving: false },
-    });
-    await run({ etcd, records: store.shared, begin, pool: () => store.shared.pool(id)! });
-  } finally {
-    memory.killNow();
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
+import {
+  CLAIM,
+  hex,
+  type Joined,
+  REQUEST,
+  SUBNET,
+  UNREACHABLE,
+  within,
+  withPool,
+} from "./odd_etcd.ts";
 
 /** The blocks on record, with how many of their addresses are free. */
 function blocksOf({ records, pool }: Joined): string[] {
@@ -132,7 +38,7 @@ for (const what of ["block", "claim"] as const) {
         const first = await begin();
         etcd.next = async (send) => {
           if (loses === "answer") await send();
-          throw new IpvlanError("etcd-unreachable", { reasons: {} });
+          throw UNREACHABLE;
         };
         await assertRejectsError(
           () =>
@@ -184,7 +90,7 @@ Deno.test("a host writes the number of each transaction, and needs no right to l
     forget();
     etcd.refusal = new IpvlanError("etcd-refused", { endpoint: "", reason: "permission denied" });
     assertEquals(await numbers(), [2, 2]);
-    etcd.refusal = new IpvlanError("etcd-unreachable", { reasons: {} });
+    etcd.refusal = UNREACHABLE;
     await assertRejectsError(begin, "etcd-unreachable");
     etcd.refusal = undefined;
     assertEquals(await numbers(), [2, 2]);
@@ -215,9 +121,6 @@ Deno.test("a network that changes while a host is removed from it keeps the chan
     const { ranges: [[pair] = []] } = await etcd.read([{ key: keys.network("n") }], within());
     assertEquals(readNetwork(pair!), { settings: { mode: "l3" }, hosts: [hostId] });
   }));
-
-/** The value of a claim of another host. */
-const CLAIM = JSON.stringify({ host: "b", sandbox: "c2", since: "", token: "t" });
 
 Deno.test("behind a block without a free address comes the next one, also if an answer was lost", async () => {
   for (const isRepeated of [false, true]) {
@@ -313,7 +216,7 @@ function watch(etcd: Etcd, hostId: string, answer: (wish: WishValue) => void = (
     options: within,
     begin: () => Promise.resolve(hostId),
     hostname: "a",
-    answer: (_subnet, wish) => Promise.resolve(answer(wish)),
+    answer: (_subnet, _host, wish) => Promise.resolve(answer(wish)),
     signal: stop.signal,
   });
   const end = async () => {
@@ -369,8 +272,7 @@ Deno.test("an agent gets a new lease exactly when its lease has ended, and goes 
     const before = etcd.leases;
     const { promise: renewed, resolve } = Promise.withResolvers<void>();
     etcd.renewed = resolve;
-    const failure = new IpvlanError("etcd-unreachable", { reasons: {} });
-    etcd.renewals = [true, true, false, true, failure];
+    etcd.renewals = [true, true, false, true, UNREACHABLE];
     await using watching = watch(etcd, hostId);
     const kinds = [await watching.changes.next(), await watching.changes.next()];
     assertEquals(kinds.map(({ value }) => value?.kind), ["listed", "broken"]);

@@ -1,0 +1,206 @@
+// What is told to etcd, in how many transactions, and what comes of it if another host was faster.
+import { assertEquals } from "@std/assert";
+import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
+import { textOf } from "../../../lib/claims/keys.ts";
+import { describe, free, takeKept } from "../../../lib/claims/local.ts";
+import type { Session } from "../../../lib/claims/session.ts";
+import { countUntold, settlePool } from "../../../lib/claims/settle.ts";
+import { readBlock } from "../../../lib/claims/values.ts";
+import { parsePrefix } from "../../../lib/ipam/prefix.ts";
+import { assertRejectsError } from "../../kit/errors.ts";
+import { CLAIM, hex, type Joined, REQUEST, withPool } from "./odd_etcd.ts";
+
+/** The block of a host in these tests, and an address outside of it. */
+const BLOCK = { range: parsePrefix("10.7.0.16/28").prefix, key: "blocks/10.7.0.0-24/0a070010" };
+const SINGLE = "10.7.0.99";
+
+const claimKey = (address: string) => `claims/10.7.0.0-24/${hex(address)}`;
+
+/** A host with a session that has a block, and one single address. */
+interface Settling extends Joined {
+  session: Session;
+  /** Takes an address of the block. */
+  take: () => string;
+  release: (...addresses: string[]) => void;
+  /** Changes the holder of an address. */
+  rename: (address: string, name: string) => void;
+  /** Settles the pool. Resolves to how many transactions that took. */
+  settle: () => Promise<number>;
+  /** The addresses on record. */
+  addresses: () => string[];
+}
+
+/** Runs a function with a host that uses a single address, and keeps a block. */
+function withBlock(run: (settling: Settling) => Promise<void>): Promise<void> {
+  return withPool(async (joined) => {
+    const { records, begin, host, pool } = joined;
+    const session = await begin();
+    const { id } = pool();
+    await claimAddress(session, pool(), hex(SINGLE), REQUEST);
+    await takeBlock(session, pool(), BLOCK.range);
+    await run({
+      ...joined,
+      session,
+      take: () => textOf(takeKept(records, pool(), REQUEST)!),
+      release: (...addresses) => addresses.forEach((each) => free(records, id, each)),
+      rename: (address, name) => describe(records, id, address, { sandbox: name }),
+      settle: async () => {
+        const { number } = host();
+        await settlePool(session, pool());
+        return host().number - number;
+      },
+      addresses: () =>
+        records.addresses(id).map(({ address, state, block, host, told, version }) =>
+          [
+            textOf(address),
+            state,
+            ...block === undefined ? [] : ["kept"],
+            ...host === undefined ? [] : [host],
+            ...told === version ? [] : ["untold"],
+          ].join(" ")
+        ),
+    });
+  });
+}
+
+Deno.test("each block and each single address that changed is one transaction, and nothing else is told", () =>
+  withBlock(async ({ records, pool, get, take, release, rename, settle, addresses }) => {
+    const taken = [take(), take(), take()];
+    rename(SINGLE, "c2");
+    assertEquals([countUntold(records, pool()), await settle()], [4, 2]);
+    assertEquals([countUntold(records, pool()), await settle()], [0, 0]);
+    const revision = async (name: string) => (await get(name))!.modRevision;
+    const before = await Promise.all([claimKey(taken[0]!), BLOCK.key].map(revision));
+    taken.push(take());
+    rename(SINGLE, "c3");
+    assertEquals(await settle(), 2);
+    assertEquals(await Promise.all([claimKey(taken[0]!), BLOCK.key].map(revision)), before);
+    // What is released is not kept any more, so the key of the block changes as well.
+    for (const address of taken.splice(0, 2)) {
+      release(address);
+      assertEquals(await settle(), 1);
+      assertEquals(await get(claimKey(address)), undefined);
+    }
+    assertEquals(addresses(), [...taken.map((each) => `${each} used kept`), `${SINGLE} used`]);
+    assertEquals(readBlock((await get(BLOCK.key))!).kept, "fffc");
+    release(SINGLE, ...taken);
+    assertEquals([await settle(), addresses(), records.blocks(pool().id)], [2, [], []]);
+    for (const name of [...[SINGLE, ...taken].map(claimKey), BLOCK.key]) {
+      assertEquals(await get(name), undefined);
+    }
+  }));
+
+for (
+  const [what, expected] of Object.entries({
+    "an address of a block is claimed": 2,
+    "a block and a single address are given back": 2,
+    "a single address changes hands": 2,
+    "a single address is given up": 1,
+  })
+) {
+  Deno.test(`after ${what} and the answer is lost, the second attempt is none`, () =>
+    withBlock(async ({ etcd, records, pool, take, release, rename, settle, addresses }) => {
+      const address = take();
+      await settle();
+      if (what.endsWith("claimed")) take();
+      if (what.endsWith("back")) release(address, SINGLE);
+      if (what.endsWith("hands")) rename(SINGLE, "c2");
+      if (what.endsWith("up")) release(SINGLE);
+      const left = addresses().filter((each) => !/freed/.test(each));
+      etcd.next = async (send) => {
+        await send();
+        return await send();
+      };
+      assertEquals([await settle(), await settle()], [expected, 0]);
+      assertEquals(addresses(), left.map((each) => each.replace(" untold", "")));
+      assertEquals(records.blocks(pool().id).length, what.endsWith("back") ? 0 : 1);
+    }));
+}
+
+Deno.test("of a block that is another host's by now, this host claims what it uses and that one does not keep", async () => {
+  for (const kept of ["0", "ffff"]) {
+    await withBlock(async ({ records, pool, put, get, take, settle, addresses }) => {
+      const address = take();
+      await put({
+        [BLOCK.key]: { host: "b", token: "t", kept },
+        "hosts/b": { name: "rack-b", number: 1, token: "t" },
+      });
+      const isOurs = kept === "0";
+      assertEquals(await settle(), isOurs ? 1 : 0);
+      const state = isOurs ? "used" : "lost rack-b untold";
+      assertEquals(addresses(), [`${address} ${state}`, `${SINGLE} used`]);
+      assertEquals(await get(claimKey(address)) !== undefined, isOurs);
+      assertEquals(records.blocks(pool().id), []);
+    });
+  }
+});
+
+Deno.test("a single address whose claim is another host's is lost, or forgotten if it was released", async () => {
+  for (const isReleased of [false, true]) {
+    await withBlock(async ({ put, get, rename, release, settle, addresses }) => {
+      await put({ [claimKey(SINGLE)]: CLAIM });
+      if (isReleased) release(SINGLE);
+      else rename(SINGLE, "c9");
+      await settle();
+      assertEquals(addresses(), isReleased ? [] : [`${SINGLE} lost b untold`]);
+      assertEquals((await get(claimKey(SINGLE)))!.value, CLAIM);
+    });
+  }
+});
+
+Deno.test("a report answers wishes of other hosts, and not one of this host itself", () =>
+  withBlock(async ({ records, host, pool, put, get, take, settle }) => {
+    const wish = (id: string) => `wishes/10.7.0.0-24/${id}`;
+    await put({ [wish(host().id)]: {}, [wish("0")]: "{ no JSON" });
+    take();
+    await settle();
+    const [block] = records.blocks(pool().id);
+    assertEquals(block!.free, 0xfffen);
+    await put({ [wish("b")]: {} });
+    take();
+    await settle();
+    // Of 14 that are free, 7 are given up.
+    assertEquals(records.blocks(pool().id)[0]!.free, 0xfe00n);
+    assertEquals(readBlock((await get(BLOCK.key))!).set, 0xfe03n);
+  }));
+
+Deno.test("an unused block stays if more than half of it is free, and it is the only one to take from", () =>
+  withBlock(async ({ records, pool, settle }) => {
+    const { id } = pool();
+    const [block] = records.blocks(id);
+    const after = async (free: bigint) => {
+      records.putBlock({ ...block!, free, dirty: true });
+      await settle();
+      return records.blocks(id).map(({ first }) => textOf(first));
+    };
+    // What is being given back already is none to take from.
+    const first = hex("10.7.0.32");
+    records.putBlock({ ...block!, first, state: "giving", token: "x" });
+    assertEquals(await after(0xffffn), ["10.7.0.16"]);
+    records.putBlock({ ...records.block(id, block!.first)!, free: 0x1ffn, dirty: true });
+    await settle();
+    assertEquals(records.blocks(id).length, 1);
+    records.putBlock({ ...records.block(id, block!.first)!, free: 0xffn, dirty: true });
+    await settle();
+    assertEquals(records.blocks(id), []);
+  }));
+
+Deno.test("nobody takes an address of a block that is being given back", () =>
+  withBlock(async ({ etcd, records, pool, release, settle }) => {
+    const taken: unknown[] = [];
+    etcd.next = (send) => {
+      taken.push(takeKept(records, pool(), { ...REQUEST, range: BLOCK.range }));
+      return send();
+    };
+    release(SINGLE);
+    await settle();
+    assertEquals([taken, records.blocks(pool().id)], [[undefined], []]);
+  }));
+
+Deno.test("a damaged key of the host itself fails a report, as it stops more than one address", () =>
+  withBlock(async ({ host, session, pool, put, rename, settle }) => {
+    await claimAddress(session, pool(), hex("10.7.0.98"), REQUEST);
+    for (const address of [SINGLE, "10.7.0.98"]) rename(address, "c2");
+    await put({ [`hosts/${host().id}`]: "{ no JSON" });
+    await assertRejectsError(settle, "damaged-key", `/ipvlan/hosts/${host().id}`);
+  }));
