@@ -44,6 +44,10 @@ export const CLAIM = JSON.stringify({ host: "b", sandbox: "c2", since: "", token
 export class OddEtcd extends Etcd {
   /** Sends the next change in place of the client. */
   next: ((send: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
+  /** Why all that it is asked for fails. */
+  failure: Error | undefined;
+  /** How often it was asked for a transaction. */
+  requests = 0;
   /** Whether it lists no keys, as if they were all added just afterwards. */
   isBlind = false;
   /** What comes of the next renewals of leases; after the last one, each is as etcd says. */
@@ -62,6 +66,8 @@ export class OddEtcd extends Etcd {
   override async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
     const send = () => super.transact(transaction, options);
     const { next } = this;
+    this.requests++;
+    if (this.failure) throw this.failure;
     if (transaction.compare === undefined || !next) return await send();
     this.next = undefined;
     return await next(send);
@@ -157,12 +163,13 @@ export async function withPool(
     await joinPool(await begin(), {
       ...{ id, subnet, reserved, access, prefix, next: undefined, leaving: false },
     });
+    using pools = new SharedPools(options, new OddCalls(etcd, options));
     await run({
       etcd,
       access,
       records: store.shared,
       options,
-      pools: new SharedPools(options, new OddCalls(etcd, options)),
+      pools,
       begin,
       host: () => store.shared.host(prefix)!,
       pool: () => store.shared.pool(id)!,

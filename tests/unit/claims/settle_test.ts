@@ -8,7 +8,7 @@ import { countUntold, settlePool } from "../../../lib/claims/settle.ts";
 import { readBlock } from "../../../lib/claims/values.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { CLAIM, hex, type Joined, REQUEST, withPool } from "./odd_etcd.ts";
+import { CLAIM, hex, type Joined, REQUEST, UNREACHABLE, withPool } from "./odd_etcd.ts";
 
 /** The block of a host in these tests, and an address outside of it. */
 const BLOCK = { range: parsePrefix("10.7.0.16/28").prefix, key: "blocks/10.7.0.0-24/0a070010" };
@@ -203,4 +203,16 @@ Deno.test("a damaged key of the host itself fails a report, as it stops more tha
     for (const address of [SINGLE, "10.7.0.98"]) rename(address, "c2");
     await put({ [`hosts/${host().id}`]: "{ no JSON" });
     await assertRejectsError(settle, "damaged-key", `/ipvlan/hosts/${host().id}`);
+  }));
+
+Deno.test("a damaged claim is passed over at once, and an etcd out of reach is not", () =>
+  withBlock(async ({ etcd, put, rename, settle, addresses }) => {
+    await put({ [claimKey(SINGLE)]: "{ no JSON" });
+    rename(SINGLE, "c2");
+    etcd.requests = 0;
+    assertEquals([await settle(), etcd.requests], [0, 2]);
+    assertEquals(etcd.damage.name().length, 1);
+    assertEquals(addresses(), [`${SINGLE} used untold`]);
+    etcd.failure = UNREACHABLE;
+    await assertRejectsError(settle, "etcd-unreachable");
   }));
