@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { readHost } from "../../../lib/claims/values.ts";
 import type { Session } from "../../../lib/claims/session.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { type Joined, UNREACHABLE, withPool } from "./odd_etcd.ts";
+import { type Joined, UNREACHABLE, within, withPool } from "./odd_etcd.ts";
 
 /** Carries out a transaction whose condition does not hold. */
 async function failing(session: Session): Promise<boolean | undefined> {
@@ -30,6 +30,27 @@ Deno.test("the first session of an agent says so in the host's key, and the next
     assertEquals(await after("agent"), [true, 3, false, undefined]);
     assertEquals(await after("agent"), [true, 3, false, undefined]);
     assertEquals(await after(), [true, 3, false, undefined]);
+    // A host without a pool is a new one when it comes back.
+    joined.records.deletePool(joined.pool().id);
+    joined.records.deleteUnusedHosts();
+    assertEquals(await after(), [false, 1, false, undefined]);
+  }));
+
+Deno.test("a host that etcd has lost registers anew only where that is meant, and after no other error", () =>
+  withPool(async ({ etcd, begin, host, records, get }) => {
+    const { id, number, lease } = host();
+    assertEquals((await get(`heard/${id}`))!.value, "{}");
+    const forget = () =>
+      etcd.transact({ success: [{ delete: { key: `/ipvlan/hosts/${id}` } }] }, within());
+    await forget();
+    await begin();
+    await assertRejectsError(() => begin("agent"), "host-removed");
+    const { renewal } = await begin("register");
+    assertEquals(renewal, "This host was not in etcd under /ipvlan, and has registered anew");
+    assertEquals([host().number, host().refused, host().lease], [number + 1, "removed", lease]);
+    records.putHost({ ...host(), value: "" });
+    etcd.next = () => Promise.reject(UNREACHABLE);
+    await assertRejectsError(() => begin("register"), "etcd-unreachable");
   }));
 
 Deno.test("a record of an earlier version does not have the value of the host's key, and learns it", () =>
