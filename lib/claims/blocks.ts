@@ -196,7 +196,7 @@ export async function claimAddress(
   request: Request,
   used?: AddressRecord,
 ): Promise<Claimed> {
-  const { keys, records } = session;
+  const { keys, records, etcd: { damage } } = session;
   const first = blockWith(pool, address);
   const [blockKey, claimKey] = [keys.block(pool.subnet, first), keys.claim(pool.subnet, address)];
   const asked: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
@@ -223,7 +223,7 @@ export async function claimAddress(
       },
       ({ succeeded, revision, ranges }) => {
         const claim = ranges[1]?.[0];
-        if (succeeded || claim && readClaim(claim).token === asked.token) {
+        if (succeeded || damage.read(readClaim, claim)?.token === asked.token) {
           const now = records.address(pool.id, address)!;
           records.putAddress({
             ...now,
@@ -309,7 +309,6 @@ const MOST_NAMES = 100;
 export async function namesOf(session: Session, ids: Iterable<string>): Promise<string[]> {
   const { etcd, keys } = session;
   const all = [...ids].slice(0, MOST_NAMES);
-  if (all.length === 0) return [];
   const ranges = await session.read(...all.map((id) => ({ key: keys.host(id) })));
   return ranges.map(([pair], index) => etcd.damage.read(readHost, pair)?.name ?? all[index]!);
 }

@@ -1,8 +1,8 @@
 // What a host finds of a request that etcd did not answer: it was killed, or etcd was, just then. And
 // what etcd has that the host did not expect.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { claimAddress, takeBlock } from "../../../lib/claims/blocks.ts";
-import type { Etcd } from "../../../lib/claims/etcd.ts";
+import { type Etcd, under } from "../../../lib/claims/etcd.ts";
 import { readHost, readNetwork, type WishValue } from "../../../lib/claims/values.ts";
 import { removeHost } from "../../../lib/claims/hosts.ts";
 import { Keys, textOf } from "../../../lib/claims/keys.ts";
@@ -257,25 +257,105 @@ Deno.test("a watch misses neither a claim nor a wish that comes right after its 
     assertEquals(value?.kind === "claimed" && value.claim.address, "10.7.0.1");
   }));
 
-/** Has timers of some seconds run at once. */
-function quickTimers(): Disposable {
+Deno.test("a wish is answered once, and an etcd out of reach for an answer does not end the watch", () =>
+  withPool(async ({ etcd, begin, put }) => {
+    const { hostId } = await begin();
+    const wish = (id: string, last: number) =>
+      put({ [`wishes/10.7.0.0-24/${id}`]: { address: hex(`10.7.0.${last}`) } });
+    const answers: string[] = [];
+    const errors = [UNREACHABLE, UNREACHABLE, new TypeError("a bug")];
+    const second = Promise.withResolvers<void>();
+    await wish(hostId, 1);
+    await wish("b", 2);
+    etcd.watched = (key) => key.includes("/wishes/") ? wish("b", 3) : undefined;
+    await using watching = watch(etcd, hostId, ({ address }) => {
+      answers.push(textOf(address!));
+      if (answers.length === 2) second.resolve();
+      throw errors.shift();
+    });
+    const { changes } = watching;
+    assertEquals((await changes.next()).value?.kind, "listed");
+    const next = changes.next();
+    await second.promise;
+    await etcd.transact({ success: [{ delete: under("/ipvlan/wishes/") }] }, within());
+    await wish("b", 4);
+    await assertRejects(() => next, TypeError, "a bug");
+    assertEquals(answers, ["10.7.0.2", "10.7.0.3", "10.7.0.4"]);
+  }));
+
+Deno.test("a watch lets other work go on after some hundred changes that come at once", () =>
+  withPool(async ({ etcd, begin }) => {
+    const { hostId } = await begin();
+    const key = (rest: string) => ({ key: `/ipvlan/claims/10.7.0.0-24/${rest}`, modRevision: 9 });
+    const pair = { ...key(hex("10.7.0.1")), value: CLAIM };
+    etcd.seen = Array.from({ length: 1200 }, () => ({ pair, isDeleted: false }));
+    // Such a key is passed over.
+    etcd.seen.unshift({ pair: { ...key("zz"), value: "" }, isDeleted: true });
+    await using watching = watch(etcd, hostId);
+    let [pauses, isWaiting] = [0, false];
+    for (let left = 1100; left > 0; left--) {
+      await watching.changes.next();
+      if (isWaiting) continue;
+      isWaiting = true;
+      setTimeout(() => {
+        pauses++;
+        isWaiting = false;
+      });
+    }
+    assertEquals(pauses, 2);
+  }));
+
+/** Has timers of some seconds run at once, and keeps their times. */
+function quickTimers(): Disposable & { times: number[] } {
   const { setTimeout } = globalThis;
-  const quick = (run: () => void, ms = 0) => setTimeout(run, ms >= 500 && ms <= 5000 ? 0 : ms);
+  const times: number[] = [];
+  const quick = (run: () => void, ms = 0) => {
+    const isLong = ms >= 500 && ms <= 5000;
+    if (isLong) times.push(ms);
+    return setTimeout(run, isLong ? 0 : ms);
+  };
   globalThis.setTimeout = quick as typeof setTimeout;
-  return { [Symbol.dispose]: () => globalThis.setTimeout = setTimeout };
+  return { times, [Symbol.dispose]: () => globalThis.setTimeout = setTimeout };
 }
 
 Deno.test("an agent gets a new lease exactly when its lease has ended, and goes on after a failure", () =>
   withPool(async ({ etcd, begin }) => {
     const { hostId } = await begin();
-    using _quick = quickTimers();
+    using quick = quickTimers();
     const before = etcd.leases;
     const { promise: renewed, resolve } = Promise.withResolvers<void>();
     etcd.renewed = resolve;
+    const signals: AbortSignal[] = [];
+    etcd.watched = (_key, signal) => {
+      signals.push(signal);
+    };
     etcd.renewals = [true, true, false, true, UNREACHABLE];
     await using watching = watch(etcd, hostId);
     const kinds = [await watching.changes.next(), await watching.changes.next()];
     assertEquals(kinds.map(({ value }) => value?.kind), ["listed", "broken"]);
     await renewed;
     assertEquals(etcd.leases - before, 2);
+    // A third of the time that the lease lasts, and a short one after the failure.
+    assertEquals(quick.times.slice(0, 6), [5000, 5000, 5000, 5000, 5000, 500]);
+    assertEquals(signals.length > 0 && signals.every(({ aborted }) => aborted), true);
+  }));
+
+Deno.test("an agent that etcd has lost waits as long as ever, and one that ends leaves nothing behind", () =>
+  withPool(async ({ etcd, begin, get }) => {
+    const { hostId } = await begin();
+    using quick = quickTimers();
+    const removed = new IpvlanError("host-removed", { prefix: "/ipvlan" });
+    const { promise: renewed, resolve } = Promise.withResolvers<void>();
+    etcd.renewals = [removed];
+    etcd.renewed = resolve;
+    const { changes } = watch(etcd, hostId);
+    await changes.next();
+    assertEquals(await get(`alive/${hostId}`) !== undefined, true);
+    await renewed;
+    assertEquals(quick.times.slice(0, 2), [5000, 5000]);
+    etcd.renewed = () => {
+      throw new TypeError("It still renews its lease");
+    };
+    await changes.return(undefined);
+    assertEquals(await get(`alive/${hostId}`), undefined);
   }));

@@ -60,7 +60,7 @@ export class OddEtcd extends Etcd {
   refusal: Error | undefined;
   /** Called when a watch of a range begins; what it throws is the watch's failure. */
   watched: (key: string, signal: AbortSignal) => void | Promise<void> = () => {};
-  /** What each watch sees before anything else. */
+  /** What a watch of claims sees before anything else. */
   seen: WatchEvent[] = [];
 
   override async transact(transaction: Transaction, options: CallOptions): Promise<Outcome> {
@@ -98,7 +98,7 @@ export class OddEtcd extends Etcd {
 
   override async *watch(...args: Parameters<Etcd["watch"]>): ReturnType<Etcd["watch"]> {
     await this.watched(args[0].key, args[2].signal);
-    if (this.seen.length > 0) yield this.seen;
+    if (args[0].key.includes("/claims/")) yield this.seen;
     yield* super.watch(...args);
   }
 }
