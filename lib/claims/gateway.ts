@@ -79,7 +79,6 @@ export class Gateway implements Disposable {
           this.#prefer(endpoint);
           return { answer, mayRepeat };
         } catch (error) {
-          signal?.throwIfAborted();
           if (this.#renew(identity)) isRenewed = true;
           else if (isIpvlanError(error, "etcd-refused")) throw error;
           const reason = reasonOf(error);
@@ -174,7 +173,7 @@ function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
     return { files, http };
   } catch (error) {
     const { message } = error as Error;
-    const option = message.includes("certificate store") ? "ca" : "cert";
+    const option = /certificate store|peer certificate/.test(message) ? "ca" : "cert";
     throw etcdOption(option, access[option]!, message);
   }
 }

@@ -105,6 +105,24 @@ Deno.test("that etcd is out of reach is on record if a call needed it, and not i
     assertEquals(outages, [false, false, true]);
   }));
 
+Deno.test("a call finds out first what came of a request without an answer", () =>
+  withPool(async ({ etcd, pools, pool, records, host }) => {
+    const take = () => pools.take(pool().id, { sandbox: "c1" }, { address: "10.7.0.99" });
+    etcd.next = async (send) => {
+      await send();
+      throw UNREACHABLE;
+    };
+    await assertRejectsError(take, "etcd-unreachable");
+    const states = () => records.addresses(pool().id).map(({ state }) => state);
+    assertEquals(states(), ["asked"]);
+    assertEquals([await pools.settle(), states(), host().unsure], [
+      { untold: 0, lost: [] },
+      [],
+      false,
+    ]);
+    assertEquals(await take(), "10.7.0.99");
+  }));
+
 Deno.test("a copy says so in etcd when it is refused for the first time, and no other host does", () =>
   withPool(async (joined) => {
     const { access, etcd, get, host } = joined;

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { Etcd } from "../../../lib/claims/etcd.ts";
 import { inEnv } from "../../kit/processes.ts";
-import { assertRejectsError } from "../../kit/errors.ts";
+import type { EtcdAccess } from "../../../lib/claims/types.ts";
+import { assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
 
 /** A proxy on this machine that counts what it is asked for, and answers all of it. */
 function countingProxy() {
@@ -99,6 +100,65 @@ Deno.test("the endpoint that answered last is asked first, and one that nothing 
   using alone = new Etcd({ endpoints: [closed] });
   const error = await assertRejectsError(() => alone.read([], within(1)), "etcd-unreachable");
   assertEquals(Object.keys(error.reasons), [closed]);
+});
+
+Deno.test("the endpoint that answered last is asked first, and the others if it fails", async () => {
+  const failing = new Set<number>([0]);
+  const answer = (index: number) => () =>
+    failing.has(index)
+      ? Response.json({ message: "not now" }, { status: 503 })
+      : Response.json(ANSWER);
+  await using first = server(answer(0));
+  await using second = server(answer(1));
+  await using third = server(answer(2));
+  const all = [first, second, third];
+  using client = new Etcd({ endpoints: all.map(({ endpoint }) => endpoint) });
+  const asked = async () => {
+    for (const { paths } of all) paths.length = 0;
+    await client.read([], within());
+    return all.map(({ paths }) => paths.length);
+  };
+  assertEquals(await asked(), [1, 1, 0]);
+  assertEquals(await asked(), [0, 1, 0]);
+  failing.delete(0);
+  failing.add(1);
+  assertEquals(await asked(), [1, 1, 0]);
+  assertEquals(await asked(), [1, 0, 0]);
+});
+
+Deno.test("a refusal is told in the words of etcd, or by its status", async () => {
+  let body: object = {};
+  await using etcd = server(() => Response.json({ code: 7, ...body }, { status: 403 }));
+  using client = new Etcd({ endpoints: [etcd.endpoint] });
+  const reasons: string[] = [];
+  for (body of [{ message: "one", error: "two" }, { error: "two" }, {}]) {
+    reasons.push(
+      (await assertRejectsError(() => client.read([], within()), "etcd-refused")).reason,
+    );
+  }
+  assertEquals(reasons, ["one", "two", "status 403"]);
+});
+
+Deno.test("a file that only begins like a certificate or a key is named with its option", () => {
+  const folder = Deno.makeTempDirSync();
+  const file = (text: string) => {
+    const path = `${folder}/${text.length}`;
+    Deno.writeTextFileSync(path, `-----BEGIN ${text}`, { mode: 0o600 });
+    return path;
+  };
+  const [short, whole] = ["", "CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].map(file);
+  const problem = (access: Partial<EtcdAccess>) => {
+    const create = () => new Etcd({ endpoints: ["https://etcd"], ...access });
+    const { option, value } = assertThrowsError(create, "etcd-option");
+    return [option, value];
+  };
+  try {
+    assertEquals(problem({ ca: short }), ["ca", short]);
+    assertEquals(problem({ ca: whole }), ["ca", whole]);
+    assertEquals(problem({ cert: whole, key: short }), ["cert", whole]);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 });
 
 Deno.test("a request whose connection ends may still take effect", async () => {

@@ -182,6 +182,37 @@ Deno.test("a host whose id is another one's removes that one, and forgets networ
     await assertRejectsError(() => pools.removeHost(access, id, true), "host-not-found");
   }));
 
+Deno.test("a host is removed with all that it holds, and what is not its own stays as it is", () =>
+  withPool(async ({ access, pools, put, get, etcd }) => {
+    const network = (...hosts: string[]) => ({ settings: { mode: "l2" }, hosts });
+    const claims = Array.from({ length: 121 }, (_, last) => `10.7.0.${last}`);
+    await put(Object.fromEntries(claims.map((address) => [
+      `claims/10.7.0.0-24/${hex(address)}`,
+      { host: "beef", sandbox: "c1", since: "", token: "t" },
+    ])));
+    await put({
+      "hosts/beef": { name: "rack3", number: 1, token: "t", agent: true },
+      "blocks/10.7.0.0-24/0a070080": { host: "beef", token: "t", kept: "ff" },
+      "networks/both": network("aa", "beef"),
+      "networks/other": network("aa"),
+      "networks/own": network("beef"),
+    });
+    const other = await get("networks/other");
+    assertEquals(await pools.removeHost(access, "rack3"), {
+      id: "beef",
+      name: "rack3",
+      freed: claims,
+    });
+    assertEquals(await get("networks/other"), other);
+    assertEquals(readNetwork((await get("networks/both"))!), network("aa"));
+    assertEquals(await get("networks/own"), undefined);
+    const { ranges } = await etcd.read(
+      ["blocks", "claims"].map((kind) => under(`/ipvlan/${kind}/`)),
+      within(),
+    );
+    assertEquals(ranges, [[], []]);
+  }));
+
 Deno.test("an agent gives up half of what is free for a wish", () =>
   withPool(async (joined) => {
     const { access, begin, etcd, pools, pool, put, get } = joined;

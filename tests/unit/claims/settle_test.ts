@@ -26,7 +26,9 @@ interface Settling extends Joined {
   rename: (address: string, name: string) => void;
   /** Settles the pool. Resolves to how many transactions that took. */
   settle: () => Promise<number>;
-  /** The addresses on record. */
+  /** The addresses in use. */
+  held: () => string[];
+  /** The addresses on record, with what is said of them. */
   addresses: () => string[];
 }
 
@@ -49,6 +51,7 @@ function withBlock(run: (settling: Settling) => Promise<void>): Promise<void> {
         await settlePool(session, pool());
         return host().number - number;
       },
+      held: () => joined.pools.held().map(({ address }) => address),
       addresses: () =>
         records.addresses(id).map(({ address, state, block, host, told, version }) =>
           [
@@ -90,30 +93,29 @@ Deno.test("each block and each single address that changed is one transaction, a
     }
   }));
 
-for (
-  const [what, expected] of Object.entries({
-    "an address of a block is claimed": 2,
-    "a block and a single address are given back": 2,
-    "a single address changes hands": 2,
-    "a single address is given up": 1,
-  })
-) {
-  Deno.test(`after ${what} and the answer is lost, the second attempt is none`, () =>
-    withBlock(async ({ etcd, records, pool, take, release, rename, settle, addresses }) => {
-      const address = take();
+/** What is told, and in how many transactions if the first answer is lost. */
+const LOST: Record<string, [(settling: Settling, address: string) => void, number]> = {
+  "an address of a block is claimed": [({ take }) => void take(), 2],
+  "an address of a block is given up": [({ release }, address) => release(address), 2],
+  "a block and a single address are given back": [({ release, held }) => release(...held()), 2],
+  "a single address changes hands": [({ rename }) => rename(SINGLE, "c2"), 2],
+  "a single address is given up": [({ release }) => release(SINGLE), 1],
+};
+for (const [what, [change, expected]] of Object.entries(LOST)) {
+  Deno.test(`after ${what} and the answer is lost, the second attempt changes nothing`, () =>
+    withBlock(async (settling) => {
+      const { etcd, records, pool, take, settle, addresses } = settling;
+      const taken = [take(), take()];
       await settle();
-      if (what.endsWith("claimed")) take();
-      if (what.endsWith("back")) release(address, SINGLE);
-      if (what.endsWith("hands")) rename(SINGLE, "c2");
-      if (what.endsWith("up")) release(SINGLE);
-      const left = addresses().filter((each) => !/freed/.test(each));
+      change(settling, taken[0]!);
+      const left = addresses().filter((each) => !each.includes("freed"));
       etcd.next = async (send) => {
         await send();
         return await send();
       };
       assertEquals([await settle(), await settle()], [expected, 0]);
       assertEquals(addresses(), left.map((each) => each.replace(" untold", "")));
-      assertEquals(records.blocks(pool().id).length, what.endsWith("back") ? 0 : 1);
+      assertEquals(records.blocks(pool().id).length, left.length === 0 ? 0 : 1);
     }));
 }
 
