@@ -90,8 +90,6 @@ async function recoverBlock(
       // An earlier attempt took effect if the block has its token.
       if (!outcome.succeeded && damage.read(readBlock, pair)?.token !== block.token) return false;
       const revision = pair?.modRevision ?? outcome.revision;
-      const now = records.block(pool.id, block.first)!;
-      records.putBlock({ ...now, kept, dirty: true, revision });
       let set = kept;
       for (const claim of outcome.ranges.at(-1)!) {
         const [address] = damage.addresses([claim]);

@@ -4,6 +4,7 @@ import { takeBlock } from "../../../lib/claims/blocks.ts";
 import { under } from "../../../lib/claims/etcd.ts";
 import { newUse } from "../../../lib/claims/local.ts";
 import { defineNetwork, forgetNetwork } from "../../../lib/claims/networks.ts";
+import { leavePool } from "../../../lib/claims/pool_key.ts";
 import { readBlock, readNetwork } from "../../../lib/claims/values.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
@@ -105,6 +106,40 @@ Deno.test("a pool is joined with the same reserved addresses, and all that is wr
     await assertRejectsError(() => pools.join(access, SUBNET, other), "shared-pool-differs");
     const error = await assertRejects(() => pools.join({ endpoints: [], prefix: "x" }, SUBNET, {}));
     assertEquals((error as Error).message.split("\n").length, 2);
+  }));
+
+Deno.test("of two pools that overlap, one that is made just before the other one is there alone", () =>
+  withPool(async ({ access, etcd, pools, put }) => {
+    etcd.next = async (send) => {
+      await put({ "pools/10.8.0.0-16": { reserved: {} } });
+      return await send();
+    };
+    const joining = () => pools.join(access, "10.8.0.0/24", {});
+    await assertRejectsError(joining, "shared-pools-overlap", "10.8.0.0/16");
+  }));
+
+Deno.test("a pool that this host leaves is on record until nothing of it is, unless it is joined again", () =>
+  withPool(async ({ begin, pool, records, get }) => {
+    const session = await begin();
+    const isLeft = async () => {
+      const before = pool();
+      await leavePool(session, before);
+      const isGone = records.pool(before.id) === undefined;
+      if (isGone) records.putPool(before);
+      return [isGone, await get("pools/10.7.0.0-24") === undefined];
+    };
+    await takeBlock(session, pool(), undefined);
+    records.putAddress(newUse(pool().id, hex("10.7.0.99"), REQUEST));
+    records.putPool({ ...pool(), leaving: true });
+    assertEquals(await isLeft(), [false, false]);
+    records.deleteAddress(pool().id, hex("10.7.0.99"));
+    const [block] = records.blocks(pool().id);
+    records.deleteBlock(block!.pool, block!.first);
+    // etcd still has the block.
+    assertEquals(await isLeft(), [true, false]);
+    await session.etcd.transact({ success: [{ delete: under("/ipvlan/blocks/") }] }, within());
+    records.putPool({ ...pool(), leaving: false });
+    assertEquals(await isLeft(), [false, true]);
   }));
 
 Deno.test("the holder of an address is known while it is in use here, also if it is lost", () =>
