@@ -19,6 +19,7 @@ import {
   type Joined,
   REQUEST,
   SUBNET,
+  twice,
   UNREACHABLE,
   within,
   withPool,
@@ -134,12 +135,7 @@ Deno.test("behind a block without a free address comes the next one, also if an 
         })),
       }, within());
       records.putPool({ ...pool(), next: hex("10.7.0.0") });
-      if (isRepeated) {
-        etcd.next = async (send) => {
-          await send();
-          return await send();
-        };
-      }
+      if (isRepeated) etcd.next = twice;
       const range = parsePrefix("10.7.0.0/27").prefix;
       assertEquals(await takeBlock(session, pool(), range), true);
       assertEquals(blocksOf(joined), ["10.7.0.0 0", "10.7.0.16 16"]);

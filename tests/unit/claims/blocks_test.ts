@@ -6,7 +6,7 @@ import { newUse, type Request } from "../../../lib/claims/local.ts";
 import { countUntold, settlePool } from "../../../lib/claims/settle.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { CLAIM, hex, type Joined, REQUEST, withPool } from "./odd_etcd.ts";
+import { CLAIM, hex, type Joined, REQUEST, twice, withPool } from "./odd_etcd.ts";
 
 const SINGLE = "10.7.0.99";
 const CLAIM_KEY = `claims/10.7.0.0-24/${hex(SINGLE)}`;
@@ -70,10 +70,7 @@ Deno.test("of an address, the answer says who has it, also if that changed just 
 Deno.test("an address that is claimed twice, as an answer was lost, is claimed once", () =>
   withPool(async (joined) => {
     const { etcd, begin, host, pool, get, records } = joined;
-    etcd.next = async (send) => {
-      await send();
-      return await send();
-    };
+    etcd.next = twice;
     const { number } = host();
     assertEquals(await claim(joined), `taken ${SINGLE}`);
     const { state, revision } = records.address(pool().id, hex(SINGLE))!;

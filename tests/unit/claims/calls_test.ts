@@ -5,7 +5,7 @@ import type { SharedPoolsOptions } from "../../../lib/claims/session.ts";
 import { SharedPools } from "../../../lib/claims/shared_pools.ts";
 import { IpvlanError, isIpvlanError } from "../../../lib/base/errors.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { type Joined, UNREACHABLE, within, withPool } from "./odd_etcd.ts";
+import { type Joined, unanswered, UNREACHABLE, within, withPool } from "./odd_etcd.ts";
 
 /** Makes calls of a host whose options are changed. */
 function callsOf({ options }: Joined, changes: Partial<SharedPoolsOptions>, signals?: CallSignals) {
@@ -108,10 +108,7 @@ Deno.test("that etcd is out of reach is on record if a call needed it, and not i
 Deno.test("a call finds out first what came of a request without an answer", () =>
   withPool(async ({ etcd, pools, pool, records, host }) => {
     const take = () => pools.take(pool().id, { sandbox: "c1" }, { address: "10.7.0.99" });
-    etcd.next = async (send) => {
-      await send();
-      throw UNREACHABLE;
-    };
+    etcd.next = unanswered;
     await assertRejectsError(take, "etcd-unreachable");
     const states = () => records.addresses(pool().id).map(({ state }) => state);
     assertEquals(states(), ["asked"]);

@@ -40,10 +40,25 @@ export const hex = (address: string): string => hexOf(parseAddress(address));
 /** The value of a claim of another host. */
 export const CLAIM = JSON.stringify({ host: "b", sandbox: "c2", since: "", token: "t" });
 
+/** Sends a change; see `OddEtcd.next`. */
+type Send = () => Promise<Outcome>;
+
+/** A change whose first answer is lost, so that it is sent again. */
+export async function twice(send: Send): Promise<Outcome> {
+  await send();
+  return await send();
+}
+
+/** A change whose answer is lost. */
+export async function unanswered(send: Send): Promise<Outcome> {
+  await send();
+  throw UNREACHABLE;
+}
+
 /** A client whose requests a test can change. */
 export class OddEtcd extends Etcd {
   /** Sends the next change in place of the client. */
-  next: ((send: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
+  next: ((send: Send) => Promise<Outcome>) | undefined;
   /** Why all that it is asked for fails. */
   failure: Error | undefined;
   /** How often it was asked for a transaction. */

@@ -220,7 +220,7 @@ Deno.test("a host whose id is another one's removes that one, and forgets networ
 Deno.test("a host is removed with all that it holds, and what is not its own stays as it is", () =>
   withPool(async ({ access, pools, put, get, etcd }) => {
     const network = (...hosts: string[]) => ({ settings: { mode: "l2" }, hosts });
-    const claims = Array.from({ length: 121 }, (_, last) => `10.7.0.${last}`);
+    const claims = Array.from({ length: 120 }, (_, last) => `10.7.0.${last}`);
     await put(Object.fromEntries(claims.map((address) => [
       `claims/10.7.0.0-24/${hex(address)}`,
       { host: "beef", sandbox: "c1", since: "", token: "t" },
@@ -233,11 +233,14 @@ Deno.test("a host is removed with all that it holds, and what is not its own sta
       "networks/own": network("beef"),
     });
     const other = await get("networks/other");
+    etcd.requests = 0;
     assertEquals(await pools.removeHost(access, "rack3"), {
       id: "beef",
       name: "rack3",
       freed: claims,
     });
+    // Two to know the host, one for its key, one for its block, two for claims, and two for networks.
+    assertEquals(etcd.requests, 8);
     assertEquals(await get("networks/other"), other);
     assertEquals(readNetwork((await get("networks/both"))!), network("aa"));
     assertEquals(await get("networks/own"), undefined);

@@ -6,7 +6,7 @@ import type { AddressRecord, BlockRecord } from "../../../lib/claims/records.ts"
 import { recoverPool } from "../../../lib/claims/recover.ts";
 import { settlePool } from "../../../lib/claims/settle.ts";
 import { readBlock } from "../../../lib/claims/values.ts";
-import { CLAIM, hex, type Joined, REQUEST, SUBNET, within, withPool } from "./odd_etcd.ts";
+import { CLAIM, hex, type Joined, REQUEST, SUBNET, twice, within, withPool } from "./odd_etcd.ts";
 
 const FIRST = hex("10.7.0.16");
 const BLOCK = `blocks/10.7.0.0-24/${FIRST}`;
@@ -147,12 +147,7 @@ Deno.test("a block that etcd has lost is made anew, without what other hosts hav
         putAddress(17, { ...kept, state: "freed" });
         putAddress(18, kept);
         await put({ [claimKey(18)]: CLAIM, [claimKey(24)]: CLAIM, [`${claimKey(16)}1`]: CLAIM });
-        if (isRepeated) {
-          etcd.next = async (send) => {
-            await send();
-            return await send();
-          };
-        }
+        if (isRepeated) etcd.next = twice;
         const text = `The block at 10.7.0.16 in ${SUBNET} was not in etcd, and is there again`;
         assertEquals(await recover(), [[text], 1, 0]);
         // What this host uses and what is free is kept, except for what the other one has.

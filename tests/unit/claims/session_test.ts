@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { readHost } from "../../../lib/claims/values.ts";
 import type { Session } from "../../../lib/claims/session.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { type Joined, UNREACHABLE, within, withPool } from "./odd_etcd.ts";
+import { type Joined, unanswered, UNREACHABLE, within, withPool } from "./odd_etcd.ts";
 
 /** Carries out a transaction whose condition does not hold. */
 async function failing(session: Session): Promise<boolean | undefined> {
@@ -105,10 +105,7 @@ for (const isFirst of [false, true]) {
   Deno.test(`a backup is known as this host's if the answer to ${what} was lost since`, () =>
     withPool(async ({ etcd, begin, host, records }) => {
       const [session, backup] = [await begin(), host()];
-      etcd.next = async (send) => {
-        await send();
-        throw UNREACHABLE;
-      };
+      etcd.next = unanswered;
       // After a request without an answer, a session begins with one of its own.
       if (isFirst) records.putHost({ ...backup, asked: "t" });
       const lost = isFirst ? begin() : session.change(() => ({ success: [] }), () => {});

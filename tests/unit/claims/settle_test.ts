@@ -8,7 +8,7 @@ import { countUntold, settlePool } from "../../../lib/claims/settle.ts";
 import { readBlock } from "../../../lib/claims/values.ts";
 import { parsePrefix } from "../../../lib/ipam/prefix.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { CLAIM, hex, type Joined, REQUEST, UNREACHABLE, withPool } from "./odd_etcd.ts";
+import { CLAIM, hex, type Joined, REQUEST, twice, UNREACHABLE, withPool } from "./odd_etcd.ts";
 
 /** The block of a host in these tests, and an address outside of it. */
 const BLOCK = { range: parsePrefix("10.7.0.16/28").prefix, key: "blocks/10.7.0.0-24/0a070010" };
@@ -109,10 +109,7 @@ for (const [what, [change, expected]] of Object.entries(LOST)) {
       await settle();
       change(settling, taken[0]!);
       const left = addresses().filter((each) => !each.includes("freed"));
-      etcd.next = async (send) => {
-        await send();
-        return await send();
-      };
+      etcd.next = twice;
       assertEquals([await settle(), await settle()], [expected, 0]);
       assertEquals(addresses(), left.map((each) => each.replace(" untold", "")));
       assertEquals(records.blocks(pool().id).length, left.length === 0 ? 0 : 1);
