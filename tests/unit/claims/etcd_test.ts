@@ -100,6 +100,9 @@ Deno.test("the endpoint that answered last is asked first, and one that nothing 
   using alone = new Etcd({ endpoints: [closed] });
   const error = await assertRejectsError(() => alone.read([], within(1)), "etcd-unreachable");
   assertEquals(Object.keys(error.reasons), [closed]);
+  // Without any time, none was asked.
+  const late = await assertRejectsError(() => alone.read([], within(-1)), "etcd-unreachable");
+  assertEquals(late.reasons, { [closed]: "no answer" });
 });
 
 Deno.test("the endpoint that answered last is asked first, and the others if it fails", async () => {
