@@ -165,10 +165,11 @@ async function reportBlock(
   const { keys, records, hostId, etcd } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
-  let report!: BlockReport;
+  let report: BlockReport | undefined;
   const wishes = await session.change(
     () => {
       report = planReport(session, pool, first);
+      if (!report) return undefined;
       const { block, kept, used, given } = report;
       const { token } = block;
       const value: BlockValue = { host: hostId, token, kept: setText(kept) };
@@ -189,7 +190,7 @@ async function reportBlock(
     },
     ({ succeeded, revision, ranges: [pairs] }) => {
       if (succeeded) {
-        recordReported(session, pool, report, revision);
+        recordReported(session, pool, report!, revision);
         return pairs!;
       }
       const pair = pairs![0];
@@ -202,12 +203,18 @@ async function reportBlock(
       return [];
     },
   );
-  return wishes!;
+  return wishes ?? [];
 }
 
 /** Decides which changes of a block to report, and records what is given up. */
-function planReport({ records }: Session, pool: PoolRecord, first: string): BlockReport {
-  const block = records.block(pool.id, first)!;
+function planReport(
+  { records }: Session,
+  pool: PoolRecord,
+  first: string,
+): BlockReport | undefined {
+  const block = records.block(pool.id, first);
+  // A refused copy of this host may have left its pools meanwhile.
+  if (!block) return undefined;
   const addresses = addressesOf(records, pool, block);
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
@@ -272,15 +279,16 @@ function recordReported(
 async function reportAddress(session: Session, pool: PoolRecord, address: string): Promise<void> {
   const { keys, records, hostId, etcd } = session;
   const key = keys.claim(pool.subnet, address);
-  const record = records.address(pool.id, address)!;
-  if (record.state === "used" && record.revision === 0) {
+  const record = records.address(pool.id, address);
+  if (record?.state === "used" && record.revision === 0) {
     await claimAgain(session, pool, record);
     return;
   }
-  let told!: AddressRecord;
+  let told: AddressRecord | undefined;
   await session.change(
     () => {
-      told = records.address(pool.id, address)!;
+      told = records.address(pool.id, address);
+      if (!told) return undefined;
       const compare = [{ key, revision: told.revision }];
       if (told.state === "used") {
         const put = { key, value: claimValue(hostId, told) };
@@ -291,10 +299,10 @@ async function reportAddress(session: Session, pool: PoolRecord, address: string
     },
     ({ succeeded, revision, ranges }) => {
       const now = records.address(pool.id, address)!;
-      if (succeeded && told.state !== "used") return records.deleteAddress(pool.id, address);
+      if (succeeded && told!.state !== "used") return records.deleteAddress(pool.id, address);
       if (succeeded) {
-        const isSame = now.token === told.token;
-        return records.putAddress({ ...now, revision, ...(isSame && { told: told.version }) });
+        const isSame = now.token === told!.token;
+        return records.putAddress({ ...now, revision, ...(isSame && { told: told!.version }) });
       }
       const pair = ranges[0]![0];
       const claim = etcd.damage.read(readClaim, pair);

@@ -5,7 +5,7 @@
  * @module
  */
 import { AF, hardwareAddress, macBytes } from "../netlink/address.ts";
-import { ERRNO, type OpenFile, SystemError, unlessError } from "../netlink/libc.ts";
+import { ERRNO, type OpenFile, SystemError, unlessErrno } from "../netlink/libc.ts";
 import { FLAG, Reader, u32, u8, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import { openNamespace } from "../netlink/namespace.ts";
@@ -231,13 +231,13 @@ export function readLinks(socket: NetlinkSocket, { group, type, master }: LinkFi
 
 /** Reads one link; `undefined` if there is none. */
 export function readLink(socket: NetlinkSocket, name: string): Link | undefined {
-  const found = unlessError([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), parse)));
+  const found = unlessErrno([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), parse)));
   return found && withNames(socket, [found])[0];
 }
 
 /** The index of a link. @throws {SystemError} There is none: the message is that of `ip`. */
 export function requireIndex(socket: NetlinkSocket, name: string): number {
-  const index = unlessError([ERRNO.ENODEV], () => socket.ask(byName(name), (body) => body.i32(4)));
+  const index = unlessErrno([ERRNO.ENODEV], () => socket.ask(byName(name), (body) => body.i32(4)));
   if (index === undefined) {
     throw new SystemError(ERRNO.ENODEV, `Cannot find device "${name}"`);
   }

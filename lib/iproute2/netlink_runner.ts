@@ -6,7 +6,7 @@ import {
   OPEN,
   type OpenFile,
   SystemError,
-  unlessError,
+  unlessErrno,
 } from "../netlink/libc.ts";
 import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
@@ -155,7 +155,7 @@ export class NetlinkRunner implements DirectRunner {
     const open = () => {
       // A link may have been renamed or deleted, and a kernel without IPv6 has no settings of it.
       const settings = switches.flatMap((path) =>
-        unlessError(
+        unlessErrno(
           [ERRNO.ENOENT],
           () => files.use(this.#libc.open(`/proc/sys/${path}`, OPEN.WRONLY)),
         ) ?? []
@@ -165,7 +165,7 @@ export class NetlinkRunner implements DirectRunner {
     const { settings, socket } = netns === undefined
       ? open()
       : inNamespace(this.#libc, pathToEnter(netns), netns, open);
-    for (const setting of settings) unlessError([ERRNO.ENOENT], () => this.#switchOn(setting));
+    for (const setting of settings) unlessErrno([ERRNO.ENOENT], () => this.#switchOn(setting));
     opened.move();
     return socket;
   }

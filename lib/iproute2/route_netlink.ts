@@ -5,7 +5,7 @@
  * @module
  */
 import { addressBytes, AF } from "../netlink/address.ts";
-import { ERRNO, unlessError } from "../netlink/libc.ts";
+import { ERRNO, unlessErrno } from "../netlink/libc.ts";
 import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -158,7 +158,7 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
     });
     for (const body of found) {
       // The kernel deletes some routes together with others.
-      unlessError(
+      unlessErrno(
         [ERRNO.ESRCH],
         () => socket.change({ type: RTM.del, write: (writer) => writer.bytes(body) }),
       );
@@ -213,7 +213,7 @@ function list<T>(
   };
   // There may be no such table, or no IPv6.
   const none = [ERRNO.ENOENT, ERRNO.EOPNOTSUPP];
-  return unlessError(none, () => socket.list(request, readWanted)) ?? [];
+  return unlessErrno(none, () => socket.list(request, readWanted)) ?? [];
 }
 
 /** The links that a route leaves by. */

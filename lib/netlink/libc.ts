@@ -63,7 +63,7 @@ export class SystemError extends Error {
 }
 
 /** Runs a function. Returns `undefined` if it fails with one of some errors. */
-export function unlessError<T>(errnos: readonly number[], run: () => T): T | undefined {
+export function unlessErrno<T>(errnos: readonly number[], run: () => T): T | undefined {
   try {
     return run();
   } catch (error) {
