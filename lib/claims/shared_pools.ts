@@ -1,6 +1,6 @@
 import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
-import { IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError, throwProblems, unlessError } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
 import { Calls } from "./calls.ts";
 import { hostNames, listClaims, listHosts, removeHost } from "./hosts.ts";
@@ -279,12 +279,9 @@ export class SharedPools implements Disposable {
 
   /** Removes this host from a network. A network without a host is deleted from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
-    try {
-      await this.#calls.run(access, (session) => forgetNetwork(session, name));
-    } catch (error) {
-      // The network in etcd belongs to the other host.
-      if (!isIpvlanError(error, "host-replaced")) throw error;
-    }
+    const forget = () => this.#calls.run(access, (session) => forgetNetwork(session, name));
+    // The network in etcd belongs to the other host.
+    await unlessError(["host-replaced"], forget);
   }
 
   /** All hosts under a prefix, by name. It reads all claims and blocks. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { pause } from "../base/waiting.ts";
-import { IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
 import { exists, under, type WatchEvent } from "./etcd.ts";
 import { type KeyValue, readWish, type WishValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
@@ -119,12 +119,8 @@ async function answerWish(
 ): Promise<void> {
   const { subnet, last } = partsOf(pair.key);
   if (last === hostId) return;
-  try {
-    const wish = etcd.damage.read(readWish, pair);
-    if (wish) await answer(subnet, last, wish);
-  } catch (error) {
-    if (!isIpvlanError(error, "etcd-unreachable")) throw error;
-  }
+  const wish = etcd.damage.read(readWish, pair);
+  if (wish) await unlessError(["etcd-unreachable"], () => answer(subnet, last, wish));
 }
 
 /**

@@ -13,7 +13,7 @@ import { isOwned } from "../model/names.ts";
 import { CALLER, type RunnerOf, runPlan, type Step, type WhenHeld } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import type { WaitOptions } from "../../base/waiting.ts";
-import { isIpvlanError } from "../../base/errors.ts";
+import { isIpvlanError, unlessError } from "../../base/errors.ts";
 
 /**
  * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets
@@ -47,18 +47,12 @@ export function watched(report: (command: string) => void): WrapRunner {
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns, switches): DirectRunner => {
     const reportLine = reporter(report, netns, switches);
-    const orNothing = async <T>(found: Promise<T>, nothing: () => T) => {
-      try {
-        return await found;
-      } catch (error) {
-        if (!isIpvlanError(error, "namespace-not-found")) throw error;
-        return nothing();
-      }
-    };
+    const orNothing = async <T>(look: () => Promise<T>, nothing: () => T) =>
+      await unlessError(["namespace-not-found"], look) ?? nothing();
     return {
       change: (line) => Promise.resolve(reportLine(line)),
-      query: (line) => orNothing(runner.query(line), () => []),
-      ask: (query) => orNothing(ask(runner, query), () => query.parse([])),
+      query: (line) => orNothing(() => runner.query(line), () => []),
+      ask: (query) => orNothing(() => ask(runner, query), () => query.parse([])),
     };
   };
 }
