@@ -1,4 +1,5 @@
 import { type ErrorCode, isIpvlanError } from "../../lib/base/errors.ts";
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Driver, IpvlanError } from "../../mod.ts";
 import { assertConsistent } from "../kit/look.ts";
@@ -76,12 +77,18 @@ Deno.test("a call has waited for the disk when it ends, and calls at once wait t
     assertEquals(await counted(() => driver.disconnect("n", "c")), 1);
     assertEquals(await counted(() => driver.connect("n", "c")), 1);
     assertEquals(await counted(() => driver.removeSandbox("c")), 1);
-    // The first one waits for the disk until all have come to that point.
+    // Who waits first, waits until all have written their last record. Then the others wait together,
+    // but for those that come while these do.
+    using records = new DatabaseSync(`${host.stateDir}/ipvlan.db`, { readOnly: true });
+    const count = records.prepare("SELECT count(*) AS rows FROM sandbox WHERE state LIKE ?");
+    const rows = (state: string) => count.get(state)!.rows;
     const all = (call: (name: string) => Promise<unknown>) => () => Promise.all(NAMES.map(call));
-    isDone = () => driver.listSandboxes().length === NAMES.length;
-    assertEquals(await counted(all((name) => driver.createSandbox({ name, connections }))), 2);
-    isDone = () => driver.listSandboxes().length === 0;
-    assertEquals(await counted(all((name) => driver.removeSandbox(name))), 2);
+    isDone = () => rows("ready") === NAMES.length;
+    const made = await counted(all((name) => driver.createSandbox({ name, connections })));
+    assert(made >= 1 && made <= 3, `${made}`);
+    isDone = () => rows("%") === 0;
+    const removed = await counted(all((name) => driver.removeSandbox(name)));
+    assert(removed >= 1 && removed <= 3, `${removed}`);
   }));
 
 Deno.test("several processes may open a new state folder at once", async () => {
