@@ -5,8 +5,8 @@
  */
 import { refuseDebugger } from "./lib/cli/debugger.ts";
 
-/** The oldest Deno that this works with: it imports a file as text. */
-const OLDEST = [2, 8] as const;
+/** The oldest Deno that the tests pass with. Before 2.8, none imports a file as text. */
+const OLDEST = [2, 9] as const;
 
 if (import.meta.main) {
   const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);

@@ -1,5 +1,5 @@
 /**
- * The plugins of which engines start a program for each call: where the program is, and which calls it
+ * The plugins that engines start as a program for each call: where that program is, and which calls it
  * passes on to a server.
  *
  * @module

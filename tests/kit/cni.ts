@@ -9,7 +9,7 @@ import { EngineDriver } from "../../lib/driver/mod.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import type { Result } from "../../lib/engine/cni/result.ts";
 import type { PluginCall } from "../../lib/engine/plugins.ts";
-import { decode } from "./processes.ts";
+import { runWith } from "./processes.ts";
 
 /** A call of the plugin. */
 export interface CniCall {
@@ -125,20 +125,12 @@ export async function runProgram(
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];
   });
-  const child = new Deno.Command(file, {
+  const { code, stdout, stderr } = await runWith(inputOf(call), file, {
     args,
     clearEnv: true,
     env: { ...Object.fromEntries(inherited), ...variablesOf(call), ...env },
     uid,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = child.output();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(inputOf(call))).catch(() => {});
-  await writer.close().catch(() => {});
-  const { code, stdout, stderr } = decode(await output);
+  });
   return { status: code, output: stdout.trim() === "" ? undefined : JSON.parse(stdout), stderr };
 }
 

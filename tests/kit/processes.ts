@@ -4,9 +4,24 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { run } from "../../scenarios/kit/program.ts";
+import { decode, type Ran, run } from "../../scenarios/kit/program.ts";
 
 export { decode, type Ran, run, succeed } from "../../scenarios/kit/program.ts";
+
+/** Runs a program with an input, which it need not read, and waits until it ends. */
+export async function runWith(
+  input: string,
+  program: string,
+  options: Pick<Deno.CommandOptions, "args" | "clearEnv" | "cwd" | "env" | "uid">,
+): Promise<Ran> {
+  const streams = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(program, { ...options, ...streams }).spawn();
+  const output = child.output();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  return decode(await output);
+}
 
 /** A process, as `/proc` shows it. */
 export interface Process {

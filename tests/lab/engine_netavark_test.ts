@@ -1,5 +1,5 @@
-// netavark's requests, answered with a real kernel, also by the server of calls, of which
-// `cni_server_test.ts` has what is not netavark's. `tests/engines/podman5_test.ts` has Podman itself.
+// netavark's requests, answered with a real kernel, by a process and by the server of calls.
+// `cni_server_test.ts` tries the server itself, and `tests/engines/podman5_test.ts` Podman.
 import {
   assert,
   assertEquals,
@@ -16,7 +16,7 @@ import { engineNamespace } from "../kit/borrowed.ts";
 import { IPVLAN } from "../kit/command.ts";
 import { eachLine, Faults, heldIp } from "../kit/faults.ts";
 import { dumpSandbox } from "../kit/look.ts";
-import { decode, type Ran } from "../kit/processes.ts";
+import { type Ran, runWith } from "../kit/processes.ts";
 import { serving } from "../kit/serving.ts";
 import { commandHost, temporaryFolder, withHost } from "../kit/worlds.ts";
 
@@ -270,13 +270,7 @@ Deno.test("30 containers at once have 30 addresses, and nothing is left when the
 /** Runs the plugin as netavark does. */
 async function runPlugin(program: readonly string[], words: string[], input: string): Promise<Ran> {
   const [file = "", ...args] = [...program, ...words];
-  const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-  const child = new Deno.Command(file, options).spawn();
-  const output = child.output();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input)).catch(() => {});
-  await writer.close().catch(() => {});
-  return decode(await output);
+  return await runWith(input, file, { args });
 }
 
 Deno.test("netavark serve answers as the plugin itself, and ends on a signal with status 0", async () => {

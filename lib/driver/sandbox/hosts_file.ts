@@ -127,7 +127,7 @@ export class HostsWriter implements Disposable {
     for (const sandbox of this.#open.keys()) this.#close(sandbox);
   }
 
-  /** Returns the open file if nobody else has changed it, else opens it anew: {@linkcode openFile}. */
+  /** Returns the open file. Opens it anew if somebody else has changed it: {@linkcode openFile}. */
   #opened(sandbox: string): OpenFile | undefined {
     const kept = this.#open.get(sandbox);
     const { size, nlink, mode } = kept?.file.statSync() ?? {};

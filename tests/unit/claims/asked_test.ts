@@ -151,7 +151,7 @@ Deno.test("a search begins where the last one ended, also at the last block", ()
     assertEquals(blocksOf(joined), ["10.7.0.240 15"]);
   }));
 
-Deno.test("nobody takes an address while etcd is told that it was given up", () =>
+Deno.test("an address that is given up is taken by no call until etcd knows", () =>
   withPool(async ({ etcd, records, begin, pool }) => {
     const session = await begin();
     await takeBlock(session, pool(), undefined);

@@ -36,7 +36,7 @@ async function claim({ begin, pool }: Joined): Promise<string> {
   return `${kind} ${kind === "kept" ? claimed.host : claimed.claim.host}`;
 }
 
-Deno.test("of an address, the answer says who has it, also if that changed just before", async () => {
+Deno.test("a claim says who has the address, also if that changed just before", async () => {
   const cases: [Record<string, unknown>, string][] = [
     [{}, `taken ${SINGLE}`],
     [{ [CLAIM_KEY]: CLAIM }, "held b"],

@@ -14,7 +14,7 @@ import {
 import { callTaker, serve, type ServeOptions } from "../../../lib/engine/serve.ts";
 import { CNI, NETAVARK, type Plugin, type PluginCall } from "../../../lib/engine/plugins.ts";
 import { listen } from "../../../lib/engine/socket.ts";
-import { decode, type Ran } from "../../kit/processes.ts";
+import { type Ran, runWith } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -39,22 +39,19 @@ async function executable(plugin: Plugin = CNI, alone: readonly string[] = ALONE
     env: Record<string, string> = {},
     ...args: string[]
   ): Promise<Ran> => {
-    const child = new Deno.Command(path, {
+    return await runWith(input, path, {
       args,
       clearEnv: true,
       env: { PATH: Deno.env.get("PATH")!, IPVLAN_STATE_DIR: STATE, ...env },
       cwd: folder.path,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const output = child.output();
-    const writer = child.stdin.getWriter();
-    await writer.write(encode(input)).catch(() => {});
-    await writer.close().catch(() => {});
-    return decode(await output);
+    });
   };
   return { ...folder, folder: folder.path, socket, path, call };
+}
+
+/** A call of each plugin that is passed on, and the caller's answer that it failed. */
+function failures(cniVersion: string, msg: string): [Plugin, words: string[], answer: unknown][] {
+  return [[CNI, [], { cniVersion, code: 11, msg }], [NETAVARK, ["create"], { error: msg }]];
 }
 
 /** A server that ends with the scope. */
@@ -222,11 +219,7 @@ Deno.test("only the calls of engines are passed on, with their words", async () 
 
 Deno.test("a server that ends after the call was sent is an error, and the program is not started", async () => {
   const msg = "The server of ipvlan has ended during the call";
-  const table: [Plugin, words: string[], failure: unknown][] = [
-    [CNI, [], { cniVersion: "1.0.0", code: 11, msg }],
-    [NETAVARK, ["create"], { error: msg }],
-  ];
-  for (const [kind, words, failure] of table) {
+  for (const [kind, words, failure] of failures("1.0.0", msg)) {
     await using plugin = await executable(kind);
     for (const answer of ["", "0 0", "0 0 5\nabc", "nonsense\n", "0 0 1\nabc"]) {
       const fake = createServer((connection) => {
@@ -243,12 +236,7 @@ Deno.test("a server that ends after the call was sent is an error, and the progr
 });
 
 Deno.test("a caller that gets a signal says to try again", async () => {
-  const msg = "It was interrupted";
-  const table: [Plugin, words: string[], failure: unknown][] = [
-    [CNI, [], { cniVersion: "1.1.0", code: 11, msg }],
-    [NETAVARK, ["create"], { error: msg }],
-  ];
-  for (const [kind, args, failure] of table) {
+  for (const [kind, args, failure] of failures("1.1.0", "It was interrupted")) {
     await using plugin = await executable(kind);
     const asked = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
