@@ -29,14 +29,8 @@ import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
 import { executableText, writeExecutable } from "../install/executable.ts";
-import {
-  lastingProgram,
-  passedSocket,
-  serverUnits,
-  thisProgram,
-  unitsText,
-  writeUnits,
-} from "../install/unit.ts";
+import { lastingProgram, thisProgram } from "../install/program.ts";
+import { passedSocket, serverUnits, unitsText, writeUnits } from "../install/unit.ts";
 
 /** This folder exists if systemd is the init system (sd_booted(3)). */
 const BOOTED = "/run/systemd/system";

@@ -18,6 +18,7 @@ import {
   PROGRAMS,
   readLibraries,
 } from "./bundle.ts";
+import { packageLauncher } from "./program.ts";
 
 /** The options for making a bundle. */
 export interface BundleOptions {
@@ -134,6 +135,7 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
     throw unwritable(path, `ipvlan runs from ${main}: run it from a clone`);
   }
   const module = fileURLToPath(main);
+  if (packageLauncher(main.href) !== undefined) return packageFiles(dirname(module));
   const [{ denoDir }, graph] = await Promise.all([
     denoInfo(path) as Promise<{ denoDir: string }>,
     denoInfo(path, module) as Promise<ModuleGraph>,
@@ -149,6 +151,12 @@ async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
     ...settings.filter((name) => statOf(`${folder}/${name}`))
       .map((name) => ({ from: `${folder}/${name}`, to: `${PROGRAM_FOLDER}/${name}` })),
   ];
+}
+
+/** The files of a program that comes from a package: all of its code is in one folder. */
+function packageFiles(folder: string): BundleFile[] {
+  return [...Deno.readDirSync(folder)].filter(({ name }) => name.endsWith(".js"))
+    .map(({ name }) => ({ from: `${folder}/${name}`, to: `${PROGRAM_FOLDER}/${name}` }));
 }
 
 /** Runs `deno info` for a module or for Deno itself. @throws {"unwritable-folder"} It failed. */

@@ -1,28 +1,10 @@
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { replaceFile, statOf } from "../base/files.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";
+import { packageLauncher, thisProgram } from "./program.ts";
 
-/** The command line that starts this program again: compiled, from a file or from a URL. */
-export function thisProgram(): string[] {
-  if (Deno.build.standalone) return [Deno.execPath()];
-  const { protocol } = new URL(Deno.mainModule);
-  const module = protocol === "file:" ? fileURLToPath(Deno.mainModule) : Deno.mainModule;
-  return [Deno.execPath(), "run", "-A", module];
-}
-
-/** The same, for files that outlive this process. @throws {"invalid-option"} It is temporary. */
-export function lastingProgram(): string[] {
-  const program = thisProgram();
-  const gone = program.find((word) => word.includes("/_npx/"));
-  if (gone === undefined) return program;
-  const rule = "npx may empty its cache, so install Deno (https://docs.deno.com), and then " +
-    '"deno install -g -A -n ipvlan jsr:@ipvlan/kit/cli"';
-  throw invalidOption("program", gone, rule);
-}
-
-/** The variables for the state folder and Deno's cache. */
-const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
+/** The variables for Deno's cache; a package has a cache of its own. */
+const CACHE_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"];
 
 /**
  * Picks the environment variables that `ipvlan` needs wherever it is started.
@@ -31,9 +13,8 @@ const VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "IPVLAN_STATE_DIR"];
  * another folder there. Or this user is root, and another user can write to the folder.
  */
 export function neededVariables(env: Readonly<Record<string, string>>): [string, string][] {
-  const needed = VARIABLES.flatMap((name): [string, string][] =>
-    env[name] ? [[name, env[name]]] : []
-  );
+  const names = [...packageLauncher() === undefined ? CACHE_VARIABLES : [], "IPVLAN_STATE_DIR"];
+  const needed = names.flatMap((name): [string, string][] => env[name] ? [[name, env[name]]] : []);
   for (const [name, value] of needed) assertFolder(name, value);
   return needed;
 }

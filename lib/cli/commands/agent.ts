@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "../command.ts";
-import { agentUnit, lastingProgram } from "../../install/unit.ts";
+import { lastingProgram } from "../../install/program.ts";
+import { agentUnit } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",

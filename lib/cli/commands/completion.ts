@@ -7,7 +7,7 @@ import { usageError } from "../errors.ts";
 const TIMEOUT = 1000;
 
 /** The script of each shell. All of them call `ipvlan completion --complete`. */
-const SCRIPTS: Record<string, string> = {
+export const SCRIPTS: Record<string, string> = {
   bash: `_ipvlan() {
   # In COMP_WORDS, "parent=eth0" is three words. What is completed is behind the last "=".
   local IFS=$' \\n' words word

@@ -2,7 +2,8 @@ import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { lastingProgram, serverUnits, unitsText, writeUnits } from "../../install/unit.ts";
+import { lastingProgram } from "../../install/program.ts";
+import { serverUnits, unitsText, writeUnits } from "../../install/unit.ts";
 
 export default {
   usage: "[OPTIONS]",

@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
-import { lastingProgram, systemdUnit } from "../../install/unit.ts";
+import { lastingProgram } from "../../install/program.ts";
+import { systemdUnit } from "../../install/unit.ts";
 import { invalidOption } from "../../base/errors.ts";
 
 function readSeconds(text: string): number {

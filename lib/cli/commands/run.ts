@@ -23,7 +23,7 @@ import {
   runInside,
   SignalRelay,
 } from "../process.ts";
-import { thisProgram } from "../../install/unit.ts";
+import { thisProgram } from "../../install/program.ts";
 
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;

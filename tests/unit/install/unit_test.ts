@@ -1,11 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import {
-  agentUnit,
-  passedSocket,
-  serverUnits,
-  systemdUnit,
-  thisProgram,
-} from "../../../lib/install/unit.ts";
+import { packageLauncher, thisProgram } from "../../../lib/install/program.ts";
+import { agentUnit, passedSocket, serverUnits, systemdUnit } from "../../../lib/install/unit.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
@@ -40,6 +35,18 @@ Deno.test("this program is started again by Deno and its module", () => {
   const [deno, ...words] = thisProgram();
   assertEquals([deno, ...words.slice(0, -1)], [Deno.execPath(), "run", "-A"]);
   assertEquals(words.at(-1)!.startsWith("/"), true);
+});
+
+Deno.test("a program from a package is started again by the package's launcher", () => {
+  for (
+    const [module, launcher] of [
+      ["file:///usr/lib/ipvlan-kit/cli.js", "/usr/bin/ipvlan"],
+      ["file:///opt/a%20b/lib/ipvlan-kit/cli.js", "/opt/a b/bin/ipvlan"],
+      ["file:///usr/lib/ipvlan-kit/cli.ts", undefined],
+      ["file:///srv/mylib/ipvlan-kit/cli.js", undefined],
+      ["https://example.test/lib/ipvlan-kit/cli.js", undefined],
+    ] as const
+  ) assertEquals(packageLauncher(module), launcher, module);
 });
 
 Deno.test("a unit takes no variable that is another line, or another folder for systemd", () => {
