@@ -50,7 +50,7 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
 set -e
 [ "$1" = configure ] || exit 0
 # This fills the cache. Ordinary users read it, and cannot write to it.
-ipvlan --version > /dev/null
+/usr/bin/ipvlan --version > /dev/null
 if [ -d /run/systemd/system ]; then
   systemctl --system daemon-reload > /dev/null || true
   # After an upgrade. A socket of systemd's keeps the calls meanwhile.
@@ -61,14 +61,16 @@ fi
 set -e
 [ "$1" = remove ] || exit 0
 # What "install" has written starts this program.
-for engine in docker cni netavark agent; do ipvlan "$engine" uninstall > /dev/null 2>&1 || true; done
+for engine in docker cni netavark agent; do
+  /usr/bin/ipvlan "$engine" uninstall > /dev/null 2>&1 || true
+done
 if [ -d /run/systemd/system ]; then
   deb-systemd-invoke stop ipvlan-docker.socket ipvlan-cni.socket ipvlan-netavark.socket \\
     ${SERVERS} > /dev/null 2>&1 || true
 fi
 # Networks and sandboxes go on. A purge takes their records only if there are none.
 rm -f /var/lib/ipvlan/unused
-if [ -n "$(ipvlan network ls -q)$(ipvlan ps -aq)" ]; then
+if [ -n "$(/usr/bin/ipvlan network ls -q)$(/usr/bin/ipvlan ps -aq)" ]; then
   echo "Networks and sandboxes of ipvlan go on, and /var/lib/ipvlan stays." >&2
 elif [ -d /var/lib/ipvlan ]; then
   : > /var/lib/ipvlan/unused
@@ -88,7 +90,7 @@ if command -v deb-systemd-helper > /dev/null; then
     ipvlan-netavark.socket ${SERVERS} > /dev/null || true
 fi
 if [ -e /var/lib/ipvlan/unused ]; then
-  rm -rf /var/lib/ipvlan
+  rm -rf /var/lib/ipvlan || true
 elif [ -e /var/lib/ipvlan ]; then
   echo "/var/lib/ipvlan stays: networks were there. Remove it after a restart of the machine." >&2
 fi

@@ -1,4 +1,5 @@
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
+import { packageLauncher } from "../install/program.ts";
 import type { Context } from "./command.ts";
 
 /** Makes the error for a wrong command line: the command as it is typed, and all reasons. */
@@ -11,8 +12,8 @@ export function usageError(
 }
 
 /** The advice for a machine that cannot have ipvlan links. */
-export const LAB_HINT =
-  'The lab runs any command in a kernel that has ipvlan, without root: "ipvlan lab -- COMMAND"';
+export const LAB_HINT = "The lab runs any command in a kernel that has ipvlan, without root: " +
+  (packageLauncher() ? "in a clone, npx -y deno task lab" : "ipvlan lab") + " -- COMMAND";
 
 /** The lines that report an error; if the machine lacks ipvlan, they suggest the lab. */
 export async function errorLines(error: IpvlanError): Promise<string[]> {
