@@ -181,13 +181,13 @@ const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
  * Matches a file of tests of a real engine. Its name begins with the programs that the lab brings along:
  * `docker26+systemd`.
  */
-const ENGINE_FILE = /^tests\/engines\/([a-z]+\d*(?:\+[a-z]+\d*)*)(?:_\w+)?_test\.ts$/;
+const ENGINE_FILE = /^tests\/(?:engines|package)\/([a-z]+\d*(?:\+[a-z]+\d*)*)(?:_\w+)?_test\.ts$/;
 
 /** The arguments of the lab that a file of tests needs; `undefined` if it does not run in the lab. */
 function labWords(path: string): string[] | undefined {
   const programs = ENGINE_FILE.exec(path)?.[1];
   if (programs !== undefined) return ["--with", programs.replaceAll("+", ",")];
-  if (!path.startsWith("tests/lab/")) return undefined;
+  if (!/^tests\/(lab|package)\//.test(path)) return undefined;
   return (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
 }
 

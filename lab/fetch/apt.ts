@@ -110,7 +110,7 @@ export function plannedPackages(text: string): { name: string; version: string; 
 }
 
 /** Makes apt-get(8) print a line `LIST ADDRESS SUITE COMPONENT` for each list of its sources. */
-const LIST_SOURCES = [
+export const LIST_SOURCES: string[] = [
   "indextargets",
   "--no-release-info",
   "--format",

@@ -100,6 +100,9 @@ async function commonFiles(
   ];
 }
 
+/** Prints the sums of all files below a folder (deb-md5sums(5)). */
+const SUMS = 'cd "$1" && find * -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum';
+
 /** Makes the two files of a processor. */
 async function buildFor(
   arch: Arch,
@@ -149,6 +152,10 @@ async function buildFor(
   const size = await succeed("du", ["-sk", "--apparent-size", system], options.signal);
   await writeFiles(`${system}/DEBIAN`, [
     { path: "control", content: controlOf(version, arch, parseInt(size)) },
+    {
+      path: "md5sums",
+      content: `${await succeed("sh", ["-c", SUMS, "sh", system], options.signal)}\n`,
+    },
     ...Object.entries(SCRIPTS).map(([path, content]) => ({ path, content, mode: 0o755 })),
   ]);
   say(`compressing ${name}.deb`);
