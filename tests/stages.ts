@@ -49,16 +49,22 @@ async function endAll(signal: EndingSignal): Promise<never> {
 /**
  * Runs Deno, and returns its output.
  *
- * @param live The stage that prints the output, too, as it comes.
- * @param cwd The folder to run it in; the checkout by default.
+ * @param options.live The stage that prints the output, too, as it comes.
+ * @param options.cwd The folder to run it in; the checkout by default.
+ * @param options.by The command that is Deno; by default, the one that runs this.
  */
 async function deno(
   args: string[],
-  { live, cwd = ROOT }: { live?: StageRun; cwd?: string } = {},
+  { live, cwd = ROOT, by = [Deno.execPath()] }: {
+    live?: StageRun;
+    cwd?: string;
+    by?: readonly string[];
+  } = {},
 ): Promise<{ ok: boolean; output: string }> {
   if (isEnding) return await new Promise(() => {});
-  const child = new Deno.Command(Deno.execPath(), {
-    args,
+  const [program = "", ...words] = by;
+  const child = new Deno.Command(program, {
+    args: [...words, ...args],
     cwd,
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "null",
@@ -145,11 +151,13 @@ function countTests({ ok, output }: { ok: boolean; output: string }): Count {
 /**
  * A stage that runs tests in one process, on this machine's kernel. Their types are not checked: a
  * stage of its own checks all.
+ *
+ * @param by The command that is Deno; by default, the one that runs this.
  */
-export function tests(name: string, args: string[]): Stage {
+export function tests(name: string, args: string[], by?: readonly string[]): Stage {
   const run = async (stage: StageRun) => {
     using _slot = await stage.slot(name, FIRST);
-    return countTests(await deno(["test", "-A", "--no-check", ...args], { live: stage }));
+    return countTests(await deno(["test", "-A", "--no-check", ...args], { live: stage, by }));
   };
   return { name, run };
 }

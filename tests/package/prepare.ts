@@ -31,8 +31,11 @@ function prepared(name: string): string {
   return `${cacheFolder(Deno.env.toObject())}/package/${name}`;
 }
 
-/** The folder of a release's root, as mmdebstrap(1) makes it; or of one that has lintian(1). */
-export function rootPath(name: DebianRelease | "lintian"): string {
+/**
+ * The folder of a release's root, as mmdebstrap(1) makes it; of one that has lintian(1); or of
+ * arm64's libraries.
+ */
+export function rootPath(name: DebianRelease | "lintian" | "arm64"): string {
   return prepared(`root-${name}`);
 }
 
@@ -55,17 +58,24 @@ async function makeRoot(
   folder: string,
   release: DebianRelease,
   packages: readonly string[],
+  options: readonly string[] = ["--variant=minbase"],
 ): Promise<void> {
   await make(folder, async (unfinished) => {
     const [tool] = await fetchFolders(["mmdebstrap"], { say });
     const targets = await succeed("apt-get", ...LIST_SOURCES);
     const sources = debianSources(release, KEYRING, targets).trimEnd();
     const tar = `${unfinished}.tar`;
-    const words = ["--variant=minbase", `--include=${packages.join(",")}`, release, tar, sources];
-    await succeed("perl", `${tool}/usr/bin/mmdebstrap`, ...words);
+    const words = [`--include=${packages.join(",")}`, release, tar, sources];
+    await succeed("perl", `${tool}/usr/bin/mmdebstrap`, ...options, ...words);
     await succeed("tar", "-C", unfinished, "--no-same-owner", "--exclude=./dev/*", "-xf", tar);
     await Deno.remove(tar);
   });
+}
+
+/** The command that runs a program of arm64 on this machine. */
+export async function arm64(): Promise<string[]> {
+  const [folder] = await fetchFolders(["qemu-user-static"], { say });
+  return [`${folder}/usr/bin/qemu-aarch64-static`, "-L", rootPath("arm64")];
 }
 
 /** Makes the packages and everything else. */
@@ -76,6 +86,10 @@ export async function prepare(): Promise<void> {
   const needed = ["iproute2", "libgcc-s1", "iputils-ping"];
   for (const release of RELEASES) await makeRoot(rootPath(release), release, needed);
   await makeRoot(rootPath("lintian"), "bookworm", ["lintian"]);
+  await makeRoot(rootPath("arm64"), "bookworm", ["libgcc-s1"], [
+    "--variant=extract",
+    "--architectures=arm64",
+  ]);
   await make(FIRST_CHECKOUT, async (unfinished) => {
     const script = 'git -C "$1" archive "$2" | tar -x -C "$3"';
     await succeed("bash", "-o", "pipefail", "-c", script, "bash", ROOT, FIRST, unfinished);
