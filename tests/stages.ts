@@ -5,6 +5,7 @@
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BUNDLE_NAMES } from "../lab/fetch/bundles.ts";
 import { exists } from "../lab/machine.ts";
 import { withRunFolder } from "../lab/run_folder.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../lib/base/signals.ts";
@@ -186,10 +187,12 @@ const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Matches a file of tests of a real engine. Its name begins with the programs that the lab brings along:
+ * Matches a file of tests with the programs that the lab brings along, which its name begins with:
  * `docker26+systemd`.
  */
-const ENGINE_FILE = /^tests\/(?:engines|package)\/([a-z]+\d*(?:\+[a-z]+\d*)*)(?:_\w+)?_test\.ts$/;
+const ENGINE_FILE = new RegExp(
+  `^tests/(?:engines|package)/((?:\\+?(?:${BUNDLE_NAMES.join("|")}))+)(?:_\\w+)?_test\\.ts$`,
+);
 
 /** The arguments of the lab that a file of tests needs; `undefined` if it does not run in the lab. */
 function labWords(path: string): string[] | undefined {
