@@ -198,7 +198,7 @@ const ENGINE_FILE = new RegExp(
 function labWords(path: string): string[] | undefined {
   const programs = ENGINE_FILE.exec(path)?.[1];
   if (programs !== undefined) return ["--with", programs.replaceAll("+", ",")];
-  if (!/^tests\/(lab|package)\//.test(path)) return undefined;
+  if (!/^tests\/(engines|lab|package)\//.test(path)) return undefined;
   return (NEEDED_MODULES[path] ?? []).flatMap((module) => ["--needs", module]);
 }
 

@@ -85,6 +85,8 @@ if [ "$1" = remove ] || [ "$1" = purge ]; then
   rm -rf /var/cache/${NAME}
 fi
 [ "$1" = purge ] || exit 0
+# Folders that it has made for others, if nothing is in them.
+rmdir /etc/netns /opt/cni/bin /opt/cni /usr/local/libexec/netavark 2> /dev/null || true
 if command -v deb-systemd-helper > /dev/null; then
   deb-systemd-helper purge ipvlan.service ipvlan-docker.socket ipvlan-cni.socket \\
     ipvlan-netavark.socket ${SERVERS} > /dev/null || true

@@ -15,10 +15,12 @@ class Root implements AsyncDisposable {
 
   static async open(path: string): Promise<Root> {
     await using undo = new AsyncDisposableStack();
+    // ip-netns(8) changes how `/` is mounted, so it has to be a mount.
+    await succeed("mount", "--bind", path, path);
+    undo.defer(async () => void await succeed("umount", "--recursive", "--lazy", path));
+    await Deno.writeTextFile(`${path}/etc/hosts`, "127.0.0.1 localhost\n");
     for (const folder of ["proc", "sys", "dev"]) {
-      const inside = `${path}/${folder}`;
-      await succeed("mount", "--rbind", "--make-rslave", `/${folder}`, inside);
-      undo.defer(async () => void await succeed("umount", "--recursive", inside));
+      await succeed("mount", "--rbind", "--make-rslave", `/${folder}`, `${path}/${folder}`);
     }
     return new Root(path, undo.move());
   }
@@ -58,6 +60,9 @@ async function lend(root: Root, path: string, name: string): Promise<AsyncDispos
 /** The links of this machine. */
 const links = (): Promise<string> => succeed("ip", "-br", "link");
 
+/** The variables that the launcher sets. */
+const LAUNCHERS = /^(DENO_DIR|DENO_NO_UPDATE_CHECK|IPVLAN_USERS_DENO_DIR)=.*$/gm;
+
 /** The README's first lines, with a router behind `eth0`. */
 async function readme(root: Root): Promise<void> {
   const { code, stdout } = await root.run("ipvlan", "doctor");
@@ -67,6 +72,9 @@ async function readme(root: Root): Promise<void> {
   await using _router = await withRouter(ip);
   const before = await links();
   const ipvlan = (line: string) => root.succeed("ipvlan", ...line.split(" "));
+  await using failed = new AsyncDisposableStack();
+  failed.defer(async () => void await root.run("ipvlan", "network", "rm", "ipvlan20"));
+  failed.defer(async () => void await root.run("ipvlan", "rm", "-f", "web"));
   await ipvlan(
     "network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 -o parent=eth0.20 ipvlan20",
   );
@@ -81,11 +89,12 @@ async function readme(root: Root): Promise<void> {
   await Deno.writeTextFile(`${root.path}/deno.json`, "nonsense");
   assertEquals(await root.succeed("sh", "-c", "cd / && ipvlan ps -q"), "web");
   await Deno.remove(`${root.path}/deno.json`);
-  assertEquals((await ipvlan("exec web env")).match(/^.*DENO.*$/gm), null);
+  assertEquals((await ipvlan("exec web env")).match(LAUNCHERS), null);
   const set = await root.succeed("env", "DENO_DIR=/mine", "ipvlan", "exec", "web", "env");
-  assertEquals(set.match(/^.*DENO.*$/gm), ["DENO_DIR=/mine"]);
+  assertEquals(set.match(LAUNCHERS), ["DENO_DIR=/mine"]);
   await ipvlan("rm -f web");
   await ipvlan("network rm ipvlan20");
+  failed.move();
   assertEquals(await links(), before);
 }
 
@@ -117,7 +126,7 @@ for (const release of RELEASES) {
   });
 }
 
-/** Folders that are there for all programs, once one has asked for them. */
+/** The folder of all programs' namespaces, which is gone after a restart. */
 const KEPT: readonly string[] = ["/run/netns"];
 
 Deno.test("a purge keeps the records of networks that are there, and says so", async () => {
