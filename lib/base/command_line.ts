@@ -75,7 +75,6 @@ export function readCommandLine<Name extends string>(
   };
 }
 
-/** An option as it was typed. */
 interface GivenOption {
   /** The word that it stands in. */
   word: string;

@@ -19,11 +19,9 @@ export interface Misfit {
 
 /** The place of a reader in a value, and the misfits so far. */
 export class Reading {
-  /** The misfits so far. */
   readonly misfits: Misfit[] = [];
   readonly #path: (string | number)[] = [];
 
-  /** Reads a part of the value. */
   part<T>(step: string | number, reader: Reader<T>, value: unknown): T {
     this.#path.push(step);
     const read = reader(value, this);
@@ -46,7 +44,6 @@ export function read<T>(reader: Reader<T>, value: unknown): { value: T; misfits:
   return { value: reader(value, reading), misfits: reading.misfits };
 }
 
-/** Whether a reader takes a value as it is. */
 export function fits<T>(reader: Reader<T>, value: unknown): value is T {
   return read(reader, value).misfits.length === 0;
 }
@@ -82,13 +79,10 @@ export function kind<T>(wanted: string, isFit: (value: unknown) => boolean): Rea
 /** Reads any value. */
 export const anything: Reader<unknown> = kind("anything", () => true);
 
-/** Reads a text. */
 export const text: Reader<string> = kind("a text", (value) => typeof value === "string");
 
-/** Reads `true` or `false`. */
 export const flag: Reader<boolean> = kind("true or false", (value) => typeof value === "boolean");
 
-/** Reads a whole number. */
 export const whole: Reader<number> = kind("a whole number", Number.isSafeInteger);
 
 /** Reads a text that matches a pattern, or passes another test. */
@@ -116,7 +110,6 @@ export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
   return (value, reading) => value === undefined ? undefined : reader(value, reading);
 }
 
-/** Reads a list. */
 export function list<T>(of: Reader<T>): Reader<T[]> {
   return (value, reading) => {
     if (Array.isArray(value)) return value.map((item, index) => reading.part(index, of, item));

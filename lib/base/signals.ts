@@ -61,7 +61,6 @@ export class Interrupt implements Disposable {
   status: number | undefined;
   readonly #listener: Disposable;
 
-  /** Starts to listen. */
   constructor({ reason, except, again }: InterruptOptions = {}) {
     const controller = new AbortController();
     let first: number | undefined;

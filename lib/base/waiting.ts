@@ -67,7 +67,6 @@ export async function atOnce<T, R>(
   return results;
 }
 
-/** Options of a call that waits. */
 export interface WaitOptions extends AbortOptions {
   /** Called with a sentence if the call waits for longer than a second. */
   waiting?: (sentence: string) => void;

@@ -133,7 +133,6 @@ export interface PingRequest extends PingOptions {
   broadcast?: boolean;
 }
 
-/** The result of a ping. */
 export interface PingResult extends Evidence {
   /** The first answer that counts. */
   reply?: PingReply;

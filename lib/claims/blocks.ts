@@ -37,7 +37,6 @@ const WINDOW = 64;
 /** How many blocks are read at a time to find single addresses. */
 const LOOK_AT_ONCE = 16;
 
-/** The range of the claims in a block. */
 export function claimsIn({ keys }: Session, pool: PoolRecord, block: string): Range {
   const last = keys.claim(pool.subnet, lastOf(pool, block));
   return { key: keys.claim(pool.subnet, block), end: `${last}\0` };

@@ -37,7 +37,6 @@ export class Calls implements Disposable {
   readonly #options: SharedPoolsOptions;
   /** What copies with other signals share. */
   readonly #shared: { clients: Map<string, Etcd>; lastTurn: Promise<void> };
-  /** The signals of these calls. */
   readonly signals: CallSignals;
 
   /** Makes calls; those of an original use its connections, and wait in the same queue. */

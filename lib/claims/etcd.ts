@@ -7,7 +7,6 @@
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
 import { Damage, type KeyValue } from "./values.ts";
 
-/** The number of keys in a page. */
 const PAGE = 1000;
 
 /** A condition of a transaction, on one key or on all keys of a range. */
@@ -29,7 +28,6 @@ export function exists(key: string): Compare {
   return { key, revision: 0, is: "GREATER" };
 }
 
-/** A range to read. */
 export interface Range {
   /** The key, or the first one. */
   key: string;
@@ -47,7 +45,6 @@ export function under(prefix: string): { key: string; end: string } {
   return { key: prefix, end: prefix.slice(0, -1) + String.fromCharCode(last + 1) };
 }
 
-/** A step of a transaction. */
 export type Step =
   | { put: { key: string; value: string; lease?: string } }
   | { delete: { key: string; end?: string } }
@@ -62,7 +59,6 @@ export interface Transaction {
 
 /** The answer to a transaction. */
 export interface Outcome {
-  /** Whether the conditions held. */
   succeeded: boolean;
   /** The revision of the store. */
   revision: number;
@@ -221,10 +217,8 @@ interface RawPair {
   mod_revision: string;
 }
 
-/** An answer with the revision of the store. */
 type Answer<Body> = Body & { header: { revision: string } };
 
-/** One answer of a watch. */
 interface WatchAnswer {
   result?: {
     canceled?: boolean;

@@ -15,7 +15,6 @@ import { IpvlanError } from "../base/errors.ts";
 export interface Reader {
   etcd: Etcd;
   keys: Keys;
-  /** Makes the options of a call. */
   options: () => CallOptions;
 }
 

@@ -58,7 +58,6 @@ function poolPart(subnet: string): string {
   return subnet.replace("/", "-");
 }
 
-/** The last part of a key. */
 export function lastPart(key: string): string {
   return key.slice(key.lastIndexOf("/") + 1);
 }
@@ -154,17 +153,14 @@ export function* bitsOf(set: bigint): Generator<bigint> {
   }
 }
 
-/** Counts the numbers in a set. */
 export function countOf(set: bigint): number {
   return [...bitsOf(set)].length;
 }
 
-/** A set as a text. */
 export function setText(set: bigint): string {
   return set.toString(16);
 }
 
-/** The set of a text. */
 export function textSet(text: string): bigint {
   return BigInt(`0x${text}`);
 }

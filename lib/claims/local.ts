@@ -26,7 +26,6 @@ export interface Request {
   address?: string;
   /** The range to take one from. */
   range?: Prefix;
-  /** The time, for its `since`. */
   since: string;
 }
 
@@ -49,7 +48,6 @@ export function isOutOfReach(error: unknown): boolean {
   return isIpvlanError(error, "etcd-unreachable", "host-busy");
 }
 
-/** The prefix of a pool. */
 export function prefixOfPool({ subnet }: SharedPool): Prefix {
   return parsePrefix(subnet).prefix;
 }
@@ -206,7 +204,6 @@ export function freeBlock(
   return isFree ? block : undefined;
 }
 
-/** Makes the record of a new use of an address. */
 export function newUse(pool: string, address: string, { holder, since }: Request): AddressRecord {
   return {
     pool,

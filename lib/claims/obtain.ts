@@ -120,13 +120,11 @@ async function untilGranted(
 /** The time to live of a wish in etcd if this host does not take it back, in seconds. */
 const WISH_TTL = 10;
 
-/** A wish that is in etcd. */
 export interface Wish {
   /** The lease that it is attached to. */
   lease: string;
   /** The revision that added it. */
   revision: number;
-  /** The blocks to watch. */
   blocks: Range;
   /** The error if no host grants it. */
   error: IpvlanErrorOf<"shared-address-kept"> | IpvlanErrorOf<"shared-pool-exhausted">;

@@ -9,7 +9,6 @@ import type { Holder, SharedPool } from "./types.ts";
 
 /** The database, as the driver's store lends it. Every call is inside a transaction of the store. */
 export interface Database {
-  /** Reads rows. */
   rows(sql: string, ...values: (string | number)[]): Record<string, unknown>[];
   /** Writes. Returns how many rows were changed. */
   run(sql: string, ...values: (string | number | null)[]): number;
@@ -17,7 +16,6 @@ export interface Database {
 
 /** This host under a prefix of etcd. */
 export interface HostRecord {
-  /** The prefix. */
   prefix: string;
   /** Its id: 16 hexadecimal digits. */
   id: string;
@@ -52,9 +50,7 @@ export interface Outage {
   reasons: Readonly<Record<string, string>>;
 }
 
-/** A pool on record. */
 export interface PoolRecord extends SharedPool {
-  /** The prefix. */
   prefix: string;
   /** The revision of its key in etcd. */
   revision: number;
@@ -64,7 +60,6 @@ export interface PoolRecord extends SharedPool {
   leaving: boolean;
 }
 
-/** A block on record. */
 export interface BlockRecord {
   /** The pool's id. */
   pool: string;
@@ -84,7 +79,6 @@ export interface BlockRecord {
   revision: number;
 }
 
-/** An address on record. */
 export interface AddressRecord {
   /** The pool's id. */
   pool: string;
@@ -99,9 +93,7 @@ export interface AddressRecord {
   block: string | undefined;
   /** A random text that only this use of the address has. */
   token: string;
-  /** The user of the address. */
   holder: Holder;
-  /** Since when. */
   since: string;
   /** Counted up when the holder changes. */
   version: number;
@@ -258,7 +250,6 @@ export class ClaimRecords {
     );
   }
 
-  /** This host under a prefix. */
   host(prefix: string): HostRecord | undefined {
     return this.#select<HostRecord>("shared_host WHERE prefix = ?", prefix)[0];
   }
@@ -316,12 +307,10 @@ export class ClaimRecords {
     return this.#select(`shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`, pool);
   }
 
-  /** One block, by its first address. */
   block(pool: string, first: string): BlockRecord | undefined {
     return this.#select<BlockRecord>("shared_block WHERE pool = ? AND first = ?", pool, first)[0];
   }
 
-  /** The blocks of a pool that have free addresses. */
   freeBlocks(pool: string): BlockRecord[] {
     return this.#select("shared_block WHERE pool = ? AND free <> '0' ORDER BY first", pool);
   }

@@ -14,13 +14,11 @@ import type { EtcdAccess } from "./types.ts";
 export interface ClaimStore {
   /** Runs a function as one transaction: if it throws, nothing is written. */
   transaction<T>(run: () => T): T;
-  /** The records of shared pools. */
   readonly shared: ClaimRecords;
 }
 
 /** The parts of a host that shared pools use. */
 export interface SharedPoolsOptions {
-  /** The driver's store. */
   store: ClaimStore;
   /** The name of the host, for people. */
   hostname: string;
@@ -64,7 +62,6 @@ export class Session {
   readonly keys: Keys;
   readonly store: ClaimStore;
   readonly #parts: SessionParts;
-  /** Makes the options of a call to etcd. */
   readonly options: () => CallOptions;
   #host: HostRecord;
   /** The host's key, as it was read last. */

@@ -145,7 +145,6 @@ function isIdle(records: ClaimRecords, pool: PoolRecord): boolean {
   return pool.leaving || !records.hasUsed(pool.id);
 }
 
-/** The changes of a block to report to etcd. */
 interface BlockReport {
   block: BlockRecord;
   /** The set of addresses that the block keeps. */

@@ -30,7 +30,6 @@ export interface EtcdAccess {
 export interface SharedPool {
   /** The id: `/ipvlan 192.168.1.0/24`. */
   id: string;
-  /** The access to its etcd. */
   access: EtcdAccess;
   /** The subnet, in its canonical form. */
   subnet: string;
@@ -42,7 +41,6 @@ export interface SharedPool {
 export interface Holder {
   /** The sandbox; in an engine's pool, the engine's name for the user. */
   sandbox: string;
-  /** The network. */
   network?: string;
   /** The names by which the sandboxes of that network find it, its own first. */
   names?: readonly string[];
@@ -60,7 +58,6 @@ export function isOwn({ sandbox }: Pick<Holder, "sandbox">): boolean {
 
 /** An address in use, as etcd has it. */
 export interface SharedClaim extends Holder {
-  /** The address. */
   address: string;
   /** The id of the host. */
   host: string;
@@ -99,7 +96,6 @@ export type SharedSettings = Record<string, unknown>;
 export interface Held extends Holder {
   /** The pool's id. */
   pool: string;
-  /** The address. */
   address: string;
 }
 

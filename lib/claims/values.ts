@@ -27,7 +27,6 @@ export interface KeyValue {
   key: string;
   /** The value; empty if only keys were asked for. */
   value: string;
-  /** The revision of its last change. */
   modRevision: number;
 }
 

@@ -25,15 +25,11 @@ const RETRY_DELAY = 500;
 /** The most changes to report before other work goes on, such as renewing the lease. */
 const AT_ONCE = 500;
 
-/** The parts that a watch uses. */
 interface WatchParts extends Reader {
   /** Makes sure that this host is registered in etcd. Resolves to its id. */
   begin: () => Promise<string>;
-  /** The name of this host. */
   hostname: string;
-  /** Answers a host's wish about a pool. */
   answer: (subnet: string, host: string, wish: WishValue) => Promise<void>;
-  /** Ends the watch. */
   signal: AbortSignal;
 }
 

@@ -1,6 +1,5 @@
 import type { OptionForm, OptionValues } from "../base/command_line.ts";
 
-/** An option of a command. */
 export interface Option extends OptionForm {
   /** Whether it may be given several times. */
   many?: boolean;
@@ -14,7 +13,6 @@ export interface Option extends OptionForm {
  */
 export type Options = Readonly<Record<string, string>>;
 
-/** Reads options. */
 export function readOptions(options: Options): Option[] {
   return Object.entries(options).map(([text, help]) => {
     const [, short, name = "", value, dots] =
@@ -91,7 +89,6 @@ export interface Context {
   warn(line: string): void;
   /** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
   complete(typed: readonly string[], names: Names): Promise<string[]>;
-  /** Whether `--dry-run` was given. */
   dryRun: boolean;
   /** Aborted when a signal asks the program to end: finish or undo what was begun, then return. */
   interrupted: AbortSignal;

@@ -130,7 +130,6 @@ export class SignalRelay implements Disposable {
 
 /** A command to run in a sandbox. */
 export interface Process {
-  /** Its words. */
   words: string[];
   /** The folder to start it in; `undefined` for this program's. */
   cwd?: string;

@@ -102,12 +102,10 @@ export class Calls {
     return decisions.flatMap((decision) => decision.ok ? [] : decision.problems);
   }
 
-  /** Creates a settled network. */
   async createNetwork(settled: Settlement): Promise<Outcome<Network>> {
     return await this.exclusive((parts) => createNetwork(parts, settled));
   }
 
-  /** Makes a sandbox and its endpoints. */
   async createSandbox(
     spec: Omit<AttachRequest, "connections"> & Partial<Pick<AttachRequest, "connections">>,
     namespace: Sandbox["namespace"],

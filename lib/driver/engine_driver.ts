@@ -71,7 +71,6 @@ export class EngineDriver extends Driver {
     return await this.createSettled(settle(requireSpec(engineNetworkSpec, spec)));
   }
 
-  /** Creates a network that is already settled. */
   async createSettled(settled: Settlement): Promise<Outcome<Network>> {
     return await this.#calls.createNetwork(settled);
   }

@@ -9,13 +9,11 @@ import type { EngineDriver } from "../driver/mod.ts";
 /** The name of the program, by which users choose the plugin. */
 export const PLUGIN_NAME = "ipvlan-kit";
 
-/** A plugin. */
 export interface Plugin {
   /** The command that answers its calls: `ipvlan cni`. */
   command: "cni" | "netavark";
   /** The folder in which engines look for plugins. */
   folder: string;
-  /** The server's socket. */
   socket: string;
   /**
    * The calls that are passed on, as patterns of a shell: the number of words, the first one, and the
@@ -28,7 +26,6 @@ export interface Plugin {
   subjectOf(call: PluginCall): [command: string, container: string];
 }
 
-/** The plugin for CNI. */
 export const CNI: Plugin = {
   command: "cni",
   folder: "/opt/cni/bin",
@@ -61,22 +58,16 @@ export function splitPair(pair: string): [name: string, value: string] {
   return [name, value.join("=")];
 }
 
-/** A call of a plugin. */
 export interface PluginCall {
-  /** The working folder. */
   folder: string;
   /** The words behind the plugin's command. */
   words: readonly string[];
   variables: Variables;
-  /** The standard input. */
   text: string;
 }
 
-/** The surroundings of a call. */
 export interface CallContext {
-  /** Runs a function with the driver. */
   withDriver<T>(run: (driver: EngineDriver) => Promise<T>): Promise<T>;
-  /** Writes a line to the log. */
   warn(line: string): void;
   /** Writes what another program has printed to the log. */
   log(printed: Uint8Array): void;

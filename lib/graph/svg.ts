@@ -180,7 +180,6 @@ function joined(...parts: string[]): string {
   return parts.join("   ");
 }
 
-/** Cuts a text to a width. */
 function fit(text: string, width: number): string {
   const most = Math.max(1, Math.floor(width / CHARACTER));
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;

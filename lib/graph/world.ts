@@ -249,7 +249,6 @@ export function sameRoutes(network: WorldNetwork, endpoint: WorldEndpoint): bool
   return network.routes.join("\n") === endpoint.routes.join("\n");
 }
 
-/** The title of a network in a picture. */
 export function networkTitle({ name }: WorldNetwork): string {
   return name ?? "not of this driver";
 }
@@ -271,7 +270,6 @@ export function notesOf({ absent, closed }: World): string[] {
   ];
 }
 
-/** Counts the networks and sandboxes in a world. */
 export function countOf({ links }: World): { networks: number; sandboxes: number } {
   const all = (link: WorldLink): WorldLink[] => [link, ...link.subInterfaces.flatMap(all)];
   const networks = links.flatMap(all).flatMap((link) => link.networks);

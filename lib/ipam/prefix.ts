@@ -58,7 +58,6 @@ export function parsePrefix(text: string): ParsedPrefix {
   return { prefix, masked: prefix.first !== address.bits };
 }
 
-/** The prefix of a length that an address is in. */
 export function prefixAround({ family, bits }: Address, length: number): Prefix {
   const hostMask = (1n << BigInt(width(family) - length)) - 1n;
   const first = bits & ~hostMask;

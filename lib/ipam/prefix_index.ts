@@ -17,7 +17,6 @@ interface Entry<T> {
  */
 export class PrefixIndex<T> {
   readonly #entries = new BTree<Prefix, Entry<T>[]>(undefined, byStart);
-  /** The lengths of the prefixes. */
   readonly #lengths = { 4: new Set<number>(), 6: new Set<number>() };
   #size = 0;
 

@@ -30,7 +30,6 @@ export class RangeSet {
     return new RangeSet(new BTree(ranges, compare));
   }
 
-  /** Whether the integer is in the set. */
   has(value: bigint): boolean {
     return this.#rangeOf(value) !== undefined;
   }

@@ -13,11 +13,9 @@ export interface BatchProgram {
   force: boolean;
 }
 
-/** A line to run. */
 export interface BatchLine {
   /** The line, without `ip` before it. */
   line: string;
-  /** Whether its answer is wanted. */
   isQuery: boolean;
 }
 
@@ -30,7 +28,6 @@ export interface Batch {
   input: string[];
   /** The lines, each with its number in the input and the number of marks before it. */
   lines: (BatchLine & { number: number; marksBefore: number })[];
-  /** The number of marks. */
   marks: number;
   /** Whether it is a single line that started with `-6`: its process gets this option. It has no mark. */
   isOfIPv6: boolean;
@@ -85,7 +82,6 @@ const END = "end-of-burst";
 /** The line on standard error after the reason of a failed line. */
 const COMPLAINT = /^Command failed -:(\d+)$/;
 
-/** The arguments of the program. */
 export function batchArgs({ program, netns, force }: BatchProgram): string[] {
   return [
     ...(netns === undefined ? [] : ["-n", netnsToEnter(netns)]),

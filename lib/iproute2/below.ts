@@ -61,7 +61,6 @@ function groupById(links: readonly SeenLink[]): Map<unknown, SeenLink[]> {
   );
 }
 
-/** A link, and the namespace that it is in. */
 type Candidate = { namespace: Namespace; link: SeenLink };
 
 /** The links of all namespaces, by the properties that a link above them shows. */

@@ -232,7 +232,6 @@ export function parseLink(
   };
 }
 
-/** The part of a row about a link's kind. */
 type LinkInfoRow = { info_kind?: string; info_data?: InfoData; info_slave_kind?: string };
 
 /** The name of the link below if it is in this namespace, its index if it is in another. */

@@ -49,7 +49,6 @@ export type LinkChanges =
     name?: string;
     /** The namespace to move it to. It loses its addresses. */
     netns?: string;
-    /** Up or down. */
     up?: boolean;
     /** A note of up to 255 bytes, shown by `ip link show`; `null` removes it. */
     alias?: string | null;

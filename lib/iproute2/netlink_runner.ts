@@ -205,7 +205,6 @@ interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal
   /** The C library, if netlink may be used. */
   netlink?: Libc;
   switches?: readonly string[];
-  /** Starts `ip`. */
   run: RunProgram;
 }
 

@@ -124,7 +124,6 @@ function usualScope(verb: string, type: string, via: string | undefined, family:
   return via === undefined ? "link" : "global";
 }
 
-/** The address and the length of a destination. */
 function destination(dst: string, family: 4 | 6): [address: string, length: number] {
   if (dst === "default") return ["", 0];
   const [address = "", length = family === 6 ? "128" : "32"] = dst.split("/");
@@ -222,7 +221,6 @@ function linksOf(attributes: Reader): number[] {
   return link === undefined ? hopsOf(attributes).map(({ link }) => link) : [link];
 }
 
-/** A next hop with the index of its link. */
 type Hop = Omit<NextHop, "dev"> & { link: number };
 
 function hopsOf(attributes: Reader): Hop[] {

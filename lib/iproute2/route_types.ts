@@ -107,8 +107,6 @@ export interface RouteFilter {
 export interface RouteGroup {
   /** The destination: a prefix, or `default`. */
   dst: string;
-  /** The link. */
   dev: string;
-  /** The metric. */
   metric: number;
 }

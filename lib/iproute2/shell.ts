@@ -4,7 +4,6 @@ import { IpvlanError } from "../base/errors.ts";
 export interface Ending {
   /** Its exit status; 128 + N if signal N ended it. */
   code: number;
-  /** The lines that it printed. */
   out: string[];
   /** The lines that it printed on standard error. */
   err: string[];

@@ -74,7 +74,6 @@ export function readSysctlsIn(libc: Libc, netns?: string): Record<string, number
   }
 }
 
-/** The paths of a pattern. */
 function pathsOf(pattern: string): string[] {
   const [folder, name] = pattern.split("/*/");
   if (name === undefined) return [pattern];

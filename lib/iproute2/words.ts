@@ -120,7 +120,6 @@ export function isNetnsPath(value: string): boolean {
   return attempt(() => netnsPath(value)).ok;
 }
 
-/** The folder of the named namespaces. */
 const NETNS_FOLDER = "/run/netns";
 
 /** The path from there to the root folder. */

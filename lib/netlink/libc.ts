@@ -56,7 +56,6 @@ export const ERRNO = {
 export class SystemError extends Error {
   override name = "SystemError";
 
-  /** Makes it of the number of the error. */
   constructor(readonly errno: number, message: string) {
     super(message);
   }
@@ -96,7 +95,6 @@ export class Libc {
     return this.errorOf(this.#errno.getInt32(), sentence);
   }
 
-  /** The error of a number. */
   errorOf(errno: number, sentence: (text: string) => string): SystemError {
     const text = Deno.UnsafePointerView.getCString(this.calls.strerror(errno)!);
     return new SystemError(errno, sentence(text));
@@ -119,7 +117,6 @@ export class OpenFile implements Disposable {
   /** Takes over a file descriptor. */
   constructor(readonly libc: Libc, readonly fd: number) {}
 
-  /** Closes it. */
   [Symbol.dispose](): void {
     this.libc.calls.close(this.fd);
   }

@@ -23,7 +23,6 @@ export const FLAG = {
 /** Marks an attribute as one that has others in it. */
 const NESTED = 0x8000;
 
-/** A value of an attribute. */
 export type Value = Uint8Array | ((writer: Writer) => void);
 
 /** Writes a message. It grows as needed. */
@@ -131,12 +130,10 @@ export class Reader {
     return this.#end - this.#start;
   }
 
-  /** A number of 8 bits. */
   u8(offset = 0): number {
     return this.#view.getUint8(this.#start + offset);
   }
 
-  /** A number of 16 bits. */
   u16(offset = 0): number {
     return this.#view.getUint16(this.#start + offset, true);
   }
@@ -146,7 +143,6 @@ export class Reader {
     return this.#view.getUint16(this.#start + offset);
   }
 
-  /** A number of 32 bits. */
   u32(offset = 0): number {
     return this.#view.getUint32(this.#start + offset, true);
   }
@@ -179,7 +175,6 @@ export class Reader {
     return new Reader(this.#view, this.#start, this.#end, fixed);
   }
 
-  /** A part of it. */
   part(offset: number, length: number): Reader {
     return new Reader(this.#view, this.#start + offset, this.#start + offset + length);
   }

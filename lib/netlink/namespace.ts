@@ -11,7 +11,6 @@ const LOCK_EX = 2;
 const MNT_DETACH = 2;
 const MS = { BIND: 0x1000, REC: 0x4000, PRIVATE: 1 << 18, SHARED: 1 << 20 } as const;
 
-/** The folder of the named namespaces. */
 const FOLDER = "/run/netns";
 
 /** The namespace of this thread. `/proc/self` is that of the first thread. */

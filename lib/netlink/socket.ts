@@ -105,7 +105,6 @@ export class NetlinkSocket implements Disposable {
     return new Reader(new DataView(request.buffer), 0, IFNAMSIZ).text();
   }
 
-  /** Closes it. */
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
   }

@@ -6,7 +6,6 @@ import { IpvlanError } from "../base/errors.ts";
 
 /** The options for carrying out a plan. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
-  /** Collects notices for the user. */
   notices: string[];
 }
 

@@ -80,7 +80,6 @@ export function asConnection(endpoint: Endpoint): Connection {
   };
 }
 
-/** An address without its prefix length. */
 export function withoutLength(address: string): string {
   return address.replace(/\/.*$/, "");
 }

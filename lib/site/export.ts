@@ -62,7 +62,6 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
   return { value, notices };
 }
 
-/** Picks networks and sandboxes by their names, and the networks of these sandboxes. */
 function pickRecords({ networks, sandboxes }: Records, names: readonly string[]): Records {
   const known = [...networks, ...sandboxes].map(({ name }) => name);
   const unknown = names.filter((name) => !known.includes(name));

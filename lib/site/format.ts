@@ -93,7 +93,6 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
   return [[driverOption, { help: `the same as ${name}`, shape, alias, field: name }]];
 }));
 
-/** The name of a user's label. */
 const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {
   const rule = `those that begin with ${SITE_LABEL} say what a site made`;
   return isOwnLabel(text) ? invalidOption("label", text, rule) : undefined;
@@ -305,7 +304,6 @@ const SANDBOX: Record<string, Key> = {
   labels: LABELS,
 };
 
-/** A site file. */
 export const SITE: KeysShape = {
   kind: "keys",
   keys: {

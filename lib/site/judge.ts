@@ -9,7 +9,6 @@ import type { SiteNetwork } from "./network.ts";
 import type { Report } from "./reader.ts";
 import type { Check, Desired, DesiredSandbox } from "./types.ts";
 
-/** A connection that a sandbox asks for. */
 interface SiteConnection extends Connection {
   sandbox: string;
 }

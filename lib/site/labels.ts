@@ -22,7 +22,6 @@ export function isOwnLabel(name: string): boolean {
   return name === SITE_LABEL || name.startsWith(`${SITE_LABEL}.`);
 }
 
-/** The user's labels. */
 export function userLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([name]) => !isOwnLabel(name)));
 }

@@ -127,7 +127,6 @@ function reasonAgainst(shape: Shape, value: unknown): string | undefined {
   }
 }
 
-/** The kinds of values, by the kinds of shapes. */
 const KINDS: Readonly<Record<Shape["kind"], string | undefined>> = {
   text: "text",
   choice: "text",

@@ -1,6 +1,5 @@
 import type { IpvlanError } from "../base/errors.ts";
 
-/** A text. */
 export interface TextShape {
   kind: "text";
   /** A short description: `an address`. */

@@ -14,10 +14,8 @@ import {
   type Value,
 } from "./value.ts";
 
-/** The type of an argument. */
 export type Parameter = "any" | "string" | "int";
 
-/** A function. */
 export interface TemplateFunction {
   readonly parameters: readonly Parameter[];
   /** The type of any number of further arguments. */
@@ -102,7 +100,6 @@ function onText(run: (text: string) => string): TemplateFunction {
   return { parameters: ["string"], run: ([text]) => run(text as string) };
 }
 
-/** The names of all functions. */
 export const FUNCTION_NAMES: readonly string[] = ["and", "or", ...Object.keys(FUNCTIONS)];
 
 /** Docker's functions in the header of a table: the name of a column stays as it is. */
@@ -219,7 +216,6 @@ function sliceOf(value: Value, bounds: readonly Value[]): Value {
   return item instanceof Uint8Array ? decode(item.slice(from, to)) : item.slice(from, to);
 }
 
-/** Checks an index. */
 function position(value: Value, last: number): number {
   if (!isInteger(value)) {
     throw new Refusal(`cannot index slice/array with type ${typeName(value)}`);
@@ -237,7 +233,6 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
-/** Whether a parameter accepts a value. */
 export function fits(value: Value, parameter: Parameter): boolean {
   if (parameter === "any") return true;
   return parameter === "string" ? typeof value === "string" : isInteger(value);

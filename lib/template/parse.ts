@@ -74,7 +74,6 @@ const KEYWORDS: readonly string[] = ["if", "with", "range", "else", "end", "brea
 /** Go's keywords for templates that are made of several, which `--format` never is. */
 const UNSUPPORTED: readonly string[] = ["block", "define", "template"];
 
-/** The functions that read literals, by token. */
 const LITERALS = { number: readNumber, character: readCharacter, string: readString };
 
 /** The tokens that end a command or one of its operands. */

@@ -28,7 +28,6 @@ const TOKEN = new RegExp(
 /** The kind of a token: `text` between actions, or a part of an action, `{{…}}`. `end` ends one. */
 export type TokenKind = "text" | Exclude<keyof typeof TOKENS, "space">;
 
-/** A token of a template. */
 export interface Token {
   readonly kind: TokenKind;
   readonly written: string;

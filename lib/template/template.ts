@@ -166,7 +166,6 @@ class Execution {
     );
   }
 
-  /** The value that an operand's fields belong to. */
   #base(operand: Operand, dot: Value): Value {
     const { base } = operand;
     switch (base.kind) {

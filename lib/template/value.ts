@@ -28,7 +28,6 @@ export interface Struct {
 /** A method: `{{.Label "tier"}}`; without a parameter, a field. */
 export type Method = (argument: string) => Value;
 
-/** The name of a value's type in messages. */
 export function typeName(value: Value): string {
   if (value === undefined || value === null) return "nil";
   if (typeof value === "boolean") return "bool";
@@ -38,22 +37,18 @@ export function typeName(value: Value): string {
   return isList(value) ? "list" : isMap(value) ? "map" : "struct";
 }
 
-/** Whether a value is a whole number. */
 export function isInteger(value: Value): value is number | bigint {
   return typeof value === "bigint" || Number.isInteger(value);
 }
 
-/** Whether a value is a list. */
 export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-/** Whether a value is a map. */
 export function isMap(value: Value): value is ReadonlyMap<string, Value> {
   return value instanceof Map;
 }
 
-/** Whether a value is a struct. */
 export function isStruct(value: Value): value is Struct {
   return typeName(value) === "struct";
 }
@@ -63,7 +58,6 @@ export function sortedEntries<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].sort(([a], [b]) => a < b ? -1 : 1);
 }
 
-/** The fields of a struct, in their order. */
 function fieldsOf(struct: Struct): [name: string, value: Value][] {
   return Object.entries(struct).flatMap(([name, field]) => {
     if (typeof field !== "function") return [[name, field]];

@@ -52,7 +52,6 @@ export interface Listing<Item> {
   columns?: Columns<Item>;
 }
 
-/** Prints a list in a format. */
 export function printList<Item>(
   items: readonly Item[],
   format: Format,

@@ -247,7 +247,6 @@ function claimText({ pool, holder }: PoolClaim): string {
   return holder === GATEWAY ? `the gateway of ${place}` : `${JSON.stringify(holder)} in ${place}`;
 }
 
-/** An address with the prefix length of its pool's subnet. */
 export function withLength({ subnet }: AddressPool, address: string): { address: string } {
   return { address: `${address}/${parsePrefix(subnet).prefix.length}` };
 }

@@ -101,12 +101,10 @@ export class HeldAddresses {
     this.#known = facts ? [...heldByHost(facts), ...heldInside(facts)] : [];
   }
 
-  /** The held addresses on a parent. */
   on(parent: string): readonly HeldAddress[] {
     return this.#known.filter((each) => each.parent === parent);
   }
 
-  /** Adds held addresses that were found. */
   add(found: readonly HeldAddress[]): void {
     const isNew = ({ address, parent }: HeldAddress) =>
       !this.on(parent).some((each) => each.address === address);

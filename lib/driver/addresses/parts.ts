@@ -11,21 +11,14 @@ import type { WaitOptions } from "../../base/waiting.ts";
 
 /** The parts of a driver that its functions share. */
 export interface DriverParts {
-  /** The records. */
   store: Store;
-  /** Runs `ip` in the namespaces. */
   namespaces: Namespaces;
-  /** The hosts files of the sandboxes. */
   hosts: HostsFiles;
-  /** Finds the namespaces of engines. */
   borrowed: BorrowedNamespaces;
-  /** Finds processes in the sandboxes. */
   processes: Processes;
-  /** The address pools of the networks. */
   pools: KnownPools;
   /** Applies the settings of sandboxes besides their networks. */
   settings: SettingsKeeper;
-  /** The output of commands in the background. */
   output: KeptOutput;
   /** Opens the pools that several hosts share; resolves to none in a dry run, which asks no etcd. */
   openShared: () => Promise<SharedPools | undefined>;

@@ -53,12 +53,10 @@ export class KnownPools {
   /** The store's version when the pools were filled. */
   #version = "";
 
-  /** Caches the pools of a store. */
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** The pools of a network's subnets. */
   of(network: Network): Pools {
     return this.#upToDate(this.#sourceOf(network));
   }
@@ -110,7 +108,6 @@ export class KnownPools {
     };
   }
 
-  /** The pool of an address pool's only subnet. */
   ofPool(pool: AddressPool): Pools {
     const store = this.#store;
     const { id } = pool;

@@ -186,7 +186,6 @@ async function removeRecords<T extends RecordGroup<Stated<EndpointRecord>>>(
 /** Records that one call adds or removes together. */
 export interface RecordGroup<Endpoint extends EndpointRecord = EndpointRecord> {
   sandbox?: Sandbox;
-  /** Endpoints of one sandbox. */
   endpoints: readonly Endpoint[];
 }
 

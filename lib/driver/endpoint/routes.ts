@@ -17,7 +17,6 @@ import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../mo
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 
-/** An endpoint and its network. */
 export interface NetworkEndpoint {
   network: Network;
   endpoint: EndpointRecord;

@@ -29,7 +29,6 @@ const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric
   cover: { protocol: 2, metric: ADVERTISED + 1 },
 };
 
-/** The protocols of the routes. */
 export const ADVERT_PROTOCOLS = [MARKS.subnet.protocol, MARKS.cover.protocol];
 
 /** Makes the step for a route of a kind to a prefix. */
@@ -55,7 +54,6 @@ export function networkAdverts(
   return subnets.map(({ subnet }) => advert(kind, subnet));
 }
 
-/** The routes of an endpoint. */
 export function endpointAdverts(
   { advertise }: Pick<Network, "advertise">,
   endpoint: Pick<Endpoint, "ip" | "ip6">,

@@ -5,9 +5,7 @@ import type { AddressPool } from "./types.ts";
 
 /** The links, addresses and routes of a sandbox's namespace. */
 export interface SeenNamespace {
-  /** Its links. */
   links: readonly Link[];
-  /** Its addresses. */
   addrs: readonly Addr[];
   /** The routes of its main tables. */
   routes: readonly Route[];
@@ -23,7 +21,6 @@ export interface HostFacts {
   addrs: readonly Addr[];
   /** The routes of the main tables. */
   routes: readonly Route[];
-  /** The address pools of engines. */
   pools?: readonly AddressPool[];
   /** The sandbox's namespace; `undefined` if the call did not look into it. */
   inside?: SeenNamespace;

@@ -26,7 +26,6 @@ export interface IpamOption {
   name: string;
   /** A description of half a line. */
   help: string;
-  /** Whether it is the path of a file. */
   isFile?: true;
 }
 
@@ -60,7 +59,6 @@ export function variableOf(field: keyof EtcdAccess): string {
   return `IPVLAN_ETCD_${IPAM_OPTIONS[field].name.toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** Variables of an environment. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The input of {@linkcode readIpamOptions} besides the words. */
@@ -69,7 +67,6 @@ export interface IpamSurroundings {
   folder?: string;
   /** The environment, for options that no word gives. */
   environment: Environment;
-  /** Whether to check the files, too. */
   readsFiles?: boolean;
 }
 

@@ -126,7 +126,6 @@ export interface SubInterface {
   link: string;
   /** The VLAN id. */
   id: number;
-  /** The tag's protocol. */
   protocol: VlanProtocol;
 }
 

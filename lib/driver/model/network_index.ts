@@ -2,15 +2,12 @@ import { parsePrefix } from "../../ipam/mod.ts";
 import { PrefixIndex } from "../../ipam/prefix_index.ts";
 import type { SettledNetwork } from "./types.ts";
 
-/** A subnet, and the network that has it. */
 interface UsedSubnet {
   network: SettledNetwork;
   subnet: string;
 }
 
-/** The networks on a parent. */
 interface ParentUse {
-  /** The networks by their mode and flag. */
   byMode: Map<string, SettledNetwork[]>;
   subnets: PrefixIndex<UsedSubnet>;
 }
@@ -45,7 +42,6 @@ export class NetworkIndex {
     }
   }
 
-  /** Whether a network has the name. */
   has(name: string): boolean {
     return this.#names.has(name);
   }

@@ -23,7 +23,6 @@ export type SettingStep =
 /** A step in the host's namespace. Marks tell its result from those of other programs. */
 export type HostStep = { kind: "route.add"; route: RouteSpec };
 
-/** One step of an option. */
 export type OptionStep = SettingStep | HostStep;
 
 /** A step, and the name of its option in messages. */

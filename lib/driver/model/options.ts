@@ -29,7 +29,6 @@ export interface NetworkOption<T> {
   label: string;
   /** A description of half a line, for the command's help and for editors of site files. */
   help: string;
-  /** The values that it takes. */
   value: OptionValue;
   /** The value where none is given. */
   default: T;
@@ -48,9 +47,7 @@ export interface NetworkOption<T> {
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
   /** Checks it against other networks. */
   conflicts?(network: SettledNetwork, others: NetworkIndex): IpvlanError[];
-  /** Its steps for a network. */
   ofNetwork?(network: Network): OptionStep[];
-  /** Its steps for an endpoint. */
   ofEndpoint?(network: Network, endpoint: OptionEndpoint): OptionStep[];
 }
 
@@ -155,7 +152,6 @@ export function stepsOf(network: Network, endpoint?: OptionEndpoint): OwnStep[] 
   });
 }
 
-/** The name of an option. */
 export type OptionName = keyof NetworkOptions;
 
 /** The names of the options, in the order of the table. */

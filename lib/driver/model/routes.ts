@@ -37,7 +37,6 @@ export function routePrefix(dst: string, family = familyOf(dst)): string {
   return formatPrefix(parsePrefix(whole).prefix);
 }
 
-/** An address of an endpoint, and its gateway. */
 export interface EndpointAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;

@@ -3,10 +3,8 @@
 import { attempt, type Decision, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 
-/** The supported routing daemons. */
 export const ROUTING_DAEMONS = ["frr", "bird"] as const;
 
-/** A routing daemon. */
 export type RoutingDaemon = typeof ROUTING_DAEMONS[number];
 
 /** This host's part in BGP (RFC 4271). */

@@ -38,13 +38,11 @@ import type {
   SandboxSpec,
 } from "./types.ts";
 
-/** The fields of an owner. */
 export const ownerFields: Fields<Owner> = {
   engine: oneOf<EngineName>("docker", "cni", "netavark"),
   id: text,
 };
 
-/** The fields of the access to etcd. */
 export const accessFields: Fields<EtcdAccess> = {
   endpoints: list(text),
   prefix: optional(text),

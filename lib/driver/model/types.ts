@@ -466,7 +466,6 @@ export interface SeenSandbox extends SandboxDetails {
   })[];
   /** The contents of its namespace; `undefined` if that is gone. */
   seen?: {
-    /** The links. */
     links: readonly Link[];
     /** The routes of the main tables. */
     routes: readonly Route[];
@@ -493,9 +492,7 @@ export interface MadeSandbox extends SandboxDetails {
   endpoints: MadeEndpoint[];
 }
 
-/** An address pool to request. */
 export interface PoolRequest {
-  /** The engine that requests it. */
   owner: Owner;
   /**
    * The subnet. Host bits that are set are masked.
@@ -544,7 +541,6 @@ export interface AddressPool {
   subnet: string;
   /** The part of the subnet that automatic addresses come from, if it is not the whole subnet. */
   ipRange?: string;
-  /** The engine that requested it. */
   owner: Owner;
   /** The source of its addresses, if other hosts share them. */
   ipam?: NetworkIpam;
@@ -560,7 +556,6 @@ export interface Claim {
   holder: string;
 }
 
-/** An address to claim. */
 export interface ClaimRequest {
   /**
    * The holder of the address: `gateway` for a gateway. The same holder gets the same address again.

@@ -133,7 +133,6 @@ export function parentSubnetProblems(
   });
 }
 
-/** The steps that make links. */
 export function linkSteps(links: readonly LinkSpec[]): Step[] {
   return links.map((link) => ({
     ...linkAdd(link),

@@ -24,11 +24,9 @@ import type {
 
 /** A network with all defaults filled in, and its problems. */
 export interface Settlement {
-  /** The specification. */
   spec: EngineNetworkSpec;
   /** The network; if there are problems, without the parts that could not be settled. */
   network: SettledNetwork;
-  /** Sentences for the user. */
   notices: string[];
   /** All problems, each with the `field` of the specification that it is about. */
   problems: IpvlanError[];

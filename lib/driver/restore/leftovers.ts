@@ -67,7 +67,6 @@ interface Unfinished {
   name: string;
   /** Its state: `half made`, `half disconnected`. */
   state: string;
-  /** The record to remove. */
   record: { network: Network } | { sandbox: Sandbox } | { endpoint: EndpointRecord };
 }
 

@@ -133,7 +133,6 @@ function repairOf(netns: string, link: Link, changes: readonly Difference[]): En
   };
 }
 
-/** A difference, and the changes that repair it. */
 interface Difference {
   sentence: string;
   repair: Change[];

@@ -108,7 +108,6 @@ export class StateLock {
     this.#files = { lock: new FileLock(path), gate: new FileLock(`${path}.gate`) };
   }
 
-  /** Runs a function with the shared lock. */
   async shared<T>(run: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
     // Calls that come while one waits for the exclusive lock do not join those that run.
     const holders = this.#holders && !this.#files?.gate.isTaken()

@@ -35,7 +35,6 @@ export class LinkMonitor implements AsyncDisposable {
     told.abort();
   }
 
-  /** Stops watching. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#child.kill();

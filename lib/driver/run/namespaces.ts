@@ -76,9 +76,7 @@ interface NamespacesOptions extends WaitOptions {
   host?: string;
   /** The lock file, which each `ip` has open. It is made if missing, in an existing folder. */
   lock?: string;
-  /** Runs the programs. */
   programs: Programs;
-  /** Wraps the runner of each namespace. */
   wrap?: WrapRunner;
   /** Does what it can by netlink; left out, `ip` does everything. */
   netlink?: Libc;

@@ -26,7 +26,6 @@ export interface Line extends Change {
 
 /** One `ip` line of a plan. */
 export interface Step extends Line {
-  /** The line that undoes it. */
   undo?: Line;
   /**
    * Settings of links in the place, by their names before the burst that has this line

@@ -144,7 +144,6 @@ export class HostsFiles implements Disposable {
     return failures;
   }
 
-  /** Closes the files. */
   [Symbol.dispose](): void {
     this.#writer[Symbol.dispose]();
   }

@@ -19,11 +19,9 @@ const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 /** The most bytes that a file may have: root in the sandbox can write any number. */
 const MOST_BYTES = 16 << 20;
 
-/** The paths of a sandbox's file. */
 interface Paths {
   /** The folder of the driver's files. */
   own: string;
-  /** The file there. */
   path: string;
   /** The folder with the sandbox's name. */
   home: string;
@@ -232,7 +230,6 @@ function writeAll(file: Deno.FsFile, text: string): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 
-/** Makes a folder, and the folder around it. */
 function makeFolders(folder: string): void {
   for (const path of [dirname(folder), folder]) {
     try {

@@ -36,7 +36,6 @@ export class KeptOutput {
     this.#isRehearsal = isRehearsal;
   }
 
-  /** The folder for the output of a sandbox. */
   of(sandbox: string): string {
     return `${this.#folder}/${sandbox}`;
   }
@@ -101,7 +100,6 @@ export class KeptOutput {
     return statOf(this.of(sandbox)) ? 255 : undefined;
   }
 
-  /** The output that is kept. */
   read(sandbox: string): Uint8Array<ArrayBuffer> {
     using reader = new LogReader(this.of(sandbox));
     return reader.read();
@@ -207,7 +205,6 @@ function logsIn(folder: string): number[] {
     .map(({ name }) => Number(name.slice("log.".length))).sort((one, other) => one - other);
 }
 
-/** Reads the rest of a file. */
 function* readOn(file: Deno.FsFile): Generator<Uint8Array> {
   for (;;) {
     const bytes = new Uint8Array(65_536);

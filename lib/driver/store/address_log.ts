@@ -4,10 +4,8 @@ const REMEMBERED = 1000;
 /** The addresses that this process has given away or freed, in that order. */
 export class AddressLog {
   #addresses: string[] = [];
-  /** The number of forgotten addresses. */
   #forgotten = 0;
 
-  /** Adds addresses. */
   add(...addresses: readonly string[]): void {
     this.#addresses.push(...addresses);
     const surplus = this.#addresses.length - REMEMBERED;

@@ -120,7 +120,6 @@ interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
   subnets: NetworkSubnet[];
 }
 
-/** Whether a value is the settings of a shared network. */
 export function isSharedSettings(value: unknown): value is NetworkSettings {
   return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
 }
@@ -216,7 +215,6 @@ export interface RecordKinds {
   network: Network;
   sandbox: Sandbox;
   endpoint: EndpointRecord;
-  /** A link that the driver made. */
   link: LinkSpec;
   pool: AddressPool;
 }
@@ -229,7 +227,6 @@ const READERS: Record<keyof RecordKinds, Reader<unknown>> = {
   pool: POOL,
 };
 
-/** Whether a value is a record of a kind. */
 export function isRecord<Kind extends keyof RecordKinds>(
   kind: Kind,
   value: unknown,

@@ -23,7 +23,6 @@ export function isReady(record: { state: State }): boolean {
   return record.state === "ready";
 }
 
-/** The record without its state. */
 export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T, "state"> {
   return record as Omit<T, "state">;
 }
@@ -152,7 +151,6 @@ export class Store implements Disposable {
     });
   }
 
-  /** The network with a name. */
   network(name: string): Stated<Network> | undefined {
     return this.#networks({ "name = ?": name })[0];
   }
@@ -184,7 +182,6 @@ export class Store implements Disposable {
     return this.#links({ [`${BELOW} = ?`]: on });
   }
 
-  /** One of these links. */
   link(name: string): LinkSpec | undefined {
     return this.#links({ "name = ?": name })[0];
   }
@@ -213,7 +210,6 @@ export class Store implements Disposable {
     return this.#sandboxes({ [UNREADY]: unready, [WITH_HOSTS]: withHosts });
   }
 
-  /** The sandbox with a name. */
   sandbox(name: string): Stated<Sandbox> | undefined {
     return this.#sandboxes({ "name = ?": name })[0];
   }
@@ -344,7 +340,6 @@ export class Store implements Disposable {
     return this.#claims({ "pool = ?": pool, "holder = ?": holder });
   }
 
-  /** The claims of an address, in any pool. */
   claimsOf(address: string): PoolClaim[] {
     return this.#claims({ "address = ?": address });
   }

@@ -55,7 +55,6 @@ export interface Conf {
   linkInContainer: boolean;
   /** The VLAN on the parent. */
   vlan?: number;
-  /** The other options of the network. */
   options: Partial<Omit<NetworkOptions, "parent">>;
   source: AddressSource;
   /** The routes of the link; left out, those of the IPAM plugin or of the network. */

@@ -129,7 +129,6 @@ export interface LinkKeys {
   vlan?: number;
   subnets?: SubnetSpec[];
   etcd?: EtcdAccess;
-  /** The section for this plugin. */
   ipam?: Pick<LinkKeys, "subnets" | "etcd" | "routes">;
   routes?: EndpointRoute[];
   network?: string;

@@ -6,7 +6,6 @@ import { splitPair, type Variables } from "../plugins.ts";
 
 const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
 
-/** A command of the plugin. */
 export type CniCommand = typeof COMMANDS[number];
 
 /** Identifies an attachment, which is a link of a container. */

@@ -13,7 +13,6 @@ export interface Dns {
   options?: string[];
 }
 
-/** An address of a result. */
 export interface ResultAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
@@ -28,7 +27,6 @@ export interface ResultRoute {
   gw?: string;
 }
 
-/** A link of a result. */
 interface ResultInterface {
   name: string;
   /** Its MAC address. */
@@ -94,7 +92,6 @@ const routeFields = object<ResultRoute & Record<string, unknown>>({
   ),
 });
 
-/** Reads routes. */
 export const routesReader: Reader<ResultRoute[]> = list<ResultRoute>((value, reading) => {
   const route = routeFields(value, reading);
   const { dst, gw } = route;

@@ -8,10 +8,8 @@
 /** The versions of the CNI specification that the plugin supports, the oldest first. */
 export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 
-/** A version of the specification. */
 export type CniVersion = typeof CNI_VERSIONS[number];
 
-/** The newest version. */
 export const NEWEST: CniVersion = "1.1.0";
 
 /** Whether the plugin supports a version. */
@@ -41,7 +39,6 @@ export function versionOf(text: string): CniVersion {
   }
 }
 
-/** The answer to VERSION. */
 export function versionAnswer(text: string): unknown {
   return { cniVersion: versionOf(text), supportedVersions: CNI_VERSIONS };
 }

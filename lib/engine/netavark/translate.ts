@@ -35,7 +35,6 @@ const podmanNetwork = object({
   routes: list(object({ destination: text, gateway: text, metric: optional(anything) })),
 });
 
-/** A network as Podman keeps it. */
 type PodmanNetwork = ReturnType<typeof podmanNetwork>;
 
 const setup = object({
@@ -180,7 +179,6 @@ export interface StatusBlock {
   >;
 }
 
-/** Makes the answer to `setup`. */
 export function setupAnswer(
   { ifname, mac = "", ip, gateway, ip6, gateway6 }: MadeEndpoint,
   nameServers: readonly string[],

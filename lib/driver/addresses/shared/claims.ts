@@ -249,7 +249,6 @@ function claimHolder(engine: EngineName, holder: string, user: ClaimUser | undef
 
 /** A network on which users of claims are found by name. */
 interface NamedNetwork {
-  /** The prefix of its keys in etcd. */
   prefix: string;
   /** Its name; `undefined` if the user is not found by name. */
   network: string | undefined;

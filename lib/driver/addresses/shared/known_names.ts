@@ -22,7 +22,6 @@ const AT_ONCE = 1000;
 interface KnownName extends SharedName {
   /** The id of the host that has the address. */
   host: string;
-  /** The address. */
   parsed: Address;
   /** The address in hexadecimal digits, which sort like addresses. */
   hex: string;
@@ -42,12 +41,10 @@ export class KnownNames {
   readonly #store: Store;
   readonly #known = new Map<string, Known>();
 
-  /** Starts without names. */
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Applies a change. */
   async change(prefix: string, change: SharedChange): Promise<void> {
     if (change.kind === "broken") return;
     const known = this.#under(prefix);
@@ -69,7 +66,6 @@ export class KnownNames {
     this.#known.delete(prefix);
   }
 
-  /** The names under each prefix. */
   all(): [prefix: string, names: Iterable<KnownName>][] {
     return [...this.#known].map(([prefix, { names }]) => [prefix, names.values()]);
   }

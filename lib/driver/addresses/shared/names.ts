@@ -115,7 +115,6 @@ export function remoteNames(store: Store, id: string): readonly RemoteName[] {
     .filter(({ address }) => own.some((each) => contains(each, parseAddress(address))));
 }
 
-/** The names of this host's own claims on a network. */
 function ownClaimNames(store: Store, prefix: string, network: string): SharedName[] {
   return store.pools().filter(isShared)
     .filter(({ ipam }) => prefixOf(ipam.access) === prefix)
