@@ -34,28 +34,18 @@ export interface DriverOptions {
   /**
    * Called with each command that changes something, before it runs. It has the form of a shell
    * command: `ip -n c1 link set dev eth0 up`.
-   *
-   * @default {undefined}
    */
   verbose?: (command: string) => void;
   /**
    * Called with each command that would change something, instead of running it. Neither the kernel
    * nor the store changes: the driver works on a copy of the store, in memory.
-   *
-   * @default {undefined}
    */
   dryRun?: (command: string) => void;
-  /**
-   * Ends the calls: see {@linkcode Driver.withSignal}.
-   *
-   * @default {undefined}
-   */
+  /** Ends the calls: see {@linkcode Driver.withSignal}. */
   signal?: AbortSignal;
   /**
    * Called with a sentence if a call waits longer than a second for another process that uses the state
    * folder, or for a program that does not end.
-   *
-   * @default {undefined}
    */
   waiting?: (sentence: string) => void;
 }

@@ -25,9 +25,7 @@ export const EVERYTHING = {
   sysctls: true,
 } as const satisfies Wanted;
 
-/**
- * Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does.
- */
+/** Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does. */
 export async function look<W extends Wanted>(
   { netns, ip, run, netlink }: Place,
   wanted: W,

@@ -33,23 +33,11 @@ export interface NetworkOptions {
    * @default {undefined} A dummy link of the driver's own: the network is isolated.
    */
   parent?: string;
-  /**
-   * The ipvlan mode.
-   *
-   * @default {"l2"}
-   */
+  /** The ipvlan mode. @default {"l2"} */
   mode: IpvlanMode;
-  /**
-   * The ipvlan flag.
-   *
-   * @default {"bridge"}
-   */
+  /** The ipvlan flag. @default {"bridge"} */
   flag: IpvlanFlag;
-  /**
-   * The largest packet on the network's links, in bytes.
-   *
-   * @default {undefined} The parent's.
-   */
+  /** The largest packet on the network's links, in bytes. @default {undefined} The parent's. */
   mtu?: number;
   /**
    * The length of each link's transmit queue, in packets, for a queueing discipline on it.
@@ -80,9 +68,7 @@ export interface NetworkOptions {
 
 /** A network to create. */
 export interface NetworkSpec extends Partial<NetworkOptions> {
-  /**
-   * The network's name: up to 63 letters and digits, after the first also `_` `.` `-`.
-   */
+  /** The network's name: up to 63 letters and digits, after the first also `_` `.` `-`. */
   name: string;
   /**
    * The subnets, of either family. A text is a subnet with all defaults. An automatic address comes
@@ -98,11 +84,7 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
    * @default {undefined} As the subnets say.
    */
   ipv6?: boolean;
-  /**
-   * Labels, kept and shown.
-   *
-   * @default {{}}
-   */
+  /** Labels, kept and shown. @default {{}} */
   labels?: Record<string, string>;
   /**
    * The source of its addresses, if other hosts share them. Then a network of this name is the same
@@ -118,23 +100,13 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
  * be longer: `cni:lan`.
  */
 export interface EngineNetworkSpec extends NetworkSpec {
-  /**
-   * The engine that the network belongs to.
-   *
-   * @default {undefined} None: it is `ipvlan`'s own.
-   */
+  /** The engine that the network belongs to. @default {undefined} None: it is `ipvlan`'s own. */
   owner?: Owner;
-  /**
-   * Whether the network is removed with its last endpoint.
-   *
-   * @default {undefined}
-   */
+  /** Whether the network is removed with its last endpoint. */
   transient?: true;
   /**
    * Whether an engine gives the addresses. Then the network has no subnets, and each connection
    * brings its addresses with their prefix lengths.
-   *
-   * @default {undefined}
    */
   foreignAddresses?: true;
 }
@@ -200,11 +172,7 @@ export interface SandboxSettings {
    * @default {undefined} The machine's.
    */
   hostname?: string;
-  /**
-   * Names that only commands in the sandbox can look up, with their addresses.
-   *
-   * @default {undefined}
-   */
+  /** Names that only commands in the sandbox can look up, with their addresses. */
   hosts?: { name: string; address: string }[];
   /**
    * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). A part
@@ -213,17 +181,11 @@ export interface SandboxSettings {
    * @default {undefined} The machine's file.
    */
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
-  /**
-   * The sysctls of its network namespace: `{ "net.ipv4.ip_forward": "1" }`.
-   *
-   * @default {undefined}
-   */
+  /** The sysctls of its network namespace: `{ "net.ipv4.ip_forward": "1" }`. */
   sysctls?: Record<string, string>;
 }
 
-/**
- * A sandbox: a network namespace that networks are connected to (in Docker, a container).
- */
+/** A sandbox: a network namespace that networks are connected to (in Docker, a container). */
 export interface Sandbox extends SandboxSettings {
   /** 64 hexadecimal digits, unique for good; the name, if an earlier version made the sandbox. */
   id: string;
@@ -260,11 +222,7 @@ export interface Sandbox extends SandboxSettings {
 export interface EndpointRoute {
   /** The destination: `10.0.0.0/8`, `0.0.0.0/0`, `::/0`. */
   dst: string;
-  /**
-   * The next hop.
-   *
-   * @default {undefined} None: the destination is on the link.
-   */
+  /** The next hop. @default {undefined} None: the destination is on the link. */
   via?: string;
 }
 
@@ -276,11 +234,7 @@ export interface ConnectOptions {
    * @default {undefined} The next free one.
    */
   ip?: string;
-  /**
-   * The IPv6 address.
-   *
-   * @default {undefined} The next free one, if the network has IPv6.
-   */
+  /** The IPv6 address. @default {undefined} The next free one, if the network has IPv6. */
   ip6?: string;
   /**
    * Addresses that are not chosen as the next free one, as other sandboxes will ask for them.
@@ -288,23 +242,11 @@ export interface ConnectOptions {
    * @default {[]}
    */
   except?: readonly string[];
-  /**
-   * Other names that the sandbox is found by on this network.
-   *
-   * @default {[]}
-   */
+  /** Other names that the sandbox is found by on this network. @default {[]} */
   aliases?: string[];
-  /**
-   * A MAC address. It is always refused: an ipvlan link has the MAC address of its parent.
-   *
-   * @default {undefined}
-   */
+  /** A MAC address. It is always refused: an ipvlan link has the MAC address of its parent. */
   macAddress?: string;
-  /**
-   * The link's name in the sandbox.
-   *
-   * @default {undefined} The first free of `eth0`, `eth1`, …
-   */
+  /** The link's name in the sandbox. @default {undefined} The first free of `eth0`, `eth1`, … */
   ifname?: string;
   /**
    * The routes of the link, in the order in which they are made; an empty list for none.
@@ -312,11 +254,7 @@ export interface ConnectOptions {
    * @default {undefined} The default routes of the network.
    */
   routes?: readonly EndpointRoute[];
-  /**
-   * Routes of the link besides the default routes of the network.
-   *
-   * @default {[]}
-   */
+  /** Routes of the link besides the default routes of the network. @default {[]} */
   moreRoutes?: readonly EndpointRoute[];
   /**
    * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
@@ -335,8 +273,6 @@ export interface ConnectOptions {
   /**
    * Whether the driver only makes the link in the host's namespace, and an engine moves it into the
    * sandbox, names it there, and gives it its addresses and routes.
-   *
-   * @default {undefined}
    */
   handOver?: true;
   /**
@@ -363,11 +299,7 @@ export interface SandboxSpec extends SandboxSettings {
    * @default {[]}
    */
   connections?: readonly Connection[];
-  /**
-   * Labels, kept and shown.
-   *
-   * @default {{}}
-   */
+  /** Labels, kept and shown. @default {{}} */
   labels?: Record<string, string>;
 }
 
@@ -507,17 +439,9 @@ export interface PoolRequest {
    * @default {undefined} The whole subnet.
    */
   ipRange?: string;
-  /**
-   * The gateway, which is claimed with the pool.
-   *
-   * @default {undefined} None.
-   */
+  /** The gateway, which is claimed with the pool. @default {undefined} None. */
   gateway?: string;
-  /**
-   * Whether a request without a subnet is for IPv6.
-   *
-   * @default {false}
-   */
+  /** Whether a request without a subnet is for IPv6. @default {false} */
   ipv6?: boolean;
   /**
    * The source of its addresses, if other hosts share them.
@@ -563,11 +487,7 @@ export interface ClaimRequest {
    * @default {undefined} Not known. Then each claim is for another address.
    */
   holder?: string;
-  /**
-   * The address.
-   *
-   * @default {undefined} The holder's address in the pool, or the next free one.
-   */
+  /** The address. @default {undefined} The holder's address in the pool, or the next free one. */
   address?: string;
 }
 

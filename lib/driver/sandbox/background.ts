@@ -47,17 +47,9 @@ eval "$line"
 
 /** The options for a command in the background. */
 export interface BackgroundOptions {
-  /**
-   * The folder to start it in.
-   *
-   * @default {undefined} That of this program.
-   */
+  /** The folder to start it in. @default {undefined} That of this program. */
   cwd?: string;
-  /**
-   * Variables to add to its environment.
-   *
-   * @default {{}}
-   */
+  /** Variables to add to its environment. @default {{}} */
   env?: Readonly<Record<string, string>>;
   /**
    * Whether to keep the end of its output, until the sandbox is removed or the next such command

@@ -20,15 +20,9 @@ import { Coalescer, pause } from "../../../base/waiting.ts";
 export interface AgentOptions {
   /**
    * Called with a sentence for each event that the user should know of: etcd is unreachable, or back.
-   *
-   * @default {undefined}
    */
   notify?: (sentence: string) => void;
-  /**
-   * Called with a sentence about the agent's work, such as which etcd it follows.
-   *
-   * @default {undefined}
-   */
+  /** Called with a sentence about the agent's work, such as which etcd it follows. */
   report?: (sentence: string) => void;
   /**
    * A file in an existing folder, for a DNS server. The agent writes all names with addresses in the
