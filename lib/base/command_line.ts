@@ -1,9 +1,5 @@
-/**
- * Reads a command line as Docker's does (https://pkg.go.dev/github.com/spf13/pflag): options of one
- * letter and of several, with and without a value.
- *
- * @module
- */
+// Reads a command line as Docker's does (https://pkg.go.dev/github.com/spf13/pflag): options of one
+// letter and of several, with and without a value.
 import { parseArgs } from "@std/cli/parse-args";
 import { quoted } from "./printable.ts";
 import { closest } from "./suggest.ts";

@@ -1,9 +1,5 @@
-/**
- * The codes of errors, each with its fields. They stay as they are between versions; the sentences
- * of `error_sentences.ts` may get better.
- *
- * @module
- */
+// The codes of errors, each with its fields. They stay as they are between versions; the sentences
+// of `error_sentences.ts` may get better.
 
 /** The purpose of an address or a prefix in a request. */
 export type AddressRole = "address" | "gateway" | "ip-range" | "auxiliary address";

@@ -1,8 +1,4 @@
-/**
- * Writes files in folders that may belong to another user.
- *
- * @module
- */
+// Writes files in folders that may belong to another user.
 import { dirname } from "node:path";
 import { nodeModule } from "./node.ts";
 

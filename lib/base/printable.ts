@@ -1,8 +1,5 @@
-/**
- * Makes text from outside (a label, a file's name, the output of a program) safe to show on a terminal.
- *
- * @module
- */
+// Makes text from outside (a label, a file's name, the output of a program) safe to show on a
+// terminal.
 
 /**
  * The characters that a terminal may obey: C0 without newline and tab, DEL and C1 (ECMA-48); and those

@@ -1,9 +1,5 @@
-/**
- * Reads untrusted values: JSON of a file, a key or a request. A reader notes everything that is wrong
- * with a value, each with its place.
- *
- * @module
- */
+// Reads untrusted values: JSON of a file, a key or a request. A reader notes everything that is
+// wrong with a value, each with its place.
 import { attempt } from "./errors.ts";
 import { didYouMean } from "./suggest.ts";
 

@@ -1,9 +1,5 @@
-/**
- * The signals that end a program: SIGINT (Ctrl-C), SIGTERM (`kill`) and SIGHUP (the terminal is
- * gone).
- *
- * @module
- */
+// The signals that end a program: SIGINT (Ctrl-C), SIGTERM (`kill`) and SIGHUP (the terminal is
+// gone).
 import { nodeModule } from "./node.ts";
 
 /** A signal that ends a program, unless the program listens for it. */

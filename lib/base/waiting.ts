@@ -1,8 +1,5 @@
-/**
- * Waits for signals, for calls that share a run, and for other processes, and says so if it takes long.
- *
- * @module
- */
+// Waits for signals, for calls that share a run, and for other processes, and says so if it takes
+// long.
 
 /** Options to end a call early. */
 export interface AbortOptions {

@@ -1,8 +1,4 @@
-/**
- * New addresses from etcd: a whole block, or a single address that no host keeps.
- *
- * @module
- */
+// New addresses from etcd: a whole block, or a single address that no host keeps.
 import { randomHex } from "../base/random.ts";
 import type { Prefix } from "../ipam/prefix.ts";
 import type { Range } from "./etcd.ts";

@@ -1,9 +1,5 @@
-/**
- * Calls to etcd: one session of a host at a time, with a deadline, and what its failure means for the
- * record.
- *
- * @module
- */
+// Calls to etcd: one session of a host at a time, with a deadline, and what its failure means for
+// the record.
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { orAbort, type WaitOptions } from "../base/waiting.ts";
 import { prefixOf } from "./access.ts";

@@ -1,9 +1,5 @@
-/**
- * A client of etcd, by its JSON gateway, which takes keys and values in Base64 and numbers as texts
- * (etcd, `rpc.proto`).
- *
- * @module
- */
+// A client of etcd, by its JSON gateway, which takes keys and values in Base64 and numbers as texts
+// (etcd, `rpc.proto`).
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
 import { Damage, type KeyValue } from "./values.ts";
 

@@ -1,9 +1,5 @@
-/**
- * Requests to etcd's JSON gateway (etcd, "gRPC gateway"), by `fetch`. There is a client for npm, but its
- * last release is years old, and it loads gRPC and protobuf for five calls.
- *
- * @module
- */
+// Requests to etcd's JSON gateway (etcd, "gRPC gateway"), by `fetch`. There is a client for npm,
+// but its last release is years old, and it loads gRPC and protobuf for five calls.
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { pause, sayIfLong, type WaitOptions } from "../base/waiting.ts";
 import { type EtcdFiles, etcdOption, readAccess } from "./access.ts";

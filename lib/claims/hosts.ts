@@ -1,9 +1,5 @@
-/**
- * Lists the hosts under a prefix and what they hold, and removes a host that is gone for good. Nothing
- * here needs the records.
- *
- * @module
- */
+// Lists the hosts under a prefix and what they hold, and removes a host that is gone for good.
+// Nothing here needs the records.
 import { type Etcd, under } from "./etcd.ts";
 import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";

@@ -1,8 +1,4 @@
-/**
- * The keys in etcd, and the blocks of a pool: pure functions on values.
- *
- * @module
- */
+// The keys in etcd, and the blocks of a pool: pure functions on values.
 import { type Address, formatAddress, parseAddress } from "../ipam/address.ts";
 import { type Prefix, whyUnusable } from "../ipam/prefix.ts";
 

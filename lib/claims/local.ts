@@ -1,8 +1,4 @@
-/**
- * Decides from the records alone. Each function runs inside a transaction of the store.
- *
- * @module
- */
+// Decides from the records alone. Each function runs inside a transaction of the store.
 import { randomHex } from "../base/random.ts";
 import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../ipam/address.ts";

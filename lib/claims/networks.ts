@@ -1,8 +1,5 @@
-/**
- * The settings of networks, which are the same on all of their hosts. Every change is a compare-and-swap.
- *
- * @module
- */
+// The settings of networks, which are the same on all of their hosts. Every change is a
+// compare-and-swap.
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";

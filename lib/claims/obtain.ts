@@ -1,8 +1,4 @@
-/**
- * Asks etcd for an address, or the other hosts for one that they keep and do not use.
- *
- * @module
- */
+// Asks etcd for an address, or the other hosts for one that they keep and do not use.
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 import { formatPrefix } from "../ipam/prefix.ts";
 import { claimAddress, claimAny, namesOf, takeBlock } from "./blocks.ts";

@@ -1,8 +1,4 @@
-/**
- * The key of a pool, with its reserved addresses.
- *
- * @module
- */
+// The key of a pool, with its reserved addresses.
 import { attempt, IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix } from "../ipam/prefix.ts";
 import { prefixOf } from "./access.ts";

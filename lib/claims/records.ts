@@ -1,9 +1,5 @@
-/**
- * The records of the pools that several hosts share, in the driver's database. Addresses are hexadecimal
- * digits, as many as the family has, so that they sort.
- *
- * @module
- */
+// The records of the pools that several hosts share, in the driver's database. Addresses are
+// hexadecimal digits, as many as the family has, so that they sort.
 import { setText, textSet } from "./keys.ts";
 import type { Holder, SharedPool } from "./types.ts";
 

@@ -1,9 +1,5 @@
-/**
- * Brings the records of a host and etcd back in sync: after a crash, after the host was removed, after
- * etcd lost data.
- *
- * @module
- */
+// Brings the records of a host and etcd back in sync: after a crash, after the host was removed,
+// after etcd lost data.
 import { claimsIn } from "./blocks.ts";
 import { under } from "./etcd.ts";
 import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";

@@ -1,9 +1,5 @@
-/**
- * Reports changes on record to etcd: addresses in use, and addresses given up. The latter are marked on
- * record before etcd is asked, so that no process of this host takes them meanwhile.
- *
- * @module
- */
+// Reports changes on record to etcd: addresses in use, and addresses given up. The latter are
+// marked on record before etcd is asked, so that no process of this host takes them meanwhile.
 import { type Step, under } from "./etcd.ts";
 import {
   type BlockValue,

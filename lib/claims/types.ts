@@ -1,9 +1,5 @@
-/**
- * Address pools that several hosts share. etcd knows which host holds which address. Each host records
- * what it holds itself, so it needs etcd only for new addresses.
- *
- * @module
- */
+// Address pools that several hosts share. etcd knows which host holds which address. Each host
+// records what it holds itself, so it needs etcd only for new addresses.
 /** The access of a host to the etcd of its shared pools. */
 export interface EtcdAccess {
   /** The members of the cluster: `https://10.0.0.1:2379`. */

@@ -1,8 +1,4 @@
-/**
- * The values of keys in etcd, as this program writes them.
- *
- * @module
- */
+// The values of keys in etcd, as this program writes them.
 import { familyOf } from "../ipam/address.ts";
 import { partsOf, textSet } from "./keys.ts";
 import type { SharedSettings } from "./types.ts";

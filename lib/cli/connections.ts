@@ -1,9 +1,5 @@
-/**
- * Reads `--network` of `run`: networks, with or without options of their own, or one of Docker's
- * special words.
- *
- * @module
- */
+// Reads `--network` of `run`: networks, with or without options of their own, or one of Docker's
+// special words.
 import type { Connection } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { Arguments } from "./command.ts";

@@ -1,8 +1,4 @@
-/**
- * Ending the processes in a sandbox.
- *
- * @module
- */
+// Ending the processes in a sandbox.
 import type { Driver } from "../driver/mod.ts";
 import { nodeModule } from "../base/node.ts";
 import { invalidOption, unlessError } from "../base/errors.ts";

@@ -1,8 +1,4 @@
-/**
- * Calls of a plugin that this process answers itself.
- *
- * @module
- */
+// Calls of a plugin that this process answers itself.
 import { IpvlanError } from "../base/errors.ts";
 import { Interrupt } from "../base/signals.ts";
 import { readRequest } from "../engine/json.ts";

@@ -1,8 +1,4 @@
-/**
- * Runs a command in a sandbox: its options, its exit status, and the signals for it.
- *
- * @module
- */
+// Runs a command in a sandbox: its options, its exit status, and the signals for it.
 import { resolve } from "node:path";
 import type { BackgroundOptions, Driver } from "../driver/mod.ts";
 import { invalidOption, IpvlanError } from "../base/errors.ts";

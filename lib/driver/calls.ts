@@ -1,9 +1,5 @@
-/**
- * The ground that the calls of {@linkcode Driver} and {@linkcode EngineDriver} share: the driver's
- * parts, its locks, and the work that both ask for.
- *
- * @module
- */
+// The ground that the calls of `Driver` and `EngineDriver` share: the driver's
+// parts, its locks, and the work that both ask for.
 import type { AttachRequest } from "./endpoint/attach_request.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
 import { removeTransient } from "./endpoint/remove.ts";

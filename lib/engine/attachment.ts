@@ -1,9 +1,5 @@
-/**
- * Networks that exist only while a container is attached to them, as CNI and netavark have no call that
- * removes a network.
- *
- * @module
- */
+// Networks that exist only while a container is attached to them, as CNI and netavark have no call
+// that removes a network.
 import { isDeepStrictEqual } from "node:util";
 import {
   type BorrowSpec,

@@ -1,15 +1,11 @@
-/**
- * Passes a call of a plugin to a running server: the program that engines start, and its protocol with
- * the server.
- *
- * The server first sends a line with its identity. The caller sends its call only if it would do the
- * same itself: with the same version, state folder, mount and network namespace, and root folder.
- * Otherwise, or without a server, it starts `ipvlan`. It has sent nothing by then, so no call is done
- * twice. After the call is sent, only the server can answer: if that is killed, the call has failed,
- * and the engine goes on with the call that removes.
- *
- * @module
- */
+// Passes a call of a plugin to a running server: the program that engines start, and its protocol with
+// the server.
+//
+// The server first sends a line with its identity. The caller sends its call only if it would do the
+// same itself: with the same version, state folder, mount and network namespace, and root folder.
+// Otherwise, or without a server, it starts `ipvlan`. It has sent nothing by then, so no call is done
+// twice. After the call is sent, only the server can answer: if that is killed, the call has failed,
+// and the engine goes on with the call that removes.
 import { Buffer } from "node:buffer";
 import { findProgram, statOf } from "../base/files.ts";
 import { shellWord } from "../base/printable.ts";

@@ -1,8 +1,4 @@
-/**
- * Reads the JSON that an engine sends, and says which field of it is wrong.
- *
- * @module
- */
+// Reads the JSON that an engine sends, and says which field of it is wrong.
 import { IpvlanError, throwProblems } from "../base/errors.ts";
 import {
   list as someList,

@@ -1,9 +1,5 @@
-/**
- * The plugins that engines start as a program for each call: where that program is, and which calls it
- * passes on to a server.
- *
- * @module
- */
+// The plugins that engines start as a program for each call: where that program is, and which calls
+// it passes on to a server.
 import type { EngineDriver } from "../driver/mod.ts";
 
 /** The name of the program, by which users choose the plugin. */

@@ -1,9 +1,5 @@
-/**
- * The server for calls of a plugin, which saves starting `ipvlan` for each call. `caller.ts` describes
- * the protocol.
- *
- * @module
- */
+// The server for calls of a plugin, which saves starting `ipvlan` for each call. `caller.ts`
+// describes the protocol.
 import { createServer, type Socket } from "node:net";
 import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
 import type { PluginCall } from "./plugins.ts";

@@ -1,8 +1,4 @@
-/**
- * The Unix sockets on which engines call us.
- *
- * @module
- */
+// The Unix sockets on which engines call us.
 import { lstatOf } from "../base/files.ts";
 import type { Server } from "node:net";
 import { dirname } from "node:path";

@@ -1,8 +1,4 @@
-/**
- * Prefixes that a network gets if it names no subnet, and those that it cannot have.
- *
- * @module
- */
+// Prefixes that a network gets if it names no subnet, and those that it cannot have.
 import { IpvlanError } from "../base/errors.ts";
 import { formatPrefix, overlaps, parsePrefix, type Prefix } from "./prefix.ts";
 

@@ -1,9 +1,5 @@
-/**
- * Addresses in netlink messages: put on a link, taken off, and read as `ip addr` does. The numbers are
- * those of `include/uapi/linux/if_addr.h` and `rtnetlink.h` of the kernel.
- *
- * @module
- */
+// Addresses in netlink messages: put on a link, taken off, and read as `ip addr` does. The numbers
+// are those of `include/uapi/linux/if_addr.h` and `rtnetlink.h` of the kernel.
 import { addressBytes, AF } from "../netlink/address.ts";
 import { FLAG, type Reader, u32 } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";

@@ -1,9 +1,5 @@
-/**
- * Links in netlink messages: made, changed, deleted and read as `ip link` does. The numbers are those of
- * `include/uapi/linux/if_link.h`, `if_arp.h` and `rtnetlink.h` of the kernel.
- *
- * @module
- */
+// Links in netlink messages: made, changed, deleted and read as `ip link` does. The numbers are those of
+// `include/uapi/linux/if_link.h`, `if_arp.h` and `rtnetlink.h` of the kernel.
 import { AF, hardwareAddress, macBytes } from "../netlink/address.ts";
 import { ERRNO, type OpenFile, SystemError, unlessErrno } from "../netlink/libc.ts";
 import { FLAG, Reader, u32, u8, type Writer } from "../netlink/message.ts";

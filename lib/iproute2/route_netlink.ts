@@ -1,9 +1,5 @@
-/**
- * Routes in netlink messages: added, replaced, deleted and read as `ip route` does. The numbers are
- * those of `include/uapi/linux/rtnetlink.h` of the kernel.
- *
- * @module
- */
+// Routes in netlink messages: added, replaced, deleted and read as `ip route` does. The numbers are
+// those of `include/uapi/linux/rtnetlink.h` of the kernel.
 import { addressBytes, AF } from "../netlink/address.ts";
 import { ERRNO, unlessErrno } from "../netlink/libc.ts";
 import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";

@@ -1,8 +1,4 @@
-/**
- * IP and MAC addresses as the bytes of a message.
- *
- * @module
- */
+// IP and MAC addresses as the bytes of a message.
 
 /** The numbers of the families (`include/linux/socket.h`). */
 export const AF = { INET: 2, INET6: 10 } as const;

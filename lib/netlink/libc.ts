@@ -1,11 +1,7 @@
-/**
- * The C library: the system calls that Deno has no function for.
- *
- * All calls are synchronous and run on the thread of the script. So a stretch of calls is never
- * interrupted by other code of the script, and a killed process leaves no call behind.
- *
- * @module
- */
+// The C library: the system calls that Deno has no function for.
+//
+// All calls are synchronous and run on the thread of the script. So a stretch of calls is never
+// interrupted by other code of the script, and a killed process leaves no call behind.
 import { isGranted } from "../base/permissions.ts";
 
 const SYMBOLS = {

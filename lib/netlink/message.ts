@@ -1,9 +1,5 @@
-/**
- * Netlink messages as bytes: written and read. The byte order is that of the machine, which is little
- * endian wherever Deno runs.
- *
- * @module
- */
+// Netlink messages as bytes: written and read. The byte order is that of the machine, which is
+// little endian wherever Deno runs.
 
 import { addressText } from "./address.ts";
 

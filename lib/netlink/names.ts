@@ -1,8 +1,4 @@
-/**
- * The names that `ip` prints for the kernel's numbers.
- *
- * @module
- */
+// The names that `ip` prints for the kernel's numbers.
 import { isGranted } from "../base/permissions.ts";
 
 /** The names that `ip` knows without a file, by what they name. */

@@ -1,8 +1,4 @@
-/**
- * Network namespaces: entered, made, named and deleted, as ip-netns(8) does.
- *
- * @module
- */
+// Network namespaces: entered, made, named and deleted, as ip-netns(8) does.
 import { isGranted } from "../base/permissions.ts";
 import { cString, ERRNO, type Libc, OPEN, type OpenFile } from "./libc.ts";
 

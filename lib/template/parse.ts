@@ -1,9 +1,5 @@
-/**
- * Parses templates of Go's text/template (https://pkg.go.dev/text/template), without `block`, `define`
- * and `template`.
- *
- * @module
- */
+// Parses templates of Go's text/template (https://pkg.go.dev/text/template), without `block`,
+// `define` and `template`.
 import { didYouMean } from "../base/suggest.ts";
 import { readCharacter, readNumber, readString } from "./literals.ts";
 import { scan, templateError, type Token, type TokenKind } from "./scan.ts";

@@ -1,8 +1,4 @@
-/**
- * Reads `--user` of `run` and `exec`, as Docker does: a user and a group, each by name or number.
- *
- * @module
- */
+// Reads `--user` of `run` and `exec`, as Docker does: a user and a group, each by name or number.
 import { invalidOption } from "../../base/errors.ts";
 
 /** A user to run a command as. */

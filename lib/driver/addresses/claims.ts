@@ -1,10 +1,6 @@
-/**
- * Address pools that engines request without a network, and the addresses claimed in them, on record.
- * None of this is in the kernel, so it needs no lock but a transaction of the store, in which the
- * caller must run what changes something.
- *
- * @module
- */
+// Address pools that engines request without a network, and the addresses claimed in them, on
+// record. None of this is in the kernel, so it needs no lock but a transaction of the store, in
+// which the caller must run what changes something.
 import { prefixOf } from "../../claims/access.ts";
 import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
 import {

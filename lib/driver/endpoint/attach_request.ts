@@ -1,9 +1,5 @@
-/**
- * Decides on the endpoints of a sandbox and their addresses, or finds everything that is wrong with a
- * request. Writes nothing.
- *
- * @module
- */
+// Decides on the endpoints of a sandbox and their addresses, or finds everything that is wrong with
+// a request. Writes nothing.
 import {
   accept,
   type Decision,

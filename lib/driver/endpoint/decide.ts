@@ -1,8 +1,4 @@
-/**
- * Decides on one endpoint: its addresses, the name of its link, and its routes.
- *
- * @module
- */
+// Decides on one endpoint: its addresses, the name of its link, and its routes.
 import {
   attempt,
   type Decision,

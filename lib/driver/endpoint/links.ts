@@ -1,12 +1,8 @@
-/**
- * Finds and deletes the links of endpoints.
- *
- * Root in a sandbox can rename a link, change its group and alias, remove its addresses, and move it
- * to another namespace. The link keeps its parent, and usually its index. So the driver finds it by
- * these two, and a removal checks that the link is gone.
- *
- * @module
- */
+// Finds and deletes the links of endpoints.
+//
+// Root in a sandbox can rename a link, change its group and alias, remove its addresses, and move it
+// to another namespace. The link keeps its parent, and usually its index. So the driver finds it by
+// these two, and a removal checks that the link is gone.
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { addrAdd } from "../../iproute2/addr.ts";

@@ -1,8 +1,4 @@
-/**
- * Removes networks, sandboxes and endpoints: from the kernel, and then their records.
- *
- * @module
- */
+// Removes networks, sandboxes and endpoints: from the kernel, and then their records.
 import { failureOf, IpvlanError } from "../../base/errors.ts";
 import { linkDel } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";

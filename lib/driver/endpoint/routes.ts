@@ -1,8 +1,4 @@
-/**
- * The addresses and routes of an endpoint: for its link, and for users.
- *
- * @module
- */
+// The addresses and routes of an endpoint: for its link, and for users.
 import { invalidOption } from "../../base/errors.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";

@@ -1,10 +1,7 @@
-/**
- * Parents that are links of the sandboxes. On such a network, another program has made a link in each
- * sandbox or moved one there, such as a virtual function of a network card. The sandbox's ipvlan link
- * is made on it, inside. The driver never makes such a parent: it goes with the namespace.
- *
- * @module
- */
+// Parents that are links of the sandboxes. On such a network, another program has made a link in
+// each sandbox or moved one there, such as a virtual function of a network card. The sandbox's
+// ipvlan link is made on it, inside. The driver never makes such a parent: it goes with the
+// namespace.
 import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link_types.ts";

@@ -1,8 +1,4 @@
-/**
- * The steps that make endpoints and sandboxes in the kernel.
- *
- * @module
- */
+// The steps that make endpoints and sandboxes in the kernel.
 import { IpvlanError } from "../../base/errors.ts";
 import type { IpErrno } from "../../base/error_codes.ts";
 import { familyOf } from "../../ipam/address.ts";

@@ -1,14 +1,10 @@
-/**
- * The routes of L3 networks in the host's main table, which a routing daemon announces: FRR by
- * `redistribute kernel`, BIRD by `learn`. Pure functions.
- *
- * The kernel gives a frame for a sandbox to its ipvlan link before the host looks for a route
- * (`ipvlan_handle_mode_l3` in `drivers/net/ipvlan/ipvlan_core.c`). So these routes carry no packet to
- * a sandbox. They make the host answer a packet that no sandbox takes with an ICMP error. Without such
- * a route, the host would send the packet back to the router.
- *
- * @module
- */
+// The routes of L3 networks in the host's main table, which a routing daemon announces: FRR by
+// `redistribute kernel`, BIRD by `learn`. Pure functions.
+//
+// The kernel gives a frame for a sandbox to its ipvlan link before the host looks for a route
+// (`ipvlan_handle_mode_l3` in `drivers/net/ipvlan/ipvlan_core.c`). So these routes carry no packet to
+// a sandbox. They make the host answer a packet that no sandbox takes with an ICMP error. Without such
+// a route, the host would send the packet back to the router.
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { networkParent } from "./names.ts";

@@ -1,9 +1,5 @@
-/**
- * The options of the IPAM driver `etcd`, by which a network or an engine takes its addresses from a
- * pool in etcd: reads them from `--ipam-opt` and the environment, and checks them.
- *
- * @module
- */
+// The options of the IPAM driver `etcd`, by which a network or an engine takes its addresses from a
+// pool in etcd: reads them from `--ipam-opt` and the environment, and checks them.
 import { resolve } from "node:path";
 import { accessProblems as claimsProblems, etcdOption, readAccess } from "../../claims/access.ts";
 import type { EtcdAccess } from "../../claims/types.ts";

@@ -1,9 +1,5 @@
-/**
- * Link-local addresses of endpoints, as in Docker: a link has them besides its addresses on the
- * network, and they come from no pool.
- *
- * @module
- */
+// Link-local addresses of endpoints, as in Docker: a link has them besides its addresses on the
+// network, and they come from no pool.
 import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../../ipam/mod.ts";

@@ -1,10 +1,6 @@
-/**
- * The steps by which the options of a network act in the kernel, as values. Making the network or an
- * endpoint on it does each step; removing it undoes each step, the last first. In between, the driver
- * compares the kernel with the steps, and repairs what differs.
- *
- * @module
- */
+// The steps by which the options of a network act in the kernel, as values. Making the network or
+// an endpoint on it does each step; removing it undoes each step, the last first. In between, the
+// driver compares the kernel with the steps, and repairs what differs.
 import type { LinkBase } from "../../iproute2/kinds/kind.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";

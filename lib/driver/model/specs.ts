@@ -1,9 +1,5 @@
-/**
- * Readers of what callers pass to the driver, field by field: otherwise, a misspelt field in a script
- * would be ignored in silence. The driver checks the values themselves later.
- *
- * @module
- */
+// Readers of what callers pass to the driver, field by field: otherwise, a misspelt field in a
+// script would be ignored in silence. The driver checks the values themselves later.
 import type { EtcdAccess } from "../../claims/types.ts";
 import { IpvlanError, throwProblems } from "../../base/errors.ts";
 import {

@@ -1,8 +1,4 @@
-/**
- * The steps of network options in the host's namespace: makes, removes, finds and restores them.
- *
- * @module
- */
+// The steps of network options in the host's namespace: makes, removes, finds and restores them.
 import { failureOf } from "../../base/errors.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";

@@ -1,10 +1,6 @@
-/**
- * Finds and removes what was left behind: by a call that was killed, and by an engine. An engine that
- * was killed does not say which of its sandboxes have ended, and a restart of the machine ends all of
- * them.
- *
- * @module
- */
+// Finds and removes what was left behind: by a call that was killed, and by an engine. An engine
+// that was killed does not say which of its sandboxes have ended, and a restart of the machine ends
+// all of them.
 import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
 import { addressIn, endpointAddresses } from "../../ipam/address.ts";
 

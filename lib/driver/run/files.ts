@@ -1,8 +1,4 @@
-/**
- * Finds files with `stat`, or without it where Deno may read them: `/proc` needs every permission.
- *
- * @module
- */
+// Finds files with `stat`, or without it where Deno may read them: `/proc` needs every permission.
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { statOf } from "../../base/files.ts";
 import { IpvlanError } from "../../base/errors.ts";

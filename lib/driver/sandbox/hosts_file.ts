@@ -1,10 +1,6 @@
-/**
- * The hosts files of `/etc/netns`. Each is in a folder of the driver, with a hard link where
- * `ip netns exec` finds it. So the driver knows its files by the inode, whatever root in the sandbox
- * writes into them.
- *
- * @module
- */
+// The hosts files of `/etc/netns`. Each is in a folder of the driver, with a hard link where
+// `ip netns exec` finds it. So the driver knows its files by the inode, whatever root in the sandbox
+// writes into them.
 import { lstatOf } from "../../base/files.ts";
 import { Buffer } from "node:buffer";
 import { basename, dirname } from "node:path";

@@ -1,9 +1,5 @@
-/**
- * The output of commands that run in the background: a folder for each sandbox, in the state folder.
- * `KEEP_OUTPUT` in `background.ts` describes its files.
- *
- * @module
- */
+// The output of commands that run in the background: a folder for each sandbox, in the state folder.
+// `KEEP_OUTPUT` in `background.ts` describes its files.
 import { Buffer } from "node:buffer";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";

@@ -1,9 +1,5 @@
-/**
- * The settings of a sandbox besides its networks: the host name of its commands, extra host names,
- * name servers, and sysctls of its network namespace.
- *
- * @module
- */
+// The settings of a sandbox besides its networks: the host name of its commands, extra host names,
+// name servers, and sysctls of its network namespace.
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { statOf } from "../../base/files.ts";

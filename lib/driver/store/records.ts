@@ -1,8 +1,4 @@
-/**
- * The records of the store, and their checks: the store's file may be damaged, or changed by hand.
- *
- * @module
- */
+// The records of the store, and their checks: the store's file may be damaged, or changed by hand.
 import { accessFields, ownerFields } from "../model/specs.ts";
 import { attempt } from "../../base/errors.ts";
 import {

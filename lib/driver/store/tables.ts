@@ -1,8 +1,3 @@
-/**
- * The tables of the store.
- *
- * @module
- */
 import { isOwnedSql } from "../model/names.ts";
 import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/records.ts";
 

@@ -1,9 +1,5 @@
-/**
- * The CNI plugin: the driver's networks for containerd, Kubernetes, Nomad and Podman (CNI 1.1, and the
- * versions from 0.3.0 on).
- *
- * @module
- */
+// The CNI plugin: the driver's networks for containerd, Kubernetes, Nomad and Podman (CNI 1.1, and
+// the versions from 0.3.0 on).
 import { statOf } from "../../base/files.ts";
 import { type EngineDriver, type Settlement, withParent } from "../../driver/mod.ts";
 import {

@@ -1,8 +1,4 @@
-/**
- * Translates CNI's calls into the driver's types, and the results into CNI's: pure functions.
- *
- * @module
- */
+// Translates CNI's calls into the driver's types, and the results into CNI's: pure functions.
 import { settle, type Settlement } from "../../driver/mod.ts";
 import { engineOf, IN_SANDBOX } from "../../driver/model/names.ts";
 import { routePrefix } from "../../driver/model/routes.ts";

@@ -1,9 +1,5 @@
-/**
- * The netavark plugin for Podman: carries out its requests with the driver. `translate.ts` reads them
- * and makes the answers.
- *
- * @module
- */
+// The netavark plugin for Podman: carries out its requests with the driver. `translate.ts` reads
+// them and makes the answers.
 import { type EngineDriver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
 import { IpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
 import { show } from "../../base/reader.ts";

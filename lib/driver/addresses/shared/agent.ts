@@ -1,10 +1,6 @@
-/**
- * A host's agent: it keeps the host's lease in etcd, gives addresses to other hosts that need them,
- * writes the names of their sandboxes into hosts files, and reports pending changes to etcd when it is
- * reachable again.
- *
- * @module
- */
+// A host's agent: it keeps the host's lease in etcd, gives addresses to other hosts that need them,
+// writes the names of their sandboxes into hosts files, and reports pending changes to etcd when it
+// is reachable again.
 import { prefixOf } from "../../../claims/access.ts";
 import { textOf } from "../../../claims/keys.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";

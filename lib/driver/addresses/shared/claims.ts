@@ -1,12 +1,8 @@
-/**
- * The claims of engines in address pools. If several hosts share the pool, the address of each claim is
- * also taken in a shared pool.
- *
- * A claim does not say who uses its address, but the engine may tell that later. Then other hosts and
- * the sandboxes of this one find the user by name.
- *
- * @module
- */
+// The claims of engines in address pools. If several hosts share the pool, the address of each claim is
+// also taken in a shared pool.
+//
+// A claim does not say who uses its address, but the engine may tell that later. Then other hosts and
+// the sandboxes of this one find the user by name.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";

@@ -1,9 +1,5 @@
-/**
- * The names that an agent knows. A change costs the same with ten claims and with a hundred thousand:
- * it is kept in memory, and later written to the record and into files in a batch.
- *
- * @module
- */
+// The names that an agent knows. A change costs the same with ten claims and with a hundred
+// thousand: it is kept in memory, and later written to the record and into files in a batch.
 import type { SharedChange, SharedClaim } from "../../../claims/types.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { Address } from "../../../ipam/address.ts";

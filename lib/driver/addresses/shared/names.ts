@@ -1,9 +1,5 @@
-/**
- * The names of other hosts' sandboxes: they are copied from etcd to the record, and written into the
- * hosts files of the networks that this host shares.
- *
- * @module
- */
+// The names of other hosts' sandboxes: they are copied from etcd to the record, and written into
+// the hosts files of the networks that this host shares.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { SharedClaim } from "../../../claims/types.ts";

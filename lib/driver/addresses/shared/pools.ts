@@ -1,9 +1,5 @@
-/**
- * The driver's use of the pools that several hosts share: it takes and releases addresses, leaves the
- * pools, reports changes to etcd, and lists the hosts.
- *
- * @module
- */
+// The driver's use of the pools that several hosts share: it takes and releases addresses, leaves
+// the pools, reports changes to etcd, and lists the hosts.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
