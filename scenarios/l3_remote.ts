@@ -4,13 +4,11 @@
  * @module
  */
 import {
-  broadcastDoesNotPass,
-  broadcastPasses,
   doesNotReach,
+  groupDoesNotPass,
+  groupPasses,
   isRefused,
   linkShows,
-  multicastDoesNotPass,
-  multicastPasses,
   reaches,
 } from "../lib/check/mod.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
@@ -78,11 +76,11 @@ const l3Remote: Scenario = scenario(
     ];
     await tour.holds(
       "L3-6",
-      broadcastDoesNotPass("c1", inL3),
-      multicastDoesNotPass("c1", inL3),
+      groupDoesNotPass("broadcast", "c1", inL3),
+      groupDoesNotPass("multicast", "c1", inL3),
       linkShows("c1", "eth0", "BROADCAST,MULTICAST,NOARP,UP"),
-      broadcastPasses("c4", inL2),
-      multicastPasses("c4", inL2),
+      groupPasses("broadcast", "c4", inL2),
+      groupPasses("multicast", "c4", inL2),
       linkShows("c4", "eth0", "BROADCAST,MULTICAST,UP"),
     );
 

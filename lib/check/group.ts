@@ -26,8 +26,8 @@ export interface Receiver {
 }
 
 /**
- * Checks that the receiver answers a broadcast. First sets its kernel to answer broadcasts. The
- * broadcast leaves by the link of the route to the receiver, if the options name no link.
+ * Checks that the receiver answers a broadcast or a multicast. First sets its kernel to answer these.
+ * The packet leaves by the link of the route to the receiver, if the options name no link.
  *
  * @param from The network namespace to send from; `undefined` for the caller's own.
  * @throws {"sysctl"} if the receiver's kernel cannot be set.
@@ -35,84 +35,17 @@ export interface Receiver {
  *
  * @example
  * ```ts
- * import { broadcastPasses } from "@ipvlan/kit/check";
- *
- * const { held } = await broadcastPasses("c1", { netns: "c2", address: "192.168.10.9" });
- * ```
- */
-export function broadcastPasses(
-  from: string | undefined,
-  to: Receiver,
-  options: PingOptions = {},
-): Promise<Finding> {
-  return passes("broadcast", from, to, options);
-}
-
-/**
- * Checks that the receiver does not answer a broadcast, though it answers a packet to its own
- * address. Sends and sets the same as {@linkcode broadcastPasses}.
- *
- * @example
- * ```ts
- * import { broadcastDoesNotPass } from "@ipvlan/kit/check";
- *
- * // In L3 mode, no broadcast passes.
- * const { held } = await broadcastDoesNotPass("c1", { netns: "c2", address: "192.168.214.9" });
- * ```
- */
-export function broadcastDoesNotPass(
-  from: string | undefined,
-  to: Receiver,
-  options: PingOptions = {},
-): Promise<Finding> {
-  return doesNotPass("broadcast", from, to, options);
-}
-
-/**
- * Like {@linkcode broadcastPasses}, with a multicast to all hosts on the link.
- *
- * @example
- * ```ts
- * import { multicastPasses } from "@ipvlan/kit/check";
+ * import { groupPasses } from "@ipvlan/kit/check";
  *
  * const receiver = { netns: "c2", address: "192.168.10.9" };
- * const { held } = await multicastPasses("c1", receiver, { dev: "eth1" });
+ * const { held } = await groupPasses("broadcast", "c1", receiver, { dev: "eth1" });
  * ```
  */
-export function multicastPasses(
+export async function groupPasses(
+  kind: "broadcast" | "multicast",
   from: string | undefined,
   to: Receiver,
   options: PingOptions = {},
-): Promise<Finding> {
-  return passes("multicast", from, to, options);
-}
-
-/**
- * Like {@linkcode broadcastDoesNotPass}, with a multicast to all hosts on the link.
- *
- * @example
- * ```ts
- * import { multicastDoesNotPass } from "@ipvlan/kit/check";
- *
- * // In L3 mode, no multicast passes.
- * const { held } = await multicastDoesNotPass("c1", { netns: "c2", address: "192.168.214.9" });
- * ```
- */
-export function multicastDoesNotPass(
-  from: string | undefined,
-  to: Receiver,
-  options: PingOptions = {},
-): Promise<Finding> {
-  return doesNotPass("multicast", from, to, options);
-}
-
-type GroupKind = "broadcast" | "multicast";
-
-async function passes(
-  kind: GroupKind,
-  from: string | undefined,
-  to: Receiver,
-  options: PingOptions,
 ): Promise<Finding> {
   await answerGroups(to.netns);
   const result = await pingGroup(kind, from, to, { ...options, seconds: REPLY_TIMEOUT });
@@ -120,11 +53,24 @@ async function passes(
   return finding(sentence, result.reply !== undefined, result);
 }
 
-async function doesNotPass(
-  kind: GroupKind,
+/**
+ * Checks that the receiver does not answer a broadcast or a multicast, though it answers a packet to
+ * its own address. Sends and sets the same as {@linkcode groupPasses}.
+ *
+ * @example
+ * ```ts
+ * import { groupDoesNotPass } from "@ipvlan/kit/check";
+ *
+ * // In L3 mode, no multicast passes.
+ * const receiver = { netns: "c2", address: "192.168.214.9" };
+ * const { held } = await groupDoesNotPass("multicast", "c1", receiver);
+ * ```
+ */
+export async function groupDoesNotPass(
+  kind: "broadcast" | "multicast",
   from: string | undefined,
   to: Receiver,
-  options: PingOptions,
+  options: PingOptions = {},
 ): Promise<Finding> {
   await answerGroups(to.netns);
   const [group, unicast] = await Promise.all([
@@ -140,7 +86,7 @@ async function doesNotPass(
 
 /** Pings a broadcast or multicast address. It determines no link, so the route to the receiver does. */
 async function pingGroup(
-  kind: GroupKind,
+  kind: "broadcast" | "multicast",
   from: string | undefined,
   to: Receiver,
   request: PingRequest,

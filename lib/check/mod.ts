@@ -18,13 +18,7 @@
 export { addressesEqual } from "./addr.ts";
 export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";
-export {
-  broadcastDoesNotPass,
-  broadcastPasses,
-  multicastDoesNotPass,
-  multicastPasses,
-} from "./group.ts";
-export type { Receiver } from "./group.ts";
+export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
 export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
 export type { PingOptions } from "./reach.ts";
 export { type Control, doesNotReach, reaches } from "./reach.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { broadcastDoesNotPass, isEqual, multicastDoesNotPass } from "../../lib/check/mod.ts";
+import { groupDoesNotPass, isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { DockerHost } from "../kit/engines/docker.ts";
 import { failsWith, nothingIsLeft, shows, showsStill } from "../kit/engines/checks.ts";
@@ -265,8 +265,8 @@ const dockerGuide: Scenario[] = engineScenario(
         `docker run --rm --net=dual_l3 --ip=10.1.1.99 ${IMAGE} true`,
       ),
       shows(about("L3-6", "The link has no ARP"), "docker exec t1 ip link show eth0", "NOARP"),
-      broadcastDoesNotPass("t1", { netns: "t2", address: "10.1.2.10" }),
-      multicastDoesNotPass("t1", { netns: "t2", address: "10.1.2.10" }),
+      groupDoesNotPass("broadcast", "t1", { netns: "t2", address: "10.1.2.10" }),
+      groupDoesNotPass("multicast", "t1", { netns: "t2", address: "10.1.2.10" }),
       reaches("GEN-5", "s1", "192.168.30.1"),
       shows(about("L3-9", "Without a parent, it is a dummy"), "ip link show type dummy", "di-"),
     );

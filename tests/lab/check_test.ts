@@ -1,16 +1,14 @@
 import { assertEquals } from "@std/assert";
 import {
   addressesEqual,
-  broadcastDoesNotPass,
-  broadcastPasses,
   doesNotReach,
   type Finding,
+  groupDoesNotPass,
+  groupPasses,
   hasMac,
   linkIsGone,
   linkShows,
   macsLearned,
-  multicastDoesNotPass,
-  multicastPasses,
   reaches,
   routesEqual,
   taggedWith,
@@ -182,21 +180,21 @@ Deno.test("broadcast and multicast pass in an L2 network, and not in an L3 one",
   const flat = { netns: "flat-b", address: "10.1.0.3" };
   const routed = { netns: "routed-b", address: "10.3.0.3" };
   await held([
-    broadcastPasses("flat-a", flat),
-    multicastPasses("flat-a", flat),
-    broadcastDoesNotPass("routed-a", routed),
-    multicastDoesNotPass("routed-a", routed),
-    broadcastPasses("routed-a", routed),
-    multicastPasses("routed-a", routed),
-    broadcastDoesNotPass("flat-a", flat),
-    multicastDoesNotPass("flat-a", flat),
+    groupPasses("broadcast", "flat-a", flat),
+    groupPasses("multicast", "flat-a", flat),
+    groupDoesNotPass("broadcast", "routed-a", routed),
+    groupDoesNotPass("multicast", "routed-a", routed),
+    groupPasses("broadcast", "routed-a", routed),
+    groupPasses("multicast", "routed-a", routed),
+    groupDoesNotPass("broadcast", "flat-a", flat),
+    groupDoesNotPass("multicast", "flat-a", flat),
   ], [true, true, true, true, false, false, false, false]);
   await held([
-    broadcastPasses("flat-a", flat, { dev: "up0" }),
-    broadcastPasses("flat-a", flat, { dev: "eth0" }),
+    groupPasses("broadcast", "flat-a", flat, { dev: "up0" }),
+    groupPasses("broadcast", "flat-a", flat, { dev: "eth0" }),
     // There is no route to the receiver.
-    broadcastPasses("flat-a", routed),
-    broadcastDoesNotPass("flat-a", routed),
+    groupPasses("broadcast", "flat-a", routed),
+    groupDoesNotPass("broadcast", "flat-a", routed),
   ], [true, false, false, false]);
 });
 
@@ -212,8 +210,8 @@ Deno.test("a signal ends the pings of a check", async () => {
   const checks = [
     reaches("lab-pc", nobody, { signal }),
     doesNotReach("lab-pc", nobody, { control: "lab-nas", reaches: nobody, signal }),
-    broadcastPasses("lab-pc", receiver, { signal }),
-    multicastDoesNotPass("lab-pc", receiver, { signal }),
+    groupPasses("broadcast", "lab-pc", receiver, { signal }),
+    groupDoesNotPass("multicast", "lab-pc", receiver, { signal }),
   ];
   const reason = new Error("Enough");
   abort.abort(reason);
