@@ -39,9 +39,11 @@ export function joinedPool(records: ClaimRecords, id: string): PoolRecord {
   return pool;
 }
 
-/** Whether an error means that etcd, or the turn to ask it, could not be waited for. */
+/** The errors when etcd, or the turn to ask it, could not be waited for. */
+export const OUT_OF_REACH = ["etcd-unreachable", "host-busy"] as const;
+
 export function isOutOfReach(error: unknown): boolean {
-  return isIpvlanError(error, "etcd-unreachable", "host-busy");
+  return isIpvlanError(error, ...OUT_OF_REACH);
 }
 
 export function prefixOfPool({ subnet }: SharedPool): Prefix {

@@ -1,9 +1,10 @@
 // Removes networks, sandboxes and endpoints: from the kernel, and then their records.
-import { failureOf, IpvlanError } from "../../base/errors.ts";
+import { failureOf, IpvlanError, unlessError } from "../../base/errors.ts";
+import { OUT_OF_REACH } from "../../claims/local.ts";
 import { linkDel } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { shareNetwork, unshareNetwork } from "../addresses/shared/network.ts";
-import { pooledAddresses, tell, unlessOutOfReach } from "../addresses/shared/pools.ts";
+import { pooledAddresses, tell } from "../addresses/shared/pools.ts";
 import { isOwned } from "../model/names.ts";
 import type { Network, PruneReport, Sandbox } from "../model/types.ts";
 import { aliasSteps, probeName } from "../network/decide.ts";
@@ -52,7 +53,9 @@ export async function removeTransient(
     const isUnused = network?.transient && isReady(network) &&
       store.endpoints({ network: id }).length === 0;
     // A network in etcd stays while etcd is out of reach. The call itself has succeeded by now.
-    if (isUnused) await unlessOutOfReach(() => removeNetwork(parts, withoutState(network)));
+    if (isUnused) {
+      await unlessError(OUT_OF_REACH, () => removeNetwork(parts, withoutState(network)));
+    }
   }
 }
 

@@ -5,10 +5,11 @@
 // the sandboxes of this one find the user by name.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
+import { OUT_OF_REACH } from "../../../claims/local.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import { poolId } from "../../../claims/pool_key.ts";
 import type { Holder } from "../../../claims/types.ts";
-import { attempt } from "../../../base/errors.ts";
+import { attempt, unlessError } from "../../../base/errors.ts";
 import { parseAddress } from "../../../ipam/mod.ts";
 import {
   addClaim,
@@ -33,7 +34,6 @@ import {
   type PooledAddress,
   takeUsable,
   tell,
-  unlessOutOfReach,
 } from "./pools.ts";
 import type { PoolClaim } from "../../store/store.ts";
 import type {
@@ -194,7 +194,8 @@ async function release(
   for (const { id, ipam, subnet } of pools.filter(isShared)) {
     if (store.pool(id)) continue;
     // If etcd is unreachable, `restore` does it later.
-    await unlessOutOfReach(() => leavePools(parts, shared, [poolId(ipam.access, subnet)], id));
+    const leave = () => leavePools(parts, shared, [poolId(ipam.access, subnet)], id);
+    await unlessError(OUT_OF_REACH, leave);
   }
   return released;
 }

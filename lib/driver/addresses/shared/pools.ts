@@ -205,16 +205,6 @@ async function tellAll(pools: SharedPools): Promise<string[]> {
   }
 }
 
-/** Runs a function. An unreachable etcd is no error: `restore` does the rest later. */
-export async function unlessOutOfReach(run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    const isOutOfReach = isIpvlanError(error, "etcd-unreachable", "host-busy");
-    if (!isOutOfReach) throw error;
-  }
-}
-
 /**
  * Reconciles the record with etcd, if etcd answers, and leaves the pools that nothing on record uses.
  * Resolves to sentences for the user.
