@@ -115,23 +115,35 @@ export async function untilClosed(
 ): Promise<void> {
   signal?.throwIfAborted();
   if (await check()) return;
-  using watcher = tryToWatch(path);
-  let notice: Promise<unknown> | undefined;
+  using watch = new Watch(path);
   // The first check is repeated: the file may have been closed before the watch began.
-  while (!await check()) {
-    notice ??= watcher?.[Symbol.asyncIterator]().next().then(() => notice = undefined);
-    const over = new AbortController();
-    const time = pause(INTERVAL, over.signal);
-    await orAbort(Promise.race([time, notice ?? time]), signal).finally(() => over.abort());
-  }
+  while (!await check()) await watch.next(signal);
 }
 
-/** A user has only so many watches (`fs.inotify.max_user_instances`). Without one, we poll. */
-function tryToWatch(path: string): Deno.FsWatcher | undefined {
-  try {
-    return Deno.watchFs(path);
-  } catch {
-    return undefined;
+/** Waits for changes of a file or in a folder. */
+export class Watch implements Disposable {
+  readonly #watcher: Deno.FsWatcher | undefined;
+  #notice: Promise<unknown> | undefined;
+
+  constructor(path: string) {
+    try {
+      this.#watcher = Deno.watchFs(path);
+    } catch {
+      // There is no such path, or the user has no watch left (`fs.inotify.max_user_instances`).
+    }
+  }
+
+  /** Resolves at the next notice, at the latest after {@linkcode INTERVAL}. */
+  async next(signal?: AbortSignal): Promise<void> {
+    this.#notice ??= this.#watcher?.[Symbol.asyncIterator]().next().catch(() => {})
+      .finally(() => this.#notice = undefined);
+    const over = new AbortController();
+    this.#notice?.then(() => over.abort());
+    await orAbort(pause(INTERVAL, over.signal), signal).finally(() => over.abort());
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close();
   }
 }
 

@@ -4,16 +4,13 @@ import { Buffer } from "node:buffer";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";
 import { statOf } from "../../base/files.ts";
-import { pause } from "../../base/waiting.ts";
+import { pause, Watch } from "../../base/waiting.ts";
 
 /** The size at which output continues in a new file, in bytes. The last two files are kept. */
 export const OUTPUT_LIMIT = 512 * 1024;
 
-/** How often to poll for new output where the folder cannot be watched, in milliseconds. */
-const INTERVAL = 100;
-
-/** How long to wait for an exit status, in milliseconds. */
-const STATUS_WAIT = 2000;
+/** How long to wait for an exit status, and how often to look for it meanwhile, in milliseconds. */
+const [STATUS_WAIT, STATUS_INTERVAL] = [2000, 100];
 
 /** How often to check for a process in the sandbox, in milliseconds: this takes longer. */
 const IDLE_INTERVAL = 1000;
@@ -82,7 +79,7 @@ export class KeptOutput {
 
   /**
    * The exit status of the last command; `undefined` if there was none. The shell writes it a moment
-   * after the command has ended, so this waits, up to {@linkcode STATUS_WAIT}. After that it is 255, as
+   * after the command has ended, so this waits, up to `STATUS_WAIT`. After that it is 255, as
    * in Docker when nothing has seen the end.
    */
   async status(sandbox: string): Promise<number | undefined> {
@@ -91,7 +88,7 @@ export class KeptOutput {
     while (statOf(this.of(sandbox)) && performance.now() < deadline) {
       const text = statOf(path) ? Deno.readTextFileSync(path).trim() : "";
       if (text !== "") return Number(text);
-      await pause(INTERVAL);
+      await pause(STATUS_INTERVAL);
     }
     return statOf(this.of(sandbox)) ? 255 : undefined;
   }
@@ -115,7 +112,7 @@ export class KeptOutput {
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const folder = this.of(sandbox);
     using reader = new LogReader(folder);
-    using changes = new Changes(folder);
+    using changes = new Watch(folder);
     let idle = 0;
     let asked = performance.now();
     for (let isFirst = true;; isFirst = false) {
@@ -129,7 +126,7 @@ export class KeptOutput {
       if (isFirst || bytes.length > 0) yield bytes;
       // Read twice: the last output of a command is written a moment after its end.
       if (hasEnded || idle === 2 || signal?.aborted) return;
-      await changes.next(INTERVAL);
+      await changes.next();
     }
   }
 }
@@ -164,33 +161,6 @@ class LogReader implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file?.close();
-  }
-}
-
-/** Waits for changes in a folder. */
-class Changes implements Disposable {
-  #watcher: Deno.FsWatcher | undefined;
-  #pending: Promise<unknown> | undefined;
-
-  constructor(folder: string) {
-    try {
-      this.#watcher = Deno.watchFs(folder);
-    } catch {
-      // There is no such folder, or no more watchers are allowed.
-    }
-  }
-
-  /** Resolves at the next change, or after some time. @param ms The time, in milliseconds. */
-  async next(ms: number): Promise<void> {
-    this.#pending ??= this.#watcher?.[Symbol.asyncIterator]().next().catch(() => {})
-      .finally(() => this.#pending = undefined);
-    const changed = new AbortController();
-    this.#pending?.then(() => changed.abort());
-    await pause(ms, changed.signal);
-  }
-
-  [Symbol.dispose](): void {
-    this.#watcher?.close();
   }
 }
 
