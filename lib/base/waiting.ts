@@ -25,26 +25,49 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | unde
 
 /** Runs a function once for all calls that are made at the same time. */
 export class Coalescer<T> {
-  readonly #run: () => Promise<T>;
+  readonly #run: (options: WaitOptions) => Promise<T>;
   readonly #rest: (took: number) => Promise<void>;
   #running: Promise<unknown> = Promise.resolve();
-  #next: Promise<T> | undefined;
+  #next: { calls: number; done: Promise<T>; giveUp: AbortController } | undefined;
 
-  /** Takes the function. @param rest Waits before the next run, after one of so many milliseconds. */
-  constructor(run: () => Promise<T>, rest = (_took: number): Promise<void> => Promise.resolve()) {
+  /**
+   * Takes the function. The signal that it gets is aborted when no call needs the run any more.
+   *
+   * @param rest Waits before the next run, after one of so many milliseconds.
+   */
+  constructor(
+    run: (options: WaitOptions) => Promise<T>,
+    rest = (_took: number): Promise<void> => Promise.resolve(),
+  ) {
     this.#run = run;
     this.#rest = rest;
   }
 
   /** Runs the function after the call. Calls while it runs share the next run. */
-  request(): Promise<T> {
-    return this.#next ??= this.#running.then(() => {
+  async request({ signal, waiting }: WaitOptions = {}): Promise<T> {
+    const next = this.#next ??= this.#makeNext(waiting);
+    next.calls++;
+    try {
+      return await orAbort(next.done, signal);
+    } finally {
+      if (--next.calls === 0) {
+        if (this.#next === next) this.#next = undefined;
+        next.giveUp.abort();
+      }
+    }
+  }
+
+  #makeNext(waiting: WaitOptions["waiting"]) {
+    const giveUp = new AbortController();
+    const done = this.#running.then(() => {
+      giveUp.signal.throwIfAborted();
       this.#next = undefined;
       const start = performance.now();
-      const run = this.#run();
+      const run = this.#run({ signal: giveUp.signal, waiting });
       this.#running = run.catch(() => {}).then(() => this.#rest(performance.now() - start));
       return run;
     });
+    return { calls: 0, done, giveUp };
   }
 }
 

@@ -4,7 +4,7 @@ import { planHosts, type RemoteName, type StaleHosts } from "./hosts_plan.ts";
 import { FileLock } from "../run/lock.ts";
 import type { Store } from "../store/store.ts";
 import { isGranted } from "../../base/permissions.ts";
-import { orAbort, type WaitOptions } from "../../base/waiting.ts";
+import { Coalescer, type WaitOptions } from "../../base/waiting.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
@@ -20,14 +20,6 @@ export function noticeHosts(): string[] {
 /** The errors of files that could not be changed, by sandbox. */
 type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;
 
-/** A refresh that several calls wait for. */
-interface NextRefresh {
-  calls: number;
-  done: Promise<Failures>;
-  /** Stops waiting for the lock, when no call needs the refresh any more. */
-  giveUp: AbortController;
-}
-
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */
 export class HostsFiles implements Disposable {
   readonly #store: Store;
@@ -36,10 +28,7 @@ export class HostsFiles implements Disposable {
   readonly #writer: HostsWriter;
   /** The files that may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
-  /** The refresh that runs. */
-  #running: Promise<Failures> = Promise.resolve(new Map());
-  /** The refresh that starts when that one has ended. */
-  #next: NextRefresh | undefined;
+  readonly #refreshes = new Coalescer((options) => this.#refresh(options));
 
   /**
    * Makes the hosts files of a store.
@@ -73,16 +62,10 @@ export class HostsFiles implements Disposable {
   async refresh(
     networks: Iterable<string>,
     sandboxes: Iterable<string> = [],
-    { signal, waiting }: WaitOptions = {},
+    options: WaitOptions = {},
   ): Promise<Failures> {
     this.#mark(networks, sandboxes);
-    const next = this.#next ??= this.#makeNext(waiting);
-    next.calls++;
-    try {
-      return await orAbort(next.done, signal);
-    } finally {
-      if (--next.calls === 0) next.giveUp.abort();
-    }
+    return await this.#refreshes.request(options);
   }
 
   #mark(networks: Iterable<string>, sandboxes: Iterable<string>): void {
@@ -90,20 +73,12 @@ export class HostsFiles implements Disposable {
     for (const sandbox of sandboxes) this.#stale.sandboxes.add(sandbox);
   }
 
-  #makeNext(waiting: WaitOptions["waiting"]): NextRefresh {
-    const giveUp = new AbortController();
-    const refresh = async () => {
-      if (!this.#lock) return new Map();
-      // Lock before reading the store, so that no other process writes older lines last.
-      using _lock = await this.#lock.exclusive({ signal: giveUp.signal, waiting });
-      this.#writer.begin(this.#lock.path);
-      return this.#write();
-    };
-    const done = this.#running.catch(() => {}).then(() => {
-      this.#next = undefined;
-      return this.#running = refresh();
-    });
-    return { calls: 0, done, giveUp };
+  async #refresh(options: WaitOptions): Promise<Failures> {
+    if (!this.#lock) return new Map();
+    // Lock before reading the store, so that no other process writes older lines last.
+    using _lock = await this.#lock.exclusive(options);
+    this.#writer.begin(this.#lock.path);
+    return this.#write();
   }
 
   #write(): Failures {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   atOnce,
   Coalescer,
@@ -73,17 +73,39 @@ Deno.test("a coalescer runs once for all calls during a run, and rests between r
     events.push("rest");
     return Promise.resolve();
   });
-  const first = coalescer.request();
-  assertStrictEquals(first, coalescer.request());
+  const first = [coalescer.request(), coalescer.request()];
   await Promise.resolve();
-  const [second, third] = [coalescer.request(), coalescer.request()];
-  assertStrictEquals(second, third);
-  assert(first !== second);
+  const second = [coalescer.request(), coalescer.request()];
   for (const { resolve } of gates) resolve();
-  assertEquals(await first, 0);
-  await assertRejects(() => second, Error, "run 1");
+  assertEquals(await Promise.all(first), [0, 0]);
+  for (const each of second) await assertRejects(() => each, Error, "run 1");
   assertEquals(await coalescer.request(), 2);
   assertEquals(events.slice(0, 5), ["run 0", "rest", "run 1", "rest", "run 2"]);
+});
+
+Deno.test("a coalescer aborts a run that no call needs, and later calls do not share it", async () => {
+  const gate = Promise.withResolvers<void>();
+  const runs: AbortSignal[] = [];
+  const coalescer = new Coalescer(async ({ signal }) => {
+    runs.push(signal!);
+    await orAbort(gate.promise, signal);
+  });
+  const [one, other, third] = [new AbortController(), new AbortController(), new AbortController()];
+  const first = [one, other].map(({ signal }) => coalescer.request({ signal }));
+  await Promise.resolve();
+  const second = coalescer.request({ signal: third.signal });
+  third.abort(new Error("third"));
+  await assertRejects(() => second, Error, "third");
+  const last = coalescer.request();
+  one.abort(new Error("one"));
+  await assertRejects(() => first[0]!, Error, "one");
+  assertEquals(runs.map(({ aborted }) => aborted), [false]);
+  other.abort(new Error("other"));
+  await assertRejects(() => first[1]!, Error, "other");
+  assertEquals(runs[0]!.aborted, true);
+  gate.resolve();
+  await last;
+  assertEquals(runs.length, 2);
 });
 
 Deno.test("atOnce() runs no more at once than it may, and keeps the order", async () => {
