@@ -56,9 +56,10 @@ import type {
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
  *
- * A call does everything it is asked for, or nothing. If a request has several problems, it throws
- * them all at once, as the `problems` of one error. Any number of drivers, in any number of
- * processes, may use one state folder.
+ * A call does everything it is asked for, or nothing. It throws an {@linkcode IpvlanError}, also for a
+ * name that is not on record: `network-not-found`, `sandbox-not-found`. If a request has several
+ * problems, it throws them all at once, as the `problems` of one error. Any number of drivers, in any
+ * number of processes, may use one state folder.
  *
  * @example Two sandboxes on a VLAN
  * ```ts
@@ -126,11 +127,7 @@ export class Driver implements AsyncDisposable {
     return await this.#calls.problems(specs.map((spec) => settle(requireSpec(networkSpec, spec))));
   }
 
-  /**
-   * Finds why the next endpoint of a network would get no address, or would reach nothing.
-   *
-   * @throws {"network-not-found"} There is no such network.
-   */
+  /** Finds why the next endpoint of a network would get no address, or would reach nothing. */
   async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
     const { pools, store, namespaces } = this.#calls.parts;
     const found = findNetwork(store, network);
@@ -153,7 +150,6 @@ export class Driver implements AsyncDisposable {
    * of the parent have given away are not free, nor are those that other hosts are known to have.
    *
    * @returns An empty list if the network does not give the addresses itself.
-   * @throws {"network-not-found"} There is no such network.
    */
   addressUsage(network: string): PoolUsage[] {
     const { pools, store } = this.#calls.parts;
@@ -163,9 +159,6 @@ export class Driver implements AsyncDisposable {
   /**
    * Creates a network. A missing parent named `link.vlan` is made, and a network without a parent gets
    * a dummy link. The driver tests whether the kernel takes an ipvlan link on the parent.
-   *
-   * @throws {IpvlanError} Its code says what is wrong.
-   * @throws {"problems"} Several things are wrong.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#calls.createNetwork(settle(requireSpec(networkSpec, spec)));
@@ -174,7 +167,6 @@ export class Driver implements AsyncDisposable {
   /**
    * Removes a network, and the links that the driver made for it if no other network needs them.
    *
-   * @throws {"network-not-found"} There is no such network.
    * @throws {"network-in-use"} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
@@ -212,7 +204,7 @@ export class Driver implements AsyncDisposable {
     return network && isReady(network) ? withoutState(network) : undefined;
   }
 
-  /** A network with its endpoints. @throws {"network-not-found"} There is no such network. */
+  /** A network with its endpoints. */
   inspectNetwork(name: string): NetworkDetails {
     const { store } = this.#calls.parts;
     return store.transaction(() => {
@@ -223,12 +215,7 @@ export class Driver implements AsyncDisposable {
     });
   }
 
-  /**
-   * Creates a sandbox, and connects it to networks.
-   *
-   * @throws {IpvlanError} Its code says what is wrong.
-   * @throws {"problems"} Several things are wrong.
-   */
+  /** Creates a sandbox, and connects it to networks. */
   async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
     const { name, connections, labels } = requireSpec(sandboxSpec, spec);
     const request = { name, connections, labels, ...settingsOf(spec) };
@@ -238,9 +225,6 @@ export class Driver implements AsyncDisposable {
   /**
    * Makes a sandbox from an existing namespace, and connects it to networks. The namespace is that of a
    * process, or the one with the sandbox's name. It outlives the sandbox.
-   *
-   * @throws {IpvlanError} Its code says what is wrong.
-   * @throws {"problems"} Several things are wrong.
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
     const { pid } = requireSpec(adoptSpec, spec);
@@ -254,7 +238,6 @@ export class Driver implements AsyncDisposable {
    * @param name Its name; or its id, which never removes a later sandbox of the same name.
    * @param busy The treatment of processes in the sandbox: leave them without a network (`leave`),
    * throw (`refuse`), or kill them and those that they start meanwhile (`kill`).
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-in-use"} Processes are in it, and `busy` is `refuse`.
    * @throws {"invalid-option"} This process is in it, and `busy` is `kill`.
    */
@@ -279,7 +262,6 @@ export class Driver implements AsyncDisposable {
    * The ids of the processes in a sandbox.
    *
    * @param sandbox Its name, or its id.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async processes(sandbox: string): Promise<number[]> {
     const { store, processes } = this.#calls.parts;
@@ -331,14 +313,13 @@ export class Driver implements AsyncDisposable {
    * sandbox with a namespace.
    *
    * @param names The names of the sandboxes; by default all, in order of name.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
     const sandboxes = names?.map((name) => this.inspectSandbox(name)) ?? this.listSandboxes();
     return await seeSandboxes(this.#calls.parts, sandboxes);
   }
 
-  /** A sandbox with its endpoints. @throws {"sandbox-not-found"} There is no such sandbox. */
+  /** A sandbox with its endpoints. */
   inspectSandbox(name: string): SandboxDetails {
     const { store } = this.#calls.parts;
     return store.transaction(() => {
@@ -351,9 +332,6 @@ export class Driver implements AsyncDisposable {
   /**
    * Connects a sandbox to a network: makes an ipvlan link on the network's parent, with addresses
    * and routes, and adds the sandbox's names to the hosts files of the network's sandboxes.
-   *
-   * @throws {IpvlanError} Its code says what is wrong.
-   * @throws {"problems"} Several things are wrong.
    */
   async connect(
     network: string,
@@ -369,7 +347,6 @@ export class Driver implements AsyncDisposable {
    * Makes the parent of a network again if the driver made it before and it is gone, as after a restart
    * of the machine.
    *
-   * @throws {"network-not-found"} There is no such network.
    * @throws {IpvlanError} The parent cannot be made.
    */
   async restoreNetwork(name: string): Promise<void> {
@@ -380,8 +357,6 @@ export class Driver implements AsyncDisposable {
    * Disconnects a sandbox from a network. Its addresses there are free again.
    *
    * @param ifname The link's name, if an engine has connected the sandbox more than once.
-   * @throws {"network-not-found"} There is no such network.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"not-connected"} It is not connected.
    */
   async disconnect(network: string, sandbox: string, ifname?: string): Promise<void> {
@@ -391,12 +366,7 @@ export class Driver implements AsyncDisposable {
     if (target) await this.#calls.removeTransient([target]);
   }
 
-  /**
-   * Replaces the labels of networks and sandboxes.
-   *
-   * @throws {"network-not-found"} There is no such network.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
-   */
+  /** Replaces the labels of networks and sandboxes. */
   async label(labellings: readonly Labelling[]): Promise<void> {
     await this.#calls.shared(() => {
       const { store } = this.#calls.parts;
@@ -416,7 +386,6 @@ export class Driver implements AsyncDisposable {
    * Prepares a command that runs in a sandbox: `ip netns exec`. It has this machine's files, and
    * the network and the hosts file of the sandbox. The signal of the driver ends it (SIGTERM).
    *
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-gone"} Its namespace is gone.
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
@@ -429,7 +398,6 @@ export class Driver implements AsyncDisposable {
    * Starts a command in a sandbox in the background, without input. It may outlive this program.
    * Resolves when its process is in the sandbox or has already ended.
    *
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"sandbox-gone"} Its namespace is gone.
    */
   async start(
@@ -446,19 +414,13 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Reads the output of the command that was last started with `keepOutput`, at most its last megabyte.
-   *
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
     const { id } = findSandbox(this.#calls.parts.store, sandbox);
     return this.#calls.parts.output.read(id);
   }
 
-  /**
-   * Yields the same in one piece, and then all further output until the command has ended.
-   *
-   * @throws {"sandbox-not-found"} There is no such sandbox.
-   */
+  /** Yields the same in one piece, and then all further output until the command has ended. */
   followOutput(sandbox: string): AsyncIterable<Uint8Array<ArrayBuffer>> {
     const { id, name, path } = findSandbox(this.#calls.parts.store, sandbox);
     const isBusy = async () => (await this.#calls.parts.processes.in(name, path)).length > 0;
@@ -473,8 +435,6 @@ export class Driver implements AsyncDisposable {
   /**
    * The exit status of the command that was last started with `keepOutput` and has ended;
    * `undefined` if there was none, 255 if the machine was restarted before its end.
-   *
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    */
   async exitStatus(sandbox: string): Promise<number | undefined> {
     const { id } = findSandbox(this.#calls.parts.store, sandbox);
@@ -485,7 +445,6 @@ export class Driver implements AsyncDisposable {
    * Sends a signal to all processes in a sandbox.
    *
    * @returns The ids of the processes that were there.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"invalid-option"} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {

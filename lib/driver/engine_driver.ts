@@ -66,7 +66,7 @@ export class EngineDriver extends Driver {
     return await this.#calls.problems(settled);
   }
 
-  /** Creates a network. @throws {IpvlanError} Its code says what is wrong. */
+  /** Creates a network. */
   override async createNetwork(spec: EngineNetworkSpec): Promise<Outcome<Network>> {
     return await this.createSettled(settle(requireSpec(engineNetworkSpec, spec)));
   }
@@ -84,9 +84,6 @@ export class EngineDriver extends Driver {
   /**
    * Makes a sandbox from an engine's namespace, and connects it to networks. If an engine's sandbox
    * whose namespace is gone has the name or a requested address, the driver removes that sandbox first.
-   *
-   * @throws {IpvlanError} Its code says what is wrong.
-   * @throws {"problems"} Several things are wrong.
    */
   async borrowSandbox(spec: BorrowSpec): Promise<Outcome<MadeSandbox>> {
     return await this.#calls.createSandbox(requireSpec(borrowSpec, spec), "borrowed");
@@ -97,7 +94,6 @@ export class EngineDriver extends Driver {
    * Docker makes it later.
    *
    * @param path The file of the namespace.
-   * @throws {"sandbox-not-found"} There is no such sandbox.
    * @throws {"invalid-option"} The sandbox is not an engine's, or the file is not a namespace.
    * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
@@ -144,7 +140,6 @@ export class EngineDriver extends Driver {
    * another one on an overlapping subnet has given away.
    *
    * @throws {"missing-pool-subnet"} The request is for IPv6, and has no subnet.
-   * @throws {IpvlanError} Its code says what else is wrong.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
     if (request.subnet !== undefined) return requestPool(this.#calls.parts, request);
@@ -172,7 +167,6 @@ export class EngineDriver extends Driver {
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"pool-exhausted"} No address is free.
    * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} Its code says what else is wrong with the address.
    */
   async claimAddress(
     pool: string | SubnetPoolRequest,
@@ -189,7 +183,6 @@ export class EngineDriver extends Driver {
    * @returns The address with its prefix length.
    * @throws {"pool-not-found"} There is no such pool.
    * @throws {"address-held"} Another one has the address.
-   * @throws {IpvlanError} Its code says what else is wrong with the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
     return await this.#calls.shared(() => claimGateway(this.#calls.parts, pool, address));
