@@ -41,8 +41,6 @@ export interface CommandLine<Name extends string = string> extends OptionValues<
 /**
  * Reads the words of a command line.
  *
- * @param options The options of the command.
- * @param typed The words.
  * @param stopEarly Whether the first word that is no option ends the options. Then all words from
  * there on are words, `--` too.
  */

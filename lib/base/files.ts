@@ -34,8 +34,6 @@ export function replaceFile(path: string, text: string, mode: number): void {
 /**
  * Makes a file in a folder, writes to it, and removes it: on a full disk, a file can often be made, but
  * not be written.
- *
- * @throws {Error} The system's error.
  */
 export function tryToWriteIn(folder: string): void {
   const path = freshPath(folder);

@@ -40,8 +40,6 @@ export function matchesAddrs(found: AddrLine[], expected: string[]): boolean {
  * An address that is `tentative` or `dadfailed` cannot be used (RFC 4862, section 5.4), so it matches
  * only if the expected address has this flag. Link-local addresses are ignored unless expected.
  *
- * @param netns The network namespace; `undefined` for the caller's own.
- *
  * @example
  * ```ts
  * import { addressesEqual } from "@ipvlan/kit/check";

@@ -29,9 +29,7 @@ export interface Receiver {
  * Checks that the receiver answers a broadcast or a multicast. First sets its kernel to answer these.
  * The packet leaves by the link of the route to the receiver, if the options name no link.
  *
- * @param from The network namespace to send from; `undefined` for the caller's own.
  * @throws {"sysctl"} if the receiver's kernel cannot be set.
- * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts

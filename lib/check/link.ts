@@ -10,8 +10,6 @@ function showLink(netns: string | undefined, dev: string): Promise<CommandResult
  * Checks that the output of `ip -d link show` has all of these phrases, each as whole words:
  * `vlan protocol 802.1Q id 20`, `ipvlan mode l2`, `NOARP`.
  *
- * @param netns The network namespace; `undefined` for the caller's own.
- *
  * @example
  * ```ts
  * import { linkShows } from "@ipvlan/kit/check";
@@ -37,8 +35,6 @@ export async function linkShows(
 /**
  * Checks that a link does not exist.
  *
- * @param netns The network namespace; `undefined` for the caller's own.
- *
  * @example
  * ```ts
  * import { linkIsGone } from "@ipvlan/kit/check";
@@ -54,8 +50,6 @@ export async function linkIsGone(netns: string | undefined, dev: string): Promis
 
 /**
  * Checks a link's hardware (MAC) address.
- *
- * @param netns The network namespace; `undefined` for the caller's own.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
  * Checks of a network, each with its evidence: which namespace reaches which address, and which
- * routes, addresses and VLAN tags exist.
+ * routes, addresses and VLAN tags exist. A namespace is given by its name; `undefined` is the caller's
+ * own. Without `ip` or `ping` on the machine, the checks throw `program-not-found`.
  *
  * @example In a test
  * ```ts

@@ -32,10 +32,8 @@ export interface Control extends PingOptions {
 /**
  * Checks that a target answers a ping within 5 seconds. Resolves at the first answer.
  *
- * @param from The network namespace to ping from; `undefined` for the caller's own.
  * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
- * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts
@@ -58,10 +56,6 @@ export async function reaches(
  * Checks that a target does not answer a ping for a second, while it answers the control, and while
  * another target answers the asker. If one of these answers is slow, the target gets a second, longer
  * chance.
- *
- * @param from The network namespace to ping from; `undefined` for the caller's own.
- * @param target As for {@linkcode reaches}.
- * @throws {"program-not-found"} if the machine has no `ip` or no `ping`.
  *
  * @example
  * ```ts
@@ -141,8 +135,6 @@ export interface PingResult extends Evidence {
 /**
  * Pings until the first answer that counts, or until the time is over. Works with the ping of
  * iputils and of busybox. Fails with the signal's reason.
- *
- * @throws {"program-not-found"} The machine has no `ip` or no `ping`.
  */
 export async function ping(
   from: string | undefined,

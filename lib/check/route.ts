@@ -43,8 +43,6 @@ export function matchesRoutes(printed: string, expected: string[]): boolean {
  * Compares the destination, `via`, `dev` and `src`, and every other value that an expected line has
  * (`metric 1024`). Link-local routes (`fe80::/64`) are ignored unless expected.
  *
- * @param netns The network namespace; `undefined` for the caller's own.
- * @param family 4 or 6.
  * @param expected Lines as `ip route` prints them: `default via 192.168.30.1 dev eth0`.
  *
  * @example

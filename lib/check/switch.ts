@@ -12,10 +12,6 @@ import { type Evidence, type Finding, finding, run } from "./finding.ts";
  * at any time do not count: IGMP, reports of multicast listeners and router solicitations. While the
  * action runs, the port has an ingress qdisc with filters that count.
  *
- * @param netns The switch's network namespace.
- * @param port The name of the port, which is a link of the switch.
- * @param ids The VLAN ids.
- * @param action The action, which makes the frames.
  * @throws {"ip-command"} if the port already has an ingress qdisc, or the kernel has no `flower`.
  *
  * @example
@@ -50,9 +46,6 @@ export async function taggedWith(
 
 /**
  * Checks which MAC addresses a switch has learned on a port.
- *
- * @param netns The switch's network namespace.
- * @param port The name of the port, which is a link of the switch.
  *
  * @example
  * ```ts

@@ -85,7 +85,6 @@ type Ranges = [KeyValue[], KeyValue[], KeyValue[], KeyValue[]];
 /**
  * Asks for the block at an address.
  *
- * @param last The last block to try.
  * @returns The free addresses of the block, if this host has it now, and the next block to try.
  */
 async function tryBlock(

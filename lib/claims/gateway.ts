@@ -46,7 +46,6 @@ export class Gateway implements Disposable {
   /**
    * Asks one endpoint after another, over and over, until one answers or the time is up.
    *
-   * @param read Reads the answer.
    * @returns `mayRepeat`: whether an earlier attempt, which got no answer, may still take effect.
    */
   protected async call(
@@ -98,7 +97,6 @@ export class Gateway implements Disposable {
    * Reads the files of the access again, after a request has failed. Requests that work keep the old
    * ones: etcd may not know the new password yet.
    *
-   * @param used The credentials of the request.
    * @returns Whether the files have changed since then, so that another attempt is worth it.
    */
   #renew(used: Identity): boolean {

@@ -143,7 +143,6 @@ export class Session {
    *
    * @param plan Makes the transaction, and records what has to be on record before etcd is asked.
    * The condition on the host's key is added. Without a transaction, nothing is asked.
-   * @param after Records the answer.
    * @returns What `after` returns; `undefined` if nothing was asked.
    */
   async change<T>(

@@ -51,11 +51,7 @@ export class SharedPools implements Disposable {
   readonly #options: SharedPoolsOptions;
   readonly #calls: Calls;
 
-  /**
-   * Uses a store. It connects to etcd when something needs it.
-   *
-   * @param calls The calls to etcd: see {@linkcode SharedPools.withSignal}.
-   */
+  /** Uses a store. It connects to etcd when something needs it. */
   constructor(options: SharedPoolsOptions, calls: Calls = new Calls(options)) {
     this.#options = options;
     this.#calls = calls;
@@ -103,7 +99,6 @@ export class SharedPools implements Disposable {
    * Joins a pool: adds it to etcd and to the record. A repeated call only replaces the endpoints and
    * files of the access.
    *
-   * @param subnet The subnet: `192.168.1.0/24`.
    * @param reserved The addresses that no endpoint gets, with their purposes.
    * @throws {"shared-pool-differs"} etcd has other reserved addresses.
    * @throws {"shared-pools-overlap"} etcd has a pool that overlaps.
@@ -135,7 +130,6 @@ export class SharedPools implements Disposable {
    * Leaves a pool: gives everything back, and deletes the record. The pool is deleted from etcd with its
    * last claim and block.
    *
-   * @param pool The pool's id.
    * @throws {"shared-pool-in-use"} Addresses are in use on this host.
    */
   async leave(id: string): Promise<void> {
@@ -164,7 +158,6 @@ export class SharedPools implements Disposable {
    * Takes an address, and records it as in use. Asks etcd only if this host keeps no free address. A
    * caller that cannot use the address has to release it.
    *
-   * @param pool The pool's id.
    * @returns The address, without a prefix length.
    * @throws {"shared-address-held"} The wanted address is in use.
    * @throws {"shared-address-kept"} Another host keeps the wanted address and does not answer.
@@ -181,8 +174,6 @@ export class SharedPools implements Disposable {
    * Claims the addresses of a pool that this host itself and etcd's members have, and releases those that
    * the host has lost. {@linkcode SharedPools.settle} claims the rest later. If a sandbox of another host
    * has an address, it keeps it, and `settle` reports it.
-   *
-   * @param addrs The addresses of this host's links.
    */
   async claimOwn(id: string, addrs: readonly { address: string }[]): Promise<void> {
     const { store, hostname } = this.#options;
@@ -229,8 +220,6 @@ export class SharedPools implements Disposable {
   /**
    * Releases an address, on record, if it is in use. Call it inside a transaction of the store, and
    * {@linkcode SharedPools.settle} afterwards.
-   *
-   * @param pool The pool's id.
    */
   release(pool: string, address: string): void {
     free(this.#records, pool, address);
@@ -258,7 +247,6 @@ export class SharedPools implements Disposable {
    * Defines a network: makes it in etcd or joins it, and adds this host to its hosts.
    *
    * @param settings The settings that were given. What is left out is taken over.
-   * @returns All settings of the network.
    * @throws {"shared-network-differs"} A given setting differs.
    */
   async defineNetwork(

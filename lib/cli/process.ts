@@ -161,7 +161,6 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
 /**
  * Runs a command in a sandbox. Resolves to its exit status, or to 0 if it runs in the background.
  *
- * @param background The options for the background.
  * @throws {"program-not-found"} `ip` is not installed.
  */
 export async function runInside(

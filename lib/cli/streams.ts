@@ -54,7 +54,6 @@ export class Streams implements Disposable {
    * Opens the terminal or the pipes.
    *
    * @param uid The id of the user that the command runs as, who then owns its terminal and pipes.
-   * @throws {IpvlanError} They cannot be opened.
    */
   constructor(args: Arguments, uid?: number) {
     const [tty, interactive] = [args.on("tty"), args.on("interactive")];

@@ -77,8 +77,6 @@ export function askedAddresses(
  * those of all others. So it first tries a macvlan link, which the kernel refuses if there are
  * ipvlan links. If the kernel accepts macvlan but refuses ipvlan, the parent already has a macvlan
  * link, usually in an unnamed namespace of a container.
- *
- * @returns The error, or `undefined` if it worked.
  */
 async function tryParent(link: string): Promise<IpvlanError | undefined> {
   await using ip = await Ip.open();
@@ -113,9 +111,6 @@ const INTERVAL = 100;
  *
  * For IPv4 it uses `arping -D`, whose requests have no sender address (RFC 5227) and so get an
  * answer from any subnet. For IPv6, or without arping, the kernel resolves the neighbour.
- *
- * @param signal Ends the call: it fails with the signal's reason.
- * @returns The answers, by address.
  */
 async function whoHas(
   dev: string,

@@ -56,10 +56,11 @@ import type {
 /**
  * The ipvlan driver: networks, and sandboxes connected to them, kept in a store.
  *
- * A call does everything it is asked for, or nothing. It throws an {@linkcode IpvlanError}, also for a
- * name that is not on record: `network-not-found`, `sandbox-not-found`. If a request has several
- * problems, it throws them all at once, as the `problems` of one error. Any number of drivers, in any
- * number of processes, may use one state folder.
+ * A call finds a network or a sandbox by its name or its id. It does everything it is asked for, or
+ * nothing. It throws an {@linkcode IpvlanError}, also for a name that is not on record:
+ * `network-not-found`, `sandbox-not-found`. If a request has several problems, it throws them all at
+ * once, as the `problems` of one error. Any number of drivers, in any number of processes, may use one
+ * state folder.
  *
  * @example Two sandboxes on a VLAN
  * ```ts
@@ -258,11 +259,7 @@ export class Driver implements AsyncDisposable {
     await this.#calls.removeTransient([...networks.values()]);
   }
 
-  /**
-   * The ids of the processes in a sandbox.
-   *
-   * @param sandbox Its name, or its id.
-   */
+  /** The ids of the processes in a sandbox. */
   async processes(sandbox: string): Promise<number[]> {
     const { store, processes } = this.#calls.parts;
     const { id, name, path } = findSandbox(store, sandbox);
@@ -276,7 +273,6 @@ export class Driver implements AsyncDisposable {
    * Finds a process in the network namespace of a file, such as one that a container engine has
    * mounted. {@linkcode Driver.adoptSandbox} needs a process if the namespace has no name.
    *
-   * @returns The process's id.
    * @throws {"invalid-option"} The file does not exist, is no namespace, or no process is in it.
    */
   async processAt(path: string): Promise<number> {

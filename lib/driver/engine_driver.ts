@@ -93,7 +93,6 @@ export class EngineDriver extends Driver {
    * Records the namespace into which an engine moves the links of a sandbox. It need not exist yet:
    * Docker makes it later.
    *
-   * @param path The file of the namespace.
    * @throws {"invalid-option"} The sandbox is not an engine's, or the file is not a namespace.
    * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
@@ -117,7 +116,6 @@ export class EngineDriver extends Driver {
    * @param engine The engine; by default all engines.
    * @param isForgotten Whether the engine will never take the sandbox's links that are still in the
    * host's namespace. By default, it may take any.
-   * @returns The names of the removed sandboxes.
    */
   async removeStale(
     engine?: EngineName,
@@ -164,7 +162,6 @@ export class EngineDriver extends Driver {
    *
    * @param pool The pool's id; or a request, for a pool that exists as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
-   * @throws {"pool-not-found"} There is no such pool.
    * @throws {"pool-exhausted"} No address is free.
    * @throws {"address-held"} Another one has the address.
    */
@@ -180,8 +177,6 @@ export class EngineDriver extends Driver {
    * the same gateway.
    *
    * @param address The address; by default the one claimed before, or the first usable one.
-   * @returns The address with its prefix length.
-   * @throws {"pool-not-found"} There is no such pool.
    * @throws {"address-held"} Another one has the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
@@ -210,7 +205,6 @@ export class EngineDriver extends Driver {
    *
    * @param isUnused Whether a claim has no user. No other call changes the claim between this check and
    * its release.
-   * @returns The released claims.
    */
   async releaseClaims(
     engine: EngineName,

@@ -40,7 +40,7 @@ interface Pool {
 /**
  * The pools of a network's subnets. They are an immutable value: taking and releasing return new pools
  * and do not change the old ones. After a failure the caller just drops the new ones. Addresses are
- * given and returned as text.
+ * given and returned as text. A text that is no address throws `invalid-address`.
  *
  * Taking and releasing cost O(log n), where n is the number of ranges of taken addresses. The size of
  * the subnets does not matter.
@@ -70,7 +70,6 @@ export class Pools {
    *
    * @param elsewhere Addresses that are given away elsewhere. They are never chosen as the next one,
    * but can be taken. Those that are in none of the subnets are left out.
-   * @throws {"invalid-address"} if a text is not an address
    * @throws {"outside-subnet"} if a taken address is in none of the subnets
    */
   static of(
@@ -125,7 +124,6 @@ export class Pools {
   /**
    * Takes the given address from the subnet that contains it. It may be outside of the ip-range.
    *
-   * @throws {"invalid-address"} if the text is not an address
    * @throws {"outside-subnet"} if it is in none of the subnets
    * @throws {"unusable-address"} if it is the network, broadcast or anycast address
    * @throws {"reserved-address"} if it is the gateway or an auxiliary address
@@ -142,8 +140,6 @@ export class Pools {
   /**
    * Releases an address that is taken.
    *
-   * @returns the pools in which it is free
-   * @throws {"invalid-address"} if the text is not an address
    * @throws {"outside-subnet"} if it is in none of the subnets
    * @throws {"address-not-in-use"} if it is not taken
    */
@@ -159,8 +155,6 @@ export class Pools {
   /**
    * Sets the use of an address. One that is reserved or unusable, or in none of the subnets, stays as
    * it is.
-   *
-   * @throws {"invalid-address"} if the text is not an address
    */
   mark(text: string, use: AddressUse): Pools {
     const address = parseAddress(text);

@@ -81,7 +81,6 @@ export class NetlinkSocket implements Disposable {
    * Lists objects. Reads the list again if it changed meanwhile.
    *
    * @param read Reads an object; `undefined` leaves it out.
-   * @throws {SystemError} The kernel refused.
    */
   list<T>({ type, write }: Request, read: (body: Reader) => T | undefined): T[] {
     for (let dumps = 1;; dumps++) {

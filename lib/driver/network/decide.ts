@@ -42,7 +42,6 @@ export interface DecidedNetwork {
  * subnet, a default pool. Or finds all problems, including those of the settlement.
  *
  * @param settlement The network, compared with the others: see {@linkcode besideOthers}.
- * @param networks The existing networks, for the choice of a default pool.
  */
 export function decideNetwork(
   settlement: Settlement,

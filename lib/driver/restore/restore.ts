@@ -249,8 +249,6 @@ export function isUntaken(
 /**
  * Plans how to restore a sandbox's namespace: removes what is in the way, which is not undone, and
  * makes what is missing.
- *
- * @param hasName Whether its file is there.
  */
 export function namespacePlan(
   sandbox: Sandbox,

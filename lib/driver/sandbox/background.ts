@@ -70,9 +70,7 @@ export interface BackgroundOptions {
  * Starts a command in the background. Resolves when it is in its sandbox, or has ended already.
  * Until then, a call that removes the sandbox would not find it there and would not kill it.
  *
- * @param words The words of the command: `ip netns exec` and what it runs.
  * @param folder The folder for the output, with an empty file `log.0`; left out, output is dropped.
- * @param processes Lists the ids of the processes in the sandbox.
  * @param signal Kills the process; the promise then rejects with the signal's reason.
  */
 export async function startInBackground(

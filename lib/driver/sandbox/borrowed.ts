@@ -31,7 +31,6 @@ export class BorrowedNamespaces {
   /**
    * Checks that a sandbox may be made of a namespace.
    *
-   * @param path Its file.
    * @param mayCome Whether the namespace may appear later: Docker mounts it in its folder `netns`.
    * @returns Its identity, if it exists.
    * @throws {"invalid-option"} The file does not exist, it is no network namespace, or it is that of

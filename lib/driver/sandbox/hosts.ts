@@ -35,7 +35,6 @@ export class HostsFiles implements Disposable {
    *
    * @param remote Finds the names on a network, by its id, that are not of its endpoints.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
-   * @param writer Writes the files.
    */
   constructor(
     store: Store,

@@ -56,7 +56,6 @@ export class HostsWriter implements Disposable {
    * Makes a writer that has no file open yet.
    *
    * @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`.
-   * @param mostOpen The most files to keep open.
    */
   constructor(folder = "/etc/netns", mostOpen = 1024) {
     this.#folder = folder;

@@ -7,7 +7,6 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 /**
  * Finds a network by its name, its id, or the beginning of its id.
  *
- * @throws {"network-not-found"} There is none.
  * @throws {"ambiguous-id"} Several networks have an id that begins with it.
  * @throws {"half-done"} It is being made or removed, or a crash left it so.
  */
@@ -38,7 +37,6 @@ const SANDBOX_ID = /^[0-9a-f]{64}$/;
 /**
  * Finds a sandbox by its name or its id.
  *
- * @throws {"sandbox-not-found"} There is none.
  * @throws {"half-done"} It is being made or removed, or a crash left it so.
  */
 export function findSandbox(store: Store, name: string): Sandbox {

@@ -76,8 +76,6 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
  * Reads a configuration that the runtime gives to a plugin (CNI 1.1, section 3, "Deriving request
  * configuration"). An unknown key is a problem. DEL and GC read only what they need, so that they can
  * remove a container after its configuration has changed.
- *
- * @param askedFor An address that the environment asks for.
  */
 export function readConf(
   text: string,

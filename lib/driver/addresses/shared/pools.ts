@@ -238,8 +238,6 @@ function lostText({ address, sandbox, host }: Lost): string {
 /**
  * Releases addresses that a crash left taken without an endpoint or a claim. The caller must hold the
  * exclusive lock: then no other call is about to use them.
- *
- * @returns The released addresses.
  */
 export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): Held[] {
   return store.transaction(() => {
