@@ -4,7 +4,6 @@ import { parseArgs } from "@std/cli/parse-args";
 import { quoted } from "./printable.ts";
 import { closest } from "./suggest.ts";
 
-/** The form of an option on the command line. */
 export interface OptionForm<Name extends string = string> {
   /** Its long name, without dashes: small letters, digits and dashes. */
   name: Name;
@@ -28,7 +27,6 @@ export interface OptionValues<Name extends string = string> {
   on(name: Name, otherwise?: boolean): boolean;
 }
 
-/** The options and words that were typed. */
 export interface CommandLine<Name extends string = string> extends OptionValues<Name> {
   /** The words that are no options. */
   words: string[];

@@ -146,7 +146,6 @@ export function notUndone(cause: unknown, obstacle: unknown): IpvlanErrorOf<"not
   return new IpvlanError("not-undone", fields, { cause });
 }
 
-/** Returns the message of a thrown value. */
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -72,7 +72,6 @@ export function kind<T>(wanted: string, isFit: (value: unknown) => boolean): Rea
   };
 }
 
-/** Reads any value. */
 export const anything: Reader<unknown> = kind("anything", () => true);
 
 export const text: Reader<string> = kind("a text", (value) => typeof value === "string");

@@ -38,7 +38,6 @@ export function claimsIn({ keys }: Session, pool: PoolRecord, block: string): Ra
   return { key: keys.claim(pool.subnet, block), end: `${last}\0` };
 }
 
-/** Makes the value of a claim from the record of its address. */
 export function claimValue(hostId: string, record: AddressRecord): string {
   const { holder: { sandbox, network, names }, since, token } = record;
   const value: ClaimValue = { host: hostId, sandbox, network, names, since, token };

@@ -56,7 +56,6 @@ export interface Transaction {
 /** The answer to a transaction. */
 export interface Outcome {
   succeeded: boolean;
-  /** The revision of the store. */
   revision: number;
   /** The keys of each range, in the order of the steps of `success`, or of `failure`. */
   ranges: KeyValue[][];
@@ -79,7 +78,6 @@ export class Etcd extends Gateway {
   /** The damaged keys that were read here. */
   readonly damage: Damage = new Damage();
 
-  /** Carries out a transaction. */
   async transact(
     { compare = [], success, failure = [] }: Transaction,
     options: CallOptions,

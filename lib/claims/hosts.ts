@@ -17,7 +17,6 @@ export interface Reader {
 /** How many keys are deleted at a time. Each is a condition and a step; etcd allows 128 of each. */
 const DELETED_AT_ONCE = 60;
 
-/** Reads a claim with its address. */
 export function claimOf(pair: KeyValue): SharedClaim {
   const { host, sandbox, network, names, since } = readClaim(pair);
   const address = textOf(addressIn(pair));

@@ -66,7 +66,6 @@ export async function takeAddress(
   return address;
 }
 
-/** Asks etcd for an address. */
 async function obtain(
   session: Session,
   pool: PoolRecord,

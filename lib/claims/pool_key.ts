@@ -9,7 +9,6 @@ import type { PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { EtcdAccess, SharedPool } from "./types.ts";
 
-/** The id of a pool. */
 export function poolId(access: EtcdAccess, subnet: string): string {
   return `${prefixOf(access)} ${subnet}`;
 }

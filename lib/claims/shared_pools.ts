@@ -349,12 +349,10 @@ export class SharedPools implements Disposable {
     return this.#calls.damaged();
   }
 
-  /** Closes the connections to etcd. */
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
   }
 
-  /** The time of a new claim. */
   get #since(): string {
     return (this.#options.now?.() ?? new Date()).toISOString();
   }

@@ -18,7 +18,6 @@ import {
   whole,
 } from "../base/reader.ts";
 
-/** A key of etcd with its value. */
 export interface KeyValue {
   key: string;
   /** The value; empty if only keys were asked for. */

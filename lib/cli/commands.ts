@@ -52,7 +52,6 @@ const SUMMARIES = {
   "completion": "Print a script for a shell that completes commands, options and names",
 };
 
-/** The module of each command. */
 const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
   "network create": () => import("./commands/network_create.ts"),
   "network ls": () => import("./commands/network_ls.ts"),

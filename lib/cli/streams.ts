@@ -34,7 +34,6 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize", nonblocking: true },
 } as const;
 
-/** The standard streams of a command. */
 export class Streams implements Disposable {
   /** The prefix of the command line: a shell that redirects the streams. */
   readonly words: string[] = [];

@@ -5,7 +5,6 @@ import { ownerText } from "../engine/owners.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import type { Columns } from "./docker/list.ts";
 
-/** The columns of `network ls`. */
 export function networkColumns(
   networks: readonly Network[],
   id: (network: Network) => string,

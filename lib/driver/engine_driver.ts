@@ -66,7 +66,6 @@ export class EngineDriver extends Driver {
     return await this.#calls.problems(settled);
   }
 
-  /** Creates a network. */
   override async createNetwork(spec: EngineNetworkSpec): Promise<Outcome<Network>> {
     return await this.createSettled(settle(requireSpec(engineNetworkSpec, spec)));
   }

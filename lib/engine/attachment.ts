@@ -144,7 +144,6 @@ async function connect(
   }
 }
 
-/** Finds a sandbox that is ready. */
 export async function findSandbox(
   driver: EngineDriver,
   name: string,

@@ -105,7 +105,6 @@ function readBody(connection: Socket): Promise<Uint8Array | undefined> {
 /** The longest first line of a call: the digits of its length. */
 const MAX_DIGITS = String(MAX_CALL).length;
 
-/** The character that ends a line. */
 const NEWLINE = 10;
 
 /**

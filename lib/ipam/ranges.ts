@@ -62,7 +62,6 @@ export class RangeSet {
     return new RangeSet(tree);
   }
 
-  /** Returns the set without an integer. */
   delete(value: bigint): RangeSet {
     const range = this.#rangeOf(value);
     if (range === undefined) return this;

@@ -4,7 +4,6 @@ import { invalidWord, netnsToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 
-/** The program that runs a batch, and how. */
 export interface BatchProgram {
   program: "ip" | "bridge";
   /** The network namespace that it acts in, by name; `undefined` for the caller's own. */
@@ -24,7 +23,6 @@ export interface BatchLine {
  * numbered from 1: `ip` names a failed line by its number.
  */
 export interface Batch {
-  /** The input of the program, line by line. */
   input: string[];
   /** The lines, each with its number in the input and the number of marks before it. */
   lines: (BatchLine & { number: number; marksBefore: number })[];
@@ -33,7 +31,6 @@ export interface Batch {
   isOfIPv6: boolean;
 }
 
-/** The output of a program for a batch. */
 export interface Output {
   out: string[];
   err: string[];

@@ -46,7 +46,6 @@ export interface FdbEntry {
  * ```
  */
 export class Bridge implements AsyncDisposable {
-  /** Makes the verbs of one session. */
   private constructor(readonly session: Session) {}
 
   /** Opens a session; fails as {@linkcode Session.open} does. */

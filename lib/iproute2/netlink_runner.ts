@@ -46,7 +46,6 @@ interface Pending extends PromiseWithResolvers<unknown> {
   runProgram: () => Promise<unknown>;
 }
 
-/** The text of a setting that is on. */
 const ON = new TextEncoder().encode("1");
 
 /** How long to keep the thread before other code gets a turn, in milliseconds, and how often to look. */
@@ -67,7 +66,6 @@ export class NetlinkRunner implements DirectRunner {
   #shared = new Map<string, Promise<unknown>>();
   #running: Promise<void> | undefined;
 
-  /** Opens nothing yet. */
   constructor(libc: Libc, options: NetlinkOptions) {
     this.#libc = libc;
     this.#options = options;

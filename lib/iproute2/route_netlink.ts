@@ -68,7 +68,6 @@ const FLAGS: readonly [name: string, bit: number][] = [
   ["rt_offload_failed", 0x20000000],
 ];
 
-/** The flags of the three verbs. */
 const VERB_FLAGS = {
   add: FLAG.CREATE | FLAG.EXCL,
   replace: FLAG.CREATE | FLAG.REPLACE,
@@ -161,7 +160,6 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
   };
 }
 
-/** Reads the routes of one family. */
 export function readRoutes(
   socket: NetlinkSocket,
   family: 4 | 6,

@@ -1,6 +1,5 @@
 import { IpvlanError } from "../base/errors.ts";
 
-/** The result of a program that has ended. */
 export interface Ending {
   /** Its exit status; 128 + N if signal N ended it. */
   code: number;

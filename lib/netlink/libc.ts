@@ -73,13 +73,11 @@ export const OPEN = { RDONLY: 0, WRONLY: 1, CREAT: 0o100, EXCL: 0o200 } as const
 /** Programs do not inherit the file, and a pipe in the place of a file does not block the thread. */
 const [O_CLOEXEC, O_NONBLOCK] = [0o2000000, 0o4000];
 
-/** The C library of this process. */
 export class Libc {
   /** The functions, which return -1 for an error. */
   readonly calls: Calls;
   readonly #errno: Deno.UnsafePointerView;
 
-  /** Wraps an open library. */
   constructor(calls: Calls) {
     this.calls = calls;
     // Each thread has its own number at its own address.
@@ -108,9 +106,7 @@ export class Libc {
   }
 }
 
-/** An open file or socket. */
 export class OpenFile implements Disposable {
-  /** Takes over a file descriptor. */
   constructor(readonly libc: Libc, readonly fd: number) {}
 
   [Symbol.dispose](): void {

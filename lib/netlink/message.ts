@@ -27,7 +27,6 @@ export class Writer {
   #view = new DataView(this.#bytes.buffer);
   #length = HEADER_LENGTH;
 
-  /** Writes bytes. */
   bytes(bytes: ArrayLike<number>): this {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
@@ -35,12 +34,10 @@ export class Writer {
     return this;
   }
 
-  /** Writes a number of 8 bits. */
   u8(value: number): this {
     return this.bytes([value]);
   }
 
-  /** Writes a number of 16 bits. */
   u16(value: number): this {
     this.#reserve(2);
     this.#view.setUint16(this.#length, value, true);
@@ -48,7 +45,6 @@ export class Writer {
     return this;
   }
 
-  /** Writes a number of 32 bits. */
   u32(value: number): this {
     this.#reserve(4);
     this.#view.setUint32(this.#length, value, true);
@@ -67,7 +63,6 @@ export class Writer {
     return this;
   }
 
-  /** The message, with its header. */
   finish(type: number, flags: number, sequence: number): Uint8Array<ArrayBuffer> {
     this.#view.setUint32(0, this.#length, true);
     this.#view.setUint16(4, type, true);
@@ -90,7 +85,6 @@ export function u8(value: number): Uint8Array {
   return Uint8Array.of(value);
 }
 
-/** A number of 16 bits. */
 export function u16(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8);
 }
@@ -100,7 +94,6 @@ export function be16(value: number): Uint8Array {
   return Uint8Array.of(value >>> 8, value);
 }
 
-/** A number of 32 bits. */
 export function u32(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
@@ -121,7 +114,6 @@ export class Reader {
     this.#firstAttribute = start + fixed;
   }
 
-  /** The number of bytes. */
   get length(): number {
     return this.#end - this.#start;
   }

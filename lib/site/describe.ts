@@ -42,13 +42,11 @@ export function planLines(
   });
 }
 
-/** Describes a new network. */
 export function describeNetwork({ parent, mode, subnets }: SettledNetwork): string[] {
   const carrier = parent === undefined ? "isolated" : `parent ${parent}`;
   return [[carrier, `mode ${mode}`, ...subnets.map(({ subnet }) => subnet)].join(" ")];
 }
 
-/** Describes a new sandbox. */
 export function describeSandbox({ connections, command, ...more }: DesiredSandbox): string[] {
   const settings = Object.entries(settingTexts(more)).filter(([, text]) => text !== "");
   return [
@@ -99,7 +97,6 @@ function differences(rows: readonly Row[]): string[] {
     .map(([what, now, wanted]) => `${what} ${now} -> ${wanted}`);
 }
 
-/** Lists the differences between two settled networks. */
 export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
   return differences([
     ...OPTION_NAMES.map((name): Row => [name, optionText(name, now), optionText(name, wanted)]),

@@ -38,7 +38,6 @@ export interface SiteNetwork {
   pathOf(field: Path): Path;
 }
 
-/** Makes the specification of a network. */
 export function toSiteNetwork(name: string, values: NetworkValues, report: Report): SiteNetwork {
   const { gateways = [], ipRanges = [], auxAddresses = {}, ...others } = values;
   const { subnets = [], ipam: pool = {}, driverOpts = {}, labels = {}, driver: _, ...more } =

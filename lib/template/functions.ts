@@ -24,7 +24,6 @@ export interface TemplateFunction {
   run(values: readonly Value[]): Value;
 }
 
-/** Functions by their names. */
 export type Functions = Readonly<Record<string, TemplateFunction>>;
 
 /** The longest text that is joined from pieces, so that no template uses all memory. */

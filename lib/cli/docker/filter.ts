@@ -51,7 +51,6 @@ const LABEL: Key<Pick<Network, "labels">> = {
   },
 };
 
-/** Reads the filters of `network ls`. */
 export function readNetworkFilter(
   words: readonly string[],
 ): (network: Network, driver: Driver) => boolean {

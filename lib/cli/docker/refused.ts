@@ -98,7 +98,6 @@ export function refusalsOf(command: string): [option: string, why: string][] {
     .flatMap(([, refused]) => apart(refused, "; "));
 }
 
-/** Reads the refused options of a Docker command. */
 export function refusedOptions(command: string): OptionForm[] {
   const options = readOptions(Object.fromEntries(refusalsOf(command)));
   return options.map((option) => ({ ...option, refused: option.help }));

@@ -3,9 +3,7 @@ import { invalidOption } from "../../base/errors.ts";
 
 /** A user to run a command as. */
 export interface User {
-  /** The user's id. */
   uid: number;
-  /** The id of the user's group. */
   gid: number;
   /** The ids of the user's supplementary groups; none if a group was given. */
   groups: number[];

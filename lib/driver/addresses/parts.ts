@@ -32,5 +32,4 @@ export interface DriverParts {
   unstoppable: DriverParts;
 }
 
-/** The parts of a driver that a function uses. */
 export type Parts<Name extends keyof DriverParts> = Pick<DriverParts, Name>;

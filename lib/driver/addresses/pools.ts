@@ -33,7 +33,6 @@ interface Source {
   taken(): string[];
   /** The other networks and address pools that its addresses must differ from. */
   others(): { networks: readonly Network[]; pools: readonly AddressPool[] };
-  /** The present use of an address. */
   useOf(address: string): AddressUse;
 }
 

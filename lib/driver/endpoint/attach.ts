@@ -45,7 +45,6 @@ export function takenNamespace(
   return namespace === "attached" ? `/proc/${pid}/ns/net` : undefined;
 }
 
-/** A sandbox and its new endpoints. */
 export interface Attached {
   sandbox: Sandbox;
   /** Its new endpoints, in the order asked for. */

@@ -188,7 +188,6 @@ export interface RecordGroup<Endpoint extends EndpointRecord = EndpointRecord> {
   endpoints: readonly Endpoint[];
 }
 
-/** Writes records with a state. */
 export function setState(store: Store, { sandbox, endpoints }: RecordGroup, state: State): void {
   if (sandbox) store.putSandbox(sandbox, state);
   for (const endpoint of endpoints) store.putEndpoint(endpoint, state);

@@ -15,9 +15,7 @@ export interface SeenNamespace {
 export interface HostFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
-  /** All links. */
   links: readonly Link[];
-  /** All addresses. */
   addrs: readonly Addr[];
   /** The routes of the main tables. */
   routes: readonly Route[];

@@ -16,7 +16,6 @@ import type { NetworkIpam } from "./types.ts";
 /** The name of the IPAM driver that keeps addresses in etcd. */
 export const ETCD = "etcd";
 
-/** One option of the IPAM driver `etcd`. */
 export interface IpamOption {
   /** Its name behind `--ipam-opt`, and with underscores in a site file. */
   name: string;
@@ -44,7 +43,6 @@ export const IPAM_OPTIONS: { readonly [Field in keyof EtcdAccess]-?: IpamOption 
   },
 };
 
-/** The fields, in the order of the table. */
 export const IPAM_FIELDS = Object.keys(IPAM_OPTIONS) as (keyof EtcdAccess)[];
 
 /** The names that `--ipam-opt` takes. */

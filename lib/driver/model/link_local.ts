@@ -11,7 +11,6 @@ const RANGE = { 4: parsePrefix("169.254.0.0/16").prefix, 6: parsePrefix("fe80::/
 /** The prefix length that Docker gives them. */
 const LENGTH = { 4: 16, 6: 64 };
 
-/** Checks that a text is a link-local address. */
 export function linkLocalProblem(text: string): IpvlanError | undefined {
   const read = attempt(() => parseAddress(text));
   if (!read.ok) return read.problems[0];

@@ -166,7 +166,6 @@ export function parentNames({ parent }: { parent?: string }): string[] {
   return names.filter((name) => attempt(() => linkName(name)).ok);
 }
 
-/** Checks a sub-interface to make. */
 export function subInterfaceProblems({ name, id }: SubInterface): IpvlanError[] {
   const problems: IpvlanError[] = [];
   if (id < VLAN_ID.MIN || id > VLAN_ID.MAX) {

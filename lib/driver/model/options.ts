@@ -16,11 +16,8 @@ import type { Endpoint, Network, NetworkOptions, SettledNetwork } from "./types.
 export type OptionValue =
   /** The name of a link that can be a parent. */
   | { kind: "link" }
-  /** `true` or `false`. */
   | { kind: "switch" }
-  /** One of a few words. */
   | { kind: "choice"; of: readonly string[] }
-  /** A whole number. */
   | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
 
 /** One option: its names, its values, its checks and its steps in the kernel. */

@@ -53,7 +53,6 @@ export function readConfig(
   return { ok: true, daemon, peers: { asn, neighbors: [...new Set(addresses)] } };
 }
 
-/** Writes the configuration of a daemon. */
 export function routingConfig(daemon: RoutingDaemon, peers: BgpPeers): string {
   const lines = daemon === "frr" ? frrLines(peers) : birdLines(peers);
   return lines.map((line) => `${line}\n`).join("");

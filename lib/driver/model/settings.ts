@@ -15,7 +15,6 @@ export function settingsOf({ hostname, hosts, dns, sysctls }: SandboxSettings): 
   return Object.fromEntries(given);
 }
 
-/** Finds all problems of the settings of a sandbox. */
 export function settingsProblems(
   { hostname, hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): IpvlanError[] {

@@ -73,10 +73,8 @@ const networkFields = {
   ipam: optional(exactly<NetworkIpam>({ driver: oneOf("etcd"), access })),
 } as Fields<NetworkSpec>;
 
-/** Reads a network to create. */
 export const networkSpec: Reader<NetworkSpec> = exactly(networkFields);
 
-/** Reads a network that an engine creates. */
 export const engineNetworkSpec: Reader<EngineNetworkSpec> = exactly<EngineNetworkSpec>({
   ...networkFields,
   owner: optional(owner),
@@ -101,7 +99,6 @@ const connectFields: Fields<ConnectOptions> = {
   parent: optional(text),
 };
 
-/** Reads the options of a connection. */
 export const connectOptions: Reader<ConnectOptions> = exactly(connectFields);
 
 const sandboxFields: Fields<SandboxSpec> = {
@@ -118,16 +115,13 @@ const sandboxFields: Fields<SandboxSpec> = {
   sysctls: optional(record(text)),
 };
 
-/** Reads a sandbox to create. */
 export const sandboxSpec: Reader<SandboxSpec> = exactly(sandboxFields);
 
-/** Reads a sandbox to adopt. */
 export const adoptSpec: Reader<AdoptSpec> = exactly<AdoptSpec>({
   ...sandboxFields,
   pid: optional(whole),
 });
 
-/** Reads a sandbox of an engine. */
 export const borrowSpec: Reader<BorrowSpec> = exactly<BorrowSpec>({
   ...sandboxFields,
   owner,

@@ -318,7 +318,6 @@ export interface AdoptSpec extends SandboxSpec {
  * and the driver writes no files for it.
  */
 export interface BorrowSpec extends SandboxSpec {
-  /** The engine that the namespace belongs to. */
   owner: Owner;
   /**
    * The file of the namespace: `/proc/806/ns/net`, `/run/netns/cni-1`.
@@ -451,7 +450,6 @@ export interface PoolRequest {
   ipam?: NetworkIpam;
 }
 
-/** An address pool to request, with its subnet. */
 export interface SubnetPoolRequest extends PoolRequest {
   /** The subnet. Host bits that are set are masked. */
   subnet: string;
@@ -472,7 +470,6 @@ export interface AddressPool {
   requests: number;
 }
 
-/** An address of a pool, and its holder. */
 export interface Claim {
   /** The address, without a prefix length. */
   address: string;
@@ -505,7 +502,6 @@ export interface ClaimUser {
   names: readonly string[];
 }
 
-/** An address pool with its claims. */
 export interface AddressPoolDetails extends AddressPool {
   /** Its claims, in no order. */
   claims: Claim[];

@@ -137,7 +137,6 @@ async function factsFor(
   };
 }
 
-/** Reads all facts about the host. */
 export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
   const { namespaces, store } = parts;
   const [facts, routes] = await Promise.all([
@@ -148,7 +147,6 @@ export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<H
   return { ...facts, routes, pools: store.pools() };
 }
 
-/** Reads the links and addresses of the host. */
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.host(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });

@@ -29,7 +29,6 @@ import { type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/pools.ts";
 
-/** A network to create, and the links that it needs. */
 export interface DecidedNetwork {
   network: Network;
   /** The links to make; a link comes after the one below it. */

@@ -22,7 +22,6 @@ export function aliasOf(networks: readonly string[]): string {
   return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
 }
 
-/** A decision about a network's parent. */
 export interface ParentChoice {
   /** The links to make, the lowest first. There are none if the parent exists. */
   make: LinkSpec[];
@@ -227,7 +226,6 @@ export function conflictProblem(
 /** The links that the driver made, by name. */
 export type MadeLinks = ReadonlyMap<string, LinkSpec>;
 
-/** Links by name. */
 export function byLinkName<Link extends { name: string }>(
   links: readonly Link[],
 ): Map<string, Link> {

@@ -242,7 +242,6 @@ function isSameRoute(found: Route, wanted: RouteSpec): boolean {
     (found.metric ?? metric) === (wanted.metric ?? metric);
 }
 
-/** Reads the state of sandboxes in the kernel. */
 export async function seeSandboxes(
   parts: Parts<"store" | "namespaces" | "borrowed">,
   sandboxes: readonly SandboxDetails[],

@@ -126,7 +126,6 @@ export class StateLock {
     }
   }
 
-  /** Runs a function with the exclusive lock. */
   async exclusive<T>(run: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
     using _lock = await this.#acquire("exclusive", options);
     return await run();

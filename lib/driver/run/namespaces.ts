@@ -110,7 +110,6 @@ export class Namespaces {
   /** The host's and the caller's `ip`, which all calls share. */
   #shared = new Map<string | undefined, Ip>();
 
-  /** Starts nothing yet. */
   constructor(options: NamespacesOptions) {
     this.#options = options;
   }
@@ -124,7 +123,6 @@ export class Namespaces {
     return this.#unstoppable ??= new Namespaces({ ...this.#options, unstoppable: true });
   }
 
-  /** `ip` in the host's namespace. */
   host(): Ip {
     return this.#share(this.#options.host);
   }

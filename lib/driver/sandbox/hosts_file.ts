@@ -115,7 +115,6 @@ export class HostsWriter implements Disposable {
     removeIfEmpty(own);
   }
 
-  /** Closes all files. */
   [Symbol.dispose](): void {
     for (const sandbox of this.#open.keys()) this.#close(sandbox);
   }

@@ -18,7 +18,6 @@ const IDLE_INTERVAL = 1000;
 /** Stands for output that was removed before it was read. */
 const LOST = new TextEncoder().encode("\n(ipvlan: output is missing here, as it came too fast)\n");
 
-/** The output of the commands in sandboxes. */
 export class KeptOutput {
   readonly #folder: string;
   readonly #isRehearsal: boolean;

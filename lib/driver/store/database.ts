@@ -202,7 +202,6 @@ export class Database implements Disposable {
     this.#explain(() => this.#db.exec(sql));
   }
 
-  /** Makes the error for a damaged file. */
   damaged(reason: string): IpvlanError {
     return unusable(this.#folder, undefined, reason);
   }

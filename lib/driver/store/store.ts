@@ -15,7 +15,6 @@ import {
 } from "./records.ts";
 import { BELOW, ID, OWNED, PARENT, SHARED, WITH_HOSTS } from "./tables.ts";
 
-/** A record with its state. */
 export type Stated<T> = T & { state: State };
 
 /** Whether the kernel has what the record says. */
@@ -41,7 +40,6 @@ export interface PoolClaim extends Claim {
 export interface SharedName {
   /** The prefix of the network's keys in etcd. */
   prefix: string;
-  /** The network's name. */
   network: string;
   address: string;
   /** The names, its own first. */
@@ -53,7 +51,6 @@ const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
 
-/** Reads the host entries of endpoints. */
 const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
   ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
 
@@ -155,7 +152,6 @@ export class Store implements Disposable {
     return this.#networks({ "name = ?": name })[0];
   }
 
-  /** The network with an id. */
   networkById(id: string): Stated<Network> | undefined {
     return this.#networks({ "id = ?": id })[0];
   }
@@ -214,7 +210,6 @@ export class Store implements Disposable {
     return this.#sandboxes({ "name = ?": name })[0];
   }
 
-  /** The sandbox with an id. */
   sandboxById(id: string): Stated<Sandbox> | undefined {
     return this.#sandboxes({ [`${ID} = ?`]: id })[0];
   }
@@ -311,7 +306,6 @@ export class Store implements Disposable {
     return this.#pools({});
   }
 
-  /** The address pool with an id. */
   pool(id: string): AddressPool | undefined {
     return this.#pools({ "id = ?": id })[0];
   }

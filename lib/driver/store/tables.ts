@@ -69,10 +69,8 @@ const FROM_VERSION_3 = `
   ALTER TABLE shared_host DROP COLUMN place;
 `;
 
-/** Migrates tables from version 2 to 4. */
 const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
 
-/** Migrates tables from version 1 to 4. */
 const FROM_VERSION_1 = `
   ALTER TABLE endpoint RENAME TO endpoint_1;
   DROP INDEX IF EXISTS endpoint_unready;

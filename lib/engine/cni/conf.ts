@@ -39,10 +39,8 @@ type AddressSource =
   /** The result of the plugin before this one in a chain. */
   | { kind: "previous" };
 
-/** A configuration of the plugin. */
 export interface Conf {
   cniVersion: CniVersion;
-  /** The network's name. */
   name: string;
   /** Whether another plugin makes the link, and uses this one only as its IPAM plugin. */
   isIpam: boolean;

@@ -33,7 +33,6 @@ const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 /** The commands that are about one attachment. */
 const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
-/** Reads the environment of the plugin. */
 export function readEnvironment(variables: Variables): Environment {
   const problems: IpvlanErrorOf<"cni">[] = [];
   const wrong = (name: string, rule: string) => {

@@ -103,7 +103,6 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   "link-left": CODE.left,
 };
 
-/** Translates an error for the runtime. */
 export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
   if (isIpvlanError(error, "problems")) return error.problems.flatMap(toCniErrors);
   if (isIpvlanError(error, "cni")) return [error];

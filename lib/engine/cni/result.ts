@@ -29,7 +29,6 @@ export interface ResultRoute {
 
 interface ResultInterface {
   name: string;
-  /** Its MAC address. */
   mac?: string;
   /** The file of its network namespace; left out for a link of the host. */
   sandbox?: string;

@@ -214,7 +214,6 @@ export function attachmentsOf(
   );
 }
 
-/** Whether GC keeps an attachment. */
 export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey): boolean {
   return valid.some((each) => each.containerId === containerId && each.ifname === ifname);
 }

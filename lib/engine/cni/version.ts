@@ -8,12 +8,10 @@ export type CniVersion = typeof CNI_VERSIONS[number];
 
 export const NEWEST: CniVersion = "1.1.0";
 
-/** Whether the plugin supports a version. */
 export function isCniVersion(value: unknown): value is CniVersion {
   return (CNI_VERSIONS as readonly unknown[]).includes(value);
 }
 
-/** Whether a version is at least another one. */
 export function isAtLeast(version: CniVersion, least: CniVersion): boolean {
   return CNI_VERSIONS.indexOf(version) >= CNI_VERSIONS.indexOf(least);
 }

@@ -18,7 +18,6 @@ import {
 
 export { infoOf } from "./translate.ts";
 
-/** The engine's name in records. */
 const ENGINE = "netavark";
 
 /** Carries out each command. Resolves to the value `undefined` where netavark expects no answer. */

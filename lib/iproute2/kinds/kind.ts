@@ -94,7 +94,6 @@ export type Attributes<Spec extends KindSpec, Info> = {
     : SetAttribute<Spec, NonNullable<Spec[Name]>>;
 };
 
-/** Makes a kind from its attributes. */
 export function kind<
   Spec extends KindSpec,
   Info extends Pick<Spec, "type">,

@@ -49,7 +49,6 @@ type UserParts = Parts<"store" | "hosts" | "wait" | "openShared">;
 type ClaimParts = UserParts & Parts<"pools" | "namespaces">;
 type SharedAddressPool = AddressPool & { ipam: NetworkIpam };
 
-/** A claim, by its pool and its address. */
 export interface ClaimPlace {
   /** The pool's id. */
   pool: string;
