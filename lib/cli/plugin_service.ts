@@ -12,8 +12,8 @@ import {
   type CallAnswer,
   callerLines,
   greetingOf,
+  howCallsReach,
   type ProgramIdentity,
-  wayOfCalls,
 } from "../engine/caller.ts";
 import { engineTitle } from "../engine/owners.ts";
 import {
@@ -60,7 +60,7 @@ export async function install(
     warn("Next: systemctl daemon-reload");
     warn(`Next: systemctl enable --now ipvlan-${command}.socket`);
   }
-  const { what, fix } = wayOfCalls(plugin);
+  const { what, fix } = howCallsReach(plugin);
   warn(fix === undefined ? what : `${what}: ${fix}`);
 }
 

@@ -9,7 +9,7 @@ import { stateFolder } from "../driver/model/state_folder.ts";
 import { isReady, Store, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
 import { statOf, tryToWriteIn } from "../base/files.ts";
-import { wayOfCalls } from "../engine/caller.ts";
+import { howCallsReach } from "../engine/caller.ts";
 import { CNI, NETAVARK, PLUGIN_NAME } from "../engine/plugins.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { chooseTransport } from "../netlink/choose.ts";
@@ -59,7 +59,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     machine: await gatherMachine(),
     hostsFile: statOf("/etc/hosts") !== undefined,
     plugins: [CNI, NETAVARK].filter(({ folder }) => statOf(`${folder}/${PLUGIN_NAME}`))
-      .map((plugin) => ({ engine: plugin.command, ...wayOfCalls(plugin) })),
+      .map((plugin) => ({ engine: plugin.command, ...howCallsReach(plugin) })),
     ipv6: await gatherIPv6(),
     state,
     held: [],

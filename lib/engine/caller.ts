@@ -91,7 +91,7 @@ export function callerLines(
 }
 
 /** Says whether calls of a plugin ask the server on this machine, and how to make them do so. */
-export function wayOfCalls({ command, socket }: Plugin): { what: string; fix?: string } {
+export function howCallsReach({ command, socket }: Plugin): { what: string; fix?: string } {
   if (findProgram("perl") === undefined) {
     const what = 'Each call starts Deno, as there is no program "perl" to ask the server with';
     return { what, fix: "install perl (the package perl or perl-base)" };

@@ -6,10 +6,10 @@ import {
   type CallAnswer,
   callerLines,
   greetingOf,
+  howCallsReach,
   MAX_CALL,
   type ProgramIdentity,
   readCall,
-  wayOfCalls,
 } from "../../../lib/engine/caller.ts";
 import { callTaker, serve, type ServeOptions } from "../../../lib/engine/serve.ts";
 import { CNI, NETAVARK, type Plugin, type PluginCall } from "../../../lib/engine/plugins.ts";
@@ -363,22 +363,22 @@ Deno.test("it is said which way calls take, and what is missing for the faster o
   const socket = `${folder.path}/cni.sock`;
   const path = Deno.env.get("PATH")!;
   const plugin = { ...CNI, socket };
-  const none = wayOfCalls(plugin);
+  const none = howCallsReach(plugin);
   assertEquals(none.what, `Each call starts Deno, as no server is seen at ${socket}`);
   assertStringIncludes(none.fix!, "ipvlan cni serve");
-  assertStringIncludes(wayOfCalls({ ...NETAVARK, socket }).fix!, "ipvlan netavark serve");
+  assertStringIncludes(howCallsReach({ ...NETAVARK, socket }).fix!, "ipvlan netavark serve");
   await using _server = await server(socket, () => Promise.reject());
-  assertEquals(wayOfCalls(plugin), {
+  assertEquals(howCallsReach(plugin), {
     what: `Calls ask the server at ${socket} with perl, and start no Deno`,
   });
   try {
     Deno.env.set("PATH", folder.path);
-    const { what, fix } = wayOfCalls(plugin);
+    const { what, fix } = howCallsReach(plugin);
     assertStringIncludes(what, 'there is no program "perl"');
     assertStringIncludes(fix!, "install perl");
     // One that nobody may start is none.
     await Deno.writeTextFile(`${folder.path}/perl`, "", { mode: 0o644 });
-    assertEquals(wayOfCalls(plugin).what, what);
+    assertEquals(howCallsReach(plugin).what, what);
   } finally {
     Deno.env.set("PATH", path);
   }
