@@ -1,6 +1,6 @@
 import { printable, shellWord } from "../base/printable.ts";
 import { isObject } from "../base/reader.ts";
-import { invalidWord, netnsToEnter } from "./words.ts";
+import { invalidWord, pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 
@@ -80,8 +80,9 @@ const END = "end-of-burst";
 const COMPLAINT = /^Command failed -:(\d+)$/;
 
 export function batchArgs({ program, netns, force }: BatchProgram): string[] {
+  if (netns !== undefined) pathToEnter(netns);
   return [
-    ...(netns === undefined ? [] : ["-n", netnsToEnter(netns)]),
+    ...(netns === undefined ? [] : ["-n", netns]),
     // `bridge` counts the frames of each VLAN only with this.
     program === "bridge" ? "-statistics" : "-details",
     "-json",

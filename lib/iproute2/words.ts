@@ -163,12 +163,6 @@ function isFromRoot(value: string): boolean {
   return value.startsWith(`${TO_ROOT}/`);
 }
 
-/** Checks the argument of `ip -n`. @throws {"invalid-word"} See {@linkcode pathToEnter}. */
-export function netnsToEnter(value: string): string {
-  pathToEnter(value);
-  return value;
-}
-
 /** Checks a namespace to make or move a link in: its name, or the absolute path of its file. */
 export function netnsTarget(value: string): string {
   return value.startsWith("/") ? netnsPath(value) : netnsName(value);

@@ -11,8 +11,8 @@ import {
   netnsName,
   netnsOf,
   netnsTarget,
-  netnsToEnter,
   oneOf,
+  pathToEnter,
   prefixWord,
   wholeNumber,
   withNetnsFolder,
@@ -86,14 +86,13 @@ Deno.test("linkName() says what the name is for", () => {
   assertEquals(error.what, "parent");
 });
 
-Deno.test("netnsToEnter() takes names, and the paths of files from the folder of names", () => {
-  for (
-    const value of ["red", "../../proc/7/ns/net", "../../proc/7/fd/12", "../../run/netns/cni-1"]
-  ) {
-    assertEquals(netnsToEnter(value), value);
+Deno.test("pathToEnter() takes names, and the paths of files from the folder of names", () => {
+  assertEquals(pathToEnter("red"), "/run/netns/red");
+  for (const path of ["/proc/7/ns/net", "/proc/7/fd/12", "/run/netns/cni-1"]) {
+    assertEquals(pathToEnter(`../..${path}`), path);
   }
-  refuses(netnsToEnter, ["7", "../..", "../x", "x../../proc/7/ns/net", "/proc/7/ns/net"]);
-  refuses((value) => netnsToEnter(`../..${value}`), [
+  refuses(pathToEnter, ["7", "../..", "../x", "x../../proc/7/ns/net", "/proc/7/ns/net"]);
+  refuses((value) => pathToEnter(`../..${value}`), [
     ...["/", "/proc/../etc", "/proc/./7", "/proc//7", "/x;y", "/x y", "/x\n", "/x'"],
   ]);
 });
