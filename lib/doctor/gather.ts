@@ -51,10 +51,11 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   const folder = options.stateDir ?? stateFolder();
   const state = gatherState(folder);
   const release = Deno.osRelease();
+  const { reason, fix } = chooseTransport();
   const facts: DoctorFacts = {
     release,
     ip: await printedVersion(),
-    transport: gatherTransport(),
+    transport: { reason, fix },
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
     hostsFile: statOf("/etc/hosts") !== undefined,
@@ -88,11 +89,6 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     facts.ipProblem = error;
   }
   return facts;
-}
-
-function gatherTransport(): DoctorFacts["transport"] {
-  const transport = chooseTransport();
-  return "libc" in transport ? {} : transport;
 }
 
 async function printedVersion(): Promise<string | undefined> {

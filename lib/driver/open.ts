@@ -87,7 +87,7 @@ export function openBase(
   // A dry run locks nothing.
   const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
   const transport = chooseTransport();
-  if ("reason" in transport && !transport.isAskedFor) {
+  if (!transport.libc && !transport.isAskedFor) {
     verbose?.(`# The program ip runs all lines: ${transport.reason}`);
   }
   const programLock = file("ip.lock");
@@ -107,7 +107,7 @@ export function openBase(
     hosts,
     pools: new KnownPools(store),
     report: dryRun ?? verbose,
-    netlink: "libc" in transport ? transport.libc : undefined,
+    netlink: transport.libc,
     isRehearsal: dryRun !== undefined,
     openShared,
     output: new KeptOutput(folder, dryRun !== undefined),

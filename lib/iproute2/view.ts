@@ -5,7 +5,7 @@ import { Ip } from "./ip.ts";
 import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
 import { runnerIn } from "./netlink_runner.ts";
-import { chosenNetlink } from "../netlink/choose.ts";
+import { chooseTransport } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
 import { type RunProgram, Shell } from "./shell.ts";
 import { readSysctls, readSysctlsIn } from "./sysctl.ts";
@@ -222,7 +222,7 @@ async function tryToLook<W extends Wanted>(
 /** The namespaces of one look: by netlink if it may be used, and with shells that start when needed. */
 class Places implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
-  readonly #netlink = chosenNetlink();
+  readonly #netlink = chooseTransport().libc;
   readonly #shells: (Shell | undefined)[] = [];
 
   constructor(signal: AbortSignal | undefined) {

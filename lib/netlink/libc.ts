@@ -119,21 +119,28 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-let opened: Libc | { reason: string; fix?: string } | undefined;
+/** The C library; or the reason why this process cannot use it, such as a missing permission. */
+export interface OpenedLibc {
+  libc?: Libc;
+  reason?: string;
+  fix?: string;
+}
 
-/** Opens the C library, once. Returns the reason if this process cannot: a missing permission, … */
-export function openLibc(): Libc | { reason: string; fix?: string } {
+let opened: OpenedLibc | undefined;
+
+/** Opens the C library, once. */
+export function openLibc(): OpenedLibc {
   return opened ??= tryToOpen();
 }
 
-function tryToOpen(): Libc | { reason: string; fix?: string } {
+function tryToOpen(): OpenedLibc {
   if (!isGranted({ name: "ffi" })) {
     return { reason: "the permission --allow-ffi is missing", fix: "start Deno with --allow-ffi" };
   }
   let reason = "";
   for (const name of NAMES) {
     try {
-      return new Libc(Deno.dlopen(name, SYMBOLS).symbols);
+      return { libc: new Libc(Deno.dlopen(name, SYMBOLS).symbols) };
     } catch (error) {
       reason ||= (error as Error).message;
     }

@@ -1,18 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetlinkRunner } from "../../../lib/iproute2/netlink_runner.ts";
 import { NeedsProgram, type Query } from "../../../lib/iproute2/runner.ts";
-import { Libc, openLibc, SystemError } from "../../../lib/netlink/libc.ts";
+import { openLibc, SystemError } from "../../../lib/netlink/libc.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 
-const libc = openLibc();
-assert(libc instanceof Libc, "no C library here");
+const { libc } = openLibc();
+assert(libc, "no C library here");
 
 /** A runner in this namespace, in which nothing is changed, and the program that it falls back to. */
 function runnerWith(options: { force?: boolean; netns?: string; signal?: AbortSignal } = {}) {
   const program = new Collector([{ by: "ip" }]);
   const all = { force: true, switches: [], program, ...options };
-  return { program, runner: new NetlinkRunner(libc as Libc, all) };
+  return { program, runner: new NetlinkRunner(libc!, all) };
 }
 
 const question = <T>(line: string, read?: () => T): Query<T | string> => ({
