@@ -129,14 +129,8 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "container logs": "logs",
 };
 
-/** A command found in the list, with its own name. */
-export interface FoundCommand extends Entry {
-  /** Its own name: `network ls`. */
-  name: string;
-}
-
-/** Finds a command by the typed words: `network create`, `network list`. */
-export function findCommand(typed: string): FoundCommand | undefined {
+/** Finds a command, and its own name, by the typed words: `network create`, `network list`. */
+export function findCommand(typed: string): Entry & { name: string } | undefined {
   const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
   return Object.hasOwn(COMMANDS, name) ? { name, ...COMMANDS[name]! } : undefined;
 }

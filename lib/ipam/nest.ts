@@ -14,19 +14,15 @@ export interface LooseWords {
   readonly auxAddresses: Readonly<Record<string, string>>;
 }
 
-/** Subnets with the words that belong to them. */
-export interface NestedSubnets {
-  /** The subnets, in the order given. */
-  subnets: SubnetSpec[];
-  /** The words that belong to no subnet. A `field` starts with a field of {@linkcode LooseWords}. */
-  problems: IpvlanError[];
-}
-
 /**
- * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. `parseSubnets`
- * checks the subnets themselves.
+ * Puts each gateway, ip-range and auxiliary address into the subnet that contains it. The problems are
+ * words that belong to no subnet: a `field` starts with a field of {@linkcode LooseWords}.
+ * `parseSubnets` checks the subnets themselves.
  */
-export function nestSubnets(specs: readonly SubnetSpec[], loose: LooseWords): NestedSubnets {
+export function nestSubnets(
+  specs: readonly SubnetSpec[],
+  loose: LooseWords,
+): { subnets: SubnetSpec[]; problems: IpvlanError[] } {
   const problems: IpvlanError[] = [];
   const homes = specs.map(({ subnet, gateway, ipRange, auxAddresses }) => {
     const parsed = attempt(() => parsePrefix(subnet).prefix);

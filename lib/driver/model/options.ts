@@ -195,16 +195,13 @@ export function optionText(name: OptionName, { [name]: value }: NetworkOptions):
   return String(value ?? NETWORK_OPTIONS[name].none);
 }
 
-/** The options read from `docker network create -o NAME=VALUE`. */
-export interface DriverOptionsResult {
-  /** The options, under their own names. */
-  options: Partial<NetworkOptions>;
-  /** Words that cannot be read. `settle` checks the values. */
-  problems: IpvlanError[];
-}
-
-/** Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. */
-export function parseDriverOptions(words: readonly string[]): DriverOptionsResult {
+/**
+ * Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. The problems are
+ * words that cannot be read. `settle` checks the values.
+ */
+export function parseDriverOptions(
+  words: readonly string[],
+): { options: Partial<NetworkOptions>; problems: IpvlanError[] } {
   const options: Record<string, unknown> = {};
   const problems: IpvlanError[] = [];
   for (const word of words) {

@@ -110,13 +110,10 @@ const SUBNETS = list(object({
   auxAddresses: record(address),
 }));
 
-/** The settings of a network that all its hosts share. */
-interface NetworkSettings extends Partial<Omit<NetworkOptions, "parent">> {
-  /** The subnets, with every default settled. */
-  subnets: NetworkSubnet[];
-}
-
-export function isSharedSettings(value: unknown): value is NetworkSettings {
+/** Whether a value has the settings of a network that all its hosts share. */
+export function isSharedSettings(
+  value: unknown,
+): value is Partial<Omit<NetworkOptions, "parent">> & { subnets: NetworkSubnet[] } {
   return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
 }
 

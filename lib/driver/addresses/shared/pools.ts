@@ -36,15 +36,8 @@ export function isShared<T extends { ipam?: NetworkIpam }>(
   return each.ipam !== undefined;
 }
 
-/** A network or an address pool on record whose addresses several hosts share. */
-interface PoolUser {
-  access: EtcdAccess;
-  /** The ids of its shared pools. */
-  pools: string[];
-}
-
 /** The networks and address pools on record whose addresses several hosts share, by id. */
-function poolUsers(store: Store): Map<string, PoolUser> {
+function poolUsers(store: Store): Map<string, { access: EtcdAccess; pools: string[] }> {
   const networks = store.networks({ shared: true }).filter(isShared);
   const pools = store.pools().filter(isShared);
   const users = [
