@@ -94,6 +94,6 @@ export class Bridge implements AsyncDisposable {
 
   /** Ends the session after all pending lines. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.session.close();
+    await this.session[Symbol.asyncDispose]();
   }
 }

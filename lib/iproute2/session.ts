@@ -110,11 +110,6 @@ export class Session implements Runner, AsyncDisposable {
     }
   }
 
-  /** Whether the session has ended: it runs no more lines. */
-  get ended(): boolean {
-    return this.#closed !== undefined || this.#shell?.ended === true;
-  }
-
   /**
    * Runs a line that changes something: resolves when it has taken effect.
    *
@@ -138,17 +133,12 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /** Ends the session after all pending lines. Later lines are refused. */
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= closedError(this.#transport.program, "it was closed");
     // Wait only until the last burst was started: if the program hangs, the end of its input ends it.
     while (this.#queue.length > 0) await this.#burst;
     await this.#running;
     await this.#shell?.[Symbol.asyncDispose]();
-  }
-
-  /** Same as {@linkcode Session.close}. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   #ask(line: string, isQuery: boolean): Promise<Record<string, unknown>[]> {

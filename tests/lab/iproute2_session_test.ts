@@ -144,17 +144,15 @@ Deno.test("a shell that is killed rejects all that waits", async () => {
     assertEquals(result.reason.reason, "killed by SIGKILL");
   }
   await assertRejectsError(() => session.change("link set dev lo up"), "session-closed", "SIGKILL");
-  assert(session.ended);
 });
 
-Deno.test("close() settles what is in flight first, and refuses what comes after", async () => {
+Deno.test("the end of a session settles what is in flight first, and refuses what comes after", async () => {
   await using made = await tenLinks();
   const { session } = made;
   const waiting = Promise.all(Array.from({ length: 400 }, (_, i) => ask(session, i)));
-  const closed = session.close();
+  const closed = session[Symbol.asyncDispose]();
   await assertRejectsError(() => session.query("link show"), "session-closed", "it was closed");
-  await Promise.all([waiting, closed, session.close()]);
-  assertEquals(session.ended, true);
+  await Promise.all([waiting, closed, session[Symbol.asyncDispose]()]);
 });
 
 Deno.test("no process is left behind, whether it went well or not", async () => {

@@ -103,7 +103,7 @@ async function askAll(session: Session): Promise<PromiseSettledResult<unknown>[]
   ];
   const settled = Promise.allSettled(asked);
   // Where the program reads on, the end of its input settles what it has not answered.
-  await session.close();
+  await session[Symbol.asyncDispose]();
   const results = await settled;
   const right: unknown[] = [[{ name: "a" }], undefined, [{ name: "b" }], "none", undefined, [{
     name: "c",
@@ -200,15 +200,18 @@ contract("a line that is two, or prints a mark, is refused", {}, async (session)
   assertEquals(await session.query("show a"), [{ name: "a" }]);
 });
 
-contract("close() waits for what was asked, and refuses what comes after", {}, async (session) => {
-  const asked = Promise.all(
-    Array.from({ length: 1000 }, (_, i) => session.query(`show ${i}`)),
-  );
-  const closed = session.close();
-  await assertRejectsError(() => session.query("show 1"), "session-closed", "it was closed");
-  await Promise.all([asked, closed, session.close()]);
-  assert(session.ended);
-});
+contract(
+  "the end of a session waits for what was asked, and refuses what comes after",
+  {},
+  async (session) => {
+    const asked = Promise.all(
+      Array.from({ length: 1000 }, (_, i) => session.query(`show ${i}`)),
+    );
+    const closed = session[Symbol.asyncDispose]();
+    await assertRejectsError(() => session.query("show 1"), "session-closed", "it was closed");
+    await Promise.all([asked, closed, session[Symbol.asyncDispose]()]);
+  },
+);
 
 contract("a process is given 400 lines at most", {
   overALine: 'echo "[{\\"pid\\":$$}]"',
