@@ -29,7 +29,7 @@ export interface SharedPoolsOptions {
    * new at a time. Dispose of the result to unlock it.
    */
   lock: (signal: AbortSignal) => Promise<Disposable>;
-  /** The time, for the `since` of claims. @default {() => new Date()} */
+  /** The time, for the `since` of claims; left out, the present. */
   now?: () => Date;
 }
 

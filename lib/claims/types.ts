@@ -4,11 +4,7 @@
 export interface EtcdAccess {
   /** The members of the cluster: `https://10.0.0.1:2379`. */
   endpoints: readonly string[];
-  /**
-   * The prefix of all keys. Pools under different prefixes are independent.
-   *
-   * @default {"/ipvlan"}
-   */
+  /** The prefix of all keys; left out, `/ipvlan`. Pools under different ones are independent. */
   prefix?: string;
   /** The file with the CA certificates for those of the members. */
   ca?: string;

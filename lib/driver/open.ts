@@ -21,14 +21,12 @@ import type { WaitOptions } from "../base/waiting.ts";
 export interface DriverOptions {
   /**
    * The network namespace that serves as the host and has the parents: a name under `/run/netns`.
-   *
-   * @default {undefined} The namespace of this process.
+   * Left out, the namespace of this process.
    */
   host?: string;
   /**
-   * The folder of the store. It is made if it does not exist.
-   *
-   * @default {undefined} The environment's `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
+   * The folder of the store. It is made if it does not exist. Left out, the environment's
+   * `IPVLAN_STATE_DIR`, or `/var/lib/ipvlan`.
    */
   stateDir?: string;
   /**

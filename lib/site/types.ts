@@ -25,7 +25,7 @@ export interface SiteSource {
 export interface Check {
   /** The sentence, as it is in the file. */
   sentence: string;
-  /** The network to ask on. @default {undefined} The one that the routes lead to. */
+  /** The network to ask on; left out, the one that the routes lead to. */
   network?: string;
   /** The asking sandbox. */
   from: string;
@@ -111,15 +111,9 @@ export interface ApplyOptions {
   /**
    * Whether the changes may remove something, interrupt connectivity, and touch what belongs to
    * another file. A list allows only the changes of these lines, as the error `consent` has them.
-   *
-   * @default {false}
    */
   yes?: boolean | readonly string[];
-  /**
-   * Whether to keep the changes if a call or a check fails, instead of rolling them back.
-   *
-   * @default {false}
-   */
+  /** Whether to keep the changes if a call or a check fails, instead of rolling them back. */
   keep?: boolean;
   /** The driver's host, for checks: a namespace under `/run/netns`; by default the caller's. */
   host?: string;

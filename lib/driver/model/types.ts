@@ -28,40 +28,25 @@ export interface NetworkIpam {
 export interface NetworkOptions {
   /**
    * The link that the sandboxes share: one that exists, or `link.vlan` (`link.vlan.vlan` for two
-   * tags), which the driver makes, and removes with its last network.
-   *
-   * @default {undefined} A dummy link of the driver's own: the network is isolated.
+   * tags), which the driver makes, and removes with its last network. Left out, a dummy link of the
+   * driver's own: the network is isolated.
    */
   parent?: string;
-  /** The ipvlan mode. @default {"l2"} */
+  /** The ipvlan mode; left out, `l2`. */
   mode: IpvlanMode;
-  /** The ipvlan flag. @default {"bridge"} */
+  /** The ipvlan flag; left out, `bridge`. */
   flag: IpvlanFlag;
-  /** The largest packet on the network's links, in bytes. @default {undefined} The parent's. */
+  /** The largest packet on the network's links, in bytes; left out, the parent's. */
   mtu?: number;
-  /**
-   * The length of each link's transmit queue, in packets, for a queueing discipline on it.
-   *
-   * @default {undefined} The kernel's, 1000.
-   */
+  /** The length of each link's transmit queue, in packets; left out, the kernel's, 1000. */
   txqlen?: number;
-  /**
-   * Whether the network is cut off from everything else. Then a given parent is not used.
-   *
-   * @default {false}
-   */
+  /** Whether the network is cut off from everything else. Then a given parent is not used. */
   internal: boolean;
-  /**
-   * Whether the network has IPv4. If not, it gets no default pool, and needs an IPv6 subnet.
-   *
-   * @default {true}
-   */
+  /** Whether the network has IPv4; left out, true. If not, it needs an IPv6 subnet. */
   ipv4: boolean;
   /**
    * The routes of an L3 network that the host has for a routing daemon to announce: one to each
    * subnet (`subnet`), or one to each address of an endpoint (`address`).
-   *
-   * @default {undefined} None.
    */
   advertise?: "subnet" | "address";
 }
@@ -72,25 +57,19 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
   name: string;
   /**
    * The subnets, of either family. A text is a subnet with all defaults. An automatic address comes
-   * from the first subnet of its family with a free one.
-   *
-   * @default {[]} A default pool, for IPv4. A network with only IPv6 subnets gets one, too.
+   * from the first subnet of its family with a free one. Without an IPv4 subnet, a default pool is one.
    */
   subnets?: readonly (string | SubnetSpec)[];
   /**
    * Whether the network has IPv6. An IPv6 subnet alone turns it on. So `true` only makes it an error
    * to give no such subnet, and `false` to give one.
-   *
-   * @default {undefined} As the subnets say.
    */
   ipv6?: boolean;
-  /** Labels, kept and shown. @default {{}} */
+  /** Labels, kept and shown. */
   labels?: Record<string, string>;
   /**
    * The source of its addresses, if other hosts share them. Then a network of this name is the same
    * on all hosts: what is left out here is as on the first host.
-   *
-   * @default {undefined} This host alone gives them.
    */
   ipam?: NetworkIpam;
 }
@@ -100,7 +79,7 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
  * be longer: `cni:lan`.
  */
 export interface EngineNetworkSpec extends NetworkSpec {
-  /** The engine that the network belongs to. @default {undefined} None: it is `ipvlan`'s own. */
+  /** The engine that the network belongs to. Left out, it is `ipvlan`'s own. */
   owner?: Owner;
   /** Whether the network is removed with its last endpoint. */
   transient?: true;
@@ -166,19 +145,13 @@ export interface Network extends SettledNetwork {
 
 /** The settings of a sandbox besides its networks. */
 export interface SandboxSettings {
-  /**
-   * The host name of commands in the sandbox, which get a UTS namespace of their own.
-   *
-   * @default {undefined} The machine's.
-   */
+  /** The host name of its commands, in a UTS namespace of their own; left out, the machine's. */
   hostname?: string;
   /** Names that only commands in the sandbox can look up, with their addresses. */
   hosts?: { name: string; address: string }[];
   /**
    * The name servers, the domains to search, and the options of the resolver (resolv.conf(5)). A part
    * that is left out is as in the machine's `/etc/resolv.conf`.
-   *
-   * @default {undefined} The machine's file.
    */
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
   /** The sysctls of its network namespace: `{ "net.ipv4.ip_forward": "1" }`. */
@@ -222,52 +195,42 @@ export interface Sandbox extends SandboxSettings {
 export interface EndpointRoute {
   /** The destination: `10.0.0.0/8`, `0.0.0.0/0`, `::/0`. */
   dst: string;
-  /** The next hop. @default {undefined} None: the destination is on the link. */
+  /** The next hop. Left out, the destination is on the link. */
   via?: string;
 }
 
 /** The options of a connection to a network. */
 export interface ConnectOptions {
   /**
-   * The IPv4 address. If the network has foreign addresses, it has a prefix length.
-   *
-   * @default {undefined} The next free one.
+   * The IPv4 address; left out, the next free one. If the network has foreign addresses, it has a
+   * prefix length.
    */
   ip?: string;
-  /** The IPv6 address. @default {undefined} The next free one, if the network has IPv6. */
+  /** The IPv6 address; left out, the next free one, if the network has IPv6. */
   ip6?: string;
-  /**
-   * Addresses that are not chosen as the next free one, as other sandboxes will ask for them.
-   *
-   * @default {[]}
-   */
+  /** Addresses that are not chosen as the next free one, as other sandboxes will ask for them. */
   except?: readonly string[];
-  /** Other names that the sandbox is found by on this network. @default {[]} */
+  /** Other names that the sandbox is found by on this network. */
   aliases?: string[];
   /** A MAC address. It is always refused: an ipvlan link has the MAC address of its parent. */
   macAddress?: string;
-  /** The link's name in the sandbox. @default {undefined} The first free of `eth0`, `eth1`, … */
+  /** The link's name in the sandbox; left out, the first free of `eth0`, `eth1`, … */
   ifname?: string;
   /**
-   * The routes of the link, in the order in which they are made; an empty list for none.
-   *
-   * @default {undefined} The default routes of the network.
+   * The routes of the link, in the order in which they are made; an empty list for none. Left out, the
+   * default routes of the network.
    */
   routes?: readonly EndpointRoute[];
-  /** Routes of the link besides the default routes of the network. @default {[]} */
+  /** Routes of the link besides the default routes of the network. */
   moreRoutes?: readonly EndpointRoute[];
   /**
    * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
    * fe80::/10 if the network has IPv6.
-   *
-   * @default {[]}
    */
   linkLocalAddresses?: readonly string[];
   /**
    * Its priority for the default route, from -1000 to 1000. The default route of a sandbox is that of
-   * its network with the highest priority; of equal ones, that of the first connected.
-   *
-   * @default {0}
+   * its network with the highest priority; of equal ones, that of the first connected. Left out, 0.
    */
   gatewayPriority?: number;
   /**
@@ -277,8 +240,7 @@ export interface ConnectOptions {
   handOver?: true;
   /**
    * The link of the sandbox to use as parent, on an engine's network with parents in its sandboxes.
-   *
-   * @default {undefined} The link of the sandbox's default route.
+   * Left out, the link of the sandbox's default route.
    */
   parent?: string;
 }
@@ -293,22 +255,17 @@ export interface Connection extends ConnectOptions {
 export interface SandboxSpec extends SandboxSettings {
   /** The sandbox's name, under the rules for a network's name. Digits alone are refused. */
   name: string;
-  /**
-   * The networks to connect it to, in this order. The first one has the default route.
-   *
-   * @default {[]}
-   */
+  /** The networks to connect it to, in this order. The first one has the default route. */
   connections?: readonly Connection[];
-  /** Labels, kept and shown. @default {{}} */
+  /** Labels, kept and shown. */
   labels?: Record<string, string>;
 }
 
 /** A sandbox to make from an existing namespace. */
 export interface AdoptSpec extends SandboxSpec {
   /**
-   * The id of a process in the namespace. The driver gives the namespace the sandbox's name.
-   *
-   * @default {undefined} The namespace already has this name.
+   * The id of a process in the namespace. The driver gives the namespace the sandbox's name. Left out,
+   * the namespace already has this name.
    */
   pid?: number;
 }
@@ -319,11 +276,7 @@ export interface AdoptSpec extends SandboxSpec {
  */
 export interface BorrowSpec extends SandboxSpec {
   owner: Owner;
-  /**
-   * The file of the namespace: `/proc/806/ns/net`, `/run/netns/cni-1`.
-   *
-   * @default {undefined} Not known yet: all links are handed over.
-   */
+  /** The file of the namespace: `/run/netns/cni-1`; left out, all links are handed over. */
   path?: string;
 }
 
@@ -426,27 +379,17 @@ export interface MadeSandbox extends SandboxDetails {
 export interface PoolRequest {
   owner: Owner;
   /**
-   * The subnet. Host bits that are set are masked.
-   *
-   * @default {undefined} A default pool that no network, address pool or route of the host uses. IPv6
-   * has none.
+   * The subnet. Host bits that are set are masked. Left out, a default pool that no network, address
+   * pool or route of the host uses. IPv6 has none.
    */
   subnet?: string;
-  /**
-   * The part of the subnet that automatic addresses come from.
-   *
-   * @default {undefined} The whole subnet.
-   */
+  /** The part of the subnet that automatic addresses come from; left out, all of it. */
   ipRange?: string;
-  /** The gateway, which is claimed with the pool. @default {undefined} None. */
+  /** The gateway, which is claimed with the pool. */
   gateway?: string;
-  /** Whether a request without a subnet is for IPv6. @default {false} */
+  /** Whether a request without a subnet is for IPv6. */
   ipv6?: boolean;
-  /**
-   * The source of its addresses, if other hosts share them.
-   *
-   * @default {undefined} This host alone gives them.
-   */
+  /** The source of its addresses, if other hosts share them. */
   ipam?: NetworkIpam;
 }
 
@@ -480,11 +423,10 @@ export interface Claim {
 export interface ClaimRequest {
   /**
    * The holder of the address: `gateway` for a gateway. The same holder gets the same address again.
-   *
-   * @default {undefined} Not known. Then each claim is for another address.
+   * Left out, each claim is for another address.
    */
   holder?: string;
-  /** The address. @default {undefined} The holder's address in the pool, or the next free one. */
+  /** The address; left out, the holder's address in the pool, or the next free one. */
   address?: string;
 }
 

@@ -47,22 +47,16 @@ eval "$line"
 
 /** The options for a command in the background. */
 export interface BackgroundOptions {
-  /** The folder to start it in. @default {undefined} That of this program. */
+  /** The folder to start it in; left out, that of this program. */
   cwd?: string;
-  /** Variables to add to its environment. @default {{}} */
+  /** Variables to add to its environment. */
   env?: Readonly<Record<string, string>>;
   /**
    * Whether to keep the end of its output, until the sandbox is removed or the next such command
    * starts in it. A small shell then runs as long as the command.
-   *
-   * @default {false}
    */
   keepOutput?: boolean;
-  /**
-   * The words of a program that runs when the command has ended. It needs `keepOutput`.
-   *
-   * @default {[]}
-   */
+  /** The words of a program that runs when the command has ended. It needs `keepOutput`. */
   afterwards?: readonly string[];
 }
 

@@ -22,9 +22,7 @@ export interface IpvlanSpec extends LinkBase<"ipvlan"> {
   mode: IpvlanMode;
   /**
    * Whether links on the parent reach each other (`bridge`), not at all (`private`), or only by
-   * way of the switch outside (`vepa`). Those two need Linux 4.15.
-   *
-   * @default {"bridge"}
+   * way of the switch outside (`vepa`). Those two need Linux 4.15. Left out, `bridge`.
    */
   flag?: IpvlanFlag;
 }

@@ -23,8 +23,6 @@ export interface AgentOptions {
   /**
    * A file in an existing folder, for a DNS server. The agent writes all names with addresses in the
    * pools that this host shares into it, in the form of hosts(5).
-   *
-   * @default {undefined} None.
    */
   hostsFile?: string;
 }
