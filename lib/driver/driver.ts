@@ -60,7 +60,8 @@ import type {
  * nothing. It throws an {@linkcode IpvlanError}, also for a name that is not on record:
  * `network-not-found`, `sandbox-not-found`. If a request has several problems, it throws them all at
  * once, as the `problems` of one error. Any number of drivers, in any number of processes, may use one
- * state folder.
+ * state folder. The calls about hosts take the access to an etcd; left out, that of the networks and
+ * address pools on record. They throw `etcd-unreachable` if it does not answer.
  *
  * @example Two sandboxes on a VLAN
  * ```ts
@@ -467,21 +468,12 @@ export class Driver implements AsyncDisposable {
     });
   }
 
-  /**
-   * All hosts that share address pools with this one, by prefix and name.
-   *
-   * @param access The access to etcd; by default that of the networks and address pools on record.
-   * @throws {"etcd-unreachable"} etcd does not answer.
-   */
+  /** All hosts that share address pools with this one, by prefix and name. */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
     return await listHosts(this.#calls.parts, access);
   }
 
-  /**
-   * Returns a sentence for each damaged key in etcd that calls have ignored. Each is returned once.
-   *
-   * @param access The access to etcd, if it is not that of the networks and address pools on record.
-   */
+  /** Returns a sentence for each damaged key in etcd that calls have ignored, each once. */
   async damagedKeys(access?: EtcdAccess): Promise<string[]> {
     const { store, openShared } = this.#calls.parts;
     if (!access && !hasShared(store)) return [];
@@ -491,9 +483,6 @@ export class Driver implements AsyncDisposable {
   /**
    * Lists the names of the hosts that share address pools with this one, or the ids of hosts with the
    * same name. Unlike {@linkcode Driver.listHosts}, it does not read their addresses.
-   *
-   * @param access The access to etcd; by default that of the networks and address pools on record.
-   * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async hostNames(access?: EtcdAccess): Promise<string[]> {
     return await hostNames(this.#calls.parts, access);
@@ -503,11 +492,9 @@ export class Driver implements AsyncDisposable {
    * Removes a host that is gone for good from the pools, and frees its addresses.
    *
    * @param idOrName Its id, or its name if no other host has the same.
-   * @param access The access to etcd; by default that of the networks and address pools on record.
    * @param force Whether the host is known to be off. If it still runs, addresses are given away twice.
    * @throws {"host-alive"} It runs, or holds addresses and may run.
    * @throws {"host-not-found"} There is no such host, or several have the name.
-   * @throws {"etcd-unreachable"} etcd does not answer.
    */
   async removeHost(idOrName: string, access?: EtcdAccess, force = false): Promise<RemovedHost[]> {
     return await removeHost(this.#calls.parts, idOrName, access, force);
