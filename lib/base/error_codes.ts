@@ -81,10 +81,7 @@ export interface ErrorTable {
   "parent-not-found": { parent: string; base?: string };
   /** A link cannot be the parent of ipvlan links. */
   "invalid-parent": { parent: string; reason: string };
-  /**
-   * A sub-interface cannot be set up on a link that is down (`vlan_dev_open` in
-   * `net/8021q/vlan_dev.c`).
-   */
+  /** A sub-interface cannot be set up on a link that is down (`vlan_dev_open` of the kernel). */
   "parent-down": { parent: string };
   /** A parent has another mode or flag already, and can have only one of each. */
   "parent-conflict": { parent: string; current: string; users: readonly string[]; asked: string };
@@ -210,10 +207,7 @@ export interface ErrorTable {
   "host-busy": object;
   /** Another host removed this one. No address is given away until it has registered anew. */
   "host-removed": { prefix: string };
-  /**
-   * Another host, named `host` in etcd, uses the id of this one; or this host's record is older
-   * than etcd.
-   */
+  /** Another host, `host` in etcd, uses this one's id; or this host's record is older than etcd. */
   "host-replaced": { prefix: string; id: string; host: string };
   /**
    * A host is not removed, as it may still run: its agent runs, it was heard from a short time ago, or

@@ -54,10 +54,7 @@ function removeIfThere(path: string): void {
   }
 }
 
-/**
- * Makes an unused path. Its name begins with a dot: programs that read all files of a folder, such as a
- * DNS server, skip it.
- */
+/** Makes an unused path whose name begins with a dot: programs that read whole folders skip it. */
 function freshPath(folder: string): string {
   return `${folder}/.ipvlan-${crypto.randomUUID()}`;
 }

@@ -1,7 +1,4 @@
-/**
- * Loads a module of Node at its first use. An `import` of one takes up to 20 ms at every start, and most
- * commands need none.
- */
+/** Loads a module of Node at its first use: an `import` takes up to 20 ms at every start. */
 export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name] {
   // deno-lint-ignore no-process-global
   return process.getBuiltinModule(name);

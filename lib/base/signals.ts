@@ -11,10 +11,7 @@ export function exitStatusOf(signal: Deno.Signal): number {
   return 128 + constants.signals[signal as keyof typeof constants.signals];
 }
 
-/**
- * Calls a function for every signal that arrives, until it is disposed of. Meanwhile these signals
- * do not end the program.
- */
+/** Calls a function for every signal until disposed of. Meanwhile they do not end the program. */
 export function onSignals<Name extends Deno.Signal>(
   names: readonly Name[],
   call: (name: Name) => void,

@@ -9,10 +9,7 @@ export const REPLY_TIMEOUT = 5;
 /** How long to wait for an answer that should not come, in seconds. */
 export const SILENCE_TIME = 1;
 
-/**
- * If a control's answer takes longer than this, in milliseconds, {@linkcode SILENCE_TIME} is too
- * short to be sure.
- */
+/** If a control answers later than this, in milliseconds, {@linkcode SILENCE_TIME} is too short. */
 const SLOW = 300;
 
 /** The answers that must arrive while a target does not answer. */

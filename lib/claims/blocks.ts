@@ -150,10 +150,7 @@ async function tryBlock(
   return { free: 0n, next: at };
 }
 
-/**
- * Records a block that etcd has for this host. Returns the set of its free addresses, which no host
- * has a claim on.
- */
+/** Records a block that etcd has for this host. Returns the set of its addresses without a claim. */
 export function holdBlock(
   { records, etcd }: Pick<Session, "records" | "etcd">,
   asked: BlockRecord,

@@ -152,10 +152,7 @@ export class Etcd extends Gateway {
     await this.call("lease/revoke", { ID: lease }, options);
   }
 
-  /**
-   * Watches a range from a revision on. Ends when the connection breaks, or if etcd has compacted
-   * that revision.
-   */
+  /** Watches a range from a revision on, until the connection breaks or etcd has compacted that. */
   async *watch(
     range: Range,
     revision: number,

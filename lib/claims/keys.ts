@@ -84,10 +84,7 @@ export function textOf(hex: string): string {
   return formatAddress(addressOf(hex));
 }
 
-/**
- * The size of a block of a pool: a sixteenth of the pool, but at least 4 and at most 64 addresses. A
- * smaller pool is one block.
- */
+/** The size of a block: a sixteenth of the pool, of 4 to 64 addresses; or all of a smaller pool. */
 export function blockSize(pool: Prefix): bigint {
   const size = pool.last - pool.first + 1n;
   const part = size / BLOCKS;

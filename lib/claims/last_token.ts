@@ -26,10 +26,7 @@ export class LastToken {
     }
   }
 
-  /**
-   * Writes the tokens of a host's last and of its pending transaction. If that fails, every address
-   * costs a request.
-   */
+  /** Writes the tokens of the last and the pending transaction, if it can: they save requests. */
   write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
     const bytes = new TextEncoder().encode(`${this.#place} ${token} ${asked}`.trimEnd());
     try {

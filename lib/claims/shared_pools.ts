@@ -43,10 +43,7 @@ import {
 import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 
-/**
- * The address pools that this host shares with others. Any number of processes of a host may use one
- * store at once.
- */
+/** The address pools that this host shares with others. Its processes may use one store at once. */
 export class SharedPools implements Disposable {
   readonly #options: SharedPoolsOptions;
   readonly #calls: Calls;

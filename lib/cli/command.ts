@@ -48,10 +48,7 @@ export interface Command {
   raw?: boolean;
   /** Whether it changes something: it has `--dry-run`, and no signal ends it within a change. */
   changes?: boolean;
-  /**
-   * Whether it only queries other programs. Then a signal ends these programs too: one that hangs
-   * would otherwise run on.
-   */
+  /** Whether it only queries other programs. Then a signal ends these too, also one that hangs. */
   asks?: boolean;
   /** Its exit statuses, for its help. By default: 0 success, 1 an error, 2 misuse. */
   statuses?: [status: string, meaning: string][];
@@ -78,10 +75,7 @@ export interface Context {
   open(signal?: AbortSignal): Promise<import("../driver/mod.ts").EngineDriver>;
   /** Prints text on standard output, and escapes control characters in it. */
   print(text: string): void;
-  /**
-   * Copies the output of a program to standard output as it comes. At a terminal, control
-   * characters are escaped.
-   */
+  /** Copies the output of a program as it comes. At a terminal, control characters are escaped. */
   write(bytes: Uint8Array): void;
   /** Prints coloured text on standard output. The caller must escape values from outside. */
   printColoured(text: string): void;

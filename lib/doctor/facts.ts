@@ -37,10 +37,7 @@ export interface DoctorFacts {
   view?: DoctorView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
-  /**
-   * The routing daemons in this network namespace: `zebra`, `bird`. They are only looked for if a
-   * network advertises routes.
-   */
+  /** The routing daemons in this namespace, `zebra` or `bird`, if a network advertises routes. */
   routingDaemons: string[];
   /** The state of shared pools, by the prefixes of etcd. */
   shared: SharedFacts[];

@@ -201,10 +201,7 @@ function tryToWrite(folder: string): void {
 /** Prints the `comm` files of FRR's zebra and of BIRD; BIRD 1 has another program for IPv6. */
 const FIND = "grep -lxE 'zebra|bird6?' /proc/[0-9]*/comm";
 
-/**
- * Names the routing daemons in this network namespace. It includes daemons whose namespace this
- * user may not see.
- */
+/** Names the routing daemons in this network namespace, or in one that this user may not see. */
 async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<string[]> {
   await using shell = new Shell({ signal });
   const folders = (await shell.run(FIND, [])).out.map((path) => path.replace(/\/comm$/, ""));

@@ -409,9 +409,7 @@ export class Driver implements AsyncDisposable {
     await startInBackground(inside, options, folder, () => this.processes(id), wait.signal);
   }
 
-  /**
-   * Reads the output of the command that was last started with `keepOutput`, at most its last megabyte.
-   */
+  /** Reads the output of the command last started with `keepOutput`, at most its last megabyte. */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
     const { id } = findSandbox(this.#calls.parts.store, sandbox);
     return this.#calls.parts.output.read(id);
@@ -501,10 +499,10 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs the agent of this host until the driver's signal is aborted: it keeps the host's lease in etcd, gives
-   * addresses to other hosts that need them, writes the names of their sandboxes into hosts files, and
-   * reports pending changes to etcd when it is reachable again. Without an agent, names are as old as
-   * the last call that connected a sandbox.
+   * Runs the agent of this host until the driver's signal is aborted: it keeps the host's lease in etcd,
+   * gives addresses to other hosts that need them, writes the names of their sandboxes into hosts files,
+   * and reports pending changes to etcd when it is reachable again. Without an agent, names are as old
+   * as the last call that connected a sandbox.
    *
    * @throws {"agent-runs"} Another one runs on this state folder.
    */
@@ -526,10 +524,7 @@ export class Driver implements AsyncDisposable {
     return await this.#calls.base.sequences.exclusive(run, this.#calls.parts.wait);
   }
 
-  /**
-   * Ends the driver's processes and closes its store. Networks and sandboxes stay. Doing it again is
-   * no error.
-   */
+  /** Ends the driver's processes and closes its store, once. Networks and sandboxes stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#owns) await this.#calls.base.close();
   }

@@ -147,10 +147,7 @@ export class EngineDriver extends Driver {
     });
   }
 
-  /**
-   * Releases one request for an address pool. The last one removes the pool and its claims. A missing
-   * pool is no error.
-   */
+  /** Releases a request for an address pool. The last one removes it. A missing pool is no error. */
   async releasePool(id: string): Promise<void> {
     await this.#calls.shared(() => releasePool(this.#calls.parts, id));
   }

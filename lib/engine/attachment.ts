@@ -57,10 +57,7 @@ export async function attach(
   }
 }
 
-/**
- * Waits for calls that still run, and removes what killed calls have left of a network or of one sandbox
- * on it.
- */
+/** Waits for running calls, and removes what killed ones left of a network or a sandbox on it. */
 export async function recover(
   driver: EngineDriver,
   network: string,

@@ -158,17 +158,12 @@ export function firstUsable(prefix: Prefix): Address {
   return { family: prefix.family, bits: prefix.first + (isPointToPoint(prefix) ? 0n : 1n) };
 }
 
-/**
- * The gateway of a subnet for which none is given: the first usable address, if it has one to
- * spare.
- */
+/** The gateway of a subnet without a given one: the first usable address, if one can be spared. */
 export function defaultGateway(prefix: Prefix): Address | undefined {
   return isPointToPoint(prefix) ? undefined : firstUsable(prefix);
 }
 
-/**
- * Whether a host can have any address of the prefix: /31 and /32 (RFC 3021), /127 (RFC 6164), /128.
- */
+/** Whether hosts can have all addresses of a prefix: /31, /32 (RFC 3021), /127 (RFC 6164), /128. */
 function isPointToPoint(prefix: Prefix): boolean {
   return width(prefix.family) - prefix.length <= 1;
 }

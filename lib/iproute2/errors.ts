@@ -28,10 +28,7 @@ export function ipCommandError(command: string, said: string): IpvlanErrorOf<"ip
   return new IpvlanError("ip-command", { command, reason, errno });
 }
 
-/**
- * Whether a session failed because its name in `/run/netns` is that of a plain file, such as `umount`
- * leaves behind.
- */
+/** Whether the name of a session's namespace is that of a plain file, such as `umount` leaves. */
 export function isNoNamespace(error: unknown): boolean {
   return isIpvlanError(error, "ip-command") && error.errno === "EINVAL" &&
     error.reason.startsWith("setting the network namespace");

@@ -99,9 +99,7 @@ export function netnsName(value: string): string {
   return value;
 }
 
-/**
- * Checks a namespace's file: `/proc/806/ns/net`. @throws {"invalid-word"} It is no absolute path.
- */
+/** Checks a namespace's file: `/proc/806/ns/net`. @throws {"invalid-word"} It is no full path. */
 export function netnsPath(value: string): string {
   const folders = value.split("/").slice(1);
   const isPlain = /^(\/[A-Za-z0-9_.@+=:-]{1,255})+$/.test(value);

@@ -72,10 +72,7 @@ export function judge(
   }
 }
 
-/**
- * Settles the networks, and reports each problem at its field. Returns the networks whose subnets
- * could be read.
- */
+/** Settles networks, and reports their problems. Returns those whose subnets could be read. */
 function judgeNetworks(networks: readonly SiteNetwork[], report: Report): SettledNetwork[] {
   const settlements = settleAll(networks.map(({ spec }) => spec), []);
   for (const [index, { spec, misplaced, pathOf }] of networks.entries()) {
@@ -124,10 +121,7 @@ const PARTS = /^(?:(\S+) )?(\S+) (reaches|does not reach) (\S+)(?: by (ip6?))?$/
 /** A regular expression that every check matches, for editors. */
 export const SENTENCE_PATTERN: string = PARTS.source;
 
-/**
- * Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`; `undefined` if it is
- * none.
- */
+/** Reads a check, `[NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]`, if it is one. */
 export function parseCheck(sentence: string): Check | undefined {
   const parts = PARTS.exec(sentence);
   if (!parts) return undefined;

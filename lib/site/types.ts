@@ -67,10 +67,7 @@ export interface Change {
   file?: string;
 }
 
-/**
- * Connections of a sandbox to make in one call. Settings are for a sandbox that is made by the same
- * call.
- */
+/** Connections to make in one call, and the settings of the sandbox if that call makes it. */
 export interface Attachment extends SandboxSettings {
   /** The sandbox. */
   sandbox: string;

@@ -140,10 +140,7 @@ export function linkRoutes(
 
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
 
-/**
- * The steps that change the metrics of an endpoint's default routes, when other endpoints of its
- * sandbox come or go.
- */
+/** The steps that change the metrics of default routes as a sandbox gets and loses endpoints. */
 export function rerouteSteps(
   { network, endpoint }: NetworkEndpoint,
   before: Siblings,

@@ -104,10 +104,7 @@ function whyNoHostName(name: string): string | undefined {
  */
 export const IN_SANDBOX = "(in the sandbox)";
 
-/**
- * The kinds of parents: a link of the host; a link of each sandbox; or none yet, for an isolated
- * network that is not made.
- */
+/** The kinds of parents: a link of the host; one of each sandbox; none yet, before a dummy is made. */
 export type NetworkParent =
   | { kind: "host"; link: string }
   | { kind: "sandbox" | "none"; link?: undefined };

@@ -106,10 +106,7 @@ export interface NetworkSubnet {
   auxAddresses: Record<string, string>;
 }
 
-/**
- * A network with all defaults filled in that do not depend on the machine. As a specification, it
- * asks for the same network.
- */
+/** A network with all defaults but those of the machine. As a specification, it means the same. */
 export interface SettledNetwork extends NetworkOptions {
   /** The name. */
   name: string;
@@ -180,9 +177,7 @@ export interface Sandbox extends SandboxSettings {
   namespace: "made" | "attached" | "found" | "borrowed";
   /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
   owner?: Owner;
-  /**
-   * The file of a borrowed namespace: `/proc/806/ns/net`. It is missing until the engine names it.
-   */
+  /** The file of a borrowed namespace: `/proc/806/ns/net`; missing until the engine names it. */
   path?: string;
   /**
    * The identity of that namespace, as the path may lead to another one later. It is missing if the
@@ -364,9 +359,7 @@ export interface NetworkDetails extends Network {
 
 /** A sandbox with its endpoints. */
 export interface SandboxDetails extends Sandbox {
-  /**
-   * Its endpoints. The one with the highest priority has the default route; of equal ones, the first.
-   */
+  /** Its endpoints. That of highest priority has the default route; of equal ones, the first. */
   endpoints: Endpoint[];
 }
 

@@ -6,10 +6,7 @@ import { shellLine } from "../../base/printable.ts";
 import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/names.ts";
 import type { SettledNetwork } from "../model/types.ts";
 
-/**
- * The group of every link that the driver makes ("ipv" in ASCII). It marks the link as the driver's
- * even if the store is lost.
- */
+/** The group that marks every link as the driver's ("ipv" in ASCII), even if the store is lost. */
 export const LINK_GROUP = 0x69_70_76;
 
 /** Whether a link is marked as made by the driver. */
@@ -87,10 +84,7 @@ export function possibleParents(links: readonly Link[]): string[] {
     .map(({ name }) => name);
 }
 
-/**
- * Reads the tag of a sub-interface, `VLAN 20 (802.1Q)`, and the one that its name stands for if it has
- * the form `link.vlan`.
- */
+/** Reads the tag of a sub-interface, `VLAN 20 (802.1Q)`, and that in its name, if there is one. */
 function tagsOf({ name, link: below, info }: Link) {
   if (info.type !== "vlan" || below === undefined) return undefined;
   const id = name.startsWith(`${below}.`) ? name.slice(below.length + 1) : "";

@@ -66,10 +66,7 @@ interface Unfinished {
   record: { network: Network } | { sandbox: Sandbox } | { endpoint: EndpointRecord };
 }
 
-/**
- * Describes what a crash left half made or half removed, in the order of removal. The endpoints of a
- * sandbox go with the sandbox.
- */
+/** Describes what a crash left, in the order of removal. Endpoints of a sandbox go with it. */
 export function findUnfinished(
   { networks, sandboxes, endpoints }: {
     networks: readonly Stated<Network>[];

@@ -100,9 +100,9 @@ export function programsWith(lock: string | undefined): Programs {
  *
  * A burst goes by netlink if it can, and is over when this process is killed. Else `ip` runs it. Each
  * `ip` has the lock file open from before its first line until it ends. When a driver is killed, the
- * kernel frees the driver's locks, but the `ip` that it started runs its remaining lines. So the next driver waits until no process has the lock file open (`Processes.idle`) before
- * it removes half-made records. Deno passes no open file to a program that it starts (it
- * opens all with O_CLOEXEC), so a shell opens this one: `9<>FILE`.
+ * kernel frees the driver's locks, but its `ip` runs the remaining lines. So the next driver waits until
+ * no process has the lock file open (`Processes.idle`) before it removes half-made records. Deno passes
+ * no open file to a program that it starts (O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
 export class Namespaces {
   readonly #options: NamespacesOptions;
@@ -114,10 +114,7 @@ export class Namespaces {
     this.#options = options;
   }
 
-  /**
-   * The same namespaces, for work that must not stop half way. The signal stops none of its lines, but
-   * kills an `ip` that hangs.
-   */
+  /** The same for work that must not stop half way: the signal only kills an `ip` that hangs. */
   get unstoppable(): Namespaces {
     if (this.#options.unstoppable) return this;
     return this.#unstoppable ??= new Namespaces({ ...this.#options, unstoppable: true });

@@ -100,10 +100,7 @@ function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
   return endpointAddresses(endpoint).map((address) => `${address} ${names}`);
 }
 
-/**
- * A change of a hosts file: writes the tail at a byte, and gives the file a size in bytes. Each character
- * is a byte.
- */
+/** A change of a hosts file: the tail to write at a byte, and the size. A character is a byte. */
 export interface HostsEdit {
   at: number;
   tail: string;

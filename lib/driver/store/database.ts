@@ -96,10 +96,7 @@ export class Database implements Disposable {
     return copy;
   }
 
-  /**
-   * Sets WAL mode, which is persistent. When two processes set it at once, SQLite does not wait, and one
-   * of them fails.
-   */
+  /** Sets WAL mode, which lasts. When two processes set it at once, one fails and does not wait. */
   #useWal(): void {
     const deadline = Date.now() + PATIENCE;
     for (;;) {

@@ -77,10 +77,7 @@ export function ipamFailure(type: string, status: number, answer: unknown): Ipvl
   return cniError(code, `The IPAM plugin "${type}" has failed: ${answer.msg}${details}`);
 }
 
-/**
- * Makes the answer for problems: the code and sentence of the first, and as details the other sentences,
- * one per line.
- */
+/** Makes the answer for problems: the first one's code and sentence; the others are its details. */
 export function errorAnswer(
   cniVersion: CniVersion,
   problems: readonly IpvlanErrorOf<"cni">[],

@@ -14,9 +14,7 @@ export interface VxlanSpec extends LinkBase<"vxlan"> {
    * which needs `dev`; left out, none.
    */
   remote?: string;
-  /**
-   * The source address of packets, of the same family as `remote`; left out, the routing table decides.
-   */
+  /** The source address of packets, of the family of `remote`; left out, the routes decide. */
   local?: string;
   /**
    * The link that packets leave by, read back as `Link.link`; left out, the routing table decides.

@@ -14,9 +14,7 @@ import { Coalescer, pause } from "../../../base/waiting.ts";
 
 /** The options of an agent. */
 export interface AgentOptions {
-  /**
-   * Called with a sentence for each event that the user should know of: etcd is unreachable, or back.
-   */
+  /** Called with a sentence for each event that concerns the user: etcd is unreachable, or back. */
   notify?: (sentence: string) => void;
   /** Called with a sentence about the agent's work, such as which etcd it follows. */
   report?: (sentence: string) => void;
@@ -30,10 +28,7 @@ export interface AgentOptions {
 /** The interval of looking for networks with another prefix, in milliseconds. */
 const INTERVAL = 1000;
 
-/**
- * The pause between two writes: the duration of the last write, multiplied by `times`, and within
- * these limits in milliseconds.
- */
+/** The pause between two writes: `times` as long as the last one, within these milliseconds. */
 const REST = { times: 4, least: 100, most: 5000 };
 
 /** Runs the agent until the signal of its parts is aborted. @throws {"agent-runs"} Another agent runs. */
