@@ -21,7 +21,6 @@ export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
 export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
-export type { PingOptions } from "./reach.ts";
-export { type Control, doesNotReach, reaches } from "./reach.ts";
+export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";
 export { routesEqual } from "./route.ts";
 export { macsLearned, taggedWith } from "./switch.ts";

@@ -6,8 +6,7 @@ import { attempt, type Decision, invalidOption, IpvlanError } from "../../base/e
 import { familyOf } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { defaultLink } from "../../iproute2/route.ts";
-import { printedDestination } from "../../iproute2/words.ts";
-import { fromNetnsFolder, linkName } from "../../iproute2/words.ts";
+import { fromNetnsFolder, linkName, printedDestination } from "../../iproute2/words.ts";
 import { DEFAULT_METRIC, linkRoutes, type NetworkEndpoint } from "./routes.ts";
 import { linkIndex } from "./steps.ts";
 import { networkParent } from "../model/names.ts";
