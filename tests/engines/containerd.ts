@@ -14,12 +14,17 @@ import { writeNetwork } from "./cni.ts";
  *
  * @param version The version of containerd, or how it begins: `1.6`.
  * @param cniVersion The version of the CNI specification for its networks: `1.1.0`.
+ * @param withProgram Puts the command `ipvlan` on PATH until the end of the scope.
  */
-export function containerdTests(version: string, cniVersion: string): void {
+export function containerdTests(
+  version: string,
+  cniVersion: string,
+  withProgram: () => Promise<AsyncDisposable> = withIpvlan,
+): void {
   Deno.test(`containerd ${version} starts, runs containers with CNI's ipvlan and with the page's lines, and leaves nothing`, async () => {
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
-    await using _ipvlan = await withIpvlan();
+    await using _ipvlan = await withProgram();
     const before = await state(ip);
     await writeNetwork(cniVersion);
     {
