@@ -305,7 +305,7 @@ export const SENTENCES: {
     "that has it",
   "missing-rights": ({ reason }) =>
     `Links and namespaces cannot be made without rights (${reason}): run as root ("sudo")`,
-  "unwritable-file": ({ path, reason }) => `The file "${path}" cannot be written: ${reason}`,
+  "unwritable-file": ({ path, reason }) => `The file "${path}" cannot be changed: ${reason}`,
   "unwritable-folder": ({ path, reason }) => `The folder ${json(path)} cannot be made: ${reason}`,
   "socket": ({ path, reason }) => `The socket "${path}" cannot be made: ${reason}`,
 

@@ -42,10 +42,12 @@ const SUMMARIES = {
   "netavark teardown": "For Podman: disconnect a container from a network",
   "netavark info": "For Podman: print the version of the plugin",
   "netavark install": "Make ipvlan a plugin of Podman's netavark",
+  "netavark uninstall": "Remove what netavark install has written",
   "netavark serve": "Answer Podman's calls without a start of Deno for each",
   "cni": "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman, or install it",
   "docker serve": "Serve Docker as the plugin ipvlan-kit, for its networks",
   "docker install": "Write the systemd units that start the plugin for Docker",
+  "docker uninstall": "Remove the systemd units that docker install has written",
   "docker bundle": "Make the folder of a managed plugin, as Docker Swarm wants it",
   "lab": "Run scenarios, or any command, in a kernel that has ipvlan",
   "version": "Print the version",
@@ -86,15 +88,19 @@ const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
   "netavark teardown": () => netavark("teardown"),
   "netavark info": () => netavark("info"),
   "netavark install": () => netavark("install"),
+  "netavark uninstall": () => netavark("uninstall"),
   "netavark serve": () => netavark("serve"),
   "cni": () => import("./commands/cni.ts"),
   "docker serve": () => import("./commands/docker_serve.ts"),
-  "docker install": () => import("./commands/docker_install.ts"),
+  "docker install": async () => ({ default: (await dockerInstall()).install }),
+  "docker uninstall": async () => ({ default: (await dockerInstall()).uninstall }),
   "docker bundle": () => import("./commands/docker_bundle.ts"),
   "lab": () => import("./commands/lab.ts"),
   "version": () => import("./commands/version.ts"),
   "completion": () => import("./commands/completion.ts"),
 };
+
+const dockerInstall = () => import("./commands/docker_install.ts");
 
 /** All commands, by their names as typed. */
 export const COMMANDS: Record<string, Entry> = Object.fromEntries(

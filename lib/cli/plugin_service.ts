@@ -28,40 +28,40 @@ import { socketName } from "../engine/socket.ts";
 import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
-import { executableText, writeExecutable } from "../install/executable.ts";
-import { lastingProgram, thisProgram } from "../install/program.ts";
-import { passedSocket, serverUnits, unitsText, writeUnits } from "../install/unit.ts";
-
-/** This folder exists if systemd is the init system (sd_booted(3)). */
-const BOOTED = "/run/systemd/system";
+import { executableText } from "../install/executable.ts";
+import { thisProgram } from "../install/program.ts";
+import { passedSocket, serverUnits } from "../install/unit.ts";
+import { installService, type MakeService } from "./service.ts";
 
 /** The identity of this program, by which a caller and the server see that they are the same. */
 function identityOf({ command }: Plugin): ProgramIdentity {
   return { version: metadata.version, program: [...thisProgram(), command] };
 }
 
-/** Writes a plugin's executable into a folder, and the units of its server. */
-export async function install(
-  plugin: Plugin,
-  folder = plugin.folder,
-  args: Arguments,
-  { print, warn }: Pick<Context, "print" | "warn">,
-): Promise<undefined> {
-  const env = Deno.env.toObject();
+/** The service of a plugin, with its executable in a folder. */
+export function serviceOf(plugin: Plugin, folder = plugin.folder): MakeService {
   const { command, socket } = plugin;
-  const units = serverUnits(lastingProgram(), env, [command, engineTitle(command)], socket);
-  if (args.on("print-unit")) {
-    print(unitsText(units));
-    return;
-  }
-  print(await writeExecutable(folder, PLUGIN_NAME, pluginText(plugin, env)));
-  if (statOf(BOOTED) !== undefined) {
-    writeUnits(units).forEach(print);
-    warn("Next: systemctl daemon-reload");
-    warn(`Next: systemctl enable --now ipvlan-${command}.socket`);
-  }
+  return (program, env) => ({
+    command,
+    socket,
+    units: serverUnits(program, env, [command, engineTitle(command)], socket),
+    executable: {
+      path: `${folder.replace(/(?<=.)\/+$/, "")}/${PLUGIN_NAME}`,
+      text: pluginText(plugin, env),
+    },
+  });
+}
+
+/** Installs a plugin, and says how its calls are answered. */
+export function install(
+  plugin: Plugin,
+  folder: string | undefined,
+  args: Arguments,
+  context: Context,
+): undefined {
   const { what, fix } = howCallsReach(plugin);
-  warn(fix === undefined ? what : `${what}: ${fix}`);
+  const hint = fix === undefined ? what : `${what}: ${fix}`;
+  return installService(serviceOf(plugin, folder), args, context, hint);
 }
 
 /** The text of a plugin's executable. */

@@ -299,7 +299,7 @@ function diagnoseShared(
   if (others.length > 0 && own && !own.isAlive) {
     const what =
       "No agent runs here: names of other hosts' sandboxes are those of the last command";
-    found.push(subject.warning(what, "ipvlan agent --print-unit prints a systemd unit"));
+    found.push(subject.warning(what, "ipvlan agent install writes a systemd unit"));
   }
   // If no agent runs anywhere, we cannot tell which hosts are gone.
   const gone = hosts.some(({ isAlive }) => isAlive)

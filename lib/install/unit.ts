@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
-import { replaceFile, statOf } from "../base/files.ts";
-import { invalidOption, IpvlanError } from "../base/errors.ts";
+import { statOf } from "../base/files.ts";
+import { invalidOption } from "../base/errors.ts";
 import { packageLauncher, thisProgram } from "./program.ts";
 
 /** The variables for Deno's cache; a package has a cache of its own. */
@@ -20,29 +20,15 @@ export function neededVariables(env: Readonly<Record<string, string>>): [string,
 }
 
 /** The folder of an administrator's units (systemd.unit(5)). */
-const FOLDER = "/etc/systemd/system";
+export const UNIT_FOLDER = "/etc/systemd/system";
 
-/** Units by file name. */
-type Units = Readonly<Record<string, string>>;
+/** The texts of units by file name. */
+export type Units = Readonly<Record<string, string>>;
 
 /** The text of units, with the path of each before it. */
 export function unitsText(units: Units): string {
-  return Object.entries(units).map(([name, text]) => `# ${FOLDER}/${name}\n${text}`).join("\n\n");
-}
-
-/** Writes units, and returns the paths of the files. */
-export function writeUnits(units: Units): string[] {
-  return Object.entries(units).map(([name, text]) => {
-    const path = `${FOLDER}/${name}`;
-    try {
-      replaceFile(path, `${text}\n`, 0o644);
-    } catch (error) {
-      throw new IpvlanError("unwritable-file", { path, reason: (error as Error).message }, {
-        cause: error,
-      });
-    }
-    return path;
-  });
+  return Object.entries(units).map(([name, text]) => `# ${UNIT_FOLDER}/${name}\n${text}`)
+    .join("\n\n");
 }
 
 type Environment = Readonly<Record<string, string>>;
@@ -56,6 +42,10 @@ export function systemdUnit(program: readonly string[], env: Environment): strin
       "After=network-pre.target systemd-networkd.service NetworkManager.service",
     ],
     service: ["Type=oneshot", "RemainAfterExit=yes"],
+    needs: ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
+    // `ip netns exec` has mounts of its own.
+    namespaces: "net mnt",
+    calls: "@mount",
   });
 }
 
@@ -72,6 +62,7 @@ export function agentUnit(
       "After=network-online.target ipvlan.service",
     ],
     service: RESTART,
+    needs: ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
   });
 }
 
@@ -106,6 +97,9 @@ export function serverUnits(
       ],
       // Only the server gets the signal: child processes end with the calls that started them.
       service: [...before === undefined ? [] : RESTART, "KillMode=mixed"],
+      needs: ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"],
+      // It removes the names that a killed command has left.
+      calls: "umount2",
       install: before === undefined ? [] : undefined,
     }),
     // Only root may use it.
@@ -129,13 +123,58 @@ export function serverUnits(
 const BOOT = ["", "[Install]", "WantedBy=multi-user.target"];
 const RESTART = ["Restart=on-failure", "RestartSec=1"];
 
-/** A unit that starts a program in the environment that `ipvlan` needs. */
+/** What units need capabilities for (capabilities(7)). */
+const CAPABILITIES = {
+  CAP_SYS_ADMIN: "Enters the network namespaces of sandboxes and containers",
+  CAP_NET_ADMIN: "Makes and removes links, addresses and routes",
+  CAP_SYS_PTRACE: "Finds namespaces by the processes of all users, in /proc",
+  CAP_DAC_OVERRIDE: "Writes hosts files that root in a sandbox has given to another user",
+  CAP_FOWNER: "Sets the modes of such files",
+};
+
+type Capability = keyof typeof CAPABILITIES;
+
+const HOSTS_FILES: Capability[] = ["CAP_DAC_OVERRIDE", "CAP_FOWNER"];
+
+/**
+ * The other limits of all units (systemd.exec(5)). None gives a unit a mount namespace of its own, as
+ * `ProtectSystem=` and `PrivateTmp=` do: the names of network namespaces are mounts, which the machine
+ * would not see, and no caller of CNI's asks a server that has other mounts. V8 needs pages that are
+ * writable and executable.
+ */
+const LIMITS = [
+  "NoNewPrivileges=yes",
+  "DevicePolicy=closed",
+  "LockPersonality=yes",
+  "ProtectClock=yes",
+  "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6",
+  "RestrictRealtime=yes",
+  "RestrictSUIDSGID=yes",
+  "SystemCallArchitectures=native",
+  "SystemCallErrorNumber=EPERM",
+  "SystemCallFilter=@system-service",
+  "SystemCallFilter=~@keyring @privileged @resources",
+];
+
+interface ServiceUnit {
+  unit: string[];
+  service: string[];
+  install?: string[];
+  needs: Capability[];
+  /** The kinds of namespaces to enter and to make. */
+  namespaces?: string;
+  /** More system calls. */
+  calls?: string;
+}
+
+/** A unit that starts a program in the environment that `ipvlan` needs, with the rights it needs. */
 function serviceUnit(
   env: Environment,
   words: readonly string[],
-  { unit, service, install = BOOT }: Record<"unit" | "service", string[]> & { install?: string[] },
+  { unit, service, install = BOOT, needs, namespaces = "net", calls }: ServiceUnit,
 ): string {
-  const variables = neededVariables(env).map((pair) => `Environment=${quoted(pair.join("="))}`);
+  const variables = neededVariables(env);
+  const files = [...words, ...variables.map((pair) => pair.join("="))];
   // A dollar sign in ExecStart= begins a variable, so it is doubled. Environment= has no variables.
   const start = words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ");
   return [
@@ -143,11 +182,33 @@ function serviceUnit(
     ...unit,
     "",
     "[Service]",
-    ...variables,
+    ...variables.map((pair) => `Environment=${quoted(pair.join("="))}`),
     `ExecStart=${start}`,
     ...service,
+    ...needs.flatMap((name) => capability(name, CAPABILITIES[name])),
+    ...foreignFiles(files).flatMap((path) =>
+      capability("CAP_DAC_OVERRIDE", `Uses ${path}, which is not root's`)
+    ),
+    `RestrictNamespaces=${namespaces}`,
+    ...LIMITS,
+    ...calls === undefined ? [] : [`SystemCallFilter=${calls}`],
     ...install,
   ].join("\n");
+}
+
+function capability(name: Capability, why: string): string[] {
+  return [`# ${why}.`, `CapabilityBoundingSet=${name}`];
+}
+
+/** The files and folders of another user than root that lead to the files which words name. */
+function foreignFiles(words: readonly string[]): string[] {
+  const found = words.flatMap((word) => {
+    for (let path = /(?:^|=)(\/.*)$/s.exec(word)?.[1] ?? "/"; path !== "/"; path = dirname(path)) {
+      if ((statOf(path)?.uid ?? 0) !== 0 && !/\p{Cc}/u.test(path)) return [path];
+    }
+    return [];
+  });
+  return [...new Set(found)];
 }
 
 /**

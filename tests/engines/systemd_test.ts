@@ -1,8 +1,11 @@
 // The units for systemd, with a real systemd in a guest of the lab.
 import { assertArrayIncludes, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { request } from "node:http";
+import { DatabaseSync } from "node:sqlite";
 import { quoteAll } from "../../lab/shell.ts";
-import { inEnv } from "../kit/processes.ts";
+import { storeFile } from "../../lib/driver/model/state_folder.ts";
+import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
+import { inEnv, type Ran } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 import { Systemd, UNITS, withUnits } from "./systemd.ts";
 
@@ -16,16 +19,42 @@ function unitTest(name: string, test: () => Promise<void>): void {
   });
 }
 
-/** Writes a unit as a user does. */
-async function writeUnit(machine: Systemd, unit: string, ...words: string[]): Promise<void> {
-  const text = await machine.ipvlan(...words, "--print-unit");
-  await Deno.writeTextFile(`${UNITS}/${unit}`, text);
+/** Asserts that systemd has no complaint about a unit, nor rates its exposure above a limit, of 10. */
+async function verifies(machine: Systemd, unit: string, limit?: number): Promise<void> {
+  const { code, stderr } = await machine.run("systemd-analyze", "verify", "--man=no", unit);
+  assertEquals([code, stderr], [0, ""]);
+  if (limit === undefined) return;
+  const rated = await machine.succeed("systemd-analyze", "security", "--no-pager", unit);
+  const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(rated)![1]);
+  assertEquals([exposure, exposure <= limit], [exposure, true]);
 }
 
-/** Asserts that systemd has no complaint about units. */
-async function verifies(machine: Systemd, ...units: string[]): Promise<void> {
-  const { code, stderr } = await machine.run("systemd-analyze", "verify", "--man=no", ...units);
-  assertEquals([code, stderr], [0, ""]);
+/** Runs the lines that a command said to run next, and returns the other ones. */
+async function follow(machine: Systemd, { code, stderr }: Ran): Promise<string[]> {
+  assertEquals(code, 0, stderr);
+  const lines = stderr.trimEnd().split("\n");
+  for (const [, next] of stderr.matchAll(/^ipvlan: Next: (.*)$/gm)) {
+    await machine.succeed(...next!.split(" "));
+  }
+  return lines.filter((line) => !line.startsWith("ipvlan: Next: "));
+}
+
+/** Uninstalls a service: not before it is disabled and has ended. Nothing is left then. */
+async function uninstalls(machine: Systemd, units: string[], ...words: string[]): Promise<void> {
+  const files = () => Array.from(Deno.readDirSync(UNITS), ({ name }) => name);
+  const before = files();
+  const refused = await machine.run(...ipvlanCommand(), ...words, "uninstall");
+  const first = `so first: systemctl disable --now ${units.join(" ")}`;
+  assertEquals([refused.code, refused.stderr.includes(first)], [1, true], refused.stderr);
+  assertEquals(files(), before);
+  await machine.succeed("systemctl", "disable", "--now", ...units);
+  assertEquals(
+    await follow(machine, await machine.run(...ipvlanCommand(), ...words, "uninstall")),
+    [],
+  );
+  assertEquals(files().filter((name) => units.includes(name)), []);
+  for (const folder of files()) assertEquals([...Deno.readDirSync(`${UNITS}/${folder}`)], []);
+  for (const unit of units) assertEquals(await machine.property(unit, "LoadState"), "not-found");
 }
 
 /** The state of a unit, and its first process; 0 if there is none. */
@@ -34,20 +63,47 @@ async function stateOf(machine: Systemd, unit: string): Promise<[state: string, 
   return [state, Number(await machine.property(unit, "MainPID"))];
 }
 
+/** An IPAM plugin of CNI that has one address, and notes it where `host-local` does. */
+const HOST_LOCAL = `#!/bin/sh
+set -e
+cat > /dev/null
+folder=/var/lib/cni/networks/other
+if [ "$CNI_COMMAND" = DEL ]; then
+  rm $folder/10.8.0.5
+  rmdir $folder /var/lib/cni/networks
+else
+  mkdir -p $folder
+  echo "$CNI_CONTAINERID" > $folder/10.8.0.5
+  echo '{"cniVersion":"1.0.0","ips":[{"address":"10.8.0.5/24"}]}'
+fi
+`;
+
+/** Starts a process of another user in a network namespace of its own, and prints its id. */
+const CONTAINER = "unshare --net setpriv --reuid 65534 --regid 65534 --clear-groups " +
+  "sh -c 'echo $$; exec sleep 100000 > /dev/null 2>&1' &";
+
 unitTest("a machine that starts again has its networks and sandboxes", async () => {
   {
     await using machine = await Systemd.boot();
-    await writeUnit(machine, "ipvlan.service", "restore");
-    await verifies(machine, "ipvlan.service");
+    const unit = await machine.ipvlan("restore", "--print-unit");
+    await Deno.writeTextFile(`${UNITS}/ipvlan.service`, unit);
+    await verifies(machine, "ipvlan.service", 6);
     await machine.succeed("systemctl", "enable", "ipvlan.service");
     await machine.ipvlan("network", "create", "--subnet=10.9.0.0/24", "-o", "parent=eth0.20", "n");
-    await machine.ipvlan("run", "-d", "--net=n", "--name=c1");
+    const run = ["run", "-d", "--net=n"];
+    await machine.ipvlan(...run, "--sysctl=net.ipv4.ip_forward=1", "--name=c1");
+    await machine.ipvlan(...run, "--name=c2");
+    // Root in a sandbox owns its hosts file.
+    const spoil = "chown 65534 /etc/hosts && : > /etc/hosts && chmod 0 /etc/hosts";
+    await machine.succeed("ip", "netns", "exec", "c1", "sh", "-c", spoil);
   }
   await using machine = await Systemd.boot();
   assertEquals(await machine.property("ipvlan.service", "ActiveState"), "active");
-  const addresses = await machine.succeed("ip", "-n", "c1", "-br", "address");
-  assertMatch(addresses, /^eth0@\S+ +\w+ +10\.9\.0\.2\/24/m);
-  await machine.ipvlan("rm", "c1");
+  const inside = (...words: string[]) => machine.succeed("ip", "netns", "exec", "c1", ...words);
+  assertMatch(await inside("ip", "-br", "address"), /^eth0@\S+ +\w+ +10\.9\.0\.2\/24/m);
+  assertEquals(await inside("cat", "/proc/sys/net/ipv4/ip_forward"), "1");
+  await inside("ping", "-c", "1", "c2");
+  await machine.ipvlan("rm", "c1", "c2");
   await machine.ipvlan("network", "rm", "n");
 });
 
@@ -55,20 +111,26 @@ unitTest(
   "systemd starts the servers of CNI and netavark with a call, and again after a kill",
   async () => {
     await using machine = await Systemd.boot();
-    await machine.ipvlan("cni", "install");
-    await verifies(machine, "ipvlan-cni.socket", "ipvlan-cni.service");
-    await machine.succeed("systemctl", "daemon-reload");
-    await machine.succeed("systemctl", "enable", "--now", "ipvlan-cni.socket");
+    const [said = ""] = await follow(
+      machine,
+      await machine.run(...ipvlanCommand(), "cni", "install"),
+    );
+    assertMatch(said, /^ipvlan: Each call starts Deno, as no server is seen/);
+    await verifies(machine, "ipvlan-cni.socket");
+    await verifies(machine, "ipvlan-cni.service", 4.4);
     await machine.succeed("ip", "netns", "add", "engine");
+    await using plugins = await temporaryFolder();
+    const ipam = `${plugins.path}/host-local`;
+    await Deno.writeTextFile(ipam, HOST_LOCAL, { mode: 0o755 });
     const conf = JSON.stringify({
       ...{ cniVersion: "1.0.0", name: "lan", type: "ipvlan-kit", master: "eth0" },
       subnets: [{ subnet: "10.9.0.0/24" }],
     });
-    const call = async (command: string) => {
+    const call = async (command: string, netns = "/run/netns/engine", text = conf) => {
       const words = [`CNI_COMMAND=${command}`, "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0"];
-      const env = quoteAll([...words, "CNI_NETNS=/run/netns/engine", "CNI_PATH=/opt/cni/bin"]);
+      const env = quoteAll([...words, `CNI_NETNS=${netns}`, `CNI_PATH=${plugins.path}`]);
       const script = `printf %s "$1" | env ${env} /opt/cni/bin/ipvlan-kit`;
-      return await machine.succeed("sh", "-c", script, "sh", conf);
+      return await machine.succeed("sh", "-c", script, "sh", text);
     };
     assertEquals(await stateOf(machine, "ipvlan-cni.service"), ["inactive", 0]);
     assertMatch(await call("ADD"), /"10\.9\.0\.1\/24"|"10\.9\.0\.2\/24"/);
@@ -79,31 +141,67 @@ unitTest(
     const [again, other] = await stateOf(machine, "ipvlan-cni.service");
     assertEquals(again, "active");
     assertNotEquals(other, pid);
-    await machine.succeed("systemctl", "stop", "ipvlan-cni.socket", "ipvlan-cni.service");
-    assertEquals(await machine.property("ipvlan-cni.service", "Result"), "success");
-    assertEquals(await call("ADD").then(() => call("DEL")), "");
-    await machine.ipvlan("netavark", "install");
+    // A container of another user, whose addresses another program gives and has on record.
+    const container = await machine.succeed("sh", "-c", CONTAINER);
+    const delegated = JSON.stringify({
+      ...{ cniVersion: "1.0.0", name: "other", type: "ipvlan-kit", master: "eth0.20" },
+      ipam: { type: "host-local" },
+    });
+    const netns = `/proc/${container}/ns/net`;
+    assertMatch(await call("ADD", netns, delegated), /"10\.8\.0\.5\/24"/);
+    const looked = ["nsenter", `--net=${netns}`, "ip", "-br", "address", "show", "eth0"];
+    assertMatch(await machine.succeed(...looked), /^eth0@\S+ +\w+ +10\.8\.0\.5\/24/);
+    assertEquals(await call("DEL", "", delegated), "");
+    assertEquals(await machine.succeed("ls", "-A", "/var/lib/cni"), "");
+    await machine.succeed("sh", "-c", `rmdir /var/lib/cni && kill ${container}`);
+    // Root in a container hides its link, in vain.
+    await call("ADD");
+    const hide = "ip link set eth0 down && ip link set eth0 name mine && " +
+      "ip link set mine group 0 alias mine && ip link add eth0 type dummy";
+    await machine.succeed("ip", "netns", "exec", "engine", "sh", "-c", hide);
+    assertEquals(await call("DEL"), "");
+    const links = ["ip", "-n", "engine", "-o", "link", "show", "type", "ipvlan"];
+    assertEquals(await machine.succeed(...links), "");
+    await machine.succeed("ip", "-n", "engine", "link", "del", "eth0");
+    assertEquals((await stateOf(machine, "ipvlan-cni.service"))[1], other);
+    await uninstalls(machine, ["ipvlan-cni.socket", "ipvlan-cni.service"], "cni");
     const units = ["ipvlan-netavark.socket", "ipvlan-netavark.service"];
-    await verifies(machine, ...units);
-    await machine.succeed("systemctl", "daemon-reload");
-    await machine.succeed("systemctl", "enable", "--now", units[0]!);
+    await follow(machine, await machine.run(...ipvlanCommand(), "netavark", "install"));
+    for (const unit of units) await verifies(machine, unit);
     assertEquals(await stateOf(machine, units[1]!), ["inactive", 0]);
     const network = { id: "0".repeat(64), name: "lan", subnets: [{ subnet: "10.9.0.0/24" }] };
     const script = `printf %s "$1" | /usr/local/libexec/netavark/ipvlan-kit create`;
     const answer = await machine.succeed("sh", "-c", script, "sh", JSON.stringify(network));
     assertEquals(JSON.parse(answer), network);
     assertEquals((await stateOf(machine, units[1]!))[0], "active");
+    // Without its socket, each call does its work itself.
     await machine.succeed("systemctl", "stop", ...units);
+    assertEquals(await machine.property(units[1]!, "Result"), "success");
+    assertEquals(
+      JSON.parse(await machine.succeed("sh", "-c", script, "sh", JSON.stringify(network))),
+      network,
+    );
+    await uninstalls(machine, units, "netavark");
+    for (const folder of ["/opt/cni/bin", "/usr/local/libexec/netavark"]) {
+      assertEquals((await machine.succeed("ls", folder)).includes("ipvlan-kit"), false);
+    }
   },
 );
 
 unitTest("systemd starts the plugin for Docker again, and Docker's call waits for it", async () => {
   await using machine = await Systemd.boot();
-  await machine.ipvlan("docker", "install");
-  await verifies(machine, "ipvlan-docker.socket", "ipvlan-docker.service");
-  await machine.succeed("systemctl", "daemon-reload");
+  // A command was killed while it removed a sandbox.
+  await machine.ipvlan("network", "create", "n");
+  await machine.ipvlan("run", "-d", "--net=n", "--name=left");
+  {
+    using store = new DatabaseSync(storeFile(Deno.env.get("IPVLAN_STATE_DIR")!));
+    store.exec("UPDATE sandbox SET state = 'removing'");
+  }
   const units = ["ipvlan-docker.socket", "ipvlan-docker.service"];
-  await machine.succeed("systemctl", "enable", "--now", ...units);
+  const installed = await machine.run(...ipvlanCommand(), "docker", "install");
+  assertEquals(await follow(machine, installed), []);
+  await verifies(machine, units[0]!);
+  await verifies(machine, units[1]!, 4.4);
   for (const unit of units) {
     assertArrayIncludes((await machine.property(unit, "Before")).split(" "), ["docker.service"]);
   }
@@ -115,19 +213,22 @@ unitTest("systemd starts the plugin for Docker again, and Docker's call waits fo
   const [state, other] = await stateOf(machine, "ipvlan-docker.service");
   assertEquals(state, "active");
   assertNotEquals(other, pid);
-  await machine.succeed("systemctl", "stop", ...units);
-  assertEquals(await machine.property("ipvlan-docker.service", "Result"), "success");
+  assertEquals(await machine.succeed("ip", "netns", "list"), "");
+  await machine.ipvlan("network", "rm", "n");
+  await uninstalls(machine, units, "docker");
 });
 
 unitTest("systemd starts the agent, and it ends when systemd asks for it", async () => {
   await using machine = await Systemd.boot();
-  await writeUnit(machine, "ipvlan-agent.service", "agent");
-  await verifies(machine, "ipvlan-agent.service");
-  await machine.succeed("systemctl", "daemon-reload");
-  await machine.succeed("systemctl", "enable", "--now", "ipvlan-agent.service");
-  assertEquals((await stateOf(machine, "ipvlan-agent.service"))[0], "active");
-  await machine.succeed("systemctl", "stop", "ipvlan-agent.service");
-  assertEquals(await machine.property("ipvlan-agent.service", "Result"), "success");
+  const unit = "ipvlan-agent.service";
+  const installed = await machine.run(...ipvlanCommand(), "agent", "install");
+  assertEquals(await follow(machine, installed), []);
+  await verifies(machine, unit, 6);
+  assertEquals((await stateOf(machine, unit))[0], "active");
+  await machine.succeed("systemctl", "stop", unit);
+  assertEquals(await machine.property(unit, "Result"), "success");
+  // It is enabled.
+  await uninstalls(machine, [unit], "agent");
 });
 
 /** Calls the plugin at a socket, as Docker does first. */

@@ -1,7 +1,7 @@
 // The server of CNI calls: all that the plugin does, through it; and what it does when it is killed,
 // called by many at once, or by others. tests/unit/engine/serve_test.ts has what needs no network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { writeExecutable } from "../../lib/install/executable.ts";
+import { replaceFile } from "../../lib/base/files.ts";
 import { pluginText, runServer } from "../../lib/cli/plugin_service.ts";
 import { EngineDriver } from "../../lib/driver/mod.ts";
 import { runPlugin } from "../../lib/engine/cni/mod.ts";
@@ -28,7 +28,8 @@ async function startServer(): Promise<Server> {
   const folder = await Deno.makeTempDir();
   const socket = `${folder}/cni.sock`;
   const text = pluginText({ ...CNI, socket }, Deno.env.toObject());
-  const program = await writeExecutable(folder, "ipvlan-kit", text);
+  const program = `${folder}/ipvlan-kit`;
+  replaceFile(program, text, 0o755);
   const driver = await EngineDriver.open();
   const ending = new AbortController();
   const ready = Promise.withResolvers<void>();

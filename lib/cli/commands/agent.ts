@@ -1,25 +1,40 @@
 import { resolve } from "node:path";
 import type { Command } from "../command.ts";
-import { lastingProgram } from "../../install/program.ts";
+import { usageError } from "../errors.ts";
 import { agentUnit } from "../../install/unit.ts";
+import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 
 export default {
-  usage: "[OPTIONS]",
+  usage: "[OPTIONS] [install|uninstall]",
   example: `ipvlan agent
-ipvlan agent --print-unit > /etc/systemd/system/ipvlan-agent.service`,
+ipvlan agent install
+systemctl daemon-reload
+systemctl enable --now ipvlan-agent.service`,
   options: {
     "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
-    "--print-unit": "print a systemd unit that runs it, and do nothing else",
+    "--print-unit": `with install: ${PRINT_UNIT["--print-unit"]}`,
   },
   asks: true,
-  async run(args, { open, print, warn, interrupted }) {
+  async run(args, context) {
+    const { command, open, print, warn, interrupted } = context;
+    const [word] = args.positionals;
     const given = args.value("hosts-file");
+    const wrong = [
+      ...word === undefined || word === "install" || word === "uninstall"
+        ? []
+        : [`The word ${JSON.stringify(word)} is not known: write install or uninstall`],
+      ...args.on("print-unit") && word !== "install" ? ["--print-unit is for install"] : [],
+      ...given !== undefined && word === "uninstall" ? ["uninstall takes no --hosts-file"] : [],
+    ];
+    if (wrong.length > 0) throw usageError(command, wrong);
     const hostsFile = given === undefined ? undefined : resolve(given);
-    if (args.on("print-unit")) {
-      const more = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
-      print(agentUnit(lastingProgram(), Deno.env.toObject(), more));
-      return;
-    }
+    const words = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
+    const service: MakeService = (program, env) => ({
+      command: "agent",
+      units: { "ipvlan-agent.service": agentUnit(program, env, words) },
+    });
+    if (word === "install") return installService(service, args, context);
+    if (word === "uninstall") return await uninstallService(service, context);
     await using driver = await open(interrupted);
     await driver.runAgent({ notify: warn, report: print, hostsFile });
   },

@@ -3,20 +3,20 @@ import { versionAnswer } from "../../engine/cni/version.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { answerHere, readInput } from "../plugin_call.ts";
+import { PRINT_UNIT, uninstallService } from "../service.ts";
 
 export default {
-  usage: "[OPTIONS] [install [DIR] | serve]",
+  usage: "[OPTIONS] [install|uninstall|serve] [DIR]",
   example: `ipvlan cni install
 systemctl daemon-reload
 systemctl enable --now ipvlan-cni.socket
 CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
   options: {
-    "--print-unit": "with install: print the systemd units, and do nothing else",
+    "--print-unit": `with install: ${PRINT_UNIT["--print-unit"]}`,
     "--socket PATH": `with serve: the socket to listen at; left out, ${CNI.socket}`,
     "--verbose":
       "print each ip line as it is run, the stack of an error, and each call that is served",
   },
-  positionals: [0, 2],
   statuses: [["0", "done"], ["1", "an error, which is on standard output as JSON"]],
   async run(args, context) {
     const { command, print } = context;
@@ -26,8 +26,9 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
       ...args.value("socket") !== undefined && word !== "serve" ? ["--socket is for serve"] : [],
       ...folder !== undefined && word === "serve" ? ["serve takes no folder"] : [],
     ];
-    if (word !== undefined && word !== "install" && word !== "serve") {
-      forOther.unshift(`The word ${JSON.stringify(word)} is not known: write install or serve`);
+    if (word !== undefined && !["install", "uninstall", "serve"].includes(word)) {
+      const rule = "write install, uninstall or serve";
+      forOther.unshift(`The word ${JSON.stringify(word)} is not known: ${rule}`);
     }
     if (forOther.length > 0) throw usageError(command, forOther);
     const isCall = word === undefined;
@@ -39,8 +40,9 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
     // Load only what is needed, as the runtime waits for each call.
     const { runPlugin } = await import("../../engine/cni/mod.ts");
     if (isCall) return await answerHere(runPlugin, [], text, context);
-    const { install, serveCalls } = await import("../plugin_service.ts");
-    if (word === "install") return await install(CNI, folder, args, context);
+    const { install, serveCalls, serviceOf } = await import("../plugin_service.ts");
+    if (word === "install") return install(CNI, folder, args, context);
+    if (word === "uninstall") return await uninstallService(serviceOf(CNI, folder), context);
     return await serveCalls(CNI, runPlugin, args, context);
   },
 } satisfies Command;

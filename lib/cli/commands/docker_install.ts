@@ -2,28 +2,38 @@ import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
-import { lastingProgram } from "../../install/program.ts";
-import { serverUnits, unitsText, writeUnits } from "../../install/unit.ts";
+import { serverUnits } from "../../install/unit.ts";
+import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 
-export default {
+/** The plugin's service. @param words The options of the server. */
+function dockerService(words: readonly string[]): MakeService {
+  const engine: [string, string] = ["docker", "Docker"];
+  return (program, env) => ({
+    command: engine[0],
+    socket: SOCKET,
+    units: serverUnits(program, env, engine, SOCKET, words, "docker.service"),
+  });
+}
+
+/** `ipvlan docker install`. */
+export const install: Command = {
   usage: "[OPTIONS]",
   example: `ipvlan docker install
 systemctl daemon-reload
-systemctl enable --now ipvlan-docker.socket ipvlan-docker.service`,
-  options: { ...POOLS, "--print-unit": "print the units, and do nothing else" },
-  run(args, { print, warn }) {
+systemctl enable --now ipvlan-docker.socket ipvlan-docker.service
+docker network create -d ${PLUGIN} --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
+  options: { ...POOLS, ...PRINT_UNIT },
+  run(args, context) {
     const etcd = readAccess(args, true);
     const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];
-    const env = Deno.env.toObject();
-    const engine: [string, string] = ["docker", "Docker"];
-    const units = serverUnits(lastingProgram(), env, engine, SOCKET, words, "docker.service");
-    if (args.on("print-unit")) {
-      print(unitsText(units));
-      return;
-    }
-    writeUnits(units).forEach(print);
-    warn("Next: systemctl daemon-reload");
-    warn(`Next: systemctl enable --now ${Object.keys(units).toReversed().join(" ")}`);
-    warn(`Then: docker network create -d ${PLUGIN} ...`);
+    return installService(dockerService(words), args, context);
   },
-} satisfies Command;
+};
+
+/** `ipvlan docker uninstall`. */
+export const uninstall: Command = {
+  usage: "",
+  example: `ipvlan docker uninstall
+systemctl daemon-reload`,
+  run: (_args, context) => uninstallService(dockerService([]), context),
+};

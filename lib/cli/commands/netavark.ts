@@ -10,6 +10,7 @@ import { NETAVARK, PLUGIN_NAME, printedAnswer } from "../../engine/plugins.ts";
 import type { Command } from "../command.ts";
 import { DRY_RUN } from "../options.ts";
 import { answerHere, readInput } from "../plugin_call.ts";
+import { PRINT_UNIT, uninstallService } from "../service.ts";
 
 /** Makes a command that answers a request. */
 function answering(command: string, usage: string, example: string): Command {
@@ -48,10 +49,21 @@ export const install: Command = {
 systemctl daemon-reload
 systemctl enable --now ipvlan-netavark.socket
 podman network create -d ${PLUGIN_NAME} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
-  options: { "--print-unit": "print the systemd units, and do nothing else" },
+  options: PRINT_UNIT,
   run: async (args, context) =>
-    await (await import("../plugin_service.ts"))
-      .install(NETAVARK, args.positionals[0], args, context),
+    (await import("../plugin_service.ts")).install(NETAVARK, args.positionals[0], args, context),
+};
+
+/** `ipvlan netavark uninstall`. */
+export const uninstall: Command = {
+  usage: "[DIR]",
+  example: `ipvlan netavark uninstall
+systemctl daemon-reload`,
+  run: async ({ positionals: [folder] }, context) =>
+    await uninstallService(
+      (await import("../plugin_service.ts")).serviceOf(NETAVARK, folder),
+      context,
+    ),
 };
 
 /** `ipvlan netavark serve`. */

@@ -89,7 +89,7 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
     shared: [{ ...SHARED, hosts: [{ ...HERE!, isAlive: false }, GONE!] }],
   }, [
     "warning etcd /ipvlan: No agent runs here: names of other hosts' sandboxes are those of the " +
-    "last command → ipvlan agent --print-unit prints a systemd unit",
+    "last command → ipvlan agent install writes a systemd unit",
   ]],
   ["a host that is gone, and something that etcd does not know", {
     shared: [{ ...SHARED, untold: 2 }],

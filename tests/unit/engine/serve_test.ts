@@ -1,7 +1,8 @@
 // The server of calls and its caller, with a program in place of the plugin: neither needs a network.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createServer } from "node:net";
-import { executableText, writeExecutable } from "../../../lib/install/executable.ts";
+import { replaceFile } from "../../../lib/base/files.ts";
+import { executableText } from "../../../lib/install/executable.ts";
 import {
   type CallAnswer,
   callerLines,
@@ -33,7 +34,8 @@ async function executable(plugin: Plugin = CNI, alone: readonly string[] = ALONE
   const [command = "", ...program] = alone.toReversed();
   const lines = callerLines({ ...plugin, socket }, { ...IDENTITY, program: alone });
   const text = executableText(program.toReversed(), command, {}, lines);
-  const path = await writeExecutable(folder.path, "plugin", text);
+  const path = `${folder.path}/plugin`;
+  replaceFile(path, text, 0o755);
   const call = async (
     input: string,
     env: Record<string, string> = {},

@@ -151,13 +151,57 @@ Deno.test("the unit of an agent has the options that it was asked for with", () 
   assertStringIncludes(unit, "\nExecStart=/opt/ipvlan agent --hosts-file /run/names/hosts\n");
 });
 
+Deno.test("each unit says what it needs each of its rights for, and has no mounts of its own", () => {
+  const server = serverUnits(["/opt/ipvlan"], {}, ["cni", "CNI"], "/run/x")["ipvlan-cni.service"]!;
+  const rights = (unit: string) =>
+    [...unit.matchAll(/^# .*\.\nCapabilityBoundingSet=CAP_(\w+)$/gm)].map(([, name]) => name);
+  const shared = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"];
+  const ofHosts = ["DAC_OVERRIDE", "FOWNER"];
+  const units: [text: string, rights: string[]][] = [
+    [server, shared],
+    [systemdUnit(["/opt/ipvlan"], {}), [...shared, ...ofHosts]],
+    [agentUnit(["/opt/ipvlan"], {}), ["SYS_ADMIN", "SYS_PTRACE", ...ofHosts]],
+  ];
+  for (const [unit, names] of units) {
+    assertEquals(rights(unit), names);
+    assertEquals(unit.match(/^CapabilityBoundingSet=/gm)!.length, names.length);
+    // Those settings give a mount namespace (systemd.exec(5)).
+    const settings =
+      /^(Private|Protect(?!Clock)|Root|MountFlags|Bind|Temporary|\w+Paths|ProcSubset)/m;
+    assertEquals(settings.exec(unit), null);
+  }
+});
+
+Deno.test({
+  name: "a unit may use the files of another user if it needs them",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using folder = await temporaryFolder();
+    const { path } = folder;
+    for (const name of ["ours", "theirs", "theirs/x"]) Deno.mkdirSync(`${path}/${name}`);
+    Deno.chownSync(`${path}/theirs`, 65534, 65534);
+    const unit = (key: string) =>
+      serverUnits(["/opt/x"], {}, ["docker", "Docker"], "/run/x", [
+        "--ipam-opt",
+        `key=${key}`,
+      ])["ipvlan-docker.service"]!;
+    assertEquals(unit(`${path}/ours/key`).includes("CAP_DAC_OVERRIDE"), false);
+    for (const key of ["theirs", "theirs/key", "theirs/x/key"]) {
+      assertStringIncludes(
+        unit(`${path}/${key}`),
+        `\n# Uses ${path}/theirs, which is not root's.\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n`,
+      );
+    }
+  },
+});
+
 Deno.test("nothing is written that starts a Deno in the cache of npx", async () => {
   const { execPath } = Deno;
   Deno.execPath = () => "/root/.npm/_npx/05b6/node_modules/deno/deno";
   try {
     for (
       const words of [
-        ...["docker install --print-unit", "restore --print-unit", "agent --print-unit"],
+        ...["docker install --print-unit", "restore --print-unit", "agent install --print-unit"],
         ...["netavark install /dev/null/x", "cni install --print-unit"],
         "netavark install --print-unit",
       ]

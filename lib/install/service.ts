@@ -1,0 +1,153 @@
+/**
+ * Installs and uninstalls services of this program: an executable for an engine, and systemd's units.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
+import { lstatOf, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";
+import { UNIT_FOLDER, type Units } from "./unit.ts";
+
+/** A service of this program. */
+export interface Service {
+  /** The command whose word `install` writes its files: `docker`. */
+  command: string;
+  units: Units;
+  executable?: { path: string; text: string };
+  /** The socket of its server. */
+  socket?: string;
+}
+
+/** The folder of the units of packages. */
+const PACKAGED = "/usr/lib/systemd/system";
+
+/** Whether systemd is the init system (sd_booted(3)). */
+export function isBooted(): boolean {
+  return statOf("/run/systemd/system") !== undefined;
+}
+
+/** The units of a service that are enabled, in this order. */
+export function unitsToEnable({ units }: Service): string[] {
+  return Object.keys(units).filter((name) => units[name]!.includes("[Install]")).toReversed();
+}
+
+/**
+ * Writes the files of a service: all, or none. Leaves out a unit that a package has brought.
+ *
+ * @returns The paths of the written files.
+ * @throws {"unwritable-file"} One cannot be written, or its place has a file of somebody else.
+ */
+export function install(service: Service): string[] {
+  return change(service, ({ path, text }) => {
+    const isPackaged = read(`${PACKAGED}/${basename(path)}`) === text;
+    return isPackaged && !lstatOf(path) ? undefined : text;
+  });
+}
+
+/**
+ * Removes the files that {@linkcode install} has written: all, or none.
+ *
+ * @returns The paths of the removed files, and the units of a package that are enabled or running.
+ * @throws {"unwritable-file"} One cannot be removed, is somebody else's, or systemd uses it.
+ */
+export async function uninstall(service: Service): Promise<{ removed: string[]; used: string[] }> {
+  const units = Object.keys(service.units);
+  const used = await unitsInUse(units);
+  const first = `systemctl disable --now ${units.toReversed().join(" ")}`;
+  const inUse = used.map((name) => `${UNIT_FOLDER}/${name}`).filter(lstatOf)
+    .map((path) => unwritable(path, `the unit is enabled or running, so first: ${first}`));
+  return { removed: change(service, () => undefined, inUse), used };
+}
+
+/** A file of a service. */
+interface ServiceFile {
+  path: string;
+  text: string;
+  mode: number;
+  /** A line of the file in each version of this program, and of nobody else's file. */
+  mark: string;
+}
+
+function filesOf({ command, units, executable }: Service): ServiceFile[] {
+  const mark = `# Written by "ipvlan ${command} install".`;
+  return [
+    ...executable ? [{ ...executable, mode: 0o755, mark }] : [],
+    ...Object.entries(units).map(([name, text]) => ({
+      path: `${UNIT_FOLDER}/${name}`,
+      text: `${text}\n`,
+      mode: 0o644,
+      mark: /^Description=.*$/m.exec(text)![0],
+    })),
+  ];
+}
+
+/** Gives each file its new text, or removes it. Returns the paths of the changed files. */
+function change(
+  service: Service,
+  newText: (file: ServiceFile) => string | undefined,
+  problems: readonly IpvlanError[] = [],
+): string[] {
+  const files = filesOf(service)
+    .map((file) => ({ ...file, text: newText(file), old: read(file.path) }))
+    .filter(({ path, text }) => text !== undefined || lstatOf(path));
+  const refused = files.flatMap(({ path, mark, old }) => {
+    if (!lstatOf(path) || old?.split("\n").includes(mark)) {
+      return failureAt(path, () => tryToWriteIn(nearestFolder(path)));
+    }
+    const why = `"ipvlan ${service.command} install" has not written it, so it stays as it is`;
+    return [unwritable(path, why)];
+  });
+  throwProblems([...problems, ...refused]);
+  using undo = new DisposableStack();
+  for (const { path, mode, old, text } of files) {
+    throwProblems(failureAt(path, () => put(path, mode, text)));
+    undo.defer(() => failureAt(path, () => put(path, mode, old)));
+  }
+  undo.move();
+  return files.map(({ path }) => path);
+}
+
+/** Writes a file, or removes it. */
+function put(path: string, mode: number, text: string | undefined): void {
+  if (text === undefined) return Deno.removeSync(path);
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  // An engine may start the old file meanwhile, and as another user.
+  replaceFile(path, text, mode);
+}
+
+/** The text of a regular file; `undefined` if there is none. */
+function read(path: string): string | undefined {
+  return lstatOf(path)?.isFile ? Deno.readTextFileSync(path) : undefined;
+}
+
+function nearestFolder(path: string): string {
+  const folder = dirname(path);
+  return statOf(folder) ? folder : nearestFolder(folder);
+}
+
+function failureAt(path: string, run: () => void): IpvlanErrorOf<"unwritable-file">[] {
+  try {
+    run();
+    return [];
+  } catch (error) {
+    const { message, code = "" } = error as Error & { code?: string };
+    return [unwritable(path, ["EACCES", "EPERM"].includes(code) ? "run as root" : message)];
+  }
+}
+
+function unwritable(path: string, reason: string): IpvlanErrorOf<"unwritable-file"> {
+  return new IpvlanError("unwritable-file", { path, reason });
+}
+
+/** The units that an administrator has enabled, and those that run. */
+async function unitsInUse(units: readonly string[]): Promise<string[]> {
+  const folders = statOf(UNIT_FOLDER) ? Array.from(Deno.readDirSync(UNIT_FOLDER)) : [];
+  const links = folders.filter(({ name }) => /\.(wants|requires)$/.test(name))
+    .flatMap(({ name }) => units.filter((unit) => lstatOf(`${UNIT_FOLDER}/${name}/${unit}`)));
+  if (!isBooted()) return units.filter((unit) => links.includes(unit));
+  const args = ["is-active", ...units];
+  const { stdout } = await new Deno.Command("systemctl", { args, stderr: "null" }).output();
+  const states = new TextDecoder().decode(stdout).split("\n");
+  const isIdle = (index: number) => /^(inactive|failed|unknown)?$/.test(states[index] ?? "");
+  return units.filter((unit, index) => links.includes(unit) || !isIdle(index));
+}
