@@ -4,7 +4,7 @@ import { parseJson } from "../../iproute2/batch.ts";
 import { parseLinks } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
-import { withNetnsFolder } from "../../iproute2/words.ts";
+import { pathToEnter } from "../../iproute2/words.ts";
 import { type EnterableNamespace, findEnterable, HOST } from "../sandbox/enterable.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { IN_SANDBOX } from "../model/names.ts";
@@ -40,9 +40,9 @@ export async function findHolders(
   const held: HeldAddress[] = [];
   for (const namespace of await findEnterable(run, host)) {
     const { netns } = namespace;
-    const enter = netns === undefined ? "ip" : `ip -n ${netns}`;
-    const command = withNetnsFolder(netns, `${enter} -details -json addr show`);
-    const { out } = await run(command, []);
+    // `ip -n` needs the right to mount.
+    const enter = netns === undefined ? "" : `nsenter --net=${pathToEnter(netns)} `;
+    const { out } = await run(`${enter}ip -details -json addr show`, []);
     const rows = rowsOf(out);
     held.push(...heldIn(namespace, parseLinks(rows), rows.flatMap(parseAddrs), parents));
   }
