@@ -6,13 +6,16 @@
 import { basename, dirname } from "node:path";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { lstatOf, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";
+import { nodeModule } from "../base/node.ts";
 import { UNIT_FOLDER, type Units } from "./unit.ts";
 
 /** A service of this program. */
 export interface Service {
   /** The command whose word `install` writes its files: `docker`. */
   command: string;
+  /** Its units by file name. */
   units: Units;
+  /** What an engine starts. */
   executable?: { path: string; text: string };
   /** The socket of its server. */
   socket?: string;
@@ -109,7 +112,8 @@ function change(
 
 /** Writes a file, or removes it. */
 function put(path: string, mode: number, text: string | undefined): void {
-  if (text === undefined) return Deno.removeSync(path);
+  // Another call may have removed it.
+  if (text === undefined) return nodeModule("node:fs").rmSync(path, { force: true });
   Deno.mkdirSync(dirname(path), { recursive: true });
   // An engine may start the old file meanwhile, and as another user.
   replaceFile(path, text, mode);
