@@ -138,9 +138,9 @@ const HOSTS_FILES: Capability[] = ["CAP_DAC_OVERRIDE", "CAP_FOWNER"];
 
 /**
  * The other limits of all units (systemd.exec(5)). None gives a unit a mount namespace of its own, as
- * `ProtectSystem=` and `PrivateTmp=` do: the names of network namespaces are mounts, which the machine
- * would not see, and no caller of CNI's asks a server that has other mounts. V8 needs pages that are
- * writable and executable.
+ * `ProtectSystem=` and `PrivateTmp=` do: the names of network namespaces are mounts, and the machine
+ * would not see which of them come and go. Also, no caller of CNI's asks a server that has other
+ * mounts. V8 needs pages that are writable and executable.
  */
 const LIMITS = [
   "NoNewPrivileges=yes",

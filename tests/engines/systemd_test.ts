@@ -63,10 +63,14 @@ async function stateOf(machine: Systemd, unit: string): Promise<[state: string, 
   return [state, Number(await machine.property(unit, "MainPID"))];
 }
 
-/** An IPAM plugin of CNI that has one address, and notes it where `host-local` does. */
+/**
+ * An IPAM plugin of CNI that has one address, and notes it where `host-local` does. It fails without the
+ * limits of the server's unit.
+ */
 const HOST_LOCAL = `#!/bin/sh
 set -e
 cat > /dev/null
+grep -q "NoNewPrivs:.1" /proc/self/status
 folder=/var/lib/cni/networks/other
 if [ "$CNI_COMMAND" = DEL ]; then
   rm $folder/10.8.0.5
