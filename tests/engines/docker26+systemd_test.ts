@@ -44,6 +44,13 @@ Deno.test("Docker's containers are back after a restart of the machine, as the p
     await machine.succeed(...run, "--name=c2", IMAGE, "sleep", "100000");
     await machine.succeed("docker", "exec", "c2", "ping", "-c", "1", "c1");
     assertEquals(await addressOf(machine, "c2"), "192.168.20.2/24");
+    // Root in a container hides its link, in vain.
+    await machine.succeed(...run, "--name=evil", "--cap-add=NET_ADMIN", IMAGE, "sleep", "100000");
+    const hide = "ip link set eth0 down && ip link set eth0 name mine";
+    await machine.succeed("docker", "exec", "evil", "sh", "-c", hide);
+    await machine.succeed("docker", "rm", "-f", "evil");
+    const links = ["ip", "-d", "-o", "link", "show", "type", "ipvlan"];
+    assertEquals(await machine.succeed(...links), "");
   }
   await using machine = await Systemd.boot();
   assertEquals(await addressOf(machine, "c2"), "192.168.20.2/24");
