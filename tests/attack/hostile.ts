@@ -6,7 +6,7 @@ import { type TestHost, withHost } from "../kit/worlds.ts";
 import type { Attack } from "./attack.ts";
 
 /** What root in a sandbox can do to its link `eth0`, as scripts of sh(1) that run inside. */
-const MISCHIEF = [
+export const MISCHIEF = [
   "ip link set eth0 down; ip link set eth0 name mine",
   "ip link set eth0 group 0",
   "ip link set eth0 alias ''",

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { quoteAll } from "../../lab/shell.ts";
 import { storeFile } from "../../lib/driver/model/state_folder.ts";
 import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
+import { MISCHIEF } from "../attack/hostile.ts";
 import { inEnv, type Ran } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 import { Systemd, UNITS, withUnits } from "./systemd.ts";
@@ -170,16 +171,27 @@ unitTest(
     const asked = { ...JSON.parse(conf), args: { cni: { ips: ["10.9.0.2"] } } };
     const { stdout } = await run("ADD", undefined, JSON.stringify(asked));
     assertMatch(stdout, /10\.9\.0\.2 is held by the link \\"held\\" in the namespace of process/);
-    // Root in a container hides its link, in vain.
-    assertMatch(await call("ADD"), /"10\.9\.0\.3\/24"/);
     await machine.succeed("sh", "-c", `rmdir /var/lib/cni && kill ${container}`);
-    const hide = "ip link set eth0 down && ip link set eth0 name mine && " +
-      "ip link set mine group 0 alias mine && ip link add eth0 type dummy";
-    await machine.succeed("ip", "netns", "exec", "engine", "sh", "-c", hide);
-    assertEquals(await call("DEL"), "");
-    const links = ["ip", "-n", "engine", "-o", "link", "show", "type", "ipvlan"];
-    assertEquals(await machine.succeed(...links), "");
-    await machine.succeed("ip", "-n", "engine", "link", "del", "eth0");
+    // Root in a container does what he can, in vain.
+    for (const mischief of MISCHIEF) {
+      await machine.succeed("ip", "netns", "add", "evil");
+      assertMatch(await call("ADD", "/run/netns/evil"), /"10\.9\.0\.\d\/24"/, mischief);
+      await machine.run("ip", "netns", "exec", "evil", "sh", "-c", mischief);
+      assertEquals(await call("DEL", "/run/netns/evil"), "", mischief);
+      const left = await machine.succeed(
+        "ip",
+        "-n",
+        "evil",
+        "-o",
+        "link",
+        "show",
+        "type",
+        "ipvlan",
+      );
+      assertEquals([mischief, left], [mischief, ""]);
+      await machine.succeed("ip", "netns", "del", "evil");
+    }
+    assertEquals(await machine.ipvlan("ps", "-q"), "");
     assertEquals((await stateOf(machine, "ipvlan-cni.service"))[1], other);
     await uninstalls(machine, ["ipvlan-cni.socket", "ipvlan-cni.service"], "cni");
     const units = ["ipvlan-netavark.socket", "ipvlan-netavark.service"];
