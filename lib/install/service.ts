@@ -94,11 +94,10 @@ function change(
     .map((file) => ({ ...file, text: newText(file), old: read(file.path) }))
     .filter(({ path, text }) => text !== undefined || lstatOf(path));
   const refused = files.flatMap(({ path, mark, old }) => {
-    if (!lstatOf(path) || old?.split("\n").includes(mark)) {
-      return failureAt(path, () => tryToWriteIn(nearestFolder(path)));
-    }
     const why = `"ipvlan ${service.command} install" has not written it, so it stays as it is`;
-    return [unwritable(path, why)];
+    const isOurs = !lstatOf(path) || old?.split("\n").includes(mark);
+    const failed = failureAt(path, () => tryToWriteIn(nearestFolder(path)));
+    return isOurs || failed.length > 0 ? failed : [unwritable(path, why)];
   });
   throwProblems([...problems, ...refused]);
   using undo = new DisposableStack();
@@ -119,9 +118,13 @@ function put(path: string, mode: number, text: string | undefined): void {
   replaceFile(path, text, mode);
 }
 
-/** The text of a regular file; `undefined` if there is none. */
+/** The text of a regular file; `undefined` if there is none, or this user may not read it. */
 function read(path: string): string | undefined {
-  return lstatOf(path)?.isFile ? Deno.readTextFileSync(path) : undefined;
+  try {
+    return lstatOf(path)?.isFile ? Deno.readTextFileSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function nearestFolder(path: string): string {
