@@ -60,8 +60,12 @@ fi
   prerm: `#!/bin/sh
 set -e
 [ "$1" = remove ] || exit 0
-# What "install" has written starts this program.
+# What "install" has written starts this program. Its units are removed only when they are disabled.
 for engine in docker cni netavark agent; do
+  for unit in "ipvlan-$engine.socket" "ipvlan-$engine.service"; do
+    [ ! -e "/etc/systemd/system/$unit" ] ||
+      systemctl disable --now "$unit" > /dev/null 2>&1 || true
+  done
   /usr/bin/ipvlan "$engine" uninstall > /dev/null 2>&1 || true
 done
 if [ -d /run/systemd/system ]; then
