@@ -35,6 +35,8 @@ export function launcher(prefix: string, cache: string): string {
 # The command ipvlan, with the Deno of its package.
 [ -z "\${DENO_DIR+set}" ] || export IPVLAN_USERS_DENO_DIR="$DENO_DIR"
 prefix=${prefix}
+# Deno does not start in a folder that is gone.
+[ "$PWD" -ef . ] || [ -n "$(pwd -P 2> /dev/null)" ] || cd /
 export DENO_DIR="${cache}"
 DENO_NO_UPDATE_CHECK=1 exec "$prefix/${PROGRAM}/deno" run -A --no-config --no-lock --no-remote \\
   --no-npm --no-prompt "$prefix/${PROGRAM}/cli.js" "$@"

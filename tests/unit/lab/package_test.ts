@@ -48,6 +48,10 @@ Deno.test("the launcher hands over the user's words and variables, and its own t
   await Deno.writeTextFile(`${folder.path}/ipvlan`, launcher(folder.path, "/cache"));
   const { stdout } = await run("env", "DENO_DIR=/mine", "sh", `${folder.path}/ipvlan`, "a b", "");
   assertMatch(stdout, /^\/cache:\/mine\n<run><-A>.*\/cli\.js><a b><>$/);
+  await Deno.writeTextFile(`${program}/deno`, "#!/bin/sh\npwd\n");
+  const gone = 'mkdir "$1" && cd "$1" && rmdir "$1" && sh "$2"';
+  const there = await run("sh", "-c", gone, "sh", `${folder.path}/gone`, `${folder.path}/ipvlan`);
+  assertEquals(there.stdout, "/\n");
 });
 
 Deno.test("the units of a package start its program, and none but this one's", () => {
