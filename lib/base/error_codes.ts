@@ -301,6 +301,8 @@ export interface ErrorTable {
   "missing-request": object;
   /** Docker's API did not answer a call. */
   "docker-api": { path: string; reason: string };
+  /** A network of Docker's own driver is not moved to the plugin. */
+  "docker-migrate": { network: string; reason: string };
   /** A call of the CNI plugin failed. `status` is the error code of the CNI specification. */
   "cni": { status: number; reason: string };
 

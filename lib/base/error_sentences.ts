@@ -345,6 +345,8 @@ export const SENTENCES: {
     "The body is missing, as Docker leaves it out when it repeats a call that a killed plugin did " +
     "not answer: try again",
   "docker-api": ({ path, reason }) => `Docker's API did not answer ${path}: ${reason}`,
+  "docker-migrate": ({ network, reason }) =>
+    `The network ${json(network)} is not migrated: ${reason}`,
   "cni": ({ reason }) => reason,
 
   // The command

@@ -14,8 +14,9 @@ export const DRY_RUN = { "--dry-run": "print the ip lines instead of running the
 
 /** Lists all options of a command. Its own option replaces a common one of the same name. */
 export function optionsOf({ options, keys, changes }: Command): Option[] {
-  const own = readOptions({ ...options, ...(changes && DRY_RUN) });
-  const common = readOptions(COMMON).filter(({ name }) => !own.some((each) => each.name === name));
+  const own = readOptions({ ...options });
+  const common = readOptions({ ...(changes && DRY_RUN), ...COMMON })
+    .filter(({ name }) => !own.some((each) => each.name === name));
   return [...own, ...common].map((each) => each.name === "opt" ? { ...each, keys } : each);
 }
 

@@ -7,7 +7,8 @@ import { CREATE, DockerHost } from "../../scenarios/kit/engines/docker.ts";
 import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
 import { IMAGE } from "../../scenarios/kit/engines/daemon.ts";
 import { firstLines } from "../kit/pages.ts";
-import { succeed } from "../kit/processes.ts";
+import { succeeds } from "../kit/command.ts";
+import { inEnv, succeed } from "../kit/processes.ts";
 import { state, withRouter } from "./machine.ts";
 
 /** Starts a container that does nothing. */
@@ -138,15 +139,26 @@ networks:
 
 /** Registers the test with Compose. */
 export function composeTest(version: string): void {
-  Deno.test(`a Compose file has networks of ipvlan-kit in Docker ${version}`, async () => {
+  Deno.test(`a Compose file has networks of ipvlan-kit, also moved ones, in Docker ${version}`, async () => {
     await using ip = await Ip.open();
     await using _router = await withRouter(ip);
-    const before = await state(ip);
+    const machine = await state(ip);
     {
       await using host = await DockerHost.start();
-      await Deno.writeTextFile(`${host.stateDir}/compose.yaml`, COMPOSE);
-      const compose = ["compose", "--file", `${host.stateDir}/compose.yaml`];
+      const file = `${host.stateDir}/compose.yaml`;
+      const compose = ["compose", "--project-name=test", "--file", file];
+      // A project of Docker's own driver is moved, before its file has the new one, and goes on.
+      await Deno.writeTextFile(file, COMPOSE.replace("driver: ipvlan-kit", "driver: ipvlan"));
       await host.succeed(...compose, "up", "--detach");
+      const containers = () => host.succeed(...compose, "ps", "--all", "--quiet");
+      const before = await containers();
+      using _state = inEnv("IPVLAN_STATE_DIR", host.stateDir);
+      await succeeds("docker", "migrate", "test_vlan20");
+      for (const text of [await Deno.readTextFile(file), COMPOSE]) {
+        await Deno.writeTextFile(file, text);
+        await host.succeed(...compose, "up", "--detach");
+        assertEquals(await containers(), before);
+      }
       const ping = "ping -c 1 -W 5 192.168.20.1 && ping -c 1 -W 5 web && ping -c 1 -W 5 www";
       await host.succeed(...compose, "exec", "-T", "probe", "sh", "-c", ping);
       const seen = await host.succeed(...compose, "exec", "-T", "web", "ip", "addr");
@@ -155,6 +167,6 @@ export function composeTest(version: string): void {
       await using driver = await Driver.open({ stateDir: host.stateDir });
       assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
     }
-    assertEquals(await state(ip), before);
+    assertEquals(await state(ip), machine);
   });
 }

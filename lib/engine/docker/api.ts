@@ -5,9 +5,9 @@
  * @module
  */
 import { type IncomingMessage, request } from "node:http";
-import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
+import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { object, text } from "../../base/reader.ts";
-import { list, optional, readMessage, record } from "../json.ts";
+import { list, optional, readJson, readMessage, record } from "../json.ts";
 
 /** Docker's socket. */
 export const DOCKER_SOCKET = "/run/docker.sock";
@@ -17,7 +17,38 @@ const MAX_ANSWER = 2 ** 26;
 
 /** Gets a resource. Resolves to the answer, unchecked; `undefined` if it does not exist. */
 export async function get(socket: string, path: string, signal: AbortSignal): Promise<unknown> {
-  const response = await send(socket, path, signal);
+  const response = await send(socket, path, { signal });
+  const text = await textOf(response, path);
+  const { statusCode: status } = response;
+  if (status === 404) return undefined;
+  if (status === 200) return parse(path, text);
+  throw new IpvlanError("docker-api", { path, reason: `${status} ${text}` });
+}
+
+/**
+ * Changes a resource. Waits for as long as Docker takes: what a request has begun goes on without it.
+ *
+ * @returns Why it failed, in Docker's words; `undefined` if it is done, or was done before.
+ */
+export async function change(
+  socket: string,
+  path: string,
+  { method = "POST", body }: { method?: string; body?: unknown },
+): Promise<string | undefined> {
+  try {
+    const response = await send(socket, path, { method, body });
+    const answer = await textOf(response, path);
+    const { statusCode: status = 0 } = response;
+    if (status < 300 || status === 304) return undefined;
+    const refusal = attempt(() => readJson(object({ message: text }), answer));
+    return refusal.ok ? refusal.value.message : `${status} ${answer}`;
+  } catch (error) {
+    if (isIpvlanError(error, "docker-api")) return error.reason;
+    throw error;
+  }
+}
+
+async function textOf(response: IncomingMessage, path: string): Promise<string> {
   let text = "";
   for await (const part of partsOf(response, path)) {
     text += part;
@@ -26,11 +57,7 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
     const reason = `the answer is longer than ${MAX_ANSWER} bytes`;
     throw new IpvlanError("docker-api", { path, reason });
   }
-  if (response.statusCode === 404) return undefined;
-  if (response.statusCode !== 200) {
-    throw new IpvlanError("docker-api", { path, reason: `${response.statusCode} ${text}` });
-  }
-  return parse(path, text);
+  return text;
 }
 
 /**
@@ -42,7 +69,7 @@ export async function follow(
   path: string,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<unknown>> {
-  const response = await send(socket, path, signal);
+  const response = await send(socket, path, { signal });
   if (response.statusCode === 200) return linesOf(response, path);
   response.destroy();
   throw new IpvlanError("docker-api", { path, reason: `${response.statusCode}` });
@@ -57,13 +84,20 @@ async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator
   }
 }
 
-function send(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+function send(
+  socketPath: string,
+  path: string,
+  { method, body, signal }: { method?: string; body?: unknown; signal?: AbortSignal },
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
+    const headers = {
+      host: "docker",
+      ...body !== undefined && { "content-type": "application/json" },
+    };
     // Deno ignores the signal on a connection that was kept alive.
-    const options = { socketPath, path, headers: { host: "docker" }, signal, agent: false };
-    const sent = request(options, resolve);
+    const sent = request({ socketPath, path, method, headers, signal, agent: false }, resolve);
     sent.on("error", (error) => reject(failure(path, error)));
-    sent.end();
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 

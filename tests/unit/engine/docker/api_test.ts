@@ -1,6 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { createServer, type RequestListener } from "node:http";
-import { follow, get, sayContainers } from "../../../../lib/engine/docker/api.ts";
+import { change, follow, get, sayContainers } from "../../../../lib/engine/docker/api.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
 import { assertRejectsError } from "../../../kit/errors.ts";
 
@@ -40,6 +40,29 @@ Deno.test("an answer is JSON, or says that there is no such thing", () =>
     }
     await assertRejectsError(() => get(`${socket}.not`, "/one", signal), "docker-api", "/one");
   }));
+
+Deno.test("a change is sent with its body, and its refusal has Docker's own words", () => {
+  const seen: string[] = [];
+  return withServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    seen.push(`${request.method} ${request.url} ${request.headers["content-type"]} ${body}`);
+    response.statusCode = Number(request.url!.slice(1));
+    response.end(response.statusCode === 403 ? '{"message":"in use"}' : "what");
+  }, async (socket) => {
+    assertEquals(await change(socket, "/201", { body: { Name: "é" } }), undefined);
+    assertEquals(await change(socket, "/204", { method: "DELETE" }), undefined);
+    assertEquals(await change(socket, "/304", {}), undefined);
+    assertEquals(await change(socket, "/403", {}), "in use");
+    assertEquals(await change(socket, "/404", {}), "404 what");
+    assertMatch(await change(`${socket}.not`, "/201", {}) ?? "", /ENOENT/);
+    assertEquals(seen.slice(0, 3), [
+      'POST /201 application/json {"Name":"é"}',
+      "DELETE /204 undefined ",
+      "POST /304 undefined ",
+    ]);
+  });
+});
 
 Deno.test("a stream has a value on each line, however it is cut, until it ends", () =>
   withServer((request, response) => {
