@@ -26,6 +26,7 @@ Usage:
   deno task lab engines [NAME…]         run the scenarios of Docker, containerd and Podman
   deno task lab hosts [NAME…]           run the scenarios of several hosts, with etcd and FRR;
                                         two-kernels runs in two guests with a wire between them
+  deno task lab beyond [NAME…]          run the scenarios of what users ask for beyond the guide
   deno task lab --list                  list the scenarios
   deno task lab -- COMMAND…             run a command; its exit status is passed on
   deno task lab --playground            a shell with eth0, a router, a PC and ipvlan to play with

@@ -22,7 +22,7 @@ export interface ScenarioRequest {
 }
 
 /** The suites of scenarios that run in guests with programs, by their folder in `scenarios/`. */
-export const GUEST_SUITES = ["engines", "hosts"] as const;
+export const GUEST_SUITES = ["engines", "hosts", "beyond"] as const;
 
 /** The name of such a suite. */
 export type GuestSuite = typeof GUEST_SUITES[number];

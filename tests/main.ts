@@ -37,5 +37,6 @@ await runStages([
     ],
   ),
   scenarios("scenarios in the lab"),
+  scenarios("scenarios beyond the guide in the lab", ["beyond"]),
   scenarios("scenarios of engines in the lab", ["engines", ...ENGINES.scenarios], false),
 ]);

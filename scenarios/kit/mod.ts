@@ -6,7 +6,7 @@
 export type { Host } from "./machines/host.ts";
 export type { Links } from "./machines/machine.ts";
 export { main } from "./main.ts";
-export { engineScenario, type Guest, type Scenario, scenario } from "./scenario.ts";
+export { beyondScenario, engineScenario, type Guest, type Scenario, scenario } from "./scenario.ts";
 export { type StatementId, STATEMENTS, type Suite, SUITES } from "./report/statements.ts";
 export type { Tour } from "./report/tour.ts";
 export type { Verdict } from "./report/verdict.ts";

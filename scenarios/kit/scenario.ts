@@ -42,6 +42,15 @@ export function scenario(
   return { name, title, run };
 }
 
+/** Makes a scenario of what users ask for beyond the guide: in a guest of the lab without programs. */
+export function beyondScenario(
+  name: string,
+  title: string,
+  run: (tour: Tour) => Promise<void>,
+): Scenario {
+  return { name, title, run, guest: { name: "plain", bundles: [] } };
+}
+
 /**
  * Makes the scenarios of a use of engines, one for each guest that it runs in: `netavark@podman5`.
  * They are the default export of its file.

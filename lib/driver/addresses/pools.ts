@@ -40,7 +40,7 @@ interface Source {
  * The addresses that networks and address pools can give away. An automatic address is never one that
  * was given away or is reserved elsewhere. For a network, elsewhere is every address pool, and each
  * other network on the same parent; for an address pool, every network and each other address pool.
- * They may have the same subnet if they belong to different engines.
+ * They may have the same subnet if they belong to different engines, or have ranges apart.
  *
  * The pools are cached between calls, and refreshed from the log of the addresses that this process
  * has given away and freed. So the cost of an address does not grow with their number. They are filled
@@ -89,14 +89,20 @@ export class KnownPools {
   #sourceOf(network: Network): Source {
     const store = this.#store;
     const { id, name, parent } = network;
+    // Two subnets on a parent overlap only if an engine has one of them, or both have a range.
+    const others = () =>
+      isOwned(name) ? store.networks({ parent }) : [
+        ...store.networks({ parent, owned: true }),
+        ...network.subnets.some(({ ipRange }) => ipRange !== undefined)
+          ? store.networks({ parent, ranged: true })
+          : [],
+      ];
     return {
       id,
       subnets: subnetsOf(network),
       taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
       others: () => ({
-        // Two subnets on a parent overlap only if an engine has one of them.
-        networks: store.networks({ parent, ...!isOwned(name) && { owned: true } })
-          .filter((other) => other.id !== id),
+        networks: others().filter((other) => other.id !== id),
         pools: store.pools(),
       }),
       useOf: (address) => {

@@ -1,6 +1,12 @@
 import { type Decision, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { formatAddress, formatPrefix, parseSubnets, type SubnetSpec } from "../../ipam/mod.ts";
+import {
+  formatAddress,
+  formatPrefix,
+  parsePrefix,
+  parseSubnets,
+  type SubnetSpec,
+} from "../../ipam/mod.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
@@ -202,7 +208,8 @@ function ipamProblems({ ipam, foreignAddresses }: EngineNetworkSpec): IpvlanErro
 /**
  * Finds conflicts with other networks, most of all those on the same parent. A wrong mode or flag and
  * a network of the same name are already refused. An engine's network may have the same subnet as
- * another one on the parent: they are one segment, and no address is given away twice.
+ * another one on the parent, and so may networks whose ranges do not overlap: they are one segment,
+ * and no address is given away twice.
  */
 function neighbourProblems(
   network: SettledNetwork,
@@ -223,7 +230,8 @@ function neighbourProblems(
   );
   const overlapping = subnets.flatMap(({ subnet }, index) =>
     others.overlapping(parent, subnet).filter((other) => {
-      const isShared = isOwned(name) || isOwned(other.network.name);
+      const isShared = isOwned(name) || isOwned(other.network.name) ||
+        haveRangesApart(subnet, network, other.network);
       return other.network.name !== name && !(isShared && other.subnet === subnet);
     }).map(({ network, subnet: other }) =>
       new IpvlanError("subnet-in-use", { subnet, other, network: network.name, parent })
@@ -235,4 +243,15 @@ function neighbourProblems(
     ...overlapping,
     ...OPTION_NAMES.flatMap((name) => NETWORK_OPTIONS[name].conflicts?.(network, others) ?? []),
   ];
+}
+
+/** Whether networks give away no address of a subnet that another one may give away, too. */
+function haveRangesApart(subnet: string, ...networks: SettledNetwork[]): boolean {
+  // Other hosts have the addresses of an etcd, and do not know those of this host.
+  if (networks.some(({ ipam }) => ipam)) return false;
+  const ranges = networks.flatMap(({ subnets }) => subnets.filter((each) => each.subnet === subnet))
+    .flatMap(({ ipRange }) => ipRange === undefined ? [] : parsePrefix(ipRange).prefix);
+  const [one, other] = ranges;
+  return one !== undefined && other !== undefined &&
+    (one.last < other.first || other.last < one.first);
 }

@@ -13,7 +13,7 @@ import {
   type RecordKinds,
   type State,
 } from "./records.ts";
-import { BELOW, ID, OWNED, PARENT, SHARED, WITH_HOSTS } from "./tables.ts";
+import { BELOW, ID, OWNED, PARENT, RANGED, SHARED, WITH_HOSTS } from "./tables.ts";
 
 export type Stated<T> = T & { state: State };
 
@@ -129,13 +129,14 @@ export class Store implements Disposable {
   }
 
   /**
-   * Networks by name: all, or those on a parent, of engines, whose addresses several hosts share, or
-   * that are half made or half removed.
+   * Networks by name: all, or those on a parent, of engines, with a range for automatic addresses, whose
+   * addresses several hosts share, or that are half made or half removed.
    */
   networks(
-    { parent, owned, shared, unready }: {
+    { parent, owned, ranged, shared, unready }: {
       parent?: string;
       owned?: true;
+      ranged?: true;
       shared?: true;
       unready?: true;
     } = {},
@@ -143,6 +144,7 @@ export class Store implements Disposable {
     return this.#networks({
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
+      [RANGED]: ranged,
       [SHARED]: shared,
       [UNREADY]: unready,
     });

@@ -115,6 +115,10 @@ export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
 /** Whether a network belongs to an engine. */
 export const OWNED = isOwnedSql("name");
 
+/** Whether a network has a range for automatic addresses. */
+export const RANGED = `CASE WHEN json_valid(record)
+  THEN record ->> 'subnets' LIKE '%"ipRange":%' END`;
+
 /** Whether several hosts share the addresses of a network. */
 export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
 
@@ -133,6 +137,7 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
   DROP INDEX IF EXISTS network_owned;
   CREATE INDEX IF NOT EXISTS network_of_engine ON network (${PARENT}) WHERE ${OWNED};
+  CREATE INDEX IF NOT EXISTS network_ranged ON network (${PARENT}) WHERE ${RANGED};
   CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
   CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
   CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';

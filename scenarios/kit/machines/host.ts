@@ -5,7 +5,9 @@ import {
   type RestoreReport,
 } from "../../../lib/driver/mod.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
+import { type CommandResult, run } from "../../../lib/check/finding.ts";
 import { allSettled } from "../all.ts";
+import { ipvlanCommand } from "../engines/machine.ts";
 import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";
 import type { Switch } from "./switch.ts";
 
@@ -62,6 +64,13 @@ export class Host implements AsyncDisposable {
     // Not before: after a failure, the name may be another container's.
     this.#containers.add(name);
     return value.endpoints[0]!;
+  }
+
+  /** Runs the command `ipvlan` on the host, with the driver's records. */
+  async ipvlan(...words: string[]): Promise<CommandResult> {
+    const where = ["netns", "exec", this.netns, "env", `IPVLAN_STATE_DIR=${this.#stateDir}`];
+    const result = await run("ip", ...where, ...ipvlanCommand(), ...words);
+    return { ...result, command: ["ipvlan", ...words].join(" ") };
   }
 
   /**

@@ -92,8 +92,15 @@ const HOSTS = {
   "HOSTS-8": "Two virtual machines with kernels of their own: HOSTS-1 and HOSTS-4 over a real wire",
 } as const;
 
-/** All statements: the guide's, those about engines, and those about several hosts. */
-export const STATEMENTS = { ...GUIDE, ...ENGINES, ...HOSTS } as const;
+/** The statements about what users ask for beyond the guide. */
+const BEYOND = {
+  "ASK-8":
+    "Links follow the parent's MTU, or keep their own; a larger one is refused; a change is mended",
+  "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",
+} as const;
+
+/** All statements: the guide's, those about engines, several hosts, and what users ask for. */
+export const STATEMENTS = { ...GUIDE, ...ENGINES, ...HOSTS, ...BEYOND } as const;
 
 /** The id of a statement. */
 export type StatementId = keyof typeof STATEMENTS;
@@ -114,4 +121,5 @@ export const SUITES = {
   guide: { ids: STATEMENT_IDS, command: "deno task lab" },
   engines: { ids: Object.keys(ENGINES) as StatementId[], command: "deno task lab engines" },
   hosts: { ids: Object.keys(HOSTS) as StatementId[], command: "deno task lab hosts" },
+  beyond: { ids: Object.keys(BEYOND) as StatementId[], command: "deno task lab beyond" },
 } as const satisfies Record<string, Suite>;

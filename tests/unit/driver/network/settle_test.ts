@@ -295,6 +295,29 @@ Deno.test("what a family, an MTU and the source of the addresses need is said, e
   }
 });
 
+Deno.test("networks may share a subnet of their parent if their ranges are apart", () => {
+  const subnet = "192.168.1.0/24";
+  const old = network("old", {
+    subnets: [{ subnet, ipRange: "192.168.1.64/27", auxAddresses: {} }],
+  });
+  const codes = (subnets: EngineNetworkSpec["subnets"], more: Partial<EngineNetworkSpec> = {}) =>
+    settleAll([{ name: "n", parent: "eth0", subnets, ...more }], [old])[0]!.problems
+      .map(({ code }) => code);
+  assertEquals(codes([{ subnet, ipRange: "192.168.1.96/27" }]), []);
+  assertEquals(codes([{ subnet, ipRange: "192.168.1.0/26" }]), []);
+  for (const ipRange of ["192.168.1.64/27", "192.168.1.64/26", "192.168.1.95/32", undefined]) {
+    assertEquals(codes([{ subnet, ipRange }]), ["subnet-in-use"], ipRange);
+  }
+  // Another subnet is another segment for its gateway, and etcd knows of no range of this host.
+  assertEquals(codes([{ subnet: "192.168.1.128/25", ipRange: "192.168.1.128/26" }]), [
+    "subnet-in-use",
+  ]);
+  const apart = [{ subnet, ipRange: "192.168.1.96/27" }];
+  assertEquals(codes(apart, { ipam: { driver: "etcd", access: { endpoints: ["http://a:1"] } } }), [
+    "subnet-in-use",
+  ]);
+});
+
 Deno.test("an engine may have the very subnet of another network on the parent, and none that overlaps", () => {
   const owner = { engine: "docker" as const, id: "local" };
   const spec: EngineNetworkSpec = { name: "n", parent: "eth0", subnets: ["192.168.1.0/24"] };

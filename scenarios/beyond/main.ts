@@ -1,0 +1,13 @@
+/**
+ * Runs the scenarios of what users ask for beyond the guide, or the named ones: `deno task lab beyond`.
+ *
+ * @module
+ */
+import { main, SUITES } from "../kit/mod.ts";
+import mtu from "./mtu.ts";
+import oneSegment from "./one_segment.ts";
+
+// In the order of their statements.
+const scenarios = [mtu, oneSegment];
+
+if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

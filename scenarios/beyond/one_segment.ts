@@ -1,0 +1,76 @@
+/**
+ * Several networks on one subnet of one parent: one segment, as for "two compose projects, one LAN".
+ *
+ * @module
+ */
+import { doesNotReach, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
+import { beyondScenario, type Scenario } from "../kit/mod.ts";
+
+const FAMILIES = [
+  { subnet: "192.168.1.0/24", ranges: ["192.168.1.64/27", "192.168.1.96/27", "192.168.1.80/28"] },
+  { subnet: "fd00:1::/64", ranges: ["fd00:1::1:0/112", "fd00:1::2:0/112", "fd00:1::1:8000/113"] },
+];
+
+const oneSegment: Scenario = beyondScenario(
+  "one-segment",
+  "Two networks share a subnet of one parent",
+  async (tour) => {
+    await using world = await tour.world({
+      host: { eth0: ["192.168.1.250/24", "fd00:1::250/64"] },
+      lan: { pc: { addresses: ["192.168.1.100/24", "fd00:1::100/64"] } },
+    });
+    const { driver } = world.host;
+    const subnets = (which: number) =>
+      FAMILIES.map(({ subnet, ranges }) => ({ subnet, ipRange: ranges[which] }));
+    const create = (name: string, which: number, parent = "eth0") =>
+      driver.createNetwork({ name, parent, subnets: subnets(which) });
+    for (const [which, name] of ["web", "db"].entries()) {
+      const words = FAMILIES.map(({ subnet, ranges }) =>
+        `--subnet=${subnet} --ip-range=${ranges[which]}`
+      );
+      tour.step(`ipvlan network create ${words.join(" ")} -o parent=eth0 ${name}`);
+      await create(name, which);
+    }
+    tour.step("ipvlan network create --subnet=192.168.1.0/24 … -o parent=eth0.20 elsewhere");
+    await create("elsewhere", 2, "eth0.20");
+    const endpoints = [];
+    for (const name of ["web", "db"]) {
+      tour.step(`ipvlan run -d --net=${name} --name=${name}1 …; ipvlan run -d … --name=${name}2 …`);
+      for (const each of [1, 2]) endpoints.push(await world.host.run(`${name}${each}`, name));
+    }
+    for (const name of ["other1", "other2"]) await world.host.run(name, "elsewhere");
+    // An address in the range of the other network, as one asks for it: no sandbox gets it there.
+    tour.step("ipvlan run -d --net=web --ip=192.168.1.98 --name=web3 …; ipvlan run -d --net=db …");
+    endpoints.push(await world.host.run("web3", "web", { ip: "192.168.1.98" }));
+    endpoints.push(await world.host.run("db3", "db"));
+    const [web1, , db1] = endpoints;
+    const addresses = endpoints.flatMap(({ ip, ip6 }) => [ip, ip6]);
+    const plain = (address = "") => address.replace(/\/.*/, "");
+    await tour.holds(
+      "ASK-11",
+      isEqual("the number of different addresses", new Set(addresses).size, 12),
+      ...[db1!.ip, db1!.ip6].map((address) => reaches("web1", plain(address))),
+      ...[web1!.ip, web1!.ip6].map((address) => reaches("db2", plain(address))),
+      ...[web1!.ip, web1!.ip6, db1!.ip, db1!.ip6].map((address) =>
+        reaches("lab-pc", plain(address))
+      ),
+      reaches("db1", "192.168.1.100"),
+      reaches("db1", "fd00:1::100"),
+      // The same subnet on another parent is another segment.
+      doesNotReach("other1", plain(db1!.ip), { control: "web1", reaches: "other2" }),
+      isRefused(
+        "an address that web1 has",
+        () => world.host.run("db4", "db", { ip: plain(web1!.ip) }),
+        "address-held",
+      ),
+      isRefused(
+        "a range that overlaps one of web's",
+        () =>
+          driver.createNetwork({ name: "more", parent: "eth0", subnets: subnets(2).slice(0, 1) }),
+        "subnet-in-use",
+      ),
+    );
+  },
+);
+
+export default oneSegment;
