@@ -4,6 +4,7 @@
  * @module
  */
 import { doesNotReach, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
+import type { Endpoint } from "../../lib/driver/mod.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
 
 const FAMILIES = [
@@ -24,26 +25,29 @@ const oneSegment: Scenario = beyondScenario(
       FAMILIES.map(({ subnet, ranges }) => ({ subnet, ipRange: ranges[which] }));
     const create = (name: string, which: number, parent = "eth0") =>
       driver.createNetwork({ name, parent, subnets: subnets(which) });
+    const endpoints: Endpoint[] = [];
+    const run = async (name: string, network: string, ip?: string) => {
+      const options = ip === undefined ? "" : ` --ip=${ip}`;
+      tour.step(`ipvlan run -d --net=${network}${options} --name=${name} sleep 1000`);
+      endpoints.push(await world.host.run(name, network, { ip }));
+    };
     for (const [which, name] of ["web", "db"].entries()) {
       const words = FAMILIES.map(({ subnet, ranges }) =>
         `--subnet=${subnet} --ip-range=${ranges[which]}`
       );
       tour.step(`ipvlan network create ${words.join(" ")} -o parent=eth0 ${name}`);
       await create(name, which);
+      await run(`${name}1`, name);
     }
+    // Each has the next address of the other network's range, which nobody gets there then.
+    await run("web2", "web", "192.168.1.97");
+    await run("db2", "db", "192.168.1.65");
+    await run("web3", "web");
+    await run("db3", "db");
     tour.step("ipvlan network create --subnet=192.168.1.0/24 … -o parent=eth0.20 elsewhere");
     await create("elsewhere", 2, "eth0.20");
-    const endpoints = [];
-    for (const name of ["web", "db"]) {
-      tour.step(`ipvlan run -d --net=${name} --name=${name}1 …; ipvlan run -d … --name=${name}2 …`);
-      for (const each of [1, 2]) endpoints.push(await world.host.run(`${name}${each}`, name));
-    }
     for (const name of ["other1", "other2"]) await world.host.run(name, "elsewhere");
-    // An address in the range of the other network, as one asks for it: no sandbox gets it there.
-    tour.step("ipvlan run -d --net=web --ip=192.168.1.98 --name=web3 …; ipvlan run -d --net=db …");
-    endpoints.push(await world.host.run("web3", "web", { ip: "192.168.1.98" }));
-    endpoints.push(await world.host.run("db3", "db"));
-    const [web1, , db1] = endpoints;
+    const [web1, db1] = endpoints;
     const addresses = endpoints.flatMap(({ ip, ip6 }) => [ip, ip6]);
     const plain = (address = "") => address.replace(/\/.*/, "");
     await tour.holds(
