@@ -3,12 +3,15 @@
  *
  * @module
  */
-import { doesNotReach, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, doesNotReach, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
 import type { Endpoint } from "../../lib/driver/mod.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
 
+const LAN = "192.168.1.0/24";
+const NAS: Record<string, string> = { nas: "192.168.1.66" };
+
 const FAMILIES = [
-  { subnet: "192.168.1.0/24", ranges: ["192.168.1.64/27", "192.168.1.96/27", "192.168.1.80/28"] },
+  { subnet: LAN, ranges: ["192.168.1.64/27", "192.168.1.96/27", "192.168.1.80/28"] },
   { subnet: "fd00:1::/64", ranges: ["fd00:1::1:0/112", "fd00:1::2:0/112", "fd00:1::1:8000/113"] },
 ];
 
@@ -22,7 +25,11 @@ const oneSegment: Scenario = beyondScenario(
     });
     const { driver } = world.host;
     const subnets = (which: number) =>
-      FAMILIES.map(({ subnet, ranges }) => ({ subnet, ipRange: ranges[which] }));
+      FAMILIES.map(({ subnet, ranges }) => ({
+        ...{ subnet, ipRange: ranges[which] },
+        // In the range of the other network, which must not give it away either.
+        auxAddresses: which === 1 && subnet === LAN ? NAS : {},
+      }));
     const create = (name: string, which: number, parent = "eth0") =>
       driver.createNetwork({ name, parent, subnets: subnets(which) });
     const endpoints: Endpoint[] = [];
@@ -35,6 +42,7 @@ const oneSegment: Scenario = beyondScenario(
       const words = FAMILIES.map(({ subnet, ranges }) =>
         `--subnet=${subnet} --ip-range=${ranges[which]}`
       );
+      if (name === "db") words.push("--aux-address=nas=192.168.1.66");
       tour.step(`ipvlan network create ${words.join(" ")} -o parent=eth0 ${name}`);
       await create(name, which);
       await run(`${name}1`, name);
@@ -42,8 +50,13 @@ const oneSegment: Scenario = beyondScenario(
     // Each has the next address of the other network's range, which nobody gets there then.
     await run("web2", "web", "192.168.1.97");
     await run("db2", "db", "192.168.1.65");
-    await run("web3", "web");
-    await run("db3", "db");
+    // A program of its own, which has seen none of this, knows it as well.
+    for (const name of ["web3", "db3"]) {
+      const words = ["run", "-d", `--net=${name.slice(0, -1)}`, `--name=${name}`, "sleep", "1000"];
+      const { command, output, success } = await world.host.ipvlan(...words);
+      if (!success) throw new Error(`${command}: ${output}`);
+      endpoints.push(driver.listSandboxes().find((each) => each.name === name)!.endpoints[0]!);
+    }
     tour.step("ipvlan network create --subnet=192.168.1.0/24 … -o parent=eth0.20 elsewhere");
     await create("elsewhere", 2, "eth0.20");
     for (const name of ["other1", "other2"]) await world.host.run(name, "elsewhere");
@@ -53,6 +66,8 @@ const oneSegment: Scenario = beyondScenario(
     await tour.holds(
       "ASK-11",
       isEqual("the number of different addresses", new Set(addresses).size, 12),
+      addressesEqual("web3", "eth0", ["192.168.1.67/24", "fd00:1::1:2/64"]),
+      addressesEqual("db3", "eth0", ["192.168.1.98/24", "fd00:1::2:2/64"]),
       ...[db1!.ip, db1!.ip6].map((address) => reaches("web1", plain(address))),
       ...[web1!.ip, web1!.ip6].map((address) => reaches("db2", plain(address))),
       ...[web1!.ip, web1!.ip6, db1!.ip, db1!.ip6].map((address) =>

@@ -68,8 +68,9 @@ export class Host implements AsyncDisposable {
 
   /** Runs the command `ipvlan` on the host, with the driver's records. */
   async ipvlan(...words: string[]): Promise<CommandResult> {
-    const where = ["netns", "exec", this.netns, "env", `IPVLAN_STATE_DIR=${this.#stateDir}`];
-    const result = await run("ip", ...where, ...ipvlanCommand(), ...words);
+    // Not ip-netns(8), which would give it mounts of its own: others could not see its namespaces.
+    const where = [`--net=/run/netns/${this.netns}`, "env", `IPVLAN_STATE_DIR=${this.#stateDir}`];
+    const result = await run("nsenter", ...where, ...ipvlanCommand(), ...words);
     return { ...result, command: ["ipvlan", ...words].join(" ") };
   }
 
