@@ -5,14 +5,15 @@
  */
 import { refuseDebugger } from "./lib/cli/debugger.ts";
 
-/** The oldest Deno that the tests pass with. Before 2.8, none imports a file as text. */
-const OLDEST = [2, 9] as const;
+/** The oldest Deno that the tests pass with. Before 2.9.5, a signal does not end every wait. */
+const OLDEST = [2, 9, 5] as const;
 
 if (import.meta.main) {
-  const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-    const found = `this is Deno ${Deno.version.deno}: use "deno upgrade", or "npx -y deno@2"`;
-    console.error(`ipvlan: It needs Deno ${OLDEST.join(".")} or newer, and ${found}`);
+  const found = Deno.version.deno.split(".").map((part) => parseInt(part));
+  const index = OLDEST.findIndex((part, index) => part !== found[index]);
+  if (index >= 0 && !(found[index]! > OLDEST[index]!)) {
+    const advice = `this is Deno ${Deno.version.deno}: use "deno upgrade", or "npx -y deno@2"`;
+    console.error(`ipvlan: It needs Deno ${OLDEST.join(".")} or newer, and ${advice}`);
     Deno.exit(1);
   }
   refuseDebugger();

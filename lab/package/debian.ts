@@ -107,6 +107,8 @@ fi
 export const OVERRIDES = `# Deno is one program with its libraries inside, as its authors build it.
 ${NAME}: embedded-library *
 ${NAME}: hardening-no-relro *
+# It disables units that the administrator has made, of which Debian's helpers know nothing.
+${NAME}: maintainer-script-calls-systemctl *
 # An administrator may have another ipvlan in /usr/local/bin.
 ${NAME}: command-with-path-in-maintainer-script *
 `;

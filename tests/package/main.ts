@@ -47,8 +47,8 @@ function starts(command: readonly string[]): Stage {
   };
 }
 
-/** The oldest Deno that `cli.ts` accepts. */
-const [, major, minor] = /OLDEST = \[(\d+), (\d+)\]/.exec(await Deno.readTextFile("cli.ts")) ?? [];
+/** The oldest Deno that `cli.ts` accepts: `2, 9, 5`. */
+const oldest = /OLDEST = \[(.*?)\]/.exec(await Deno.readTextFile("cli.ts"))![1]!;
 
 await prepare();
 await withRunFolder(async (folder) => {
@@ -62,7 +62,7 @@ await withRunFolder(async (folder) => {
     tests("unit tests with the oldest Deno", ["tests/unit"], [
       "npx",
       "-y",
-      `deno@${major}.${minor}.0`,
+      `deno@${oldest.replaceAll(", ", ".")}`,
     ]),
     files("the packages in the lab", () => testFiles("tests/package")),
   ]);

@@ -42,15 +42,15 @@ Object.defineProperty(globalThis, "Deno", { value: Object.create(Deno, { version
     const args = ["run", "-A", "--preload", `${folder.path}/old.ts`, `${ROOT}cli.ts`, "--version"];
     return await run(Deno.execPath(), args, folder.path);
   };
-  for (const version of ["1.46.3", "2.0.0", "2.8.3"]) {
+  for (const version of ["1.46.3", "2.0.0", "2.8.3", "2.9.4"]) {
     const { code, out, err } = await start(version);
     assertEquals([code, out], [1, ""]);
     assertMatch(
       err,
-      new RegExp(`^ipvlan: It needs Deno 2\\.9 or newer, and this is Deno ${version}: .*\n$`),
+      new RegExp(`^ipvlan: It needs Deno 2\\.9\\.5 or newer, and this is Deno ${version}: .*\n$`),
     );
   }
-  for (const version of ["2.9.0", "2.10.1", "3.0.0"]) {
+  for (const version of ["2.9.5", "2.10.1", "3.0.0"]) {
     assertEquals((await start(version)).out, `ipvlan ${metadata.version}\n`);
   }
 });
