@@ -1,5 +1,5 @@
 /**
- * Bundles this program, as a package has it: JavaScript alone, nothing to fetch.
+ * Bundles this program for a package. The result is only JavaScript, and fetches nothing.
  *
  * @module
  */

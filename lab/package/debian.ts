@@ -4,16 +4,20 @@
  * @module
  */
 import type { Arch } from "./deno.ts";
+import { packagedUnits } from "./files.ts";
 
 /** The name of the package. */
 export const NAME = "ipvlan-kit";
 
-/** Who answers for the package. */
-const MAINTAINER = "The ipvlan-kit authors <ipvlan-kit@packages.debian.org>";
+/** Who answers for the package. It has no address of its own: RFC 2606 keeps `invalid` for that. */
+const MAINTAINER = "The ipvlan-kit authors <authors@ipvlan-kit.invalid>";
+
+const UNITS = Object.keys(packagedUnits());
+const SOCKETS = UNITS.filter((name) => name.endsWith(".socket")).join(" ");
 
 /** The servers that an upgrade starts again. Their sockets are systemd's, so that no call is lost. */
-const SERVERS = ["ipvlan-docker", "ipvlan-cni", "ipvlan-netavark", "ipvlan-agent"]
-  .map((name) => `${name}.service`).join(" ");
+const SERVERS = UNITS
+  .filter((name) => name.endsWith(".service") && name !== "ipvlan.service").join(" ");
 
 /** The fields of the package. @param kilobytes The size of its files. */
 export function controlOf(version: string, arch: Arch, kilobytes: number): string {
@@ -69,12 +73,11 @@ for engine in docker cni netavark agent; do
   /usr/bin/ipvlan "$engine" uninstall > /dev/null 2>&1 || true
 done
 if [ -d /run/systemd/system ]; then
-  deb-systemd-invoke stop ipvlan-docker.socket ipvlan-cni.socket ipvlan-netavark.socket \\
-    ${SERVERS} > /dev/null 2>&1 || true
+  deb-systemd-invoke stop ${SOCKETS} ${SERVERS} > /dev/null 2>&1 || true
 fi
-# Networks and sandboxes go on. A purge takes their records only if there are none.
+# Networks and sandboxes go on. A purge takes the records only if they are read and there are none.
 rm -f /var/lib/ipvlan/unused
-if [ -n "$(/usr/bin/ipvlan network ls -q)$(/usr/bin/ipvlan ps -aq)" ]; then
+if ! left=$(/usr/bin/ipvlan network ls -q && /usr/bin/ipvlan ps -aq) || [ -n "$left" ]; then
   echo "Networks and sandboxes of ipvlan go on, and /var/lib/ipvlan stays." >&2
 elif [ -d /var/lib/ipvlan ]; then
   : > /var/lib/ipvlan/unused
@@ -92,8 +95,7 @@ fi
 # Folders that it has made for others, if nothing is in them.
 rmdir /etc/netns /opt/cni/bin /opt/cni /usr/local/libexec/netavark 2> /dev/null || true
 if command -v deb-systemd-helper > /dev/null; then
-  deb-systemd-helper purge ipvlan.service ipvlan-docker.socket ipvlan-cni.socket \\
-    ipvlan-netavark.socket ${SERVERS} > /dev/null || true
+  deb-systemd-helper purge ${UNITS.join(" ")} > /dev/null || true
 fi
 if [ -e /var/lib/ipvlan/unused ]; then
   rm -rf /var/lib/ipvlan || true

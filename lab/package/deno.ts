@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { cacheFolder } from "../fetch/cache.ts";
+import { cacheFolder, type CacheOptions, makeInCache } from "../fetch/cache.ts";
 import { LabError, MissingError } from "../errors.ts";
 import { exists } from "../machine.ts";
 import { runProgram } from "../program.ts";
@@ -35,47 +35,34 @@ export const ARCHES = Object.keys(BUILDS) as Arch[];
 /**
  * Fetches Deno for a processor into the lab's cache, unless it is there. Returns its path.
  *
- * @param temp An empty folder.
  * @throws {LabError} It cannot be fetched, or is not what npm has published.
  */
-export async function fetchDeno(
-  arch: Arch,
-  temp: string,
-  { say, signal }: { say: (line: string) => void; signal: AbortSignal },
-): Promise<string> {
-  const { name, integrity } = BUILDS[arch];
-  const folder = `${cacheFolder(Deno.env.toObject())}/deno-${DENO_VERSION}-${arch}`;
-  const path = `${folder}/deno`;
-  if (exists(path)) return path;
-  say(`fetching Deno ${DENO_VERSION} for ${arch}, about 42 MB`);
-  const pack = ["pack", "--silent", `--pack-destination=${temp}`, `${name}@${DENO_VERSION}`];
-  const packed = await runProgram("npm", pack, { signal });
-  const [file] = [...Deno.readDirSync(temp)];
-  if (!packed.ok || file === undefined) {
-    throw new MissingError(
-      `Cannot fetch Deno ${DENO_VERSION} from npm: ${packed.text}`,
-      "connect to the network",
-    );
-  }
-  const archive = `${temp}/${file.name}`;
-  const hash = createHash("sha512").update(await Deno.readFile(archive)).digest("base64");
-  if (`sha512-${hash}` !== integrity) {
-    throw new LabError(`${name} ${DENO_VERSION} is not what it was: its hash is sha512-${hash}`);
-  }
-  const unpacked = await runProgram("tar", ["-xzf", archive, "-C", temp], { signal });
-  if (!unpacked.ok) throw new LabError(`Cannot unpack ${name}: ${unpacked.text}`);
-  await Deno.remove(archive);
-  // The folder gets its name when it is whole. Another build may have made it meanwhile.
-  await Deno.mkdir(cacheFolder(Deno.env.toObject()), { recursive: true });
-  const whole = await Deno.makeTempDir({ dir: cacheFolder(Deno.env.toObject()), prefix: "deno-" });
-  await Deno.copyFile(`${temp}/package/deno`, `${whole}/deno`);
-  await Deno.chmod(`${whole}/deno`, 0o755);
-  await Deno.remove(`${temp}/package`, { recursive: true });
-  try {
-    await Deno.rename(whole, folder);
-  } catch (error) {
-    await Deno.remove(whole, { recursive: true });
-    if (!exists(path)) throw error;
-  }
+export async function fetchDeno(arch: Arch, options: CacheOptions): Promise<string> {
+  const { say, signal } = options;
+  const path = `${cacheFolder(Deno.env.toObject())}/deno-${DENO_VERSION}-${arch}`;
+  const isDone = () => exists(path);
+  if (isDone()) return path;
+  await makeInCache(path, options, isDone, async ({ folder, output }) => {
+    say(`fetching Deno ${DENO_VERSION} for ${arch}, about 42 MB`);
+    const { name, integrity } = BUILDS[arch];
+    const pack = ["pack", "--silent", `--pack-destination=${folder}`, `${name}@${DENO_VERSION}`];
+    const packed = await runProgram("npm", pack, { signal });
+    const [file] = [...Deno.readDirSync(folder)];
+    if (!packed.ok || file === undefined) {
+      throw new MissingError(
+        `Cannot fetch Deno ${DENO_VERSION} from npm: ${packed.text}`,
+        "connect to the network",
+      );
+    }
+    const archive = `${folder}/${file.name}`;
+    const hash = createHash("sha512").update(await Deno.readFile(archive)).digest("base64");
+    if (`sha512-${hash}` !== integrity) {
+      throw new LabError(`${name} ${DENO_VERSION} is not what it was: its hash is sha512-${hash}`);
+    }
+    const unpacked = await runProgram("tar", ["-xzf", archive, "-C", folder], { signal });
+    if (!unpacked.ok) throw new LabError(`Cannot unpack ${name}: ${unpacked.text}`);
+    await Deno.rename(`${folder}/package/deno`, output);
+    await Deno.chmod(output, 0o755);
+  });
   return path;
 }

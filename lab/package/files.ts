@@ -4,10 +4,12 @@
  * @module
  */
 import { gzipSync } from "node:zlib";
-import { CNI, NETAVARK, type Plugin } from "../../lib/engine/plugins.ts";
-import { SOCKET } from "../../lib/engine/docker/names.ts";
-import { engineTitle } from "../../lib/engine/owners.ts";
-import { agentUnit, serverUnits, systemdUnit } from "../../lib/install/unit.ts";
+import { agentService } from "../../lib/cli/commands/agent.ts";
+import { dockerService } from "../../lib/cli/commands/docker_install.ts";
+import { serviceOf } from "../../lib/cli/plugin_service.ts";
+import { CNI, NETAVARK } from "../../lib/engine/plugins.ts";
+import { SYSTEM_LAUNCHER } from "../../lib/install/program.ts";
+import { systemdUnit, type Units } from "../../lib/install/unit.ts";
 import type { Dependency } from "./bundle.ts";
 import { commandPage, type Documented, mainPage, pageName } from "./man.ts";
 
@@ -43,18 +45,15 @@ DENO_NO_UPDATE_CHECK=1 exec "$prefix/${PROGRAM}/deno" run -A --no-config --no-lo
 `;
 }
 
-/** The systemd units of a package for the program in /usr. Each is off until it is asked for. */
-export function packagedUnits(): Record<string, string> {
-  const program = ["/usr/bin/ipvlan"];
-  const server = ({ command, socket }: Plugin) =>
-    serverUnits(program, {}, [command, engineTitle(command)], socket);
-  return {
-    "ipvlan.service": systemdUnit(program, {}),
-    "ipvlan-agent.service": agentUnit(program, {}),
-    ...serverUnits(program, {}, ["docker", "Docker"], SOCKET, [], "docker.service"),
-    ...server(CNI),
-    ...server(NETAVARK),
-  };
+/**
+ * The systemd units of a Debian package: of all that `install` can write. Each is off until it is asked
+ * for.
+ */
+export function packagedUnits(): Units {
+  const program = [SYSTEM_LAUNCHER];
+  const services = [agentService([]), dockerService([]), serviceOf(CNI), serviceOf(NETAVARK)];
+  const units = services.map((make): Units => make(program, {}).units);
+  return Object.assign({ "ipvlan.service": systemdUnit(program, {}) }, ...units);
 }
 
 /** The manual pages, compressed as Debian wants them, without a time. */
@@ -108,8 +107,8 @@ export function copyrightOf(own: string, dependencies: readonly Dependency[]): s
     ),
     [
       stanza("usr/lib/ipvlan-kit/deno", "Deno-MIT", DENO_LICENCE),
-      "Comment: Deno contains V8 (BSD-3-Clause), ICU (Unicode-3.0), SQLite (public domain), BoringSSL",
-      " and Rust crates under MIT, Apache-2.0, BSD and ISC: see https://github.com/denoland/deno.",
+      "Comment: Deno contains V8, SQLite, AWS-LC and many other libraries, each under a licence of its",
+      " own: see https://github.com/denoland/deno.",
     ].join("\n"),
   ].join("\n\n") + "\n";
 }

@@ -37,11 +37,7 @@ async function build(signal: AbortSignal): Promise<void> {
   const options = { signal, epoch: await lastChange(signal) };
   await withRunFolder(async (temp) => {
     const denos = {} as Record<Arch, string>;
-    for (const arch of ARCHES) {
-      await Deno.mkdir(`${temp}/npm`);
-      denos[arch] = await fetchDeno(arch, `${temp}/npm`, { say, signal });
-      await Deno.remove(`${temp}/npm`, { recursive: true });
-    }
+    for (const arch of ARCHES) denos[arch] = await fetchDeno(arch, { say, signal });
     say("bundling the program");
     await Deno.mkdir(`${temp}/stage`);
     const own = Deno.build.arch === "x86_64" ? "amd64" : "arm64";

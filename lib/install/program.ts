@@ -4,6 +4,9 @@ import { invalidOption } from "../base/errors.ts";
 /** The folder of this program in a package, below its prefix; and the launcher there. */
 const [FOLDER, LAUNCHER] = ["/lib/ipvlan-kit", "/bin/ipvlan"];
 
+/** The launcher that distributions' packages have. */
+export const SYSTEM_LAUNCHER = "/usr/bin/ipvlan";
+
 /**
  * The launcher of the package that a program comes from, as `/usr/bin/ipvlan`; `undefined` if it
  * comes from none. @param module The URL of the program's module.

@@ -38,7 +38,7 @@ export function unitsToEnable({ units }: Service): string[] {
  * Writes the files of a service: all, or none. Leaves out a unit that a package has brought.
  *
  * @returns The paths of the written files.
- * @throws {"unwritable-file"} One cannot be written, or its place has a file of somebody else.
+ * @throws {"unwritable-file"} A file cannot be written, or another program's file is in its place.
  */
 export function install(service: Service): string[] {
   return change(service, ({ path, text }) => {
@@ -51,7 +51,7 @@ export function install(service: Service): string[] {
  * Removes the files that {@linkcode install} has written: all, or none.
  *
  * @returns The paths of the removed files, and the units of a package that are enabled or running.
- * @throws {"unwritable-file"} One cannot be removed, is somebody else's, or systemd uses it.
+ * @throws {"unwritable-file"} A file cannot be removed, is another program's, or is a unit in use.
  */
 export async function uninstall(service: Service): Promise<{ removed: string[]; used: string[] }> {
   const units = Object.keys(service.units);
@@ -67,7 +67,7 @@ interface ServiceFile {
   path: string;
   text: string;
   mode: number;
-  /** A line of the file in each version of this program, and of nobody else's file. */
+  /** A line that the file has in every version of this program. No other program writes it. */
   mark: string;
 }
 

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { statOf } from "../base/files.ts";
 import { invalidOption } from "../base/errors.ts";
-import { packageLauncher, thisProgram } from "./program.ts";
+import { packageLauncher, SYSTEM_LAUNCHER, thisProgram } from "./program.ts";
 
 /** The variables for Deno's cache; a package has a cache of its own. */
 const CACHE_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR"];
@@ -203,6 +203,8 @@ function capability(name: Capability, why: string): string[] {
 /** The files and folders of another user than root that lead to the files which words name. */
 function foreignFiles(words: readonly string[]): string[] {
   const found = words.flatMap((word) => {
+    // It is root's, also where the machine that makes a package maps its owner to another user.
+    if (word === SYSTEM_LAUNCHER) return [];
     for (let path = /(?:^|=)(\/.*)$/s.exec(word)?.[1] ?? "/"; path !== "/"; path = dirname(path)) {
       if ((statOf(path)?.uid ?? 0) !== 0 && !/\p{Cc}/u.test(path)) return [path];
     }

@@ -47,7 +47,7 @@ const oneSegment: Scenario = beyondScenario(
       await create(name, which);
       await run(`${name}1`, name);
     }
-    // Each has the next address of the other network's range, which nobody gets there then.
+    // Each takes the address that the other network would give away next.
     await run("web2", "web", "192.168.1.97");
     await run("db2", "db", "192.168.1.65");
     // A program of its own, which has seen none of this, knows it as well.

@@ -1,6 +1,7 @@
 /**
  * `deno task test:package`: makes the packages twice, and tries them in the lab: in roots of Debian 11,
- * 12 and 13, and over the first version. It tries arm64's in QEMU, and the oldest Deno. The last line is the count: `N passed, N failed`.
+ * 12 and 13, and over the first version. It tries arm64's in QEMU, and the oldest Deno. The last line
+ * is the count: `N passed, N failed`.
  *
  * @module
  */

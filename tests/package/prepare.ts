@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import metadata from "../../deno.json" with { type: "json" };
 import { type DebianRelease, debianSources, KEYRING, LIST_SOURCES } from "../../lab/fetch/apt.ts";
-import { cacheFolder } from "../../lab/fetch/cache.ts";
+import { cacheFolder, makeInCache } from "../../lab/fetch/cache.ts";
 import { fetchFolders } from "../../lab/fetch/fetch.ts";
 import { exists } from "../../lab/machine.ts";
 import { succeed } from "../kit/processes.ts";
@@ -44,13 +45,14 @@ export const FIRST_CHECKOUT: string = prepared("first");
 
 /** Makes a folder of its own, whole or not at all, unless it is there. */
 async function make(folder: string, fill: (unfinished: string) => Promise<void>): Promise<void> {
-  if (exists(folder)) return;
-  say(`making ${folder}`);
-  const unfinished = `${folder}.new`;
-  if (exists(unfinished)) await Deno.remove(unfinished, { recursive: true });
-  await Deno.mkdir(unfinished, { recursive: true });
-  await fill(unfinished);
-  await Deno.rename(unfinished, folder);
+  const isDone = () => exists(folder);
+  if (isDone()) return;
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  await makeInCache(folder, { say }, isDone, async ({ output }) => {
+    say(`making ${folder}`);
+    await Deno.mkdir(output);
+    await fill(output);
+  });
 }
 
 /** Makes a root of Debian with some packages. It belongs to the user, as the lab changes it in memory. */
@@ -60,8 +62,9 @@ async function makeRoot(
   packages: readonly string[],
   options: readonly string[] = ["--variant=minbase"],
 ): Promise<void> {
+  // Before, as both lock the cache.
+  const [tool] = await fetchFolders(["mmdebstrap"], { say });
   await make(folder, async (unfinished) => {
-    const [tool] = await fetchFolders(["mmdebstrap"], { say });
     const targets = await succeed("apt-get", ...LIST_SOURCES);
     const sources = debianSources(release, KEYRING, targets).trimEnd();
     const tar = `${unfinished}.tar`;

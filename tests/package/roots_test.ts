@@ -143,6 +143,21 @@ Deno.test("a purge keeps the records of networks that are there, and says so", a
   assertEquals((await root.run("ls", "/var/lib/ipvlan")).code, 2);
 });
 
+Deno.test("a purge keeps records that cannot be read", async () => {
+  await using root = await Root.open(rootPath("bookworm"));
+  await using _deb = await lend(root, packagePath("amd64.deb"), "ipvlan-kit.deb");
+  await root.succeed("dpkg", "-i", "/ipvlan-kit.deb");
+  await root.succeed("mkdir", "/var/lib/ipvlan");
+  const file = `${root.path}/var/lib/ipvlan/ipvlan.db`;
+  await Deno.writeTextFile(file, "damaged");
+  assertMatch(
+    (await root.run("dpkg", "--purge", "ipvlan-kit")).stderr,
+    /^\/var\/lib\/ipvlan stays: /m,
+  );
+  assertEquals(await Deno.readTextFile(file), "damaged");
+  await root.succeed("rm", "-r", "/var/lib/ipvlan");
+});
+
 Deno.test("the archive works where there is no dpkg", async () => {
   await using root = await Root.open(rootPath("bookworm"));
   for (const { name } of [...Deno.readDirSync(`${root.path}/usr/bin`)]) {

@@ -4,6 +4,14 @@ import { usageError } from "../errors.ts";
 import { agentUnit } from "../../install/unit.ts";
 import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 
+/** The agent's service. @param words The options of the agent. */
+export function agentService(words: readonly string[]): MakeService {
+  return (program, env) => ({
+    command: "agent",
+    units: { "ipvlan-agent.service": agentUnit(program, env, words) },
+  });
+}
+
 export default {
   usage: "[OPTIONS] [install|uninstall]",
   example: `ipvlan agent
@@ -29,10 +37,7 @@ systemctl enable --now ipvlan-agent.service`,
     if (wrong.length > 0) throw usageError(command, wrong);
     const hostsFile = given === undefined ? undefined : resolve(given);
     const words = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
-    const service: MakeService = (program, env) => ({
-      command: "agent",
-      units: { "ipvlan-agent.service": agentUnit(program, env, words) },
-    });
+    const service = agentService(words);
     if (word === "install") return installService(service, args, context);
     if (word === "uninstall") return await uninstallService(service, context);
     await using driver = await open(interrupted);

@@ -6,7 +6,7 @@ import { serverUnits } from "../../install/unit.ts";
 import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 
 /** The plugin's service. @param words The options of the server. */
-function dockerService(words: readonly string[]): MakeService {
+export function dockerService(words: readonly string[]): MakeService {
   const engine: [string, string] = ["docker", "Docker"];
   return (program, env) => ({
     command: engine[0],

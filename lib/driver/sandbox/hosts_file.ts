@@ -119,7 +119,7 @@ export class HostsWriter implements Disposable {
     for (const sandbox of this.#open.keys()) this.#close(sandbox);
   }
 
-  /** Returns the open file. Opens it anew if somebody else has changed it: {@linkcode openFile}. */
+  /** The open file. It is opened again if another program has changed it: {@linkcode openFile}. */
   #opened(sandbox: string): OpenFile | undefined {
     const kept = this.#open.get(sandbox);
     const { size, nlink, mode } = kept?.file.statSync() ?? {};

@@ -107,7 +107,7 @@ export function decideMigration(
   const members = containers.filter((each) => isMember(found, each))
     .sort((a, b) => since(a) - since(b)).map(settled);
   const { parent = "" } = spec;
-  // Docker removes a sub-interface that it has made, whoever else uses it, or one on it.
+  // Docker removes the sub-interface that it has made, even if other networks use it.
   const isSharer = (each: { parent: string }) =>
     parent.includes(".") && `${each.parent}.`.startsWith(`${parent}.`);
   const sharers = ours.filter(isSharer).map(({ name }) => name).join(", ");

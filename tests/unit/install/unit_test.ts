@@ -138,6 +138,20 @@ Deno.test("the units for CNI start the server with the first call, and no call e
   assertStringIncludes(socket, "ListenStream=/run/x\nSocketMode=0600\n");
 });
 
+Deno.test("the units of a package do not depend on the machine that makes it", () => {
+  const { statSync } = Deno;
+  const foreign = (path: string | URL) => ({ ...statSync(path), uid: 1000 });
+  const unit = (program: string) => agentUnit([program], {});
+  const before = unit("/usr/bin/ipvlan");
+  Deno.statSync = foreign;
+  try {
+    assertEquals(unit("/usr/bin/ipvlan"), before);
+    assertStringIncludes(unit("/usr/bin/env"), "# Uses /usr/bin/env, which is not root's.\n");
+  } finally {
+    Deno.statSync = statSync;
+  }
+});
+
 Deno.test("only a socket that systemd has passed to this very process is taken", () => {
   assertEquals(passedSocket({ LISTEN_PID: "7", LISTEN_FDS: "1" }, 7), 3);
   assertEquals(passedSocket({}, 7), undefined);
