@@ -30,8 +30,8 @@ interface NetlinkOptions {
   netns?: string;
   /** Whether it continues after a change that failed. */
   force: boolean;
-  /** Settings of links in the namespace, set to 1 first: `linkSwitch`. */
-  switches: readonly string[];
+  /** Settings of links in the namespace, made first: `linkSetting`. */
+  settings: readonly string[];
   /** Keeps later bursts from starting: their calls fail with its reason. */
   signal?: AbortSignal;
   /** Runs the bursts with a line that only `ip` can run. */
@@ -45,8 +45,6 @@ interface Pending extends PromiseWithResolvers<unknown> {
   run?: (socket: NetlinkSocket) => unknown;
   runProgram: () => Promise<unknown>;
 }
-
-const ON = new TextEncoder().encode("1");
 
 /** How long to keep the thread before other code gets a turn, in milliseconds, and how often to look. */
 const [STRETCH, PER_LOOK] = [10, 4];
@@ -145,32 +143,35 @@ export class NetlinkRunner implements DirectRunner {
     }
   }
 
-  /** Opens a socket in the namespace, and switches the settings on. */
+  /** Opens a socket in the namespace, and makes the settings. */
   #open(): NetlinkSocket {
-    const { netns, switches } = this.#options;
+    const { netns, settings } = this.#options;
     using files = new DisposableStack();
     using opened = new DisposableStack();
     const open = () => {
       // A link may have been renamed or deleted, and a kernel without IPv6 has no settings of it.
-      const settings = switches.flatMap((path) =>
-        unlessErrno(
-          [ERRNO.ENOENT],
-          () => files.use(this.#libc.open(`/proc/sys/${path}`, OPEN.WRONLY)),
-        ) ?? []
-      );
-      return { settings, socket: opened.use(new NetlinkSocket(this.#libc)) };
+      const writes = settings.flatMap((setting) => {
+        const at = setting.lastIndexOf("=");
+        const path = `/proc/sys/${setting.slice(0, at)}`;
+        const open = () => files.use(this.#libc.open(path, OPEN.WRONLY));
+        const file = unlessErrno([ERRNO.ENOENT], open);
+        return file ? [{ file, value: setting.slice(at + 1) }] : [];
+      });
+      return { writes, socket: opened.use(new NetlinkSocket(this.#libc)) };
     };
-    const { settings, socket } = netns === undefined
+    const { writes, socket } = netns === undefined
       ? open()
       : inNamespace(this.#libc, pathToEnter(netns), netns, open);
-    for (const setting of settings) unlessErrno([ERRNO.ENOENT], () => this.#switchOn(setting));
+    for (const { file, value } of writes) {
+      unlessErrno([ERRNO.ENOENT], () => this.#set(file, value));
+    }
     opened.move();
     return socket;
   }
 
-  #switchOn({ fd }: OpenFile): void {
-    if (Number(this.#libc.calls.write(fd, ON, 1n)) === 1) return;
-    throw this.#libc.error((text) => `Cannot set a link's sysctl to 1: ${text}`);
+  #set({ fd }: OpenFile, value: string): void {
+    if (Number(this.#libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
+    throw this.#libc.error((text) => `Cannot set a link's sysctl to ${value}: ${text}`);
   }
 
   #errorOf(error: unknown, line?: string): unknown {
@@ -202,16 +203,16 @@ async function runPrograms(burst: readonly Pending[]): Promise<void> {
 interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal"> {
   /** The C library, if netlink may be used. */
   netlink?: Libc;
-  switches?: readonly string[];
+  settings?: readonly string[];
   run: RunProgram;
 }
 
 /** Makes the runner of a namespace: by netlink if it may be used, and with `ip` for the rest. */
 export function runnerIn(
-  { netlink, netns, force, switches = [], signal, run }: RunnerOptions,
+  { netlink, netns, force, settings = [], signal, run }: RunnerOptions,
 ): Runner {
-  const program = new Session(new ProcessPerBurst({ program: "ip", netns, force }, run, switches));
+  const program = new Session(new ProcessPerBurst({ program: "ip", netns, force }, run, settings));
   return netlink
-    ? new NetlinkRunner(netlink, { netns, force, switches, signal, program })
+    ? new NetlinkRunner(netlink, { netns, force, settings, signal, program })
     : program;
 }

@@ -118,17 +118,23 @@ export async function writeSysctls(netns: string, keys: string[], value: string)
   if (!success) throw new IpvlanError("sysctl", { netns, keys, value, reason: err.trim() });
 }
 
-/** A setting of a link that is on or off (the kernel's `ip-sysctl.rst`). */
-export type LinkSwitch =
+/** A setting of a link, and its value of one digit (the kernel's `ip-sysctl.rst`). */
+export type LinkSetting =
   /** No IPv6 at all. */
-  | "ipv6/disable_ipv6"
+  | "ipv6/disable_ipv6=1"
+  /** No address and no route from a router's advertisement. */
+  | "ipv6/accept_ra=0"
   /** A gratuitous ARP request for each IPv4 address when the link comes up. */
-  | "ipv4/arp_notify"
+  | "ipv4/arp_notify=1"
   /** An unsolicited neighbour advertisement for each IPv6 address when the link comes up. */
-  | "ipv6/ndisc_notify";
+  | "ipv6/ndisc_notify=1";
 
-/** The path of a setting: `net/ipv6/conf/eth0/disable_ipv6`. @throws {"invalid-word"} No link's name. */
-export function linkSwitch(link: string, setting: LinkSwitch): string {
+/**
+ * The path of a setting and its value: `net/ipv6/conf/eth0/disable_ipv6=1`.
+ *
+ * @throws {"invalid-word"} No link can have the name.
+ */
+export function linkSetting(link: string, setting: LinkSetting): string {
   const [family, name] = setting.split("/");
   return `net/${family}/conf/${linkName(link)}/${name}`;
 }

@@ -31,10 +31,10 @@ export class ProcessPerBurst {
   /**
    * Makes it; no process is started yet.
    *
-   * @param switches Settings of links in the namespace, set to 1 first: {@linkcode linkSwitch}.
+   * @param settings Settings of links in the namespace, made first: {@linkcode linkSetting}.
    * @throws {"invalid-word"} The namespace's name is invalid.
    */
-  constructor(program: BatchProgram, run: RunProgram, switches: readonly string[] = []) {
+  constructor(program: BatchProgram, run: RunProgram, settings: readonly string[] = []) {
     const command = (...options: string[]) =>
       withNetnsFolder(
         program.netns,
@@ -42,7 +42,7 @@ export class ProcessPerBurst {
       );
     this.program = program;
     this.#commandOfIPv6 = command("-6");
-    this.#command = switches.length === 0 ? command() : commandWithSwitches(program, switches);
+    this.#command = settings.length === 0 ? command() : commandWithSettings(program, settings);
     this.#run = run;
   }
 
@@ -68,20 +68,21 @@ export class ProcessPerBurst {
 }
 
 /**
- * The command that switches settings on and then runs the lines. `ip` has no word for them, so a shell
+ * The command that makes settings and then runs the lines. `ip` has no word for them, so a shell
  * in the namespace writes them and then executes `ip`, without another process. It skips a link that
  * was renamed or deleted meanwhile, and IPv6 settings in a kernel without IPv6.
  *
  * `nsenter` starts faster than `ip netns exec`, which also copies all mounts of the host: at least one
  * for each named namespace.
  */
-function commandWithSwitches(program: BatchProgram, switches: readonly string[]): string {
+function commandWithSettings(program: BatchProgram, settings: readonly string[]): string {
   const { netns } = program;
   const enter = netns === undefined ? [] : ["nsenter", `--net=${pathToEnter(netns)}`];
   const words = [program.program, ...batchArgs({ ...program, netns: undefined })];
   // A write may fail because the link is just being deleted: then the file is gone afterwards.
-  const script = 'for file; do file=/proc/sys/"$file"; [ ! -e "$file" ] || ' +
-    'echo 1 2> /dev/null > "$file" || [ ! -e "$file" ] || echo 1 > "$file" || exit; done; ' +
+  const script = 'for each; do file=/proc/sys/"${each%=*}"; [ ! -e "$file" ] || ' +
+    'echo "${each##*=}" 2> /dev/null > "$file" || [ ! -e "$file" ] || ' +
+    'echo "${each##*=}" > "$file" || exit; done; ' +
     `exec ${words.join(" ")}`;
-  return [...enter, "sh", "-c", shellWord(script), "sh", ...switches.map(shellWord)].join(" ");
+  return [...enter, "sh", "-c", shellWord(script), "sh", ...settings.map(shellWord)].join(" ");
 }

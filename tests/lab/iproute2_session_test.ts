@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
-import { linkSwitch } from "../../lib/iproute2/sysctl.ts";
+import { linkSetting } from "../../lib/iproute2/sysctl.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
 import { fromNetnsFolder } from "../../lib/iproute2/words.ts";
@@ -302,8 +302,8 @@ Deno.test("a burst with settings of links names a namespace that is missing, or 
   for (const netns of [name, fromNetnsFolder(file)]) {
     const change = () => {
       const program = { program: "ip", netns, force: false } as const;
-      const switches = [linkSwitch("lo", "ipv4/arp_notify")];
-      const session = new Session(new ProcessPerBurst(program, shell.run, switches));
+      const settings = [linkSetting("lo", "ipv4/arp_notify=1")];
+      const session = new Session(new ProcessPerBurst(program, shell.run, settings));
       return session.change("link set lo up");
     };
     const missing = await assertRejectsError(change, "namespace-not-found");

@@ -38,7 +38,7 @@ const NONE: Runner = {
 
 /** `ip` by netlink alone. */
 function byNetlink(netns: string | undefined, program: Runner = NONE): Ip {
-  const options = { netns, force: true, switches: [], program };
+  const options = { netns, force: true, settings: [], program };
   return new Ip(new NetlinkRunner(libc!, options));
 }
 

@@ -8,7 +8,7 @@ import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
-import { type LinkSwitch, linkSwitch } from "../../iproute2/sysctl.ts";
+import { type LinkSetting, linkSetting } from "../../iproute2/sysctl.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import { withLinkLocalLength } from "../model/link_local.ts";
 import { settingsIn } from "../model/option_steps.ts";
@@ -107,7 +107,7 @@ export function endpointSteps(
         EEXIST: () => new IpvlanError("link-exists", { sandbox, link: ifname }),
       }),
       ...isInside && { begins: true },
-      switches: switchesFor(network, endpoint).map((each) => linkSwitch(temporary, each)),
+      settings: settingsFor(network, endpoint).map((each) => linkSetting(temporary, each)),
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: there(linkDel(isInside ? { index } : ifname)),
     },
@@ -134,11 +134,11 @@ export function endpointSteps(
  * addresses: an address may have been another host's until now, and the neighbour caches of the LAN
  * still lead to that host. In the L3 modes, the link announces nothing.
  */
-function switchesFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSwitch[] {
+function settingsFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSetting[] {
   return [
-    ...ip6 === undefined ? ["ipv6/disable_ipv6" as const] : [],
-    ...mode === "l2" && ip !== undefined ? ["ipv4/arp_notify" as const] : [],
-    ...mode === "l2" && ip6 !== undefined ? ["ipv6/ndisc_notify" as const] : [],
+    ...ip6 === undefined ? ["ipv6/disable_ipv6=1" as const] : [],
+    ...mode === "l2" && ip !== undefined ? ["ipv4/arp_notify=1" as const] : [],
+    ...mode === "l2" && ip6 !== undefined ? ["ipv6/ndisc_notify=1" as const] : [],
   ];
 }
 

@@ -224,9 +224,10 @@ export function parseDriverOptions(
       problems.push(invalidOption("driver option", word, `the ${label} is given already`));
       continue;
     }
-    // A text that is no number stays as it is, and is refused later.
+    // A text that is no number, or neither true nor false, stays as it is, and is refused later.
     const isNumber = value.kind === "number" && /^\d+$/.test(text);
-    options[option] = isNumber ? Number(text) : text;
+    const isSwitch = value.kind === "switch" && /^(true|false)$/.test(text);
+    options[option] = isNumber ? Number(text) : isSwitch ? text === "true" : text;
   }
   return { options, problems };
 }

@@ -16,19 +16,19 @@ import type { WaitOptions } from "../../base/waiting.ts";
 import { isIpvlanError, unlessError } from "../../base/errors.ts";
 
 /**
- * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner sets
- * the given settings of links to 1 before its first line.
+ * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner first
+ * gives links their settings.
  */
 export type WrapRunner = (
   runner: Runner,
   netns: string | undefined,
-  switches: readonly string[],
+  settings: readonly string[],
 ) => Runner;
 
 /** Reports each line that changes something, before it runs. */
 export function watched(report: (command: string) => void): WrapRunner {
-  return (runner, netns, switches): DirectRunner => {
-    const reportLine = reporter(report, netns, switches);
+  return (runner, netns, settings): DirectRunner => {
+    const reportLine = reporter(report, netns, settings);
     return {
       change: (line, send) => {
         reportLine(line);
@@ -45,8 +45,8 @@ export function watched(report: (command: string) => void): WrapRunner {
  * namespace that does not exist, because the line that makes it did not run.
  */
 export function rehearsed(report: (command: string) => void): WrapRunner {
-  return (runner, netns, switches): DirectRunner => {
-    const reportLine = reporter(report, netns, switches);
+  return (runner, netns, settings): DirectRunner => {
+    const reportLine = reporter(report, netns, settings);
     const orNothing = async <T>(look: () => Promise<T>, nothing: () => T) =>
       await unlessError(["namespace-not-found"], look) ?? nothing();
     return {
@@ -57,14 +57,14 @@ export function rehearsed(report: (command: string) => void): WrapRunner {
   };
 }
 
-/** Reports the commands that switch settings on. Returns a function that reports a line. */
+/** Reports the commands that give links their settings. Returns a function that reports a line. */
 function reporter(
   report: (command: string) => void,
   netns: string | undefined,
-  switches: readonly string[],
+  settings: readonly string[],
 ): (line: string) => void {
   const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
-  for (const path of switches) report(`${enter}sysctl -w ${shellWord(`${path}=1`)}`);
+  for (const each of settings) report(`${enter}sysctl -w ${shellWord(each)}`);
   return (line) => report(commandOf({ program: "ip", netns }, line));
 }
 
@@ -136,15 +136,15 @@ export class Namespaces {
    * @param netns Its name, a path as `ip -n` takes it, or the name of an engine's sandbox; `undefined`
    * for that of this process.
    * @param force Whether it continues after a line that failed.
-   * @param switches Settings of links that are set to 1 before the first line.
+   * @param settings Settings of links, made before the first line: {@linkcode linkSetting}.
    */
-  inside(netns: string | undefined, force = false, switches: readonly string[] = []): Ip {
-    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, switches);
+  inside(netns: string | undefined, force = false, settings: readonly string[] = []): Ip {
+    if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, settings);
     const path = this.#options.pathOf?.(netns);
-    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, switches);
+    if (path !== undefined) return this.#make(fromNetnsFolder(path), force, settings);
     // Lines that continue after a failure may run together with the lines of other calls.
-    const canShare = force && switches.length === 0;
-    return canShare ? this.host() : this.#make(this.#options.host, force, switches);
+    const canShare = force && settings.length === 0;
+    return canShare ? this.host() : this.#make(this.#options.host, force, settings);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */
@@ -162,11 +162,11 @@ export class Namespaces {
     whenHeld?: WhenHeld,
   ): Promise<void> {
     const { signal, unstoppable } = this.#options;
-    const runnerOf: RunnerOf = (place, undoing, switches) => {
+    const runnerOf: RunnerOf = (place, undoing, settings) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
       if (place === undefined) return namespaces.host().session;
-      return namespaces.inside(place, undoing, switches).session;
+      return namespaces.inside(place, undoing, settings).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
@@ -194,7 +194,7 @@ export class Namespaces {
     return shared;
   }
 
-  #make(netns: string | undefined, force: boolean, switches: readonly string[] = []): Ip {
+  #make(netns: string | undefined, force: boolean, settings: readonly string[] = []): Ip {
     const { lock, wrap = (runner) => runner } = this.#options;
     const program = { program: "ip", netns, force } as const;
     const shown = ["ip", ...batchArgs(program)].join(" ");
@@ -205,8 +205,8 @@ export class Namespaces {
       this.#run(lock === undefined ? command : locked(command), input, shown);
     const { netlink, unstoppable } = this.#options;
     const signal = unstoppable ? undefined : this.#options.signal;
-    const runner = runnerIn({ netlink, netns, force, switches, signal, run });
-    return new Ip(wrap(runner, netns, switches));
+    const runner = runnerIn({ netlink, netns, force, settings, signal, run });
+    return new Ip(wrap(runner, netns, settings));
   }
 }
 

@@ -29,10 +29,10 @@ export interface Step extends Line {
   undo?: Line;
   /**
    * Settings of links in the place, by their names before the burst that has this line
-   * ({@linkcode linkSwitch}). They are set to 1 before that burst.
+   * ({@linkcode linkSetting}). They are made before that burst.
    */
-  switches?: readonly string[];
-  /** Whether it begins a new burst, because a line before it makes the link of its `switches`. */
+  settings?: readonly string[];
+  /** Whether it begins a new burst, because a line before it makes the link of its `settings`. */
   begins?: true;
   /** The address that it puts on a link, if any. */
   gives?: string;
@@ -42,10 +42,10 @@ export interface Step extends Line {
 
 /**
  * Gives the runner for a place. Outside of an undo, the runner for a sandbox must stop at the first
- * line that fails, as the lines after it would act on another link. The runner switches the
- * given settings on before its first line.
+ * line that fails, as the lines after it would act on another link. The runner makes the
+ * given settings before its first line.
  */
-export type RunnerOf = (netns: Place, undoing: boolean, switches: readonly string[]) => Runner;
+export type RunnerOf = (netns: Place, undoing: boolean, settings: readonly string[]) => Runner;
 
 /** Called when another link has held an address for a second. It throws if waiting longer is useless. */
 export type WhenHeld = (address: string) => Promise<void>;
@@ -83,8 +83,8 @@ async function runBurst(
   let askedFor: Step | undefined;
   let rest = burst;
   for (;;) {
-    const switches = rest.flatMap(({ switches }) => switches ?? []);
-    const runner = runnerOf(rest[0]!.netns, false, switches);
+    const settings = rest.flatMap(({ settings }) => settings ?? []);
+    const runner = runnerOf(rest[0]!.netns, false, settings);
     const results = await Promise.allSettled(rest.map((step) => make(runner, step)));
     for (const [index, result] of results.entries()) {
       // If the process ended, the line may have run or not. Undo it in either case.

@@ -11,7 +11,7 @@ assert(libc, "no C library here");
 /** A runner in this namespace, in which nothing is changed, and the program that it falls back to. */
 function runnerWith(options: { force?: boolean; netns?: string; signal?: AbortSignal } = {}) {
   const program = new Collector([{ by: "ip" }]);
-  const all = { force: true, switches: [], program, ...options };
+  const all = { force: true, settings: [], program, ...options };
   return { program, runner: new NetlinkRunner(libc!, all) };
 }
 

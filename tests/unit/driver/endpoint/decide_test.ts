@@ -427,20 +427,23 @@ Deno.test("IPv6 is disabled on the link of an IPv4 endpoint, and an isolated one
   ]);
 });
 
-Deno.test("before the line that renames a link, its settings are switched on, and before no other", () => {
+Deno.test("before the line that renames a link, its settings are made, and before no other", () => {
   const link = "e-e1e2e3e4e5e6";
-  const switches = (mode: "l2" | "l3", record: EndpointRecord) =>
-    endpointSteps({ ...DUAL, mode }, record, "none").map((step) => step.switches);
+  const settings = (mode: "l2" | "l3", record: EndpointRecord) =>
+    endpointSteps({ ...DUAL, mode }, record, "none").map((step) => step.settings);
   const [only4, both] = [endpoint({ ip: "192.168.140.2" }), endpoint(ADDRESSES)];
-  const [add, rename, ...others] = switches("l2", only4);
+  const [add, rename, ...others] = settings("l2", only4);
   assertEquals([add, ...others].filter((each) => each !== undefined), []);
-  assertEquals(rename, [`net/ipv6/conf/${link}/disable_ipv6`, `net/ipv4/conf/${link}/arp_notify`]);
-  assertEquals(switches("l2", both)[1], [
-    `net/ipv4/conf/${link}/arp_notify`,
-    `net/ipv6/conf/${link}/ndisc_notify`,
+  assertEquals(rename, [
+    `net/ipv6/conf/${link}/disable_ipv6=1`,
+    `net/ipv4/conf/${link}/arp_notify=1`,
   ]);
-  assertEquals(switches("l3", only4)[1], [`net/ipv6/conf/${link}/disable_ipv6`]);
-  assertEquals(switches("l3", both)[1], []);
+  assertEquals(settings("l2", both)[1], [
+    `net/ipv4/conf/${link}/arp_notify=1`,
+    `net/ipv6/conf/${link}/ndisc_notify=1`,
+  ]);
+  assertEquals(settings("l3", only4)[1], [`net/ipv6/conf/${link}/disable_ipv6=1`]);
+  assertEquals(settings("l3", both)[1], []);
 });
 
 Deno.test("an engine's own routes take the place of the network's, and a second endpoint's are worse", () => {

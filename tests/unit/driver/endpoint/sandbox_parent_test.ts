@@ -124,15 +124,15 @@ Deno.test("the link is made in the sandbox, and nothing is done in the host's na
 Deno.test("the settings of a link are set when the link is there, so in another burst", async () => {
   const bursts: string[][] = [];
   const steps = endpointSteps(NET, RECORD, "none", "/proc/806/ns/net");
-  await runPlan(steps, (_place, _undoing, switches) => {
-    const burst = switches.length > 0 ? ["switches"] : [];
+  await runPlan(steps, (_place, _undoing, settings) => {
+    const burst = settings.length > 0 ? ["settings"] : [];
     bursts.push(burst);
     return {
       change: (line) => Promise.resolve(void burst.push(line.split(" ").slice(0, 2).join(" "))),
       query: () => Promise.resolve([]),
     };
   });
-  assertEquals(bursts.map((burst) => burst.slice(0, 2)), [["link add"], ["switches", "link set"]]);
+  assertEquals(bursts.map((burst) => burst.slice(0, 2)), [["link add"], ["settings", "link set"]]);
 });
 
 Deno.test("only an engine's network has parents in its sandboxes, and none that it advertises", () => {

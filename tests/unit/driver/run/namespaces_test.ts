@@ -91,10 +91,10 @@ Deno.test("ip runs with the lock file open, and only while the driver that asked
   ]);
 });
 
-Deno.test("where settings of links are switched on, a shell does it in the namespace and becomes ip", async () => {
+Deno.test("settings of links are made by a shell in the namespace and becomes ip", async () => {
   const steps = [
-    { netns: "c1", line: "x", switches: ["net/ipv6/conf/e-1/disable_ipv6"] },
-    { netns: "c1", line: "y", switches: ["net/ipv6/conf/e-2/disable_ipv6"] },
+    { netns: "c1", line: "x", settings: ["net/ipv6/conf/e-1/disable_ipv6=1"] },
+    { netns: "c1", line: "y", settings: ["net/ipv6/conf/e-2/disable_ipv6=1"] },
   ];
   for (const wrap of [watched, rehearsed]) {
     const shell = new FakeShell();
@@ -113,11 +113,11 @@ Deno.test("where settings of links are switched on, a shell does it in the names
     ]);
     if (wrap === rehearsed) assertEquals(shell.commands, []);
     else {
-      const files = [1, 2].map((index) => `net/ipv6/conf/e-${index}/disable_ipv6`).join(" ");
+      const files = [1, 2].map((index) => `net/ipv6/conf/e-${index}/disable_ipv6=1`).join(" ");
       const [command = "", ...more] = shell.commands;
       assertMatch(
         command,
-        /^nsenter --net=\/run\/netns\/c1 sh -c 'for file; .* exec ip -details -json -batch -' sh /,
+        /^nsenter --net=\/run\/netns\/c1 sh -c 'for each; .* exec ip -details -json -batch -' sh /,
       );
       assertEquals([command.split("' sh ")[1], more], [files, []]);
     }

@@ -147,13 +147,13 @@ Deno.test("a step waits for an address that a dying namespace still has", async 
 Deno.test("IPv6 is disabled before the burst that has the line, and not again when it is retried", async () => {
   const places = new Places();
   const asked: (readonly string[])[] = [];
-  const runnerOf: RunnerOf = (place, _undoing, switches) => {
-    asked.push(switches);
+  const runnerOf: RunnerOf = (place, _undoing, settings) => {
+    asked.push(settings);
     return places.runnerOf(place);
   };
   const steps: Step[] = [
-    { ...step("a", "ns"), switches: ["e-1"] },
-    { ...step("b", "ns"), switches: ["e-2"] },
+    { ...step("a", "ns"), settings: ["e-1"] },
+    { ...step("b", "ns"), settings: ["e-2"] },
     step("c"),
   ];
   places.refuse("add b", "Error: Address already assigned to an ipvlan device.", 1);
