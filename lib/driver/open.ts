@@ -12,6 +12,7 @@ import { remoteNames } from "./addresses/shared/names.ts";
 import { Processes } from "./sandbox/processes.ts";
 import { lateSignal, type Programs } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
+import { hostNames } from "./model/host_access.ts";
 import { stateFolder } from "./model/state_folder.ts";
 import { Store } from "./store/store.ts";
 import { guardStateFolder } from "./store/database.ts";
@@ -92,7 +93,11 @@ export function openBase(
   const programs = programsWith(programLock);
   const agentFile = file("agent.lock");
   const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
-  const hosts = new HostsFiles(store, (network) => remoteNames(store, network), file("hosts.lock"));
+  const others = (network: string) => [
+    ...hostNames(store.networkById(network)),
+    ...remoteNames(store, network),
+  ];
+  const hosts = new HostsFiles(store, others, file("hosts.lock"));
   const { openShared, closeShared } = sharedPools(store, folder, dryRun !== undefined, waiting);
   let closed: Promise<void> | undefined;
   return {

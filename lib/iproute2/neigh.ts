@@ -1,8 +1,8 @@
-import { AF, hardwareAddress } from "../netlink/address.ts";
-import type { Reader, Writer } from "../netlink/message.ts";
+import { addressBytes, AF, hardwareAddress, macBytes } from "../netlink/address.ts";
+import { FLAG, type Reader, type Writer } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, requireIndex } from "./link_netlink.ts";
-import { ask, type Runner } from "./runner.ts";
+import { ask, type Change, make, type Runner, type Send } from "./runner.ts";
 import { addressWord, linkName, oneOf, word } from "./words.ts";
 
 /** The states of a neighbour, as `ip` prints them (`NUD_*` in rtnetlink(7)). */
@@ -36,13 +36,15 @@ export interface NeighSpec {
 /** A neighbour (ARP or NDP entry) as the kernel shows it. */
 export type Neigh = NeighSpec & { state: NeighState };
 
-/** The line `neigh add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
-export function neighLine(verb: "add" | "replace" | "del", spec: NeighSpec): string {
+/** The change `neigh add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
+export function neighChange(verb: "add" | "replace" | "del", spec: NeighSpec): Change {
   const { dst, dev, address, state = "PERMANENT" } = spec;
   const words = ["neigh", verb, addressWord(dst, "neighbour"), "dev", linkName(dev)];
-  if (verb === "del") return words.join(" ");
-  if (address !== undefined) words.push("lladdr", word(address, "MAC address"));
-  return [...words, "nud", stateWord(state)].join(" ");
+  if (verb !== "del") {
+    if (address !== undefined) words.push("lladdr", word(address, "MAC address"));
+    words.push("nud", stateWord(state));
+  }
+  return { line: words.join(" "), send: sendNeigh(verb, spec) };
 }
 
 function stateWord(state: NeighState): string {
@@ -68,17 +70,17 @@ export class NeighVerbs {
 
   /** Adds a neighbour. @throws {"ip-command"} One with its address exists, or the kernel refused. */
   async add(spec: NeighSpec): Promise<void> {
-    await this.runner.change(neighLine("add", spec));
+    await make(this.runner, neighChange("add", spec));
   }
 
   /** Adds a neighbour, or changes the one with its address. @throws {"ip-command"} The kernel refused. */
   async replace(spec: NeighSpec): Promise<void> {
-    await this.runner.change(neighLine("replace", spec));
+    await make(this.runner, neighChange("replace", spec));
   }
 
   /** Deletes the neighbour with an address. @throws {"ip-command"} There is none. */
   async del(spec: NeighSpec): Promise<void> {
-    await this.runner.change(neighLine("del", spec));
+    await make(this.runner, neighChange("del", spec));
   }
 
   /**
@@ -105,8 +107,8 @@ export class NeighVerbs {
   }
 }
 
-/** The message that asks for neighbours, and its attributes (`neighbour.h`). */
-const RTM_GETNEIGH = 30;
+/** The messages about neighbours, and their attributes (`neighbour.h`). */
+const RTM = { NEWNEIGH: 28, DELNEIGH: 29, GETNEIGH: 30 };
 const [NDA_DST, NDA_LLADDR] = [1, 2];
 
 /** The bytes of `struct ndmsg`. */
@@ -125,12 +127,36 @@ const STATE_BITS: Record<NeighState, number> = {
   NONE: 0,
 };
 
+const FLAGS = { add: FLAG.CREATE | FLAG.EXCL, replace: FLAG.CREATE | FLAG.REPLACE, del: 0 };
+
+function sendNeigh(
+  verb: "add" | "replace" | "del",
+  { dst, dev, address, state = "PERMANENT" }: NeighSpec,
+): Send | undefined {
+  const isDel = verb === "del";
+  const mac = isDel || address === undefined ? undefined : macBytes(address);
+  if (!isDel && address !== undefined && !mac) return undefined;
+  return (socket) => {
+    const index = requireIndex(socket, dev);
+    socket.change({
+      type: isDel ? RTM.DELNEIGH : RTM.NEWNEIGH,
+      flags: FLAGS[verb],
+      write: (writer) => {
+        writer.u32(dst.includes(":") ? AF.INET6 : AF.INET).u32(index);
+        writer.u16(isDel ? 0 : STATE_BITS[state]).u16(0);
+        writer.attribute(NDA_DST, addressBytes(dst));
+        if (mac) writer.attribute(NDA_LLADDR, mac);
+      },
+    });
+  };
+}
+
 function readNeighs(
   socket: NetlinkSocket,
   { dev, state }: { dev?: string; state?: NeighState },
 ): Neigh[] {
   const only = dev === undefined ? undefined : requireIndex(socket, dev);
-  const request = { type: RTM_GETNEIGH, write: (writer: Writer) => writer.u32(0).u32(0).u32(0) };
+  const request = { type: RTM.GETNEIGH, write: (writer: Writer) => writer.u32(0).u32(0).u32(0) };
   const found = socket.list(request, (body) => {
     const index = body.i32(4);
     const neigh = parseNeigh(body);

@@ -4,10 +4,11 @@
  * @module
  */
 import { main, SUITES } from "../kit/mod.ts";
+import hostAccess from "./host_access.ts";
 import mtu from "./mtu.ts";
 import oneSegment from "./one_segment.ts";
 
 // In the order of their statements.
-const scenarios = [mtu, oneSegment];
+const scenarios = [hostAccess, mtu, oneSegment];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

@@ -5,7 +5,7 @@
  */
 import { assert } from "@std/assert";
 import type { WrapRunner } from "../../lib/driver/run/namespaces.ts";
-import { addrDel } from "../../lib/iproute2/addr.ts";
+import { routeChange } from "../../lib/iproute2/route.ts";
 import { ask, type DirectRunner, make, type Runner } from "../../lib/iproute2/runner.ts";
 import { children, inEnv } from "./processes.ts";
 
@@ -89,7 +89,7 @@ export function onChange(
 }
 
 /** A change that the kernel refuses, and whose refusal no step explains. */
-const REFUSED = addrDel({ dev: "lo", address: "192.0.2.1/32" });
+const REFUSED = routeChange("add", { dst: "192.0.2.0/24", via: "192.0.2.1", dev: "lo" });
 
 /** A way in which a line fails. */
 export type Fault =

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { Route } from "../../lib/iproute2/route_types.ts";
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { hostNames } from "../../lib/driver/model/host_access.ts";
 import { hostSteps } from "../../lib/driver/network/host_steps.ts";
 import { linkAddresses } from "../../lib/driver/endpoint/routes.ts";
 import { renderHosts } from "../../lib/driver/sandbox/hosts_plan.ts";
@@ -178,7 +180,10 @@ export async function dumpSandbox(name: string, eyes?: Eyes): Promise<SandboxDum
 /** The lines of a host's routes that lead nowhere. In tests, only the driver makes such routes. */
 export async function hostRoutes(ip: Ip): Promise<string[]> {
   const routes = (await Promise.all([ip.route.show(4), ip.route.show(6)])).flat();
-  return routes.filter(({ type }) => type === "unreachable")
+  // Those that lead to sandboxes are on links of the driver. The kernel makes others there.
+  const isOurs = ({ type, dev, metric }: Route) =>
+    type === "unreachable" || dev?.startsWith("h-") && metric === 116;
+  return routes.filter(isOurs)
     .map(({ dst, protocol, metric }) => `${dst} proto ${protocol} metric ${metric}`).toSorted();
 }
 
@@ -211,6 +216,12 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
   const half = [...networks, ...sandboxes, ...endpoints].filter(({ state }) => state !== "ready");
   assertEquals(half, [], "half-made or half-removed");
 
+  const beside = [
+    ...networks.flatMap((network) => hostSteps(network)),
+    ...endpoints.flatMap((endpoint) =>
+      hostSteps(networks.find(({ id }) => id === endpoint.network)!, endpoint)
+    ),
+  ];
   const [links, routes, ...dumps] = await Promise.all([
     ns.ip.link.show(),
     hostRoutes(ns.ip),
@@ -218,23 +229,22 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
   ]);
   assertEquals(
     links.filter(isOurs).map(({ name }) => name).toSorted(),
-    store.links().map(({ name }) => name).toSorted(),
+    [
+      ...store.links().map(({ name }) => name),
+      ...new Set(beside.flatMap((step) => step.kind === "link.add" ? [step.link.name] : [])),
+    ].toSorted(),
     "the driver's links in the host",
   );
   for (const { name, parent } of networks) {
     assertEquals(links.some((link) => link.name === parent), true, `the parent of ${name}`);
   }
 
-  const adverts = [
-    ...networks.flatMap((network) => hostSteps(network)),
-    ...endpoints.flatMap((endpoint) =>
-      hostSteps(networks.find(({ id }) => id === endpoint.network)!, endpoint)
-    ),
-  ].map(({ route: { dst, protocol, metric } }) =>
-    `${dst.replace(/\/(32|128)$/, "")} proto ${
-      protocol === 2 ? "kernel" : protocol
-    } metric ${metric}`
-  );
+  const adverts = beside.flatMap((step) => {
+    if (step.kind !== "route.add") return [];
+    const { dst, protocol, metric } = step.route;
+    const shown = protocol === 2 ? "kernel" : protocol;
+    return [`${dst.replace(/\/(32|128)$/, "")} proto ${shown} metric ${metric}`];
+  });
   assertEquals(routes, [...new Set(adverts)].toSorted(), "the routes in the host");
 
   const files: Record<string, string> = {};
@@ -246,6 +256,7 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
     files[`${ETC}/${name}`] = "";
     files[`${ETC}/${name}/hosts`] = renderHosts(
       own.flatMap(({ network }) => named.filter((endpoint) => endpoint.network === network)),
+      own.flatMap(({ network }) => hostNames(networks.find(({ id }) => id === network))),
     );
     const found = dumps[index]!;
     assertEquals(

@@ -21,6 +21,8 @@ async function twoNetworks(driver: Driver): Promise<void> {
 /** What a network that advertises has besides. */
 const ROUTED = { parent: "eth0", mode: "l3", subnets: ["10.50.0.0/24", "fd50::/64"] } as const;
 
+const LAN = { parent: "eth0", subnets: ["10.60.0.0/24", "fd60::/64"] };
+
 const CONNECTIONS = [{ network: "dual", aliases: ["db"] }, { network: "iso" }];
 
 /** Calls that make something: what has to be there, and what removes it again. */
@@ -66,6 +68,16 @@ const MAKING: Record<string, {
   "a sandbox whose addresses are advertised": {
     before: async (driver) =>
       void await driver.createNetwork({ name: "n", advertise: "address", ...ROUTED }),
+    make: (driver) => driver.createSandbox({ name: "c1", connections: [{ network: "n" }] }),
+    remove: (driver) => driver.removeSandbox("c1"),
+  },
+  "a network with host access": {
+    make: (driver) => driver.createNetwork({ name: "n", hostAccess: true, ...LAN }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a sandbox with host access": {
+    before: async (driver) =>
+      void await driver.createNetwork({ name: "n", hostAccess: true, ...LAN }),
     make: (driver) => driver.createSandbox({ name: "c1", connections: [{ network: "n" }] }),
     remove: (driver) => driver.removeSandbox("c1"),
   },
@@ -162,6 +174,8 @@ const REMOVING: Record<string, {
   "a sandbox": MAKING["a sandbox on two networks"]!,
   "a network that advertises its subnets": MAKING["a network that advertises its subnets"]!,
   "a sandbox whose addresses are advertised": MAKING["a sandbox whose addresses are advertised"]!,
+  "a network with host access": MAKING["a network with host access"]!,
+  "a sandbox with host access": MAKING["a sandbox with host access"]!,
   "an endpoint": MAKING["an endpoint"]!,
 };
 

@@ -3,10 +3,9 @@ import { Driver } from "../../lib/driver/mod.ts";
 import type { NetworkSpec } from "../../lib/driver/model/types.ts";
 import { type OwnStep, settingsIn } from "../../lib/driver/model/option_steps.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, stepsOf } from "../../lib/driver/model/options.ts";
-import { hostSteps } from "../../lib/driver/network/host_steps.ts";
+import { hostSteps, undoHostStep } from "../../lib/driver/network/host_steps.ts";
 import { linkDel, linkSet } from "../../lib/iproute2/link.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
-import { routeChange } from "../../lib/iproute2/route.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { assertConsistent, ETC } from "../kit/look.ts";
 import { networkWith, twoValues } from "../kit/options.ts";
@@ -137,11 +136,14 @@ Deno.test("what an option is in the kernel is set, seen when it is changed, mend
           NETWORK_OPTIONS[name].label,
           link,
         );
-        const beside = hostSteps(network).map(({ route }) => routeChange("del", route).line);
+        const plain = { ...endpoint!, ip: endpoint!.ip?.replace(/\/.*/, "") };
+        const beside = [...hostSteps(network), ...hostSteps(network, plain)];
         // An option without steps decides what is made, and that is there or not.
         if (inside.length + beside.length === 0) inside.push(linkDel(endpoint!.ifname).line);
         for (const line of inside) await succeed("ip", "-n", "c", ...line.split(" "));
-        for (const line of beside) await succeed("ip", "-n", host.ns.name, ...line.split(" "));
+        for (const { line } of beside.toReversed().flatMap(undoHostStep)) {
+          await succeed("ip", "-n", host.ns.name, ...line.split(" "));
+        }
         assertNotEquals(await kernel(), before, "it was not changed");
 
         const [seen] = await driver.seeSandboxes();

@@ -223,7 +223,13 @@ export function reserve(
       ...isNew ? sandboxSteps(sandbox, pid) : [],
       ...giveWay(present, siblings),
       ...planned.flatMap(({ network, endpoint }) =>
-        endpointSteps(network, endpoint, siblings, sandbox.path)
+        endpointSteps(
+          network,
+          endpoint,
+          siblings,
+          sandbox.path,
+          parentLink({ network, endpoint }, facts)?.address,
+        )
       ),
     ]);
     return { sandbox, present, planned, notices, steps, records };

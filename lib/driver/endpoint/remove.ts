@@ -235,10 +235,11 @@ export async function dropNetwork(
   const { store, namespaces } = parts;
   await unshareNetwork(parts, network);
   // No network on another parent has one of its routes.
-  const neighbours = network.advertise === undefined
+  const beside = hostSteps(network);
+  const neighbours = beside.length === 0
     ? []
     : store.networks({ parent: network.parent }).filter(({ id }) => id !== network.id);
-  await removeHostSteps(parts, unshared(hostSteps(network), neighbours));
+  await removeHostSteps(parts, unshared(beside, neighbours));
   const { own, made, others } = linksOf(store, network);
   if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
   const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));

@@ -7,6 +7,7 @@ import { routeChange, routeFlush } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
 import { printedDestination } from "../../iproute2/words.ts";
+import { routesToHost } from "../model/host_access.ts";
 import { namesOn } from "../model/names.ts";
 import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
 import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
@@ -132,9 +133,13 @@ export function linkRoutes(
 ): RouteSpec[] {
   const { routes, ifname, ordinal } = endpoint;
   const metric = ordinal === 0 ? undefined : LATER + ordinal;
-  return routes?.map(({ dst, via }) => ({ dst, via, dev: ifname, metric })) ?? [
-    ...defaultRoutes(network, endpoint, siblings),
-    ...innerRoutes(network, endpoint),
+  const own = (routes: readonly EndpointRoute[]) =>
+    routes.map(({ dst, via }) => ({ dst, via, dev: ifname, metric }));
+  return [
+    ...routes
+      ? own(routes)
+      : [...defaultRoutes(network, endpoint, siblings), ...innerRoutes(network, endpoint)],
+    ...own(routesToHost(network, endpoint)),
   ];
 }
 

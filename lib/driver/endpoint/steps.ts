@@ -7,9 +7,11 @@ import type { AddrSpec } from "../../iproute2/addr_types.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Change } from "../../iproute2/runner.ts";
+import { neighChange } from "../../iproute2/neigh.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
 import { type LinkSetting, linkSetting } from "../../iproute2/sysctl.ts";
 import { routeChange } from "../../iproute2/route.ts";
+import { hostNeighbours } from "../model/host_access.ts";
 import { withLinkLocalLength } from "../model/link_local.ts";
 import { settingsIn } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
@@ -55,12 +57,14 @@ type Meanings = Partial<Record<IpErrno, () => IpvlanError>>;
  *
  * @param siblings The other endpoints of its sandbox. The default routes depend on them.
  * @param path The file of the sandbox's namespace, if that has no name.
+ * @param mac The MAC address of the parent, if it is known.
  */
 export function endpointSteps(
   network: Network,
   endpoint: EndpointRecord,
   siblings: Siblings,
   path?: string,
+  mac?: string,
 ): Step[] {
   const { sandbox, ifname } = endpoint;
   const temporary = temporaryName(endpoint);
@@ -81,7 +85,7 @@ export function endpointSteps(
   });
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
-  const beside = makeHostSteps(hostSteps(network, endpoint));
+  const beside = makeHostSteps(hostSteps(network, endpoint), { mac });
   if (endpoint.handOver) {
     return [{ ...add(undefined), undo: linkDel(temporary) }, alias, ...beside];
   }
@@ -124,6 +128,7 @@ export function endpointSteps(
         EEXIST: () => new IpvlanError("route-exists", { sandbox, destination: route.dst }),
       })
     ),
+    ...hostNeighbours(network, endpoint, mac).map((each) => inside(neighChange("replace", each))),
     inside(alias),
   ];
 }

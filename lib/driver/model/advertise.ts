@@ -9,7 +9,7 @@ import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { networkParent } from "./names.ts";
 import type { NetworkIndex } from "./network_index.ts";
-import type { HostStep } from "./option_steps.ts";
+import type { RouteStep } from "./option_steps.ts";
 import { ADVERTISED } from "./routing_config.ts";
 import type { AdvertisedRoute, Endpoint, Network, SettledNetwork } from "./types.ts";
 import { routePrefix } from "./routes.ts";
@@ -28,12 +28,12 @@ const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric
 export const ADVERT_PROTOCOLS = [MARKS.subnet.protocol, MARKS.cover.protocol];
 
 /** Makes the step for a route of a kind to a prefix. */
-export function advert(kind: AdvertisedRoute["kind"], dst: string): HostStep {
+export function advert(kind: AdvertisedRoute["kind"], dst: string): RouteStep {
   return { kind: "route.add", route: { type: "unreachable", dst, ...MARKS[kind] } };
 }
 
 /** Finds the kind of a route by its marks; `undefined` if it is not the driver's. */
-export function advertKind({ route }: HostStep): AdvertisedRoute["kind"] | undefined {
+export function advertKind({ route }: RouteStep): AdvertisedRoute["kind"] | undefined {
   const { type, dst, protocol, metric } = route;
   if (type !== "unreachable") return undefined;
   const kind = (["cover", "subnet"] as const)
@@ -44,7 +44,7 @@ export function advertKind({ route }: HostStep): AdvertisedRoute["kind"] | undef
 /** The routes of a network itself, without those of its endpoints. */
 export function networkAdverts(
   { advertise, subnets }: Pick<Network, "advertise" | "subnets">,
-): HostStep[] {
+): RouteStep[] {
   if (advertise === undefined) return [];
   const kind = advertise === "subnet" ? "subnet" : "cover";
   return subnets.map(({ subnet }) => advert(kind, subnet));
@@ -53,7 +53,7 @@ export function networkAdverts(
 export function endpointAdverts(
   { advertise }: Pick<Network, "advertise">,
   endpoint: Pick<Endpoint, "ip" | "ip6">,
-): HostStep[] {
+): RouteStep[] {
   if (advertise !== "address") return [];
   return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));
 }

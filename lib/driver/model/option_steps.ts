@@ -1,8 +1,11 @@
 // The steps by which the options of a network act in the kernel, as values. Making the network or
 // an endpoint on it does each step; removing it undoes each step, the last first. In between, the
 // driver compares the kernel with the steps, and repairs what differs.
+import type { AddrSpec } from "../../iproute2/addr_types.ts";
+import type { IpvlanSpec } from "../../iproute2/kinds/ipvlan.ts";
 import type { LinkBase } from "../../iproute2/kinds/kind.ts";
 import type { Link } from "../../iproute2/link_types.ts";
+import type { NeighSpec } from "../../iproute2/neigh.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
 import type { NetworkOptions } from "./types.ts";
 
@@ -17,7 +20,13 @@ export type SettingStep =
   | { kind: "ipvlan.set"; link: string; set: Partial<Pick<NetworkOptions, "mode" | "flag">> };
 
 /** A step in the host's namespace. Marks tell its result from those of other programs. */
-export type HostStep = { kind: "route.add"; route: RouteSpec };
+export type HostStep = LinkStep | { kind: "addr.add"; addr: AddrSpec } | RouteStep;
+
+/** An ipvlan link, which is set up and heeds no router. */
+export type LinkStep = { kind: "link.add"; link: IpvlanSpec };
+
+/** A route, and a neighbour with the parent's MAC address if that is known. */
+export type RouteStep = { kind: "route.add"; route: RouteSpec; neighbour?: NeighSpec };
 
 export type OptionStep = SettingStep | HostStep;
 
@@ -26,12 +35,27 @@ export type OwnStep = OptionStep & { label: string };
 
 /** Whether a step is in the host's namespace. */
 export function isHostStep<T extends OptionStep>(step: T): step is Extract<T, HostStep> {
-  return step.kind === "route.add";
+  return step.kind.endsWith(".add");
+}
+
+/** The link that a step makes or needs. */
+export function linkOfStep(step: HostStep): string | undefined {
+  if (step.kind === "route.add") return step.route.dev;
+  return step.kind === "link.add" ? step.link.name : step.addr.dev;
+}
+
+/** A step in words: `the route to 10.1.0.5/32`. */
+export function stepText(step: HostStep): string {
+  if (step.kind === "route.add") return `the route to ${step.route.dst}`;
+  if (step.kind === "link.add") return `the link ${step.link.name}`;
+  return `the address ${step.addr.address} on ${step.addr.dev}`;
 }
 
 /** The key of a step: two steps with the same result in the kernel have the same one. */
-export function stepKey({ route: { type, dst, protocol, metric } }: HostStep): string {
-  return `${type} ${dst} protocol ${protocol} metric ${metric}`;
+export function stepKey(step: HostStep): string {
+  if (step.kind !== "route.add") return stepText(step);
+  const { type = "unicast", dst, dev, protocol, metric } = step.route;
+  return `${type} ${dst} dev ${dev} protocol ${protocol} metric ${metric}`;
 }
 
 /** Merges the settings of steps. Those of an endpoint include the mode and the flag. */

@@ -7,6 +7,7 @@ import {
   endpointAdverts,
   networkAdverts,
 } from "./advertise.ts";
+import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
 import { parentProblems } from "./names.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
@@ -138,6 +139,18 @@ export const NETWORK_OPTIONS: {
     conflicts: elsewhereProblems,
     ofNetwork: networkAdverts,
     ofEndpoint: endpointAdverts,
+  },
+  hostAccess: {
+    label: "host access",
+    help: "whether the host and the sandboxes reach each other; left out, false",
+    value: { kind: "switch" },
+    default: undefined,
+    none: "false",
+    driverOption: "host_access",
+    cni: "hostAccess",
+    problems: hostAccessProblems,
+    ofNetwork: hostAccessSteps,
+    ofEndpoint: endpointAccessSteps,
   },
 };
 

@@ -49,6 +49,11 @@ export interface NetworkOptions {
    * subnet (`subnet`), or one to each address of an endpoint (`address`).
    */
   advertise?: "subnet" | "address";
+  /**
+   * Whether the host and the sandboxes reach each other, the host by the name `host.internal`; left
+   * out, not.
+   */
+  hostAccess?: boolean;
 }
 
 /** A network to create. */

@@ -168,7 +168,7 @@ export function networkSteps(
     },
     linkDel(name),
   ];
-  return [...linkSteps(links), ...probe, ...makeHostSteps(own, unshared(own, others))];
+  return [...linkSteps(links), ...probe, ...makeHostSteps(own, { owned: unshared(own, others) })];
 }
 
 /**

@@ -1,8 +1,13 @@
 // The steps of network options in the host's namespace: makes, removes, finds and restores them.
 import { failureOf } from "../../base/errors.ts";
+import { addrAdd, addrDel } from "../../iproute2/addr.ts";
+import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
+import type { Link } from "../../iproute2/link_types.ts";
+import { neighChange } from "../../iproute2/neigh.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
-import { make } from "../../iproute2/runner.ts";
+import { type Change, make } from "../../iproute2/runner.ts";
+import { linkSetting } from "../../iproute2/sysctl.ts";
 import type { Parts } from "../addresses/parts.ts";
 import {
   advert,
@@ -11,10 +16,18 @@ import {
   endpointAdverts,
   networkAdverts,
 } from "../model/advertise.ts";
-import { type HostStep, isHostStep, stepKey } from "../model/option_steps.ts";
+import {
+  type HostStep,
+  isHostStep,
+  linkOfStep,
+  type LinkStep,
+  type RouteStep,
+  stepKey,
+} from "../model/option_steps.ts";
 import { type OptionEndpoint, stepsOf } from "../model/options.ts";
 import type { AdvertisedRoute, Network } from "../model/types.ts";
 import { routePrefix } from "../model/routes.ts";
+import { explainIpvlanAdd, isOurs, LINK_GROUP } from "./parent.ts";
 import { isGone, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
@@ -31,19 +44,58 @@ export function unshared(steps: readonly HostStep[], others: readonly Network[])
   return steps.filter((step) => !shared.has(stepKey(step)));
 }
 
-/** The plan that does the steps. @param owned The steps that undoing takes back; by default all. */
+/**
+ * The plan that does the steps.
+ *
+ * @param owned The steps that undoing takes back; by default all. Another network has done the others: a
+ * link and its address are made once.
+ * @param mac The MAC address of the parent, for neighbours.
+ */
 export function makeHostSteps(
   steps: readonly HostStep[],
-  owned: readonly HostStep[] = steps,
+  { owned = steps, mac }: { owned?: readonly HostStep[]; mac?: string } = {},
 ): Step[] {
-  return steps.map((step) => ({
-    // A route that is already there is ours, so that is no error.
-    ...routeChange("replace", step.route),
-    ...owned.includes(step) && { undo: routeChange("del", step.route) },
-  }));
+  return steps.flatMap((step): Step[] => {
+    const isOwned = owned.includes(step);
+    if (step.kind === "route.add") {
+      const { route, neighbour } = step;
+      return [
+        // A route that is already there is ours, so that is no error.
+        { ...routeChange("replace", route), ...isOwned && { undo: routeChange("del", route) } },
+        ...neighbour && mac !== undefined
+          ? [{
+            ...neighChange("replace", { ...neighbour, address: mac }),
+            undo: neighChange("del", neighbour),
+          }]
+          : [],
+      ];
+    }
+    if (!isOwned) return [];
+    if (step.kind === "addr.add") return [{ ...addrAdd(step.addr), undo: addrDel(step.addr) }];
+    const { name, link } = step.link;
+    return [
+      {
+        ...linkAdd({ ...step.link, group: LINK_GROUP }),
+        undo: linkDel(name),
+        explain: (error) => explainIpvlanAdd(error, link),
+      },
+      linkSet(name, { addrgenmode: "none" }),
+      { ...linkSet(name, { up: true }), begins: true, settings: [linkSetting(name, NO_ADVERTS)] },
+    ];
+  });
 }
 
-/** Undoes the steps, the last first. A route that is already gone is no error. */
+const NO_ADVERTS = "ipv6/accept_ra=0";
+
+/** The lines that undo a step. */
+export function undoHostStep(step: HostStep): Change[] {
+  if (step.kind === "link.add") return [linkDel(step.link.name)];
+  if (step.kind === "addr.add") return [addrDel(step.addr)];
+  const { route, neighbour } = step;
+  return [routeChange("del", route), ...neighbour ? [neighChange("del", neighbour)] : []];
+}
+
+/** Undoes the steps, the last first. What is already gone is no error. */
 export async function removeHostSteps(
   { namespaces }: Parts<"namespaces">,
   steps: readonly HostStep[],
@@ -51,7 +103,7 @@ export async function removeHostSteps(
   if (steps.length === 0) return;
   const { session } = namespaces.host();
   const results = await Promise.allSettled(
-    steps.toReversed().map((step) => make(session, routeChange("del", step.route))),
+    steps.toReversed().flatMap(undoHostStep).map((change) => make(session, change)),
   );
   for (const result of results) {
     if (result.status === "rejected" && !isGone(result.reason)) throw result.reason;
@@ -62,28 +114,68 @@ export async function removeHostSteps(
 async function readRoutes(
   { namespaces }: Parts<"namespaces">,
   protocols: readonly RouteSpec["protocol"][],
-): Promise<HostStep[]> {
+): Promise<RouteStep[]> {
   const { route } = namespaces.host();
   const seen = await Promise.all(
     protocols.flatMap((protocol) =>
       ([4, 6] as const).map(async (family) =>
-        (await route.show(family, { protocol })).map(({ type, dst, metric }) => ({
+        (await route.show(family, { protocol })).map(({ type, dst, metric, dev }) => ({
           kind: "route.add",
-          route: { type, dst: routePrefix(dst, family), protocol, metric },
-        } as HostStep))
+          route: {
+            type,
+            dst: routePrefix(dst, family),
+            protocol,
+            metric,
+            ...type === "unicast" && { dev },
+          },
+        } as RouteStep))
       )
     ),
   );
   return seen.flat();
 }
 
-/** Finds the steps in the host, by their keys. Reads only the routes of their protocols. */
+/**
+ * Finds the steps in the host, by their keys. Reads only the links of the steps, and the routes of their
+ * protocols.
+ *
+ * @returns Also the steps whose link is the driver's, and down or on another parent.
+ */
 export async function findHostSteps(
   parts: Parts<"namespaces">,
   steps: readonly HostStep[],
-): Promise<Set<string>> {
-  const protocols = new Set(steps.map(({ route }) => route.protocol));
-  return new Set((await readRoutes(parts, [...protocols])).map(stepKey));
+): Promise<{ seen: Set<string>; broken: HostStep[] }> {
+  const { link, addr } = parts.namespaces.host();
+  const seen = new Set<string>();
+  const broken: HostStep[] = [];
+  const protocols = new Set<RouteSpec["protocol"]>();
+  const links = new Map<string, LinkStep>();
+  for (const step of steps) {
+    if (step.kind === "route.add") protocols.add(step.route.protocol);
+    if (step.kind === "link.add") links.set(step.link.name, step);
+  }
+  const routes = await readRoutes(parts, [...protocols]);
+  await Promise.all(
+    links.values().map(async (step) => {
+      const { name, link: parent } = step.link;
+      const found = await link.find(name);
+      if (!found || !isOurs(found)) return;
+      if (!found.up || found.link !== parent) {
+        broken.push(step);
+        return;
+      }
+      seen.add(stepKey(step));
+      for (const { address, prefixLength } of await addr.show({ dev: name })) {
+        const there = { dev: name, address: `${address}/${prefixLength}` };
+        seen.add(stepKey({ kind: "addr.add", addr: there }));
+      }
+    }),
+  );
+  const gone = broken.map(linkOfStep);
+  for (const step of routes) {
+    if (!gone.includes(linkOfStep(step) ?? "")) seen.add(stepKey(step));
+  }
+  return { seen, broken };
 }
 
 /**
@@ -92,37 +184,42 @@ export async function findHostSteps(
  *
  * @param lost The ids of the networks that could not be restored.
  * @param connected The endpoints that are restored.
+ * @param links The links of the host.
  * @returns The reason for each network whose steps failed, by the network's id.
  */
 export async function restoreHostSteps(
   parts: Parts<"namespaces">,
-  { networks, lost, endpoints, connected }: {
+  { networks, lost, endpoints, connected, links }: {
     networks: readonly Network[];
     lost: ReadonlySet<string>;
     endpoints: readonly EndpointRecord[];
     connected: ReadonlySet<EndpointRecord>;
+    links: ReadonlyMap<string, Link>;
   },
 ): Promise<Map<string, string>> {
   const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
   const plans = networks.map((network) => {
-    const { id } = network;
+    const { id, parent } = network;
     const of = (isThere: boolean) => [
       ...lost.has(id) === isThere ? [] : hostSteps(network),
       ...(byNetwork.get(id) ?? [])
         .filter((endpoint) => (!lost.has(id) && connected.has(endpoint)) === isThere)
         .flatMap((endpoint) => hostSteps(network, endpoint)),
     ];
-    return { id, wanted: of(true), unwanted: of(false) };
+    return { id, mac: links.get(parent)?.address, wanted: of(true), unwanted: of(false) };
   });
   const all = plans.flatMap(({ wanted, unwanted }) => [...wanted, ...unwanted]);
-  const seen = await findHostSteps(parts, all);
+  const { seen, broken } = await findHostSteps(parts, all);
+  await removeHostSteps(parts, broken);
   const kept = new Set(plans.flatMap(({ wanted }) => wanted).map(stepKey));
   const failures = new Map<string, string>();
-  for (const { id, wanted, unwanted } of plans) {
+  for (const { id, mac, wanted, unwanted } of plans) {
     const missing = wanted.filter((step) => !seen.has(stepKey(step)));
     const stale = unwanted.filter((step) => seen.has(stepKey(step)) && !kept.has(stepKey(step)));
     const failure = await failureOf(async () => {
-      if (missing.length > 0) await parts.namespaces.apply(makeHostSteps(missing));
+      if (missing.length > 0) await parts.namespaces.apply(makeHostSteps(missing, { mac }));
+      // Other networks on the parent share them.
+      for (const step of missing) seen.add(stepKey(step));
       await removeHostSteps(parts, stale);
     });
     if (failure !== undefined) failures.set(id, failure);
@@ -142,7 +239,7 @@ export async function listAdvertised(
   const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
   const seen = await readRoutes(parts, ADVERT_PROTOCOLS);
   const present = new Set(seen.map(stepKey));
-  const listed = (steps: readonly HostStep[], more: Partial<AdvertisedRoute>) =>
+  const listed = (steps: readonly RouteStep[], more: Partial<AdvertisedRoute>) =>
     steps.flatMap((step): AdvertisedRoute[] => {
       const kind = advertKind(step);
       const state = present.has(stepKey(step)) ? "up" : "missing";

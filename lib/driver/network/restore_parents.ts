@@ -1,9 +1,10 @@
 import { IpvlanError } from "../../base/errors.ts";
 import { linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
-import { hostSteps, makeHostSteps } from "./host_steps.ts";
+import { findHostSteps, hostSteps, makeHostSteps } from "./host_steps.ts";
 import { linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
+import { stepKey } from "../model/option_steps.ts";
 import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
@@ -18,7 +19,9 @@ export async function restoreParent(
   const links = await parts.namespaces.host().link.show();
   const failure = (await restoreParents(parts, [network], links)).get(network.id);
   if (failure) throw failure;
-  await parts.namespaces.apply(makeHostSteps(hostSteps(network), []));
+  const steps = hostSteps(network);
+  const { seen } = await findHostSteps(parts, steps);
+  await parts.namespaces.apply(makeHostSteps(steps.filter((step) => !seen.has(stepKey(step)))));
 }
 
 /** Restores the parents of networks. Resolves to the failures, by network id. */

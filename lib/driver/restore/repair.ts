@@ -20,7 +20,7 @@ import { lookInside } from "../run/namespaces.ts";
 import { networksOf } from "../store/find.ts";
 import { isReady } from "../store/store.ts";
 import type { SeenNamespace } from "../model/facts.ts";
-import { isHostStep, type OwnStep, settingsIn, stepKey } from "../model/option_steps.ts";
+import { isHostStep, type OwnStep, settingsIn, stepKey, stepText } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
 
 interface EndpointView {
@@ -71,10 +71,7 @@ export function endpointRepair(
   // They are repaired apart from the sandboxes.
   const outside = [...stepsOf(network), ...own].filter(isHostStep)
     .filter((step) => beside && !beside.has(stepKey(step)))
-    .map(({ route }) => ({
-      sentence: `The host does not have the route to ${route.dst}`,
-      repair: [],
-    }));
+    .map((step) => ({ sentence: `The host does not have ${stepText(step)}`, repair: [] }));
   if (link && endpoint.handOver) {
     const shared = own.filter(({ kind }) => kind === "ipvlan.set");
     return repairOf(netns, link, [...settingDifferences(shared, link), ...outside]);
@@ -86,7 +83,9 @@ export function endpointRepair(
       changes: marks,
       link,
       remove: link ? [{ netns, ...linkDel({ index: link.index }) }] : [],
-      make: endpoint.handOver ? [] : endpointSteps(network, endpoint, siblings, path),
+      make: endpoint.handOver
+        ? []
+        : endpointSteps(network, endpoint, siblings, path, parent?.address),
     };
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
@@ -263,7 +262,7 @@ export async function seeSandboxes(
     const network = networks.get(endpoint.network)!;
     return [...hostSteps(network), ...hostSteps(network, endpoint)];
   });
-  const beside = await findHostSteps(parts, steps);
+  const { seen: beside } = await findHostSteps(parts, steps);
   return await Promise.all(sandboxes.map(async (sandbox): Promise<SeenSandbox> => {
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.

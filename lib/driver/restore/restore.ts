@@ -47,20 +47,33 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     borrowed.present(sandboxes),
   ]);
   const failures = await restoreParents(parts, networks, links);
+  const after = networks.some(({ hostAccess }) => hostAccess)
+    ? byLinkName(await namespaces.host().link.show())
+    : byLinkName(links);
   const facts: HostView = {
     networks: new Map(networks.map((network) => [network.id, network])),
     lost: new Set(failures.keys()),
     doubts: doubtsAbout(store, all),
-    links: byLinkName(links),
+    links: after,
     indexes: new Set(links.map(({ index }) => index)),
     names: new Set([...named, ...present]),
   };
+  // The routes to sandboxes lead to links of networks.
+  const first = networks.filter(({ hostAccess }) => hostAccess);
+  const none = { endpoints: [], connected: new Set<EndpointRecord>() };
+  const { lost } = facts;
+  if (first.length > 0) {
+    await restoreHostSteps(parts, { networks: first, lost, links: after, ...none });
+  }
   const restored = await Promise.all(
     sandboxes.map((each) => restoreSandbox(parts, each, endpoints.get(each.name) ?? [], facts)),
   );
-  const { lost } = facts;
   const connected = new Set(restored.flatMap((each) => [...each.connected]));
-  const beside = await restoreHostSteps(parts, { networks, lost, endpoints: all, connected });
+  const beside = await restoreHostSteps(parts, {
+    ...{ networks, lost, connected },
+    endpoints: all,
+    links: after,
+  });
   const names = sandboxes.map(({ name }) => name);
   const stale: ReadonlyMap<string, Error> = await hosts.refresh([], names, wait)
     .catch((error) => new Map(names.map((name) => [name, error])));
@@ -151,7 +164,7 @@ interface HostView {
   lost: ReadonlySet<string>;
   /** The errors of endpoints that get no link: another host has their addresses, or may have them. */
   doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
-  /** The links of the host, by name, as they were before anything was restored. */
+  /** The links of the host, by name; before the parents are restored, if nothing needs them after. */
   links: ReadonlyMap<string, Link>;
   /** The indexes of these links. */
   indexes: ReadonlySet<number>;

@@ -165,8 +165,11 @@ export class Namespaces {
     const runnerOf: RunnerOf = (place, undoing, settings) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
-      if (place === undefined) return namespaces.host().session;
-      return namespaces.inside(place, undoing, settings).session;
+      if (place !== undefined) return namespaces.inside(place, undoing, settings).session;
+      const { host } = this.#options;
+      return (settings.length === 0
+        ? namespaces.host()
+        : namespaces.inside(host, undoing, settings)).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();

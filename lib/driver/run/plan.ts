@@ -143,7 +143,8 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
 /** Whether a line failed because its object is already gone. For a route, the kernel says ESRCH. */
 export function isGone(reason: unknown): boolean {
   return isIpvlanError(reason, "namespace-not-found") ||
-    isIpvlanError(reason, "ip-command") && ["ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
+    isIpvlanError(reason, "ip-command") &&
+      ["EADDRNOTAVAIL", "ENODEV", "ENOENT", "ESRCH"].includes(reason.errno);
 }
 
 /**

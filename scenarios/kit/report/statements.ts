@@ -94,6 +94,8 @@ const HOSTS = {
 
 /** The statements about what users ask for beyond the guide. */
 const BEYOND = {
+  "ASK-1": "With host access, host and sandboxes reach each other, and the LAN hears nothing of it",
+  "ASK-2": "So on a sub-interface and in the L3 modes; the flags private and vepa refuse it",
   "ASK-8":
     "Links follow the parent's MTU, or keep their own; a larger one is refused; a change is mended",
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",

@@ -4,7 +4,7 @@ import { addrAdd, addrDel, AddrVerbs } from "../../../lib/iproute2/addr.ts";
 import type { AddrSpec } from "../../../lib/iproute2/addr_types.ts";
 import { linkAdd, linkDel, linkSet, LinkVerbs } from "../../../lib/iproute2/link.ts";
 import type { LinkChanges, LinkSpec, LinkType } from "../../../lib/iproute2/link_types.ts";
-import { neighLine, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/neigh.ts";
+import { neighChange, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/neigh.ts";
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeChange, routeFlush, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import type { RouteSpec } from "../../../lib/iproute2/route_types.ts";
@@ -333,7 +333,7 @@ Deno.test("a route that leads nowhere has its type first, and its protocol last"
 Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where it has to be", () => {
   for (const [spec, words] of NEIGHS) {
     for (const verb of ["add", "replace"] as const) {
-      assertEquals(neighLine(verb, spec), `neigh ${verb} ${words}`);
+      assertEquals(neighChange(verb, spec).line, `neigh ${verb} ${words}`);
     }
   }
   for (const [spec, line] of RULES) {
@@ -486,14 +486,14 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => addrAdd({ dev: "e", address: "10.0.0.1/8", peer: "10.0.0.2/8" }),
     () => addrAdd({ dev: "e", address: "10.0.0.1/8", scope: "-1" }),
     () => addrAdd({ dev: "e", address: "10.0.0.1/8", scope: "256" }),
-    () => neighLine("add", { ...neigh, dst: "10.0.0.0/8" }),
-    () => neighLine("add", { ...neigh, dst: "-6" }),
-    () => neighLine("add", { ...neigh, dst: "02:00:00:00:00:09" }),
-    () => neighLine("add", { ...neigh, dev: "e e" }),
-    () => neighLine("add", { ...neigh, address: "" }),
-    () => neighLine("add", { ...neigh, address: evil }),
-    () => neighLine("add", { ...neigh, state: "UPP" as "FAILED" }),
-    () => neighLine("add", { ...neigh, state: "permanent" as "PERMANENT" }),
+    () => neighChange("add", { ...neigh, dst: "10.0.0.0/8" }),
+    () => neighChange("add", { ...neigh, dst: "-6" }),
+    () => neighChange("add", { ...neigh, dst: "02:00:00:00:00:09" }),
+    () => neighChange("add", { ...neigh, dev: "e e" }),
+    () => neighChange("add", { ...neigh, address: "" }),
+    () => neighChange("add", { ...neigh, address: evil }),
+    () => neighChange("add", { ...neigh, state: "UPP" as "FAILED" }),
+    () => neighChange("add", { ...neigh, state: "permanent" as "PERMANENT" }),
     () => ruleLine("add", {}),
     () => ruleLine("add", { src: "10.0.0.0/8" }),
     () => ruleLine("del", {}),

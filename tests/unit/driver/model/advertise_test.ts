@@ -4,7 +4,7 @@ import {
   endpointAdverts,
   networkAdverts,
 } from "../../../../lib/driver/model/advertise.ts";
-import type { HostStep } from "../../../../lib/driver/model/option_steps.ts";
+import type { HostStep, RouteStep } from "../../../../lib/driver/model/option_steps.ts";
 import { makeHostSteps, unshared } from "../../../../lib/driver/network/host_steps.ts";
 import { settleAll } from "../../../../lib/driver/network/settle.ts";
 import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
@@ -55,7 +55,7 @@ Deno.test("undoing deletes only the routes that no other network has", () => {
     advertise: "subnet",
     subnets: [{ subnet: "10.1.0.0/24", auxAddresses: {} }],
   });
-  const steps = makeHostSteps(adverts, unshared(adverts, [other]));
+  const steps = makeHostSteps(adverts, { owned: unshared(adverts, [other]) });
   assertEquals(steps.map(({ undo }) => undo?.line), [
     undefined,
     "route del unreachable fd01::/64 metric 117 proto 117",
@@ -68,7 +68,7 @@ Deno.test("undoing deletes only the routes that no other network has", () => {
 
 Deno.test("the kernel's routes are ours by type, protocol and metric", () => {
   const kind = (dst: string, protocol: number, metric: number, type = "unreachable") =>
-    advertKind({ kind: "route.add", route: { type, dst, protocol, metric } } as HostStep);
+    advertKind({ kind: "route.add", route: { type, dst, protocol, metric } } as RouteStep);
   assertEquals(
     ["10.1.0.0/24", "10.1.0.5/32", "fd01::5/128", "2001:db8::/32"].map((dst) =>
       kind(dst, 117, 117)

@@ -1,0 +1,126 @@
+// The host and the sandboxes of a network reach each other by a second ipvlan link on the parent, in
+// the host. Pure functions.
+//
+// The kernel carries nothing between a parent and the ipvlan links on it, but what one of these links
+// sends to another (`ipvlan_queue_xmit` in `drivers/net/ipvlan/ipvlan_core.c`). The host's link has
+// addresses outside of every subnet, so it takes none of the pool, and the host keeps its routes.
+import { invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import type { NeighSpec } from "../../iproute2/neigh.ts";
+import { networkParent } from "./names.ts";
+import type { HostStep } from "./option_steps.ts";
+import { ADVERTISED } from "./routing_config.ts";
+import { routePrefix } from "./routes.ts";
+import type { Endpoint, EndpointRoute, Network, SettledNetwork } from "./types.ts";
+
+/** The host's addresses on its link: a link-local one, and a unique local one ("ipvlan" in ASCII). */
+export const HOST_ADDRESS: Readonly<Record<Family, string>> = {
+  4: "169.254.77.1",
+  6: "fd69:7076:6c61:6e00::1",
+};
+
+/** The name by which sandboxes find the host. */
+const HOST_NAME = "host.internal";
+
+/** The name of the host's link on a parent. Names differ at their ends: `eth0.20`, `eth0.30`. */
+export function hostLink(parent: string): string {
+  return `h-${parent.slice(-13)}`;
+}
+
+/** Checks the option. */
+export function hostAccessProblems(
+  { hostAccess, parent, internal, flag }: SettledNetwork,
+): IpvlanError[] {
+  if (!hostAccess) return [];
+  const wrong = (rule: string) => [invalidOption("host access", "true", rule).at("hostAccess")];
+  if (internal) return wrong("the network is internal, so nothing else reaches its sandboxes");
+  if (networkParent({ parent }).kind === "sandbox") {
+    return wrong("its parents are links of the sandboxes, and the host has none on them");
+  }
+  // R24 and R70 of the reachability rules: the host's link is one of the links that the flag isolates.
+  if (flag === "bridge") return [];
+  return wrong(
+    `with the flag ${flag} the kernel carries nothing between the links of a parent; ` +
+      "use the flag bridge",
+  );
+}
+
+/** The families of a network. One with foreign addresses may have both. */
+function familiesOf({ subnets, foreignAddresses }: Pick<Network, "subnets" | "foreignAddresses">) {
+  const has = (family: Family) => subnets.some(({ subnet }) => familyOf(subnet) === family);
+  return ([4, 6] as const).filter((family) => foreignAddresses || has(family));
+}
+
+/** The host's link on the parent, and its addresses. Networks of one parent share it. */
+export function hostAccessSteps(network: Network): HostStep[] {
+  const { hostAccess, parent, mode, flag } = network;
+  if (!hostAccess) return [];
+  const dev = hostLink(parent);
+  return [
+    { kind: "link.add", link: { type: "ipvlan", name: dev, link: parent, mode, flag } },
+    ...familiesOf(network).map((family): HostStep => ({
+      kind: "addr.add",
+      addr: {
+        dev,
+        address: routePrefix(HOST_ADDRESS[family]),
+        // The host does not choose it as the source of other packets.
+        ...family === 4 ? { scope: "link" } : { nodad: true },
+        noprefixroute: true,
+      },
+    })),
+  ];
+}
+
+/**
+ * The host's routes to an endpoint, of the protocol `kernel`, which routing daemons do not announce.
+ * They are better than those of the option `advertise`, which lead nowhere.
+ */
+export function endpointAccessSteps(
+  { hostAccess, parent, mode }: Pick<Network, "hostAccess" | "parent" | "mode">,
+  endpoint: Pick<Endpoint, "ip" | "ip6">,
+): HostStep[] {
+  if (!hostAccess) return [];
+  const dev = hostLink(parent);
+  return endpointAddresses(endpoint).map((address): HostStep => {
+    const src = HOST_ADDRESS[familyOf(address)];
+    const route = { dst: routePrefix(address), dev, src, protocol: 2, metric: ADVERTISED - 1 };
+    return { kind: "route.add", route, ...mode === "l2" && { neighbour: { dst: address, dev } } };
+  });
+}
+
+/** The routes of an endpoint to the host. */
+export function routesToHost(
+  { hostAccess }: Pick<Network, "hostAccess">,
+  endpoint: Pick<Endpoint, "ip" | "ip6">,
+): EndpointRoute[] {
+  if (!hostAccess) return [];
+  return endpointAddresses(endpoint)
+    .map((address) => ({ dst: routePrefix(HOST_ADDRESS[familyOf(address)]) }));
+}
+
+/**
+ * The neighbours that spare an endpoint in L2 mode from asking for the host, which the LAN would hear.
+ *
+ * @param mac The MAC address of the parent, which all links on it have.
+ */
+export function hostNeighbours(
+  { hostAccess, mode }: Pick<Network, "hostAccess" | "mode">,
+  endpoint: Pick<Endpoint, "ip" | "ip6" | "ifname">,
+  mac: string | undefined,
+): NeighSpec[] {
+  if (!hostAccess || mode !== "l2" || mac === undefined) return [];
+  return endpointAddresses(endpoint).map((address) => ({
+    dst: HOST_ADDRESS[familyOf(address)],
+    dev: endpoint.ifname,
+    address: mac,
+  }));
+}
+
+/** The lines of a sandbox's hosts file for the host. */
+export function hostNames(
+  network: Network | undefined,
+): { address: string; names: readonly string[] }[] {
+  if (!network?.hostAccess) return [];
+  return familiesOf(network)
+    .map((family) => ({ address: HOST_ADDRESS[family], names: [HOST_NAME] }));
+}
