@@ -3,7 +3,7 @@ import { chooseParent, conflictProblem } from "../driver/network/parent.ts";
 import type { Network } from "../driver/model/types.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
-import type { Link } from "../iproute2/link_types.ts";
+import { isIpvlanOn, type Link } from "../iproute2/link_types.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { DoctorFacts, DoctorView, ParentFacts } from "./facts.ts";
@@ -28,12 +28,11 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
 }
 
 /** The ipvlan links on a parent in all namespaces, each with the name of its namespace. */
-function ipvlansOn(parent: string, { host, others }: DoctorView) {
-  const parentIndex = host.links.find(({ name }) => name === parent)?.index;
+function ipvlansOn(name: string, { host, others }: DoctorView) {
+  const parent = host.links.find((link) => link.name === name);
   return [host, ...others].flatMap(({ netns, links }) =>
-    links.filter(({ info, below }) =>
-      info.type === "ipvlan" && below && below.netns === undefined && below.index === parentIndex
-    ).map((link) => ({ ...link, netns }))
+    links.filter((link) => parent && isIpvlanOn(parent, link, netns))
+      .map((link) => ({ ...link, netns }))
   );
 }
 

@@ -3,7 +3,8 @@ import { isOurs } from "../driver/network/parent.ts";
 import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import type { Route } from "../iproute2/route_types.ts";
-import type { Seen, SeenLink, View, Wanted } from "../iproute2/view_types.ts";
+import { isIpvlanOn, type Link } from "../iproute2/link_types.ts";
+import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
 import { netnsOf } from "../iproute2/words.ts";
 
 /** The parts of each namespace to read for a picture. */
@@ -95,23 +96,22 @@ export function buildWorld(
   sandboxes: readonly Pick<Sandbox, "name" | "path">[] = [],
 ): World {
   const { host, others, closed } = withSandboxNames(view, sandboxes);
-  const nameByIndex = new Map(host.links.map(({ index, name }) => [index, name]));
+  const linkAt = new Map(host.links.map((link) => [link.index, link]));
   const ipvlans = [host, ...others].flatMap((namespace) =>
     namespace.links.flatMap((link): SeenIpvlan[] => {
-      const { below, info } = link;
+      const parent = linkAt.get(link.linkIndex ?? 0);
       // A parent in a sandbox is not drawn.
-      if (info.type !== "ipvlan" || !below || below.netns !== undefined) return [];
-      const parent = nameByIndex.get(below.index);
-      return parent === undefined ? [] : [{ link, parent, namespace }];
+      if (!parent || !isIpvlanOn(parent, link, namespace.netns)) return [];
+      return [{ link, parent: parent.name, namespace }];
     })
   );
   const parents = new Set([
     ...ipvlans.map(({ parent }) => parent),
     ...networks.map(({ parent }) => parent),
   ]);
-  const carries = ({ name }: SeenLink): boolean =>
+  const carries = ({ name }: Link): boolean =>
     parents.has(name) || host.links.some((link) => isSubInterface(link, name) && carries(link));
-  const toLink = (link: SeenLink): WorldLink => ({
+  const toLink = (link: Link): WorldLink => ({
     name: plain(link.name),
     kind: kindOf(link),
     state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
@@ -152,7 +152,7 @@ function withSandboxNames(
   return { host: view.host, others: view.others.map(rename), closed: view.closed.map(rename) };
 }
 
-function isSubInterface(link: SeenLink, below: string): boolean {
+function isSubInterface(link: Link, below: string): boolean {
   return link.info.type === "vlan" && link.link === below;
 }
 
@@ -161,17 +161,17 @@ function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, "?");
 }
 
-function kindOf({ info }: SeenLink): string {
+function kindOf({ info }: Link): string {
   if (info.type === "vlan") return `VLAN ${info.id}`;
   return info.type === "other" ? info.kind : info.type;
 }
 
-function globalAddresses(link: SeenLink, { addrs }: GraphNamespace): string[] {
+function globalAddresses(link: Link, { addrs }: GraphNamespace): string[] {
   return addrs.filter(({ dev, scope }) => dev === link.name && scope === "global")
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
 
-function routesOf(link: SeenLink, { routes }: GraphNamespace): string[] {
+function routesOf(link: Link, { routes }: GraphNamespace): string[] {
   return routes.filter(({ protocol, type }) => protocol !== "kernel" && type === "unicast")
     .flatMap((route) =>
       (route.nexthops.length > 0 ? route.nexthops : [route])
@@ -187,7 +187,7 @@ function routeText({ family, dst }: Route, via: string | undefined): string {
 
 /** An ipvlan link, its parent's name, and the namespace that it is in. */
 interface SeenIpvlan {
-  link: SeenLink;
+  link: Link;
   parent: string;
   namespace: GraphNamespace;
 }
@@ -214,7 +214,7 @@ function networksOf(seen: readonly SeenIpvlan[], networks: readonly Network[]): 
 }
 
 /** The name of the network that a link is on, from the alias that the driver gives it. */
-function networkName(link: SeenLink): string | undefined {
+function networkName(link: Link): string | undefined {
   return isOurs(link) ? /^ipvlan-kit (\S+)/.exec(link.alias ?? "")?.[1] : undefined;
 }
 

@@ -9,28 +9,10 @@ export interface PortVlan {
   pvid: boolean;
   /** Whether its frames go out without a tag. */
   untagged: boolean;
-}
-
-/** The frame counters of a VLAN on a port. The bridge needs `vlanStats`. */
-export interface VlanCount {
-  /** The VLAN id. */
-  id: number;
-  /** Frames that came in. */
+  /** How many of its frames came in. The bridge needs `vlanStats`. */
   received: number;
-  /** Frames that went out. */
+  /** How many of its frames went out. */
   sent: number;
-}
-
-/** An entry of a bridge's forwarding database: the port that leads to a MAC address. */
-export interface FdbEntry {
-  /** The MAC address. */
-  mac: string;
-  /** The port. */
-  dev: string;
-  /** The VLAN id, where the bridge has VLANs. */
-  vlan?: number;
-  /** `permanent` for the bridge's own address; `undefined` for a learned one. */
-  state?: string;
 }
 
 /**
@@ -54,7 +36,10 @@ export class Bridge implements AsyncDisposable {
   }
 
   /** Puts a port into a VLAN. @throws {"ip-command"} The kernel refused. */
-  addVlan(dev: string, vlan: Partial<PortVlan> & { id: number }): Promise<void> {
+  addVlan(
+    dev: string,
+    vlan: Pick<PortVlan, "id"> & Partial<Pick<PortVlan, "pvid" | "untagged">>,
+  ): Promise<void> {
     return this.session.change([
       `vlan add dev ${linkName(dev)} vid ${wholeNumber(vlan.id, "VLAN id", 1, 4094)}`,
       ...(vlan.pvid ? ["pvid"] : []),
@@ -70,7 +55,7 @@ export class Bridge implements AsyncDisposable {
   }
 
   /** The VLANs of a port, with their frame counters. */
-  async vlans(dev: string): Promise<(PortVlan & VlanCount)[]> {
+  async vlans(dev: string): Promise<PortVlan[]> {
     const rows = await this.session.query(`vlan show dev ${linkName(dev)}`);
     return rows.flatMap((row) => row.vlans as Record<string, unknown>[]).map((vlan) => ({
       id: (vlan.vlan ?? vlan.vid) as number,
@@ -78,17 +63,6 @@ export class Bridge implements AsyncDisposable {
       untagged: ((vlan.flags ?? []) as string[]).includes("Egress Untagged"),
       received: Number(vlan.rx_packets ?? 0),
       sent: Number(vlan.tx_packets ?? 0),
-    }));
-  }
-
-  /** The forwarding database of a bridge. @throws {"ip-command"} There is no such bridge. */
-  async fdb(bridge: string): Promise<FdbEntry[]> {
-    const rows = await this.session.query(`fdb show br ${linkName(bridge, "bridge")}`);
-    return rows.map((row) => ({
-      mac: row.mac as string,
-      dev: row.ifname as string,
-      vlan: row.vlan as number | undefined,
-      state: (row.state || undefined) as string | undefined,
     }));
   }
 

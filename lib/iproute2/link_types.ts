@@ -135,6 +135,19 @@ export interface Link {
   parentDev?: string;
 }
 
+/**
+ * Whether a link of a namespace, the host's own if it has no name, is an ipvlan link on a link of the
+ * host. Ids of namespaces mean something else in each, but an ipvlan link has the MAC address of its
+ * parent (`ipvlan_link_new` and `ipvlan_device_event` in the kernel's
+ * `drivers/net/ipvlan/ipvlan_main.c`).
+ */
+export function isIpvlanOn(parent: Link, link: Link, netns: string | undefined): boolean {
+  const { info, linkIndex, linkNetnsid, address } = link;
+  const isOfHost = (netns === undefined) === (linkNetnsid === undefined);
+  return info.type === "ipvlan" && isOfHost && linkIndex === parent.index &&
+    address === parent.address && parent.info.type !== "ipvlan";
+}
+
 /** Selects links. */
 export interface LinkFilter {
   /** Only those of this group: its number or its name. */

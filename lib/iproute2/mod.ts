@@ -1,13 +1,13 @@
 /**
  * iproute2, typed: links, addresses, routes, neighbours, rules and namespaces, with one process for
- * all calls of a turn; and what the kernel has, as one value.
+ * all calls of a turn; and the links, addresses and routes of all namespaces, as one value.
  *
  * @module
  */
 export type { AbortOptions } from "../base/waiting.ts";
 export type { AddrVerbs } from "./addr.ts";
 export type { Addr, AddrSpec } from "./addr_types.ts";
-export { Bridge, type FdbEntry, type PortVlan, type VlanCount } from "./bridge.ts";
+export { Bridge, type PortVlan } from "./bridge.ts";
 export { Ip } from "./ip.ts";
 export { type KernelFacts, kernelFacts } from "./kernel.ts";
 export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./kinds/bond.ts";
@@ -23,11 +23,11 @@ export { ADDRGENMODES, type KINDS, type LinkFilter, type LinkType } from "./link
 export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec } from "./link_types.ts";
 export { NEIGH_STATES } from "./neigh.ts";
 export type { Neigh, NeighSpec, NeighState, NeighVerbs } from "./neigh.ts";
-export type { Netns, NetnsVerbs } from "./netns.ts";
+export type { NetnsVerbs } from "./netns.ts";
 export type { RouteVerbs } from "./route.ts";
 export type { NextHop, Route, RouteSpec, RouteTarget } from "./route_types.ts";
 export type { Rule, RuleSelectors, RuleSpec, RuleVerbs } from "./rule.ts";
 export type { Runner } from "./runner.ts";
 export { Session, type SessionOptions } from "./session.ts";
-export { EVERYTHING, lookAround, lookInto, type LookOptions } from "./view.ts";
+export { lookAround, lookInto, type LookOptions } from "./view.ts";
 export type * from "./view_types.ts";

@@ -1,54 +1,32 @@
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "../base/waiting.ts";
-import { resolveBelow } from "./below.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
 import { runnerIn } from "./netlink_runner.ts";
 import { chooseTransport } from "../netlink/choose.ts";
-import type { Libc } from "../netlink/libc.ts";
 import { type RunProgram, Shell } from "./shell.ts";
-import { readSysctls, readSysctlsIn } from "./sysctl.ts";
 import { fileOf, fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
 /** A namespace to look into; without a name, the caller's own. */
-type Place = { netns?: string; ip: Ip; run: RunProgram; netlink?: Libc };
-
-/** All parts of a namespace that {@linkcode Wanted} can ask for. */
-export const EVERYTHING = {
-  links: true,
-  addrs: true,
-  routes: "all",
-  neighs: true,
-  rules: true,
-  sysctls: true,
-} as const satisfies Wanted;
+type Place = { netns?: string; ip: Ip };
 
 /** Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does. */
 export async function look<W extends Wanted>(
-  { netns, ip, run, netlink }: Place,
+  { netns, ip }: Place,
   wanted: W,
 ): Promise<Seen<W>> {
-  const { links, addrs, routes, neighs, rules, sysctls } = wanted;
+  const { links, addrs, routes } = wanted;
   const looks: { [Part in keyof Wanted]: Promise<NamespaceView[Part]> } = {
     ...(links && { links: ip.link.show() }),
     ...(addrs && { addrs: ip.addr.show() }),
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
-    ...(neighs && { neighs: ip.neigh.show() }),
-    ...(rules && { rules: ip.rule.show() }),
-    ...(sysctls && { sysctls: lookAtSysctls({ netns, run, netlink }) }),
   };
   const parts = await Promise.all(
     Object.entries(looks).map(async ([part, found]) => [part, await found] as const),
   );
   return { ...(netns !== undefined && { netns }), ...Object.fromEntries(parts) } as Seen<W>;
-}
-
-async function lookAtSysctls(
-  { netns, run, netlink }: Omit<Place, "ip">,
-): Promise<Record<string, number>> {
-  return netlink && readSysctlsIn(netlink, netns) || await readSysctls(run, netns);
 }
 
 async function lookAtRoutes(ip: Ip, table: "main" | "all"): Promise<Route[]> {
@@ -88,8 +66,8 @@ export async function lookAtLinks(
  * ```ts
  * import { lookInto } from "@ipvlan/kit/ip";
  *
- * const { routes, sysctls } = await lookInto("c1", { routes: "main", sysctls: true });
- * const isRouter = sysctls["net/ipv4/ip_forward"] === 1;
+ * const { routes } = await lookInto("c1", { routes: "main" });
+ * const hasWayOut = routes.some(({ dst }) => dst === "default");
  * ```
  */
 export async function lookInto<W extends Wanted>(
@@ -128,21 +106,13 @@ export interface LookOptions extends AbortOptions {
  * @throws {"program-not-found"} iproute2 is not installed.
  * @throws {"session-closed"} `ip` ended early; the message says why.
  *
- * @example Which namespaces have IPv6 addresses
+ * @example
  * ```ts
  * import { lookAround } from "@ipvlan/kit/ip";
  *
  * const { others } = await lookAround({ addrs: true });
  * const names = others.filter(({ addrs }) => addrs.some(({ family }) => family === 6))
  *   .map(({ netns }) => netns);
- * ```
- *
- * @example Everything, within a second
- * ```ts
- * import { EVERYTHING, lookAround } from "@ipvlan/kit/ip";
- *
- * const view = await lookAround(EVERYTHING, { signal: AbortSignal.timeout(1000) });
- * await Deno.writeTextFile("view.json", JSON.stringify(view));
  * ```
  */
 export async function lookAround<W extends Wanted>(
@@ -151,67 +121,36 @@ export async function lookAround<W extends Wanted>(
 ): Promise<View<Seen<W>>> {
   await using places = new Places(signal);
   const place = places.at(undefined);
-  const [seen, all] = await Promise.all([
-    look(place, wanted),
-    // After the look: to show a link, the kernel gives the namespace of the link below an id.
-    place.ip.netns.show(),
-  ]);
+  const [host, names] = await Promise.all([look(place, wanted), place.ip.netns.list()]);
   const own = inodeOf("/proc/self/ns/net");
   const withInode = (netns: string) => ({ netns, inode: inodeOf(fileOf(netns)) });
-  const named = all.map(({ name }) => withInode(name));
+  const named = names.map(withInode);
   const known = new Set(named.map(({ inode }) => inode));
   const nameless = files.map((file) => withInode(fromNetnsFolder(file)))
     .filter(({ inode }) => inode !== undefined && !known.has(inode));
   const others = [...named, ...nameless].filter(({ inode }) => own === undefined || inode !== own)
-    .sort((one, other) => one.netns < other.netns ? -1 : 1);
+    .map(({ netns }) => netns).sort();
   const count = Math.min(MAX_SHELLS, Math.ceil(others.length / NAMESPACES_PER_SHELL));
   const outcomes = await Promise.all(
-    others.map((each, index) =>
-      tryToLook(each, (netns) => places.at(netns, index % count), wanted)
-    ),
+    others.map((netns, index) => tryToLook(netns, () => places.at(netns, index % count), wanted)),
   );
   // An IpvlanError as the reason would look like a closed namespace.
   signal?.throwIfAborted();
-  const { view, unsure } = resolveBelow<Seen<W>>({
-    host: { ...seen, inode: own, netnsNames: namesById(all) },
+  return {
+    host,
     others: outcomes.flatMap(({ seen }) => seen ?? []),
     closed: outcomes.flatMap(({ closed }) => closed ?? []),
-  });
-  if (unsure.length === 0) return view;
-  const asked = await Promise.all(view.others.map(async (namespace): Promise<Seen<W>> => {
-    const { netns } = namespace;
-    if (netns === undefined || !unsure.includes(netns)) return namespace;
-    try {
-      return {
-        ...namespace,
-        netnsNames: namesById(await places.at(netns).ip.netns.listIds()),
-      };
-    } catch (error) {
-      // It was deleted.
-      if (error instanceof IpvlanError) return namespace;
-      throw error;
-    }
-  }));
-  signal?.throwIfAborted();
-  return resolveBelow<Seen<W>>({ ...view, others: asked }).view;
-}
-
-function namesById(namespaces: readonly { id?: number; name?: string }[]): Record<number, string> {
-  return Object.fromEntries(
-    namespaces.flatMap(({ id, name }) =>
-      id === undefined || name === undefined ? [] : [[id, name]]
-    ),
-  );
+  };
 }
 
 /** Looks into a namespace, or returns why not. Both are `undefined` if it was deleted. */
 async function tryToLook<W extends Wanted>(
-  { netns, inode }: { netns: string; inode: number | undefined },
-  at: (netns: string) => Place,
+  netns: string,
+  place: () => Place,
   wanted: W,
 ): Promise<{ seen?: Seen<W>; closed?: ClosedNamespace }> {
   try {
-    return { seen: { ...await look(at(netns), wanted), inode } };
+    return { seen: await look(place(), wanted) };
   } catch (error) {
     if (!(error instanceof IpvlanError)) throw error;
     const isGone = isIpvlanError(error, "namespace-not-found") || isMissing(fileOf(netns));
@@ -240,8 +179,7 @@ class Places implements AsyncDisposable {
     const netlink = this.#netlink;
     const run: RunProgram = (command, input) =>
       (this.#shells[shell] ??= new Shell({ signal })).run(command, input);
-    const ip = new Ip(runnerIn({ netlink, netns, force: false, signal, run }));
-    return { netns, ip, run, netlink };
+    return { netns, ip: new Ip(runnerIn({ netlink, netns, force: false, signal, run })) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

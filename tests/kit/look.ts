@@ -45,7 +45,7 @@ export class Eyes implements AsyncDisposable {
 
   /** Reads the compared parts of a namespace, with one process. */
   async compared(netns: string): Promise<Seen<typeof COMPARED>> {
-    return await look({ netns, ip: this.in(netns), run: this.#shell.run }, COMPARED);
+    return await look({ netns, ip: this.in(netns) }, COMPARED);
   }
 
   /** Ends the shell. */

@@ -14,9 +14,8 @@ import type { GraphView } from "../../lib/graph/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import type { Addr } from "../../lib/iproute2/addr_types.ts";
 import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
-import type { LinkInfo } from "../../lib/iproute2/link_types.ts";
+import type { Link, LinkInfo } from "../../lib/iproute2/link_types.ts";
 import type { Route } from "../../lib/iproute2/route_types.ts";
-import type { SeenLink } from "../../lib/iproute2/view_types.ts";
 
 /** The id and the date of a new network. The first 12 digits of the id name its links. */
 export const IDENTITY = { id: "0123456789ab".padEnd(64, "0"), created: "2026-01-01T00:00:00.000Z" };
@@ -33,13 +32,13 @@ function indexOf(name: string): number {
   return index;
 }
 
-/** The part of a link that puts it on a link of the host. */
-export function on(parent: string): Pick<SeenLink, "below"> {
-  return { below: { index: indexOf(parent) } };
+/** The part of a link of the host that puts it on another one. */
+export function on(parent: string): Pick<Link, "linkIndex"> {
+  return { linkIndex: indexOf(parent) };
 }
 
 /** An Ethernet card that is up and has a carrier, with the given changes. */
-export function link(name: string, changes: Partial<SeenLink> = {}): SeenLink {
+export function link(name: string, changes: Partial<Link> = {}): Link {
   return {
     index: indexOf(name),
     name,
@@ -71,7 +70,7 @@ export function vlanInfo(
 }
 
 /** The loopback. */
-export const LO: SeenLink = link("lo", { linkType: "loopback", mtu: 65536 });
+export const LO: Link = link("lo", { linkType: "loopback", mtu: 65536 });
 
 /** A host with a loopback and `eth0`, with the given changes. */
 export function host(changes: Partial<HostFacts> = {}): HostFacts {
@@ -79,10 +78,11 @@ export function host(changes: Partial<HostFacts> = {}): HostFacts {
 }
 
 /** An ipvlan link of the driver on a network. */
-export function endpoint(parent: string, network: string, more: Partial<SeenLink> = {}): SeenLink {
+export function endpoint(parent: string, network: string, more: Partial<Link> = {}): Link {
   const group = String(LINK_GROUP);
   const info: LinkInfo = { type: "ipvlan", mode: "l2", flag: "bridge" };
-  return link("eth0", { ...on(parent), info, group, alias: aliasOf([network]), ...more });
+  const below = { ...on(parent), linkNetnsid: 0 };
+  return link("eth0", { ...below, info, group, alias: aliasOf([network]), ...more });
 }
 
 /** An address, from `192.168.1.2/24`. */
@@ -126,7 +126,7 @@ export function sandbox(
 
 /** The view of a host with these links and sandboxes. */
 export function view(
-  links: SeenLink[],
+  links: Link[],
   others: Namespace[] = [],
   host: Partial<Namespace> = {},
 ): GraphView {

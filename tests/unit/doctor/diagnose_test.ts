@@ -569,7 +569,7 @@ Deno.test("diagnose: checks that passed are reported, too", () => {
 
 Deno.test("diagnose: a parent or a shared pool without a fault is said to be so", () => {
   const eth0 = link("eth0");
-  const sub = link("eth0.5", { info: vlanInfo(5), link: "eth0", below: { index: eth0.index } });
+  const sub = link("eth0.5", { info: vlanInfo(5), link: "eth0", linkIndex: eth0.index });
   const refused = new IpvlanError("missing-module", { module: "ipvlan" });
   const able = { ipvlan: undefined, vlan: undefined, dummy: undefined };
   const table: [Partial<DoctorFacts>, string][] = [

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { Link } from "../../../lib/iproute2/link_types.ts";
 import { buildWorld, countOf, networkTitle, WANTED } from "../../../lib/graph/world.ts";
 import {
   addr,
@@ -98,9 +99,22 @@ Deno.test("a route with several next hops is shown at each link that it leaves b
 });
 
 Deno.test("an ipvlan link is drawn only where its parent is a link of the host", () => {
-  const below = { netns: "c2", ...on("eth0").below! };
-  const lost = { ...sandbox("c1", "eth0", "web", []), links: [endpoint("eth0", "web", { below })] };
-  assertEquals(buildWorld(view([link("eth0")], [lost]), []).links, []);
+  const others: Partial<Link>[] = [
+    { linkNetnsid: undefined },
+    { linkIndex: undefined },
+    { address: "02:00:00:00:00:07" },
+    { info: { type: "other", kind: "macvlan" } },
+  ];
+  for (const other of others) {
+    const links = [endpoint("eth0", "web", other)];
+    const lost = { ...sandbox("c1", "eth0", "web", []), links };
+    assertEquals(buildWorld(view([link("eth0")], [lost]), []).links, []);
+  }
+  const info = { type: "ipvlan", mode: "l2", flag: "bridge" } as const;
+  const own = link("ipvl0", { info, ...on("eth0"), linkNetnsid: 3 });
+  assertEquals(buildWorld(view([link("eth0"), own]), []).links, []);
+  const twin = view([link("eth0", { info })], [sandbox("c1", "eth0", "web", [])]);
+  assertEquals(buildWorld(twin, []).links, []);
 });
 
 Deno.test("a link that is no ipvlan link, or whose parent is unknown, is not drawn as one", () => {
