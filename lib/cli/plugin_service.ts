@@ -1,8 +1,5 @@
-/**
- * The `install` and `serve` of plugins whose calls a server answers: `ipvlan cni`, `ipvlan netavark`.
- *
- * @module
- */
+// The `install` and `serve` of plugins whose calls a server answers: `ipvlan cni`, `ipvlan
+// netavark`.
 import { Buffer } from "node:buffer";
 import metadata from "../../deno.json" with { type: "json" };
 import { statOf } from "../base/files.ts";

@@ -1,8 +1,4 @@
-/**
- * The commands `install` and `uninstall` of this program's services.
- *
- * @module
- */
+// The commands `install` and `uninstall` of this program's services.
 import { statOf } from "../base/files.ts";
 import { install, isBooted, type Service, uninstall, unitsToEnable } from "../install/service.ts";
 import { lastingProgram, thisProgram } from "../install/program.ts";

@@ -1,9 +1,5 @@
-/**
- * Decides the content of the root folder of Docker's managed plugin: this program, and the programs
- * that it runs, with their libraries. All functions are pure.
- *
- * @module
- */
+// Decides the content of the root folder of Docker's managed plugin: this program, and the programs
+// that it runs, with their libraries. All functions are pure.
 import { dirname, relative } from "node:path";
 
 /** The programs that a driver runs for an engine, besides Deno. */

@@ -1,8 +1,4 @@
-/**
- * Makes the folder from which `docker plugin create` makes a managed plugin.
- *
- * @module
- */
+// Makes the folder from which `docker plugin create` makes a managed plugin.
 import { cp } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,8 +1,4 @@
-/**
- * Executable files by which engines start `ipvlan`.
- *
- * @module
- */
+// Executable files by which engines start `ipvlan`.
 import { shellWord } from "../base/printable.ts";
 import { neededVariables } from "./unit.ts";
 

@@ -1,8 +1,5 @@
-/**
- * Installs and uninstalls services of this program: an executable for an engine, and systemd's units.
- *
- * @module
- */
+// Installs and uninstalls services of this program: an executable for an engine, and systemd's
+// units.
 import { basename, dirname } from "node:path";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { lstatOf, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";

@@ -157,11 +157,6 @@ export function batchOf({ program, force }: BatchProgram, lines: readonly BatchL
   return batch;
 }
 
-/** Whether a line on standard output is the answer to a mark. */
-function isMark({ program }: BatchProgram, line: string): boolean {
-  return MARK[program].answer.test(line);
-}
-
 /**
  * The outcome of each line of a batch. A line counts as done only if the program reached the end of
  * the batch, or the line that stopped it, and answered every mark before that.
@@ -263,11 +258,11 @@ function complaintsIn(
 }
 
 /** The output before each mark. */
-function answersIn(program: BatchProgram, out: readonly string[]): string[][] {
+function answersIn({ program }: BatchProgram, out: readonly string[]): string[][] {
   const answers: string[][] = [];
   let printed: string[] = [];
   for (const line of out) {
-    if (isMark(program, line)) {
+    if (MARK[program].answer.test(line)) {
       answers.push(printed);
       printed = [];
     } else {

@@ -7,7 +7,6 @@ import {
   KINDS,
   type Link,
   type LinkChanges,
-  type LinkFilter,
   type LinkSpec,
   type LinkTarget,
   type LinkType,
@@ -40,9 +39,7 @@ export function linkAdd(spec: LinkSpec): Change {
 /** The change `link set …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkSet(which: LinkTarget, changes: LinkChanges): Change {
   const { alias, master, addrgenmode, up, type } = changes;
-  const words = ["link", "set", "dev"];
-  words.push(typeof which === "string" ? linkName(which) : linkIndex(which.index));
-  words.push(...attributeWords(changes));
+  const words = ["link", "set", "dev", targetWord(which), ...attributeWords(changes)];
   if (alias !== undefined) words.push("alias", alias === null ? "''" : word(alias, "alias"));
   if (master === null) words.push("nomaster");
   else if (master !== undefined) words.push("master", linkName(master, "master"));
@@ -67,7 +64,8 @@ function attributeWords(
   if (txqlen !== undefined) {
     words.push("txqueuelen", wholeNumber(txqlen, "queue length", 0, 0x7fff_ffff));
   }
-  if (group !== undefined) words.push("group", groupWord(group));
+  // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
+  if (group !== undefined) words.push("group", nameOrNumber(group, "link group", 0x7fff_ffff));
   if (address !== undefined) words.push("address", word(address, "MAC address"));
   return words;
 }
@@ -77,24 +75,13 @@ function kindWords(verb: "add" | "set", type: LinkType, spec: Partial<LinkSpec>)
   return ["type", name, ...kindOf(type).words(verb, spec)];
 }
 
-/**
- * The change `link del …`.
- *
- * @param which A link, by name or by index, or all links of a group.
- * @throws {"invalid-word"} A value cannot be written.
- */
-export function linkDel(which: LinkTarget | { group: number | string }): Change {
-  const words = typeof which === "string"
-    ? `dev ${linkName(which)}`
-    : "index" in which
-    ? `dev ${linkIndex(which.index)}`
-    : `group ${groupWord(which.group)}`;
-  return { line: `link del ${words}`, send: sendLinkDel(which) };
+/** The change `link del …`. @throws {"invalid-word"} No link can have the name or the index. */
+export function linkDel(which: LinkTarget): Change {
+  return { line: `link del dev ${targetWord(which)}`, send: sendLinkDel(which) };
 }
 
-// The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
-function groupWord(value: number | string): string {
-  return nameOrNumber(value, "link group", 0x7fff_ffff);
+function targetWord(which: LinkTarget): string {
+  return typeof which === "string" ? linkName(which) : linkIndex(which.index);
 }
 
 /**
@@ -126,8 +113,8 @@ export class LinkVerbs {
     await make(this.runner, linkSet(name, changes));
   }
 
-  /** Deletes a link by name or index, or all of a group. @throws {"ip-command"} The kernel refused. */
-  async del(which: string | { index: number } | { group: number | string }): Promise<void> {
+  /** Deletes a link by name or index. @throws {"ip-command"} The kernel refused. */
+  async del(which: string | { index: number }): Promise<void> {
     await make(this.runner, linkDel(which));
   }
 
@@ -142,9 +129,9 @@ export class LinkVerbs {
 
   /** Shows one link. @throws {"ip-command"} There is no such link (`errno` is `ENODEV`). */
   show(name: string): Promise<Link>;
-  /** Shows all links, or those that match the filter. */
-  show(filter?: LinkFilter): Promise<Link[]>;
-  async show(which: string | LinkFilter = {}): Promise<Link | Link[]> {
+  /** Shows all links, or those of one kind. */
+  show(filter?: { type?: string }): Promise<Link[]>;
+  async show(which: string | { type?: string } = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
       const name = linkName(which);
       const found = await ask(this.runner, {
@@ -159,14 +146,11 @@ export class LinkVerbs {
       }
       return found;
     }
-    const words = ["link", "show"];
-    if (which.group !== undefined) words.push("group", groupWord(which.group));
-    if (which.master !== undefined) words.push("master", linkName(which.master));
-    if (which.type !== undefined) words.push("type", word(which.type, "link type"));
+    const { type } = which;
     return await ask(this.runner, {
-      line: words.join(" "),
+      line: type === undefined ? "link show" : `link show type ${word(type, "link type")}`,
       parse: parseLinks,
-      read: (socket) => readLinks(socket, which),
+      read: (socket) => readLinks(socket, type),
     });
   }
 }

@@ -13,7 +13,6 @@ import {
   kindOf,
   type Link,
   type LinkChanges,
-  type LinkFilter,
   type LinkSpec,
   type LinkTarget,
 } from "./link_types.ts";
@@ -183,44 +182,28 @@ export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | und
   };
 }
 
-/** Deletes a link, or all of a group; `undefined` if only `ip` can. */
-export function sendLinkDel(which: LinkTarget | { group: number | string }): Send | undefined {
-  if (typeof which === "object" && "group" in which) {
-    const group = numberOf("group", which.group);
-    if (group === undefined) return undefined;
-    return (socket) =>
-      socket.change({
-        type: RTM.DELLINK,
-        write: (writer) => writeHeader(writer).attribute(IFLA.GROUP, u32(group)),
-      });
-  }
+/** Deletes a link. */
+export function sendLinkDel(which: LinkTarget): Send {
   return (socket) => {
     const index = typeof which === "string" ? requireIndex(socket, which) : which.index;
     socket.change({ type: RTM.DELLINK, write: (writer) => writeHeader(writer, index) });
   };
 }
 
-/** Reads all links, or those that match the filter. */
-export function readLinks(socket: NetlinkSocket, { group, type, master }: LinkFilter): Link[] {
-  const masterIndex = master === undefined ? undefined : requireIndex(socket, master);
-  const ofGroup = group === undefined ? undefined : numberOf("group", group) ?? -1;
+/** Reads all links, or those of one kind. */
+export function readLinks(socket: NetlinkSocket, type: string | undefined): Link[] {
   const list = () =>
     socket.list({
       type: RTM.GETLINK,
       write: (writer) => {
         writeHeader(writer).attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
-        // Old kernels list all links.
-        if (masterIndex !== undefined) writer.attribute(IFLA.MASTER, u32(masterIndex));
         if (type === undefined) return;
+        // Old kernels list all links.
         writer.attribute(IFLA.LINKINFO, (writer) => writer.attribute(INFO.KIND, bytesOf(type)));
       },
     }, (body) => {
-      const attributes = body.after(FIXED);
-      const kind = attributes.get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
-      const isWanted = (type === undefined || kind === type) &&
-        (ofGroup === undefined || attributes.get(IFLA.GROUP)?.u32() === ofGroup) &&
-        (masterIndex === undefined || attributes.get(IFLA.MASTER)?.u32() === masterIndex);
-      return isWanted ? parse(body) : undefined;
+      const kind = body.after(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
+      return type === undefined || kind === type ? parse(body) : undefined;
     });
   return withNames(socket, wholly(list));
 }

@@ -148,16 +148,6 @@ export function isIpvlanOn(parent: Link, link: Link, netns: string | undefined):
     address === parent.address && parent.info.type !== "ipvlan";
 }
 
-/** Selects links. */
-export interface LinkFilter {
-  /** Only those of this group: its number or its name. */
-  group?: number | string;
-  /** Only those of this kind. */
-  type?: string;
-  /** Only the ports of this link. */
-  master?: string;
-}
-
 /** A link to change or delete: its name, or its index. */
 export type LinkTarget = string | { index: number };
 

@@ -19,7 +19,7 @@ export type { Kind, LinkBase } from "./kinds/kind.ts";
 export { type BridgeSpec, VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
 export type { VxlanSpec } from "./kinds/vxlan.ts";
 export type { LinkVerbs } from "./link.ts";
-export { ADDRGENMODES, type KINDS, type LinkFilter, type LinkType } from "./link_types.ts";
+export { ADDRGENMODES, type KINDS, type LinkType } from "./link_types.ts";
 export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec } from "./link_types.ts";
 export { NEIGH_STATES } from "./neigh.ts";
 export type { Neigh, NeighSpec, NeighState, NeighVerbs } from "./neigh.ts";

@@ -139,7 +139,7 @@ export function netnsOf(path: string): string {
  */
 export function withNetnsFolder(netns: string | undefined, command: string): string {
   const make = `[ -d ${NETNS_FOLDER} ] || mkdir -p -m 755 ${NETNS_FOLDER} 2> /dev/null`;
-  return netns?.startsWith(`${TO_ROOT}/`) ? `${make}; ${command}` : command;
+  return isFromRoot(netns ?? "") ? `${make}; ${command}` : command;
 }
 
 /**

@@ -194,7 +194,6 @@ const anyChange: fc.Arbitrary<() => Change> = fc.oneof(
     weight: 1,
     arbitrary: fc.integer({ min: 100, max: 103 }).map((index) => () => linkDel({ index })),
   },
-  { weight: 1, arbitrary: fc.constant(() => linkDel({ group: 7 })) },
   {
     weight: 4,
     arbitrary: fc.record({

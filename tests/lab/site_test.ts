@@ -364,7 +364,7 @@ Deno.test("after a restart it is brought back, commands and all", async () => {
   for (const name of ["nginx", "probe"]) {
     // The links first: those of a namespace that is deleted go in their own time.
     await using ip = await Ip.open({ netns: name });
-    await ip.link.del({ group: LINK_GROUP });
+    await ip.session.change(`link del group ${LINK_GROUP}`);
     await host.ip.netns.del(name);
   }
   await host.ip.link.del("eth0.20");

@@ -1,9 +1,5 @@
-/**
- * The commands that Podman's netavark runs: a request as JSON on standard input, the answer as JSON
- * on standard output. An error is an answer too, with the exit status 1.
- *
- * @module
- */
+// The commands that Podman's netavark runs: a request as JSON on standard input, the answer as JSON
+// on standard output. An error is an answer too, with the exit status 1.
 import metadata from "../../../deno.json" with { type: "json" };
 import { infoOf, runPlugin } from "../../engine/netavark/mod.ts";
 import { NETAVARK, PLUGIN_NAME, printedAnswer } from "../../engine/plugins.ts";

@@ -1,9 +1,5 @@
-/**
- * A client of Docker's own API (https://docs.docker.com/reference/api/engine/): HTTP over a Unix
- * socket.
- *
- * @module
- */
+// A client of Docker's own API (https://docs.docker.com/reference/api/engine/): HTTP over a Unix
+// socket.
 import { type IncomingMessage, request } from "node:http";
 import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { object, text } from "../../base/reader.ts";

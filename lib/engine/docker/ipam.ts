@@ -1,15 +1,11 @@
-/**
- * The IPAM driver for Docker (https://github.com/moby/moby, `daemon/libnetwork/docs/ipam.md`). It serves
- * Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
- *
- * Docker names neither the network for which it requests a pool, nor the container for which it
- * requests an address. If the plugin is killed just before it answers, Docker repeats the call without
- * its body, which fails (moby#39331), and releases nothing. So too much stays claimed, never too little.
- * A surplus address is released after the next start of the plugin, and a surplus request for a pool
- * after the next start of Docker (`watch.ts`).
- *
- * @module
- */
+// The IPAM driver for Docker (https://github.com/moby/moby, `daemon/libnetwork/docs/ipam.md`). It
+// serves Docker's own network drivers too: `--ipam-driver ipvlan-kit`.
+//
+// Docker names neither the network for which it requests a pool, nor the container for which it
+// requests an address. If the plugin is killed just before it answers, Docker repeats the call
+// without its body, which fails (moby#39331), and releases nothing. So too much stays claimed,
+// never too little. A surplus address is released after the next start of the plugin, and a surplus
+// request for a pool after the next start of Docker (`watch.ts`).
 import { accept, invalidOption, throwProblems } from "../../base/errors.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
 import {

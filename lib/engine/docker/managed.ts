@@ -1,8 +1,4 @@
-/**
- * The managed plugin: one that Docker itself runs, from a folder for `docker plugin create`.
- *
- * @module
- */
+// The managed plugin: one that Docker itself runs, from a folder for `docker plugin create`.
 import { PLUGIN, SOCKET } from "./names.ts";
 
 interface ManagedPlugin {

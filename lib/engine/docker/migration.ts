@@ -1,12 +1,8 @@
-/**
- * Decides how a network of Docker's own driver `ipvlan` becomes one of this plugin: pure functions.
- *
- * Docker changes no network's driver, and gives a subnet to one network alone. So the containers are
- * stopped and disconnected, the network is removed and created again under its name, and the containers
- * are connected and started. The way back is the same with the other driver.
- *
- * @module
- */
+// Decides how a network of Docker's own driver `ipvlan` becomes one of this plugin: pure functions.
+//
+// Docker changes no network's driver, and gives a subnet to one network alone. So the containers
+// are stopped and disconnected, the network is removed and created again under its name, and the
+// containers are connected and started. The way back is the same with the other driver.
 import type { EngineNetworkSpec, Network as KitNetwork } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { shellWord } from "../../base/printable.ts";

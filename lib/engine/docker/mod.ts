@@ -1,9 +1,5 @@
-/**
- * The plugin for Docker: a network driver and an IPAM driver
- * (https://docs.docker.com/engine/extend/plugin_api/).
- *
- * @module
- */
+// The plugin for Docker: a network driver and an IPAM driver
+// (https://docs.docker.com/engine/extend/plugin_api/).
 import type { EngineDriver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import type { Handler, Handlers } from "./handlers.ts";

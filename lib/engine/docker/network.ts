@@ -1,9 +1,5 @@
-/**
- * The network driver for Docker. Docker repeats a call if it did not get the answer, so a repeated call
- * gets the same answer again.
- *
- * @module
- */
+// The network driver for Docker. Docker repeats a call if it did not get the answer, so a repeated
+// call gets the same answer again.
 import type {
   BorrowSpec,
   Endpoint,

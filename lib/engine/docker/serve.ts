@@ -1,8 +1,4 @@
-/**
- * The server of the plugin: calls by HTTP over a Unix socket.
- *
- * @module
- */
+// The server of the plugin: calls by HTTP over a Unix socket.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { readRequest } from "../json.ts";
 import { listen } from "../socket.ts";

@@ -1,9 +1,5 @@
-/**
- * Translates Docker's calls of a network driver into the driver's types, and the results into Docker's
- * answers: pure functions. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
- *
- * @module
- */
+// Translates Docker's calls of a network driver into the driver's types, and the results into
+// Docker's answers: pure functions. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
 import { parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   BorrowSpec,

@@ -1,9 +1,5 @@
-/**
- * Reads the addresses and names of Docker's containers from the answers of Docker's API: pure
- * functions.
- *
- * @module
- */
+// Reads the addresses and names of Docker's containers from the answers of Docker's API: pure
+// functions.
 import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
 import { attempt } from "../../base/errors.ts";
