@@ -9,11 +9,11 @@ import {
   hasMac,
   isEqual,
   linkIsGone,
-  linksAlike,
   linkShows,
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
+import { linksAlike } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const isolated = scenario("isolated", "Isolated: no parent, or --internal", async (tour) => {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, hasMac, macsLearned, reaches, routesEqual } from "../lib/check/mod.ts";
+import { doesNotReach, hasMac, reaches, routesEqual } from "../lib/check/mod.ts";
+import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const l2 = scenario("l2", "Ipvlan L2 mode: containers on eth0's own segment", async (tour) => {

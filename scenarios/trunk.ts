@@ -7,12 +7,11 @@ import {
   doesNotReach,
   isEqual,
   linkIsGone,
-  linksAlike,
   linkShows,
   reaches,
   routesEqual,
-  taggedWith,
 } from "../lib/check/mod.ts";
+import { linksAlike, taggedWith } from "./kit/machines/checks.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import type { Link } from "../lib/iproute2/link_types.ts";
 import { main, scenario } from "./kit/mod.ts";

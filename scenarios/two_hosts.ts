@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { hasMac, macsLearned, reaches } from "../lib/check/mod.ts";
+import { hasMac, reaches } from "../lib/check/mod.ts";
+import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const twoHosts = scenario("two-hosts", "Ipvlan L2 mode: two hosts on a segment", async (tour) => {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { linkName } from "../iproute2/words.ts";
 import { type CommandResult, describeNetns, type Finding, finding, runIp } from "./finding.ts";
 
@@ -65,53 +64,4 @@ export async function hasMac(
 ): Promise<Finding> {
   const found = await linkShows(netns, dev, `link/ether ${mac.toLowerCase()}`);
   return { ...found, sentence: `${dev} of ${describeNetns(netns)} has the MAC ${mac}` };
-}
-
-/** Fields that differ from link to link, and the state, which changes a little later than the link. */
-const OWN_FIELDS = ["ifindex", "ifname", "address", "group", "ifalias", "link_index", "operstate"];
-
-/** Flags that depend on the cable, that is on the other end. */
-const CABLE_FLAGS = ["NO-CARRIER", "LOWER_UP", "M-DOWN"];
-
-/** A link, and the namespace that it is in. */
-export interface LinkPlace {
-  /** The network namespace. */
-  netns: string;
-  /** The link's name. */
-  dev: string;
-}
-
-/**
- * Checks that `ip -d link show` prints the same details of two links. Ignores the fields that differ
- * from link to link: index, name, MAC address, group, alias, parent and state.
- *
- * @example
- * ```ts
- * import { linksAlike } from "@ipvlan/kit/check";
- *
- * const { held } = await linksAlike({ netns: "c1", dev: "eth0" }, { netns: "c2", dev: "eth0" });
- * ```
- */
-export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Finding> {
-  const shown = await Promise.all(
-    [one, other].map(({ netns, dev }) =>
-      runIp(netns, "-details", "-json", "link", "show", "dev", linkName(dev))
-    ),
-  );
-  const areShown = shown.every(({ success }) => success);
-  const [left, right] = areShown ? shown.map(({ output }) => sharedDetails(output)) : [];
-  return finding(
-    `${one.dev} of ${one.netns} is like ${other.dev} of ${other.netns} in all that ip shows`,
-    areShown && isDeepStrictEqual(left, right),
-    ...shown,
-  );
-}
-
-function sharedDetails(printed: string): Record<string, unknown> {
-  const [row = {}] = JSON.parse(printed) as Record<string, unknown>[];
-  const flags = (row.flags as string[]).filter((flag) => !CABLE_FLAGS.includes(flag));
-  return {
-    ...Object.fromEntries(Object.entries(row).filter(([key]) => !OWN_FIELDS.includes(key))),
-    flags,
-  };
 }

@@ -1,6 +1,6 @@
 /**
  * Checks of a network, each with its evidence: which namespace reaches which address, and which
- * routes, addresses and VLAN tags exist. A namespace is given by its name; `undefined` is the caller's
+ * links, routes and addresses exist. A namespace is given by its name; `undefined` is the caller's
  * own. Without `ip` or `ping` on the machine, the checks throw `program-not-found`.
  *
  * @example In a test
@@ -20,7 +20,6 @@ export { addressesEqual } from "./addr.ts";
 export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
-export { hasMac, linkIsGone, type LinkPlace, linksAlike, linkShows } from "./link.ts";
+export { hasMac, linkIsGone, linkShows } from "./link.ts";
 export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";
 export { routesEqual } from "./route.ts";
-export { macsLearned, taggedWith } from "./switch.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { countIncoming } from "../../lib/check/switch.ts";
+import { countIncoming } from "../kit/machines/checks.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";

@@ -8,11 +8,10 @@ import {
   hasMac,
   linkIsGone,
   linkShows,
-  macsLearned,
   reaches,
   routesEqual,
-  taggedWith,
 } from "../../lib/check/mod.ts";
+import { macsLearned, taggedWith } from "../../scenarios/kit/machines/checks.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";
 import { inEnv, run } from "../kit/processes.ts";

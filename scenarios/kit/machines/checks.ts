@@ -1,8 +1,10 @@
-import { Bridge } from "../iproute2/bridge.ts";
-import { ipCommandError } from "../iproute2/errors.ts";
-import { feed, spawn } from "../iproute2/shell.ts";
-import { linkName, netnsName } from "../iproute2/words.ts";
-import { type Evidence, type Finding, finding, run } from "./finding.ts";
+// Checks of what only the lab has: a switch, and links that are made to be alike.
+import { isDeepStrictEqual } from "node:util";
+import { Bridge } from "../../../lib/iproute2/bridge.ts";
+import { ipCommandError } from "../../../lib/iproute2/errors.ts";
+import { feed, spawn } from "../../../lib/iproute2/shell.ts";
+import { linkName, netnsName } from "../../../lib/iproute2/words.ts";
+import { type Evidence, type Finding, finding, run, runIp } from "../../../lib/check/finding.ts";
 
 /**
  * Checks that a switch's port, while an action runs, receives frames of each of these VLANs and of no
@@ -13,14 +15,6 @@ import { type Evidence, type Finding, finding, run } from "./finding.ts";
  * action runs, the port has an ingress qdisc with filters that count.
  *
  * @throws {"ip-command"} if the port already has an ingress qdisc, or the kernel has no `flower`.
- *
- * @example
- * ```ts
- * import { reaches, taggedWith } from "@ipvlan/kit/check";
- *
- * const ping = () => reaches("c1", "192.168.20.1");
- * const { held } = await taggedWith("switch", "port1", [20], ping);
- * ```
  */
 export async function taggedWith(
   netns: string,
@@ -44,16 +38,7 @@ export async function taggedWith(
   );
 }
 
-/**
- * Checks which MAC addresses a switch has learned on a port.
- *
- * @example
- * ```ts
- * import { macsLearned } from "@ipvlan/kit/check";
- *
- * const { held } = await macsLearned("switch", "port1", ["02:00:00:00:00:01"]);
- * ```
- */
+/** Checks which MAC addresses a switch has learned on a port. */
 export async function macsLearned(netns: string, port: string, macs: string[]): Promise<Finding> {
   const shown = await run(
     "bridge",
@@ -164,4 +149,40 @@ async function tc(args: string[], lines: string[] = []): Promise<string> {
   const { success, out, err } = await feed(spawn("tc", args), input);
   if (success) return out;
   throw ipCommandError(["tc", ...args].join(" "), err.trim().split("\n")[0] ?? "");
+}
+
+/** Fields that differ from link to link, and the state, which changes a little later than the link. */
+const OWN_FIELDS = ["ifindex", "ifname", "address", "group", "ifalias", "link_index", "operstate"];
+
+/** Flags that depend on the cable, that is on the other end. */
+const CABLE_FLAGS = ["NO-CARRIER", "LOWER_UP", "M-DOWN"];
+
+type LinkPlace = { netns: string; dev: string };
+
+/**
+ * Checks that `ip -d link show` prints the same details of two links. Ignores the fields that differ
+ * from link to link: index, name, MAC address, group, alias, parent and state.
+ */
+export async function linksAlike(one: LinkPlace, other: LinkPlace): Promise<Finding> {
+  const shown = await Promise.all(
+    [one, other].map(({ netns, dev }) =>
+      runIp(netns, "-details", "-json", "link", "show", "dev", linkName(dev))
+    ),
+  );
+  const areShown = shown.every(({ success }) => success);
+  const [left, right] = areShown ? shown.map(({ output }) => sharedDetails(output)) : [];
+  return finding(
+    `${one.dev} of ${one.netns} is like ${other.dev} of ${other.netns} in all that ip shows`,
+    areShown && isDeepStrictEqual(left, right),
+    ...shown,
+  );
+}
+
+function sharedDetails(printed: string): Record<string, unknown> {
+  const [row = {}] = JSON.parse(printed) as Record<string, unknown>[];
+  const flags = (row.flags as string[]).filter((flag) => !CABLE_FLAGS.includes(flag));
+  return {
+    ...Object.fromEntries(Object.entries(row).filter(([key]) => !OWN_FIELDS.includes(key))),
+    flags,
+  };
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { countingLines, parseCounts } from "../../../lib/check/switch.ts";
+import { countingLines, parseCounts } from "../../../scenarios/kit/machines/checks.ts";
 
 Deno.test("countingLines() counts what a kernel sends unasked apart from all else", () => {
   const lines = countingLines("p0", [10, 20]);
