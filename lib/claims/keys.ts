@@ -163,8 +163,17 @@ export function reservedDifferences(
   own: Readonly<Record<string, string>>,
   theirs: Readonly<Record<string, string>>,
 ): string[] {
-  const addresses = [...new Set([...Object.keys(own), ...Object.keys(theirs)])].sort();
-  return addresses.filter((address) => own[address] !== theirs[address]).map((address) =>
-    `${address} is ${own[address] ?? "free"} here, and ${theirs[address] ?? "free"} there`
-  );
+  const addresses = [...new Set([...Object.keys(own), ...Object.keys(theirs)])];
+  return differences(addresses, (address) => [own[address] ?? "free", theirs[address] ?? "free"]);
+}
+
+/** Writes a sentence for each thing of which two texts differ: that here, and that there. */
+export function differences(
+  names: readonly string[],
+  textsOf: (name: string) => [here: string, there: string],
+): string[] {
+  return names.toSorted().flatMap((name) => {
+    const [here, there] = textsOf(name);
+    return here === there ? [] : [`${name} is ${here} here, and ${there} there`];
+  });
 }

@@ -1,6 +1,7 @@
 // The settings of networks, which are the same on all of their hosts. Every change is a
 // compare-and-swap.
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
+import { differences } from "./keys.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { IpvlanError } from "../base/errors.ts";
@@ -13,9 +14,12 @@ export async function defineNetwork(
 ): Promise<SharedSettings> {
   return (await swap(session, name, (there) => {
     if (!there) return { settings, hosts: [session.hostId] };
-    const differences = settingDifferences(settings, there.settings);
-    if (differences.length > 0) {
-      throw new IpvlanError("shared-network-differs", { network: name, differences });
+    const differing = differences(
+      Object.keys(settings),
+      (name) => [canonical(settings[name]), canonical(there.settings[name])],
+    );
+    if (differing.length > 0) {
+      throw new IpvlanError("shared-network-differs", { network: name, differences: differing });
     }
     return { ...there, hosts: [...new Set([...there.hosts, session.hostId])].sort() };
   }))!.settings;
@@ -27,15 +31,6 @@ export async function forgetNetwork(session: Session, name: string): Promise<voi
     const hosts = there?.hosts.filter((id) => id !== session.hostId) ?? [];
     return there && hosts.length > 0 ? { ...there, hosts } : undefined;
   });
-}
-
-/** Compares given settings with those of a network. Returns a sentence for each difference, by name. */
-function settingDifferences(given: SharedSettings, there: SharedSettings): string[] {
-  return Object.keys(given).sort()
-    .filter((name) => canonical(given[name]) !== canonical(there[name]))
-    .map((name) =>
-      `${name} is ${canonical(given[name])} here, and ${canonical(there[name])} there`
-    );
 }
 
 /** Writes a value as JSON with its fields in order, so that equal values have equal texts. */

@@ -109,7 +109,9 @@ export class SharedPools implements Disposable {
     const canonical = formatPrefix(parsePrefix(subnet).prefix);
     const id = poolId(access, canonical);
     const known = this.#records.pool(id);
-    if (known && !known.leaving && isSame(known, access, reserved)) return known;
+    const isSame = known && reservedDifferences(reserved, known.reserved).length === 0 &&
+      JSON.stringify(access) === JSON.stringify(known.access);
+    if (isSame && !known.leaving) return known;
     const pool = {
       id,
       prefix: prefixOf(access),
@@ -388,9 +390,4 @@ export class SharedPools implements Disposable {
     await settlePool(session, pool, granted);
     if (pool.leaving) await leavePool(session, pool);
   }
-}
-
-function isSame(known: PoolRecord, access: EtcdAccess, reserved: Record<string, string>): boolean {
-  return reservedDifferences(reserved, known.reserved).length === 0 &&
-    JSON.stringify(access) === JSON.stringify(known.access);
 }

@@ -25,7 +25,7 @@ import { socketName } from "../engine/socket.ts";
 import { printable } from "../base/printable.ts";
 import { Interrupt } from "../base/signals.ts";
 import type { Arguments, Context } from "./command.ts";
-import { executableText } from "../install/executable.ts";
+import { executableText } from "../install/service.ts";
 import { thisProgram } from "../install/program.ts";
 import { passedSocket, serverUnits } from "../install/unit.ts";
 import { installService, type MakeService } from "./service.ts";

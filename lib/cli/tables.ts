@@ -31,17 +31,14 @@ export function sandboxColumns(
     NAME: name,
     CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
     STATUS: ({ state }) => state,
-    NETWORKS: ({ endpoints }) => endpoints.map(endpointText).join(", "),
+    NETWORKS: ({ endpoints }) =>
+      endpoints.map((endpoint) => {
+        const { network, state } = endpoint;
+        const fault = state === "up" ? [] : [`(${state})`];
+        return [network, ...endpointAddresses(endpoint), ...fault].join(" ");
+      }).join(", "),
     ...ownerColumn(sandboxes, containers),
   };
-}
-
-/** Describes an endpoint and its faults in half a line. */
-function endpointText(endpoint: SeenSandbox["endpoints"][number]): string {
-  const { network, state } = endpoint;
-  const words = [network, ...endpointAddresses(endpoint)];
-  if (state !== "up") words.push(`(${state})`);
-  return words.join(" ");
 }
 
 /** The column of owners, if any row has one. */

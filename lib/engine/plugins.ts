@@ -2,7 +2,7 @@
 // it passes on to a server.
 import type { EngineDriver } from "../driver/mod.ts";
 
-/** The name of the program, by which users choose the plugin. */
+/** The name by which users choose the plugin of an engine: `docker network create -d ipvlan-kit`. */
 export const PLUGIN_NAME = "ipvlan-kit";
 
 export interface Plugin {

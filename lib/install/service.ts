@@ -4,7 +4,8 @@ import { basename, dirname } from "node:path";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
 import { lstatOf, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";
 import { nodeModule } from "../base/node.ts";
-import { UNIT_FOLDER, type Units } from "./unit.ts";
+import { shellWord } from "../base/printable.ts";
+import { neededVariables, UNIT_FOLDER, type Units } from "./unit.ts";
 
 /** A service of this program. */
 export interface Service {
@@ -68,10 +69,34 @@ interface ServiceFile {
   mark: string;
 }
 
-function filesOf({ command, units, executable }: Service): ServiceFile[] {
-  const mark = `# Written by "ipvlan ${command} install".`;
+/**
+ * The text of an executable file that runs `ipvlan` with a command and the arguments of the file.
+ * It sets the variables that `ipvlan` needs, as an engine may have another environment than the
+ * user who installs the file. @param before Lines that may end the file sooner.
+ */
+export function executableText(
+  program: readonly string[],
+  command: string,
+  env: Readonly<Record<string, string>>,
+  before: readonly string[] = [],
+): string {
   return [
-    ...executable ? [{ ...executable, mode: 0o755, mark }] : [],
+    "#!/bin/sh",
+    executableMark(command),
+    ...neededVariables(env).map(([name, value]) => `export ${name}=${shellWord(value)}`),
+    ...before,
+    `exec ${[...program, command].map(shellWord).join(" ")} "$@"`,
+    "",
+  ].join("\n");
+}
+
+function executableMark(command: string): string {
+  return `# Written by "ipvlan ${command} install".`;
+}
+
+function filesOf({ command, units, executable }: Service): ServiceFile[] {
+  return [
+    ...executable ? [{ ...executable, mode: 0o755, mark: executableMark(command) }] : [],
     ...Object.entries(units).map(([name, text]) => ({
       path: `${UNIT_FOLDER}/${name}`,
       text: `${text}\n`,

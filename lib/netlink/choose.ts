@@ -12,7 +12,8 @@ const VARIABLE = "IPVLAN_TRANSPORT";
  * @throws {"invalid-option"} The environment asks for something else, or for netlink in vain.
  */
 export function chooseTransport(): OpenedLibc & { isAskedFor?: true } {
-  const asked = readVariable();
+  const isReadable = isGranted({ name: "env", variable: VARIABLE });
+  const asked = isReadable && Deno.env.get(VARIABLE) || undefined;
   if (asked !== undefined && !["ip", "netlink"].includes(asked)) {
     throw invalidOption(VARIABLE, asked, "choose ip or netlink");
   }
@@ -20,9 +21,4 @@ export function chooseTransport(): OpenedLibc & { isAskedFor?: true } {
   const opened = openLibc();
   if (!opened.libc && asked === "netlink") throw invalidOption(VARIABLE, asked, opened.reason!);
   return opened;
-}
-
-function readVariable(): string | undefined {
-  const isReadable = isGranted({ name: "env", variable: VARIABLE });
-  return isReadable && Deno.env.get(VARIABLE) || undefined;
 }

@@ -1,6 +1,6 @@
 import { shellLine } from "../../base/printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
-import { PLUGIN } from "../../engine/docker/names.ts";
+import { PLUGIN_NAME } from "../../engine/plugins.ts";
 import { makeBundle } from "../../install/bundle_folder.ts";
 import type { Command } from "../command.ts";
 import { Progress } from "../output.ts";
@@ -23,9 +23,9 @@ docker plugin enable ipvlan-kit`,
     }
     print(folder);
     warn(`Next: mkdir -m 700 -p ${stateDir}`);
-    warn(shellLine`Next: docker plugin create ${PLUGIN} ${folder}`);
-    warn(`Next: docker plugin enable ${PLUGIN}`);
+    warn(shellLine`Next: docker plugin create ${PLUGIN_NAME} ${folder}`);
+    warn(`Next: docker plugin enable ${PLUGIN_NAME}`);
     // Docker knows a managed plugin by its name and its tag.
-    warn(`Then: docker network create -d ${PLUGIN}:latest ...`);
+    warn(`Then: docker network create -d ${PLUGIN_NAME}:latest ...`);
   },
 } satisfies Command;

@@ -1,4 +1,5 @@
-import { PLUGIN, SOCKET } from "../../engine/docker/names.ts";
+import { SOCKET } from "../../engine/docker/handlers.ts";
+import { PLUGIN_NAME } from "../../engine/plugins.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
@@ -21,7 +22,7 @@ export const install: Command = {
   example: `ipvlan docker install
 systemctl daemon-reload
 systemctl enable --now ipvlan-docker.socket ipvlan-docker.service
-docker network create -d ${PLUGIN} --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
+docker network create -d ${PLUGIN_NAME} --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
   options: { ...POOLS, ...PRINT_UNIT },
   run(args, context) {
     const etcd = readAccess(args, true);

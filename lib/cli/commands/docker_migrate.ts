@@ -1,6 +1,6 @@
 import { stateFolder } from "../../driver/model/state_folder.ts";
 import { migrate } from "../../engine/docker/migrate.ts";
-import { PLUGIN } from "../../engine/docker/names.ts";
+import { PLUGIN_NAME } from "../../engine/plugins.ts";
 import type { Command } from "../command.ts";
 
 export default {
@@ -17,6 +17,6 @@ ipvlan docker migrate db_net`,
     await using driver = await open();
     const path = `${stateFolder()}/docker-migrate.json`;
     await migrate(name, { driver, path, signal, dryRun: dryRun ? print : undefined });
-    if (!dryRun) print(`The network ${name} is on ${PLUGIN}`);
+    if (!dryRun) print(`The network ${name} is on ${PLUGIN_NAME}`);
   },
 } satisfies Command;

@@ -1,7 +1,7 @@
 import type { Command } from "../command.ts";
 import { POOLS, readAccess } from "../etcd.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
-import { SOCKET } from "../../engine/docker/names.ts";
+import { SOCKET } from "../../engine/docker/handlers.ts";
 import { passedSocket } from "../../install/unit.ts";
 import { Interrupt } from "../../base/signals.ts";
 

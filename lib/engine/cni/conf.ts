@@ -71,20 +71,11 @@ export interface Conf {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /**
- * Reads a configuration that the runtime gives to a plugin (CNI 1.1, section 3, "Deriving request
- * configuration"). An unknown key is a problem. DEL and GC read only what they need, so that they can
- * remove a container after its configuration has changed.
+ * Reads one configuration that the runtime gives to a plugin (CNI 1.1, section 3, "Deriving request
+ * configuration"), and collects its problems. An unknown key is one. DEL and GC read only what they
+ * need, so that they can remove a container after its configuration has changed.
  */
-export function readConf(
-  text: string,
-  command: CniCommand,
-  askedFor?: string,
-): { conf: Conf; problems: IpvlanErrorOf<"cni">[] } {
-  return new ConfReader(command, askedFor).read(text);
-}
-
-/** Reads one configuration, and collects its problems. */
-class ConfReader {
+export class ConfReader {
   readonly #problems: IpvlanErrorOf<"cni">[] = [];
   readonly #command: CniCommand;
   readonly #askedFor: string | undefined;

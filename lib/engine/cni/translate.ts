@@ -15,7 +15,7 @@ import type {
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import type { Variables } from "../plugins.ts";
-import { type Conf, readConf } from "./conf.ts";
+import { type Conf, ConfReader } from "./conf.ts";
 import {
   type AttachmentKey,
   type CniCommand,
@@ -49,7 +49,7 @@ export function readRequest(
   if (command === undefined || command === "VERSION") {
     return { ok: false, problems: environment.problems };
   }
-  const { conf, problems: confProblems } = readConf(text, command, environment.ip);
+  const { conf, problems: confProblems } = new ConfReader(command, environment.ip).read(text);
   const removes = command === "DEL" || command === "GC";
   const settled = removes ? undefined : settleConf(conf);
   const problems = [

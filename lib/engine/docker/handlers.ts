@@ -1,4 +1,11 @@
 import type { EngineDriver } from "../../driver/mod.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
+
+/** The socket at which Docker looks for the plugin. */
+export const SOCKET = `/run/docker/plugins/${PLUGIN_NAME}.sock`;
+
+/** The first call of a Docker daemon. */
+export const ACTIVATE = "Plugin.Activate";
 
 /**
  * Answers one call of Docker with JSON, or throws an error, whose message Docker gets.

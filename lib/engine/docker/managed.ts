@@ -1,5 +1,6 @@
 // The managed plugin: one that Docker itself runs, from a folder for `docker plugin create`.
-import { PLUGIN, SOCKET } from "./names.ts";
+import { SOCKET } from "./handlers.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 
 interface ManagedPlugin {
   /** The command line that starts the plugin in its root folder; the first word is a path. */
@@ -28,7 +29,7 @@ const STATE = "/var/lib/ipvlan";
  */
 export function managedConfig({ entrypoint, env, stateDir, version }: ManagedPlugin): unknown {
   return {
-    description: `${PLUGIN} ${version}: ipvlan networks`,
+    description: `${PLUGIN_NAME} ${version}: ipvlan networks`,
     interface: {
       types: ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"],
       socket: SOCKET.split("/").at(-1),

@@ -18,7 +18,8 @@ import {
   type Step,
   stepsTo,
 } from "./migration.ts";
-import { PLUGIN, SOCKET } from "./names.ts";
+import { SOCKET } from "./handlers.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 import { readContainerIds } from "./users.ts";
 
 /** How long Docker may take to show something, in milliseconds: it shows no container in its start. */
@@ -73,7 +74,7 @@ async function recover(asked: string, killed: Migration): Promise<Decision> {
   if (Name !== asked && !Id.startsWith(asked)) {
     throw notMigrated(asked, `that of ${Name} was killed: run ipvlan docker migrate ${Name} first`);
   }
-  const rest = await stepsFrom(killed, PLUGIN);
+  const rest = await stepsFrom(killed, PLUGIN_NAME);
   if (rest.length === 0) return { migration: killed, steps: rest };
   const steps = await stepsFrom(killed, DOCKERS, true);
   return { migration: killed, steps, failure: "the last attempt was killed" };
@@ -122,7 +123,7 @@ async function decide(asked: string, driver: MigrateOptions["driver"]): Promise<
     problems.unshift(notMigrated(migration.network.Name, reason));
   }
   throwProblems([...problems, ...await driver.problemsOf([spec])]);
-  return { migration, steps: stepsTo(PLUGIN, migration, networks, containers) };
+  return { migration, steps: stepsTo(PLUGIN_NAME, migration, networks, containers) };
 }
 
 /** Lists the steps from what Docker has now. */

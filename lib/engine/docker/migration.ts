@@ -9,7 +9,7 @@ import { shellWord } from "../../base/printable.ts";
 import { anything, flag, object, text, whole } from "../../base/reader.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { list, optional, record } from "../json.ts";
-import { PLUGIN } from "./names.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 import { readCreateNetwork } from "./translate.ts";
 
 /** Docker's own driver. */
@@ -120,7 +120,7 @@ export function decideMigration(
 /** Why a network is of a kind that cannot be migrated. */
 function wrongKind({ Driver, Scope, ConfigOnly, ConfigFrom }: Network): string | undefined {
   if (ConfigOnly) return "it is only a template of other networks (--config-only)";
-  if (Driver.split(":")[0] === PLUGIN) return `its driver is ${Driver} already`;
+  if (Driver.split(":")[0] === PLUGIN_NAME) return `its driver is ${Driver} already`;
   if (Driver !== DOCKERS) return `its driver is ${Driver}, and not ${DOCKERS}`;
   if (Scope === "swarm") return "it belongs to a swarm, which makes it on each node";
   if (ConfigFrom?.Network) return `its template is ${ConfigFrom.Network} (--config-from)`;

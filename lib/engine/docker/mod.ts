@@ -2,9 +2,9 @@
 // (https://docs.docker.com/engine/extend/plugin_api/).
 import type { EngineDriver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
-import type { Handler, Handlers } from "./handlers.ts";
+import { ACTIVATE, type Handler, type Handlers } from "./handlers.ts";
 import { ipamHandlers, type SharedPlace } from "./ipam.ts";
-import { ACTIVATE, PLUGIN } from "./names.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 import { NETWORK_HANDLERS } from "./network.ts";
 import { parseRequest } from "../json.ts";
 import { removeStaleSocket, socketName } from "../socket.ts";
@@ -44,7 +44,7 @@ export async function answer(
   } catch (error) {
     if (error instanceof IpvlanError) return failure(500, await sayContainers(error.message));
     report(error);
-    return failure(500, `There is a bug in ${PLUGIN}: ${(error as Error)?.message ?? error}`);
+    return failure(500, `There is a bug in ${PLUGIN_NAME}: ${(error as Error)?.message ?? error}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
-import { PLUGIN } from "./names.ts";
+import { PLUGIN_NAME } from "../plugins.ts";
 
 /** The label with the name of a swarm container's service. */
 const SERVICE = "com.docker.swarm.service.name";
@@ -130,9 +130,9 @@ function toNetwork(
     isKept: Scope !== "swarm" && !ConfigOnly,
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
     // A managed plugin has a tag, too.
-    isOurs: IPAM.Driver?.split(":")[0] === PLUGIN,
+    isOurs: IPAM.Driver?.split(":")[0] === PLUGIN_NAME,
     prefix: sharedPrefix(IPAM, place),
-    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonicalSubnet(Subnet)] : []),
+    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonical(Subnet, subnetIn)] : []),
     auxiliary: Object.fromEntries(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
     ),
@@ -151,17 +151,13 @@ function sharedPrefix(
   return access.ok && access.value ? prefixOf(access.value) : undefined;
 }
 
-/** Writes a subnet in the form of the pools. */
-function canonicalSubnet(text: string): string {
-  const subnet = attempt(() => formatPrefix(parsePrefix(text).prefix));
-  return subnet.ok ? subnet.value : text;
+/** Writes a subnet or an address in the form of the pools and the claims, if it is one. */
+function canonical(text: string, write: (text: string) => string): string {
+  const written = attempt(() => write(text));
+  return written.ok ? written.value : text;
 }
 
-/** Writes an address in the form of the claims. */
-function canonicalAddress(text: string): string {
-  const address = attempt(() => addressIn(text));
-  return address.ok ? address.value : text;
-}
+const subnetIn = (text: string) => formatPrefix(parsePrefix(text).prefix);
 
 /** Lists the addresses that Docker uses, in the form of the claims. */
 export function usedAddresses(
@@ -171,7 +167,7 @@ export function usedAddresses(
   return new Set([
     ...containers.flatMap(({ endpoints }) => endpoints).flatMap(({ addresses }) => addresses),
     ...networks.flatMap(({ auxiliary, addresses }) => [...Object.values(auxiliary), ...addresses]),
-  ].map(canonicalAddress));
+  ].map((address) => canonical(address, addressIn)));
 }
 
 /**

@@ -10,7 +10,7 @@ import { shortName } from "../owners.ts";
 import { follow, get } from "./api.ts";
 import { EarlierClaims } from "./earlier_claims.ts";
 import type { SharedPlace } from "./ipam.ts";
-import { ACTIVATE } from "./names.ts";
+import { ACTIVATE } from "./handlers.ts";
 import { endpointNamed } from "./translate.ts";
 import {
   auxiliaryUsers,

@@ -2,7 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createServer } from "node:net";
 import { replaceFile } from "../../../lib/base/files.ts";
-import { executableText } from "../../../lib/install/executable.ts";
+import { executableText } from "../../../lib/install/service.ts";
 import {
   type CallAnswer,
   callerLines,

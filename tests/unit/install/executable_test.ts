@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { replaceFile } from "../../../lib/base/files.ts";
-import { executableText } from "../../../lib/install/executable.ts";
+import { executableText } from "../../../lib/install/service.ts";
 import { run } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { executableText } from "../../../lib/install/executable.ts";
+import { executableText } from "../../../lib/install/service.ts";
 import { install, type Service, uninstall, unitsToEnable } from "../../../lib/install/service.ts";
 import { serverUnits } from "../../../lib/install/unit.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
