@@ -3,15 +3,9 @@
  *
  * @module
  */
-import {
-  doesNotReach,
-  isEqual,
-  isRefused,
-  linkShows,
-  reaches,
-  routesEqual,
-} from "../lib/check/mod.ts";
+import { doesNotReach, linkShows, reaches, routesEqual } from "../lib/check/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
+import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { type Host, main, scenario } from "./kit/mod.ts";
 
 const defaults = scenario("defaults", "Ipvlan L2 mode with the defaults", async (tour) => {

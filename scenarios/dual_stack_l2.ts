@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, doesNotReach, isEqual, reaches, routesEqual } from "../lib/check/mod.ts";
+import { addressesEqual, doesNotReach, reaches, routesEqual } from "../lib/check/mod.ts";
+import { isEqual } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipvlan140`: both families in L2. */

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, isEqual, isRefused, reaches, routesEqual } from "../lib/check/mod.ts";
+import { addressesEqual, reaches, routesEqual } from "../lib/check/mod.ts";
+import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipnet110`: both families in L3. */

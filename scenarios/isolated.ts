@@ -7,13 +7,12 @@ import {
   addressesEqual,
   doesNotReach,
   hasMac,
-  isEqual,
   linkIsGone,
   linkShows,
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
-import { linksAlike } from "./kit/machines/checks.ts";
+import { isEqual, linksAlike } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const isolated = scenario("isolated", "Isolated: no parent, or --internal", async (tour) => {

@@ -3,14 +3,8 @@
  *
  * @module
  */
-import {
-  isEqual,
-  isRefused,
-  linkIsGone,
-  linkShows,
-  reaches,
-  routesEqual,
-} from "../lib/check/mod.ts";
+import { linkIsGone, linkShows, reaches, routesEqual } from "../lib/check/mod.ts";
+import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipnet210`: L3 without a parent. */

@@ -7,10 +7,10 @@ import {
   doesNotReach,
   groupDoesNotPass,
   groupPasses,
-  isRefused,
   linkShows,
   reaches,
 } from "../lib/check/mod.ts";
+import { isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** L3 on `eth0`, and the route that a remote host needs. */

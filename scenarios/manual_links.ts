@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isEqual, isRefused, linkIsGone, linkShows, reaches } from "../lib/check/mod.ts";
+import { linkIsGone, linkShows, reaches } from "../lib/check/mod.ts";
+import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `ipvlan40`: on `eth0.40` and on `foo`. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { doesNotReach, isRefused, linkShows, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, linkShows, reaches } from "../lib/check/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
+import { isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** Networks of every kind side by side. */

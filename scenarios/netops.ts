@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Finding, isEqual, reaches, routesEqual } from "../lib/check/mod.ts";
-import { taggedWith } from "./kit/machines/checks.ts";
+import { type Finding, reaches, routesEqual } from "../lib/check/mod.ts";
+import { isEqual, taggedWith } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const netops = scenario("netops", "The NetOps mappings: three VLANs on a trunk", async (tour) => {

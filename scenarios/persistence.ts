@@ -6,12 +6,12 @@
 import {
   addressesEqual,
   hasMac,
-  isEqual,
   linkIsGone,
   linkShows,
   reaches,
   routesEqual,
 } from "../lib/check/mod.ts";
+import { isEqual } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const persistence = scenario("persistence", "Networks outlive a restart", async (tour) => {

@@ -5,16 +5,10 @@
  * @module
  */
 import { IpvlanError } from "../lib/base/errors.ts";
-import {
-  doesNotReach,
-  type Finding,
-  isRefused,
-  linkIsGone,
-  linkShows,
-  reaches,
-} from "../lib/check/mod.ts";
+import { doesNotReach, type Finding, linkIsGone, linkShows, reaches } from "../lib/check/mod.ts";
 import { run } from "../lib/check/finding.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
+import { isRefused } from "./kit/machines/checks.ts";
 import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";
 
 /** Whether the kernel is the lab's own, so that the scenario may unload modules. */

@@ -3,17 +3,10 @@
  *
  * @module
  */
-import {
-  doesNotReach,
-  isEqual,
-  linkIsGone,
-  linkShows,
-  reaches,
-  routesEqual,
-} from "../lib/check/mod.ts";
-import { linksAlike, taggedWith } from "./kit/machines/checks.ts";
+import { doesNotReach, linkIsGone, linkShows, reaches, routesEqual } from "../lib/check/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import type { Link } from "../lib/iproute2/link_types.ts";
+import { isEqual, linksAlike, taggedWith } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const trunk = scenario("trunk", "Ipvlan L2 mode on an 802.1q trunk", async (tour) => {

@@ -3,15 +3,9 @@
  *
  * @module
  */
-import {
-  addressesEqual,
-  hasMac,
-  isEqual,
-  isRefused,
-  reaches,
-  routesEqual,
-} from "../lib/check/mod.ts";
+import { addressesEqual, hasMac, reaches, routesEqual } from "../lib/check/mod.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
+import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";
 
 /** The network `v6ipvlan139`: IPv6 on a VLAN. */

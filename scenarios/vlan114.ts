@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, isEqual, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { isEqual } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 
 const vlan114 = scenario("vlan114", "Ipvlan L2 mode: two subnets on one parent", async (tour) => {

@@ -17,7 +17,6 @@
  * @module
  */
 export { addressesEqual } from "./addr.ts";
-export { isEqual, isRefused } from "./claim.ts";
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
 export { hasMac, linkIsGone, linkShows } from "./link.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Finding, isRefused, linkShows, reaches } from "../../lib/check/mod.ts";
+import { type Finding, linkShows, reaches } from "../../lib/check/mod.ts";
+import { isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Host, type Scenario } from "../kit/mod.ts";
 
 const mtu: Scenario = beyondScenario(

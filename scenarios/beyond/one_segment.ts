@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { addressesEqual, doesNotReach, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, doesNotReach, reaches } from "../../lib/check/mod.ts";
 import type { Endpoint } from "../../lib/driver/mod.ts";
+import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
 
 const LAN = "192.168.1.0/24";

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { groupDoesNotPass, isEqual } from "../../lib/check/mod.ts";
+import { groupDoesNotPass } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { isEqual } from "../kit/machines/checks.ts";
 import { DockerHost } from "../kit/engines/docker.ts";
 import { failsWith, nothingIsLeft, shows, showsStill } from "../kit/engines/checks.ts";
 import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";

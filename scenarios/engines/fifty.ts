@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { isEqual } from "../kit/machines/checks.ts";
 import { nothingIsLeft } from "../kit/engines/checks.ts";
 import { machineState, withIpvlan, withRouter } from "../kit/engines/machine.ts";
 import { DockerHost } from "../kit/engines/docker.ts";

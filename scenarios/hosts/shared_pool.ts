@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { isEqual } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { isEqual } from "../kit/machines/checks.ts";
 import { CREATE, DockerHost } from "../kit/engines/docker.ts";
 import { plug, twoDockerMachines } from "../kit/engines/docker_machines.ts";
 import { failsWith, shows } from "../kit/engines/checks.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { doesNotReach, isEqual, reaches } from "../../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../../lib/check/mod.ts";
 import { Driver } from "../../lib/driver/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
+import { isEqual } from "../../scenarios/kit/machines/checks.ts";
 import { runAll } from "../../scenarios/kit/run.ts";
 import { Printer } from "../../scenarios/kit/report/printer.ts";
 import { scenario } from "../../scenarios/kit/scenario.ts";

@@ -1,5 +1,7 @@
-// Checks of what only the lab has: a switch, and links that are made to be alike.
+// Checks that only the scenarios make: of a switch, of links that are made to be alike, of values and
+// of refusals.
 import { isDeepStrictEqual } from "node:util";
+import { type ErrorCode, IpvlanError } from "../../../lib/base/errors.ts";
 import { Bridge } from "../../../lib/iproute2/bridge.ts";
 import { ipCommandError } from "../../../lib/iproute2/errors.ts";
 import { feed, spawn } from "../../../lib/iproute2/shell.ts";
@@ -185,4 +187,38 @@ function sharedDetails(printed: string): Record<string, unknown> {
     ...Object.fromEntries(Object.entries(row).filter(([key]) => !OWN_FIELDS.includes(key))),
     flags,
   };
+}
+
+/**
+ * Checks that an attempt fails with an error of this code.
+ *
+ * @param what A name for the attempt: `a network on lo`.
+ * @param attempt Makes the attempt. An error that is not an {@linkcode IpvlanError} is thrown again,
+ * because it is a bug and not a refusal.
+ */
+export async function isRefused(
+  what: string,
+  attempt: () => Promise<unknown>,
+  code: ErrorCode,
+): Promise<Finding> {
+  const sentence = `${what} is refused (${code})`;
+  try {
+    await attempt();
+  } catch (error) {
+    if (!(error instanceof IpvlanError)) throw error;
+    const output = `${error.code}: ${error.message}`;
+    return finding(sentence, error.code === code, { command: what, output });
+  }
+  return finding(sentence, false, { command: what, output: "It was not refused" });
+}
+
+/**
+ * Checks that a value is deeply equal to another one.
+ *
+ * @param what A name for the value: `the address of c1`.
+ */
+export function isEqual<T>(what: string, actual: T, expected: T): Finding {
+  const output = JSON.stringify(actual, undefined, 2) ?? "undefined";
+  const sentence = `${what} is ${JSON.stringify(expected)}`;
+  return finding(sentence, isDeepStrictEqual(actual, expected), { command: what, output });
 }
