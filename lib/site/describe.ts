@@ -64,7 +64,7 @@ export function describeConnection(
 }
 
 /** Formats each setting of a sandbox: empty if it is not set, and equal for equal settings. */
-export function settingTexts(
+function settingTexts(
   { hostname = "", hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): Record<keyof SandboxSettings, string> {
   const usual = (address: string) => formatAddress(parseAddress(address));

@@ -6,7 +6,7 @@ import type { Change, Desired, SiteSource } from "./types.ts";
 export const SITE_LABEL = "ipvlan.site";
 
 /** The label with the command that was started in a sandbox, as a JSON list of words. */
-export const COMMAND_LABEL = "ipvlan.site.command";
+const COMMAND_LABEL = "ipvlan.site.command";
 
 /** The label of a sandbox whose command is being started; after a crash, it may run already. */
 export const STARTING_LABEL = "ipvlan.site.starting";

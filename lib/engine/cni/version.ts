@@ -6,7 +6,7 @@ export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as con
 
 export type CniVersion = typeof CNI_VERSIONS[number];
 
-export const NEWEST: CniVersion = "1.1.0";
+const NEWEST: CniVersion = "1.1.0";
 
 export function isCniVersion(value: unknown): value is CniVersion {
   return (CNI_VERSIONS as readonly unknown[]).includes(value);

@@ -3,7 +3,7 @@ import { addressFamily, addressWord, invalidWord, linkName, oneOf, wholeNumber }
 import { type Attribute, type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 
 /** The UDP port of VXLAN (RFC 7348, section 5). Linux's default, 8472, is older than the RFC. */
-export const VXLAN_PORT = 4789;
+const VXLAN_PORT = 4789;
 
 /** A `vxlan`: a link whose frames travel to other hosts inside UDP packets (RFC 7348). */
 export interface VxlanSpec extends LinkBase<"vxlan"> {
