@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Finding, isEqual, isRefused, reaches } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
 import { run } from "../../lib/check/finding.ts";
-import { countIncoming } from "../../lib/check/switch.ts";
+import { countIncoming, isEqual, isRefused } from "../kit/machines/checks.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import type { Endpoint } from "../../lib/driver/mod.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
