@@ -102,12 +102,20 @@ export function pluginTest(version: string): void {
       await host.succeed("network", "disconnect", "l3", "c1");
       await reaches(host, "c1", "192.168.1.1");
 
+      // The host and containers reach each other, where that is asked for.
+      const hosted = ["-o", "parent=eth0.40", "-o", "host_access=true"];
+      await host.succeed(...CREATE, "--subnet=192.168.40.0/24", ...hosted, "hosted");
+      const name = "--add-host=host.internal:169.254.77.1";
+      await start(host, "c3", "--net=hosted", "--ip=192.168.40.9", name);
+      await reaches(host, "c3", "169.254.77.1", "host.internal");
+      await succeed("ping", "-c", "1", "-W", "5", "192.168.40.9");
+
       // Docker waits for a plugin that was killed.
       await host.endPlugin();
-      const removed = host.succeed("rm", "-f", "c1", "c2");
+      const removed = host.succeed("rm", "-f", "c1", "c2", "c3");
       await host.startPlugin();
       await removed;
-      await host.succeed("network", "rm", "db_net", "vlan20", "l3");
+      await host.succeed("network", "rm", "db_net", "vlan20", "l3", "hosted");
       await using driver = await Driver.open({ stateDir: host.stateDir });
       assertEquals([driver.listNetworks(), driver.listSandboxes()], [[], []]);
       const log = await host.endPlugin("SIGTERM");
