@@ -61,8 +61,12 @@ export interface ErrorTable {
   "ambiguous-id": { id: string; networks: readonly string[] };
   /** A network cannot be removed, as sandboxes are connected to it. */
   "network-in-use": { network: string; sandboxes: readonly string[] };
-  /** Nothing passes over the parent of a network, as it is missing or down. */
-  "network-cut-off": { network: string; parent: string; state: "down" | "missing" };
+  /** Nothing passes over the parent of a network, as it is missing, down or without carrier. */
+  "network-cut-off": {
+    network: string;
+    parent: string;
+    state: "missing" | "down" | "without carrier";
+  };
   /** A subnet overlaps a subnet of another network on the same parent. */
   "subnet-in-use": { subnet: string; other: string; network: string; parent: string };
   /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */

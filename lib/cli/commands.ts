@@ -29,7 +29,7 @@ const SUMMARIES = {
   "restore": "Bring all networks and sandboxes back after a restart",
   "doctor": "Find out why ipvlan does not work here, and what to do about it",
   "graph": "Draw the networks and sandboxes as they are in the kernel",
-  "agent": "Keep the addresses and names that hosts share up to date, until it is ended",
+  "agent": "Restore what a parent that comes back had, and do what hosts that share need",
   "host ls": "List the hosts that share addresses with this one",
   "host rm": "Free the addresses of hosts that are gone for good",
   "advertise": "List the routes that networks advertise, or print how to announce them",

@@ -21,10 +21,12 @@ import {
   removeSandbox,
   removeTransient,
 } from "./endpoint/remove.ts";
+import { byLinkName, cutOffProblem } from "./network/parent.ts";
 import { restoreParent } from "./network/restore_parents.ts";
 import { settle } from "./network/settle.ts";
 import { restore, restoreUntil } from "./restore/restore.ts";
 import { seeSandboxes } from "./restore/repair.ts";
+import { watchParents } from "./restore/watch.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
 import {
@@ -133,18 +135,10 @@ export class Driver implements AsyncDisposable {
   async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
     const { pools, store, namespaces } = this.#calls.parts;
     const found = findNetwork(store, network);
-    const parent = networkParent(found);
     const problems = pools.problems(found);
-    if (parent.kind !== "host") return problems;
-    const link = (await namespaces.host().link.show()).find(({ name }) => name === parent.link);
-    return link?.up ? problems : [
-      new IpvlanError("network-cut-off", {
-        network: found.name,
-        parent: parent.link,
-        state: link ? "down" : "missing",
-      }),
-      ...problems,
-    ];
+    if (networkParent(found).kind !== "host") return problems;
+    const problem = cutOffProblem(found, byLinkName(await namespaces.host().link.show()));
+    return problem ? [problem, ...problems] : problems;
   }
 
   /**
@@ -499,7 +493,8 @@ export class Driver implements AsyncDisposable {
   }
 
   /**
-   * Runs the agent of this host until the driver's signal is aborted: it keeps the host's lease in etcd,
+   * Runs the agent of this host until the driver's signal is aborted: it restores what stands on a
+   * parent as soon as that is back, and so at its start. For shared pools, it keeps the host's lease in etcd,
    * gives addresses to other hosts that need them, writes the names of their sandboxes into hosts files,
    * and reports pending changes to etcd when it is reachable again. Without an agent, names are as old
    * as the last call that connected a sandbox.
@@ -507,7 +502,11 @@ export class Driver implements AsyncDisposable {
    * @throws {"agent-runs"} Another one runs on this state folder.
    */
   async runAgent(options: AgentOptions = {}): Promise<void> {
-    await runAgent(this.#calls.parts, this.#calls.base.agentLock, options);
+    const { parts, base } = this.#calls;
+    await runAgent(parts, base.agentLock, options, async (signal) => {
+      const driver = this.withSignal(signal);
+      await watchParents(driver.#calls.parts, () => driver.restore(), options, signal);
+    });
   }
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */

@@ -42,10 +42,7 @@ export function systemdUnit(program: readonly string[], env: Environment): strin
       "After=network-pre.target systemd-networkd.service NetworkManager.service",
     ],
     service: ["Type=oneshot", "RemainAfterExit=yes"],
-    needs: ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
-    // `ip netns exec` has mounts of its own.
-    namespaces: "net mnt",
-    calls: "@mount",
+    ...RESTORES,
   });
 }
 
@@ -57,12 +54,12 @@ export function agentUnit(
 ): string {
   return serviceUnit(env, [...program, "agent", ...words], {
     unit: [
-      "Description=ipvlan's agent: addresses and names that hosts share",
+      "Description=ipvlan's agent: parents that come back, addresses and names that hosts share",
       "Wants=network-online.target",
       "After=network-online.target ipvlan.service",
     ],
     service: RESTART,
-    needs: ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
+    ...RESTORES,
   });
 }
 
@@ -135,6 +132,14 @@ const CAPABILITIES = {
 type Capability = keyof typeof CAPABILITIES;
 
 const HOSTS_FILES: Capability[] = ["CAP_DAC_OVERRIDE", "CAP_FOWNER"];
+
+/** The rights of units that restore. */
+const RESTORES: Pick<ServiceUnit, "needs" | "namespaces" | "calls"> = {
+  needs: ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
+  // `ip netns exec` has mounts of its own.
+  namespaces: "net mnt",
+  calls: "@mount",
+};
 
 /**
  * The other limits of all units (systemd.exec(5)). None gives a unit a mount namespace of its own, as

@@ -6,9 +6,10 @@
 import { main, SUITES } from "../kit/mod.ts";
 import hostAccess from "./host_access.ts";
 import mtu from "./mtu.ts";
+import parentReturns from "./parent_returns.ts";
 import oneSegment from "./one_segment.ts";
 
 // In the order of their statements.
-const scenarios = [hostAccess, mtu, oneSegment];
+const scenarios = [hostAccess, mtu, parentReturns, oneSegment];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

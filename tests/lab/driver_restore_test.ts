@@ -1,8 +1,12 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isOurs } from "../../lib/driver/network/parent.ts";
+import { pause } from "../../lib/base/waiting.ts";
+import type { Driver } from "../../mod.ts";
+import { Job } from "../kit/command.ts";
+import { assertRejectsError } from "../kit/errors.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { hangingProgram } from "../kit/hanging_program.ts";
-import { children, inEnv, run } from "../kit/processes.ts";
+import { allEnded, children, inEnv, processes, run } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 import { ask, type DirectRunner, make } from "../../lib/iproute2/runner.ts";
 
@@ -151,7 +155,8 @@ for (const [monitor, ending] of Object.entries(MONITORS)) {
       await driver.recover();
       await starting?.hangs();
       if (monitor === "ends") {
-        for (const { pid } of children()) {
+        const own = children().map(({ pid }) => pid);
+        for (const { pid } of processes().filter(({ parent }) => own.includes(parent))) {
           // Others of them may have ended meanwhile.
           const words = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
           if (words.includes("\0monitor\0")) Deno.kill(pid, "SIGKILL");
@@ -202,4 +207,108 @@ Deno.test("a parent made anew between two calls is the one that is used", () =>
     await Promise.all(["c1", "c2"].map((name) => driver.removeSandbox(name)));
     await driver.removeNetwork("n");
     await ip.link.del("foo");
+  }));
+
+const NETWORKS = Array.from({ length: 20 }, (_, i) => `n${i}`);
+
+/** Makes twenty networks on eth0, of which every second one is on a sub-interface, and two sandboxes. */
+async function fill(driver: Driver): Promise<void> {
+  for (const [i, name] of NETWORKS.entries()) {
+    const subnets = [`10.${i}.0.0/24`, `fd00:${i}::/64`];
+    await driver.createNetwork({ name, parent: i % 2 ? `eth0.${i}` : "eth0", subnets });
+  }
+  const connections = NETWORKS.map((network) => ({ network }));
+  for (const name of ["c1", "c2"]) await driver.createSandbox({ name, connections });
+}
+
+/** Takes eth0 away, or makes it: a pair of links, whose other end is up. */
+const eth0 = ({ ns }: TestHost) => ({
+  del: () => run("ip", "-n", ns.name, "link", "del", "eth0"),
+  add: () => run("ip", "-n", ns.name, "link", "add", "eth0", "up", "type", "veth", "peer", "peer0"),
+  up: () => run("ip", "-n", ns.name, "link", "set", "peer0", "up"),
+});
+
+/** Waits for something to be true. It polls, and gives up after a minute. */
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = AbortSignal.timeout(60_000); !await condition();) {
+    deadline.throwIfAborted();
+    await pause(20);
+  }
+}
+
+async function isWhole(driver: Driver): Promise<boolean> {
+  return (await driver.seeSandboxes()).every(({ state }) => state === "up");
+}
+
+Deno.test("an agent restores what twenty networks had on a parent that flaps, or is another one now", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await fill(driver);
+    const before = await host.dump();
+    const { del, add, up } = eth0(host);
+    const ending = new AbortController();
+    const said: string[] = [];
+    const hear = (sentence: string) => said.push(sentence);
+    const agent = driver.withSignal(ending.signal).runAgent({ notify: hear, report: hear });
+    try {
+      await assertRejectsError(() => driver.runAgent(), "agent-runs");
+      for (let i = 0; i < 10; i++) {
+        await run("ip", "-n", host.ns.name, "link", "set", "peer0", "down");
+        await up();
+      }
+      for (let i = 0; i < 10; i++) {
+        await del();
+        await add();
+        await up();
+      }
+      await until(() => isWhole(driver));
+      assertEquals(await host.dump(), before);
+      await assertConsistent(host);
+
+      // A port of a bridge can be no parent. Nothing is lost until it is none any more.
+      await del();
+      await host.ns.ip.link.add({ type: "bridge", name: "br0" });
+      said.length = 0;
+      await host.ns.ip.link.add({ type: "dummy", name: "eth0" });
+      await host.ns.ip.link.set("eth0", { master: "br0", up: true });
+      await until(() => said.length > 1);
+      assertMatch(said[0]!, /^The sandbox "c1" could not be restored: [^;]* cannot be a parent: /);
+      await host.ns.ip.link.del("br0");
+      await until(() => isWhole(driver));
+      await del();
+      await add();
+      await up();
+      await until(() => isWhole(driver));
+    } finally {
+      ending.abort();
+      await agent;
+    }
+    assertEquals(await host.dump(), before);
+  }));
+
+Deno.test("an agent that is killed leaves nothing, and the next one restores what it did not", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await fill(driver);
+    const before = await host.dump();
+    const { del, add, up } = eth0(host);
+    const under = ["nsenter", `--net=/run/netns/${host.ns.name}`];
+    const env = { IPVLAN_STATE_DIR: host.stateDir };
+    {
+      await using agent = new Job(["agent"], { env, under });
+      await del();
+      await agent.line(/The link "eth0" is missing/);
+      await add();
+      await up();
+      // It is in the middle of it when the first link is there.
+      await until(async () => (await host.eyes.in("c1").link.show()).length > 1);
+      agent.kill("SIGKILL");
+    }
+    await allEnded("\0monitor\0link");
+    await using agent = new Job(["agent"], { env, under });
+    await until(() => isWhole(driver));
+    assertEquals(await host.dump(), before);
+    agent.kill("SIGTERM");
+    const { status, err } = await agent.ended;
+    assertEquals([status, err], [0, ""]);
   }));

@@ -3,8 +3,13 @@ import { explainLinkAdd } from "../../iproute2/kernel.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 import type { Link, LinkSpec } from "../../iproute2/link_types.ts";
 import { shellLine } from "../../base/printable.ts";
-import { parentProblems, subInterfaceProblems, subInterfaces } from "../model/names.ts";
-import type { SettledNetwork } from "../model/types.ts";
+import {
+  networkParent,
+  parentProblems,
+  subInterfaceProblems,
+  subInterfaces,
+} from "../model/names.ts";
+import type { Network, SettledNetwork } from "../model/types.ts";
 
 /** The group that marks every link as the driver's ("ipv" in ASCII), even if the store is lost. */
 export const LINK_GROUP = 0x69_70_76;
@@ -17,6 +22,26 @@ export function isOurs(link: Link): boolean {
 /** The alias of a link that the driver makes: the networks that need it, cut after 255 bytes. */
 export function aliasOf(networks: readonly string[]): string {
   return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
+}
+
+/** Why nothing passes over a link; `undefined` if something does. */
+export function whyCutOff(
+  link: Link | undefined,
+): IpvlanErrorOf<"network-cut-off">["state"] | undefined {
+  if (!link) return "missing";
+  if (!link.up) return "down";
+  return link.flags.includes("LOWER_UP") ? undefined : "without carrier";
+}
+
+/** Makes the error for a network if nothing passes over its parent, a link of the host. */
+export function cutOffProblem(
+  network: Network,
+  links: ReadonlyMap<string, Link>,
+): IpvlanErrorOf<"network-cut-off"> | undefined {
+  const { link: parent } = networkParent(network);
+  const state = parent === undefined ? undefined : whyCutOff(links.get(parent));
+  if (parent === undefined || state === undefined) return undefined;
+  return new IpvlanError("network-cut-off", { network: network.name, parent, state });
 }
 
 export interface ParentChoice {

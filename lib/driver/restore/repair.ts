@@ -10,7 +10,7 @@ import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
 import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
-import { aliasOf, isOurs, LINK_GROUP } from "../network/parent.ts";
+import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network, SandboxDetails, SeenSandbox } from "../model/types.ts";
@@ -262,7 +262,10 @@ export async function seeSandboxes(
     const network = networks.get(endpoint.network)!;
     return [...hostSteps(network), ...hostSteps(network, endpoint)];
   });
-  const { seen: beside } = await findHostSteps(parts, steps);
+  const [{ seen: beside }, links] = await Promise.all([
+    findHostSteps(parts, steps),
+    namespaces.host().link.show().then(byLinkName),
+  ]);
   return await Promise.all(sandboxes.map(async (sandbox): Promise<SeenSandbox> => {
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.
@@ -273,7 +276,13 @@ export async function seeSandboxes(
     const repairs = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
       const view = { seen, siblings, path: sandbox.path, beside };
-      return [endpoint.ifname, endpointRepair(network, endpoint, view)];
+      const repair = endpointRepair(network, endpoint, view);
+      const cut = cutOffProblem(network, links);
+      if (cut) {
+        repair.changes.push(cut.message);
+        if (repair.state === "up") repair.state = "changed";
+      }
+      return [endpoint.ifname, repair];
     }));
     const isWhole = repairs.values().every(({ state }) => state === "up");
     return {

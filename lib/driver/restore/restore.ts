@@ -145,7 +145,7 @@ export function toReport(
     .map(({ kind, name, reasons, holder }) => ({
       kind,
       name,
-      reason: reasons.join("; "),
+      reason: [...new Set(reasons)].join("; "),
       ...holder !== undefined && { holder },
     }));
   return {

@@ -74,6 +74,18 @@ export class Host implements AsyncDisposable {
     return { ...result, command: ["ipvlan", ...words].join(" ") };
   }
 
+  /** Deletes a link to the switch, as when its card is taken out. */
+  async unplug(link: string): Promise<void> {
+    await this.#wiring.fabric.unplug(portOf(this.#name, link));
+  }
+
+  /** Makes the link again, another one of the same name, and sets it up. */
+  async plug(link: string): Promise<void> {
+    await this.#wiring.fabric.plug(portOf(this.#name, link), { netns: this.netns, link });
+    await this.ip.link.set(link, { addrgenmode: "none" });
+    await this.ip.link.set(link, { up: true });
+  }
+
   /**
    * Restarts the host. All its links and containers disappear, and the links to the switch are made
    * again. The new driver has the state folder of the old one.

@@ -1,4 +1,4 @@
-// A host's agent: it keeps the host's lease in etcd, gives addresses to other hosts that need them,
+// A host's agent: beside other work of this host, it keeps the host's lease in etcd, gives addresses to other hosts that need them,
 // writes the names of their sandboxes into hosts files, and reports pending changes to etcd when it
 // is reachable again.
 import { prefixOf } from "../../../claims/access.ts";
@@ -31,11 +31,17 @@ const INTERVAL = 1000;
 /** The pause between two writes: `times` as long as the last one, within these milliseconds. */
 const REST = { times: 4, least: 100, most: 5000 };
 
-/** Runs the agent until the signal of its parts is aborted. @throws {"agent-runs"} Another agent runs. */
+/**
+ * Runs the agent until the signal of its parts is aborted.
+ *
+ * @param beside The work beside that for shared pools, until its signal is aborted.
+ * @throws {"agent-runs"} Another agent runs.
+ */
 export async function runAgent(
   parts: Parts<"store" | "namespaces" | "hosts" | "openShared" | "wait">,
   lock: FileLock | undefined,
   { notify = () => {}, report = () => {}, hostsFile }: AgentOptions,
+  beside: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { signal = new AbortController().signal } = parts.wait;
   using locked = lock?.tryExclusive();
@@ -44,6 +50,7 @@ export async function runAgent(
   const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
+  const working = beside(ended).catch((error) => ended.aborted || failed.abort(error));
   const writing = new Coalescer(() => write(parts, names, file, ended, notify), async (took) => {
     await pause(Math.min(Math.max(REST.times * took, REST.least), REST.most), ended);
   });
@@ -84,7 +91,7 @@ export async function runAgent(
     own = now;
     await pause(INTERVAL, ended);
   }
-  await Promise.all([...watches.values()].map(({ done }) => done));
+  await Promise.all([working, ...[...watches.values()].map(({ done }) => done)]);
   await writing.request();
   failed.signal.throwIfAborted();
 }
