@@ -207,6 +207,21 @@ export const BUNDLES = {
     memory: 512,
     folders: ["/etc/bird"],
   },
+  iptables: {
+    what: "iptables 1.8 (legacy) of Debian 12",
+    megabytes: 1,
+    packages: { bookworm: IPTABLES },
+    modules: [
+      "iptable_nat",
+      "iptable_filter",
+      "iptable_mangle",
+      "ip6table_mangle",
+      "xt_conntrack",
+      "xt_MASQUERADE",
+    ],
+    memory: 512,
+    links: LEGACY_IPTABLES,
+  },
   dnsmasq: {
     what: "dnsmasq 2.90, of Debian 12",
     megabytes: 1,

@@ -8,6 +8,7 @@ import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_sentences.ts";
 import { kernelProblem, MODULES } from "../iproute2/kernel.ts";
 import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
+import { diagnoseFirewall } from "./firewall.ts";
 import { diagnoseParent } from "./diagnose_parent.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
@@ -39,6 +40,12 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
     ...diagnosePlugins(facts),
     ...diagnoseRoutes(facts),
     ...diagnoseMachine(facts.machine),
+    ...diagnoseFirewall(
+      facts.firewall,
+      facts.state.networks,
+      ({ id }) =>
+        facts.state.endpoints.filter(({ network }) => network === id).flatMap(endpointAddresses),
+    ),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
   ];
 }

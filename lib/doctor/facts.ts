@@ -25,6 +25,8 @@ export interface DoctorFacts {
   modulesOnDisk: string[];
   /** The machine's firmware data. */
   machine: MachineFacts;
+  /** The rules of the host's firewall, if there is a network. */
+  firewall: FirewallRule[];
   /** Whether `/etc/hosts` exists: `ip netns exec` mounts a sandbox's hosts file over it. */
   hostsFile: boolean;
   /** How the calls of installed plugins reach ipvlan. */
@@ -75,6 +77,20 @@ export interface SeenHost {
   copies: readonly string[];
   /** The number of addresses in use on it. */
   addresses: number;
+}
+
+/** A rule of iptables or nftables. */
+export interface FirewallRule {
+  /** The rule as `iptables-save` prints it, or the place of one of nftables: `inet t c handle 4`. */
+  text: string;
+  /** The hooks of netfilter that it is reached from: `FORWARD`. */
+  hooks: readonly string[];
+  /** The source that it names, an address or a prefix; left out for any. */
+  from?: string;
+  /** The destination that it names. */
+  to?: string;
+  /** Whether it changes the source of packets. */
+  translates: boolean;
 }
 
 /** The machine's firmware data (`/sys/class/dmi/id`); empty if missing. */

@@ -17,6 +17,7 @@ import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { findFiles } from "../driver/run/files.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
+import { gatherFirewall } from "./firewall.ts";
 import { gatherParent } from "./gather_parent.ts";
 
 /** Options of {@linkcode gatherFacts}. */
@@ -58,6 +59,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     transport: { reason, fix },
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
+    firewall: state.networks.length > 0 ? await gatherFirewall() : [],
     hostsFile: statOf("/etc/hosts") !== undefined,
     plugins: [CNI, NETAVARK].filter(({ folder }) => statOf(`${folder}/${PLUGIN_NAME}`))
       .map((plugin) => ({ engine: plugin.command, ...howCallsReach(plugin) })),

@@ -4,12 +4,13 @@
  * @module
  */
 import { main, SUITES } from "../kit/mod.ts";
+import firewall from "./firewall.ts";
 import hostAccess from "./host_access.ts";
 import mtu from "./mtu.ts";
 import parentReturns from "./parent_returns.ts";
 import oneSegment from "./one_segment.ts";
 
 // In the order of their statements.
-const scenarios = [hostAccess, mtu, parentReturns, oneSegment];
+const scenarios = [hostAccess, mtu, firewall, parentReturns, oneSegment];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

@@ -42,13 +42,18 @@ export function scenario(
   return { name, title, run };
 }
 
-/** Makes a scenario of what users ask for beyond the guide: in a guest of the lab without programs. */
+/**
+ * Makes a scenario of what users ask for beyond the guide.
+ *
+ * @param bundles The programs that it needs; left out, it runs in a guest without programs.
+ */
 export function beyondScenario(
   name: string,
   title: string,
   run: (tour: Tour) => Promise<void>,
+  bundles: readonly BundleName[] = [],
 ): Scenario {
-  return { name, title, run, guest: { name: "plain", bundles: [] } };
+  return { name, title, run, guest: { name: bundles.join("+") || "plain", bundles } };
 }
 
 /**

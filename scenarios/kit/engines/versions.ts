@@ -27,6 +27,7 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
   etcd: [{ name: "etcd", command: ["etcd", "--version"] }],
   // BIRD prints its version on standard error.
   bird: [{ name: "BIRD", command: ["sh", "-c", "bird --version 2>&1"] }],
+  iptables: [{ name: "iptables", command: ["iptables", "--version"] }],
   frr: [{ name: "FRR", command: ["/usr/lib/frr/zebra", "--version"] }],
   dnsmasq: [{ name: "dnsmasq", command: ["dnsmasq", "--version"] }],
   // The first line is "systemd 252 (252.39-1)".

@@ -98,6 +98,8 @@ const BEYOND = {
   "ASK-2": "So on a sub-interface and in the L3 modes; the flags private and vepa refuse it",
   "ASK-8":
     "Links follow the parent's MTU, or keep their own; a larger one is refused; a change is mended",
+  "ASK-9":
+    "The host's firewall sees L3S, and L2 and L3 not or by half; doctor warns of rules that do nothing",
   "ASK-10":
     "What a parent had is there again when it comes back, by the agent and by restore; until then ps says why",
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",

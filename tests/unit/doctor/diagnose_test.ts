@@ -24,6 +24,7 @@ const WELL: DoctorFacts = {
   links: { ipvlan: undefined, vlan: undefined, dummy: undefined },
   modulesOnDisk: ["8021q"],
   machine: { vendor: "QEMU", product: "Standard PC", assetTag: "" },
+  firewall: [],
   hostsFile: true,
   plugins: [],
   ipv6: "on",
