@@ -248,14 +248,30 @@ function diagnoseRoutes({ state, routingDaemons }: DoctorFacts): Diagnosis[] {
   return [subject.warning(what, fix)];
 }
 
+/** The lines of a cloud's command that let addresses pass: of single sandboxes, or of a subnet. */
+type CloudLines = Record<"assign" | "forward", string>;
+
 /**
  * Clouds whose network drops all addresses that are not assigned to a NIC. The firmware names the
  * cloud (cloud-init's `ds-identify` reads the same values).
  */
-const CLOUDS: [field: keyof MachineFacts, mark: RegExp, cloud: string][] = [
-  ["vendor", /^Amazon EC2$/, "Amazon EC2"],
-  ["product", /^Google Compute Engine$/, "Google Compute Engine"],
-  ["assetTag", /^7783-7084-3265-9085-8269-3286-77$/, "Microsoft Azure"],
+const CLOUDS: [field: keyof MachineFacts, mark: RegExp, cloud: string, lines?: CloudLines][] = [
+  ["vendor", /^Amazon EC2$/, "Amazon EC2", {
+    assign:
+      "aws ec2 assign-private-ip-addresses --network-interface-id NIC --private-ip-addresses " +
+      "ADDRESS, or assign-ipv6-addresses … --ipv6-addresses ADDRESS",
+    forward: "aws ec2 modify-network-interface-attribute --network-interface-id NIC " +
+      "--no-source-dest-check",
+  }],
+  ["product", /^Google Compute Engine$/, "Google Compute Engine", {
+    assign: "gcloud compute instances network-interfaces update MACHINE --aliases ADDRESS/32",
+    forward: "gcloud compute instances create MACHINE --can-ip-forward",
+  }],
+  ["assetTag", /^7783-7084-3265-9085-8269-3286-77$/, "Microsoft Azure", {
+    assign: "az network nic ip-config create --resource-group GROUP --nic-name NIC --name NAME " +
+      "--private-ip-address ADDRESS",
+    forward: "az network nic update --resource-group GROUP --name NIC --ip-forwarding true",
+  }],
   ["assetTag", /^OracleCloud\.com$/, "Oracle Cloud"],
   ["product", /^Alibaba Cloud ECS$/, "Alibaba Cloud"],
   ["product", /^OpenStack (Nova|Compute)$/, "OpenStack"],
@@ -273,8 +289,11 @@ function diagnoseMachine(machine: MachineFacts): Diagnosis[] {
   if (!found) return [];
   const what = `This is a machine of ${found[2]}, whose network drops what comes from or goes to ` +
     "an address that was not assigned to the NIC";
-  const fix = "assign the sandboxes' addresses to the NIC (l2), or route their subnet to this " +
-    "machine and turn the NIC's source and destination check off (l3)";
+  const line = (key: keyof CloudLines) => found[3] ? `: ${found[3][key]}` : "";
+  const fix = `assign the sandboxes' addresses to the NIC (l2${line("assign")}), or route their ` +
+    `subnet to this machine and turn the NIC's source and destination check off (l3${
+      line("forward")
+    })`;
   return [about("cloud").warning(what, fix)];
 }
 

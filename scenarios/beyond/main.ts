@@ -8,9 +8,10 @@ import firewall from "./firewall.ts";
 import hostAccess from "./host_access.ts";
 import mtu from "./mtu.ts";
 import parentReturns from "./parent_returns.ts";
+import oneMac from "./one_mac.ts";
 import oneSegment from "./one_segment.ts";
 
 // In the order of their statements.
-const scenarios = [hostAccess, mtu, firewall, parentReturns, oneSegment];
+const scenarios = [hostAccess, mtu, firewall, parentReturns, oneSegment, oneMac];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

@@ -103,6 +103,7 @@ const BEYOND = {
   "ASK-10":
     "What a parent had is there again when it comes back, by the agent and by restore; until then ps says why",
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",
+  "ASK-12": "ipvlan works where a switch port lets one MAC address through, and macvlan does not",
 } as const;
 
 /** All statements: the guide's, those about engines, several hosts, and what users ask for. */

@@ -376,11 +376,18 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
   }, [
     "warning Podman: Each call starts Deno → y",
   ]],
-  ["a cloud", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
-    "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
+  ["a cloud", { machine: { vendor: "Hetzner", product: "vServer", assetTag: "" } }, [
+    "warning cloud: This is a machine of Hetzner Cloud, whose network drops what comes " +
     "from or goes to an address that was not assigned to the NIC → assign the sandboxes' addresses " +
     "to the NIC (l2), or route their subnet to this machine and turn the NIC's source and " +
     "destination check off (l3)",
+  ]],
+  ["Google", { machine: { vendor: "Google", product: "Google Compute Engine", assetTag: "" } }, [
+    "warning cloud: This is a machine of Google Compute Engine, whose network drops what comes " +
+    "from or goes to an address that was not assigned to the NIC → assign the sandboxes' addresses " +
+    "to the NIC (l2: gcloud compute instances network-interfaces update MACHINE --aliases " +
+    "ADDRESS/32), or route their subnet to this machine and turn the NIC's source and destination " +
+    "check off (l3: gcloud compute instances create MACHINE --can-ip-forward)",
   ]],
   ["a parent that is not there", examined("eth9", [link("eth0")]), [
     'broken parent eth9: There is no link "eth9" to be the parent: make it first, or name it ' +
@@ -601,6 +608,8 @@ for (const [cloud, mark] of MARKS) {
     const machine = { vendor: "", product: "", assetTag: "", ...mark };
     const found = diagnose({ ...WELL, machine }).find(({ subject }) => subject === "cloud");
     assertEquals(found?.what.startsWith(`This is a machine of ${cloud},`), true);
+    const program = { "Amazon EC2": "aws ec2 ", "Microsoft Azure": "az network nic " }[cloud];
+    assertEquals(found?.fix?.split(program ?? "(l").length, 3);
   });
 }
 
