@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, type Finding, isEqual, reaches } from "../../lib/check/mod.ts";
+import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
+import { isEqual } from "../kit/machines/checks.ts";
 import { beyondScenario, type Host, type Scenario, type Tour } from "../kit/mod.ts";
 
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, type Finding, isEqual, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, type Finding, reaches } from "../../lib/check/mod.ts";
+import { isEqual } from "../kit/machines/checks.ts";
 import { orAbort } from "../../lib/base/waiting.ts";
 import { beyondScenario, type Host, type Scenario } from "../kit/mod.ts";
 

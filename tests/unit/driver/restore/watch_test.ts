@@ -3,7 +3,7 @@ import { byLinkName } from "../../../../lib/driver/network/parent.ts";
 import { groundOf, judge } from "../../../../lib/driver/restore/watch.ts";
 import { stoppedLinks } from "../../../../lib/driver/run/monitor.ts";
 import type { LinkSpec } from "../../../../lib/iproute2/link_types.ts";
-import type { SeenLink } from "../../../../lib/iproute2/view_types.ts";
+import type { Link } from "../../../../lib/iproute2/link_types.ts";
 import { link, network, vlanInfo } from "../../../kit/values.ts";
 
 const MADE = byLinkName<LinkSpec>([
@@ -17,7 +17,7 @@ const INSIDE = network("inside", { parent: "di-1", isolated: true });
 const VLAN = link("eth0.20", { link: "eth0", info: vlanInfo(20) });
 
 /** The grounds of networks on these links of the host. */
-function grounds(networks: readonly typeof PLAIN[], ...links: SeenLink[]) {
+function grounds(networks: readonly typeof PLAIN[], ...links: Link[]) {
   return networks.flatMap((each) => groundOf(each, MADE, byLinkName(links)) ?? []);
 }
 
@@ -31,7 +31,7 @@ function known() {
 }
 
 Deno.test("a link that the driver made is not waited for, but what is below it is", () => {
-  const lacking = (...links: SeenLink[]) => grounds(ALL, ...links).map((each) => each.lacking);
+  const lacking = (...links: Link[]) => grounds(ALL, ...links).map((each) => each.lacking);
   assertEquals(lacking(...WHOLE), [undefined, undefined, undefined]);
   assertEquals(lacking(link("eth0")), [undefined, undefined, undefined]);
   assertEquals(lacking(VLAN), ["eth0", "eth0", undefined]);
