@@ -18,6 +18,7 @@ export const PARTS: Readonly<Record<string, PartForm>> = {
     sizes: [1, 10, 100, 1000],
   },
   growth: { what: "how much longer a call takes with thousands of networks and sandboxes" },
+  options: { what: "what each option of a network adds to the making of a sandbox" },
   cni: {
     what: "attach and detach containers, against ipvlan and host-local of CNI",
     sizes: [1, 20, 200],

@@ -10,6 +10,7 @@ import { cniFigures } from "./cni.ts";
 import { dockerFigures, podmanFigures } from "./engines.ts";
 import type { Figure } from "./figures.ts";
 import { growthFigures } from "./growth.ts";
+import { optionFigures } from "./options.ts";
 import { sandboxFigures } from "./sandboxes.ts";
 import { say } from "./turns.ts";
 
@@ -33,6 +34,7 @@ export interface Job {
 const PARTS: Readonly<Record<string, (job: Job) => AsyncGenerator<Figure>>> = {
   lab: sandboxFigures,
   growth: growthFigures,
+  options: optionFigures,
   cni: cniFigures,
   docker: dockerFigures,
   podman: podmanFigures,

@@ -16,7 +16,7 @@ function problems(...words: string[]): string[] {
 
 Deno.test("without words, all parts are measured, with five turns at least", () => {
   const { parts, job, ...rest } = request();
-  assertEquals(parts, ["lab", "growth", "cni", "docker", "podman", "hosts"]);
+  assertEquals(parts, ["lab", "growth", "options", "cni", "docker", "podman", "hosts"]);
   for (const part of parts) assert(job(part).turns >= 5, part);
   assertEquals(job("lab").sizes, [1, 10, 100, 1000]);
   assertEquals(job("cni").sizes, [1, 20, 200]);
@@ -42,7 +42,7 @@ Deno.test("a short run has one turn and small numbers", () => {
 });
 
 Deno.test("all that is wrong is said at once, a line each", () => {
-  const known = "lab, growth, cni, docker, podman, hosts";
+  const known = "lab, growth, options, cni, docker, podman, hosts";
   assertEquals(
     problems("labb", "0", "1e3", "65001", "--nope", "--engine=uhm", "--json=/nope/f", "--svg=."),
     [
