@@ -1,6 +1,7 @@
 // The steps of network options in the host's namespace: makes, removes, finds and restores them.
-import { failureOf } from "../../base/errors.ts";
+import { failureOf, invalidOption, IpvlanError } from "../../base/errors.ts";
 import { addrAdd, addrDel } from "../../iproute2/addr.ts";
+import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { neighChange } from "../../iproute2/neigh.ts";
@@ -71,13 +72,28 @@ export function makeHostSteps(
       ];
     }
     if (!isOwned) return [];
-    if (step.kind === "addr.add") return [{ ...addrAdd(step.addr), undo: addrDel(step.addr) }];
+    if (step.kind === "addr.add") {
+      const address = step.addr.address.split("/")[0]!;
+      const holder = `an ipvlan link that has the parent of "${step.addr.dev}"`;
+      return [{
+        ...addrAdd(step.addr),
+        undo: addrDel(step.addr),
+        explain: (error) =>
+          error.errno === "EADDRINUSE"
+            ? new IpvlanError("address-held", { address, holder })
+            : explainRights(error),
+      }];
+    }
     const { name, link } = step.link;
+    const taken = `another program has made a link "${name}": rename or delete that`;
     return [
       {
         ...linkAdd({ ...step.link, group: LINK_GROUP }),
         undo: linkDel(name),
-        explain: (error) => explainIpvlanAdd(error, link),
+        explain: (error) =>
+          error.errno === "EEXIST"
+            ? invalidOption("host access", "true", taken)
+            : explainIpvlanAdd(error, link),
       },
       linkSet(name, { addrgenmode: "none" }),
       { ...linkSet(name, { up: true }), begins: true, settings: [linkSetting(name, NO_ADVERTS)] },

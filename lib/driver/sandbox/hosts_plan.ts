@@ -91,7 +91,8 @@ export function renderHosts(
     ...remote.filter(({ address }) => !own.has(address))
       .map(({ address, names }) => `${address} ${names.join(" ")}`),
   ];
-  return [HEAD, ...lines.map((line) => line + MARK), ""].join("\n");
+  // Several networks may have the same line for the host.
+  return [HEAD, ...new Set(lines.map((line) => line + MARK)), ""].join("\n");
 }
 
 function hostLines(endpoint: Omit<HostEntry, "state">): string[] {
