@@ -67,6 +67,8 @@ export interface ErrorTable {
     parent: string;
     state: "missing" | "down" | "without carrier";
   };
+  /** The gateway of a network did not answer before an endpoint was to be used (`-o probe=gateway`). */
+  "gateway-silent": { gateway: string; network: string; parent: string };
   /** A subnet overlaps a subnet of another network on the same parent. */
   "subnet-in-use": { subnet: string; other: string; network: string; parent: string };
   /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */

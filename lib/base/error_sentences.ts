@@ -92,6 +92,9 @@ export const SENTENCES: {
   },
   "network-cut-off": ({ network, parent, state }) =>
     `The parent "${parent}" of the network "${network}" is ${state}, so nothing passes`,
+  "gateway-silent": ({ gateway, network, parent }) =>
+    `The gateway ${gateway} of network "${network}" does not answer on "${parent}": check it, the ` +
+    "cable and the VLAN",
   "subnet-in-use": ({ subnet, other, network, parent }) =>
     `Pool overlaps with other one on this address space: ${subnet}, and ${other} of network ` +
     `"${network}" on the same parent "${parent}"; choose another subnet or parent, or remove ` +

@@ -169,7 +169,8 @@ export function makeParts(
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
   const { report, isRehearsal, netlink, hasAgent } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const namespaces = new Namespaces({ host, lock, programs, wrap, pathOf, netlink, ...wait });
+  const options = { host, lock, programs, wrap, pathOf, netlink, isRehearsal };
+  const namespaces = new Namespaces({ ...options, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions, telling: AbortSignal | undefined) => {
     const processes = new Processes(namespaces.run, lock);
     const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });

@@ -18,6 +18,7 @@ export function addrAdd(spec: AddrSpec): Change {
   const words = ["addr add", ...addressWords(spec)];
   if (spec.scope !== undefined) words.push("scope", nameOrNumber(spec.scope, "scope", 255));
   if (spec.nodad) words.push("nodad");
+  if (spec.optimistic) words.push("optimistic");
   if (spec.noprefixroute) words.push("noprefixroute");
   return { line: words.join(" "), send: sendAddr("add", spec) };
 }
@@ -25,6 +26,16 @@ export function addrAdd(spec: AddrSpec): Change {
 /** The change `addr del …`. @throws {"invalid-word"} A value cannot be written. */
 export function addrDel(spec: AddrSpec): Change {
   return { line: ["addr del", ...addressWords(spec)].join(" "), send: sendAddr("del", spec) };
+}
+
+/**
+ * The change `token set …`: the last half of the addresses that a link makes from prefixes which a
+ * router advertises.
+ *
+ * @throws {"invalid-word"} A value cannot be written.
+ */
+export function tokenSet(dev: string, token: string): Change {
+  return { line: `token set ${addressWord(token, "token", 6)} dev ${linkName(dev)}` };
 }
 
 /** The words of an address on a link. `ip` takes one without a length, but may then delete several. */
@@ -116,6 +127,7 @@ export function parseAddrs(link: Record<string, unknown>): Addr[] {
     peer: row.address as string | undefined,
     scope: row.scope as AddrSpec["scope"],
     nodad: row.nodad === true,
+    optimistic: row.optimistic === true,
     noprefixroute: row.noprefixroute === true,
     // `ip` prints each flag as a field of its own.
     flags: Object.keys(row).filter((key) => row[key] === true),

@@ -17,6 +17,7 @@ const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
 const FIXED = 8;
 
 const NODAD = 2;
+const OPTIMISTIC = 4;
 const NOPREFIXROUTE = 0x200;
 const PERMANENT = 0x80;
 
@@ -24,7 +25,7 @@ const PERMANENT = 0x80;
 const FLAGS: readonly [name: string, bit: number][] = [
   ["secondary", 1],
   ["nodad", NODAD],
-  ["optimistic", 4],
+  ["optimistic", OPTIMISTIC],
   ["dadfailed", 8],
   ["home", 0x10],
   ["deprecated", 0x20],
@@ -38,7 +39,7 @@ const FLAGS: readonly [name: string, bit: number][] = [
 
 /** Puts an address on a link, or takes it off. */
 export function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
-  const { dev, peer, nodad, noprefixroute } = spec;
+  const { dev, peer, nodad, optimistic, noprefixroute } = spec;
   const [text = "", length = spec.prefixLength] = spec.address.split("/");
   const isIPv6 = text.includes(":");
   const given = spec.scope === undefined ? undefined : numberOf("rt_scopes", spec.scope);
@@ -49,7 +50,8 @@ export function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined 
     // A loopback address is valid in this host only (`default_scope` in `ip/ipaddress.c`).
     const usual = verb === "add" && !isIPv6 && local[0] === 127 ? "host" : "global";
     const scope = given ?? numberOf("rt_scopes", usual)!;
-    const flags = (nodad ? NODAD : 0) | (noprefixroute ? NOPREFIXROUTE : 0);
+    const flags = (nodad ? NODAD : 0) | (optimistic ? OPTIMISTIC : 0) |
+      (noprefixroute ? NOPREFIXROUTE : 0);
     socket.change({
       type: RTM[verb],
       flags: verb === "add" ? FLAG.CREATE | FLAG.EXCL : 0,
@@ -99,6 +101,7 @@ function parse(body: Reader): Omit<Addr, "dev"> {
     peer: other === address ? undefined : other,
     scope: nameOf("rt_scopes", body.u8(3)) as AddrSpec["scope"],
     nodad: (bits & NODAD) !== 0,
+    optimistic: (bits & OPTIMISTIC) !== 0,
     noprefixroute: (bits & NOPREFIXROUTE) !== 0,
     flags,
   };

@@ -13,6 +13,11 @@ export interface AddrSpec {
    * section 5.4): for addresses that the caller knows to be unique.
    */
   nodad?: boolean;
+  /**
+   * Whether an IPv6 address may be used while duplicate address detection goes on (RFC 4429), if the
+   * link's sysctl `optimistic_dad` is set.
+   */
+  optimistic?: boolean;
   /** Whether the kernel makes no route to the address's network (for IPv4, Linux 4.19). */
   noprefixroute?: boolean;
   /**

@@ -20,8 +20,16 @@ export async function writeSysctls(netns: string, keys: string[], value: string)
 export type LinkSetting =
   /** No IPv6 at all. */
   | "ipv6/disable_ipv6=1"
+  | "ipv6/disable_ipv6=0"
   /** No address and no route from a router's advertisement. */
   | "ipv6/accept_ra=0"
+  /** Both, also where the namespace forwards packets. */
+  | "ipv6/accept_ra=2"
+  /** Duplicate address detection of IPv6, by one solicitation. */
+  | "ipv6/accept_dad=1"
+  | "ipv6/dad_transmits=1"
+  /** Addresses that are used while it goes on (RFC 4429). */
+  | "ipv6/optimistic_dad=1"
   /** A gratuitous ARP request for each IPv4 address when the link comes up. */
   | "ipv4/arp_notify=1"
   /** An unsolicited neighbour advertisement for each IPv6 address when the link comes up. */

@@ -92,7 +92,7 @@ function networkValue(network: Network): Record<string, unknown> {
     .map((name) => [name, settled[name]]);
   const { subnets, ipam, labels } = settled;
   return withoutEmpty({
-    ...Object.fromEntries(options),
+    ...underKeys(Object.fromEntries(options)),
     // By name: a record that a newer program wrote may have more fields.
     subnets: subnets.map(({ subnet, gateway, ipRange, auxAddresses }) =>
       withoutEmpty(underKeys({ subnet, gateway, ipRange, auxAddresses }))

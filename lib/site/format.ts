@@ -81,7 +81,7 @@ function optionShape(name: OptionName): Shape {
 }
 
 const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) => [
-  name,
+  keyOf(name),
   { help: NETWORK_OPTIONS[name].help, shape: optionShape(name) },
 ]));
 
@@ -90,7 +90,7 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
   const { driverOption, alias } = NETWORK_OPTIONS[name];
   if (driverOption === undefined) return [];
   const shape = optionShape(name);
-  return [[driverOption, { help: `the same as ${name}`, shape, alias, field: name }]];
+  return [[driverOption, { help: `the same as ${keyOf(name)}`, shape, alias, field: name }]];
 }));
 
 const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {

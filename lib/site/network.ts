@@ -50,7 +50,7 @@ export function toSiteNetwork(name: string, values: NetworkValues, report: Repor
   }
   for (const option of OPTION_NAMES) {
     if (!(option in values && option in driverOpts)) continue;
-    report(pathUnderDriver(option), `It says the same as "${option}": give one of them`);
+    report(pathUnderDriver(option), `It says the same as "${keyOf(option)}": give one of them`);
   }
   const places = [
     ...subnets.map((subnet, index) => ({ path: ["subnets", index], subnet })),
@@ -82,7 +82,7 @@ export function toSiteNetwork(name: string, values: NetworkValues, report: Repor
     pathOf: ([field, ...steps]) => {
       if (field === "subnets") return subnetPath(places, nested.subnets, values, steps);
       const name = String(field);
-      if (name in values) return [name];
+      if (name in values) return [keyOf(name)];
       return name in driverOpts ? pathUnderDriver(name as OptionName) : [];
     },
   };

@@ -5,13 +5,26 @@
  */
 import { main, SUITES } from "../kit/mod.ts";
 import firewall from "./firewall.ts";
+import duplicates from "./duplicates.ts";
 import hostAccess from "./host_access.ts";
+import ipv6 from "./ipv6.ts";
 import mtu from "./mtu.ts";
 import parentReturns from "./parent_returns.ts";
 import oneMac from "./one_mac.ts";
 import oneSegment from "./one_segment.ts";
+import probe from "./probe.ts";
 
 // In the order of their statements.
-const scenarios = [hostAccess, mtu, firewall, parentReturns, oneSegment, oneMac];
+const scenarios = [
+  hostAccess,
+  ipv6,
+  duplicates,
+  mtu,
+  firewall,
+  parentReturns,
+  oneSegment,
+  oneMac,
+  probe,
+];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

@@ -51,6 +51,34 @@ async function saysName(host: DockerHost, name: string): Promise<void> {
   assertStringIncludes(await ipvlan("ps", "--no-trunc"), Id);
 }
 
+/** Asserts that a machine of the LAN that has an address is found, in both families, and named. */
+async function asksTheLan(host: DockerHost): Promise<void> {
+  await using router = await Ip.open({ netns: "lab-router" });
+  const { address: mac } = await router.link.show("trunk");
+  const lan = ["--ipv6", "--subnet=192.168.1.0/24", "--subnet=2001:db8:1::/64"];
+  const words = [...CREATE, ...lan, "-o", "parent=eth0", "-o", "dad=on"];
+  for (const option of ["ipv6=static", "dad=optimistic"]) {
+    const { stderr } = await host.docker(
+      ...[...CREATE, ...lan, "-o", "parent=eth0", "-o", option],
+      "x",
+    );
+    assertMatch(stderr, /Docker itself/);
+  }
+  await host.succeed(...words, "asks");
+  for (
+    const [option, address] of [["--ip", "192.168.1.70"], ["--ip6", "2001:db8:1::70"]] as const
+  ) {
+    const taken = { dev: "trunk", address, prefixLength: option === "--ip" ? 24 : 64, nodad: true };
+    await router.addr.add(taken);
+    const run = ["run", "--rm", "--net=asks", `${option}=${address}`, IMAGE, "true"];
+    const { stderr } = await host.docker(...run);
+    assertStringIncludes(stderr, `${address} is held by the machine ${mac} on the LAN of "eth0"`);
+    await router.addr.del(taken);
+    await host.succeed(...run);
+  }
+  await host.succeed("network", "rm", "asks");
+}
+
 /**
  * Registers the test.
  *
@@ -69,6 +97,7 @@ export function pluginTest(version: string): void {
       assertStringIncludes(out, "1 packets received");
       await host.succeed("rm", "-f", "c2");
       await host.succeed("network", "rm", "vlan20");
+      await asksTheLan(host);
 
       const lan = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
       await host.succeed(

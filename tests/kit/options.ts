@@ -15,6 +15,9 @@ export function twoValues(name: OptionName): [one: unknown, other: unknown] {
     case "switch":
       return [!usual, usual];
     case "choice": {
+      // Which addresses a network with IPv6 subnets may have, and what User-Mode Linux can do.
+      if (name === "ipv6Mode") return ["slaac", "static"];
+      if (name === "dad") return ["on", "off"];
       const [one, other = usual] = value.of.filter((word) => word !== usual);
       return [one, other];
     }
@@ -28,7 +31,10 @@ export function networkWith(name: OptionName, value?: unknown): NetworkSpec {
   const spec: NetworkSpec = {
     name: "n",
     parent: "eth0",
-    subnets: name === "ipv4" ? ["2001:db8::/64"] : ["10.0.0.0/24"],
+    subnets: [
+      ...name === "ipv4" ? [] : ["10.0.0.0/24"],
+      ...["ipv4", "ipv6Mode", "dad"].includes(name) ? ["2001:db8::/64"] : [],
+    ],
   };
   if (name === "advertise") spec.mode = "l3";
   return { ...spec, [name]: value };

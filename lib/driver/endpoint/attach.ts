@@ -22,6 +22,7 @@ import { noticeHosts } from "../sandbox/hosts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import { type AttachRequest, decide, type PresentEndpoint } from "./attach_request.ts";
+import { askSteps } from "./ask.ts";
 import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";
 import {
   type NetworkEndpoint,
@@ -219,19 +220,22 @@ export function reserve(
     const records: RecordGroup = isNew ? { sandbox, endpoints } : { endpoints };
     setState(store, records, "making");
     const siblings = siblingsOf([...present.map(({ endpoint }) => endpoint), ...endpoints]);
-    const steps = byPlace([
-      ...isNew ? sandboxSteps(sandbox, pid) : [],
-      ...giveWay(present, siblings),
-      ...planned.flatMap(({ network, endpoint }) =>
-        endpointSteps(
-          network,
-          endpoint,
-          siblings,
-          sandbox.path,
-          parentLink({ network, endpoint }, facts)?.address,
-        )
-      ),
-    ]);
+    const steps = [
+      ...askSteps(planned),
+      ...byPlace([
+        ...isNew ? sandboxSteps(sandbox, pid) : [],
+        ...giveWay(present, siblings),
+        ...planned.flatMap(({ network, endpoint }) =>
+          endpointSteps(
+            network,
+            endpoint,
+            siblings,
+            sandbox.path,
+            parentLink({ network, endpoint }, facts)?.address,
+          )
+        ),
+      ]),
+    ];
     return { sandbox, present, planned, notices, steps, records };
   });
 }

@@ -217,11 +217,14 @@ function takeForeign(
   pools: Pools,
   family: Family,
   given: string,
-  { holderElsewhere }: EndpointFacts,
+  { network, holderElsewhere }: EndpointFacts,
 ): Omit<TakenAddress, "notices"> {
   if (familyOf(given) !== family || !given.includes("/")) {
     const rule = `an IPv${family} address with its prefix length is needed`;
     throw invalidOption(`IPv${family} address`, given, rule);
+  }
+  if (family === 6 && network.ipv6Mode === "off") {
+    throw invalidOption("IPv6 address", given, `the network "${network.name}" has ipv6=off`);
   }
   const { length } = parsePrefix(given).prefix;
   const address = formatAddress(parseAddress(given.slice(0, given.indexOf("/"))));

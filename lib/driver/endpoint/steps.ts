@@ -2,7 +2,7 @@
 import { IpvlanError } from "../../base/errors.ts";
 import type { IpErrno } from "../../base/error_codes.ts";
 import { familyOf } from "../../ipam/address.ts";
-import { addrAdd } from "../../iproute2/addr.ts";
+import { addrAdd, tokenSet } from "../../iproute2/addr.ts";
 import type { AddrSpec } from "../../iproute2/addr_types.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
@@ -12,6 +12,7 @@ import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
 import { type LinkSetting, linkSetting } from "../../iproute2/sysctl.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import { hostNeighbours } from "../model/host_access.ts";
+import { interfaceToken, ipv6Settings } from "../model/lan_options.ts";
 import { withLinkLocalLength } from "../model/link_local.ts";
 import { settingsIn } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
@@ -20,6 +21,7 @@ import { hostSteps, makeHostSteps } from "../network/host_steps.ts";
 import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
+import { gatewaySteps, untilDetected } from "./ask.ts";
 import { linkAddresses, linkRoutes, type Siblings } from "./routes.ts";
 
 /** The name of an endpoint's link until it is renamed in its sandbox. */
@@ -96,6 +98,12 @@ export function endpointSteps(
     const all: Meanings = { ...isInside && { ENODEV: parentGone }, ...meanings };
     return { ...there(change), explain: (error) => all[error.errno]?.() ?? explainRights(error) };
   };
+  const addrs = linkAddrs(network, endpoint);
+  const detected = addrs.filter(({ nodad, address }) => familyOf(address) === 6 && !nodad)
+    .map(({ address }) => address.split("/")[0]!);
+  const awaits = network.dad === "on" && detected.length > 0
+    ? untilDetected({ network, endpoint }, detected)
+    : undefined;
   return [
     isInside
       ? {
@@ -115,12 +123,13 @@ export function endpointSteps(
       // If the sandbox has a link of this name, this line fails, and the lines after it do not run.
       undo: there(linkDel(isInside ? { index } : ifname)),
     },
-    ...linkAddrs(network, endpoint).map((addr) => {
+    ...addrs.map((addr) => {
       const address = addr.address.split("/")[0]!;
       const holder = `an ipvlan link on "${parent}" that cannot be found`;
       const held = () => new IpvlanError("address-held", { address, holder });
       return { ...inside(addrAdd(addr), { EADDRINUSE: held }), gives: address };
     }),
+    ...network.ipv6Mode === "slaac" ? [inside(tokenSet(ifname, interfaceToken(endpoint)))] : [],
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),
     ...linkRoutes(network, endpoint, siblings).map((route) =>
@@ -129,7 +138,8 @@ export function endpointSteps(
       })
     ),
     ...hostNeighbours(network, endpoint, mac).map((each) => inside(neighChange("replace", each))),
-    inside(alias),
+    { ...inside(alias), ...awaits && { awaits } },
+    ...gatewaySteps({ network, endpoint }),
   ];
 }
 
@@ -139,9 +149,15 @@ export function endpointSteps(
  * addresses: an address may have been another host's until now, and the neighbour caches of the LAN
  * still lead to that host. In the L3 modes, the link announces nothing.
  */
-function settingsFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSetting[] {
+function settingsFor(network: Network, { ip, ip6 }: EndpointRecord): LinkSetting[] {
+  const { mode, dad } = network;
   return [
-    ...ip6 === undefined ? ["ipv6/disable_ipv6=1" as const] : [],
+    ...ipv6Settings(network, ip6),
+    // A namespace that the driver did not make may have it off.
+    ...dad === "on" && ip6 !== undefined
+      ? ["ipv6/accept_dad=1", "ipv6/dad_transmits=1"] as const
+      : [],
+    ...dad === "optimistic" ? ["ipv6/optimistic_dad=1"] as const : [],
     ...mode === "l2" && ip !== undefined ? ["ipv4/arp_notify=1" as const] : [],
     ...mode === "l2" && ip6 !== undefined ? ["ipv6/ndisc_notify=1" as const] : [],
   ];
@@ -150,8 +166,17 @@ function settingsFor({ mode }: Network, { ip, ip6 }: EndpointRecord): LinkSettin
 /** The addresses of an endpoint's link: those of the network, and the link-local ones. */
 export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[] {
   const { ifname: dev, linkLocalAddresses = [] } = endpoint;
-  // The driver gives each address once, so the kernel need not look for duplicates (nodad).
-  const spec = (address: string) => ({ dev, address, nodad: familyOf(address) === 6 });
+  const { dad } = network;
+  const spec = (address: string): AddrSpec => {
+    const isIPv6 = familyOf(address) === 6;
+    // The driver gives each address once, so the kernel need not look for duplicates (nodad).
+    return {
+      dev,
+      address,
+      nodad: isIPv6 && (dad === undefined || dad === "off"),
+      optimistic: isIPv6 && dad === "optimistic",
+    };
+  };
   return [
     ...linkAddresses(network, endpoint).map(({ address }) => spec(address)),
     ...linkLocalAddresses.map((address): AddrSpec => ({

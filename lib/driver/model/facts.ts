@@ -20,6 +20,8 @@ export interface HostFacts {
   /** The routes of the main tables. */
   routes: readonly Route[];
   pools?: readonly AddressPool[];
+  /** Whether the kernel has `optimistic_dad`. */
+  hasOptimisticDad?: boolean;
   /** The sandbox's namespace; `undefined` if the call did not look into it. */
   inside?: SeenNamespace;
 }

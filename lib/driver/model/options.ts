@@ -8,6 +8,7 @@ import {
   networkAdverts,
 } from "./advertise.ts";
 import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
+import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
@@ -41,6 +42,8 @@ export interface NetworkOption<T> {
   alias?: string;
   /** Its key in a configuration of CNI; left out, CNI does not take it. */
   cni?: string;
+  /** Finds why a network of Docker's cannot have a value: Docker itself sets its links up. */
+  docker?(value: T): string | undefined;
   /** Checks it together with the other options. */
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
   /** Checks it against other networks. */
@@ -126,6 +129,47 @@ export const NETWORK_OPTIONS: {
     help: "whether the network has IPv4; left out, true",
     value: { kind: "switch" },
     default: true,
+  },
+  // Its settings are made before the link comes up, and no steps: see `endpointSteps`.
+  ipv6Mode: {
+    label: "IPv6 addresses",
+    help:
+      "IPv6: off, only the subnets' addresses (static), or those that a router advertises (slaac)",
+    value: { kind: "choice", of: ["off", "static", "slaac"] },
+    default: undefined,
+    none: "those of the subnets",
+    driverOption: "ipv6",
+    cni: "ipv6",
+    docker: () =>
+      "Docker itself decides on the IPv6 of its containers; give them " +
+      "--sysctl net.ipv6.conf.eth0.accept_ra=0 for none of a router's addresses",
+    problems: ipv6Problems,
+  },
+  // What is asked is in `lib/driver/endpoint/ask.ts`.
+  dad: {
+    label: "duplicate address detection",
+    help:
+      "whether the LAN is asked who has an address: off, on, or optimistic (IPv6); left out, off",
+    value: { kind: "choice", of: ["off", "optimistic", "on"] },
+    default: undefined,
+    none: "off",
+    driverOption: "dad",
+    cni: "dad",
+    docker: (value) =>
+      value === "optimistic"
+        ? "Docker itself adds IPv6 addresses, without it; choose on"
+        : undefined,
+    problems: dadProblems,
+  },
+  probe: {
+    label: "probe",
+    help: "what must answer before a sandbox is used: gateway; left out, nothing",
+    value: { kind: "choice", of: ["gateway"] },
+    default: undefined,
+    none: "nothing",
+    driverOption: "probe",
+    cni: "probe",
+    problems: probeProblems,
   },
   advertise: {
     label: "advertise",

@@ -45,6 +45,21 @@ export interface NetworkOptions {
   /** Whether the network has IPv4; left out, true. If not, it needs an IPv6 subnet. */
   ipv4: boolean;
   /**
+   * The IPv6 of the network's links: none at all (`off`), the addresses of its subnets and nothing that
+   * a router advertises (`static`), or of each prefix that a router advertises an address that stays the
+   * same (`slaac`). Left out, a link has IPv6 if it has an address of an IPv6 subnet, and then takes
+   * what a router advertises as well.
+   */
+  ipv6Mode?: "off" | "static" | "slaac";
+  /**
+   * Whether another machine of the LAN is looked for that has the address of a new endpoint: not at all
+   * (`off`, as if left out); before the address is used (`on`); or, for IPv6 addresses, while it is used
+   * already (`optimistic`, RFC 4429).
+   */
+  dad?: "off" | "optimistic" | "on";
+  /** What must answer before an endpoint is used: the gateways of its subnets, or nothing. */
+  probe?: "gateway";
+  /**
    * The routes of an L3 network that the host has for a routing daemon to announce: one to each
    * subnet (`subnet`), or one to each address of an endpoint (`address`).
    */

@@ -4,6 +4,7 @@ import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { parentNames } from "../model/names.ts";
+import { statOf } from "../../base/files.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { byLinkName, type MadeLinks } from "./parent.ts";
@@ -130,11 +131,16 @@ async function factsFor(
 ): Promise<HostFacts> {
   const ip = namespaces.host();
   return {
-    release: Deno.osRelease(),
+    ...kernelHas(),
     ...await lookAtLinks(ip, parentNames(network)),
     routes: wantsPool(network) ? await ip.route.show(4) : [],
     pools: wantsPool(network) ? store.pools() : [],
   };
+}
+
+function kernelHas(): Pick<HostFacts, "release" | "hasOptimisticDad"> {
+  const optimistic = "/proc/sys/net/ipv6/conf/all/optimistic_dad";
+  return { release: Deno.osRelease(), hasOptimisticDad: statOf(optimistic) !== undefined };
 }
 
 export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
@@ -150,5 +156,5 @@ export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<H
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.host(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });
-  return { release: Deno.osRelease(), ...seen, routes: [] };
+  return { ...kernelHas(), ...seen, routes: [] };
 }

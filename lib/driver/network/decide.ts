@@ -48,7 +48,7 @@ export function decideNetwork(
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const { parent: named, mode, flag, mtu } = settlement.network;
+  const { parent: named, mode, flag, mtu, dad } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const pool = choosePool(settlement, networks, facts);
   const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
@@ -64,6 +64,12 @@ export function decideNetwork(
     ...choice.problems.map((problem) => problem.at("parent")),
     ...isNoMtu ? [] : mtuProblems(mtu, choice.carrier),
     ...conflict ? [conflict.at("parent")] : [],
+    ...dad === "optimistic" && !facts.hasOptimisticDad
+      ? [
+        invalidOption("duplicate address detection", dad, "this kernel cannot do it; choose on")
+          .at("dad"),
+      ]
+      : [],
     ...pool.ok ? [] : pool.problems,
     ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
   ];

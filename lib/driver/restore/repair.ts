@@ -1,11 +1,12 @@
 import { familyOf } from "../../ipam/address.ts";
-import { addrAdd, addrDel } from "../../iproute2/addr.ts";
+import { addrAdd, addrDel, tokenSet } from "../../iproute2/addr.ts";
 import type { Addr, AddrSpec } from "../../iproute2/addr_types.ts";
 import { linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
+import { linkSetting } from "../../iproute2/sysctl.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
@@ -14,6 +15,7 @@ import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../netwo
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network, SandboxDetails, SeenSandbox } from "../model/types.ts";
+import { endAlike, interfaceToken, ipv6Settings } from "../model/lan_options.ts";
 import { isOwned } from "../model/names.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
 import { lookInside } from "../run/namespaces.ts";
@@ -36,7 +38,7 @@ interface EndpointView {
 }
 
 /** The state of an endpoint in the kernel, and the steps that repair it. */
-interface EndpointRepair {
+export interface EndpointRepair {
   state: EndpointState;
   /** The differences: a sentence for each, with the actual and the expected value. */
   changes: string[];
@@ -114,6 +116,7 @@ export function endpointRepair(
     ...linkAddrs(network, endpoint).flatMap((addr) =>
       addressDifferences(addr, link.up ? addrs : addrs.filter(({ family }) => family === 4))
     ),
+    ...advertisedDifferences(network, endpoint, addrs),
     // The kernel deletes the routes of a link that goes down.
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeDifference(route, link.up ? routes : [])),
@@ -128,13 +131,17 @@ function repairOf(netns: string, link: Link, changes: readonly Difference[]): En
     state: changes.length === 0 ? "up" : "changed",
     changes: changes.map(({ sentence }) => sentence),
     remove: [],
-    make: changes.flatMap(({ repair }) => repair).map((change) => ({ netns, ...change })),
+    make: changes.flatMap(({ repair, settings }) =>
+      repair.map((change) => ({ netns, ...change, settings }))
+    ),
   };
 }
 
 interface Difference {
   sentence: string;
   repair: Change[];
+  /** Settings of the link that are made before. */
+  settings?: string[];
 }
 
 /**
@@ -197,7 +204,14 @@ function settingDifferences(steps: readonly OwnStep[], link: Link): Difference[]
 function addressDifferences(wanted: AddrSpec, addrs: readonly Addr[]): Difference[] {
   const { dev, address } = wanted;
   const found = addrs.map((each) => `${each.address}/${each.prefixLength}`);
-  if (found.includes(address)) return [];
+  const same = addrs.find((_, index) => found[index] === address);
+  if (same?.flags.includes("dadfailed")) {
+    return [{
+      sentence: `The link ${dev} cannot use the address ${address}, as another machine has it`,
+      repair: [addrDel({ dev, address }), addrAdd(wanted)],
+    }];
+  }
+  if (same) return [];
   const [bare] = address.split("/");
   const others = found.filter((each) => each.split("/")[0] === bare);
   return [{
@@ -206,6 +220,37 @@ function addressDifferences(wanted: AddrSpec, addrs: readonly Addr[]): Differenc
       : `The link ${dev} does not have the address ${address}`,
     repair: [...others.map((other) => addrDel({ dev, address: other })), addrAdd(wanted)],
   }];
+}
+
+/** Whether the kernel has made an address from a router's advertisement. */
+function isAdvertised({ flags }: Addr): boolean {
+  return flags.includes("mngtmpaddr");
+}
+
+/** Finds addresses from a router's advertisement that the option `ipv6` of the network excludes. */
+function advertisedDifferences(
+  network: Network,
+  endpoint: EndpointRecord,
+  addrs: readonly Addr[],
+): Difference[] {
+  const { ipv6Mode } = network;
+  const { ifname: dev, ip6 } = endpoint;
+  if (ipv6Mode === undefined && ip6 !== undefined) return [];
+  const token = interfaceToken(endpoint);
+  const isSlaac = ipv6Mode === "slaac";
+  return addrs.filter(isAdvertised).filter(({ address }) => !isSlaac || !endAlike(address, token))
+    .map(({ address, prefixLength }) => ({
+      sentence: `The link ${dev} has the address ${address} of a router's prefix` +
+        (isSlaac ? `, which does not end in ${token}` : ""),
+      settings: ipv6Settings(network, ip6).map((each) => linkSetting(dev, each)),
+      repair: [
+        // Without IPv6, a link has lost its addresses when the first line runs.
+        ip6 === undefined && !isSlaac
+          ? linkSet(dev, { up: true })
+          : addrDel({ dev, address: `${address}/${prefixLength}` }),
+        ...isSlaac ? [tokenSet(dev, token)] : [],
+      ],
+    }));
 }
 
 /** The line that gives a link a route, and a sentence about its other routes to the destination. */
@@ -292,7 +337,15 @@ export async function seeSandboxes(
         // An endpoint that was removed meanwhile is no longer on record.
         const { state = "missing", changes = [`The link ${endpoint.ifname} is missing`], link } =
           repairs.get(endpoint.ifname) ?? {};
-        return { ...endpoint, ...link && { mac: link.address, mtu: link.mtu }, state, changes };
+        // By SLAAC, only the kernel knows the address.
+        const own = seen?.addrs.find((addr) => addr.dev === link?.name && isAdvertised(addr));
+        return {
+          ...endpoint,
+          ...own && endpoint.ip6 === undefined && { ip6: `${own.address}/${own.prefixLength}` },
+          ...link && { mac: link.address, mtu: link.mtu },
+          state,
+          changes,
+        };
       }),
       ...seen && { seen },
     };

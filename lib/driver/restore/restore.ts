@@ -11,6 +11,7 @@ import { linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreHostSteps } from "../network/host_steps.ts";
+import { askSteps } from "../endpoint/ask.ts";
 import { siblingsOf } from "../endpoint/routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/steps.ts";
@@ -19,7 +20,7 @@ import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./leftovers.ts";
 import type { SeenNamespace } from "../model/facts.ts";
-import { endpointRepair } from "./repair.ts";
+import { type EndpointRepair, endpointRepair } from "./repair.ts";
 import { doubtsAbout } from "../addresses/shared/pools.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
@@ -203,7 +204,7 @@ async function restoreSandbox(
       const network = networks.get(endpoint.network)!;
       const parent = links.get(network.parent);
       const repair = endpointRepair(network, endpoint, { seen, parent, siblings, path });
-      return { endpoint, ...repair };
+      return { network, endpoint, ...repair };
     });
     const wanted = repairs.filter(({ endpoint }) => !doubts.has(endpoint));
     const unmade = wanted.filter(({ make }) => make.length > 0);
@@ -215,13 +216,16 @@ async function restoreSandbox(
     await namespaces.apply([...base.remove, ...wanted.flatMap(({ remove }) => remove)]);
     const failed: EndpointRecord[] = [];
     try {
-      await namespaces.apply(byPlace([...base.make, ...unmade.flatMap(({ make }) => make)]));
+      const steps = byPlace([...base.make, ...unmade.flatMap(({ make }) => make)]);
+      await namespaces.apply([...askSteps(unmade.filter(isMissing)), ...steps]);
     } catch (error) {
       if (unmade.length < 2) throw error;
       // The failure undid all endpoints. Made one by one, the others succeed.
       await namespaces.apply(base.make);
-      for (const { endpoint, make } of unmade) {
-        const reason = await failureOf(() => namespaces.apply(make));
+      for (const each of unmade) {
+        const { endpoint, make } = each;
+        const asked = askSteps([each].filter(isMissing));
+        const reason = await failureOf(() => namespaces.apply([...asked, ...make]));
         if (reason === undefined) continue;
         reasons.push(reason);
         failed.push(endpoint);
@@ -246,6 +250,11 @@ async function restoreSandbox(
   // More reasons mean that something else is wrong, too.
   const holder = reasons.length === taken.length ? held?.holder : undefined;
   return { kind: "sandbox", name, reasons, connected, holder };
+}
+
+/** Whether the link of an endpoint is made anew. The address of a link that is there is in use. */
+function isMissing({ state }: Pick<EndpointRepair, "state">): boolean {
+  return state === "missing";
 }
 
 /** Whether an engine has not taken the links of a sandbox yet, or has given them back. */

@@ -85,6 +85,8 @@ interface NamespacesOptions extends WaitOptions {
    * it yet. Until then its links are in the host's namespace.
    */
   pathOf?: (sandbox: string) => string | undefined;
+  /** Whether no line takes effect, so that there is nothing to wait for. */
+  isRehearsal?: boolean;
   /** Whether lines run even after the signal is aborted: see {@linkcode Namespaces.unstoppable}. */
   unstoppable?: boolean;
 }
@@ -161,7 +163,8 @@ export class Namespaces {
     finish?: () => void | Promise<void>,
     whenHeld?: WhenHeld,
   ): Promise<void> {
-    const { signal, unstoppable } = this.#options;
+    const { signal, waiting, unstoppable, isRehearsal } = this.#options;
+    const wait = isRehearsal ? undefined : { signal: unstoppable ? undefined : signal, waiting };
     const runnerOf: RunnerOf = (place, undoing, settings) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
@@ -175,7 +178,7 @@ export class Namespaces {
       if (!unstoppable) signal?.throwIfAborted();
       await finish?.();
     };
-    await runPlan(steps, runnerOf, unlessStopped, whenHeld);
+    await runPlan(steps, runnerOf, unlessStopped, whenHeld, wait);
   }
 
   /**

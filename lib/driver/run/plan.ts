@@ -4,7 +4,7 @@ import {
   isIpvlanError,
   notUndone,
 } from "../../base/errors.ts";
-import { pause } from "../../base/waiting.ts";
+import { pause, type WaitOptions } from "../../base/waiting.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { type Change, make, type Runner } from "../../iproute2/runner.ts";
 
@@ -34,6 +34,11 @@ export interface Step extends Line {
   settings?: readonly string[];
   /** Whether it begins a new burst, because a line before it makes the link of its `settings`. */
   begins?: true;
+  /**
+   * Waits for what its line has begun, together with those of its neighbours in the burst. It throws if
+   * the plan must be undone. A rehearsal does not call it.
+   */
+  awaits?: (runner: Runner, wait: WaitOptions) => Promise<void>;
   /** The address that it puts on a link, if any. */
   gives?: string;
   /** Makes the error when the line is refused; left out, {@linkcode explainRights}. */
@@ -55,6 +60,7 @@ export type WhenHeld = (address: string) => Promise<void>;
  * this undoes all steps before it, the last first, and throws the step's error.
  *
  * @param finish Runs after the lines. If it fails, the lines are undone as well.
+ * @param wait How steps wait for what they have begun; left out, they do not.
  * @throws {"not-undone"} A step failed, and a step before it could not be undone.
  */
 export async function runPlan(
@@ -62,15 +68,36 @@ export async function runPlan(
   runnerOf: RunnerOf,
   finish?: () => void | Promise<void>,
   whenHeld?: WhenHeld,
+  wait?: WaitOptions,
 ): Promise<void> {
   const done: Step[] = [];
   try {
-    for (const burst of bursts(steps)) await runBurst(burst, runnerOf, done, whenHeld);
+    for (const burst of bursts(steps)) {
+      await runBurst(burst, runnerOf, done, whenHeld);
+      if (wait) await waitFor(burst, runnerOf, wait);
+    }
     await finish?.();
   } catch (failure) {
     const obstacle = await undo(done, runnerOf);
     throw obstacle ? notUndone(failure, obstacle.reason) : failure;
   }
+}
+
+/** Waits for all that the steps of a burst have begun. The first failure ends the other waits. */
+async function waitFor(
+  burst: readonly Step[],
+  runnerOf: RunnerOf,
+  { signal, waiting }: WaitOptions,
+): Promise<void> {
+  const failed = new AbortController();
+  const wait = { signal: AbortSignal.any([failed.signal, ...signal ? [signal] : []]), waiting };
+  const awaiting = burst.filter(({ awaits }) => awaits);
+  if (awaiting.length === 0) return;
+  const runner = runnerOf(burst[0]!.netns, false, []);
+  await Promise.allSettled(awaiting.map(async ({ awaits }) => {
+    await awaits!(runner, wait).catch((error) => failed.abort(error));
+  }));
+  failed.signal.throwIfAborted();
 }
 
 async function runBurst(
@@ -156,12 +183,13 @@ export function byPlace(steps: readonly Step[]): Step[] {
   return steps.toSorted((one, other) => rank(one) - rank(other));
 }
 
-/** Groups neighbouring lines that act in one place. */
-function bursts<T extends Line & Pick<Step, "begins">>(lines: readonly T[]): T[][] {
+/** Groups neighbouring lines that act in one place. What is awaited ends a group. */
+function bursts<T extends Line & Pick<Step, "begins" | "awaits">>(lines: readonly T[]): T[][] {
   const result: T[][] = [];
   for (const line of lines) {
     const last = result.at(-1);
-    if (last && last[0]!.netns === line.netns && !line.begins) last.push(line);
+    const isOver = line.begins || (last?.at(-1)?.awaits && !line.awaits);
+    if (last && last[0]!.netns === line.netns && !isOver) last.push(line);
     else result.push([line]);
   }
   return result;

@@ -1,6 +1,6 @@
 // Translates Docker's calls of a network driver into the driver's types, and the results into
 // Docker's answers: pure functions. The calls are in moby's `daemon/libnetwork/docs/remote.md`.
-import { parseDriverOptions } from "../../driver/model/options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES, parseDriverOptions } from "../../driver/model/options.ts";
 import type {
   BorrowSpec,
   Endpoint,
@@ -74,6 +74,12 @@ export function readCreateNetwork(
   const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
   const words = Object.entries(Options?.[GENERIC] ?? {}).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
+  for (const name of OPTION_NAMES) {
+    const { label, docker } = NETWORK_OPTIONS[name];
+    const value = options[name];
+    const rule = value === undefined ? undefined : docker?.(value as never);
+    if (rule !== undefined) problems.push(invalidOption(label, String(value), rule));
+  }
   const spec: EngineNetworkSpec = {
     ...options,
     ...networkNamed(NetworkID),

@@ -14,9 +14,9 @@ export class RadvdError extends UserError {
 }
 
 /**
- * Advertises a prefix on a link of a router (RFC 4861, section 6.2), until it is disposed of. The
- * router advertises the prefix only, and not itself as a default router.
+ * Advertises a prefix on a link of a router (RFC 4861, section 6.2), until it is disposed of.
  *
+ * @param lifetime For how many seconds it is a default router; by default it is none.
  * @param netns The router's network namespace. It has to forward IPv6, which radvd requires.
  * @throws {RadvdError} if radvd does not exist, or ends at once. The message says why.
  */
@@ -24,13 +24,14 @@ export async function advertise(
   netns: string,
   dev: string,
   prefix: string,
+  lifetime = 0,
 ): Promise<AsyncDisposable> {
   await using undo = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "ipvlan-scenario-" });
   undo.defer(() => Deno.remove(folder, { recursive: true }));
   const config = `interface ${linkName(dev)} {
     AdvSendAdvert on;
-    AdvDefaultLifetime 0;
+    AdvDefaultLifetime ${lifetime};
     prefix ${prefixWord(prefix, "prefix")} {};
   };`;
   await Deno.writeTextFile(`${folder}/radvd.conf`, config);

@@ -129,12 +129,13 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * Makes the router advertise a prefix on one of its links, but not itself as a default router.
+   * Makes the router advertise a prefix on one of its links.
    *
+   * @param lifetime For how many seconds it is a default router; by default it is none.
    * @throws {RadvdError} if radvd does not exist or does not start.
    */
-  async advertise(dev: string, prefix: string): Promise<void> {
-    this.#undo.use(await advertise(netnsOf("router"), dev, prefix));
+  async advertise(dev: string, prefix: string, lifetime?: number): Promise<void> {
+    this.#undo.use(await advertise(netnsOf("router"), dev, prefix, lifetime));
   }
 
   /**

@@ -96,6 +96,8 @@ const HOSTS = {
 const BEYOND = {
   "ASK-1": "With host access, host and sandboxes reach each other, and the LAN hears nothing of it",
   "ASK-2": "So on a sub-interface and in the L3 modes; the flags private and vepa refuse it",
+  "ASK-4": "IPv6 as one says: none, only the subnets', or SLAAC with addresses that stay the same",
+  "ASK-5": "Duplicate address detection as one says: a holder on the LAN is found and named",
   "ASK-8":
     "Links follow the parent's MTU, or keep their own; a larger one is refused; a change is mended",
   "ASK-9":
@@ -104,6 +106,7 @@ const BEYOND = {
     "What a parent had is there again when it comes back, by the agent and by restore; until then ps says why",
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",
   "ASK-12": "ipvlan works where a switch port lets one MAC address through, and macvlan does not",
+  "ASK-16": "The gateway is asked before the workload starts",
 } as const;
 
 /** All statements: the guide's, those about engines, several hosts, and what users ask for. */

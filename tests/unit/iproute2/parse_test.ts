@@ -397,20 +397,34 @@ Deno.test("addr show gives the addresses of all links in one list", async () => 
   assertEquals(shown, [
     {
       ...{ dev: "d0", family: 4, address: "192.168.1.2", prefixLength: 24 },
-      ...{ peer: undefined, scope: "global", nodad: false, noprefixroute: false, flags: [] },
+      ...{
+        peer: undefined,
+        scope: "global",
+        nodad: false,
+        optimistic: false,
+        noprefixroute: false,
+        flags: [],
+      },
     },
     {
       ...{ dev: "d0", family: 6, address: "2001:db8::2", prefixLength: 64 },
-      ...{ peer: undefined, scope: "global", nodad: true, noprefixroute: false, flags: ["nodad"] },
+      ...{
+        peer: undefined,
+        scope: "global",
+        nodad: true,
+        optimistic: false,
+        noprefixroute: false,
+        flags: ["nodad"],
+      },
     },
     {
       ...{ dev: "v0", family: 6, address: "fe80::1", prefixLength: 64 },
-      ...{ peer: undefined, scope: "link", nodad: false, noprefixroute: false },
+      ...{ peer: undefined, scope: "link", nodad: false, optimistic: false, noprefixroute: false },
       flags: ["dadfailed", "tentative"],
     },
     {
       ...{ dev: "v0", family: 4, address: "10.0.0.1", prefixLength: 32 },
-      ...{ peer: "10.0.0.2", scope: "7", nodad: false, noprefixroute: true },
+      ...{ peer: "10.0.0.2", scope: "7", nodad: false, optimistic: false, noprefixroute: true },
       flags: ["noprefixroute"],
     },
   ]);

@@ -19,6 +19,7 @@ import { Store, withoutState } from "../../../../lib/driver/store/store.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { networkDifferences } from "../../../../lib/site/describe.ts";
 import { parseSite } from "../../../../lib/site/desired.ts";
+import { keyOf } from "../../../../lib/site/shape.ts";
 import { networkWith, twoValues } from "../../../kit/options.ts";
 import { host, IDENTITY } from "../../../kit/values.ts";
 
@@ -70,8 +71,10 @@ for (const name of OPTION_NAMES) {
       ? ", subnets: ['2001:db8::/64']"
       : name === "advertise"
       ? ", parent: eth0, mode: l3"
+      : ["ipv6Mode", "dad", "probe"].includes(name)
+      ? ", parent: eth0"
       : "";
-    assertEquals(inSite(`${name}: ${value}${rest}`)[name], value);
+    assertEquals(inSite(`${keyOf(name)}: ${value}${rest}`)[name], value);
     if (driverOption === undefined) return;
     assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }${rest}`)[name], value);
   });

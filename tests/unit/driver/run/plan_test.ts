@@ -161,6 +161,37 @@ Deno.test("IPv6 is disabled before the burst that has the line, and not again wh
   assertEquals(asked, [["e-1", "e-2"], ["e-2"], []]);
 });
 
+Deno.test("what steps have begun is awaited together, before the next lines, and may undo the plan", async () => {
+  const places = new Places();
+  const log = (text: string) => () => Promise.resolve(void places.log.push(text));
+  const failed = new IpvlanError("address-held", { address: "10.0.0.2", holder: "a machine" });
+  const asking: Step[] = [
+    { ...step("a"), awaits: log("await a") },
+    { ...step("b"), awaits: log("await b") },
+    step("c"),
+  ];
+  // A rehearsal waits for nothing.
+  await runPlan(asking, places.runnerOf);
+  const lines = places.log.splice(0);
+  assertEquals(lines.filter((line) => line.startsWith("await")), []);
+  await runPlan(asking, places.runnerOf, undefined, undefined, {});
+  assertEquals(places.log.splice(0), [
+    ...["[host]", "add a", "add b", "[host]", "await a", "await b", "[host]", "add c"],
+  ]);
+  // The first failure ends the other waits.
+  const hanging: Step = {
+    ...step("b"),
+    awaits: (_runner, { signal }) =>
+      new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason))),
+  };
+  const steps = [{ ...step("a"), awaits: () => Promise.reject(failed) }, hanging, step("c")];
+  const error = await assertRejects(() =>
+    runPlan(steps, places.runnerOf, undefined, undefined, {})
+  );
+  assertEquals(error, failed);
+  assertEquals(places.log, ["[host]", "add a", "add b", "[host]", "[host]", "del b", "del a"]);
+});
+
 Deno.test("who holds an address is looked for once, after a second, and may end the wait", async () => {
   const held = "Error: Address already assigned to an ipvlan device.";
   const places = new Places().refuse("add b", held);

@@ -131,7 +131,7 @@ Deno.test("what cannot be migrated is said at once, with what to do", () => {
       "the container c2 is paused: let it run, or stop it",
       "the container c3 has the network by its id, which changes: make it again with --net=db",
       'The driver option "foo=bar" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, ' +
-      "mtu, txqlen, advertise, host_access",
+      "mtu, txqlen, ipv6, dad, probe, advertise, host_access",
     ],
   );
 });

@@ -101,6 +101,24 @@ Deno.test("a network has IPv4 only if Docker gives it a pool of that family", ()
   assertEquals([ipv4({}), ipv4({ IPv4Data: [], IPv6Data })], [true, false]);
 });
 
+Deno.test("an option that cannot act on a link of Docker's is refused, with what to do instead", () => {
+  const refused = (generic: Record<string, string>) =>
+    readCreateNetwork(createNetwork({}, { parent: "eth0", ...generic })).problems
+      .map(({ message }) => message);
+  for (const ipv6 of ["off", "static", "slaac"]) {
+    assertEquals(refused({ ipv6 }), [
+      `The IPv6 addresses "${ipv6}" is not valid: Docker itself decides on the IPv6 of its ` +
+      "containers; give them --sysctl net.ipv6.conf.eth0.accept_ra=0 for none of a router's " +
+      "addresses",
+    ]);
+  }
+  assertEquals(refused({ dad: "optimistic" }), [
+    'The duplicate address detection "optimistic" is not valid: Docker itself adds IPv6 ' +
+    "addresses, without it; choose on",
+  ]);
+  assertEquals(refused({ dad: "on", probe: "gateway" }), []);
+});
+
 Deno.test("every unknown option of a network is named", () => {
   const generic = { parent: "eth0", ipvlan_mod: "l3", "com.docker.network.bridge.name": "br0" };
   assertEquals(
