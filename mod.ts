@@ -44,6 +44,7 @@ export {
   type SeenSandbox,
   type SettledNetwork,
   type SharedHost,
+  type StaticRoute,
 } from "./lib/driver/mod.ts";
 export {
   type Decision,

@@ -19,7 +19,7 @@ const PREDEFINED: Readonly<Record<string, string>> = {
 };
 
 /** The keys of `--network name=NETWORK,ip=ADDRESS`. */
-const KEYS = "name alias driver-opt gw-priority ip ip6 link-local-ip mac-address".split(" ");
+const KEYS = "name alias driver-opt gw-priority ip ip6 link-local-ip mac-address route".split(" ");
 
 /**
  * Reads the networks of `run`, and reports all problems.

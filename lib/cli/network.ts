@@ -14,7 +14,7 @@ import type { NetworkSpec } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import { nestSubnets } from "../ipam/nest.ts";
 import type { Arguments, Options } from "./command.ts";
-import { readPairs } from "./option_values.ts";
+import { readPairs, readRoutes, ROUTE_OPTION } from "./option_values.ts";
 
 /** The network options that are flags of the command. */
 const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
@@ -23,9 +23,10 @@ const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOptio
 export const CREATE_OPTIONS: Options = {
   "-d, --driver DRIVER": "the driver: ipvlan",
   "--subnet PREFIX...": "a subnet, of either family",
-  "--gateway ADDRESS...": "the gateway of a subnet",
+  "--gateway ADDRESS...": "the gateway of a subnet, or none for those without another one",
   "--ip-range PREFIX...": "the part of a subnet for automatic addresses",
   "--aux-address NAME=ADDRESS...": "an address to reserve",
+  ...ROUTE_OPTION,
   ...Object.fromEntries(SWITCHES.map((name) => [`--${name}`, NETWORK_OPTIONS[name].help])),
   "--ipv6": "require that the network has IPv6",
   "--label NAME=VALUE...": "a label",
@@ -71,8 +72,10 @@ export function readNetworkSpec(
   });
   problems.push(...nested.problems);
   const ipam = readIpam(args, surroundings, problems);
+  const routes = [...readRoutes(args) ?? [], ...given.options.routes ?? []];
   const spec: NetworkSpec = {
     ...given.options,
+    ...routes.length > 0 && { routes },
     // A flag with the value false is not the same as no flag.
     ...Object.fromEntries(
       [...SWITCHES, "ipv6"].filter((name) => args.on(name, true) === args.on(name))

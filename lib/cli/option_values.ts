@@ -1,6 +1,6 @@
 // Reads the values of options: names with values, how to connect a sandbox, and its settings.
-import { priorityProblem } from "../driver/model/routes.ts";
-import type { ConnectOptions, SandboxSettings } from "../driver/model/types.ts";
+import { parseRoutes, priorityProblem } from "../driver/model/routes.ts";
+import type { ConnectOptions, SandboxSettings, StaticRoute } from "../driver/model/types.ts";
 import { invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { OptionValues } from "../base/command_line.ts";
 import type { Arguments, Options } from "./command.ts";
@@ -33,6 +33,17 @@ export function readPairs(
   return record;
 }
 
+/** The option for static routes. */
+export const ROUTE_OPTION: Options = {
+  "--route DESTINATION=NEXTHOP...": "a route besides the default one; in the L3 modes DESTINATION",
+};
+
+/** Reads {@linkcode ROUTE_OPTION}. */
+export function readRoutes(args: OptionValues): StaticRoute[] | undefined {
+  const routes = args.values("route").flatMap(parseRoutes);
+  return routes.length > 0 ? routes : undefined;
+}
+
 /** The options that say how a sandbox is connected to a network. */
 export const ENDPOINT_OPTIONS: Options = {
   "--ip ADDRESS": "the IPv4 address",
@@ -42,6 +53,7 @@ export const ENDPOINT_OPTIONS: Options = {
   "--driver-opt NAME=VALUE...": `${IFNAME}=NAME is --ifname NAME`,
   "--link-local-ip ADDRESS...": "one more address of the link, of 169.254.0.0/16 or fe80::/10",
   "--mac-address MAC": "refused: an ipvlan link has its parent's",
+  ...ROUTE_OPTION,
 };
 
 /** The names of `--alias` in `run`. */
@@ -69,6 +81,7 @@ export function readEndpoint(args: OptionValues, problems: IpvlanError[]): Conne
     macAddress: args.value("mac-address"),
     linkLocalAddresses: linkLocals.length > 0 ? linkLocals : undefined,
     gatewayPriority: readPriority(args.value("gw-priority"), problems),
+    moreRoutes: readRoutes(args),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

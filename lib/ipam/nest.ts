@@ -2,11 +2,11 @@ import { attempt, IpvlanError } from "../base/errors.ts";
 import type { AddressRole } from "../base/error_codes.ts";
 import { parseAddress } from "./address.ts";
 import { contains, formatPrefix, outsideSubnet, parsePrefix } from "./prefix.ts";
-import type { SubnetSpec } from "./subnet.ts";
+import { NO_GATEWAY, type SubnetSpec } from "./subnet.ts";
 
 /** Words that belong to subnets but stand beside them, as in `docker network create`. */
 export interface LooseWords {
-  /** Every `--gateway`, in any order. */
+  /** Every `--gateway`, in any order. `none` is for the subnets without another one. */
   readonly gateways: readonly string[];
   /** Every `--ip-range`, in any order. */
   readonly ipRanges: readonly string[];
@@ -52,7 +52,20 @@ export function nestSubnets(
     else if (found.value) put(found.value);
   };
   for (const [index, text] of loose.gateways.entries()) {
+    if (text === NO_GATEWAY) continue;
     place(["gateways", index], "gateway", text, ({ gateways }) => gateways.push(text));
+  }
+  const none = loose.gateways.indexOf(NO_GATEWAY);
+  if (none >= 0) {
+    const bare = homes.filter(({ gateways }) => gateways.length === 0);
+    // If each subnet has a gateway, it contradicts the first one.
+    for (const { gateways } of bare.length > 0 ? bare : homes.slice(0, 1)) {
+      gateways.push(NO_GATEWAY);
+    }
+    if (homes.length === 0) {
+      const fields = { role: "gateway", value: NO_GATEWAY, subnets: [] } as const;
+      problems.push(new IpvlanError("outside-subnet", fields).at("gateways", none));
+    }
   }
   for (const [index, text] of loose.ipRanges.entries()) {
     place(["ipRanges", index], "ip-range", text, ({ ranges }) => ranges.push(text));

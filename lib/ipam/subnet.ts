@@ -12,6 +12,9 @@ import {
   whyUnusable,
 } from "./prefix.ts";
 
+/** Stands for the gateway of a subnet that has none: no address is reserved for one. */
+export const NO_GATEWAY = "none";
+
 /** One subnet of a network. */
 export interface Subnet {
   /** Its prefix. */
@@ -28,7 +31,9 @@ export interface Subnet {
 export interface SubnetSpec {
   /** The prefix, of either family: `192.168.1.0/24`. Host bits that are set are masked. */
   readonly subnet: string;
-  /** The gateway; left out, the first usable address, and none for a /31, /32, /127 or /128. */
+  /**
+   * The gateway, or `none`; left out, the first usable address, and none for a /31, /32, /127 or /128.
+   */
   readonly gateway?: string;
   /** The part of the subnet that automatic addresses come from; left out, the whole subnet. */
   readonly ipRange?: string;
@@ -122,7 +127,7 @@ function readSubnet(
     problems.push(...result.problems.map((problem) => problem.at(...field)));
   };
   const prefix = read(["subnet"], () => readPrefix("subnet", text, notices));
-  const given = gatewayText === undefined
+  const given = gatewayText === undefined || gatewayText === NO_GATEWAY
     ? undefined
     : read(["gateway"], () => readAddress("gateway", gatewayText, prefix));
   const range = ipRange === undefined

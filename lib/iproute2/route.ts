@@ -1,3 +1,4 @@
+import { nameOf } from "../netlink/names.ts";
 import type { AddrSpec } from "./addr_types.ts";
 import { readRoutes, sendRoute, sendRouteFlush } from "./route_netlink.ts";
 import {
@@ -43,6 +44,10 @@ export function routeChange(verb: "add" | "replace" | "del", spec: RouteSpec | R
   if (scope !== undefined) words.push("scope", nameOrNumber(scope, "scope", 255));
   if (metric !== undefined) words.push("metric", wholeNumber(metric, "metric", 0, 0xffff_ffff));
   if (protocol !== undefined) words.push("proto", protocolWord(protocol));
+  for (const name of ["mtu", "advmss"] as const) {
+    const { [name]: bytes } = spec;
+    if (bytes !== undefined) words.push(name, wholeNumber(bytes, name, 0, 0xffff_ffff));
+  }
   for (const hop of nexthops) {
     if (hop.via === undefined && hop.dev === undefined) {
       throw invalidWord("next hop", JSON.stringify(hop), "it needs via or dev");
@@ -70,6 +75,11 @@ function hopWords({ via, dev, onlink }: Partial<NextHop>, family: 4 | 6): string
 /** Writes a routing table. @throws {"invalid-word"} It is neither a name nor a number. */
 export function tableWord(table: number | string): string {
   return nameOrNumber(table, "routing table", 0xffff_ffff, 1);
+}
+
+/** The name by which a routing table is shown: that of `/etc/iproute2/rt_tables`, or its number. */
+export function tableName(table: number | string): string {
+  return typeof table === "number" ? nameOf("rt_tables", table) : table;
 }
 
 /** Writes the origin of a route or a rule. @throws {"invalid-word"} It is no name and no number. */
@@ -169,10 +179,18 @@ function parseRoute(family: 4 | 6, row: Record<string, unknown>, dev?: string): 
       .map((each) => ({ ...hopOf(each), weight: each.weight })),
     src: row.prefsrc as string | undefined,
     metric: row.metric as number | undefined,
+    ...measuresOf((row.metrics as Partial<Record<string, number>>[] | undefined)?.[0] ?? {}),
     scope: row.scope as AddrSpec["scope"],
     protocol: row.protocol as string | undefined,
     type,
   };
+}
+
+/** The sizes of a route, among what `ip` calls its metrics. */
+function measuresOf(
+  { mtu, advmss }: Partial<Record<string, number>>,
+): Pick<Route, "mtu" | "advmss"> {
+  return { ...mtu !== undefined && { mtu }, ...advmss !== undefined && { advmss } };
 }
 
 function hopOf({ gateway, via, dev, flags = [] }: HopRow): Omit<NextHop, "weight"> {

@@ -26,10 +26,14 @@ const RTA = {
   GATEWAY: 5,
   PRIORITY: 6,
   PREFSRC: 7,
+  METRICS: 8,
   MULTIPATH: 9,
   TABLE: 15,
   VIA: 18,
 } as const;
+
+/** The attributes in `RTA_METRICS` (`RTAX_*`). */
+const RTAX = { mtu: 2, advmss: 8 } as const;
 
 /** The bytes of `struct rtmsg`, and of `struct rtnexthop`. */
 const [FIXED, HOP] = [12, 8];
@@ -80,7 +84,7 @@ export function sendRoute(
   spec: RouteSpec | Route,
   family: 4 | 6,
 ): Send | undefined {
-  const { via, dev, nexthops = [], src, metric, onlink } = spec;
+  const { via, dev, nexthops = [], src, metric, onlink, mtu, advmss } = spec;
   const type = spec.type ?? (verb === "del" ? "none" : "unicast");
   const protocol = numberOf("rt_protos", spec.protocol ?? (verb === "del" ? "unspec" : "boot"));
   const isLocal = ["local", "broadcast", "anycast"].includes(type);
@@ -104,6 +108,11 @@ export function sendRoute(
         if (table >= 256) writer.attribute(RTA.TABLE, u32(table));
         if (src !== undefined) writer.attribute(RTA.PREFSRC, addressBytes(src));
         if (metric !== undefined) writer.attribute(RTA.PRIORITY, u32(metric));
+        if (mtu === undefined && advmss === undefined) return;
+        writer.attribute(RTA.METRICS, (metrics) => {
+          if (mtu !== undefined) metrics.attribute(RTAX.mtu, u32(mtu));
+          if (advmss !== undefined) metrics.attribute(RTAX.advmss, u32(advmss));
+        });
       },
     });
   };
@@ -255,6 +264,8 @@ function parse(
   const length = body.u8(1);
   const address = attributes.get(RTA.DST)?.ip();
   const isHost = length === (family === 6 ? 128 : 32);
+  const measures = attributes.get(RTA.METRICS)?.after(0);
+  const [mtu, advmss] = [RTAX.mtu, RTAX.advmss].map((type) => measures?.get(type)?.u32());
   const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
   const route = {
     via: gatewayOf(attributes),
@@ -265,6 +276,8 @@ function parse(
     table: nameOf("rt_tables", number),
     src: attributes.get(RTA.PREFSRC)?.ip(),
     metric: attributes.get(RTA.PRIORITY)?.u32(),
+    ...mtu !== undefined && { mtu },
+    ...advmss !== undefined && { advmss },
     scope: nameOf("rt_scopes", body.u8(6)) as AddrSpec["scope"],
     protocol: nameOf("rt_protos", body.u8(5)),
     type: (TYPES[body.u8(7)] ?? String(body.u8(7))) as Route["type"],

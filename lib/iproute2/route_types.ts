@@ -48,6 +48,10 @@ export interface RouteTarget {
   scope?: AddrSpec["scope"];
   /** Whether to treat the next hop as on the link, even if no other route says so. */
   onlink?: boolean;
+  /** The largest packet to the destination, in bytes; left out, that of the path. */
+  mtu?: number;
+  /** The largest segment that TCP announces, in bytes; left out, it follows from the link's MTU. */
+  advmss?: number;
   /**
    * The metric: of two routes to one destination, the kernel uses that with the lower one.
    * Left out, 0 for IPv4, 1024 for IPv6.

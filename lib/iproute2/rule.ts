@@ -1,7 +1,9 @@
 import { protocolWord, tableWord } from "./route.ts";
-import type { Runner } from "./runner.ts";
+import { ask, type Change, make, type Runner } from "./runner.ts";
+import { readRules, sendRule } from "./rule_netlink.ts";
 import { addressFamily, invalidWord, linkName, oneOf, prefixWord, wholeNumber } from "./words.ts";
 import { isIpvlanError } from "../base/errors.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 
 const ACTIONS = ["blackhole", "unreachable", "prohibit", "nop"];
 
@@ -64,6 +66,12 @@ export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "prio
 /** Fields of a rule that say that its link or the target of `goto` does not exist. */
 const STATES = ["iif_detached", "oif_detached", "unresolved"];
 
+/** The change that adds or deletes a rule. @throws {"invalid-word"} As {@linkcode ruleLine}. */
+export function ruleChange(verb: "add" | "del", rule: RuleSpec | Rule): Change {
+  const line = ruleLine(verb, rule);
+  return { line, send: sendRule(verb, rule, line.startsWith("-6") ? 6 : 4) };
+}
+
 /**
  * The line `rule add …` or `rule del …`, with `-6` before it for IPv6.
  *
@@ -117,7 +125,7 @@ function markWord(value: number | string): string {
 }
 
 /**
- * The verbs of `ip rule`. Each line of IPv6 takes an `ip` of its own.
+ * The verbs of `ip rule`. With `ip`, each line of IPv6 takes one of its own.
  *
  * @example
  * ```ts
@@ -135,7 +143,7 @@ export class RuleVerbs {
 
   /** Adds a rule. @throws {"ip-command"} It exists already, or the kernel refused. */
   async add(rule: RuleSpec | Rule): Promise<void> {
-    await this.runner.change(ruleLine("add", rule));
+    await make(this.runner, ruleChange("add", rule));
   }
 
   /**
@@ -144,16 +152,18 @@ export class RuleVerbs {
    * @throws {"ip-command"} There is none (`errno` is `ENOENT`).
    */
   async del(rule: RuleSpec | Rule): Promise<void> {
-    await this.runner.change(ruleLine("del", rule));
+    await make(this.runner, ruleChange("del", rule));
   }
 
   /** Shows the rules of both families, each family in its order. */
   async show(): Promise<Rule[]> {
-    const [rows, rows6] = await Promise.all([
-      this.runner.query("rule show"),
-      this.runner.query("-6 rule show").catch(noneWithoutIPv6),
-    ]);
-    return [...rows.map((row) => parseRule(4, row)), ...rows6.map((row) => parseRule(6, row))];
+    const show = (family: 4 | 6, line: string) => {
+      const parse = (rows: Record<string, unknown>[]) => rows.map((row) => parseRule(family, row));
+      const read = (socket: NetlinkSocket) => parse(readRules(socket, family));
+      return ask(this.runner, { line, parse, read });
+    };
+    const all = [show(4, "rule show"), show(6, "-6 rule show").catch(noneWithoutIPv6)];
+    return (await Promise.all(all)).flat();
   }
 }
 

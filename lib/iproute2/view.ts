@@ -17,11 +17,12 @@ export async function look<W extends Wanted>(
   { netns, ip }: Place,
   wanted: W,
 ): Promise<Seen<W>> {
-  const { links, addrs, routes } = wanted;
+  const { links, addrs, routes, rules } = wanted;
   const looks: { [Part in keyof Wanted]: Promise<NamespaceView[Part]> } = {
     ...(links && { links: ip.link.show() }),
     ...(addrs && { addrs: ip.addr.show() }),
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
+    ...(rules && { rules: ip.rule.show() }),
   };
   const parts = await Promise.all(
     Object.entries(looks).map(async ([part, found]) => [part, await found] as const),

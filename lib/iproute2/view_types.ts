@@ -1,6 +1,7 @@
 import type { Addr } from "./addr_types.ts";
 import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
+import type { Rule } from "./rule.ts";
 
 /**
  * The view: this machine's network namespaces as the kernel shows them. It is plain data, so it can be
@@ -38,10 +39,12 @@ export interface NamespaceView {
   addrs: Addr[];
   /** Its routes of both families: those of the main tables, or of all. */
   routes: Route[];
+  /** Its routing rules of both families. */
+  rules: Rule[];
 }
 
 /** The parts to read of {@linkcode NamespaceView}, and of which tables the routes. */
-export type Wanted = { links?: true; addrs?: true; routes?: "main" | "all" };
+export type Wanted = { links?: true; addrs?: true; routes?: "main" | "all"; rules?: true };
 
 /** The parts of a namespace that were asked for. */
 export type Seen<W extends Wanted> = Pick<

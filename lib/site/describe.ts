@@ -1,6 +1,7 @@
 import { ipamText } from "../driver/model/ipam_options.ts";
 import { usual } from "../driver/model/link_local.ts";
 import { OPTION_NAMES, optionText } from "../driver/model/options.ts";
+import { routeText, usualRoute } from "../driver/model/routes.ts";
 import type {
   Connection,
   ConnectOptions,
@@ -8,6 +9,7 @@ import type {
   NetworkSubnet,
   SandboxSettings,
   SettledNetwork,
+  StaticRoute,
 } from "../driver/model/types.ts";
 import { isDefaultPool } from "../ipam/well_known.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
@@ -113,7 +115,9 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
     wanted[key] && formatAddress(parseAddress(wanted[key])),
   ];
   const names = (aliases: readonly string[] = []) => [...aliases].sort().join(" ") || "none";
-  const { linkLocalAddresses, gatewayPriority = 0 } = wanted;
+  const { linkLocalAddresses, gatewayPriority = 0, moreRoutes = [] } = wanted;
+  const routes = (given: readonly StaticRoute[] = []) =>
+    names(given.map(usualRoute).map(routeText));
   return differences([
     address("ip"),
     address("ip6"),
@@ -121,6 +125,7 @@ export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint):
     ["ifname", endpoint.ifname, wanted.ifname],
     ["link_local_ips", names(endpoint.linkLocalAddresses), names(usual(linkLocalAddresses ?? []))],
     ["gw_priority", `${endpoint.gatewayPriority ?? 0}`, `${gatewayPriority}`],
+    ["routes", routes(endpoint.moreRoutes), routes(moreRoutes)],
   ]);
 }
 

@@ -124,7 +124,7 @@ function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<st
 
 /** @param usual The link name that the driver would choose. */
 function connectionValue(
-  { ip, ip6, aliases, ifname, linkLocalAddresses, gatewayPriority }: Endpoint,
+  { ip, ip6, aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes }: Endpoint,
   usual: string,
 ): Record<string, unknown> {
   return withoutEmpty({
@@ -134,6 +134,7 @@ function connectionValue(
     ifname: ifname === usual ? undefined : ifname,
     link_local_ips: linkLocalAddresses,
     gw_priority: gatewayPriority,
+    routes: moreRoutes,
   });
 }
 

@@ -13,6 +13,7 @@ import { DOMAIN, settingsProblems } from "../driver/model/settings.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
 import { attempt, invalidOption, type IpvlanError } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { NO_GATEWAY } from "../ipam/subnet.ts";
 import { linkName } from "../iproute2/words.ts";
 import { SENTENCE_PATTERN, sentenceProblem } from "./judge.ts";
 import { isOwnLabel, SITE_LABEL } from "./labels.ts";
@@ -52,6 +53,12 @@ function name(what: "network" | "sandbox" | "alias"): TextShape {
   );
 }
 
+const GATEWAY: TextShape = {
+  ...address(),
+  pattern: `^([0-9A-Fa-f:.]+|${NO_GATEWAY})$`,
+  judge: (text) => text === NO_GATEWAY ? undefined : address().judge!(text),
+};
+
 /** An address of one family, or of either. The pattern does not cover all rules. */
 function address(family?: 4 | 6): TextShape {
   const what = family === undefined ? "an address" : `an IPv${family} address`;
@@ -75,8 +82,20 @@ function link(judge: Judge = (text) => problemOf(() => linkName(text))): TextSha
   return text("the name of a link", "^(?!-|\\.\\.?$)[^\\s/:%#\\\\]{1,15}$", judge);
 }
 
+/** `settle` and the driver check whether they fit the network. */
+const ROUTES: Shape = listOf({
+  kind: "keys",
+  required: ["dst"],
+  keys: {
+    dst: { help: "its destination", shape: PREFIX },
+    via: { help: "its next hop; left out, the link itself", shape: address() },
+  },
+});
+
 function optionShape(name: OptionName): Shape {
   const { value } = NETWORK_OPTIONS[name];
+  if (value.kind === "routes") return ROUTES;
+  if (value.kind === "switch" && value.or) return either(value, { kind: "choice", of: value.or });
   return value.kind === "link" ? link((text) => optionProblems(name, text)[0]) : value;
 }
 
@@ -89,7 +108,8 @@ const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) 
 const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap((name) => {
   const { driverOption, alias } = NETWORK_OPTIONS[name];
   if (driverOption === undefined) return [];
-  const shape = optionShape(name);
+  // A text of Docker's has all routes.
+  const shape = name === "routes" ? text("a text") : optionShape(name);
   return [[driverOption, { help: `the same as ${keyOf(name)}`, shape, alias, field: name }]];
 }));
 
@@ -109,7 +129,10 @@ const SUBNET: KeysShape = {
   required: ["subnet"],
   keys: {
     subnet: { help: "its prefix", shape: PREFIX },
-    gateway: { help: "its gateway; left out, the first usable address", shape: address() },
+    gateway: {
+      help: "its gateway, or none; left out, the first usable address",
+      shape: GATEWAY,
+    },
     ip_range: { help: "the range of its automatic addresses", shape: PREFIX },
     aux_addresses: AUX_ADDRESSES,
   },
@@ -135,8 +158,9 @@ const NETWORK: Record<string, Key> = {
     shape: listOf(either(PREFIX, SUBNET)),
   },
   gateways: {
-    help: "the gateways, each of the subnet it lies in; left out, the first usable address",
-    shape: listOf(address()),
+    help:
+      "the gateways, each of the subnet it lies in, or none; left out, the first usable address",
+    shape: listOf(GATEWAY),
   },
   ip_ranges: {
     help: "where automatic addresses come from, each of the subnet it lies in",
@@ -197,6 +221,7 @@ const ENDPOINT: Record<string, Key> = {
     shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
     field: "gatewayPriority",
   },
+  routes: { help: "routes besides those of the network", shape: ROUTES, field: "moreRoutes" },
 };
 
 /** Checks a word of a command: a NUL character would end it (execve(2)). */

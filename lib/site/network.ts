@@ -5,6 +5,7 @@ import {
   type OptionName,
   settleOptions,
 } from "../driver/model/options.ts";
+import { parseRoutes } from "../driver/model/routes.ts";
 import type { NetworkIpam, NetworkOptions, NetworkSpec } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
@@ -25,7 +26,7 @@ export interface NetworkValues extends Partial<NetworkOptions>, Partial<LooseWor
   ipv6?: boolean;
   labels?: Record<string, string>;
   driver?: string;
-  driverOpts?: Partial<NetworkOptions>;
+  driverOpts?: Partial<Omit<NetworkOptions, "routes">> & { routes?: string };
   ipam?: Partial<NetworkIpam["access"]> & { driver?: string; config?: SubnetSpec[] };
 }
 
@@ -73,7 +74,8 @@ export function toSiteNetwork(name: string, values: NetworkValues, report: Repor
         ...settleOptions({}).options,
         ipam: { driver, access: { endpoints: [], ...access } },
       },
-      ...driverOpts,
+      ...driverOpts as Partial<NetworkOptions>,
+      ...driverOpts.routes !== undefined && { routes: parseRoutes(driverOpts.routes) },
       ...more,
       subnets: nested.subnets,
       labels,

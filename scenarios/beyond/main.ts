@@ -4,6 +4,7 @@
  * @module
  */
 import { main, SUITES } from "../kit/mod.ts";
+import cniRoutes from "./cni_routes.ts";
 import firewall from "./firewall.ts";
 import duplicates from "./duplicates.ts";
 import hostAccess from "./host_access.ts";
@@ -13,17 +14,22 @@ import parentReturns from "./parent_returns.ts";
 import oneMac from "./one_mac.ts";
 import oneSegment from "./one_segment.ts";
 import probe from "./probe.ts";
+import policyRoutes from "./policy_routes.ts";
+import waysOut from "./ways_out.ts";
 
 // In the order of their statements.
 const scenarios = [
   hostAccess,
   ipv6,
   duplicates,
+  waysOut,
   mtu,
   firewall,
   parentReturns,
   oneSegment,
   oneMac,
+  policyRoutes,
+  cniRoutes,
   probe,
 ];
 

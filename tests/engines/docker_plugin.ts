@@ -102,7 +102,7 @@ export function pluginTest(version: string): void {
       const lan = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
       await host.succeed(
         ...[...CREATE, ...lan, "--ip-range=192.168.1.64/27", "--aux-address=a=192.168.1.64"],
-        "db_net",
+        ...["-o", "routes=10.9.0.0/16=192.168.1.9", "db_net"],
       );
       await host.succeed(...CREATE, "--subnet=192.168.20.0/24", "-o", "parent=eth0.20", "vlan20");
       const l3 = ["--subnet=10.1.0.0/24", "-o", "parent=eth0.30", "-o", "ipvlan_mode=l3"];
@@ -116,6 +116,7 @@ export function pluginTest(version: string): void {
       assertMatch(first, /inet 192\.168\.1\.65\/24 .*eth0/);
       assertMatch(first, /inet 10\.1\.0\.2\/24 .*eth2/);
       assertStringIncludes(first, "default via 192.168.1.1 dev eth0");
+      assertStringIncludes(first, "10.9.0.0/16 via 192.168.1.9 dev eth0");
       await reaches(host, "c1", "192.168.1.1", "192.168.20.1");
       await saysName(host, "c1");
 
@@ -124,6 +125,12 @@ export function pluginTest(version: string): void {
       await host.succeed("network", "connect", "vlan20", "c2");
       assertStringIncludes(await inside(host, "c2", "ip route"), "default dev eth0");
       await reaches(host, "c2", "10.1.0.2", "192.168.20.1", "c1");
+
+      const quiet = ["--subnet=192.168.40.0/24", "-o", "parent=eth0.40", "-o", "gateway=none"];
+      await host.succeed(...CREATE, ...quiet, "quiet");
+      const only = await host.succeed("run", "--rm", "--net=quiet", IMAGE, "ip", "route");
+      assertMatch(only, /^192\.168\.40\.0\/24 dev eth0 [^\n]*\n?$/);
+      await host.succeed("network", "rm", "quiet");
 
       // Docker joins the networks in any order now, before it makes the namespace.
       await host.succeed("restart", "-t", "0", "c1", "c2");

@@ -13,7 +13,7 @@ export function twoValues(name: OptionName): [one: unknown, other: unknown] {
     case "link":
       return ["eth0", undefined];
     case "switch":
-      return [!usual, usual];
+      return [usual !== true, usual];
     case "choice": {
       // Which addresses a network with IPv6 subnets may have, and what User-Mode Linux can do.
       if (name === "ipv6Mode") return ["slaac", "static"];
@@ -23,6 +23,8 @@ export function twoValues(name: OptionName): [one: unknown, other: unknown] {
     }
     case "number":
       return [value.range[0], value.range[0] + 1];
+    case "routes":
+      return [[{ dst: "10.9.0.0/16", via: "10.0.0.9" }], usual];
   }
 }
 

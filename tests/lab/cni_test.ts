@@ -680,6 +680,55 @@ Deno.test("a route that another program has given the container stays first", as
   assertEquals(await host.dump(), before);
 });
 
+Deno.test("a route has every field of CNI's, and each is compared", async () => {
+  await using host = await commandHost();
+  await using one = await engineNamespace();
+  const before = await host.dump();
+  const gw = "192.168.20.1";
+  const routes = [
+    { dst: "0.0.0.0/0", gw, priority: 5, mtu: 1400, advmss: 1300 },
+    { dst: "10.0.0.0/8", gw, table: 100 },
+    { dst: "10.0.0.0/8", scope: 253 },
+    { dst: "fd01::/16", gw: "2001:db8:20::1", table: 4_000_000_000, mtu: 1350, scope: 253 },
+  ];
+  const call = { id: "c1", netns: one.path, conf: { ...LAN, routes } };
+  const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+  const [, , , { scope: _, ...last }] = routes as [object, object, object, { scope: number }];
+  assertEquals(prevResult.routes, [...routes.slice(0, 3), last]);
+  const shown = async (...words: string[]) =>
+    (await one.run("ip", ...words)).replace(/ +/g, " ").split("\n").map((line) => line.trim());
+  const all = [
+    ...await shown("route", "show", "table", "all"),
+    ...await shown("-6", "route", "show", "table", "all"),
+  ];
+  for (
+    const line of [
+      "default via 192.168.20.1 dev eth0 metric 5 mtu 1400 advmss 1300",
+      "10.0.0.0/8 via 192.168.20.1 dev eth0 table 100",
+      "10.0.0.0/8 dev eth0 scope link",
+      "fd01::/16 via 2001:db8:20::1 dev eth0 table 4000000000 metric 1024 mtu 1350 pref medium",
+    ]
+  ) assert(all.includes(line), `${line}\n${all.join("\n")}`);
+  const check = { ...call, command: "CHECK", conf: { ...call.conf, prevResult } };
+  await pluginSucceeds(check);
+  for (
+    const [line, sentence] of [
+      ["del 10.0.0.0/8 table 100", "does not have the route to 10.0.0.0/8 in table 100 via"],
+      [
+        "change default via 192.168.20.1 dev eth0 metric 5 mtu 1450 advmss 1300",
+        "metric 5 mtu 1450 advmss 1300 instead of via 192.168.20.1 metric 5 mtu 1400 advmss 1300",
+      ],
+    ] as const
+  ) {
+    assertStringIncludes(await one.run("ip", "route", ...line.split(" ")), "(0)");
+    assertStringIncludes(await pluginFails(check), sentence);
+    await succeeds("restore");
+    await pluginSucceeds(check);
+  }
+  await pluginSucceeds({ ...call, command: "DEL" });
+  assertEquals(await host.dump(), before);
+});
+
 Deno.test("an address of a container that has ended without DEL is given again when no other is left", async () => {
   await using _host = await commandHost();
   const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/30"] };

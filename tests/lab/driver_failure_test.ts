@@ -5,6 +5,7 @@ import { eachLine, type Fault, Faults } from "../kit/faults.ts";
 import { assertConsistent } from "../kit/look.ts";
 import { inEnv, succeed } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
+import { lookInto } from "../../lib/iproute2/view.ts";
 import { isIpvlanError } from "../../lib/base/errors.ts";
 import { assertRejectsError } from "../kit/errors.ts";
 
@@ -162,6 +163,42 @@ for (const fault of ["refused", "lost", "unanswered"] as const) {
       await assertConsistent(host);
     }));
 }
+
+Deno.test("rules for answers are taken back when a line is refused, and go with their endpoint", () =>
+  withFaults("refused", async (host, faults) => {
+    const driver = await host.driver({ wrap: faults.wrap });
+    for (
+      const [name, subnet, ipv4] of [["one", "10.20.0.0/24", true], [
+        "two",
+        "fd30::/64",
+        false,
+      ]] as const
+    ) {
+      const spec = { name, parent: "eth0", subnets: [subnet], ipv4 };
+      await driver.createNetwork({ ...spec, policyRoutes: "auto" });
+    }
+    // The namespace stays when the sandbox goes, and so would its rules.
+    await succeed("ip", "netns", "add", "c1");
+    try {
+      const rules = async () =>
+        (await lookInto("c1", { rules: true })).rules
+          .filter(({ priority }) => priority === 20_000).map(({ src }) => src);
+      await driver.adoptSandbox({ name: "c1", connections: [{ network: "one" }] });
+      const at = await host.dump();
+      const lines = await eachLine(faults, () => driver.connect("two", "c1"), async (n) => {
+        assertEquals([await rules(), await host.dump()], [[], at], `line ${n}`);
+      });
+      assert(lines >= 12, `only ${lines} lines`);
+      assertEquals(await rules(), ["10.20.0.2", "fd30::2"]);
+      await driver.disconnect("two", "c1");
+      assertEquals(await rules(), []);
+      await driver.connect("two", "c1");
+      await driver.removeSandbox("c1");
+      assertEquals(await rules(), []);
+    } finally {
+      await succeed("ip", "netns", "del", "c1");
+    }
+  }));
 
 /** Calls that remove something. */
 const REMOVING: Record<string, {

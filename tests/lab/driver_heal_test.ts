@@ -102,11 +102,26 @@ function settingLines(steps: readonly OwnStep[], label: string, { index }: Link)
   });
 }
 
+/** The rules of the driver in a namespace, and the routes of their tables. */
+async function policyIn(netns: string): Promise<string[]> {
+  const { routes, rules } = await lookInto(netns, { routes: "all", rules: true });
+  return [
+    ...rules.filter(({ priority }) => priority === 20_000)
+      .map(({ src, table }) => `from ${src} lookup ${table}`),
+    ...routes.filter(({ table }) => Number(table) >= 2 ** 30)
+      .map(({ dst, via, table }) => `${dst} via ${via} table ${table}`),
+  ].toSorted();
+}
+
 Deno.test("what an option is in the kernel is set, seen when it is changed, mended, and gone", (t) =>
   withHost(async (host) => {
     const lines: string[] = [];
     const driver = await host.driver({ verbose: (line) => lines.push(line) });
-    const kernel = async () => ({ ...await host.dump() as object, store: "" });
+    const kernel = async () => ({
+      ...await host.dump() as object,
+      store: "",
+      policy: driver.listSandboxes().length > 0 ? await policyIn("c") : [],
+    });
     const make = async (spec: NetworkSpec) => {
       const { value: network } = await driver.createNetwork(spec);
       await driver.createSandbox({ name: "c", connections: [{ network: spec.name }] });

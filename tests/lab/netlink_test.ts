@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { isIpvlanError } from "../../lib/base/errors.ts";
 import { addrAdd, addrDel } from "../../lib/iproute2/addr.ts";
@@ -17,6 +17,7 @@ import { KINDS } from "../../lib/iproute2/link_types.ts";
 import { NetlinkRunner } from "../../lib/iproute2/netlink_runner.ts";
 import { routeChange, routeFlush } from "../../lib/iproute2/route.ts";
 import type { Route, RouteSpec } from "../../lib/iproute2/route_types.ts";
+import { ruleChange, type RuleSpec } from "../../lib/iproute2/rule.ts";
 import { type Change, make, type Runner } from "../../lib/iproute2/runner.ts";
 import { look } from "../../lib/iproute2/view.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
@@ -166,6 +167,8 @@ const anyRoute: fc.Arbitrary<RouteSpec> = fc.record({
   src: fc.constantFrom("10.0.0.1", "fd00::1"),
   scope: fc.constantFrom("link", "global"),
   onlink: fc.boolean(),
+  mtu: fc.constant(1400),
+  advmss: fc.constant(1300),
 }, { requiredKeys: ["dst"] }).map((route) => route as RouteSpec);
 
 /** A change, made as late as its words are checked. */
@@ -331,4 +334,32 @@ Deno.test("names of namespaces are read the same, and made and deleted", async (
   assertEquals((await one.eyes.in(name).link.show()).map(({ name }) => name), ["lo"]);
   await netns.del(name);
   assertEquals((await netns.list()).includes(name), false);
+});
+
+Deno.test("plain rules are added, deleted and read the same, and others are left to ip", async () => {
+  await using program = await freshNetns();
+  await using netlink = await freshNetns();
+  const rules: RuleSpec[] = [
+    { src: "10.0.0.1", table: "main", priority: 7 },
+    { src: "10.0.0.0/24", table: 100 },
+    { src: "fd00::1", table: 2 ** 30, priority: 20_000 },
+    { src: "fd00::/64", table: "local", priority: 7 },
+  ];
+  // The second time, each is there already, or gone.
+  const changes = (["add", "add", "del", "del"] as const)
+    .flatMap((verb, index) =>
+      rules.slice(index === 2 ? 1 : 0).map((rule) => ruleChange(verb, rule))
+    );
+  const byProgram = async (ip: Ip, some: readonly Change[]) => await outcomesIn(ip.session, some);
+  for (const some of [changes.slice(0, 8), changes.slice(8)]) {
+    assertEquals(
+      await outcomesIn(byNetlink(netlink.name).session, some),
+      await byProgram(program.ip, some),
+    );
+    const shown = await program.ip.rule.show();
+    assertEquals(await byNetlink(netlink.name).rule.show(), shown);
+    assertEquals(await byNetlink(program.name).rule.show(), shown);
+  }
+  await program.ip.rule.add({ iif: "lo", table: 100 });
+  await assertRejects(() => byNetlink(program.name).rule.show(), Error, "only ip can");
 });

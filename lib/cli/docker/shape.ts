@@ -18,6 +18,7 @@ import type {
 } from "../../driver/model/types.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { PoolUsage } from "../../ipam/mod.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { Struct, Value } from "../../template/mod.ts";
 import type { Fields } from "./list.ts";
 
@@ -147,9 +148,10 @@ export function sandboxFields(now: number): Fields<SeenSandbox> {
     labels: ({ labels }) => toMap(labels),
     namespace: ({ namespace }) => namespace,
     endpoints: ({ endpoints }) =>
-      endpoints.map(({ routes, ...endpoint }) => ({
+      endpoints.map(({ routes, moreRoutes = [], ...endpoint }) => ({
         ...endpoint,
         routes: routes.map((route) => ({ ...route })),
+        ...moreRoutes.length > 0 && { moreRoutes: moreRoutes.map((route) => ({ ...route })) },
       })),
     status: ({ state }) => state,
     owner: ({ name }) => engineOf(name) ?? "",
@@ -196,12 +198,13 @@ function unlessEmpty(value: Value, isEmpty: boolean): Value | (() => Value) {
   return isEmpty ? () => value : value;
 }
 
-function ipamConfig({ subnet, ipRange = "", gateway = "", auxAddresses }: NetworkSubnet): Struct {
+function ipamConfig({ subnet, ipRange = "", auxAddresses, ...more }: NetworkSubnet): Struct {
   const reserved = toMap(auxAddresses);
+  const { gateway = NO_GATEWAY } = more;
   return {
     Subnet: subnet,
     IPRange: unlessEmpty(ipRange, ipRange === ""),
-    Gateway: unlessEmpty(gateway, gateway === ""),
+    Gateway: unlessEmpty(gateway === NO_GATEWAY ? "" : gateway, gateway === NO_GATEWAY),
     AuxiliaryAddresses: unlessEmpty(reserved, reserved.size === 0),
   };
 }

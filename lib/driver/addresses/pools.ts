@@ -1,3 +1,4 @@
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { isOwned } from "../model/names.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { attempt, type IpvlanError } from "../../base/errors.ts";
@@ -12,7 +13,7 @@ import {
   type Subnet,
 } from "../../ipam/mod.ts";
 import type { Route } from "../../iproute2/route_types.ts";
-import { subnetsOf } from "../model/subnets.ts";
+import { reservingSubnets, subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
 import type { AddressPool, Network } from "../model/types.ts";
 
@@ -194,9 +195,9 @@ function refreshed(
 }
 
 /** The addresses that a network gives to no endpoint. */
-function reservedAddresses({ subnets }: Network): string[] {
-  return subnets.flatMap(({ gateway, auxAddresses }) => [
-    ...gateway === undefined ? [] : [gateway],
+function reservedAddresses(network: Network): string[] {
+  return reservingSubnets(network).flatMap(({ gateway, auxAddresses }) => [
+    ...gateway === undefined || gateway === NO_GATEWAY ? [] : [gateway],
     ...Object.values(auxAddresses),
   ]);
 }

@@ -32,7 +32,7 @@ import {
   toEndpoint,
 } from "./routes.ts";
 import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
-import { endpointSteps, sandboxSteps } from "./steps.ts";
+import { endpointSteps, policySteps, sandboxSteps } from "./steps.ts";
 import { takeShared } from "./take.ts";
 
 /** The file of the namespace that a new sandbox adopts; `undefined` if it adopts none. */
@@ -291,7 +291,10 @@ export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings)
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
   return present.flatMap((each) => {
     const { network, endpoint } = each;
-    const steps = rerouteSteps(each, before, siblings);
+    const steps = [
+      ...rerouteSteps(each, before, siblings),
+      ...policySteps(each, before, siblings),
+    ];
     if (steps.length > 0 && !isReady(endpoint)) {
       throw new IpvlanError("half-done", {
         what: `connection of "${endpoint.sandbox}" to "${network.name}"`,

@@ -11,7 +11,7 @@ import { endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
-import type { NetworkEndpoint } from "./routes.ts";
+import { type NetworkEndpoint, staticRoutes } from "./routes.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import { isOwned, nameProblem, networkParent, ownedNameProblem } from "../model/names.ts";
@@ -144,9 +144,10 @@ function findNeighbours(
 }
 
 /** Writes a notice for each next hop that is a sandbox on the network's parent. */
-function hopNotices(store: Store, network: Network, { routes = [] }: EndpointRecord): string[] {
+function hopNotices(store: Store, network: Network, endpoint: EndpointRecord): string[] {
   const { link } = networkParent(network);
   if (link === undefined) return [];
+  const routes = [...endpoint.routes ?? [], ...staticRoutes(network, endpoint)];
   return [...new Set(routes.flatMap(({ via }) => via ?? []))].flatMap((hop) => {
     const sibling = store.endpoints({ address: hop })
       .find((other) => store.networkById(other.network)?.parent === link);

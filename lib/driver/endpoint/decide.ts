@@ -8,6 +8,7 @@ import {
 } from "../../base/errors.ts";
 import { familyOf } from "../../ipam/address.ts";
 import {
+  contains,
   type Family,
   formatAddress,
   formatPrefix,
@@ -20,10 +21,10 @@ import { linkName } from "../../iproute2/words.ts";
 import type { HeldAddress } from "../addresses/held_addresses.ts";
 import { linkLocalProblems, usual } from "../model/link_local.ts";
 import { isOwned, nameProblem, ownNames } from "../model/names.ts";
-import { priorityProblem } from "../model/routes.ts";
+import { priorityProblem, routeProblems, usualRoute } from "../model/routes.ts";
 import type { ConnectOptions, Network } from "../model/types.ts";
 import type { EndpointRecord } from "../store/records.ts";
-import { type NetworkEndpoint, routedSubnets, routesAlone } from "./routes.ts";
+import { type NetworkEndpoint, ownSubnets, routedSubnets, staticRoutes } from "./routes.ts";
 import { temporaryName } from "./steps.ts";
 
 /** An endpoint to make, and the pools of its network without its addresses. */
@@ -63,6 +64,7 @@ export function decideEndpoint(
 ): Decision<DecidedEndpoint> {
   const { network, sandbox, present } = facts;
   const { aliases = [], linkLocalAddresses = [], gatewayPriority = 0, handOver } = options;
+  const { moreRoutes = [] } = options;
   const problems: IpvlanError[] = [];
   // An engine may connect a sandbox to one network twice, by links with two names.
   if (present.some((each) => each.network.id === network.id) && !isOwned(sandbox)) {
@@ -121,8 +123,11 @@ export function decideEndpoint(
     ...facts.parent !== undefined && { parent: facts.parent },
   };
   if (options.routes) endpoint.routes = options.routes;
-  else if (options.moreRoutes?.length) {
-    endpoint.routes = [...routesAlone(network, endpoint), ...options.moreRoutes];
+  if (moreRoutes.length > 0) {
+    const own = ownSubnets(network, endpoint).map((subnet) => ({ subnet }));
+    const wrong = routeProblems(moreRoutes, network, network.isolated, own);
+    if (wrong.length > 0) return { ok: false, problems: wrong };
+    endpoint.moreRoutes = moreRoutes.map(usualRoute);
   }
   if (ordinal === 0 && facts.isSecond?.(endpoint)) {
     endpoint.ordinal = lowestFree((number) => number === 0 || ordinals.has(number));
@@ -154,7 +159,21 @@ function overlapProblems(
       network: network.name,
       text: `${subnet} dev ${endpoint.ifname}`,
     }));
-  return overlapping(routesOf(added), present.flatMap(routesOf)).map(([route, other]) =>
+  const staticOf = ({ network, endpoint }: NetworkEndpoint) =>
+    staticRoutes(network, endpoint).map(({ dst }) => ({
+      subnet: dst,
+      network: network.name,
+      text: `${dst} dev ${endpoint.ifname}`,
+    }));
+  const [own, others] = [routesOf(added), present.flatMap(routesOf)];
+  // A route that is wider than a subnet takes nothing from it.
+  const taken = [
+    ...overlapping(staticOf(added), others).filter(([route, other]) => isWithin(route, other)),
+    ...overlapping(own, present.flatMap(staticOf)).filter(([other, route]) =>
+      isWithin(route, other)
+    ),
+  ];
+  return [...overlapping(own, others), ...taken].map(([route, other]) =>
     new IpvlanError("route-overlap", {
       sandbox: added.endpoint.sandbox,
       network: route.network,
@@ -163,6 +182,10 @@ function overlapProblems(
       otherRoute: other.text,
     })
   );
+}
+
+function isWithin({ subnet: inner }: { subnet: string }, { subnet }: { subnet: string }): boolean {
+  return contains(parsePrefix(subnet).prefix, parsePrefix(inner).prefix);
 }
 
 /** Finds aliases that are names of other sandboxes on the network. Letter case does not matter. */

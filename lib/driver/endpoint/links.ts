@@ -13,7 +13,7 @@ import { linkAdd, linkDel } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { make } from "../../iproute2/runner.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
-import { linkIndex, temporaryName } from "./steps.ts";
+import { linkIndex, policyOf, temporaryName } from "./steps.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -172,10 +172,19 @@ async function deleteInside(
   // The second check is for a file that no longer leads to a namespace.
   const isEnding = (error: unknown) => isGone(error) || isNoNamespace(error);
   let indexes = removed.map(linkIndex);
+  // The kernel keeps rules when the link that they lead to goes.
+  const rules = removed.filter(({ handOver }) => !handOver)
+    .flatMap((endpoint) => policyOf(networkOf(parts, endpoint), endpoint, "equal").rules);
+  const ruleless = rules.map((rule) =>
+    unlessGone(() => ip.rule.del(rule)).catch((error) => {
+      if (!isEnding(error)) throw error;
+    })
+  );
   for (let round = 0; round < ROUNDS; round++) {
     const [parentOf, { before, after, addrs, deleted }] = await Promise.all([
       parents,
       deleteByIndex(ip, indexes, isEnding),
+      ...ruleless.splice(0),
     ]);
     for (const [link, endpoint] of ownersOf({ links: before, addrs }, removed, parentOf)) {
       if (deleted.has(link.index)) done.add(endpoint);

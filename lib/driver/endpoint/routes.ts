@@ -3,14 +3,21 @@ import { invalidOption } from "../../base/errors.ts";
 import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { routeChange, routeFlush } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import { routesToHost } from "../model/host_access.ts";
 import { namesOn } from "../model/names.ts";
-import { type EndpointAddress, routePrefix, wayOut } from "../model/routes.ts";
-import { type Endpoint, type EndpointRoute, extrasOf, type Network } from "../model/types.ts";
+import { type EndpointAddress, isOnLink, routePrefix, wayOut } from "../model/routes.ts";
+import {
+  type Endpoint,
+  type EndpointRoute,
+  extrasOf,
+  type Network,
+  type StaticRoute,
+} from "../model/types.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 
@@ -56,6 +63,7 @@ export function linkAddresses(
     }
     const { subnet, gateway } = home;
     const withLength = `${address}/${subnet.split("/")[1]}`;
+    if (gateway === NO_GATEWAY) return { address: withLength, isLocal: true };
     return hasGateway && gateway ? { address: withLength, gateway } : { address: withLength };
   });
 }
@@ -74,7 +82,8 @@ function defaultRoutes(
   const exit = wayOut(network);
   if (exit === "none") return [];
   const metric = metricOf(network, endpoint, siblings);
-  return linkAddresses(network, endpoint).flatMap(({ address, gateway }) => {
+  return linkAddresses(network, endpoint).flatMap(({ address, gateway, isLocal }) => {
+    if (isLocal) return [];
     const dst = DEFAULT_PREFIX[familyOf(address)];
     if (exit === "link") return [{ dst, dev: ifname, metric }];
     return gateway === undefined ? [] : [{ dst, via: gateway, dev: ifname, metric }];
@@ -94,23 +103,41 @@ function metricOf(
 }
 
 /**
- * The routes of an endpoint to the other subnets of an internal network in an L3 mode. Other networks
- * reach them by the default route, which an internal network lacks. Their metric is not the best one:
- * the kernel gives that to the route to the subnet of another endpoint's address.
+ * The routes of an endpoint to the other subnets of a network in an L3 mode, if it has no default
+ * route, by which it would reach them. Their metric is not the best one: the kernel gives that to the
+ * route to the subnet of another endpoint's address.
  */
 function innerRoutes(network: Network, endpoint: EndpointRecord): RouteSpec[] {
   const { internal, mode, subnets } = network;
   const { ifname, ordinal, routes } = endpoint;
-  if (routes || !internal || mode === "l2") return [];
+  if (routes || mode === "l2") return [];
   const own = ownSubnets(network, endpoint);
-  const families = new Set(own.map(familyOf));
+  const families = new Set(
+    linkAddresses(network, endpoint).filter(({ isLocal }) => internal || isLocal)
+      .map(({ address }) => familyOf(address)),
+  );
   return subnets.filter(({ subnet }) => families.has(familyOf(subnet)) && !own.includes(subnet))
     .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
 }
 
-function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
+/** The subnets of an endpoint's addresses. */
+export function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
   return linkAddresses(network, endpoint)
     .map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+}
+
+/**
+ * The routes of an endpoint besides those that follow from the subnets: its own, and those of its
+ * network whose next hop it reaches.
+ */
+export function staticRoutes(network: Network, endpoint: EndpointRecord): StaticRoute[] {
+  const { routes, moreRoutes = [] } = endpoint;
+  if (routes) return [];
+  const own = ownSubnets(network, endpoint).map((subnet) => ({ subnet }));
+  const isNear = ({ via }: StaticRoute) => via === undefined || isOnLink(via, own);
+  const isReplaced = ({ dst }: StaticRoute) => moreRoutes.some((route) => route.dst === dst);
+  const given = network.routes?.filter((route) => isNear(route) && !isReplaced(route)) ?? [];
+  return [...given, ...moreRoutes];
 }
 
 /** The subnets that an endpoint has routes to: those of its addresses, and others of its network. */
@@ -131,16 +158,23 @@ export function linkRoutes(
   endpoint: EndpointRecord,
   siblings: Siblings,
 ): RouteSpec[] {
-  const { routes, ifname, ordinal } = endpoint;
+  const { ifname, ordinal } = endpoint;
   const metric = ordinal === 0 ? undefined : LATER + ordinal;
-  const own = (routes: readonly EndpointRoute[]) =>
-    routes.map(({ dst, via }) => ({ dst, via, dev: ifname, metric }));
   return [
-    ...routes
-      ? own(routes)
-      : [...defaultRoutes(network, endpoint, siblings), ...innerRoutes(network, endpoint)],
-    ...own(routesToHost(network, endpoint)),
+    ...usualRoutes(network, endpoint, siblings),
+    ...[...givenRoutes(network, endpoint), ...routesToHost(network, endpoint)]
+      .map((route) => ({ metric, ...route, dev: ifname })),
   ];
+}
+
+/** The routes that follow from the subnets and the mode, unless an endpoint was given all of its. */
+function usualRoutes(network: Network, endpoint: EndpointRecord, siblings: Siblings): RouteSpec[] {
+  if (endpoint.routes) return [];
+  return [...defaultRoutes(network, endpoint, siblings), ...innerRoutes(network, endpoint)];
+}
+
+function givenRoutes(network: Network, endpoint: EndpointRecord): readonly EndpointRoute[] {
+  return endpoint.routes ?? staticRoutes(network, endpoint);
 }
 
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
@@ -171,8 +205,11 @@ export function rerouteSteps(
 
 /** The routes of an endpoint if its sandbox has no other endpoints, each to a prefix. */
 export function routesAlone(network: Network, endpoint: EndpointRecord): EndpointRoute[] {
-  return linkRoutes(network, endpoint, "none")
-    .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } }));
+  return [
+    ...usualRoutes(network, endpoint, "none")
+      .map(({ dst, via }) => ({ dst: routePrefix(dst), ...via !== undefined && { via } })),
+    ...givenRoutes(network, endpoint).map((route) => ({ ...route, dst: routePrefix(route.dst) })),
+  ];
 }
 
 /**
@@ -187,7 +224,9 @@ function defaultEndpoint(
   const [best] = all.filter(({ endpoint }) => !endpoint.handOver)
     .flatMap(({ network, endpoint }) =>
       linkRoutes(network, endpoint, siblings)
-        .filter(({ dst }) => familyOf(dst) === family && printedDestination(dst) === "default")
+        .filter(({ dst, table }) =>
+          table === undefined && familyOf(dst) === family && printedDestination(dst) === "default"
+        )
         .map(({ metric = DEFAULT_METRIC[family] }) => ({ endpoint, metric }))
     ).sort((one, other) => one.metric - other.metric);
   return best?.endpoint;

@@ -78,7 +78,8 @@ export function isSecond(
   endpoint: EndpointRecord,
   { routes }: SeenNamespace,
 ): boolean {
-  return linkRoutes(network, endpoint, "none").some(({ dst }) => {
+  return linkRoutes(network, endpoint, "none").some(({ dst, table }) => {
+    if (table !== undefined) return false;
     const family = familyOf(dst);
     const best = DEFAULT_METRIC[family];
     return routes.some((route) =>

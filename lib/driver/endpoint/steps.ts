@@ -1,7 +1,7 @@
 // The steps that make endpoints and sandboxes in the kernel.
 import { IpvlanError } from "../../base/errors.ts";
 import type { IpErrno } from "../../base/error_codes.ts";
-import { familyOf } from "../../ipam/address.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { addrAdd, tokenSet } from "../../iproute2/addr.ts";
 import type { AddrSpec } from "../../iproute2/addr_types.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
@@ -13,6 +13,8 @@ import { type LinkSetting, linkSetting } from "../../iproute2/sysctl.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import { hostNeighbours } from "../model/host_access.ts";
 import { interfaceToken, ipv6Settings } from "../model/lan_options.ts";
+import type { RouteSpec } from "../../iproute2/route_types.ts";
+import { ruleChange, type RuleSpec } from "../../iproute2/rule.ts";
 import { withLinkLocalLength } from "../model/link_local.ts";
 import { settingsIn } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
@@ -22,7 +24,13 @@ import { aliasOf, explainIpvlanAdd, LINK_GROUP } from "../network/parent.ts";
 import { CALLER, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { gatewaySteps, untilDetected } from "./ask.ts";
-import { linkAddresses, linkRoutes, type Siblings } from "./routes.ts";
+import {
+  linkAddresses,
+  linkRoutes,
+  type NetworkEndpoint,
+  ownSubnets,
+  type Siblings,
+} from "./routes.ts";
 
 /** The name of an endpoint's link until it is renamed in its sandbox. */
 export function temporaryName({ id }: Pick<EndpointRecord, "id">): string {
@@ -41,6 +49,55 @@ const FIRST_INDEX = 2 ** 30;
  */
 export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal">): number {
   return FIRST_INDEX + (ordinal % 64) * 2 ** 24 + parseInt(id.slice(0, 6), 16);
+}
+
+/** The priority of the rules for answers: before that of the main table, 32766. */
+const POLICY_PRIORITY = 20_000;
+
+/**
+ * The rules and routes by which an endpoint answers requests to its addresses by its own link, whatever
+ * default route its sandbox has. Its table has the number of its link, so no other one has it. If the
+ * table has no route, the main table counts.
+ */
+export function policyOf(
+  network: Network,
+  endpoint: EndpointRecord,
+  siblings: Siblings,
+): { rules: RuleSpec[]; routes: RouteSpec[] } {
+  const { policyRoutes } = network;
+  const isOff = !policyRoutes || policyRoutes === "auto" && siblings === "none";
+  if (isOff || endpoint.handOver) return { rules: [], routes: [] };
+  const { ifname: dev } = endpoint;
+  const table = linkIndex(endpoint);
+  return {
+    rules: endpointAddresses(endpoint)
+      .map((src) => ({ family: familyOf(src), src, priority: POLICY_PRIORITY, table })),
+    routes: [
+      ...ownSubnets(network, endpoint).map((dst) => ({ dst, dev, table })),
+      ...linkRoutes(network, endpoint, "none").filter((route) => route.table === undefined)
+        .map((route) => ({ ...route, table })),
+    ],
+  };
+}
+
+/** The steps that make or remove the rules and routes for answers as a sandbox's endpoints change. */
+export function policySteps(
+  { network, endpoint }: NetworkEndpoint,
+  before: Siblings,
+  after: Siblings,
+): Step[] {
+  const [old, next] = [before, after].map((siblings) => policyOf(network, endpoint, siblings));
+  if (old!.rules.length === next!.rules.length) return [];
+  const inside = (change: Change): Line => ({ netns: endpoint.sandbox, ...change });
+  const rule = (verb: "add" | "del", each: RuleSpec) => inside(ruleChange(verb, each));
+  const route = (verb: "replace" | "del", each: RouteSpec) => inside(routeChange(verb, each));
+  return [
+    ...next!.routes.map((each) => ({ ...route("replace", each), undo: route("del", each) })),
+    ...next!.rules.map((each) => ({ ...rule("add", each), undo: rule("del", each) })),
+    ...old!.rules.map((each) => ({ ...rule("del", each), undo: rule("add", each) })),
+    ...old!.routes.toReversed()
+      .map((each) => ({ ...route("del", each), undo: route("replace", each) })),
+  ];
 }
 
 /** The errors that refusals of a line stand for. */
@@ -88,6 +145,7 @@ export function endpointSteps(
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
   const beside = makeHostSteps(hostSteps(network, endpoint), { mac });
+  const policy = policyOf(network, endpoint, siblings);
   if (endpoint.handOver) {
     return [{ ...add(undefined), undo: linkDel(temporary) }, alias, ...beside];
   }
@@ -138,6 +196,12 @@ export function endpointSteps(
       })
     ),
     ...hostNeighbours(network, endpoint, mac).map((each) => inside(neighChange("replace", each))),
+    ...policy.routes.map((route) => inside(routeChange("add", route))),
+    ...policy.rules.map((rule) => ({
+      ...inside(ruleChange("add", rule)),
+      // The kernel keeps a rule whose link is gone.
+      undo: there(ruleChange("del", rule)),
+    })),
     { ...inside(alias), ...awaits && { awaits } },
     ...gatewaySteps({ network, endpoint }),
   ];

@@ -1,14 +1,17 @@
 import type { Addr } from "../../iproute2/addr_types.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { Route } from "../../iproute2/route_types.ts";
+import type { Rule } from "../../iproute2/rule.ts";
 import type { AddressPool } from "./types.ts";
 
 /** The links, addresses and routes of a sandbox's namespace. */
 export interface SeenNamespace {
   links: readonly Link[];
   addrs: readonly Addr[];
-  /** The routes of its main tables. */
+  /** The routes of its main tables, or of all. */
   routes: readonly Route[];
+  /** Its rules; `undefined` if only the main tables were asked for. */
+  rules?: readonly Rule[];
 }
 
 /** The facts about the host that a decision on a network needs. */

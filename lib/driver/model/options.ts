@@ -1,4 +1,5 @@
-import { invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { exactly, fits, list, optional, type Reader, text } from "../../base/reader.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../iproute2/kinds/ipvlan.ts";
 import {
@@ -12,15 +13,19 @@ import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
-import type { Endpoint, Network, NetworkOptions, SettledNetwork } from "./types.ts";
+import { parseRoutes, routeProblems, routesText, usualRoute } from "./routes.ts";
+import type { Endpoint, Network, NetworkOptions, SettledNetwork, StaticRoute } from "./types.ts";
 
 /** The values that an option takes. */
 export type OptionValue =
   /** The name of a link that can be a parent. */
   | { kind: "link" }
-  | { kind: "switch" }
+  /** On or off, or one of some words. */
+  | { kind: "switch"; or?: readonly string[] }
   | { kind: "choice"; of: readonly string[] }
-  | { kind: "number"; what: string; range: readonly [least: number, greatest: number] };
+  | { kind: "number"; what: string; range: readonly [least: number, greatest: number] }
+  /** A list of routes; written as one text, with commas between them. */
+  | { kind: "routes" };
 
 /** One option: its names, its values, its checks and its steps in the kernel. */
 export interface NetworkOption<T> {
@@ -196,6 +201,32 @@ export const NETWORK_OPTIONS: {
     ofNetwork: hostAccessSteps,
     ofEndpoint: endpointAccessSteps,
   },
+  // They are among the routes of an endpoint's link, and no steps: see `linkRoutes`.
+  routes: {
+    label: "routes",
+    help: "the routes of sandboxes besides the default one, as DESTINATION=NEXTHOP,…",
+    value: { kind: "routes" },
+    default: undefined,
+    none: "none",
+    driverOption: "routes",
+    problems: (network, isolated) =>
+      routeProblems(network.routes ?? [], network, isolated)
+        .map((problem) => problem.at("routes")),
+  },
+  // They are rules and routes beside those of an endpoint's link: see `policyOf`.
+  policyRoutes: {
+    label: "policy routes",
+    help: "whether sandboxes answer by the link that was asked; auto, those with several networks",
+    value: { kind: "switch", or: ["auto"] },
+    default: undefined,
+    none: "false",
+    driverOption: "policy_routes",
+    cni: "policyRoutes",
+    docker: (value) =>
+      value
+        ? "Docker itself sets the addresses of a container, and no rules for them: leave it out"
+        : undefined,
+  },
 };
 
 /** The steps of all options for a network, or for an endpoint on it. */
@@ -216,14 +247,21 @@ export function settleOptions(
   given: Partial<NetworkOptions>,
 ): { options: NetworkOptions; problems: IpvlanError[] } {
   const values = OPTION_NAMES.map((name) => [name, given[name] ?? NETWORK_OPTIONS[name].default]);
-  const problems = OPTION_NAMES.flatMap((name) => {
+  const problems: IpvlanError[] = OPTION_NAMES.flatMap((name) => {
     const value = given[name];
     if (value === undefined) return [];
     return optionProblems(name, value).map((problem) => problem.at(name));
   });
   // The compiler cannot see that the table has every name.
-  const options: unknown = Object.fromEntries(values.filter(([, value]) => value !== undefined));
-  return { options: options as NetworkOptions, problems };
+  const options = Object.fromEntries(
+    values.filter(([, value]) => value !== undefined),
+  ) as unknown as NetworkOptions;
+  if (options.routes?.length === 0) delete options.routes;
+  if (!options.policyRoutes) delete options.policyRoutes;
+  if (options.routes && !problems.some(({ field }) => field[0] === "routes")) {
+    options.routes = options.routes.map(usualRoute);
+  }
+  return { options, problems };
 }
 
 /** Checks the value of one option, without looking at the others. */
@@ -234,7 +272,10 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
     case "link":
       return parentProblems(String(value));
     case "switch":
-      return typeof value === "boolean" ? [] : invalid("give true or false");
+      if (typeof value === "boolean" || accepted.or?.includes(String(value))) return [];
+      return invalid(
+        `give ${["true", "false", ...accepted.or ?? []].join(", ").replace(/, (?!.*,)/, " or ")}`,
+      );
     case "choice":
       if (accepted.of.includes(String(value))) return [];
       return invalid(`choose one of ${accepted.of.join(", ")}`);
@@ -244,12 +285,24 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
       if (isWhole && value >= least && value <= greatest) return [];
       return invalid(`give a whole number from ${least} to ${greatest}`);
     }
+    case "routes":
+      if (!fits(ROUTES, value)) return invalid("give a list of routes");
+      return value.flatMap((route) => {
+        const read = attempt(() => usualRoute(route));
+        return read.ok ? [] : read.problems;
+      });
   }
 }
 
+const ROUTES: Reader<StaticRoute[]> = list(exactly({ dst: text, via: optional(text) }));
+
 /** Shows the value of an option: `l3`, `none`. */
-export function optionText(name: OptionName, { [name]: value }: NetworkOptions): string {
-  return String(value ?? NETWORK_OPTIONS[name].none);
+export function optionText(name: OptionName, { [name]: value }: Partial<NetworkOptions>): string {
+  return valueText(value ?? NETWORK_OPTIONS[name].none);
+}
+
+function valueText(value: NetworkOptions[OptionName]): string {
+  return typeof value === "object" ? routesText(value) : String(value);
 }
 
 /**
@@ -284,7 +337,13 @@ export function parseDriverOptions(
     // A text that is no number, or neither true nor false, stays as it is, and is refused later.
     const isNumber = value.kind === "number" && /^\d+$/.test(text);
     const isSwitch = value.kind === "switch" && /^(true|false)$/.test(text);
-    options[option] = isNumber ? Number(text) : isSwitch ? text === "true" : text;
+    options[option] = value.kind === "routes"
+      ? parseRoutes(text)
+      : isNumber
+      ? Number(text)
+      : isSwitch
+      ? text === "true"
+      : text;
   }
   return { options, problems };
 }
@@ -299,7 +358,9 @@ export function toDriverOptions(network: NetworkOptions): Record<string, string>
   const entries = OPTION_NAMES.flatMap((name) => {
     const { driverOption } = NETWORK_OPTIONS[name];
     const value = network[name];
-    return driverOption === undefined || value === undefined ? [] : [[driverOption, String(value)]];
+    return driverOption === undefined || value === undefined
+      ? []
+      : [[driverOption, valueText(value)]];
   });
   return Object.fromEntries(entries);
 }

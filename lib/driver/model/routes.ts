@@ -1,7 +1,8 @@
-import { invalidOption, type IpvlanError } from "../../base/errors.ts";
-import { familyOf } from "../../ipam/address.ts";
-import { formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
-import type { Network } from "./types.ts";
+import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import { contains, formatPrefix, homeOf, parsePrefix, whyUnusable } from "../../ipam/prefix.ts";
+import { linkLocalProblem } from "./link_local.ts";
+import type { Network, SettledNetwork, StaticRoute } from "./types.ts";
 
 /** The settings of a network that decide on its default routes. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
@@ -37,9 +38,97 @@ export function routePrefix(dst: string, family = familyOf(dst)): string {
   return formatPrefix(parsePrefix(whole).prefix);
 }
 
+/** Writes a route as options have it: `10.0.0.0/8=192.168.1.254`, or its destination alone. */
+export function routeText({ dst, via }: StaticRoute): string {
+  return via === undefined ? dst : `${dst}=${via}`;
+}
+
+/** Writes routes with commas between them. */
+export function routesText(routes: readonly StaticRoute[]): string {
+  return routes.map(routeText).join(",");
+}
+
+/** Reads routes that {@linkcode routesText} has written. Their parts are checked later. */
+export function parseRoutes(text: string): StaticRoute[] {
+  return text.split(",").map((word) => {
+    const [dst = "", ...via] = word.split("=");
+    return via.length > 0 ? { dst, via: via.join("=") } : { dst };
+  });
+}
+
+/** The canonical form of a route. @throws {"invalid-option"} It cannot be one, or has host bits. */
+export function usualRoute(route: StaticRoute): StaticRoute {
+  const { dst, via } = route;
+  const usual = routePrefix(dst, familyOf(via ?? dst));
+  if (dst.includes("/") && parsePrefix(dst).masked) {
+    throw invalidOption("route", routeText(route), `it has host bits set: write ${usual}`);
+  }
+  if (via === undefined) return { ...route, dst: usual };
+  if (familyOf(via) !== familyOf(usual)) {
+    throw invalidOption("route", routeText(route), "its next hop is of the other family");
+  }
+  return { ...route, dst: usual, via: formatAddress(parseAddress(via)) };
+}
+
+/**
+ * Finds why routes cannot be those of sandboxes on a network, besides its default routes.
+ *
+ * @param subnets The subnets that a next hop can be in.
+ */
+export function routeProblems(
+  routes: readonly StaticRoute[],
+  { mode, foreignAddresses, ...network }: SettledNetwork,
+  isolated: boolean,
+  subnets: readonly { subnet: string }[] = network.subnets,
+): IpvlanError[] {
+  const texts = subnets.map(({ subnet }) => subnet).join(", ");
+  const seen = new Set<string>();
+  return routes.flatMap((given) => {
+    const read = attempt(() => usualRoute(given));
+    if (!read.ok) return read.problems;
+    const { dst, via } = read.value;
+    const { prefix } = parsePrefix(dst);
+    const isTwice = seen.has(dst);
+    seen.add(dst);
+    const home = subnets.find(({ subnet }) => contains(parsePrefix(subnet).prefix, prefix));
+    const rule = isTwice
+      ? "its destination is given twice"
+      : prefix.length === 0
+      ? "the gateway of a subnet decides on the default route: give that, or none"
+      : isolated
+      ? "nothing is behind an isolated network: give it a parent"
+      : home
+      ? `it is in the subnet ${home.subnet}, which the link reaches itself`
+      : mode !== "l2"
+      ? via !== undefined
+        ? `in ${mode} mode a link asks for no next hop: write ${dst}`
+        : foreignAddresses || subnets.some(({ subnet }) => familyOf(subnet) === familyOf(dst))
+        ? undefined
+        : `the network has no IPv${prefix.family}`
+      : via === undefined
+      ? `name its next hop: ${dst}=ADDRESS`
+      : foreignAddresses || isOnLink(via, subnets)
+      ? undefined
+      : `its next hop is in no subnet of the link: ${texts || "there is none"}`;
+    return rule === undefined ? [] : [invalidOption("route", routeText(read.value), rule)];
+  });
+}
+
+/** Whether a router can have an address on a link: in one of the subnets, or a link-local one. */
+export function isOnLink(address: string, subnets: readonly { subnet: string }[]): boolean {
+  if (familyOf(address) === 6 && linkLocalProblem(address) === undefined) {
+    return subnets.some(({ subnet }) => familyOf(subnet) === 6);
+  }
+  const home = homeOf(subnets, address);
+  return home !== undefined &&
+    whyUnusable(parsePrefix(home.subnet).prefix, parseAddress(address)) === undefined;
+}
+
 export interface EndpointAddress {
   /** The address with its prefix length: `192.168.1.2/24`. */
   address: string;
   /** The subnet's gateway, if a default route leads to it. */
   gateway?: string;
+  /** Whether its family has no default route, as its subnet has the gateway `none`. */
+  isLocal?: true;
 }

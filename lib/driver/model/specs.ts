@@ -32,6 +32,7 @@ import type {
   NetworkSpec,
   Owner,
   SandboxSpec,
+  StaticRoute,
 } from "./types.ts";
 
 export const ownerFields: Fields<Owner> = {
@@ -82,7 +83,16 @@ export const engineNetworkSpec: Reader<EngineNetworkSpec> = exactly<EngineNetwor
   foreignAddresses: optional(oneOf(true)),
 });
 
-const route = exactly<EndpointRoute>({ dst: text, via: optional(text) });
+const staticRoute: Fields<StaticRoute> = { dst: text, via: optional(text) };
+
+const route = exactly<EndpointRoute>({
+  ...staticRoute,
+  metric: optional(whole),
+  table: optional(whole),
+  scope: optional(text as Reader<NonNullable<EndpointRoute["scope"]>>),
+  mtu: optional(whole),
+  advmss: optional(whole),
+});
 
 const connectFields: Fields<ConnectOptions> = {
   ip: optional(text),
@@ -92,7 +102,7 @@ const connectFields: Fields<ConnectOptions> = {
   macAddress: optional(text),
   ifname: optional(text),
   routes: optional(list(route)),
-  moreRoutes: optional(list(route)),
+  moreRoutes: optional(list(exactly(staticRoute))),
   linkLocalAddresses: optional(list(text)),
   gatewayPriority: optional(whole),
   handOver: optional(oneOf(true)),

@@ -2,7 +2,7 @@ import type { EtcdAccess } from "../../claims/types.ts";
 import type { IpvlanError } from "../../base/errors.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import type { Link } from "../../iproute2/link_types.ts";
-import type { Route } from "../../iproute2/route_types.ts";
+import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../iproute2/kinds/ipvlan.ts";
 
 /** An engine that networks and sandboxes can belong to. */
@@ -69,6 +69,17 @@ export interface NetworkOptions {
    * out, not.
    */
   hostAccess?: boolean;
+  /**
+   * The routes of each sandbox besides its default routes. In L2 mode, each has a next hop, which no
+   * endpoint gets as its address.
+   */
+  routes?: readonly StaticRoute[];
+  /**
+   * Whether a sandbox answers from each of its addresses by the link that has it, by rules and a table
+   * of its own for each endpoint. With `auto`, only sandboxes with several networks have them. Left
+   * out, the best default route of the sandbox counts for all its addresses.
+   */
+  policyRoutes?: true | "auto";
 }
 
 /** A network to create. */
@@ -117,7 +128,7 @@ export interface NetworkSubnet {
   /**
    * Its gateway, which no endpoint gets. If no route leads to it, as in the L3 modes or without a
    * parent, it is here only if the caller gave it; the first usable address is reserved anyway. A
-   * subnet that is too small has none.
+   * subnet that is too small has none. With `none`, the sandboxes have no default route of its family.
    */
   gateway?: string;
   /** The range that automatic addresses come from, if it is not the whole subnet. */
@@ -206,12 +217,26 @@ export interface Sandbox extends SandboxSettings {
   namespaceId?: string;
 }
 
-/** A route of an endpoint's link. */
-export interface EndpointRoute {
+/** A route besides the default routes. */
+export interface StaticRoute {
   /** The destination: `10.0.0.0/8`, `0.0.0.0/0`, `::/0`. */
   dst: string;
   /** The next hop. Left out, the destination is on the link. */
   via?: string;
+}
+
+/** A route of an endpoint's link. */
+export interface EndpointRoute extends StaticRoute {
+  /** The metric; left out, the best one, or one that fits beside the sandbox's other networks. */
+  metric?: number;
+  /** The number of the table; left out, the main table. */
+  table?: number;
+  /** The scope; left out, that of a next hop or of the link. */
+  scope?: RouteSpec["scope"];
+  /** The largest packet to the destination, in bytes. */
+  mtu?: number;
+  /** The largest segment that TCP announces, in bytes. */
+  advmss?: number;
 }
 
 /** The options of a connection to a network. */
@@ -236,8 +261,8 @@ export interface ConnectOptions {
    * default routes of the network.
    */
   routes?: readonly EndpointRoute[];
-  /** Routes of the link besides the default routes of the network. */
-  moreRoutes?: readonly EndpointRoute[];
+  /** Routes of the link besides those of the network. One of these to the same destination wins. */
+  moreRoutes?: readonly StaticRoute[];
   /**
    * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
    * fe80::/10 if the network has IPv6.
@@ -331,6 +356,8 @@ export interface Endpoint {
   linkLocalAddresses?: readonly string[];
   /** Its priority for the default route; `undefined` if it is 0. */
   gatewayPriority?: number;
+  /** Those of its routes that were given besides those of the network; `undefined` for none. */
+  moreRoutes?: readonly StaticRoute[];
   /** Its parent: that of the network, or a link of the sandbox. */
   parent: string;
 }
@@ -527,11 +554,12 @@ export interface RestoreReport {
 }
 
 /** Picks the optional properties of an endpoint, without the unset ones. */
-export function extrasOf(
-  { linkLocalAddresses, gatewayPriority }: Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority">,
-): Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority"> {
+export function extrasOf({ linkLocalAddresses, gatewayPriority, moreRoutes }: Extras): Extras {
   return {
     ...linkLocalAddresses && { linkLocalAddresses },
     ...gatewayPriority !== undefined && { gatewayPriority },
+    ...moreRoutes && { moreRoutes },
   };
 }
+
+type Extras = Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority" | "moreRoutes">;

@@ -7,6 +7,7 @@ import {
   parseSubnets,
   type SubnetSpec,
 } from "../../ipam/mod.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
@@ -148,8 +149,8 @@ export function settleSubnets(
     ok: true,
     subnets: parsed.subnets.map(({ prefix, gateway, range, reserved }, index) => {
       const spec = specs[index]!;
-      const isNamed = wayOut(network) === "gateway" ||
-        typeof spec !== "string" && spec.gateway !== undefined;
+      const given = typeof spec === "string" ? undefined : spec.gateway;
+      const isNamed = wayOut(network) === "gateway" || given !== undefined;
       const auxAddresses = reserved.entries().map((
         [name, address],
       ) => [name, formatAddress(address)]);
@@ -157,6 +158,7 @@ export function settleSubnets(
         subnet: formatPrefix(prefix),
         auxAddresses: Object.fromEntries(auxAddresses),
         ...gateway && isNamed && { gateway: formatAddress(gateway) },
+        ...given === NO_GATEWAY && { gateway: given },
         ...range && { ipRange: formatPrefix(range) },
       };
     }),

@@ -3,14 +3,15 @@ import { addrAdd, addrDel, tokenSet } from "../../iproute2/addr.ts";
 import type { Addr, AddrSpec } from "../../iproute2/addr_types.ts";
 import { linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
-import { routeChange } from "../../iproute2/route.ts";
+import { routeChange, tableName } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
 import { linkSetting } from "../../iproute2/sysctl.ts";
+import { type Rule, ruleChange, type RuleSpec } from "../../iproute2/rule.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
-import { endpointSteps, linkAddrs, linkIndex } from "../endpoint/steps.ts";
+import { endpointSteps, linkAddrs, linkIndex, policyOf } from "../endpoint/steps.ts";
 import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -79,12 +80,18 @@ export function endpointRepair(
     return repairOf(netns, link, [...settingDifferences(shared, link), ...outside]);
   }
   const marks = link ? markDifferences(link, network, endpoint, parent) : missing;
+  const { rules, routes: answers } = policyOf(network, endpoint, siblings);
+  const isKept = (rule: RuleSpec) => seen?.rules?.some((found) => isSameRule(found, rule));
   if (!seen || !link || marks.length > 0) {
     return {
       state: "missing",
       changes: marks,
       link,
-      remove: link ? [{ netns, ...linkDel({ index: link.index }) }] : [],
+      remove: [
+        ...link ? [linkDel({ index: link.index })] : [],
+        // Those of a link that is gone. They are made again with it.
+        ...rules.filter(isKept).map((rule) => ruleChange("del", rule)),
+      ].map((change) => ({ netns, ...change })),
       make: endpoint.handOver
         ? []
         : endpointSteps(network, endpoint, siblings, path, parent?.address),
@@ -92,10 +99,10 @@ export function endpointRepair(
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
-  const wanted = linkRoutes(network, endpoint, siblings);
+  const wanted = [...linkRoutes(network, endpoint, siblings), ...answers];
   // An endpoint that has become the only one keeps the routes that it had beside others.
   const accepted = siblings === "none"
-    ? [wanted, linkRoutes(network, endpoint, "equal")]
+    ? [wanted, [...linkRoutes(network, endpoint, "equal"), ...answers]]
     : [wanted];
   const isThere = (index: number) =>
     link.up &&
@@ -120,6 +127,16 @@ export function endpointRepair(
     // The kernel deletes the routes of a link that goes down.
     ...wanted.filter((_route, index) => !isThere(index))
       .map((route) => routeDifference(route, link.up ? routes : [])),
+    ...rules.filter((rule) => !isKept(rule)).map((rule) => ({
+      sentence: `The sandbox does not have the rule for answers from ${rule.src}`,
+      repair: [ruleChange("add", rule)],
+    })),
+    // A sandbox that has lost its other networks needs none.
+    ...policyOf(network, endpoint, "equal").rules.filter((rule) => !rules.includes(rule))
+      .filter((rule) => rules.length === 0 && isKept(rule)).map((rule) => ({
+        sentence: `The sandbox has a rule for answers from ${rule.src}, its only network`,
+        repair: [ruleChange("del", rule)],
+      })),
     ...outside,
   ];
   return repairOf(netns, link, changes);
@@ -255,19 +272,23 @@ function advertisedDifferences(
 
 /** The line that gives a link a route, and a sentence about its other routes to the destination. */
 function routeDifference(wanted: RouteSpec, routes: readonly Route[]): Difference {
-  const { dst, dev } = wanted;
+  const { dst, dev, table } = wanted;
   const family = familyOf(dst);
   const others = routes.filter((found) =>
-    found.family === family && found.type === "unicast" &&
+    found.family === family && found.type === "unicast" && isInTable(found, wanted) &&
     printedDestination(found.dst) === printedDestination(dst)
   );
-  const to = printedDestination(dst) === "default"
-    ? `the IPv${family} default route`
-    : `the route to ${dst}`;
-  const text = ({ via, metric }: Pick<Route, "via" | "metric">) =>
+  const to =
+    (printedDestination(dst) === "default"
+      ? `the IPv${family} default route`
+      : `the route to ${dst}`) + (table === undefined ? "" : ` in table ${table}`);
+  const text = ({ via, metric, ...more }: RouteSpec | Route) =>
     [
       via === undefined ? "on the link" : `via ${via}`,
       ...metric === undefined || metric === DEFAULT_METRIC[family] ? [] : [`metric ${metric}`],
+      ...SHOWN.flatMap((name) =>
+        wanted[name] === undefined || more[name] === undefined ? [] : [`${name} ${more[name]}`]
+      ),
     ].join(" ");
   return {
     sentence: others.length > 0
@@ -277,13 +298,39 @@ function routeDifference(wanted: RouteSpec, routes: readonly Route[]): Differenc
   };
 }
 
+/** The parts of a route that are compared if they are wanted. */
+const SHOWN = ["scope", "mtu", "advmss"] as const;
+
+function isInTable(found: Route, { table = "main" }: RouteSpec): boolean {
+  return found.table === tableName(table);
+}
+
+/** Whether a rule looks up a table for all packets from an address, and for no others. */
+function isSameRule({ not, others, ...found }: Rule, { src, priority, table }: RuleSpec): boolean {
+  const { dst, iif, oif, fwmark, suppressPrefixLength } = found;
+  return found.src === src && found.priority === priority && found.table === tableName(table!) &&
+    !not && Object.keys(others).length === 0 &&
+    [dst, iif, oif, fwmark, suppressPrefixLength].every((each) => each === undefined);
+}
+
 function isSameRoute(found: Route, wanted: RouteSpec): boolean {
   const family = familyOf(wanted.dst);
   const metric = DEFAULT_METRIC[family];
   return found.family === family &&
     printedDestination(found.dst) === printedDestination(wanted.dst) &&
-    found.type === "unicast" && found.via === wanted.via &&
+    found.type === "unicast" && found.via === wanted.via && isInTable(found, wanted) &&
+    SHOWN.every((name) => wanted[name] === undefined || wanted[name] === found[name]) &&
     (found.metric ?? metric) === (wanted.metric ?? metric);
+}
+
+/** Whether endpoints have rules, or routes in tables that are not the main one. */
+export function hasTables(
+  endpoints: readonly EndpointRecord[],
+  networks: ReadonlyMap<string, Network>,
+): boolean {
+  return endpoints.some(({ routes = [], network }) =>
+    networks.get(network)?.policyRoutes || routes.some(({ table }) => table !== undefined)
+  );
 }
 
 export async function seeSandboxes(
@@ -315,8 +362,8 @@ export async function seeSandboxes(
     const { name } = sandbox;
     // Links that an engine has not taken yet are in the host's namespace.
     const isThere = present.has(name) || isOwned(name) && sandbox.path === undefined;
-    const seen = isThere ? await lookInside(namespaces, name) : undefined;
     const own = endpoints.get(name) ?? [];
+    const seen = isThere ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
     const siblings = siblingsOf(own);
     const repairs = new Map(own.map((endpoint) => {
       const network = networks.get(endpoint.network)!;
@@ -347,7 +394,9 @@ export async function seeSandboxes(
           changes,
         };
       }),
-      ...seen && { seen },
+      ...seen && {
+        seen: { ...seen, routes: seen.routes.filter(({ table }) => table === "main") },
+      },
     };
   }));
 }

@@ -20,7 +20,7 @@ import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { byPlace, CALLER, type Step } from "../run/plan.ts";
 import type { Recovery } from "./leftovers.ts";
 import type { SeenNamespace } from "../model/facts.ts";
-import { type EndpointRepair, endpointRepair } from "./repair.ts";
+import { type EndpointRepair, endpointRepair, hasTables } from "./repair.ts";
 import { doubtsAbout } from "../addresses/shared/pools.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
@@ -197,7 +197,7 @@ async function restoreSandbox(
       return;
     }
     const hasName = names.has(name);
-    const seen = hasName ? await lookInside(namespaces, name) : undefined;
+    const seen = hasName ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
     const siblings = siblingsOf(endpoints);
     const repairs = own.filter(({ network }) => !lost.has(network)).map((endpoint) => {

@@ -216,14 +216,22 @@ export class Namespaces {
   }
 }
 
-/** Looks into a sandbox's namespace. Resolves to `undefined` if its name is that of no namespace. */
+/**
+ * Looks into a sandbox's namespace. Resolves to `undefined` if its name is that of no namespace.
+ *
+ * @param all Whether it looks at all tables of routes and at the rules, and not only at the main tables.
+ */
 export async function lookInside(
   namespaces: Namespaces,
   sandbox: string,
+  all = false,
 ): Promise<SeenNamespace | undefined> {
   const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
   try {
-    return await look(place, { links: true, addrs: true, routes: "main" });
+    const wanted = { links: true, addrs: true } as const;
+    return all
+      ? await look(place, { ...wanted, routes: "all", rules: true })
+      : await look(place, { ...wanted, routes: "main" });
   } catch (error) {
     if (isIpvlanError(error, "namespace-not-found") || isNoNamespace(error)) return undefined;
     throw error;

@@ -15,7 +15,7 @@ import {
 } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { UNSUPPORTED } from "./errors.ts";
-import { type Dns, dnsReader, type Result, resultReader, routesReader } from "./result.ts";
+import { type Dns, dnsReader, type Result, resultReader, routesReader, toRoute } from "./result.ts";
 
 /** The key for the attachments that GC keeps. */
 export const VALID = "cni.dev/valid-attachments";
@@ -56,6 +56,12 @@ function only<T extends object>(
 
 const word = ifRight(text);
 const number = ifRight(kind<number>("give a whole number", Number.isInteger));
+const onOrWord = ifRight(
+  kind<boolean | string>(
+    "give true, false or a word",
+    (value) => typeof value === "boolean" || typeof value === "string",
+  ),
+);
 const flag = ifRight(kind<boolean>("give true or false", (value) => typeof value === "boolean"));
 
 function isTexts(value: unknown): boolean {
@@ -97,15 +103,15 @@ const etcd: Reader<EtcdAccess | undefined> = (value, reading) => {
 };
 
 const routes: Reader<EndpointRoute[] | undefined> = (value, reading) =>
-  ifRight(routesReader)(value, reading)
-    ?.map(({ dst, gw }) => gw === undefined ? { dst } : { dst, via: gw });
+  ifRight(routesReader)(value, reading)?.map(toRoute);
 
 const ipamKeys = only({ type: anything, subnets, routes, etcd });
 
 /** The options of a network that a configuration may have, with their keys. */
 export const OPTIONS = OPTION_NAMES.flatMap((name) => {
   const { cni: key, value: { kind } } = NETWORK_OPTIONS[name];
-  return key === undefined ? [] : [{ name, key, reader: kind === "number" ? number : word }];
+  const reader = kind === "number" ? number : kind === "switch" ? onOrWord : word;
+  return key === undefined ? [] : [{ name, key, reader }];
 });
 
 const settledKeys = {

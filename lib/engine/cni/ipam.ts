@@ -1,10 +1,11 @@
 import type { EngineDriver } from "../../driver/mod.ts";
 import { type Family, familyOf, parseAddress } from "../../ipam/address.ts";
 import { contains, parsePrefix, type SubnetSpec } from "../../ipam/mod.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { AttachmentKey } from "./environment.ts";
 import { cniError, CODE, isExhausted } from "./errors.ts";
-import type { Result, ResultAddress } from "./result.ts";
-import { type CniRequest, ipamOf, isValid, ownerOf, toResultRoute } from "./translate.ts";
+import { type Result, type ResultAddress, toResultRoute } from "./result.ts";
+import { type CniRequest, ipamOf, isValid, ownerOf } from "./translate.ts";
 
 /** A call of another plugin, which makes the link. */
 type Call = CniRequest & { driver: EngineDriver };
@@ -55,7 +56,8 @@ async function claimOne(
     ? own
     : own.filter(({ subnet }) => contains(parsePrefix(subnet).prefix, parseAddress(address)));
   const candidates = fit.length > 0 ? fit : own;
-  for (const [index, { subnet, ipRange, gateway }] of candidates.entries()) {
+  for (const [index, { subnet, ipRange, ...more }] of candidates.entries()) {
+    const gateway = more.gateway === NO_GATEWAY ? undefined : more.gateway;
     try {
       const pool = { owner: ownerOf(conf), subnet, ipRange, gateway, ipam: ipamOf(conf) };
       const claimed = await driver.claimAddress(pool, { holder: holderOf(environment), address });

@@ -1,6 +1,7 @@
+import type { EndpointRoute } from "../../driver/model/types.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { object, parsed, type Reader, type Reading, text } from "../../base/reader.ts";
+import { kind, object, parsed, type Reader, type Reading, text } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
@@ -21,10 +22,18 @@ export interface ResultAddress {
   interface?: number;
 }
 
-/** A route of a result: its destination, such as `10.0.0.0/8`, and its next hop. */
+/** A route of a result, with the keys and numbers of CNI 1.1 (section 5). */
 export interface ResultRoute {
+  /** The destination, such as `10.0.0.0/8`. */
   dst: string;
   gw?: string;
+  mtu?: number;
+  advmss?: number;
+  /** The metric. */
+  priority?: number;
+  table?: number;
+  /** `RT_SCOPE_*` of the kernel. */
+  scope?: number;
 }
 
 interface ResultInterface {
@@ -78,17 +87,30 @@ const linkAddress = parsed("an address with its length, such as 192.168.1.2/24",
   return `${formatAddress(parseAddress(address))}/${Number(length)}`;
 });
 
-/** Refuses a key of a route that the driver does not support (CNI 1.1, section 5). */
-const refusedKey: Reader<undefined> = (value, reading) => {
-  if (value) reading.misfit(value, "left out, as a route can only have dst and gw");
-};
+/** Reads a number of a route that may be left out. Go programs write 0 for some of them. */
+function unlessZero(most: number): Reader<number | undefined> {
+  return (value, reading) => upTo(most)(value, reading) || undefined;
+}
 
-const routeFields = object<ResultRoute & Record<string, unknown>>({
+function upTo(most: number): Reader<number | undefined> {
+  const wanted = `a whole number up to ${most}`;
+  return optional(
+    kind<number>(
+      wanted,
+      (value) =>
+        typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most,
+    ),
+  );
+}
+
+const routeFields = object<ResultRoute>({
   dst: parsed("a prefix such as 10.0.0.0/8", (text) => formatPrefix(parsePrefix(text).prefix)),
   gw: filled(address),
-  ...Object.fromEntries(
-    ["mtu", "advmss", "priority", "table", "scope"].map((key) => [key, refusedKey]),
-  ),
+  mtu: unlessZero(65535),
+  advmss: unlessZero(65535),
+  priority: unlessZero(0xffff_ffff),
+  table: upTo(0xffff_ffff),
+  scope: upTo(255),
 });
 
 export const routesReader: Reader<ResultRoute[]> = list<ResultRoute>((value, reading) => {
@@ -135,3 +157,42 @@ export const resultReader: Reader<Result> = object<Result>({
   routes: routesReader,
   dns: dnsReader,
 });
+
+/** The names of scopes by their numbers. The kernel shows others as numbers. */
+const SCOPES: Readonly<Record<number, EndpointRoute["scope"]>> = {
+  0: "global",
+  200: "site",
+  253: "link",
+  254: "host",
+  255: "nowhere",
+};
+
+/** The main table, also by the number for none (`RT_TABLE_MAIN`, `RT_TABLE_UNSPEC`). */
+const MAIN = [254, 0];
+
+/** Translates a route of a result or a configuration into one of an endpoint. */
+export function toRoute({ dst, gw, priority, table, scope, ...sizes }: ResultRoute): EndpointRoute {
+  const { mtu, advmss } = sizes;
+  return {
+    dst,
+    ...gw !== undefined && { via: gw },
+    ...priority !== undefined && { metric: priority },
+    ...table !== undefined && !MAIN.includes(table) && { table },
+    // The kernel takes no notice of the scope of an IPv6 route.
+    ...scope !== undefined && familyOf(dst) === 4 && { scope: SCOPES[scope] ?? `${scope}` },
+    ...mtu !== undefined && { mtu },
+    ...advmss !== undefined && { advmss },
+  };
+}
+
+/** Translates a route of an endpoint into one of a result. */
+export function toResultRoute({ dst, via, metric, scope, ...same }: EndpointRoute): ResultRoute {
+  const number = Object.keys(SCOPES).find((each) => SCOPES[Number(each)] === scope) ?? scope;
+  return {
+    dst,
+    ...via !== undefined && { gw: via },
+    ...metric !== undefined && { priority: metric },
+    ...scope !== undefined && { scope: Number(number) },
+    ...same,
+  };
+}

@@ -23,7 +23,7 @@ import {
   readEnvironment,
 } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
-import type { Result, ResultAddress, ResultRoute } from "./result.ts";
+import { type Result, type ResultAddress, toResultRoute, toRoute } from "./result.ts";
 import type { IpvlanErrorOf } from "../../base/errors.ts";
 
 /** A call of the plugin that is not VERSION. */
@@ -155,6 +155,9 @@ function settleConf(conf: Conf): Settlement | undefined {
   return settle({ ...common, ...addresses }, parent !== undefined);
 }
 
+/** From this scope on, a route leads to the link itself (`RT_SCOPE_LINK`). */
+const LINK_SCOPE = 253;
+
 /** The connection for addresses and routes from another plugin. */
 function followGiven(given: Result): ConnectOptions {
   const of = (family: Family): ResultAddress | undefined => {
@@ -172,10 +175,13 @@ function followGiven(given: Result): ConnectOptions {
   return {
     ip: v4?.address,
     ip6: v6?.address,
-    // A route without a next hop takes the gateway of its family, if there is one.
-    routes: given.routes.map(({ dst, gw = gateway(familyOf(dst)) }) =>
-      gw === undefined ? { dst } : { dst, via: gw }
-    ),
+    // A route without a next hop takes the gateway of its family, unless its scope has none.
+    routes: given.routes.map((route) => {
+      const { dst, scope = 0 } = route;
+      return toRoute(
+        scope < LINK_SCOPE ? { ...route, gw: route.gw ?? gateway(familyOf(dst)) } : route,
+      );
+    }),
   };
 }
 
@@ -196,11 +202,6 @@ export function resultOf(
   const dns = conf.dns ?? given?.dns;
   if (dns) result.dns = dns;
   return result;
-}
-
-/** Translates a route of an endpoint into one of a result. */
-export function toResultRoute({ dst, via }: { dst: string; via?: string }): ResultRoute {
-  return via === undefined ? { dst } : { dst, gw: via };
 }
 
 /** Lists the links that a configuration has made in containers. */
@@ -247,7 +248,9 @@ export function changesOf(
   // Do not also report routes that a changed link has lost. Only one link has the default route.
   const compared = endpoint.changes.length > 0 || !seen
     ? []
-    : routes.filter(({ dst }) => endpoints.length === 1 || !dst.endsWith("/0"));
+    : routes.filter(({ dst, table }) =>
+      table === undefined && (endpoints.length === 1 || !dst.endsWith("/0"))
+    );
   for (const { dst, gw } of compared) {
     const isThere = seen!.routes.some((route) =>
       route.family === familyOf(dst) && routePrefix(route.dst, route.family) === dst &&

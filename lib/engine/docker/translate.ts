@@ -11,6 +11,7 @@ import type {
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Family, familyOf } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { isNetnsPath } from "../../iproute2/words.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { anything, flag, object, text, textLike } from "../../base/reader.ts";
@@ -72,7 +73,9 @@ export function readCreateNetwork(
   body: unknown,
 ): { spec: EngineNetworkSpec; problems: IpvlanError[] } {
   const { NetworkID, IPv4Data, IPv6Data, Options } = readMessage(createNetwork, body);
-  const words = Object.entries(Options?.[GENERIC] ?? {}).map((pair) => pair.join("="));
+  // Docker's --gateway takes only an address.
+  const { gateway, ...given } = Options?.[GENERIC] ?? {};
+  const words = Object.entries(given).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
   for (const name of OPTION_NAMES) {
     const { label, docker } = NETWORK_OPTIONS[name];
@@ -80,15 +83,21 @@ export function readCreateNetwork(
     const rule = value === undefined ? undefined : docker?.(value as never);
     if (rule !== undefined) problems.push(invalidOption(label, String(value), rule));
   }
+  if (gateway !== undefined && gateway !== NO_GATEWAY) {
+    problems.push(invalidOption("driver option", `gateway=${gateway}`, RULE));
+  }
   const spec: EngineNetworkSpec = {
     ...options,
     ...networkNamed(NetworkID),
     internal: Options?.[INTERNAL] ?? false,
     ipv4: IPv4Data.length > 0,
-    subnets: [...IPv4Data, ...IPv6Data].map(toSubnet),
+    subnets: [...IPv4Data, ...IPv6Data].map(toSubnet)
+      .map((subnet) => gateway === undefined ? subnet : { ...subnet, gateway }),
   };
   return { spec, problems };
 }
+
+const RULE = "write gateway=none, or give an address with --gateway";
 
 function toSubnet(
   { Pool, Gateway, AuxAddresses }: ReturnType<typeof ipamData>[number],
@@ -149,22 +158,26 @@ export function readJoin(body: unknown): Named & { path: string } {
   return { ...endpointNamed(EndpointID), path: SandboxKey };
 }
 
-/** The answer to Join, with the routes without a next hop (`types.CONNECTED` of libnetwork). */
+/** The answer to Join. The routes are `types.NEXTHOP` or `types.CONNECTED` of libnetwork. */
 interface JoinAnswer {
   /** The link that Docker moves into the container, and the prefix of its name there. */
   InterfaceName: { SrcName: string; DstPrefix: string };
   /** The next hops of the default routes. */
   Gateway?: string;
   GatewayIPv6?: string;
-  StaticRoutes: { Destination: string; RouteType: 1 }[];
+  StaticRoutes: StaticRoute[];
   /** Keeps Docker from adding a bridge network to a container without an IPv4 gateway. */
   DisableGatewayService: boolean;
 }
 
+type StaticRoute =
+  | { Destination: string; RouteType: 0; NextHop: string }
+  | { Destination: string; RouteType: 1 };
+
 /**
- * Answers Join. Docker itself chooses among several gateways, but it adds every route without a next
- * hop. Such a route fails with "file exists" beside any other to the same destination. So if one of two
- * such routes has no next hop, the second network leaves its route out. A container of Docker has only
+ * Answers Join. Docker itself chooses among several gateways, but it adds every other route. Such a
+ * route fails with "file exists" beside any other to the same destination. So if one of two such routes
+ * is no default route by a gateway, the second network leaves its route out. A container of Docker has only
  * one default route per family, so each network answers as if it were the only one.
  *
  * @param present The routes that the container has, or will have, from its other networks.
@@ -174,16 +187,28 @@ export function joinAnswer(
   present: readonly EndpointRoute[],
 ): JoinAnswer {
   const given = routes.filter((one) =>
-    !present.some(({ dst, via }) => dst === one.dst && (via === undefined || one.via === undefined))
+    !present.some(({ dst, via }) =>
+      dst === one.dst && (!isDefault(dst) || via === undefined || one.via === undefined)
+    )
   );
   const gateway = (family: Family) =>
-    given.find(({ dst, via }) => familyOf(dst) === family && via !== undefined)?.via;
+    given.find(({ dst, via }) => familyOf(dst) === family && isDefault(dst) && via !== undefined)
+      ?.via;
   return {
     InterfaceName: { SrcName: ifname, DstPrefix: "eth" },
     Gateway: gateway(4),
     GatewayIPv6: gateway(6),
-    StaticRoutes: given.filter(({ via }) => via === undefined)
-      .map(({ dst }) => ({ Destination: dst, RouteType: 1 })),
+    StaticRoutes: given.flatMap(({ dst: Destination, via: NextHop }): StaticRoute[] =>
+      NextHop === undefined
+        ? [{ Destination, RouteType: 1 }]
+        : isDefault(Destination)
+        ? []
+        : [{ Destination, RouteType: 0, NextHop }]
+    ),
     DisableGatewayService: gateway(4) === undefined,
   };
+}
+
+function isDefault(destination: string): boolean {
+  return destination.endsWith("/0");
 }

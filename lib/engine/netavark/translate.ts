@@ -4,10 +4,11 @@
 // Podman keeps the networks and chooses the addresses. It does not say when it removes a network, so
 // the driver has a network only while a container is on it.
 import { parseDriverOptions } from "../../driver/model/options.ts";
-import type { EndpointRoute, EngineNetworkSpec, MadeEndpoint } from "../../driver/model/types.ts";
+import type { EngineNetworkSpec, MadeEndpoint, StaticRoute } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import { anything, flag, object, text } from "../../base/reader.ts";
@@ -193,10 +194,19 @@ export function setupAnswer(
 /** Reads a network as Podman keeps it, with the problems of its options and routes. */
 function readPodmanNetwork(
   config: PodmanNetwork,
-): { spec: EngineNetworkSpec; routes: EndpointRoute[]; problems: IpvlanError[] } {
-  const words = Object.entries(config.options).map((pair) => pair.join("="));
+): { spec: EngineNetworkSpec; routes: StaticRoute[]; problems: IpvlanError[] } {
+  const { no_default_route: local = "false", ...given } = config.options;
+  const words = Object.entries(given).map((pair) => pair.join("="));
   const { options, problems } = parseDriverOptions(words);
-  const { network_interface: link, subnets } = config;
+  const hasNone = ["1", "true"].includes(local);
+  if (!hasNone && !["0", "false"].includes(local)) {
+    const rule = "write true or false";
+    problems.push(invalidOption("driver option", `no_default_route=${local}`, rule));
+  }
+  const { network_interface: link } = config;
+  const subnets = config.subnets.map((subnet) =>
+    hasNone ? { ...subnet, gateway: NO_GATEWAY } : subnet
+  );
   const parent = options.parent ?? link;
   if (link !== undefined && link !== parent) {
     const rule = `the interface is ${JSON.stringify(link)}: give the same, or only one of them`;
@@ -205,7 +215,8 @@ function readPodmanNetwork(
   const rule = "a route here has no metric: leave it out";
   const routes = config.routes.map(({ destination: dst, gateway: via, metric }) => {
     if (metric !== undefined) problems.push(invalidOption("route", dst, rule));
-    return { dst, via };
+    // Podman wants a next hop, for which a link in an L3 mode does not ask.
+    return (options.mode ?? "l2") === "l2" ? { dst, via } : { dst };
   });
   const spec: EngineNetworkSpec = {
     ...options,

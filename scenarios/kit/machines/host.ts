@@ -86,6 +86,23 @@ export class Host implements AsyncDisposable {
     await this.ip.link.set(link, { up: true });
   }
 
+  /** Calls the CNI plugin on the host, for the container ID in the namespace ID. */
+  async cni(command: "ADD" | "CHECK" | "DEL", id: string, conf: object): Promise<CommandResult> {
+    const variables = {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: id,
+      CNI_NETNS: `/run/netns/${id}`,
+      CNI_IFNAME: "eth0",
+      CNI_PATH: "/opt/cni/bin",
+      IPVLAN_STATE_DIR: this.#stateDir,
+    };
+    const environment = Object.entries(variables).map((pair) => pair.join("="));
+    const script = 'conf=$1; shift; printf %s "$conf" | "$@"';
+    const where = [`--net=/run/netns/${this.netns}`, "env", ...environment];
+    const input = ["sh", "-c", script, "sh", JSON.stringify(conf)];
+    return await run("nsenter", ...where, ...input, ...ipvlanCommand(), "cni");
+  }
+
   /**
    * Restarts the host. All its links and containers disappear, and the links to the switch are made
    * again. The new driver has the state folder of the old one.

@@ -98,6 +98,8 @@ const BEYOND = {
   "ASK-2": "So on a sub-interface and in the L3 modes; the flags private and vepa refuse it",
   "ASK-4": "IPv6 as one says: none, only the subnets', or SLAAC with addresses that stay the same",
   "ASK-5": "Duplicate address detection as one says: a holder on the LAN is found and named",
+  "ASK-7":
+    "A sandbox has no gateway, static routes, or the default route of its best network, as one says",
   "ASK-8":
     "Links follow the parent's MTU, or keep their own; a larger one is refused; a change is mended",
   "ASK-9":
@@ -106,6 +108,8 @@ const BEYOND = {
     "What a parent had is there again when it comes back, by the agent and by restore; until then ps says why",
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",
   "ASK-12": "ipvlan works where a switch port lets one MAC address through, and macvlan does not",
+  "ASK-13": "A sandbox with several uplinks answers each request by the one that it came in by",
+  "ASK-14": "A route of CNI has a metric, a table, a scope and sizes, as its own plugin gives it",
   "ASK-16": "The gateway is asked before the workload starts",
 } as const;
 

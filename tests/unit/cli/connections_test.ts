@@ -80,7 +80,7 @@ const WRONG: [typed: string, ...problems: string[]][] = [
     refused(
       "name=a,gw",
       "write KEY=VALUE with commas between them; the keys are name, alias, driver-opt, gw-priority, " +
-        "ip, ip6, link-local-ip, mac-address",
+        "ip, ip6, link-local-ip, mac-address, route",
     ),
   ],
   [

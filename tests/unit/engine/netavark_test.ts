@@ -2,7 +2,7 @@
 import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import type { Network } from "../../../lib/driver/model/types.ts";
+import type { Network, NetworkSubnet } from "../../../lib/driver/model/types.ts";
 import {
   createAnswer,
   infoOf,
@@ -212,6 +212,21 @@ Deno.test("the routes of a network come besides those that the driver makes", ()
   const route = { dst: "10.9.0.0/16", via: "192.168.1.5" };
   const { connection } = setup({ routes }).attachment;
   assertEquals([connection.routes, connection.moreRoutes], [undefined, [route]]);
+  // Podman wants a next hop, where a link in an L3 mode has none.
+  const options = { parent: "eth0", ipvlan_mode: "l3" };
+  assertEquals(setup({ routes, options }).attachment.connection.moreRoutes, [
+    { dst: "10.9.0.0/16" },
+  ]);
+});
+
+Deno.test("a network of Podman's has no gateway if it is to have no default route", () => {
+  const gateways = (value: string) =>
+    setup({ options: { parent: "eth0", no_default_route: value } }).network.subnets!
+      .map((subnet) => (subnet as NetworkSubnet).gateway);
+  assertEquals(gateways("true"), gateways("1"));
+  assertEquals(gateways("1").every((gateway) => gateway === "none"), true);
+  assertEquals(gateways("0").includes("none"), false);
+  assertThrowsError(() => gateways("yes"), "invalid-option", "write true or false");
 });
 
 Deno.test("setup answers with the link, its addresses and its gateways", () => {

@@ -313,3 +313,21 @@ Deno.test("the order of gateways and ranges does not matter, and printing reads 
     );
   }));
 });
+
+Deno.test("the gateway none is for the subnets without another one", () => {
+  const subnets = ["192.168.1.0/24", "192.168.2.0/24", "fd00:1::/64"];
+  const gateways = (...given: string[]) => {
+    const { subnets: nested, problems } = nest({ subnets, gateways: given });
+    return problems.length > 0
+      ? problems.map(({ code }) => code)
+      : nested.map(({ gateway }) => gateway);
+  };
+  assertEquals(gateways("none"), ["none", "none", "none"]);
+  assertEquals(gateways("none", "192.168.2.9"), ["none", "192.168.2.9", "none"]);
+  assertEquals(gateways("192.168.2.9", "192.168.1.9", "fd00:1::9", "none"), [
+    "duplicate-in-subnet",
+  ]);
+  assertEquals(nest({ gateways: ["none"] }).problems.map(({ message }) => message), [
+    "Gateway none is in no subnet, as there is none: give the subnet too",
+  ]);
+});

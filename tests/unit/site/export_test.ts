@@ -51,6 +51,9 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
       extras: fc.record({
         linkLocalAddresses: fc.constantFrom(["169.254.7.1"], ["169.254.7.1", "fe80::7"]),
         gatewayPriority: fc.integer({ min: -1000, max: 1000 }).filter((priority) => priority !== 0),
+        moreRoutes: fc.constantFrom([{ dst: "10.0.0.0/8", via: "192.168.1.9" }, {
+          dst: "fd01::/16",
+        }]),
       }, { requiredKeys: [] }),
       settings: anySettings,
     }),

@@ -10,7 +10,8 @@ import type { Parts } from "../parts.ts";
 import { isShared, leavePools, type SharedNetwork, tell } from "./pools.ts";
 import { formatAddress, formatPrefix, parseSubnets, type Subnet } from "../../../ipam/mod.ts";
 import { defaultGateway } from "../../../ipam/prefix.ts";
-import { NETWORK_OPTIONS, OPTION_NAMES } from "../../model/options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES, optionText } from "../../model/options.ts";
+import { reservingSubnets } from "../../model/subnets.ts";
 import { isSharedSettings } from "../../store/records.ts";
 import type {
   EngineNetworkSpec,
@@ -45,14 +46,15 @@ export function takeOver(
   const differences = [
     ...SHARED_OPTIONS.flatMap((name) => {
       const [said, there] = [spec[name], settings[name] ?? NETWORK_OPTIONS[name].default];
-      if (said === undefined || said === there) return [];
-      const text = there ?? NETWORK_OPTIONS[name].none;
-      return [`the ${NETWORK_OPTIONS[name].label} is ${said} here and ${text} there`];
+      if (said === undefined) return [];
+      const [here, text] = [optionText(name, spec), optionText(name, { [name]: there })];
+      if (here === text) return [];
+      return [`the ${NETWORK_OPTIONS[name].label} is ${here} here and ${text} there`];
     }),
     ...parsed.subnets.flatMap((subnet, index) => {
       const spec = specs[index]!;
-      const saysGateway = typeof spec !== "string" && spec.gateway !== undefined;
-      return subnetDifferences(subnet, saysGateway, settings.subnets);
+      const given = typeof spec === "string" ? undefined : spec.gateway;
+      return subnetDifferences(subnet, given, settings.subnets);
     }),
   ];
   if (differences.length > 0) {
@@ -70,7 +72,7 @@ export function takeOver(
 /** The differences between a given subnet and that on other hosts. */
 function subnetDifferences(
   { prefix, gateway, range, reserved }: Subnet,
-  saysGateway: boolean,
+  given: string | undefined,
   there: readonly NetworkSubnet[],
 ): string[] {
   const subnet = formatPrefix(prefix);
@@ -87,7 +89,7 @@ function subnetDifferences(
   return [
     ...different(
       "gateway",
-      saysGateway && gateway ? formatAddress(gateway) : undefined,
+      given !== undefined && gateway ? formatAddress(gateway) : given,
       found.gateway ?? (usual && formatAddress(usual)),
     ),
     ...different("range", range && formatPrefix(range), found.ipRange),
@@ -116,14 +118,15 @@ export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
  */
 export async function joinPools(
   pools: SharedPools,
-  { ipam, subnets }: Pick<SharedNetwork, "ipam" | "subnets">,
+  network: SharedNetwork,
   addrs: readonly Addr[],
   isNew = false,
 ): Promise<void> {
   const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
-  for (const subnet of subnets) {
-    const id = poolId(ipam.access, subnet.subnet);
-    if (!known.has(id)) await pools.join(ipam.access, subnet.subnet, reservedOf(subnet));
+  const { access } = network.ipam;
+  for (const subnet of reservingSubnets(network)) {
+    const id = poolId(access, subnet.subnet);
+    if (!known.has(id)) await pools.join(access, subnet.subnet, reservedOf(subnet));
     await pools.claimOwn(id, addrs);
   }
 }

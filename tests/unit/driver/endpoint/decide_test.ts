@@ -12,12 +12,23 @@ import {
   toEndpoint,
 } from "../../../../lib/driver/endpoint/routes.ts";
 import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
-import { endpointSteps, sandboxSteps } from "../../../../lib/driver/endpoint/steps.ts";
+import {
+  endpointSteps,
+  linkIndex,
+  policyOf,
+  policySteps,
+  sandboxSteps,
+} from "../../../../lib/driver/endpoint/steps.ts";
 import type { HeldAddress } from "../../../../lib/driver/addresses/held_addresses.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import { CALLER, type Step } from "../../../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
-import type { ConnectOptions, Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
+import type {
+  ConnectOptions,
+  EndpointRoute,
+  Network,
+  NetworkSpec,
+} from "../../../../lib/driver/model/types.ts";
 import { settle } from "../../../../lib/driver/network/settle.ts";
 import { formatAddress, parsePrefix, Pools } from "../../../../lib/ipam/mod.ts";
 import { firstUsable } from "../../../../lib/ipam/prefix.ts";
@@ -124,18 +135,59 @@ function shown(only: NetworkEndpoint) {
   return toEndpoint(only, [only]);
 }
 
-Deno.test("more routes come behind those of the network, also where nobody named its gateway", () => {
-  const moreRoutes = [{ dst: "10.9.0.0/16", via: "192.168.1.5" }];
-  const subnets = [{ subnet: "192.168.1.0/24" }];
-  const routes = (spec: Partial<NetworkSpec>) => {
-    const settled = settle({ name: "n", parent: "eth0", subnets, ...spec }).network;
-    return decided({ moreRoutes }, { network: network("n", settled) }).endpoint.routes;
+Deno.test("the routes of an endpoint follow those of its network, and win over them", () => {
+  const subnets = [{ subnet: "192.168.1.0/24" }, { subnet: "192.168.2.0/24" }];
+  const of = (spec: Partial<NetworkSpec>, moreRoutes: EndpointRoute[], ordinal = 0) => {
+    const settled = settle({ name: "n", parent: "eth0", subnets, ...spec });
+    assertEquals(settled.problems, []);
+    const on = network("n", settled.network);
+    const { endpoint } = decided({ moreRoutes, ip: "192.168.1.10" }, { network: on });
+    return linkRoutes(on, { ...endpoint, ordinal }, "none")
+      .map(({ dst, via, metric }) => [dst, via, ...metric === undefined ? [] : [metric]].join(" "));
   };
-  assertEquals(routes({}), [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, ...moreRoutes]);
-  assertEquals(routes({ mode: "l3" }), [{ dst: "0.0.0.0/0" }, ...moreRoutes]);
-  assertEquals(routes({ internal: true }), moreRoutes);
-  assertEquals(decided({ moreRoutes: [] }).endpoint.routes, undefined);
-  assertEquals(decided({ moreRoutes, routes: [] }).endpoint.routes, []);
+  const routes = [
+    { dst: "10.8.0.0/16", via: "192.168.1.5" },
+    { dst: "10.9.0.0/16", via: "192.168.1.5" },
+    // It is on the other subnet.
+    { dst: "10.7.0.0/16", via: "192.168.2.5" },
+  ];
+  const [, nine] = routes;
+  assertEquals(of({}, [nine!]), ["default 192.168.1.1", "10.9.0.0/16 192.168.1.5"]);
+  assertEquals(of({ routes }, [{ ...nine!, via: "192.168.1.6" }]), [
+    "default 192.168.1.1",
+    "10.8.0.0/16 192.168.1.5",
+    "10.9.0.0/16 192.168.1.6",
+  ]);
+  assertEquals(of({ routes: [nine!] }, [], 2).slice(1), ["10.9.0.0/16 192.168.1.5 1026"]);
+  assertEquals(of({ mode: "l3" }, [{ dst: "10.9.0.0/16" }]), ["default ", "10.9.0.0/16 "]);
+  // Without a default route, the other subnet of an L3 network needs one.
+  const none = subnets.map((subnet) => ({ ...subnet, gateway: "none" }));
+  assertEquals(of({ subnets: none }, [nine!]), ["10.9.0.0/16 192.168.1.5"]);
+  assertEquals(of({ subnets: none, mode: "l3" }, []), ["192.168.2.0/24  1024"]);
+  assertEquals("moreRoutes" in decided({ moreRoutes: [] }).endpoint, false);
+  assertEquals(decided({ routes: [] }).endpoint.routes, []);
+});
+
+Deno.test("a route that takes a part of another network of the sandbox is refused", () => {
+  const on = (name: string, subnet: string, more: Partial<NetworkSpec> = {}) =>
+    network(name, settle({ name, parent: "eth0", subnets: [subnet], ...more }).network);
+  const one = on("one", "192.168.1.0/24");
+  const to = (dst: string) =>
+    on("two", "192.168.2.0/24", {
+      routes: [{ dst, via: "192.168.2.9" }],
+    });
+  const codes = (first: Network, second: Network) => {
+    const present = [{ network: first, endpoint: decided({}, { network: first }).endpoint }];
+    const decision = decide({}, { network: second, present });
+    return decision.ok ? [] : decision.problems.map(({ code }) => code);
+  };
+  for (const dst of ["192.168.1.0/24", "192.168.1.128/25"]) {
+    assertEquals(codes(one, to(dst)), ["route-overlap"]);
+    assertEquals(codes(to(dst), one), ["route-overlap"]);
+  }
+  for (const dst of ["192.168.0.0/16", "192.168.3.0/24"]) {
+    assertEquals([codes(one, to(dst)), codes(to(dst), one)], [[], []]);
+  }
 });
 
 Deno.test("the parent's own addresses are never given", () => {
@@ -507,6 +559,56 @@ Deno.test("default routes that lead nowhere are the worst, unless the sandbox ha
       ],
     ],
   );
+});
+
+Deno.test("an endpoint answers by its own link, by rules and a table of its own", () => {
+  const on = (policyRoutes: Network["policyRoutes"], more: Partial<Network> = {}) => ({
+    network: { ...DUAL, policyRoutes, ...more },
+    endpoint: endpoint({ ...ADDRESSES, ordinal: 1 }),
+  });
+  const { network: always, endpoint: own } = on(true);
+  const table = linkIndex(own);
+  const routes = [
+    `192.168.140.0/24 dev eth0 table ${table}`,
+    `2001:db8:abc9::/64 dev eth0 table ${table}`,
+    `default via 192.168.140.1 dev eth0 table ${table} metric 1025`,
+    `::/0 via 2001:db8:abc9::22 dev eth0 table ${table} metric 1025`,
+  ];
+  const rules = [
+    `rule VERB from 192.168.140.2 priority 20000 table ${table}`,
+    `-6 rule VERB from 2001:db8:abc9::1 priority 20000 table ${table}`,
+  ];
+  const verb = (verb: string) => rules.map((line) => line.replace("VERB", verb));
+  const steps = endpointSteps(always, own, "none").slice(-7, -1);
+  assertEquals(steps.map(({ line }) => line), [
+    ...routes.map((route) => `route add ${route}`),
+    ...verb("add"),
+  ]);
+  assertEquals(steps.map(({ undo }) => undo?.line), [
+    ...routes.map(() => undefined),
+    ...verb("del"),
+  ]);
+  const size = (network: Network, siblings: Siblings, more: Partial<EndpointRecord> = {}) =>
+    policyOf(network, { ...own, ...more }, siblings).rules.length;
+  const auto = on("auto").network;
+  assertEquals([size(DUAL, "equal"), size(auto, "none"), size(auto, "ranked")], [0, 0, 2]);
+  assertEquals(size(always, "equal", { handOver: true }), 0);
+  // `auto` follows the number of the sandbox's networks.
+  const change = (before: Siblings, after: Siblings, network = auto) =>
+    policySteps({ network, endpoint: own }, before, after).map(({ line }) => line);
+  assertEquals(change("none", "equal"), [
+    ...routes.map((route) => `route replace ${route}`),
+    ...verb("add"),
+  ]);
+  assertEquals(change("ranked", "none"), [
+    ...verb("del"),
+    ...routes.toReversed().map((route) => `route del ${route}`),
+  ]);
+  assertEquals([change("equal", "ranked"), change("none", "equal", always)], [[], []]);
+  // A route that was given for another table stays there.
+  const given = [{ dst: "10.0.0.0/8", table: 7 }, { dst: "10.1.0.0/16", via: "192.168.140.9" }];
+  const { routes: answers } = policyOf(always, { ...own, routes: given }, "none");
+  assertEquals(answers.map(({ dst }) => dst).slice(2), ["10.1.0.0/16"]);
 });
 
 /** The steps that change the default routes of an endpoint when others come or go. */

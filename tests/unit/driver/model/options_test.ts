@@ -60,11 +60,12 @@ function typed(words: string[]): NetworkSpec {
 for (const name of OPTION_NAMES) {
   const { driverOption, label } = NETWORK_OPTIONS[name];
   const [value] = twoValues(name);
+  const text = optionText(name, { [name]: value });
 
   Deno.test(`the option ${name} can be written on a command line and in a site file`, () => {
     const words = driverOption === undefined
       ? [`--${name}=${value}`]
-      : ["-o", `${driverOption}=${value}`];
+      : ["-o", `${driverOption}=${text}`];
     assertEquals(typed(words)[name], value);
     const inSite = (text: string) => parseSite("s.yaml", `networks: {n: {${text}}}`).networks[0]!;
     const rest = name === "ipv4"
@@ -73,10 +74,12 @@ for (const name of OPTION_NAMES) {
       ? ", parent: eth0, mode: l3"
       : ["ipv6Mode", "dad", "probe"].includes(name)
       ? ", parent: eth0"
+      : name === "routes"
+      ? ", parent: eth0, subnets: [10.0.0.0/24]"
       : "";
-    assertEquals(inSite(`${keyOf(name)}: ${value}${rest}`)[name], value);
+    assertEquals(inSite(`${keyOf(name)}: ${JSON.stringify(value)}${rest}`)[name], value);
     if (driverOption === undefined) return;
-    assertEquals(inSite(`driver_opts: { ${driverOption}: ${value} }${rest}`)[name], value);
+    assertEquals(inSite(`driver_opts: { ${driverOption}: ${text} }${rest}`)[name], value);
   });
 
   Deno.test(`the option ${name} has an effect, is on record, and is not lost on the way back`, () => {
@@ -89,12 +92,12 @@ for (const name of OPTION_NAMES) {
     assertNotEquals(networkDifferences(toSettled(plain), toSettled(other)), []);
     assertEquals(decided({ ...toSettled(other) }), other);
     if (driverOption === undefined) return;
-    assertEquals(toDriverOptions(other)[driverOption], String(value));
+    assertEquals(toDriverOptions(other)[driverOption], text);
   });
 }
 
 Deno.test("a value that an option cannot have is refused, with what it may be", () => {
-  const wrong = { link: "a b", switch: "yes", choice: "no such", number: 1.5 };
+  const wrong = { link: "a b", switch: "yes", choice: "no such", number: 1.5, routes: 7 };
   for (const name of OPTION_NAMES) {
     const spec = { name: "n", [name]: wrong[NETWORK_OPTIONS[name].value.kind] };
     const decision = decideNetwork(settle(spec), IDENTITY, [], host());

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../../lib/iproute2/kinds/ipvlan.ts";
-import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
+import { formatAddress, formatPrefix, Pools } from "../../../../lib/ipam/mod.ts";
+import { parseRoutes } from "../../../../lib/driver/model/routes.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
 import {
   besideOthers,
@@ -316,6 +317,84 @@ Deno.test("networks may share a subnet of their parent if their ranges are apart
   assertEquals(codes(apart, { ipam: { driver: "etcd", access: { endpoints: ["http://a:1"] } } }), [
     "subnet-in-use",
   ]);
+});
+
+Deno.test("a route of a network leads beyond its subnets, by a next hop where the mode asks for one", () => {
+  const subnets = ["192.168.1.0/24", "fd00:1::/64"];
+  const rules = (words: string, more: Partial<EngineNetworkSpec> = {}) => {
+    const routes = parseRoutes(words);
+    const { network, problems } = settle({ name: "n", parent: "eth0", subnets, routes, ...more });
+    if (problems.length === 0) assertEquals(network.routes!.length, routes.length);
+    assertEquals(problems.map(({ field }) => field[0]), problems.map(() => "routes"), words);
+    return problems.map(({ message }) => message.replace(/.*?: /, ""));
+  };
+  for (
+    const words of [
+      "10.0.0.0/8=192.168.1.254,10.1.0.0/16=192.168.1.253,192.168.0.0/16=192.168.1.1",
+      "10.0.0.1=192.168.1.254,fd01::/16=fd00:1::254,fd02::/16=fe80::1",
+    ]
+  ) assertEquals(rules(words), []);
+  assertEquals(rules("10.0.0.0/8,fd01::/16", { mode: "l3" }), []);
+  const cases: [string, string, Partial<EngineNetworkSpec>?][] = [
+    ["10.0.0.1/8=192.168.1.254", "it has host bits set: write 10.0.0.0/8"],
+    ["10.0.0.0/8=fd00:1::1", "its next hop is of the other family"],
+    ["10.0.0.0/8=192.168.1.9,10.0.0.0/8=192.168.1.9", "its destination is given twice"],
+    [
+      "0.0.0.0/0=192.168.1.9",
+      "the gateway of a subnet decides on the default route: give that, or none",
+    ],
+    ["::/0=fd00:1::9", "the gateway of a subnet decides on the default route: give that, or none"],
+    [
+      "192.168.1.0/25=192.168.1.9",
+      "it is in the subnet 192.168.1.0/24, which the link reaches itself",
+    ],
+    ["fd00:1::/64=fd00:1::9", "it is in the subnet fd00:1::/64, which the link reaches itself"],
+    ["10.0.0.0/8", "name its next hop: 10.0.0.0/8=ADDRESS"],
+    ...["192.168.2.1", "192.168.1.255", "192.168.1.0"].map((via): [string, string] => [
+      `10.0.0.0/8=${via}`,
+      "its next hop is in no subnet of the link: 192.168.1.0/24, fd00:1::/64",
+    ]),
+    ["fd01::/16=fe80::1", "its next hop is in no subnet of the link: 192.168.1.0/24", {
+      subnets: subnets.slice(0, 1),
+    }],
+    ["10.0.0.0/8=192.168.1.9", "in l3 mode a link asks for no next hop: write 10.0.0.0/8", {
+      mode: "l3",
+    }],
+    ["fd01::/16", "the network has no IPv6", { mode: "l3s", subnets: subnets.slice(0, 1) }],
+    ["10.0.0.0/8=192.168.1.9", "nothing is behind an isolated network: give it a parent", {
+      internal: true,
+      parent: undefined,
+    }],
+    ["10.0.0.0/8=192.168.1.9", "nothing is behind an isolated network: give it a parent", {
+      parent: undefined,
+    }],
+  ];
+  for (const [words, rule, more] of cases) assertEquals(rules(words, more), [rule], words);
+  for (const words of ["", "=", "a=b", "10.0.0.0/33=192.168.1.9", "10.0.0.0/8=", "10.0.0.0/8=a"]) {
+    assertEquals(rules(words).length, 1, words);
+  }
+  for (const routes of [7, ["10.0.0.0/8"], [{ dst: "10.0.0.0/8", gw: "192.168.1.9" }]]) {
+    const spec = { name: "n", parent: "eth0", subnets, routes } as unknown as EngineNetworkSpec;
+    assertEquals(wrong(spec, []), [["invalid-option", "routes"]]);
+  }
+  assertEquals(
+    settle({ name: "n", parent: "eth0", subnets, routes: [] }).network.routes,
+    undefined,
+  );
+});
+
+Deno.test("a subnet may have no gateway, and no address is kept for one", () => {
+  const subnets = [{ subnet: "192.168.1.0/24", gateway: "none" }, "fd00:1::/64"];
+  const { network: settled, problems } = settle({ name: "n", parent: "eth0", subnets });
+  assertEquals(problems, []);
+  assertEquals(settled.subnets.map(({ gateway }) => gateway), ["none", "fd00:1::1"]);
+  assertEquals(settle(settled).network, settled);
+  assertEquals(Pools.of(subnetsOf(settled)).takeNext(4).address, "192.168.1.1");
+  // A next hop is kept, also where it would be the first one.
+  const routes = [{ dst: "10.0.0.0/8", via: "192.168.1.1" }];
+  const pools = Pools.of(subnetsOf({ ...settled, routes }));
+  assertEquals(pools.takeNext(4).address, "192.168.1.2");
+  assertThrows(() => pools.take("192.168.1.1"), Error, "route to 10.0.0.0/8");
 });
 
 Deno.test("an engine may have the very subnet of another network on the parent, and none that overlaps", () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { linkAddresses } from "../../../../lib/driver/endpoint/routes.ts";
+import { linkAddresses, type Siblings } from "../../../../lib/driver/endpoint/routes.ts";
 import { linkIndex } from "../../../../lib/driver/endpoint/steps.ts";
 import { hostSteps } from "../../../../lib/driver/network/host_steps.ts";
 import { LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
@@ -10,6 +10,7 @@ import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
 import { linkDel } from "../../../../lib/iproute2/link.ts";
 import type { Link } from "../../../../lib/iproute2/link_types.ts";
+import type { Rule } from "../../../../lib/iproute2/rule.ts";
 import { addr, endpoint, endpointRecord, link, LO, network, route } from "../../../kit/values.ts";
 
 const NET = network("n", {
@@ -267,4 +268,56 @@ Deno.test("a route that the host lacks is a difference, if the host was looked a
     changes(new Set(all.slice(1))),
     ["The host does not have the route to 10.0.0.0/24"],
   );
+});
+
+Deno.test("rules and routes for answers are compared, and those of a link that is gone go first", () => {
+  const policy: Network = { ...NET, policyRoutes: "auto" };
+  const table = linkIndex(RECORD);
+  const rule = (src: string): Rule => ({
+    ...{ family: src.includes(":") ? 6 : 4, src, priority: 20_000, table: String(table) },
+    ...{ not: false, action: "lookup", others: {} },
+  } as Rule);
+  const answers = [
+    route("eth0", "10.0.0.0/24"),
+    route("eth0", "fd00::/64"),
+    route("eth0", "default", "10.0.0.1"),
+    route("eth0", "default", "fd00::1"),
+  ].map((each) => ({ ...each, table: String(table) }));
+  const seen = whole();
+  const rules = [rule("10.0.0.2"), rule("fd00::2")];
+  const all = { ...seen, routes: [...seen.routes, ...answers], rules };
+  const of = (seen: SeenNamespace, siblings: Siblings = "equal") => {
+    const { state, changes, remove, make } = endpointRepair(policy, RECORD, {
+      seen,
+      parent: PARENT,
+      siblings,
+    });
+    return { state, changes, lines: [...remove, ...make].map(({ line }) => line) };
+  };
+  assertEquals(of(all).state, "up");
+  assertEquals(of({ ...all, routes: seen.routes }).lines, [
+    `route replace 10.0.0.0/24 dev eth0 table ${table}`,
+    `route replace fd00::/64 dev eth0 table ${table}`,
+    `route replace default via 10.0.0.1 dev eth0 table ${table}`,
+    `route replace ::/0 via fd00::1 dev eth0 table ${table}`,
+  ]);
+  assertEquals(of({ ...all, rules: [rules[0]!] }), {
+    state: "changed",
+    changes: ["The sandbox does not have the rule for answers from fd00::2"],
+    lines: [`-6 rule add from fd00::2 priority 20000 table ${table}`],
+  });
+  // A rule that asks for more is another one.
+  for (const more of [{ iif: "lo" }, { not: true }, { others: { uid_start: 7 } }, { table: "7" }]) {
+    assertEquals(of({ ...all, rules: [{ ...rules[0]!, ...more } as Rule, rules[1]!] }).lines, [
+      `rule add from 10.0.0.2 priority 20000 table ${table}`,
+    ]);
+  }
+  const removed = [
+    `rule del from 10.0.0.2 priority 20000 table ${table}`,
+    `-6 rule del from fd00::2 priority 20000 table ${table}`,
+  ];
+  assertEquals(of({ ...all, links: [LO], routes: [] }).lines.slice(0, 2), removed);
+  // Its sandbox has no other network, and needs none.
+  assertEquals(of({ ...seen, rules: [] }, "none").state, "up");
+  assertEquals(of(all, "none").lines, removed);
 });

@@ -2,7 +2,14 @@
 import { assertEquals } from "@std/assert";
 import { read as readValue } from "../../../../lib/base/reader.ts";
 import { misfitError } from "../../../../lib/engine/cni/errors.ts";
-import { formatResult, resultReader } from "../../../../lib/engine/cni/result.ts";
+import type { EndpointRoute } from "../../../../lib/driver/model/types.ts";
+import {
+  formatResult,
+  resultReader,
+  type ResultRoute,
+  toResultRoute,
+  toRoute,
+} from "../../../../lib/engine/cni/result.ts";
 
 /** What is read, and what is wrong. */
 function read(value: unknown): [unknown, string[]] {
@@ -67,9 +74,9 @@ Deno.test("everything that is wrong with a result is said, with its place", () =
     [{ routes: [{ dst: "10.0.0.0/8", gw: "fd00::1" }] }, [
       'r.routes[0].gw is "fd00::1", and should be an address of the family of 10.0.0.0/8',
     ]],
-    ...["mtu", "advmss", "priority", "table", "scope"].map((key): [unknown, string[]] => [
-      { routes: [{ dst: "10.0.0.0/8" }, { dst: "::/0", [key]: 5 }] },
-      [`r.routes[1].${key} is 5, and should be left out, as a route can only have dst and gw`],
+    ...Object.keys(MOST).map((key): [unknown, string[]] => [
+      { routes: [{ dst: "10.0.0.0/8" }, { dst: "::/0", [key]: "5" }] },
+      [`r.routes[1].${key} is "5", and should be a whole number up to ${MOST[key]}`],
     ]),
     [{ dns: 7 }, ["r.dns is 7, and should be an object"]],
     [{ dns: { nameservers: "x", options: [1], domain: 2 } }, [
@@ -89,4 +96,40 @@ Deno.test("a result without links or name servers has no such keys", () => {
     ips: [{ version: "6", address: "fd00::2/64" }, { version: "4", address: "10.0.0.2/8" }],
     routes: [],
   });
+});
+
+/** The greatest values of the numbers of a route. */
+const MOST: Record<string, number> = {
+  mtu: 65535,
+  advmss: 65535,
+  priority: 0xffff_ffff,
+  table: 0xffff_ffff,
+  scope: 255,
+};
+
+Deno.test("a route of a result and one of an endpoint are the same in both directions", () => {
+  const pairs: [ResultRoute, EndpointRoute][] = [
+    [{ dst: "10.0.0.0/8", gw: "10.0.0.1" }, { dst: "10.0.0.0/8", via: "10.0.0.1" }],
+    [{ dst: "10.0.0.0/8", priority: 5, table: 100, mtu: 1400, advmss: 1300 }, {
+      dst: "10.0.0.0/8",
+      metric: 5,
+      table: 100,
+      mtu: 1400,
+      advmss: 1300,
+    }],
+    ...([[0, "global"], [253, "link"], [77, "77"]] as const).map((
+      [scope, name],
+    ): [ResultRoute, EndpointRoute] => [{ dst: "10.0.0.0/8", scope }, {
+      dst: "10.0.0.0/8",
+      scope: name,
+    }]),
+  ];
+  for (const [result, endpoint] of pairs) {
+    assertEquals(toRoute(result), endpoint);
+    assertEquals(toResultRoute(endpoint), result);
+  }
+  // The main table, and the kernel's own sizes and metric.
+  for (const table of [0, 254]) {
+    assertEquals(toRoute({ dst: "fd01::/16", table, scope: 253 }), { dst: "fd01::/16" });
+  }
 });

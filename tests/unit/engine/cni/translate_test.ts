@@ -121,6 +121,8 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
       { dst: "0.0.0.0/0" },
       { dst: "172.16.9.9/12", gw: "10.0.0.9" },
       { dst: "::/0" },
+      { dst: "10.1.0.0/16", priority: 7, table: 100, mtu: 1400, advmss: 1300, scope: 0 },
+      { dst: "10.2.0.0/16", scope: 253 },
     ],
   };
   const asked = request(HOST_LOCAL);
@@ -140,6 +142,11 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
       { dst: "0.0.0.0/0", via: "10.0.0.1" },
       { dst: "172.16.0.0/12", via: "10.0.0.9" },
       { dst: "::/0" },
+      {
+        ...{ dst: "10.1.0.0/16", via: "10.0.0.1", metric: 7, table: 100, scope: "global" },
+        ...{ mtu: 1400, advmss: 1300 },
+      },
+      { dst: "10.2.0.0/16", scope: "link" },
     ],
   });
 });
@@ -155,8 +162,8 @@ Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
   }
   const ip6 = given({ ips: [{ address: "fd00::5/64" }] });
   assertEquals(planLink(request(HOST_LOCAL), ip6).connection.ip6, "fd00::5/64");
-  const routes = [{ dst: "10.0.0.0/8", priority: 5 }];
-  assertThrows(() => given({ routes }), Error, "routes[0].priority is 5");
+  const routes = [{ dst: "10.0.0.0/8", priority: -5 }];
+  assertThrows(() => given({ routes }), Error, "routes[0].priority is -5");
   assertThrows(() => given({ ips: [{ address: "10.0.0.5" }] }), Error, "ips[0].address");
   assertThrows(() => given([]), Error, "should be an object");
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { DRIVER_OPTIONS } from "../../../../lib/driver/model/options.ts";
 import {
   decideMigration,
   DOCKERS,
@@ -130,8 +131,7 @@ Deno.test("what cannot be migrated is said at once, with what to do", () => {
       "the container c1 has c5 in its namespace: stop those first",
       "the container c2 is paused: let it run, or stop it",
       "the container c3 has the network by its id, which changes: make it again with --net=db",
-      'The driver option "foo=bar" is not valid: choose one of parent, ipvlan_mode, ipvlan_flag, ' +
-      "mtu, txqlen, ipv6, dad, probe, advertise, host_access",
+      `The driver option "foo=bar" is not valid: choose one of ${DRIVER_OPTIONS.join(", ")}`,
     ],
   );
 });

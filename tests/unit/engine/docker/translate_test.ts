@@ -10,7 +10,7 @@ import {
   readJoin,
   readNetwork,
 } from "../../../../lib/engine/docker/translate.ts";
-import type { EndpointRoute, Network } from "../../../../lib/driver/model/types.ts";
+import type { EndpointRoute, Network, NetworkSubnet } from "../../../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
 import { endpointOn } from "../../../kit/values.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
@@ -299,6 +299,59 @@ Deno.test("a network in an L3 mode gives default routes without a next hop", () 
     const answer = { StaticRoutes: [IPV4, IPV6], DisableGatewayService: true };
     assertEquals(answerTo({ ...NETWORK, mode }), answer);
   }
+});
+
+Deno.test("static routes have their next hops, and the first network of a container has its own", () => {
+  const routes = [
+    { dst: "10.9.0.0/16", via: "192.168.1.9" },
+    { dst: "fd09::/16", via: "fe80::1" },
+  ];
+  const [one, other] = [
+    { Destination: "10.9.0.0/16", RouteType: 0, NextHop: "192.168.1.9" },
+    { Destination: "fd09::/16", RouteType: 0, NextHop: "fe80::1" },
+  ];
+  const answer = { Gateway: "192.168.1.1", DisableGatewayService: false };
+  assertEquals(answerTo({ ...NETWORK, routes }, ENDPOINT), { ...answer, StaticRoutes: [one] });
+  const present = [{ dst: "10.9.0.0/16", via: "10.0.0.1" }];
+  assertEquals(answerTo({ ...NETWORK, routes }, DUAL, present), {
+    ...answer,
+    GatewayIPv6: "2001:db8::1",
+    StaticRoutes: [other],
+  });
+});
+
+Deno.test("rules for answers are refused, as Docker itself sets the addresses", () => {
+  const options = (policy_routes: string) => ({
+    Options: { "com.docker.network.generic": { parent: "eth0", policy_routes } },
+  });
+  assertEquals(readCreateNetwork(createNetwork(options("false"))).problems, []);
+  for (const value of ["true", "auto"]) {
+    const { problems } = readCreateNetwork(createNetwork(options(value)));
+    assertEquals(problems.map(({ message }) => message), [
+      `The policy routes "${value}" is not valid: Docker itself sets the addresses of a container, ` +
+      "and no rules for them: leave it out",
+    ]);
+  }
+});
+
+Deno.test("a network of Docker's may have no gateway, which only an option can say", () => {
+  const asked = (gateway: string) =>
+    readCreateNetwork(createNetwork({
+      Options: { "com.docker.network.generic": { parent: "eth0", gateway } },
+    }));
+  const { spec, problems } = asked("none");
+  assertEquals(problems, []);
+  assertEquals(spec.subnets!.map((subnet) => (subnet as NetworkSubnet).gateway), ["none"]);
+  assertEquals(asked("10.0.0.1").problems.map(({ message }) => message), [
+    'The driver option "gateway=10.0.0.1" is not valid: write gateway=none, or give an address ' +
+    "with --gateway",
+  ]);
+  const [four, six] = NETWORK.subnets.map((subnet) => ({ ...subnet, gateway: "none" }));
+  assertEquals(answerTo({ ...NETWORK, subnets: [four!, six!] }), NO_DEFAULT);
+  assertEquals(answerTo({ ...NETWORK, mode: "l3", subnets: [four!, NETWORK.subnets[1]!] }), {
+    StaticRoutes: [IPV6],
+    DisableGatewayService: true,
+  });
 });
 
 const NO_DEFAULT = { StaticRoutes: [], DisableGatewayService: true };
