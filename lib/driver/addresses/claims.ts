@@ -48,11 +48,7 @@ export function requestPool(
   });
 }
 
-/**
- * Takes back one request for an address pool. The last one removes the pool and its claims.
- *
- * @returns The removed claims, without that of the gateway.
- */
+/** Takes back a request for a pool. The last one removes the pool, and returns its claims. */
 export function removeRequest(store: Store, id: string): PoolClaim[] {
   const pool = store.pool(id);
   if (!pool) return [];
@@ -191,10 +187,7 @@ export function addClaim(
   return withLength(pool, taken.address);
 }
 
-/**
- * Records the claim of a pool's gateway: the given address, the one claimed before, or the first usable
- * one. The claim lasts as long as the pool.
- */
+/** Records the claim of a pool's gateway, for as long as the pool: given, claimed or usual. */
 export function addGateway(
   parts: ClaimParts,
   pool: AddressPool,

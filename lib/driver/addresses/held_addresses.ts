@@ -27,10 +27,8 @@ export interface HeldAddress {
 }
 
 /**
- * Finds the addresses of the ipvlan links on the host's links, in all namespaces that can be found:
- * {@linkcode findEnterable}. It starts a process for each, so call it only after a failure.
- *
- * @param host The name of the host's namespace; `undefined` if it is that of this process.
+ * Finds the addresses of the ipvlan links on the host's links: {@linkcode findEnterable}. It starts
+ * a process for each namespace, so call it only after a failure.
  */
 export async function findHolders(
   run: RunProgram,

@@ -61,10 +61,7 @@ export class KnownPools {
     return this.#upToDate(this.#sourceOf(network));
   }
 
-  /**
-   * Counts the addresses of each of a network's subnets, in their order. An address that another network
-   * or another host has given away is not free, as far as this host knows.
-   */
+  /** Counts the addresses of each subnet, in their order. What is given elsewhere is not free. */
   usage(network: Network): PoolUsage[] {
     if (network.foreignAddresses) return [];
     const pools = this.of(network);

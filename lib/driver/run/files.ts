@@ -17,8 +17,7 @@ const STAT = "stat -L -c '%n %d %i'";
 const LAST = "/";
 
 /**
- * Finds the files that paths lead to. Those that are gone or hidden from the caller are left out.
- *
+ * Finds the files that paths lead to, except those that are gone or hidden from the caller.
  * @param paths Paths without blanks, or patterns of the shell: `/run/netns/*`.
  */
 export async function findFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
@@ -59,10 +58,7 @@ export async function readKnown(run: RunProgram, path: string): Promise<string> 
  */
 const OPEN_FILES = `{ printf '%s\\0' /proc/[0-9]*/fd/* | timeout 5 xargs -0 ${STAT}; }`;
 
-/**
- * Finds the files that processes have open. If one of them is on a server that does not answer,
- * this takes 5 seconds and misses some files.
- */
+/** Finds the files that processes have open. A server that does not answer costs 5 seconds. */
 export async function findOpenFiles(run: RunProgram): Promise<FoundFile[]> {
   return (await run(OPEN_FILES, [])).out.flatMap(parseFile);
 }

@@ -8,10 +8,7 @@ import {
 } from "../../base/waiting.ts";
 import { IpvlanError } from "../../base/errors.ts";
 
-/**
- * A lock on a file (flock(2)). It works among processes and within one. The kernel keeps it, so it
- * is released when the process ends, even if it is killed.
- */
+/** A lock on a file (flock(2)), among processes and within one. It ends with its process. */
 export class FileLock {
   readonly path: string;
   /** Resolves when no call of this process holds or waits for the exclusive lock. */
@@ -99,10 +96,7 @@ export class StateLock {
   readonly #files: { lock: FileLock; gate: FileLock } | undefined;
   #holders: Holders | undefined;
 
-  /**
-   * Makes a lock on a file in an existing folder, and on another one beside it for the gate. Without
-   * a file, the lock never blocks.
-   */
+  /** @param path A file in an existing folder; without one, the lock never blocks. */
   constructor(path?: string) {
     if (path === undefined) return;
     this.#files = { lock: new FileLock(path), gate: new FileLock(`${path}.gate`) };

@@ -15,10 +15,7 @@ import { Programs } from "./programs.ts";
 import type { WaitOptions } from "../../base/waiting.ts";
 import { isIpvlanError, unlessError } from "../../base/errors.ts";
 
-/**
- * Wraps the runner of a namespace. The namespace of this process is `undefined`. The runner first
- * gives links their settings.
- */
+/** Wraps the runner of a namespace, by its name, which first gives links these settings. */
 export type WrapRunner = (
   runner: Runner,
   netns: string | undefined,
@@ -40,10 +37,7 @@ export function watched(report: (command: string) => void): WrapRunner {
   };
 }
 
-/**
- * Reports each line that changes something, and does not run it. Queries run. They find nothing in a
- * namespace that does not exist, because the line that makes it did not run.
- */
+/** Reports each line that changes something, and does not run it. Queries may find no namespace. */
 export function rehearsed(report: (command: string) => void): WrapRunner {
   return (runner, netns, settings): DirectRunner => {
     const reportLine = reporter(report, netns, settings);
@@ -80,10 +74,7 @@ interface NamespacesOptions extends WaitOptions {
   wrap?: WrapRunner;
   /** Does what it can by netlink; left out, `ip` does everything. */
   netlink?: Libc;
-  /**
-   * Returns the file of the namespace of an engine's sandbox; `undefined` if the engine has not told
-   * it yet. Until then its links are in the host's namespace.
-   */
+  /** The file of an engine's namespace. Until it is told, its links are in the host's namespace. */
   pathOf?: (sandbox: string) => string | undefined;
   /** Whether no line takes effect, so that there is nothing to wait for. */
   isRehearsal?: boolean;
@@ -154,10 +145,7 @@ export class Namespaces {
     return this.#options.host;
   }
 
-  /**
-   * Runs a plan and then a function, all or nothing: {@linkcode runPlan}. A signal that comes before
-   * the function runs undoes the plan.
-   */
+  /** Runs a plan and then a function, all or nothing: {@linkcode runPlan}. */
   async apply(
     steps: readonly Step[],
     finish?: () => void | Promise<void>,
@@ -181,10 +169,7 @@ export class Namespaces {
     await runPlan(steps, runnerOf, unlessStopped, whenHeld, wait);
   }
 
-  /**
-   * Runs a program without the lock file, in a dry run too: see {@linkcode RunProgram}. Its last line is
-   * the command as users know it.
-   */
+  /** Runs a program without the lock file. Its last line is the command as users know it. */
   readonly run: RunProgram = (command, input) =>
     this.#run(command, input, command.slice(command.lastIndexOf("\n") + 1));
 

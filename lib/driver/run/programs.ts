@@ -27,10 +27,8 @@ export class Programs implements AsyncDisposable {
   }
 
   /**
-   * Runs a program when those before it have ended. After the signal, a program that does
-   * not end soon is killed. Then it is unknown which of its lines took effect.
-   *
-   * @throws {"session-closed"} The program was killed.
+   * Runs a program when those before have ended. After the signal, one that hangs is killed.
+   * @throws {"session-closed"} It was killed, and it is unknown which of its lines took effect.
    */
   run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
     const turn = this.#last;

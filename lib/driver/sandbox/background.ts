@@ -51,10 +51,7 @@ export interface BackgroundOptions {
   cwd?: string;
   /** Variables to add to its environment. */
   env?: Readonly<Record<string, string>>;
-  /**
-   * Whether to keep the end of its output, until the sandbox is removed or the next such command
-   * starts in it. A small shell then runs as long as the command.
-   */
+  /** Whether to keep the end of its output until the sandbox goes or the next such start. */
   keepOutput?: boolean;
   /** The words of a program that runs when the command has ended. It needs `keepOutput`. */
   afterwards?: readonly string[];

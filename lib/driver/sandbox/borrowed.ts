@@ -56,10 +56,7 @@ export class BorrowedNamespaces {
     return file?.dev === host.dev && file.ino === host.ino;
   }
 
-  /**
-   * The names of the sandboxes whose borrowed namespace exists. If an engine told the path before it
-   * made the namespace, no identity is on record: then any namespace at the path counts.
-   */
+  /** The sandboxes whose namespace exists. Without an identity on record, any there counts. */
   async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
     const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));
     if (paths.size === 0) return new Set();

@@ -31,8 +31,6 @@ export class HostsFiles implements Disposable {
   readonly #refreshes = new Coalescer((options) => this.#refresh(options));
 
   /**
-   * Makes the hosts files of a store.
-   *
    * @param remote Finds the names on a network, by its id, that are not of its endpoints.
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */

@@ -52,32 +52,20 @@ export class HostsWriter implements Disposable {
     text.startsWith(old) ? text.slice(old.length) : undefined
   );
 
-  /**
-   * Makes a writer that has no file open yet.
-   *
-   * @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`.
-   */
+  /** @param folder Where `ip netns exec NAME` finds the files that it mounts over `/etc`. */
   constructor(folder = "/etc/netns", mostOpen = 1024) {
     this.#folder = folder;
     this.#mostOpen = mostOpen;
   }
 
-  /**
-   * Begins a burst of changes. Forgets the content of the files if another process has written since the
-   * last burst.
-   *
-   * @param lock The path of the lock file, which the caller must hold exclusively.
-   */
+  /** Forgets the content of the files if another process has written. Hold the lock for it. */
   begin(lock: string): void {
     if (Deno.readTextFileSync(lock) === this.#id) return;
     this[Symbol.dispose]();
     Deno.writeTextFileSync(lock, this.#id);
   }
 
-  /**
-   * Writes the driver's lines into a sandbox's file, and leaves other lines in it. A file that the
-   * driver did not make stays as it is.
-   */
+  /** Writes the driver's lines into a sandbox's file. A file that the driver did not make stays. */
   write(sandbox: string, text: string): void {
     const open = this.#opened(sandbox);
     if (!open) return;
@@ -157,9 +145,7 @@ function remembering<T>(
 }
 
 /**
- * Opens a sandbox's file for appending. Makes it, with modes that do not depend on the umask,
- * if it is missing or is no regular file, such as a symbolic link.
- *
+ * Opens a sandbox's file for appending. Makes it if it is missing or is no regular file.
  * @returns `undefined` if the sandbox has another file, which the driver did not make.
  */
 function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {

@@ -72,10 +72,7 @@ function networksOf(own: readonly HostEntry[]): string[] {
   return own.toSorted((one, other) => one.ordinal - other.ordinal).map(({ network }) => network);
 }
 
-/**
- * Renders the lines of a hosts file (hosts(5)) for a sandbox: those that only it has, and those of the
- * endpoints on its networks, with the names there.
- */
+/** Renders the lines of a sandbox's hosts file (hosts(5)): its own, and those of its networks. */
 export function renderHosts(
   reachable: readonly Omit<HostEntry, "state">[],
   remote: readonly RemoteName[] = [],
@@ -109,11 +106,9 @@ export interface HostsEdit {
 }
 
 /**
- * Decides what to write into a hosts file so that it has the driver's lines, in their order, and the
- * lines of others as they are. If only lines are missing, they come last: then others may append to
- * the file at the same time.
- *
- * @param old The content of the file: any text, as root in the sandbox may write it.
+ * Decides what to write into a hosts file so that it has the driver's lines, in their order, and
+ * the lines of others as they are. If only lines are missing, they come last: then others may
+ * append to the file at the same time.
  */
 export function editHosts(old: string, text: string): HostsEdit {
   let same = 0;

@@ -76,11 +76,7 @@ export class KeptOutput {
     Deno.removeSync(old, { recursive: true });
   }
 
-  /**
-   * The exit status of the last command; `undefined` if there was none. The shell writes it a moment
-   * after the command has ended, so this waits, up to `STATUS_WAIT`. After that it is 255, as
-   * in Docker when nothing has seen the end.
-   */
+  /** The last exit status; `undefined` without one. The shell writes it a moment after the end. */
   async status(sandbox: string): Promise<number | undefined> {
     const path = `${this.of(sandbox)}/status`;
     const deadline = performance.now() + STATUS_WAIT;

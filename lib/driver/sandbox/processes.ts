@@ -55,10 +55,7 @@ kill_newest() {
 }
 `;
 
-/**
- * The same for all processes, `kill_all FILE`. It repeats until a pass finds none and no process was
- * started meanwhile, or until five passes find none.
- */
+/** The same for all processes, until a pass finds none and none was started meanwhile. */
 const KILL_ALL = `${KILL_NEWEST}
 kill_all() {
   file=$1 looks=0
@@ -100,14 +97,12 @@ export class Processes {
   }
 
   /**
-   * Sends a signal to processes. A process that has already ended is no error.
-   *
-   * The shell sends it: `Deno.kill` would need the permission to run every program.
-   *
+   * Sends a signal to processes. One that has ended is no error.
    * @throws {"missing-rights"} The caller may not signal one of them.
    */
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
+    // The shell sends it: `Deno.kill` would need the permission to run every program.
     const { constants } = nodeModule("node:os");
     const number = constants.signals[signal as keyof typeof constants.signals];
     const { err } = await this.#run(`kill -${number} ${pids.join(" ")}`, []);
@@ -115,10 +110,7 @@ export class Processes {
     if (refused !== undefined) throw new IpvlanError("missing-rights", { reason: refused });
   }
 
-  /**
-   * Kills the processes in a namespace until none is left, even if they keep forking. A process that has
-   * moved to another namespace is not found.
-   */
+  /** Kills the processes in a namespace until none is left, even if they keep forking. */
   async killAll(netns: string, path: string = `${FOLDER}/${netns}`): Promise<void> {
     await this.#run(`${KILL_NEWEST}kill_newest ${shellWord(path)}`, []);
     // Usually none is left. Searching all processes is expensive, but calls share one search.
@@ -127,9 +119,8 @@ export class Processes {
   }
 
   /**
-   * Finds the id of a process in the namespace of a file, such as one that an engine has mounted.
-   *
-   * @throws {"invalid-option"} The file does not exist, it is no namespace, or no process is in it.
+   * Finds a process in the namespace of a file, such as one that an engine has mounted.
+   * @throws {"invalid-option"} There is no such file, it is no namespace, or no process is in it.
    */
   async at(path: string): Promise<number> {
     const refused = (rule: string) => invalidOption("namespace", path, rule);

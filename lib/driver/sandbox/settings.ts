@@ -70,12 +70,7 @@ export class SettingsKeeper {
     this.#folder = folder;
   }
 
-  /**
-   * Applies a sandbox's settings. Its namespace must exist.
-   *
-   * @throws {"sysctl"} The kernel has no such setting, or refuses the value.
-   * @throws {"resolv-conf"} The file cannot be written.
-   */
+  /** Applies settings in an existing namespace. @throws {"sysctl"} @throws {"resolv-conf"} */
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
     const { run, report, isRehearsal } = this.#options;
     if (dns !== undefined && !isRehearsal) {

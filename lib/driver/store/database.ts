@@ -20,10 +20,7 @@ type SqlValue = string | number | null;
 /** A row as SQLite gives it, by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
 
-/**
- * The conditions of a query, each with the value for its `?`, or `true` if it has none. `undefined`
- * leaves a condition out.
- */
+/** The conditions of a query, each with the value for its `?`, or `true`; `undefined` is none. */
 export type Conditions = Record<string, string | true | undefined>;
 
 /** The store's SQLite file, `ipvlan.db` in the state folder. Its errors name that folder. */
@@ -268,13 +265,9 @@ const OURS =
   /^(ipvlan\.db(-wal|-shm|-journal)?|((sequence|ip|hosts|claims|agent)\.)?lock(\.gate)?|output)$/;
 
 /**
- * Makes the lock file of the programs in a state folder, and removes the access of other users that an
- * earlier version or a wide umask has left. A user who can open a lock file can hold the lock.
- *
- * A folder that the driver did not make keeps its mode: others may need it, as they need `/tmp`.
- *
- * @param isOwn Whether the driver made the folder, as the default one. It makes others narrow at once.
- * @returns A sentence for each file or folder whose mode was too wide.
+ * Makes the lock file of the programs in a state folder, and removes the access of other users: one
+ * who can open a lock file can hold the lock. Returns a sentence for each mode that was too wide.
+ * @param isOwn Whether the driver made the folder. Others need theirs, as they need `/tmp`.
  */
 export function guardStateFolder(folder: string, isOwn = folder === STATE_FOLDER): string[] {
   const lock = `${folder}/${PROGRAM_LOCK}`;

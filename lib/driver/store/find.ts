@@ -6,9 +6,7 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
 /**
  * Finds a network by its name, its id, or the beginning of its id.
- *
- * @throws {"ambiguous-id"} Several networks have an id that begins with it.
- * @throws {"half-done"} It is being made or removed, or a crash left it so.
+ * @throws {"ambiguous-id"} @throws {"half-done"} It is being made or removed, or a crash left it.
  */
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
@@ -34,11 +32,7 @@ function findById(store: Store, prefix: string): Stated<Network> | undefined {
 /** An id of a sandbox. No name is that long, and that of an engine's sandbox has a colon. */
 const SANDBOX_ID = /^[0-9a-f]{64}$/;
 
-/**
- * Finds a sandbox by its name or its id.
- *
- * @throws {"half-done"} It is being made or removed, or a crash left it so.
- */
+/** Finds a sandbox by its name or its id. @throws {"half-done"} */
 export function findSandbox(store: Store, name: string): Sandbox {
   const sandbox = SANDBOX_ID.test(name) ? store.sandboxById(name) : store.sandbox(name);
   if (!sandbox) throw sandboxNotFound(store, name);
@@ -46,10 +40,7 @@ export function findSandbox(store: Store, name: string): Sandbox {
   return withoutState(sandbox);
 }
 
-/**
- * Makes the error for a name that no sandbox has. For an engine's name it suggests no similar one: ids
- * are not similar, and engines often ask for new sandboxes.
- */
+/** Makes the error for a name that no sandbox has. Ids of engines are not similar to each other. */
 export function sandboxNotFound(store: Store, name: string): IpvlanErrorOf<"sandbox-not-found"> {
   const others = isOwned(name) ? [] : store.sandboxes().map(({ name }) => name);
   return new IpvlanError("sandbox-not-found", { sandbox: name, known: others });

@@ -32,10 +32,7 @@ import type {
   StaticRoute,
 } from "../model/types.ts";
 
-/**
- * The state of a record: `ready` when the kernel matches it, `making` and `removing` while a call
- * works on it. After a crash, these two mark what is half made or half removed.
- */
+/** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
 export type State = "making" | "ready" | "removing";
 
 /** An endpoint on record. */

@@ -63,10 +63,7 @@ const UNREADY = "state <> 'ready'";
 /** Replaces a record and its state. */
 const UPDATE_RECORD = "DO UPDATE SET state = excluded.state, record = excluded.record";
 
-/**
- * The driver's records. All calls are synchronous, so that no other call of this process can run
- * between a read and a write inside {@linkcode Store.transaction}.
- */
+/** The driver's records. All calls are synchronous, so no other call runs inside a transaction. */
 export class Store implements Disposable {
   readonly #db: Database;
   /** Counts networks and pools that this process has added or deleted, and addresses rolled back. */
@@ -81,23 +78,12 @@ export class Store implements Disposable {
     this.shared = new ClaimRecords(database);
   }
 
-  /**
-   * Opens the store in a folder. Makes the folder and the store if they do not exist.
-   *
-   * @throws {"missing-rights"} The caller may not write there.
-   * @throws {"store-unusable"} It cannot be written, or is of a newer version.
-   */
+  /** Opens the store in a folder, or makes it. @throws {"missing-rights" | "store-unusable"} */
   static open(folder: string): Store {
     return new Store(Database.open(folder));
   }
 
-  /**
-   * Copies the store in a folder into memory. If there is no store, the copy is empty. Writes to
-   * the copy do not reach the disk.
-   *
-   * @throws {"missing-rights"} The caller may not read it.
-   * @throws {"store-unusable"} It is of a newer version.
-   */
+  /** Copies the store in a folder, if any, into memory. @throws {"missing-rights"} */
   static copy(folder: string): Store {
     return new Store(Database.copy(folder));
   }
@@ -128,10 +114,7 @@ export class Store implements Disposable {
     }
   }
 
-  /**
-   * Networks by name: all, or those on a parent, of engines, with a range for automatic addresses, whose
-   * addresses several hosts share, or that are half made or half removed.
-   */
+  /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */
   networks(
     { parent, owned, ranged, shared, unready }: {
       parent?: string;
@@ -198,10 +181,7 @@ export class Store implements Disposable {
     this.#db.run("DELETE FROM link WHERE name = ?", name);
   }
 
-  /**
-   * Sandboxes by name: all, or those that are half made or half removed, or that have names of their own
-   * in their hosts file.
-   */
+  /** Sandboxes by name: all, or those half done, or with names of their own in their hosts file. */
   sandboxes(
     { unready, withHosts }: { unready?: true; withHosts?: true } = {},
   ): Stated<Sandbox>[] {
@@ -231,10 +211,7 @@ export class Store implements Disposable {
     this.#db.run("DELETE FROM sandbox WHERE name = ?", name);
   }
 
-  /**
-   * Endpoints: all, or those of a network (by id), of a sandbox, with an address as the record has it, or
-   * that are half made or half removed.
-   */
+  /** Endpoints: all, or those of a network (by id) or a sandbox, with an address, or half done. */
   endpoints(
     { network, sandbox, address, unready }: {
       network?: string;
@@ -252,10 +229,7 @@ export class Store implements Disposable {
     }).map((row) => this.#endpoint(row));
   }
 
-  /**
-   * The endpoints on a network (by id) that have aliases, or whose sandbox has one of the names.
-   * Letter case does not matter.
-   */
+  /** The endpoints on a network (by id) with aliases, or whose sandbox has a name in any case. */
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
     const sql = `${SELECT_ENDPOINTS} WHERE network = ? AND
       (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
@@ -389,10 +363,7 @@ export class Store implements Disposable {
     return [...new Set(rows.map(({ network }) => network as string))];
   }
 
-  /**
-   * A text that changes when another process writes, or this one adds or deletes a network or an address
-   * pool: then addresses that are not in the log may have been taken or freed.
-   */
+  /** A text that changes when addresses that are not in the log may have been taken or freed. */
   version(): string {
     const [row] = this.#db.rows("PRAGMA data_version");
     return `${row!.data_version} ${this.#changes}`;

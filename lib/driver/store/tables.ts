@@ -8,10 +8,7 @@ export const TABLE_NAMES = [
   "shared_name",
 ];
 
-/**
- * The table of the endpoints. Only a sandbox of an engine can be on one network several times: its name
- * has a colon.
- */
+/** The endpoints. Only an engine's sandbox, whose name has a colon, can be on a network twice. */
 const ENDPOINT_TABLE = `
   CREATE TABLE endpoint (
     id TEXT PRIMARY KEY,
@@ -129,10 +126,7 @@ export const ID = "CASE WHEN json_valid(record) THEN record ->> 'id' END";
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
 
-/**
- * The indexes. Without them, a query for one parent, or for half-done records, would read every
- * record. SQLite uses an index of an expression only for the same expression.
- */
+/** The indexes. SQLite uses an index of an expression only for the same expression. */
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
   DROP INDEX IF EXISTS network_owned;

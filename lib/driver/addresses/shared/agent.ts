@@ -143,10 +143,7 @@ async function write(
   }
 }
 
-/**
- * Reconciles the record with etcd: after a start or a lost connection, and when this host's own
- * addresses have changed, or another host has freed an address that this host wants.
- */
+/** Reconciles the record with etcd when either may have changed alone. Failures go to `notify`. */
 async function mend(
   parts: Parts<"store" | "namespaces" | "wait">,
   pools: SharedPools,

@@ -141,10 +141,7 @@ export async function releasePool(parts: UserParts, id: string): Promise<void> {
   if (pool) await release(parts, [pool], () => removeRequest(parts.store, id));
 }
 
-/**
- * Releases the unused claims of an engine: see {@linkcode EngineDriver.releaseClaims}. `isUnused` is called
- * in the transaction that deletes the claims, so that no other call changes them in between.
- */
+/** Releases the claims of an engine that are unused in the transaction that deletes them. */
 export async function releaseClaims(
   parts: UserParts,
   engine: EngineName,
@@ -160,9 +157,7 @@ export async function releaseClaims(
 }
 
 /**
- * Deletes claims of pools in one transaction, and then tells etcd and the hosts files of that. Leaves
- * the pools that are gone with their claims.
- *
+ * Deletes claims of pools, tells etcd and the hosts files, and leaves the pools that are gone.
  * @param remove Deletes claims of a pool. It returns those that were not a gateway's.
  */
 async function release(
@@ -199,10 +194,7 @@ async function release(
   return released;
 }
 
-/**
- * Records the users of an engine's claims: see {@linkcode EngineDriver.nameClaims}. A claim without a user
- * keeps its address and has no names.
- */
+/** Records the users of an engine's claims. A claim without a user has no names. */
 export async function nameClaims(
   parts: UserParts,
   engine: EngineName,
@@ -250,10 +242,7 @@ interface NamedNetwork {
   network: string | undefined;
 }
 
-/**
- * Writes the hosts files of this host's sandboxes on networks whose claims have new users. Resolves to
- * a sentence for each file that could not be written.
- */
+/** Writes the hosts files on networks whose claims have new users. Resolves to failures. */
 async function refreshNamed(
   { store, hosts, wait }: UserParts,
   changed: readonly NamedNetwork[],

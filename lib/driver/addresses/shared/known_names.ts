@@ -66,10 +66,7 @@ export class KnownNames {
     return [...this.#known].map(([prefix, { names }]) => [prefix, names.values()]);
   }
 
-  /**
-   * Writes the changed names of other hosts to the record. This host's own are there already. Resolves
-   * to the ids of the networks whose hosts files are stale.
-   */
+  /** Records the changed names of other hosts. Resolves to the networks with stale hosts files. */
   async record(): Promise<string[]> {
     const ids: string[] = [];
     for (const [prefix, { names, unrecorded, stale }] of this.#known) {
@@ -129,21 +126,14 @@ function textOf(name: KnownName | undefined): string {
 
 const MARK = "# Written by ipvlan agent; changes will be lost";
 
-/**
- * A file with the names of all addresses in the pools that this host shares, in the form of hosts(5),
- * for a DNS server such as dnsmasq.
- */
+/** A file in the form of hosts(5) with all names, for a DNS server such as dnsmasq. */
 export class NamesFile {
   readonly #path: string;
   readonly #store: Store;
   readonly #names: KnownNames;
   #written: string | undefined;
 
-  /**
-   * Writes the file, without names at first, so that a file that cannot be written fails at once.
-   *
-   * @throws {"invalid-option"} The file cannot be written.
-   */
+  /** Writes the file without names, to fail at once if that fails. @throws {"invalid-option"} */
   constructor(path: string, store: Store, names: KnownNames) {
     this.#path = path;
     this.#store = store;

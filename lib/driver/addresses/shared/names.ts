@@ -24,10 +24,7 @@ function isNameOn(name: string, network: string): boolean {
   return !label.includes(".") && isHostName(name);
 }
 
-/**
- * Reads the names of a claim in the form of the record; `undefined` if none is valid. They come from
- * another host, which may write anything.
- */
+/** Reads the names of a claim; `undefined` if none is valid. Another host may write anything. */
 export function nameOf(
   prefix: string,
   claim: Pick<SharedClaim, "address" | "network" | "names">,
@@ -41,10 +38,7 @@ export function nameOf(
   return { prefix, network, address: address.value, names: good };
 }
 
-/**
- * The subnets of the networks that this host shares, by the network's name: networks on record, and
- * networks of an engine on which this host has claims. A name counts only with an address in these.
- */
+/** The subnets of shared networks by name, also of engines'. A name elsewhere does not count. */
 export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[]> {
   const subnets = new Map<string, Prefix[]>();
   for (const { id, subnet } of store.shared.pools().filter((pool) => pool.prefix === prefix)) {
@@ -70,10 +64,7 @@ export function networkIds(store: Store, prefix: string, names: Iterable<string>
     .map(({ id }) => id);
 }
 
-/**
- * Asks etcd for the names on networks, for hosts without an agent. If etcd does not answer before the
- * signal, that is no error: the names on record stay.
- */
+/** Asks etcd for names, for hosts without an agent. If it fails, those on record stay. */
 export async function lookUpNames(
   { store, wait }: Parts<"store" | "wait">,
   pools: SharedPools,
@@ -98,10 +89,7 @@ export async function lookUpNames(
   }
 }
 
-/**
- * The names on a network besides those of its endpoints: of other hosts' sandboxes, and of users of
- * this host's claims. Empty if this host does not share the network.
- */
+/** The names on a shared network besides its endpoints': of other hosts, and of claims. */
 export function remoteNames(store: Store, id: string): readonly RemoteName[] {
   const { ipam, name = "", subnets = [] } = store.networkById(id) ?? {};
   if (!ipam) return [];

@@ -113,7 +113,6 @@ export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
 
 /**
  * Joins the pools of a network, and claims this host's own addresses in them.
- *
  * @param isNew Whether to join every pool; otherwise only those that a crash has prevented so far.
  */
 export async function joinPools(
@@ -132,10 +131,8 @@ export async function joinPools(
 }
 
 /**
- * Writes the settings of a shared network to etcd, and joins its pools. Write the record first: then a
- * crash leaves nothing in etcd without a record. Resolves to sentences for the user.
- *
- * @throws {"shared-network-differs"} Another host has just made it with other settings.
+ * Writes the settings of a shared network to etcd, and joins its pools. Write the record first:
+ * then a crash leaves nothing in etcd without a record. @throws {"shared-network-differs"}
  */
 export async function shareNetwork(
   parts: Parts<"namespaces" | "openShared">,
@@ -149,10 +146,7 @@ export async function shareNetwork(
   return await tell(pools);
 }
 
-/**
- * Removes this host from the network's list of hosts in etcd, if several hosts share the network, and
- * leaves the pools that nothing else uses.
- */
+/** Removes this host from a shared network in etcd, and leaves the pools that nothing else uses. */
 export async function unshareNetwork(
   parts: Parts<"store" | "openShared">,
   network: Network,

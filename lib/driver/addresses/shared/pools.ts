@@ -82,11 +82,7 @@ export interface PooledAddress {
   address: string;
 }
 
-/**
- * Takes the next free address of a shared pool.
- *
- * @param isUsable Whether this host can use an address: one of its links may already have it.
- */
+/** Takes the next free address of a shared pool. One of this host's links may have it already. */
 export async function takeUsable(
   parts: Parts<"store">,
   pools: SharedPools,
@@ -141,10 +137,7 @@ function claimedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress
   );
 }
 
-/**
- * Finds why an address may not be this host's, by the answers of etcd so far: another host has it
- * (error `address-held`), or etcd has not confirmed it yet, or etcd refuses this host.
- */
+/** Finds why an address may not be this host's, by the answers of etcd so far. */
 export function doubtAbout(
   { shared }: Store,
   { pool, address }: PooledAddress,
@@ -176,10 +169,7 @@ export function doubtsAbout<T extends EndpointRecord>(
 /** The running reports to etcd, by pools. Calls of this process share them. */
 const tellings = new WeakMap<SharedPools, Coalescer<string[]>>();
 
-/**
- * Reports pending changes to etcd. Resolves to sentences about failures and does not reject for them,
- * as the changes themselves are done. Concurrent calls share one report.
- */
+/** Reports pending changes to etcd. Resolves to sentences about failures: the changes are done. */
 export async function tell(pools: SharedPools): Promise<string[]> {
   const telling = tellings.get(pools) ?? new Coalescer(() => tellAll(pools));
   tellings.set(pools, telling);
@@ -198,10 +188,7 @@ async function tellAll(pools: SharedPools): Promise<string[]> {
   }
 }
 
-/**
- * Reconciles the record with etcd, if etcd answers, and leaves the pools that nothing on record uses.
- * Resolves to sentences for the user.
- */
+/** Reconciles the record with etcd, and leaves unused pools. Resolves to sentences for the user. */
 export async function reconcile(
   { store, namespaces, wait }: Parts<"store" | "namespaces" | "wait">,
   pools: SharedPools,
@@ -228,10 +215,7 @@ function lostText({ address, sandbox, host }: Lost): string {
   return `The address ${address} of "${sandbox}" is held by the host "${host}": remove one of them`;
 }
 
-/**
- * Releases addresses that a crash left taken without an endpoint or a claim. The caller must hold the
- * exclusive lock: then no other call is about to use them.
- */
+/** Releases addresses that a crash left taken. The caller must hold the exclusive lock. */
 export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): Held[] {
   return store.transaction(() => {
     const users = poolUsers(store);
