@@ -81,11 +81,7 @@ export async function takeBlock(
 /** The keys of the ranges that are read when a transaction fails. */
 type Ranges = [KeyValue[], KeyValue[], KeyValue[], KeyValue[]];
 
-/**
- * Asks for the block at an address.
- *
- * @returns The free addresses of the block, if this host has it now, and the next block to try.
- */
+/** Asks for the block at an address. Resolves to its free addresses and the next block to try. */
 async function tryBlock(
   session: Session,
   { id }: PoolRecord,
@@ -235,11 +231,7 @@ export async function claimAddress(
   }
 }
 
-/**
- * Claims any address that no host keeps: one outside of all blocks, or given up by a block's host.
- *
- * @returns The address, or the ids of other hosts that keep unused addresses.
- */
+/** Claims any address that no host keeps, or finds other hosts that keep unused ones. */
 export async function claimAny(
   session: Session,
   pool: PoolRecord,

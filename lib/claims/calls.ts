@@ -70,7 +70,6 @@ export class Calls implements Disposable {
 
   /**
    * Runs a function with a session, when it is its turn.
-   *
    * @param isReport Whether it is a background report to etcd, whose answers nobody needs.
    */
   async run<T>(
@@ -128,11 +127,8 @@ export class Calls implements Disposable {
   }
 
   /**
-   * Runs a function when no other call of this host runs: the calls of this process wait in a queue,
-   * and the first one locks a file.
-   *
-   * @param patience How long to wait for another process of this host, in milliseconds.
-   * @throws {"host-busy"} It took longer.
+   * Runs a function when no other call of this host runs: the calls of this process wait in a
+   * queue, and the first one locks a file. @throws {"host-busy"} Another process kept it too long.
    */
   async #inTurn<T>(
     patience: number,

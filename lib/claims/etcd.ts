@@ -59,10 +59,7 @@ export interface Outcome {
   revision: number;
   /** The keys of each range, in the order of the steps of `success`, or of `failure`. */
   ranges: KeyValue[][];
-  /**
-   * Whether an earlier attempt, which got no answer, may still take effect. Every transaction here is
-   * idempotent, so the answer holds.
-   */
+  /** Whether an unanswered attempt may still take effect. It is idempotent, so the answer holds. */
   mayRepeat: boolean;
 }
 

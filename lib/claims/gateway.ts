@@ -45,7 +45,6 @@ export class Gateway implements Disposable {
 
   /**
    * Asks one endpoint after another, over and over, until one answers or the time is up.
-   *
    * @returns `mayRepeat`: whether an earlier attempt, which got no answer, may still take effect.
    */
   protected async call(
@@ -94,10 +93,8 @@ export class Gateway implements Disposable {
   }
 
   /**
-   * Reads the files of the access again, after a request has failed. Requests that work keep the old
-   * ones: etcd may not know the new password yet.
-   *
-   * @returns Whether the files have changed since then, so that another attempt is worth it.
+   * Reads the files of the access again after a failure: etcd may not know a new password before.
+   * @returns Whether they have changed since then, so that another attempt is worth it.
    */
   #renew(used: Identity): boolean {
     if (this.#identity !== used) return true;
@@ -242,12 +239,8 @@ function textOf({ message, cause }: Error): string {
 const ALL_HOSTS = "*,0.0.0.0/0,::/0";
 
 /**
- * Makes an HTTP client that never uses a proxy. `HTTP_PROXY` and its like are meant for the
- * web: a proxy would get the password of etcd's user.
- *
- * Deno has no option for that. A client reads the environment when it is made and never again
- * (`ext/fetch/proxy.rs` of Deno), so `NO_PROXY` is set for that moment. The transport `tcp`
- * ignores proxies, too, but speaks plain text also to `https`.
+ * Makes an HTTP client without a proxy, which would get the password of etcd's user. Deno has no
+ * option for that: a client reads the environment when it is made (`ext/fetch/proxy.rs` of Deno).
  */
 function directClient(options: Deno.CreateHttpClientOptions): Deno.HttpClient {
   const before = Deno.env.get("NO_PROXY");

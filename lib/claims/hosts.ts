@@ -90,9 +90,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
 }
 
 /**
- * Removes a host: its key first, so that its transactions fail from then on, and then its
- * claims and blocks. If the host registers anew meanwhile, the rest stays.
- *
+ * Removes a host: its key first, so that its transactions fail from then on, and then the rest.
  * @param force Whether it is known to be switched off.
  */
 export async function removeHost(
@@ -121,10 +119,7 @@ export async function removeHost(
   return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
 }
 
-/**
- * Deletes the key of a host, unless the host may run and holds addresses. If the host does something
- * meanwhile, its key changes, and the check starts again.
- */
+/** Deletes the key of a host, unless it may run and holds addresses. A change starts it again. */
 async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolean): Promise<void> {
   const { etcd, keys, options } = reader;
   const [key, alive, heard] = [keys.host(id), keys.alive(id), keys.heard(id)];

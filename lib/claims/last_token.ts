@@ -1,9 +1,8 @@
 import type { HostRecord } from "./records.ts";
 
 /**
- * Keeps the token of a host's last transaction outside of its state folder: under `/run`, which a
- * reboot empties. A copied or restored state folder does not match this file. Then the host asks etcd
- * before it gives an address away.
+ * Keeps the token of a host's last transaction under `/run`, outside of its state folder. A copied
+ * or restored folder does not match it: then the host asks etcd before it gives an address away.
  */
 export class LastToken {
   readonly #folder: string;

@@ -124,11 +124,8 @@ export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken
 }
 
 /**
- * Finds the addresses of a pool that a host claims for itself, in hexadecimal digits: those of its links,
- * and those of etcd's members. Reserved addresses are left out.
- *
- * @returns `isComplete`: whether the host gives up other addresses that it claimed before. Soon after
- * boot, the links may have no addresses yet: then it keeps them.
+ * Finds the addresses of a pool that the host's links and etcd's members have, unless reserved.
+ * @returns `isComplete`: whether the host gives up others. Soon after boot, it may have none yet.
  */
 export function ownAddresses(
   pool: SharedPool,
@@ -146,10 +143,8 @@ export function ownAddresses(
 }
 
 /**
- * Takes an address that this host keeps or has freed.
- *
- * @param lastToken Tells whether the record is the newest. Left out if etcd has just confirmed that.
- * @returns The address in hexadecimal digits; `undefined` if etcd has to be asked.
+ * Takes an address that this host keeps or has freed; `undefined` if etcd has to be asked.
+ * @param lastToken Tells whether the record is the newest. Left out if etcd has just said so.
  * @throws {"shared-address-held"} The wanted address is in use on this host.
  */
 export function takeKept(
@@ -272,9 +267,8 @@ export function bitOf(first: string, address: string): bigint {
 }
 
 /**
- * Records a block of this host as etcd has it. An address that etcd does not list as kept was given up,
- * and may be another host's, so nothing more is written about it. An address in use needs a claim
- * of its own.
+ * Records a block of this host as etcd has it. An address that is not kept there may be another
+ * host's: nothing more is written about it, and one in use needs a claim of its own.
  */
 export function adoptBlock(
   records: ClaimRecords,

@@ -125,11 +125,7 @@ export interface Wish {
   error: IpvlanErrorOf<"shared-address-kept"> | IpvlanErrorOf<"shared-pool-exhausted">;
 }
 
-/**
- * Puts a wish into etcd, if the agent of a host that could grant it runs.
- *
- * @param keepers The ids of the hosts that keep the address, or some.
- */
+/** Puts a wish into etcd, if the agent of one of the keepers, given by their ids, runs. */
 async function putWish(
   session: Session,
   pool: PoolRecord,

@@ -20,9 +20,7 @@ export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord)
 
 /**
  * Makes the key of a pool, or takes over the existing one, and records the pool.
- *
- * @throws {"shared-pool-differs"} The key has other reserved addresses.
- * @throws {"shared-pools-overlap"} Another pool overlaps.
+ * @throws {"shared-pool-differs"} @throws {"shared-pools-overlap"}
  */
 export async function joinPool(
   session: Session,
@@ -43,10 +41,7 @@ export async function rejoinPool(session: Session, { id }: PoolRecord): Promise<
   });
 }
 
-/**
- * Deletes the record of a pool that this host leaves, if nothing is left in it, and its key, if no host
- * has anything in it.
- */
+/** Deletes the record of a pool that is left and empty, and its key, if no host uses it. */
 export async function leavePool(session: Session, pool: PoolRecord): Promise<void> {
   const { keys, records, store } = session;
   const { id, subnet, revision } = pool;

@@ -25,10 +25,7 @@ export interface HostRecord {
   asked: string | undefined;
   /** Whether the result of an earlier transaction is not on record yet. */
   unsure: boolean;
-  /**
-   * Why no address may be given away: `removed`, `older` for an etcd that is older than this record, or
-   * `replaced NAME` by the name of the host that uses its id.
-   */
+  /** Why no address may be given away: `removed`, `older` for an older etcd, or `replaced NAME`. */
   refused: string | undefined;
   /** Whether its agent has ever run. */
   agent: boolean;

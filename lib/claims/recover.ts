@@ -18,8 +18,7 @@ const DELETED_AT_ONCE = 50;
 export type FindLinked = () => Promise<ReadonlySet<string>>;
 
 /**
- * Brings the records of a pool and etcd back in sync. Call `settlePool` afterwards to report the rest.
- *
+ * Brings the records of a pool and etcd back in sync, but for what `settlePool` reports afterwards.
  * @returns A sentence for each thing that was mended.
  */
 export async function recoverPool(

@@ -24,10 +24,7 @@ export interface SharedPoolsOptions {
   hostname: string;
   /** The token of this host's last transaction, outside of the store. */
   lastToken: LastToken;
-  /**
-   * Locks a file in the state folder, so that only one process of this host asks etcd for something
-   * new at a time. Dispose of the result to unlock it.
-   */
+  /** Locks a file: only one process of this host asks etcd for something new at a time. */
   lock: (signal: AbortSignal) => Promise<Disposable>;
   /** The time, for the `since` of claims; left out, the present. */
   now?: () => Date;
@@ -84,12 +81,9 @@ export class Session {
   }
 
   /**
-   * Begins a session: registers the host if it is new, and asks etcd for its key if an earlier request
-   * may still take effect, or if the record may be a copy or a backup.
-   *
-   * @throws {"host-removed"} etcd does not have the host any more.
-   * @throws {"host-replaced"} Another host uses its id.
-   * @throws {"etcd-older"} etcd is older than the record.
+   * Begins a session: registers a new host, and asks etcd for its key if an earlier request may
+   * still take effect, or if the record may be a copy or a backup.
+   * @throws {"host-removed"} @throws {"host-replaced"} @throws {"etcd-older"}
    */
   static async begin(
     parts: SessionParts,
@@ -140,10 +134,7 @@ export class Session {
 
   /**
    * Carries out a transaction. Await it before the next one.
-   *
-   * @param plan Makes the transaction, and records what has to be on record before etcd is asked.
-   * The condition on the host's key is added. Without a transaction, nothing is asked.
-   * @returns What `after` returns; `undefined` if nothing was asked.
+   * @param plan Makes it, if it is needed, and records what has to be on record before that.
    */
   async change<T>(
     plan: () => Transaction | undefined,
@@ -230,10 +221,7 @@ export class Session {
     });
   }
 
-  /**
-   * After an error of this host's key: takes over the key in etcd, if this host wrote it. Records that no
-   * address may be given away until the host knows what others have. Returns whether it did so.
-   */
+  /** Takes over the key in etcd, if this host wrote it, and refuses addresses. Returns whether. */
   #adopt(error: unknown): boolean {
     const seen = this.#seen && readHost(this.#seen);
     // If the last token is the one in etcd, the record is a backup that was put back on this host.

@@ -28,10 +28,8 @@ export function countUntold(records: ClaimRecords, pool: PoolRecord): number {
 }
 
 /**
- * Brings etcd in sync with the record of a pool: claims, releases, addresses given up, blocks given
- * back. Grants the wishes of other hosts that it finds on the way, each once: a wish is in etcd until its
- * host has seen the answer.
- *
+ * Brings etcd in sync with the record of a pool. Grants the wishes of other hosts that it finds on
+ * the way, each once: a wish is in etcd until its host has seen the answer.
  * @param granted The id of a host whose wish is granted already.
  */
 export async function settlePool(
@@ -96,10 +94,7 @@ export async function findAsked(session: Session): Promise<void> {
   store.transaction(() => session.settled());
 }
 
-/**
- * Gives up addresses that another host wishes for: the named one, or half of the unused ones, unused
- * blocks first. Call it inside a transaction of the store.
- */
+/** Gives up addresses that another host wishes for: the named one, or half of the unused ones. */
 export function giveWish(
   records: ClaimRecords,
   pool: PoolRecord,

@@ -55,10 +55,8 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * The same pools with a signal: when it is aborted, each call that waits for etcd fails with its
-   * reason. The next call to etcd finds out what the aborted one did there, and takes it back. Dispose
-   * only of the original pools.
-   *
+   * The same pools with a signal, which ends calls that wait for etcd; the next one takes back what
+   * they did there. Dispose only of the original pools.
    * @param reports Aborts background reports to etcd. They do not fail by that.
    * @param waiting Called with a sentence if a call waits for etcd for longer than a second.
    */
@@ -93,12 +91,9 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Joins a pool: adds it to etcd and to the record. A repeated call only replaces the endpoints and
-   * files of the access.
-   *
+   * Joins a pool: adds it to etcd and to the record, or only replaces the access.
    * @param reserved The addresses that no endpoint gets, with their purposes.
-   * @throws {"shared-pool-differs"} etcd has other reserved addresses.
-   * @throws {"shared-pools-overlap"} etcd has a pool that overlaps.
+   * @throws {"shared-pool-differs"} @throws {"shared-pools-overlap"}
    */
   async join(
     access: EtcdAccess,
@@ -126,9 +121,7 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Leaves a pool: gives everything back, and deletes the record. The pool is deleted from etcd with its
-   * last claim and block.
-   *
+   * Leaves a pool: gives everything back. etcd keeps a pool that another host uses.
    * @throws {"shared-pool-in-use"} Addresses are in use on this host.
    */
   async leave(id: string): Promise<void> {
@@ -154,10 +147,7 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Takes an address, and records it as in use. Asks etcd only if this host keeps no free address. A
-   * caller that cannot use the address has to release it.
-   *
-   * @returns The address, without a prefix length.
+   * Takes an address, and records it as in use. Asks etcd only if this host keeps no free address.
    * @throws {"shared-address-held"} The wanted address is in use.
    * @throws {"shared-address-kept"} Another host keeps the wanted address and does not answer.
    * @throws {"shared-pool-exhausted"} No address is left.
@@ -216,10 +206,7 @@ export class SharedPools implements Disposable {
     describe(this.#records, pool, address, holder);
   }
 
-  /**
-   * Releases an address, on record, if it is in use. Call it inside a transaction of the store, and
-   * {@linkcode SharedPools.settle} afterwards.
-   */
+  /** Releases an address in the caller's transaction. Call {@linkcode SharedPools.settle} then. */
   release(pool: string, address: string): void {
     free(this.#records, pool, address);
   }
@@ -243,9 +230,7 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Defines a network: makes it in etcd or joins it, and adds this host to its hosts.
-   *
-   * @param settings The settings that were given. What is left out is taken over.
+   * Makes a network in etcd or joins it. What is left out of the settings is taken over.
    * @throws {"shared-network-differs"} A given setting differs.
    */
   async defineNetwork(
@@ -288,10 +273,8 @@ export class SharedPools implements Disposable {
 
   /**
    * Removes a host that is gone for good, and frees its addresses.
-   *
    * @param force Whether it is known to be switched off.
-   * @throws {"host-alive"} It runs, or holds addresses and may run.
-   * @throws {"host-not-found"} There is no such host, or several have the name.
+   * @throws {"host-alive"} It runs or may run. @throws {"host-not-found"}
    */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
     const reader = this.#calls.reader(access);
@@ -302,9 +285,7 @@ export class SharedPools implements Disposable {
   }
 
   /**
-   * Brings the record and etcd back in sync, after a crash or after this host was removed: deletes
-   * claims without a record, and claims again the recorded addresses that have lost their claim.
-   *
+   * Brings the record and etcd back in sync, after a crash or after this host was removed.
    * @param linked Finds the addresses that links of this machine have. Their claims stay.
    * @returns A sentence for each thing that was mended or could not be.
    */
@@ -324,10 +305,7 @@ export class SharedPools implements Disposable {
     return mended;
   }
 
-  /**
-   * Keeps this host alive in etcd, answers the wishes of others, and yields changes of the claims under a
-   * prefix. It reconnects until the signal is aborted.
-   */
+  /** Keeps this host alive in etcd, answers wishes, and yields changes until the signal. */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
     const reader = pools.#calls.reader(access);

@@ -115,10 +115,7 @@ async function answerWish(
   if (wish) await unlessError(["etcd-unreachable"], () => answer(subnet, last, wish));
 }
 
-/**
- * Keeps the host alive in etcd, independent of the agent's other work: a broken watch, or a wrong
- * password for a while, does not end the lease.
- */
+/** Keeps the host alive in etcd, whatever becomes of the agent's watch and of its password. */
 class Heartbeat {
   readonly #parts: WatchParts;
   readonly #stop = new AbortController();
