@@ -30,9 +30,7 @@ export interface AttachmentSpec extends Omit<BorrowSpec, "connections"> {
 
 /**
  * Connects a sandbox of an engine to a network. Makes both if they do not exist.
- *
- * @param network The settings of a network that goes with its last sandbox; or the name of a network,
- * which must exist.
+ * @param network The settings of a network that goes with its last sandbox, or an existing name.
  */
 export async function attach(
   driver: EngineDriver,
@@ -68,10 +66,7 @@ export async function recover(
   await removeLeft(driver, network);
 }
 
-/**
- * Removes a transient network without sandboxes, which a call leaves that is killed between making the
- * network and the link. Resolves to whether it is gone.
- */
+/** Removes a transient network that a killed call left without sandboxes. Whether it is gone. */
 export async function removeLeft(driver: EngineDriver, name: string): Promise<boolean> {
   if (driver.findNetwork(name)?.transient) {
     await unlessError(["network-not-found"], async () => {
@@ -149,10 +144,7 @@ export async function findSandbox(
   return await unlessError(codes, () => driver.inspectSandbox(name));
 }
 
-/**
- * Disconnects a sandbox of an engine: removes the link, the sandbox with its last link, and a
- * transient network with its last sandbox. What is already gone is no error.
- */
+/** Disconnects a sandbox. With its last link goes the sandbox, and then a transient network. */
 export async function detach(driver: EngineDriver, sandbox: string, ifname: string): Promise<void> {
   await unlessError(["sandbox-not-found"], async () => {
     const { endpoints } = driver.inspectSandbox(sandbox);

@@ -5,10 +5,7 @@ import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 /** The number of digits of an id that the engines' own commands show. */
 const SHORT = 12;
 
-/**
- * The names of the engines for users; and the commands, or other advice, that remove a network and a
- * sandbox of them, by the engine's own name and id.
- */
+/** How engines are called, and how their users remove a network and a sandbox. */
 const ENGINES: Readonly<
   Record<EngineName, {
     title: string;

@@ -11,10 +11,7 @@ export interface ServeOptions {
   socket: string | number;
   /** Makes the first line to a caller; `undefined` if the server can no longer answer and must end. */
   greeting: () => string | undefined;
-  /**
-   * Answers a call, and never throws. It runs to its end even if the caller has gone: after a call
-   * without an answer, the engine must make the one that removes.
-   */
+  /** Answers a call, and never throws. It goes on without the caller: the engine undoes it. */
   answer: (call: PluginCall) => Promise<CallAnswer>;
   /** Called when the server listens. */
   listening: () => void;
@@ -24,10 +21,7 @@ export interface ServeOptions {
   idle?: number;
 }
 
-/**
- * How long an ending server waits for the calls of callers that it has greeted, and how long any server
- * waits until a caller has read its answer, in milliseconds.
- */
+/** In milliseconds: how long an ending server waits for a call, and any server for a reader. */
 const [GRACE, READING] = [1000, 10_000];
 
 /** Serves calls until its end. @throws {"socket"} The socket cannot be made. */
@@ -107,10 +101,7 @@ const MAX_DIGITS = String(MAX_CALL).length;
 
 const NEWLINE = 10;
 
-/**
- * Returns a function that takes the next piece of a call: a line with its length in bytes, and the call.
- * A caller sends one call, and waits for the answer.
- */
+/** Returns a function that takes the next piece of a call: its length in a line, and the call. */
 export function callTaker(): (chunk: Uint8Array) => Uint8Array | "incomplete" | "invalid" {
   let head = "";
   let body: Uint8Array | undefined;

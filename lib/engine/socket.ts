@@ -5,10 +5,8 @@ import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
 /**
- * Listens on a socket that only root can use. At the end of the scope, removes a socket that it made.
- *
- * @param socket The path of the socket to make, or the file descriptor of one that systemd has
- * made.
+ * Listens on a socket that only root can use. At the end of the scope, removes one that it made.
+ * @param socket The path of the socket to make, or the file descriptor of one of systemd.
  */
 export async function listen(server: Server, socket: string | number): Promise<Disposable> {
   if (typeof socket === "number") {

@@ -9,10 +9,7 @@ export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" 
   notices: string[];
 }
 
-/**
- * Carries out a plan, up to the first failure. Different sandboxes are changed concurrently, so
- * that their lines go to `ip` in one burst.
- */
+/** Carries out a plan, up to the first failure. Sandboxes are changed at once, in one burst. */
 export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promise<void> {
   const { notices, progress, signal } = steps;
   const begin = (doing: string, what: string, names: readonly unknown[]): boolean => {

@@ -79,10 +79,7 @@ function bareAddresses(endpoint: Endpoint): string[] {
   return endpointAddresses(endpoint).map(withoutLength);
 }
 
-/**
- * Checks that an address does not answer a sandbox, but answers a control: the sandbox that has the
- * address, or else the host or a sandbox of any network that gets an answer.
- */
+/** Checks that an address does not answer a sandbox, but a control: its sandbox, or another. */
 async function isOutOfReach(
   from: string,
   dev: string | undefined,

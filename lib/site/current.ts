@@ -44,10 +44,7 @@ export function withoutOwned({ networks, sandboxes }: Records): Records {
   };
 }
 
-/**
- * Describes the current state of a site as a desired one, so that a rollback can restore it: with
- * all addresses, names and settings, and also the connections to networks of others.
- */
+/** Describes the current state of a site as a desired one with all its details, for a rollback. */
 export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
   return {
     name: site,

@@ -148,10 +148,7 @@ export function labelDifferences(now: Labels, wanted: Labels): string[] {
   return differences([["labels", shown(now), shown(wanted)]]);
 }
 
-/**
- * The subnets to compare. If the wanted network has no IPv4 subnet, the default pool is left out,
- * as any default pool will do.
- */
+/** The subnets to compare, without the default pool if the wanted network has no IPv4 subnet. */
 function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): readonly NetworkSubnet[] {
   const isIPv4 = ({ subnet }: NetworkSubnet) => parsePrefix(subnet).prefix.family === 4;
   const last = now.subnets.at(-1);

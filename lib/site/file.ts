@@ -52,11 +52,8 @@ export class SiteText {
   #lines: LineCounter;
 
   /**
-   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`.
-   *
-   * @param aliases Other names of keys.
-   * @throws {"site-file"} The text is not valid.
-   * @throws {"problems"} It has several problems.
+   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`. @param aliases Of keys.
+   * @throws {"site-file"} The text is not valid. @throws {"problems"} It has several problems.
    */
   constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
     this.#file = file;
@@ -174,12 +171,7 @@ const STDIN = "-";
 /** The maximum size of a site file, in bytes: enough for any site, and a limit for `/dev/zero`. */
 const MAX_BYTES = 16 * 2 ** 20;
 
-/**
- * Reads a site file from disk, or from standard input if it is `-`.
- *
- * @throws {"site-file"} It does not exist, or cannot be read.
- * @throws {"interrupted"} The signal was aborted.
- */
+/** Reads a site file, or standard input for `-`. @throws {"site-file" | "interrupted"} */
 export async function readFile(
   file: string,
   signal?: AbortSignal,

@@ -290,10 +290,7 @@ const SYSCTLS = named(
   ),
 );
 
-/**
- * The keys of the settings of a sandbox: the driver's names and shapes. `extra_hosts` and `dns` of
- * compose.yaml have another notation, so they are no aliases.
- */
+/** The settings of a sandbox. `extra_hosts` and `dns` of compose.yaml are written differently. */
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
   hostname: {
     help: "the host name of its commands; left out, the machine's",

@@ -142,12 +142,7 @@ export function sentenceProblem(sentence: string): IpvlanErrorOf<"invalid-option
   return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);
 }
 
-/**
- * Finds names in a check that the site does not have.
- *
- * @param sandboxes The site's sandboxes, by name.
- * @param targets The names of its sandboxes, and their aliases.
- */
+/** Finds names in a check that the site does not have. @param targets Sandboxes and aliases. */
 function checkProblems(
   { network, from, target, family }: Check,
   sandboxes: ReadonlyMap<string, DesiredSandbox>,

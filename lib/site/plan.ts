@@ -60,11 +60,7 @@ export function makePlan(desired: Desired, current: Current): Plan {
   }).make();
 }
 
-/**
- * Plans the way back from the current state to the earlier one, after any part of a plan.
- *
- * @throws {"site-conflict"} Something that the site did not make is in the way.
- */
+/** Plans the way back to the earlier state, after any part of a plan. @throws {"site-conflict"} */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
   const records = { network: byName(before.networks), sandbox: byName(before.sandboxes) };
   return new Planner(asDesired(site, before), now, {
@@ -324,10 +320,7 @@ class Planner {
     return labels[SITE_LABEL] === this.#desired.name;
   }
 
-  /**
-   * The connections of a sandbox that is made anew: those of the site, and unchanged and in their
-   * place those that others made. The first connection has the default route.
-   */
+  /** The connections of the site, and in their place those of others, of a sandbox made anew. */
   #withForeignConnections(own: readonly Connection[], before: readonly Endpoint[]): Connection[] {
     const all = [...own];
     for (const [index, endpoint] of before.entries()) {

@@ -96,7 +96,6 @@ export class Parser {
 
   /**
    * Reads a template that can call functions of these names. @throws {"template"}
-   *
    * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
    */
   constructor(template: string, functions: readonly string[], escapes: boolean) {

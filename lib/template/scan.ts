@@ -56,9 +56,7 @@ const UNENDED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Splits a template into tokens. `{{- ` removes the white space before an action and ` -}}` that after
- * it. Comments are left out.
- *
+ * Splits a template into tokens without comments. `{{- ` and ` -}}` remove the space beside them.
  * @throws {"template"} An action does not end, or has a character that begins no token.
  */
 export function scan(template: string): Token[] {

@@ -35,10 +35,7 @@ export class Template {
   readonly #text: string;
   readonly #statements: readonly Statement[];
 
-  /**
-   * Parses a template. With escapes, `\t` and `\n` outside of `{{…}}` stand for a tab and a new
-   * line, as in the formats of Docker's lists. @throws {"template"}
-   */
+  /** Parses a template. With escapes, texts may have `\t` and `\n`. @throws {"template"} */
   constructor(text: string, escapes = false) {
     this.#text = text;
     this.#statements = new Parser(text, FUNCTION_NAMES, escapes).all();

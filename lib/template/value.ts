@@ -16,10 +16,7 @@ export type Value =
   | ReadonlyMap<string, Value>
   | Struct;
 
-/**
- * Go's struct. A function without a parameter is a field that JSON leaves out, and one with a
- * parameter is a method.
- */
+/** Go's struct. A function without a parameter is a field that JSON leaves out; else a method. */
 export interface Struct {
   /** The fields and methods by their names. */
   readonly [name: string]: Value | Method;
@@ -74,7 +71,6 @@ export function isTrue(value: Value): boolean {
 
 /**
  * Prints a value as Go's `%v` does: `[a b]`, `map[a:1 b:2]`, `{web 5}`.
- *
  * @param leaf How to print a value that has no parts.
  * @param named Whether to print the names of fields, as `%+v` does: `{Name:web}`.
  */

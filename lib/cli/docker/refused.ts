@@ -4,10 +4,7 @@ import { readOptions } from "../command.ts";
 
 const NO_IMAGES = "there are no images here, a sandbox has this machine's files";
 
-/**
- * The reasons against options, and what to do instead; by the options, as Docker's help writes them,
- * and by the commands that have them there.
- */
+/** The reasons against options, and what to do instead, by the commands that have them. */
 const REFUSED_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "run": {
     "-p, --publish PORT; -P, --publish-all; --expose PORT":

@@ -121,11 +121,7 @@ export function networkFields(id: (network: Network) => string): Fields<Network>
   };
 }
 
-/**
- * The fields of a sandbox as `docker ps` lists a container, with our own fields in lower case.
- *
- * @param now The time, in milliseconds since 1970.
- */
+/** The fields of a sandbox in `docker ps`, with our own in lower case. @param now In ms. */
 export function sandboxFields(now: number): Fields<SeenSandbox> {
   return {
     ID: ({ name }) => name,

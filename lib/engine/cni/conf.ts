@@ -46,10 +46,7 @@ export interface Conf {
   isIpam: boolean;
   /** The parent; left out, the link of the default route. */
   master?: string;
-  /**
-   * Whether the parent is a link of the container, which another plugin or the runtime has put there.
-   * Without a master, it is the link of the container's default route.
-   */
+  /** Whether the parent is a link of the container; without a master, that of its default route. */
   linkInContainer: boolean;
   /** The VLAN on the parent. */
   vlan?: number;
@@ -115,10 +112,7 @@ export class ConfReader {
     return part;
   }
 
-  /**
-   * Parses the JSON. A key that is null counts as left out, as in Go programs. The list of valid
-   * attachments does not: Go programs write null for an empty list.
-   */
+  /** Parses the JSON. As in Go programs, null counts as left out, but for the valid attachments. */
   #parse(text: string): Record<string, unknown> | undefined {
     const parsed = parseRequest(text);
     if ("value" in parsed && isObject(parsed.value)) {

@@ -17,9 +17,7 @@ export interface Delegate extends Omit<PluginCall, "words"> {
 }
 
 /**
- * Runs an IPAM plugin with the environment and the configuration of this one (CNI 1.1, section 4).
- * Resolves to the JSON that it printed.
- *
+ * Runs an IPAM plugin with the input of this one (CNI 1.1, section 4), and resolves to its answer.
  * @throws {"cni"} It has failed. The error has its code and message.
  */
 export async function runDelegate(

@@ -110,10 +110,7 @@ async function makeLink(call: Call, given: Result | undefined): Promise<Result> 
   }
 }
 
-/**
- * Labels an existing sandbox with the configuration of a new link. A new sandbox is made with the label.
- * The label is written before the link is made, as a label without a link does no harm.
- */
+/** Labels an existing sandbox with the configuration of a new link, before that is made. */
 async function labelLink(
   { driver, environment: { ifname }, conf }: Call,
   sandbox: string,
@@ -216,11 +213,9 @@ async function statusProblems(call: Call): Promise<readonly IpvlanError[]> {
 }
 
 /**
- * Finds the network of a call: the name of one of `ipvlan`'s own, or a network to make if it does
- * not exist. Without a master, its parent is the link of the host's default route. If the parent is a
- * link of the container, the driver finds it when it makes the ipvlan link.
- *
- * @throws {"cni"} There is neither a master nor a default route.
+ * Finds the network of a call: the name of one of `ipvlan`'s own, or one to make if it does not
+ * exist. Without a master, its parent is the link of the host's default route; the driver finds a
+ * parent in the container. @throws {"cni"} There is neither a master nor a default route.
  */
 async function findNetwork({ conf, settled }: CniRequest): Promise<Settlement | string> {
   if (conf.source.kind === "network") return conf.source.network;

@@ -100,11 +100,7 @@ export function parentOf(
   return vlan === undefined ? link : `${link}.${vlan}`;
 }
 
-/**
- * Plans the link of an attachment.
- *
- * @param given The addresses and routes from an IPAM plugin or from the plugin before.
- */
+/** Plans the link of an attachment. @param given The addresses and routes from another plugin. */
 export function planLink(
   { environment, conf }: CniRequest,
   given: Result | undefined,
@@ -219,11 +215,7 @@ export function isValid({ valid }: Conf, { containerId, ifname }: AttachmentKey)
   return valid.some((each) => each.containerId === containerId && each.ifname === ifname);
 }
 
-/**
- * Finds what CHECK reports of a link: differences in the kernel, and parts of the result of ADD that the
- * kernel lacks, as the ipvlan plugin of the CNI project does. A plugin after this one may have added to
- * the result.
- */
+/** What CHECK reports: parts of a link, or of the result of ADD, that the kernel lacks. */
 export function changesOf(
   { environment: { ifname, netns }, conf }: CniRequest,
   { state, path, endpoints, seen }: SeenSandbox,

@@ -21,11 +21,7 @@ export async function get(socket: string, path: string, signal: AbortSignal): Pr
   throw new IpvlanError("docker-api", { path, reason: `${status} ${text}` });
 }
 
-/**
- * Changes a resource. Waits for as long as Docker takes: what a request has begun goes on without it.
- *
- * @returns Why it failed, in Docker's words; `undefined` if it is done, or was done before.
- */
+/** Changes a resource, for as long as Docker takes. Resolves to why it failed. */
 export async function change(
   socket: string,
   path: string,
@@ -56,10 +52,7 @@ async function textOf(response: IncomingMessage, path: string): Promise<string> 
   return text;
 }
 
-/**
- * Follows a stream of JSON values, one per line, until Docker ends. No value is missed after the
- * promise has resolved.
- */
+/** Follows JSON values, one per line, until Docker ends. None is missed from then on. */
 export async function follow(
   socket: string,
   path: string,

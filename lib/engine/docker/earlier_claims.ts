@@ -1,9 +1,6 @@
 import type { AddressPoolDetails } from "../../driver/mod.ts";
 
-/**
- * The claims and requests that Docker made before its daemon, or the plugin, was last started. A later
- * claim is not among them, even for the same address.
- */
+/** The claims and requests of Docker from before it, or the plugin, was started last. */
 export class EarlierClaims {
   readonly #claims: Set<string>;
   readonly #requests: Map<string, number>;
@@ -19,10 +16,7 @@ export class EarlierClaims {
     return this.#claims.has(keyOf(pool, address));
   }
 
-  /**
-   * Forgets what a call of Docker releases: a claim after that is a new one, and the request for a pool
-   * may be an earlier one.
-   */
+  /** Forgets what a call of Docker releases: a claim or a request after that is a new one. */
   forget(method: string, body: string): void {
     const { PoolID, Address } = fieldsOf(body);
     const pool = String(PoolID);

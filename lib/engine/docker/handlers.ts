@@ -8,10 +8,9 @@ export const SOCKET = `/run/docker/plugins/${PLUGIN_NAME}.sock`;
 export const ACTIVATE = "Plugin.Activate";
 
 /**
- * Answers one call of Docker with JSON, or throws an error, whose message Docker gets.
- *
+ * Answers a call of Docker with JSON, or throws an error for Docker.
  * @param body The body, unchecked; `undefined` if it was empty.
- * @param notify Gets sentences for the user, as a successful answer to Docker cannot contain them.
+ * @param notify Gets sentences for the user, which no successful answer can contain.
  */
 export type Handler = (
   driver: EngineDriver,

@@ -23,11 +23,8 @@ import { DONE, type Handlers } from "./handlers.ts";
 const ADDRESS_SPACES = { LocalDefaultAddressSpace: "local", GlobalDefaultAddressSpace: "global" };
 
 /**
- * When it starts, Docker can request everything again: the networks that it keeps, their auxiliary
- * addresses, and the addresses of their containers. The store has all of that, so a replay would count
- * each pool twice. Docker makes the networks of a swarm anew in any case.
- *
- * A link's own MAC address is not required, as an ipvlan link cannot have one.
+ * A replay of the requests for what Docker keeps would count each pool twice, as the store has
+ * them. A link's own MAC address is not required, as an ipvlan link cannot have one.
  */
 const CAPABILITIES = { RequiresMACAddress: false, RequiresRequestReplay: false };
 

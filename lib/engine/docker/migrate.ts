@@ -40,8 +40,7 @@ interface MigrateOptions {
 }
 
 /**
- * Migrates a network. If its last migration was killed, puts everything back instead, and throws.
- *
+ * Migrates a network, or puts all back if its last migration was killed.
  * @throws {IpvlanError} It is not migrated. Everything is as before, unless the error says so.
  */
 export async function migrate(

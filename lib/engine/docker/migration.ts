@@ -76,10 +76,7 @@ export function notMigrated(network: string, reason: string): IpvlanError {
   return new IpvlanError("docker-migrate", { network, reason });
 }
 
-/**
- * Decides the migration of a network, given by its name or by the first digits of its id. It may begin
- * if there are no problems, with the network that the plugin is to have neither.
- */
+/** Decides the migration of a network, by its name or by the first digits of its id. */
 export function decideMigration(
   asked: string,
   networks: readonly Network[],

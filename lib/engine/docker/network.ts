@@ -82,10 +82,7 @@ async function makeEndpoint(
   }
 }
 
-/**
- * Makes an endpoint. After a restart of the machine, makes the parent again first: Docker keeps its
- * networks, and does not create them again.
- */
+/** Makes an endpoint, and first its parent anew after a restart, as Docker keeps its networks. */
 async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<SandboxDetails>> {
   const made = await unlessError(["ip-command"], () => driver.borrowSandbox(spec));
   if (made) return made;
@@ -93,10 +90,7 @@ async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<Sa
   return await driver.borrowSandbox(spec);
 }
 
-/**
- * Removes the endpoints that have an address of a new one. Docker gives no address of a network twice,
- * so it has lost them: after it was killed, it does not report the end of an endpoint.
- */
+/** Removes endpoints with an address of a new one: Docker lost them when it was killed. */
 async function removeHolders(driver: EngineDriver, { connections }: BorrowSpec): Promise<void> {
   const { network = "", ip, ip6 } = connections?.[0] ?? {};
   if (!driver.findNetwork(network)) return;
@@ -141,10 +135,7 @@ const join: Handler = async (driver, body) => {
   return answer;
 };
 
-/**
- * Finds the routes of a container. When Docker starts one, it makes the namespace only after the last
- * Join. Then the routes are those of the container's other endpoints.
- */
+/** Finds the routes of a container; before its last Join, those of its other endpoints. */
 async function routesAt(driver: EngineDriver, path: string, own: string): Promise<EndpointRoute[]> {
   if (isMount(path)) {
     const { routes } = await lookInto(fromNetnsFolder(path), { routes: "main" });

@@ -170,10 +170,7 @@ export function usedAddresses(
   ].map((address) => canonical(address, addressIn)));
 }
 
-/**
- * Whether Docker has a network for each request for a pool's subnet. If not, Docker is making a network,
- * for which it may have claimed auxiliary addresses.
- */
+/** Whether Docker has a network for each request of a pool. If not, it is making one. */
 export function hasItsNetworks(
   pool: AddressPoolDetails,
   pools: readonly AddressPoolDetails[],

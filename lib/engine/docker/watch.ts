@@ -26,10 +26,7 @@ import {
   usedAddresses,
 } from "./users.ts";
 
-/**
- * Removes the endpoints that Docker has lost: it does not report their end if it was killed, or if the
- * plugin did not run for long. @param isForgotten Whether Docker will not take its link.
- */
+/** Removes endpoints that Docker has lost. @param isForgotten Whether it will not take its link. */
 export async function removeLost(
   driver: EngineDriver,
   notify: (sentence: string) => void,
@@ -306,10 +303,7 @@ export class DockerWatch {
     await this.#sweeping.request();
   }
 
-  /**
-   * Finds the ids of the pools whose etcd does not answer. They keep their claims: without claims, a host
-   * gives up its free addresses, and a swarm that claims anew would get none before etcd is back.
-   */
+  /** Finds the pools whose etcd is silent. They keep their claims, as new ones need an etcd. */
   async #silentPools(): Promise<Set<string>> {
     const { driver } = this.#options;
     const silent = new Set<string>();
@@ -326,14 +320,9 @@ export class DockerWatch {
   }
 
   /**
-   * Releases the claims and removes the endpoints from before this process that no container or network
-   * has: the plugin was killed before its answer reached Docker.
-   *
-   * While Docker starts or connects a container, it holds the container's lock, and shows the container
-   * only afterwards. So when all containers have been shown, an earlier claim or endpoint that none of
-   * them has is unused.
-   *
-   * @param ended Ends the wait for the containers that Docker is starting.
+   * Releases the claims and removes the endpoints from before this process that no container or
+   * network has: the plugin was killed before its answer reached Docker. Docker shows a container
+   * only after its start or connection, so what no shown container has then is unused.
    */
   async #sweepUnheard(ended: AbortSignal): Promise<void> {
     const { driver, notify } = this.#options;

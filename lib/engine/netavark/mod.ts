@@ -48,10 +48,7 @@ export async function runPlugin(
   }
 }
 
-/**
- * Answers `create`: checks a network. It is made only while a container is connected to it, as Podman
- * does not say when it removes a network.
- */
+/** Answers `create`: only checks a network, as Podman does not say when it removes one. */
 export async function createNetwork(
   driver: EngineDriver,
   text: string,
@@ -85,10 +82,7 @@ export async function tearDown(driver: EngineDriver, text: string): Promise<Outc
   return { value: undefined, notices: [] };
 }
 
-/**
- * Finds the endpoint that an equal request has made, if it is complete. Removes an incomplete one, and
- * the sandbox of an earlier namespace, which the container no longer has, as Podman was killed.
- */
+/** Finds the endpoint of an equal request. If it is incomplete, removes what a kill left. */
 async function findConnected(
   driver: EngineDriver,
   request: SetupRequest,
