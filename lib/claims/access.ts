@@ -13,7 +13,6 @@ export type EtcdFiles =
   & Pick<EtcdAccess, "endpoints" | "ca" | "cert" | "key" | "user">
   & { password?: string };
 
-/** The prefix if none is given. */
 const PREFIX = "/ipvlan";
 
 /** Finds the kind of a key, the word after its prefix: see `Keys`. */

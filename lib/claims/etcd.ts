@@ -19,19 +19,14 @@ export type Compare =
     | { revision: number; is?: "EQUAL" | "GREATER" | "LESS" }
   );
 
-/** The condition that a key exists. */
 export function exists(key: string): Compare {
   return { key, revision: 0, is: "GREATER" };
 }
 
 export interface Range {
-  /** The key, or the first one. */
   key: string;
-  /** The end of the range, exclusive. */
   end?: string;
-  /** The most keys to read. */
   limit?: number;
-  /** Whether values are left out. */
   keysOnly?: boolean;
 }
 
@@ -53,7 +48,6 @@ export interface Transaction {
   failure?: readonly Range[];
 }
 
-/** The answer to a transaction. */
 export interface Outcome {
   succeeded: boolean;
   revision: number;
@@ -132,7 +126,6 @@ export class Etcd extends Gateway {
     }
   }
 
-  /** Makes a lease that lasts for some seconds. */
   async grant(seconds: number, options: CallOptions): Promise<string> {
     const { answer } = await this.call("lease/grant", { TTL: String(seconds) }, options);
     return (answer as { ID: string }).ID;

@@ -37,7 +37,6 @@ export async function listClaims(
   return claims;
 }
 
-/** Makes a host that holds nothing. */
 function newHost(id: string, name: string): SharedHost {
   return { id, name, isAlive: false, copies: [], claims: {}, kept: {} };
 }

@@ -64,7 +64,6 @@ export function partsOf(key: string): { subnet: string; last: string } {
   return { subnet: subnetOf(parts.at(-2)!), last: parts.at(-1)! };
 }
 
-/** Reads the subnet from a part of a key. */
 export function subnetOf(part: string): string {
   return part.replace(/-(?=\d+$)/, "/");
 }
@@ -74,7 +73,6 @@ export function hexOf({ family, bits }: Address): string {
   return bits.toString(16).padStart(family === 4 ? 8 : 32, "0");
 }
 
-/** Reads the address from a part of a key. */
 export function addressOf(hex: string): Address {
   return { family: hex.length === 8 ? 4 : 6, bits: BigInt(`0x${hex}`) };
 }
@@ -139,7 +137,6 @@ export function insideOf(pool: Prefix, first: bigint, range: Prefix = pool): big
   return to < from ? 0n : ((1n << (to - from + 1n)) - 1n) << (from - first);
 }
 
-/** Lists the numbers in a set, from the smallest on. */
 export function* bitsOf(set: bigint): Generator<bigint> {
   for (let bit = 0n, rest = set; rest > 0n; bit++, rest >>= 1n) {
     if (rest & 1n) yield bit;

@@ -20,7 +20,6 @@ export interface Request {
   holder: Holder;
   /** The address, in hexadecimal digits. */
   address?: string;
-  /** The range to take one from. */
   range?: Prefix;
   since: string;
 }
@@ -261,7 +260,6 @@ export function addressesOf(
     .filter(({ block }) => block === first);
 }
 
-/** Makes a set of one address of a block. */
 export function bitOf(first: string, address: string): bigint {
   return 1n << (addressOf(address).bits - addressOf(first).bits);
 }

@@ -118,7 +118,6 @@ const WISH_TTL = 10;
 export interface Wish {
   /** The lease that it is attached to. */
   lease: string;
-  /** The revision that added it. */
   revision: number;
   blocks: Range;
   /** The error if no host grants it. */

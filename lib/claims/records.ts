@@ -35,11 +35,9 @@ export interface HostRecord {
   heard: number;
 }
 
-/** A failed attempt to reach an etcd. */
 export interface Outage {
   /** Its time, in milliseconds by this host's clock. */
   at: number;
-  /** The error of each endpoint. */
   reasons: Readonly<Record<string, string>>;
 }
 
@@ -54,9 +52,7 @@ export interface PoolRecord extends SharedPool {
 }
 
 export interface BlockRecord {
-  /** The pool's id. */
   pool: string;
-  /** Its first address. */
   first: string;
   /** `asked`: it may be in etcd; `held`: it is; `giving`: it is given back, and may be there. */
   state: "asked" | "held" | "giving";
@@ -73,9 +69,7 @@ export interface BlockRecord {
 }
 
 export interface AddressRecord {
-  /** The pool's id. */
   pool: string;
-  /** The address, in hexadecimal digits. */
   address: string;
   /**
    * `asked`: its claim may be in etcd; `used`; `freed`: it is this host's and may be taken again;
@@ -170,7 +164,6 @@ const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told
 /** The condition for an address that a host uses itself: see `ownHolder`. */
 const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
 
-/** The condition for a block that is out of sync with etcd. */
 const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
 
 /** Their indexes: see `INDEXES` of `lib/driver/store/tables.ts`. */
@@ -216,7 +209,6 @@ function toField(name: string, column: unknown): unknown {
   return read ? read(column as string & number) : column;
 }
 
-/** The records of shared pools, in the driver's database. */
 export class ClaimRecords {
   readonly #db: Database;
 
@@ -266,7 +258,6 @@ export class ClaimRecords {
     return this.#select<Outage>("shared_silence WHERE access = ?", access)[0];
   }
 
-  /** Records that an etcd is out of reach. */
   putOutage(access: string, outage: Outage): void {
     this.#put("shared_silence", "access", { access, ...outage });
   }
@@ -290,12 +281,10 @@ export class ClaimRecords {
     this.#db.run("DELETE FROM shared_pool WHERE id = ?", id);
   }
 
-  /** The blocks of a pool, by address. */
   blocks(pool: string): BlockRecord[] {
     return this.#select("shared_block WHERE pool = ? ORDER BY first", pool);
   }
 
-  /** The blocks of a pool that are out of sync with etcd. */
   untoldBlocks(pool: string): BlockRecord[] {
     return this.#select(`shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`, pool);
   }
@@ -327,7 +316,6 @@ export class ClaimRecords {
     return this.#select(query, pool, block.first, block.last);
   }
 
-  /** The addresses of a pool that are out of sync with etcd. */
   untold(pool: string): AddressRecord[] {
     const query = `shared_address WHERE pool = ? AND (${UNTOLD_ADDRESS}) ORDER BY address`;
     return this.#select(query, pool);
@@ -338,7 +326,6 @@ export class ClaimRecords {
     return this.#select("shared_address WHERE state = 'lost' ORDER BY pool, address");
   }
 
-  /** The addresses of a pool that this host uses itself. */
   own(pool: string): AddressRecord[] {
     return this.#select(`shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`, pool);
   }

@@ -17,10 +17,8 @@ export interface ClaimStore {
   readonly shared: ClaimRecords;
 }
 
-/** The parts of a host that shared pools use. */
 export interface SharedPoolsOptions {
   store: ClaimStore;
-  /** The name of the host, for people. */
   hostname: string;
   /** The token of this host's last transaction, outside of the store. */
   lastToken: LastToken;
@@ -30,7 +28,6 @@ export interface SharedPoolsOptions {
   now?: () => Date;
 }
 
-/** The parts of a host that a session uses. */
 export type SessionParts = Pick<SharedPoolsOptions, "store" | "hostname" | "lastToken">;
 
 /**

@@ -69,7 +69,6 @@ export class SharedPools implements Disposable {
     return new SharedPools(this.#options, new Calls(this.#options, signals, this.#calls));
   }
 
-  /** All pools on record, by id. */
   pools(): SharedPool[] {
     return this.#records.pools().filter(({ leaving }) => !leaving)
       .map(({ id, access, subnet, reserved }) => ({ id, access, subnet, reserved }));
@@ -241,7 +240,6 @@ export class SharedPools implements Disposable {
     return await this.#calls.run(access, (session) => defineNetwork(session, name, settings));
   }
 
-  /** The settings of a network in etcd; `undefined` if there is none. */
   async network(access: EtcdAccess, name: string): Promise<SharedSettings | undefined> {
     const { etcd, keys, options } = this.#calls.reader(access);
     const { ranges: [pairs] } = await etcd.read([{ key: keys.network(name) }], options());

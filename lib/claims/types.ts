@@ -29,7 +29,6 @@ export interface SharedPool {
   reserved: Record<string, string>;
 }
 
-/** The user of an address. */
 export interface Holder {
   /** The sandbox; in an engine's pool, the engine's name for the user. */
   sandbox: string;

@@ -50,7 +50,6 @@ export async function* watchClaims(parts: WatchParts): AsyncGenerator<SharedChan
   }
 }
 
-/** Watches until the connection breaks. */
 async function* watchOnce(parts: WatchParts, heartbeat: Heartbeat): AsyncGenerator<SharedChange> {
   const { etcd, keys, options, signal } = parts;
   const hostId = await parts.begin();
@@ -138,7 +137,6 @@ class Heartbeat {
     this.ended = this.#goOn(hostId);
   }
 
-  /** Ends it, and revokes the lease. */
   async end(): Promise<void> {
     this.#stop.abort();
     await this.ended;

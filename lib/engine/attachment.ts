@@ -24,7 +24,6 @@ import {
 
 /** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<BorrowSpec, "connections"> {
-  /** The connection, without its network. */
   connection: Omit<Connection, "network">;
 }
 

@@ -71,18 +71,15 @@ export function readMessage<T>(reader: Reader<T>, message: unknown): T {
  * as left out.
  */
 
-/** Reads a value that may be missing. */
 export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
   return (value, reading) =>
     value === undefined || value === null ? undefined : reader(value, reading);
 }
 
-/** Reads a list; a missing one is empty. */
 export function list<T>(of: Reader<T>): Reader<T[]> {
   return (value, reading) => someList(of)(value ?? [], reading);
 }
 
-/** Reads an object with any keys; a missing one is empty. */
 export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   return (value, reading) => someRecord(of)(value ?? {}, reading);
 }

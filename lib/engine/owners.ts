@@ -45,7 +45,6 @@ export function shortName(name: string): string {
   return name.replace(/^(\w+:[0-9a-f]{12})[0-9a-f]{52}$/, "$1");
 }
 
-/** Makes the error that a network or a sandbox belongs to an engine. */
 export function ownedByEngine(
   what: "network" | "sandbox",
   name: string,

@@ -8,7 +8,6 @@ export const PLUGIN_NAME = "ipvlan-kit";
 export interface Plugin {
   /** The command that answers its calls: `ipvlan cni`. */
   command: "cni" | "netavark";
-  /** The folder in which engines look for plugins. */
   folder: string;
   socket: string;
   /**
@@ -45,7 +44,6 @@ export const NETAVARK: Plugin = {
   ],
 };
 
-/** Variables of an environment by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Splits a text such as `IP=192.168.1.77` at the first equals sign. */

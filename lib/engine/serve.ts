@@ -5,7 +5,6 @@ import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
 import type { PluginCall } from "./plugins.ts";
 import { listen } from "./socket.ts";
 
-/** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /** The path of the socket to make, or the file descriptor of one that systemd has made. */
   socket: string | number;
@@ -13,7 +12,6 @@ export interface ServeOptions {
   greeting: () => string | undefined;
   /** Answers a call, and never throws. It goes on without the caller: the engine undoes it. */
   answer: (call: PluginCall) => Promise<CallAnswer>;
-  /** Called when the server listens. */
   listening: () => void;
   /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
   signal: AbortSignal;

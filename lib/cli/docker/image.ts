@@ -7,7 +7,6 @@ import { requireCommand } from "../process.ts";
 /** An environment variable: if true, the first word of `run` is always an image. */
 const VARIABLE = "IPVLAN_IGNORE_IMAGE";
 
-/** The names of common images. */
 const KNOWN = new Set(
   ("almalinux alpine amazonlinux archlinux bash busybox caddy centos debian eclipse-temurin " +
     "elasticsearch fedora gcc golang haproxy hello-world httpd influxdb mariadb memcached mongo " +

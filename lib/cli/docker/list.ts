@@ -43,7 +43,6 @@ export type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
 
 /** How to print an item in each format. */
 export interface Listing<Item> {
-  /** The text for `--quiet`. */
   key(item: Item): string;
   fields: Fields<Item>;
   /** The headers of fields in a table, where they are not their names: `CREATED AT` of `CreatedAt`. */

@@ -100,7 +100,6 @@ export function refusedOptions(command: string): OptionForm[] {
   return options.map((option) => ({ ...option, refused: option.help }));
 }
 
-/** The refused commands of Docker, and the reasons. */
 export const REFUSED_COMMANDS: Readonly<Record<string, string>> = {
   [
     "build, builder, buildx, commit, history, image, images, import, load, login, logout, " +
@@ -145,7 +144,6 @@ export function whyRefused([first = "", second = ""]: readonly string[]): string
   return refusedCommands().find(([command]) => names.includes(command))?.[1];
 }
 
-/** Lists the refused commands, each with the reason. */
 export function refusedCommands(): [command: string, why: string][] {
   return apart(REFUSED_COMMANDS, ", ");
 }

@@ -73,7 +73,6 @@ export function removeClaim(store: Store, id: string, address: string): PoolClai
   return [claim];
 }
 
-/** All address pools with their claims, by id. */
 export function listPools(store: Store): AddressPoolDetails[] {
   return store.transaction(() =>
     store.pools().map((pool) => {

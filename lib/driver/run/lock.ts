@@ -37,7 +37,6 @@ export class FileLock {
     return stack.move();
   }
 
-  /** Takes the exclusive lock if it is free, without waiting. */
   tryExclusive(): Disposable | undefined {
     return this.#tryLock(true);
   }

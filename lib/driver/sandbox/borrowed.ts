@@ -49,7 +49,6 @@ export class BorrowedNamespaces {
     throw invalidOption("namespace", path, rule);
   }
 
-  /** Whether a file leads to the host's namespace. */
   async isHost(path: string): Promise<boolean> {
     const { host, found } = await this.#find([path]);
     const file = found.get(path);

@@ -13,10 +13,8 @@ export interface EnterableNamespace {
   names: string[];
 }
 
-/** The properties of the host's namespace. */
 export const HOST = { isHost: true, where: "of the host" } as const;
 
-/** The file of this process's namespace. */
 const OWN = "/proc/self/ns/net";
 
 /** The mounts that this process sees (proc_pid_mountinfo(5)). */

@@ -17,7 +17,6 @@ export function noticeHosts(): string[] {
   ];
 }
 
-/** The errors of files that could not be changed, by sandbox. */
 type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;
 
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */

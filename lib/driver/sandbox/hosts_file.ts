@@ -16,7 +16,6 @@ const [FOLDER_MODE, FILE_MODE] = [0o755, 0o644];
 const MOST_BYTES = 16 << 20;
 
 interface Paths {
-  /** The folder of the driver's files. */
   own: string;
   path: string;
   /** The folder with the sandbox's name. */
@@ -31,7 +30,6 @@ interface OpenFile {
   file: Deno.FsFile;
   /** The driver's lines in it, if that is known. */
   text?: string;
-  /** Its size in bytes. */
   size: number;
 }
 

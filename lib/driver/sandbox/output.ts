@@ -49,7 +49,6 @@ export class KeptOutput {
     this.#explain(() => Deno.writeTextFileSync(path, `${status}\n`, { mode: 0o600 }));
   }
 
-  /** Removes the folder of a sandbox, if there is one. */
   remove(sandbox: string): void {
     if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
   }
@@ -126,7 +125,6 @@ export class KeptOutput {
   }
 }
 
-/** Reads the output files in a folder, one after another. */
 class LogReader implements Disposable {
   readonly #folder: string;
   /** The current file. It is open, so it can be read to its end after it was removed. */

@@ -13,7 +13,6 @@ import {
 } from "../../base/waiting.ts";
 import { invalidOption, IpvlanError } from "../../base/errors.ts";
 
-/** The folder of the named network namespaces (ip-netns(8)). */
 const FOLDER = "/run/netns";
 
 /** Whether a network namespace, or a file that one has left behind, has this name. */

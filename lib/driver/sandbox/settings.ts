@@ -55,7 +55,6 @@ interface KeeperOptions {
   run: RunProgram;
   /** Called with each command that changes something, before it runs. */
   report?: (command: string) => void;
-  /** Whether this is a rehearsal, which changes nothing. */
   isRehearsal: boolean;
 }
 
@@ -125,7 +124,6 @@ export function removeResolvConf(folder: string): void {
   if (isOurs(path)) Deno.removeSync(path);
 }
 
-/** Whether the driver has written a file. */
 function isOurs(path: string): boolean {
   return statOf(path) !== undefined && Deno.readTextFileSync(path).startsWith(MARK);
 }

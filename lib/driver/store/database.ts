@@ -12,7 +12,6 @@ const PATIENCE = 30_000;
 /** How often it tries to set WAL mode meanwhile, in milliseconds. */
 const INTERVAL = 10;
 
-/** The file name of a database in memory. */
 const MEMORY = ":memory:";
 
 type SqlValue = string | number | null;
@@ -33,7 +32,6 @@ export class Database implements Disposable {
   /** How many transactions did not wait for the disk, and how many of them it has. */
   #ahead = { made: 0, synced: 0 };
   readonly #syncs = new Coalescer(() => this.#syncNow());
-  /** The prepared statements, by their text. */
   readonly #statements = new Map<string, StatementSync>();
 
   private constructor(folder: string, file: string) {
@@ -165,7 +163,6 @@ export class Database implements Disposable {
     }
   }
 
-  /** Runs a statement that gives rows. */
   rows(sql: string, ...values: SqlValue[]): Row[] {
     return this.#explain(() => this.#prepared(sql).all(...values));
   }
@@ -191,7 +188,6 @@ export class Database implements Disposable {
     this.run(sql, ...Object.values(row));
   }
 
-  /** Runs statements without values. */
   exec(sql: string): void {
     this.#explain(() => this.#db.exec(sql));
   }

@@ -57,10 +57,8 @@ const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName
 /** The options that a network has if its record has none: an earlier version did not record all. */
 const DEFAULTS = settleOptions({}).options;
 
-/** The condition that a record is half made or half removed. */
 const UNREADY = "state <> 'ready'";
 
-/** Replaces a record and its state. */
 const UPDATE_RECORD = "DO UPDATE SET state = excluded.state, record = excluded.record";
 
 /** The driver's records. All calls are synchronous, so no other call runs inside a transaction. */
@@ -98,7 +96,6 @@ export class Store implements Disposable {
     return this.#logged(() => this.#db.transactionAhead(run));
   }
 
-  /** Waits until the disk has all transactions. */
   async sync(): Promise<void> {
     await this.#db.sync();
   }
@@ -145,7 +142,6 @@ export class Store implements Disposable {
     return this.#stated("network", conditions, () => DEFAULTS);
   }
 
-  /** Adds a network, or replaces it. */
   putNetwork(network: Network, state: State): void {
     if (state === "making") this.#changes++;
     const { id, name } = network;
@@ -201,7 +197,6 @@ export class Store implements Disposable {
     return this.#stated("sandbox", conditions, (name) => ({ id: name }));
   }
 
-  /** Adds a sandbox, or replaces it. */
   putSandbox(sandbox: Sandbox, state: State): void {
     const row = { name: sandbox.name, state, record: JSON.stringify(sandbox) };
     this.#db.insert("INSERT INTO sandbox", row, `ON CONFLICT (name) ${UPDATE_RECORD}`);
@@ -247,7 +242,6 @@ export class Store implements Disposable {
     });
   }
 
-  /** The host entries of all endpoints, in the order made. */
   hostEntries(): HostEntry[] {
     return this.#db.select(SELECT_HOST_ENTRIES, "endpoint.rowid").map(({ ip, ip6, ...row }) => {
       const aliases = parsed(row.aliases);
@@ -277,7 +271,6 @@ export class Store implements Disposable {
     }
   }
 
-  /** All address pools, by id. */
   pools(): AddressPool[] {
     return this.#pools({});
   }
@@ -291,7 +284,6 @@ export class Store implements Disposable {
       .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
   }
 
-  /** Adds an address pool, or replaces it. */
   putPool(pool: AddressPool): void {
     this.#changes++;
     const row = { id: pool.id, record: JSON.stringify(pool) };
@@ -348,7 +340,6 @@ export class Store implements Disposable {
     }).filter(({ names }) => names.length > 0);
   }
 
-  /** Adds the names of a sandbox of another host, or replaces them. */
   putSharedName({ prefix, network, address, names }: SharedName): void {
     const row = { prefix, network, address, names: JSON.stringify(names) };
     this.#db.insert("REPLACE INTO shared_name", row);

@@ -109,7 +109,6 @@ export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
   `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
 );
 
-/** Whether a network belongs to an engine. */
 export const OWNED = isOwnedSql("name");
 
 /** Whether a network has a range for automatic addresses. */

@@ -48,7 +48,6 @@ export interface Conf {
   master?: string;
   /** Whether the parent is a link of the container; without a master, that of its default route. */
   linkInContainer: boolean;
-  /** The VLAN on the parent. */
   vlan?: number;
   options: Partial<Omit<NetworkOptions, "parent">>;
   source: AddressSource;
@@ -56,7 +55,6 @@ export interface Conf {
   routes?: EndpointRoute[];
   /** The addresses that were asked for, at most one of each family. */
   ips: string[];
-  /** The name servers for the result. */
   dns?: Dns;
   /** The result of the plugins before this one; for CHECK, of the whole ADD. */
   previous?: Result;

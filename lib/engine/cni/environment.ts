@@ -30,7 +30,6 @@ export interface Environment extends AttachmentKey {
 /** The id of a container (CNI 1.1, section 2, "Parameters"). */
 const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
-/** The commands that are about one attachment. */
 const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
 export function readEnvironment(variables: Variables): Environment {

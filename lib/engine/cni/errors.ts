@@ -52,7 +52,6 @@ export function cniError(
 /** The beginning of the `wanted` of a misfit whose key is not supported. */
 export const UNSUPPORTED = "is not supported";
 
-/** Makes the error for a value that is not what it should be. */
 export function misfitError({ path, value, wanted }: Misfit): IpvlanErrorOf<"cni"> {
   const place = placeOf(path);
   if (wanted.startsWith(UNSUPPORTED)) {
@@ -117,7 +116,6 @@ export function toCniErrors(error: unknown): IpvlanErrorOf<"cni">[] {
   return [cniError(code ?? CODE.refused, message, { cause: error })];
 }
 
-/** Whether an error says that a pool has no address left. */
 export function isExhausted(error: unknown): boolean {
   return hasProblem(error, "pool-exhausted", "shared-pool-exhausted");
 }

@@ -69,7 +69,6 @@ export async function runPlugin(
   }
 }
 
-/** Runs the command of the IPAM plugin, if there is one. */
 async function forward({ delegate, command }: Call): Promise<void> {
   if (delegate) await runDelegate(delegate, command);
 }

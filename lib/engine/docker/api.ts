@@ -5,7 +5,6 @@ import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../b
 import { object, text } from "../../base/reader.ts";
 import { list, optional, readJson, readMessage, record } from "../json.ts";
 
-/** Docker's socket. */
 export const DOCKER_SOCKET = "/run/docker.sock";
 
 /** The largest answer in bytes. A container with a thousand labels has 100 kilobytes. */

@@ -99,7 +99,6 @@ function givenOptions(options: Record<string, string> = {}): [name: string, valu
   return Object.entries(options).filter(([name]) => !DOCKERS_OWN.test(name));
 }
 
-/** The calls of an IPAM driver. */
 export const ipamHandlers = (place: SharedPlace): Handlers => ({
   "IpamDriver.GetCapabilities": () => Promise.resolve(CAPABILITIES),
   "IpamDriver.GetDefaultAddressSpaces": () => Promise.resolve(ADDRESS_SPACES),

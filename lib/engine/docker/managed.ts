@@ -5,11 +5,9 @@ import { PLUGIN_NAME } from "../plugins.ts";
 interface ManagedPlugin {
   /** The command line that starts the plugin in its root folder; the first word is a path. */
   entrypoint: readonly string[];
-  /** The environment variables of the plugin. */
   env: Readonly<Record<string, string>>;
   /** The machine's folder for the plugin's records. */
   stateDir: string;
-  /** The version of this program. */
   version: string;
 }
 

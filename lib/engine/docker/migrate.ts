@@ -25,7 +25,6 @@ import { readContainerIds } from "./users.ts";
 /** How long Docker may take to show something, in milliseconds: it shows no container in its start. */
 const PATIENCE = 60_000;
 
-/** The number of simultaneous requests. */
 const AT_ONCE = 8;
 
 interface MigrateOptions {

@@ -71,7 +71,6 @@ type Endpoint = ReturnType<typeof endpoint>;
 type Container = ReturnType<typeof readContainer>;
 export type Migration = ReturnType<typeof readMigration>;
 
-/** Makes the error for a network that is not migrated. */
 export function notMigrated(network: string, reason: string): IpvlanError {
   return new IpvlanError("docker-migrate", { network, reason });
 }
@@ -189,7 +188,6 @@ function ourSpec({ Id, Internal, IPAM, Options }: Network) {
 export interface Step {
   line: string;
   calls: { method?: string; path: string; body?: unknown }[];
-  /** Whether it starts a container. */
   isStart?: boolean;
 }
 

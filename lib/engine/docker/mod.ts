@@ -21,7 +21,6 @@ const activate: Handler = async (driver, _body, notify) => {
 /** The driver and the outputs that every handler uses. */
 interface CallContext {
   driver: EngineDriver;
-  /** Gets sentences for the user. */
   notify: (sentence: string) => void;
   /** Gets an error that is a bug. */
   report: (error: unknown) => void;
@@ -56,7 +55,6 @@ interface PluginOptions {
   etcd: SharedPlace["etcd"];
   /** Ends the plugin after the calls that are running. */
   signal: AbortSignal;
-  /** Gets lines for the log. */
   warn: (line: string) => void;
   /** Whether the log has a line for each call, and not only for failed ones. */
   verbose: boolean;

@@ -9,15 +9,12 @@ export interface Answer {
   body: unknown;
 }
 
-/** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /** The path of the socket to make, or the file descriptor of one that systemd has made. */
   socket: string | number;
   /** Answers a call, from its name and its body. It never throws. */
   answer: (method: string, body: string) => Promise<Answer>;
-  /** Called when the server listens. */
   listening: () => void;
-  /** Called after each call. */
   called?: (method: string, answer: Answer, milliseconds: number) => void;
   /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
   signal: AbortSignal;
@@ -52,7 +49,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   server.closeAllConnections();
 }
 
-/** Handles one request. */
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,

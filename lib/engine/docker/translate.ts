@@ -54,7 +54,6 @@ const join = object({ NetworkID: id, EndpointID: id, SandboxKey: netnsPath });
 export interface Named {
   /** The name: `docker:` and the first 12 digits of a network's id, or an endpoint's whole id. */
   name: string;
-  /** Docker, with the whole id. */
   owner: Owner;
 }
 
@@ -113,7 +112,6 @@ function bare(address: string | undefined): string | undefined {
   return address ? address.split("/")[0] : undefined;
 }
 
-/** Reads the network of a call. @throws {IpvlanError} The body is not valid. */
 export function readNetwork(body: unknown): Named {
   return networkNamed(readMessage(object({ NetworkID: id }), body).NetworkID);
 }
@@ -152,7 +150,6 @@ export function readEndpoint(body: unknown): Named {
   return endpointNamed(readMessage(object({ NetworkID: id, EndpointID: id }), body).EndpointID);
 }
 
-/** Reads the body of Join. @throws {IpvlanError} The body is not valid. */
 export function readJoin(body: unknown): Named & { path: string } {
   const { EndpointID, SandboxKey } = readMessage(join, body);
   return { ...endpointNamed(EndpointID), path: SandboxKey };

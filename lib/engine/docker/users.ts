@@ -60,7 +60,6 @@ export interface Container {
   }[];
 }
 
-/** A network of Docker. */
 export interface DockerNetwork {
   id: string;
   name: string;

@@ -53,17 +53,13 @@ const TELL_AGAIN = 5000;
 /** How long Docker may take to show a container, in milliseconds. It does so only after the start. */
 const PATIENCE = 30_000;
 
-/** The number of simultaneous requests. */
 const AT_ONCE = 8;
 
 interface WatchOptions {
   driver: EngineDriver;
-  /** The path of Docker's socket. */
   socket: string;
   place: SharedPlace;
-  /** Gets sentences for the log. */
   notify: (sentence: string) => void;
-  /** Ends the watch. */
   signal: AbortSignal;
 }
 
@@ -89,7 +85,6 @@ export class DockerWatch {
   /** The sentences of the last report to etcd, so that they are not repeated. */
   #told = "";
 
-  /** Makes a watch. {@linkcode DockerWatch.run} starts it. */
   constructor(options: WatchOptions) {
     this.#options = options;
   }
@@ -139,7 +134,6 @@ export class DockerWatch {
     }
   }
 
-  /** Remembers the present claims. */
   #remember(): EarlierClaims | undefined {
     const pools = attempt(() => this.#pools());
     // If the store cannot be read, the answers to calls say so.
@@ -150,7 +144,6 @@ export class DockerWatch {
     return this.#options.driver.listPools().filter(({ owner }) => owner.engine === "docker");
   }
 
-  /** Follows Docker's events until it ends. */
   async #follow(): Promise<void> {
     const { socket, signal } = this.#options;
     const stop = new AbortController();
@@ -177,7 +170,6 @@ export class DockerWatch {
     }
   }
 
-  /** Asks Docker for all running containers. */
   async #lookAtAll(): Promise<void> {
     const ids = readContainerIds(await this.#get("/containers/json"));
     const running = new Set(ids);

@@ -161,7 +161,6 @@ export function readTeardown(text: string): Record<"sandbox" | "network" | "ifna
   return { sandbox: ownName(id), network: ownName(network.name), ifname: options.interface_name };
 }
 
-/** The driver's name of a container or a network. */
 function ownName(name: string): string {
   return `netavark:${name}`;
 }

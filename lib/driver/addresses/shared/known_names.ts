@@ -14,7 +14,6 @@ import { nameOf, networkIds, sharedSubnets } from "./names.ts";
 /** The names per batch. Between two batches, other work has its turn, such as this host's lease. */
 const AT_ONCE = 1000;
 
-/** The names at an address. */
 interface KnownName extends SharedName {
   /** The id of the host that has the address. */
   host: string;
@@ -24,7 +23,6 @@ interface KnownName extends SharedName {
 }
 
 interface Known {
-  /** The names by address. */
   names: Map<string, KnownName>;
   /** The addresses at which the record may differ. */
   unrecorded: Set<string>;
@@ -145,7 +143,6 @@ export class NamesFile {
     }
   }
 
-  /** Writes the names that are known now. */
   write(): void {
     const text = [MARK, ...this.#lines(), ""].join("\n");
     if (text === this.#written) return;

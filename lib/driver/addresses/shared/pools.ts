@@ -50,7 +50,6 @@ function poolUsers(store: Store): Map<string, { access: EtcdAccess; pools: strin
   }]));
 }
 
-/** Whether a network or an address pool on record is shared by several hosts. */
 export function hasShared(store: Store): boolean {
   return poolUsers(store).size > 0;
 }
@@ -75,7 +74,6 @@ export async function leavePools(
   }
 }
 
-/** An address in a pool that hosts share. */
 export interface PooledAddress {
   /** The pool's id. */
   pool: string;
