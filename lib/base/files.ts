@@ -71,6 +71,16 @@ export function findProgram(
     });
 }
 
+/** Runs a function; `undefined` if a file that it needs does not exist. */
+export function unlessMissing<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** The status of a file; `undefined` if it does not exist or may not be read. */
 export function statOf(path: string): Deno.FileInfo | undefined {
   return found(path, Deno.statSync);

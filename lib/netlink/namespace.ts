@@ -1,4 +1,5 @@
 // Network namespaces: entered, made, named and deleted, as ip-netns(8) does.
+import { unlessMissing } from "../base/files.ts";
 import { isGranted } from "../base/permissions.ts";
 import { cString, ERRNO, type Libc, OPEN, type OpenFile } from "./libc.ts";
 
@@ -96,13 +97,8 @@ export function deleteName(libc: Libc, name: string): void {
 /** The names in the folder; `undefined` if this process may not read it. */
 export function namesOfNamespaces(): string[] | undefined {
   if (!isGranted({ name: "read", path: FOLDER })) return undefined;
-  try {
-    return Array.from(Deno.readDirSync(FOLDER), ({ name }) => name);
-  } catch (error) {
-    // No namespace has had a name yet.
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  // Without the folder, no namespace has had a name yet.
+  return unlessMissing(() => Array.from(Deno.readDirSync(FOLDER), ({ name }) => name)) ?? [];
 }
 
 /** Makes the file that a namespace is mounted on, and returns its path. */

@@ -1,3 +1,4 @@
+import { unlessMissing } from "../../base/files.ts";
 import { shellWord } from "../../base/printable.ts";
 import { pause } from "../../base/waiting.ts";
 import { OUTPUT_LIMIT } from "./output.ts";
@@ -110,10 +111,5 @@ export async function startInBackground(
 
 /** Reads a file; an empty text if it does not exist. */
 function read(folder: string, name: string): string {
-  try {
-    return Deno.readTextFileSync(`${folder}/${name}`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
+  return unlessMissing(() => Deno.readTextFileSync(`${folder}/${name}`)) ?? "";
 }

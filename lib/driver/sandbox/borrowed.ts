@@ -1,17 +1,12 @@
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
+import { OWN } from "./enterable.ts";
 import { findKnownFiles, type FoundFile, readKnown } from "../run/files.ts";
 import type { Sandbox } from "../model/types.ts";
 import { invalidOption } from "../../base/errors.ts";
 
-/** Where `ip -n` looks for namespaces. */
-const FOLDER = "/run/netns";
-
 /** The file with the id of this boot (random(4)). */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
-
-/** The file of this process's namespace. */
-const OWN = "/proc/self/ns/net";
 
 /**
  * Finds the network namespaces of engines. They have no name in `/run/netns`: a file leads to each.
@@ -78,7 +73,7 @@ export class BorrowedNamespaces {
     host: FoundFile;
     found: ReadonlyMap<string, FoundFile>;
   }> {
-    const host = this.#host === undefined ? OWN : `${FOLDER}/${this.#host}`;
+    const host = this.#host === undefined ? OWN : `/run/netns/${this.#host}`;
     const files = await findKnownFiles(this.#run, OWN, host, ...paths);
     const found = new Map(files.map((file) => [file.path, file]));
     return { own: found.get(OWN)!, host: found.get(host)!, found };

@@ -15,7 +15,8 @@ export interface EnterableNamespace {
 
 export const HOST = { isHost: true, where: "of the host" } as const;
 
-const OWN = "/proc/self/ns/net";
+/** The file of this process's namespace. */
+export const OWN = "/proc/self/ns/net";
 
 /** The mounts that this process sees (proc_pid_mountinfo(5)). */
 const MOUNTS = "/proc/self/mountinfo";

@@ -74,10 +74,6 @@ export class HostsFiles implements Disposable {
     // Lock before reading the store, so that no other process writes older lines last.
     using _lock = await this.#lock.exclusive(options);
     this.#writer.begin(this.#lock.path);
-    return this.#write();
-  }
-
-  #write(): Failures {
     const stale = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { resolve } from "node:path";
 import { IpvlanError } from "../../base/errors.ts";
-import { statOf } from "../../base/files.ts";
+import { statOf, unlessMissing } from "../../base/files.ts";
 import { pause, Watch } from "../../base/waiting.ts";
 
 /** The size at which output continues in a new file, in bytes. The last two files are kept. */
@@ -66,13 +66,10 @@ export class KeptOutput {
   #remove(sandbox: string): void {
     // Rename it first: a running command may add a file while the folder is being emptied.
     const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
-    try {
+    unlessMissing(() => {
       Deno.renameSync(this.of(sandbox), old);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      throw error;
-    }
-    Deno.removeSync(old, { recursive: true });
+      Deno.removeSync(old, { recursive: true });
+    });
   }
 
   /** The last exit status; `undefined` without one. The shell writes it a moment after the end. */
@@ -144,7 +141,7 @@ class LogReader implements Disposable {
         .find((number) => this.#number === undefined || number > this.#number);
       if (this.#file) pieces.push(...readOn(this.#file));
       if (next === undefined) return new Uint8Array(Buffer.concat(pieces));
-      const file = openIfThere(`${this.#folder}/log.${next}`);
+      const file = unlessMissing(() => Deno.openSync(`${this.#folder}/log.${next}`));
       if (!file) continue;
       if (this.#number !== undefined && next > this.#number + 1) pieces.push(LOST);
       this.#file?.close();
@@ -170,14 +167,5 @@ function* readOn(file: Deno.FsFile): Generator<Uint8Array> {
     const count = file.readSync(bytes);
     if (!count) return;
     yield bytes.subarray(0, count);
-  }
-}
-
-function openIfThere(path: string): Deno.FsFile | undefined {
-  try {
-    return Deno.openSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }

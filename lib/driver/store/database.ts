@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { lstatOf, tryToWriteIn } from "../../base/files.ts";
+import { lstatOf, tryToWriteIn, unlessMissing } from "../../base/files.ts";
 import { Coalescer } from "../../base/waiting.ts";
 import { quoted } from "../../base/printable.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
@@ -227,11 +227,8 @@ function unusable(
 
 /** Requires that the store, if it exists, is a regular file. Opening a FIFO would block. */
 function requireFile(path: string): void {
-  try {
-    if (!Deno.statSync(path).isFile) throw new Error(`${STORE_FILE} is not a file`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (unlessMissing(() => Deno.statSync(path).isFile) !== false) return;
+  throw new Error(`${STORE_FILE} is not a file`);
 }
 
 function openError(folder: string, error: unknown): IpvlanError {

@@ -113,7 +113,9 @@ export class Store implements Disposable {
 
   /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */
   networks(
-    { parent, owned, ranged, shared, unready }: {
+    { name, id, parent, owned, ranged, shared, unready }: {
+      name?: string;
+      id?: string;
       parent?: string;
       owned?: true;
       ranged?: true;
@@ -121,25 +123,24 @@ export class Store implements Disposable {
       unready?: true;
     } = {},
   ): Stated<Network>[] {
-    return this.#networks({
+    const conditions = {
+      "name = ?": name,
+      "id = ?": id,
       [`${PARENT} = ?`]: parent,
       [OWNED]: owned,
       [RANGED]: ranged,
       [SHARED]: shared,
       [UNREADY]: unready,
-    });
+    };
+    return this.#stated("network", conditions, () => DEFAULTS);
   }
 
   network(name: string): Stated<Network> | undefined {
-    return this.#networks({ "name = ?": name })[0];
+    return this.networks({ name })[0];
   }
 
   networkById(id: string): Stated<Network> | undefined {
-    return this.#networks({ "id = ?": id })[0];
-  }
-
-  #networks(conditions: Conditions): Stated<Network>[] {
-    return this.#stated("network", conditions, () => DEFAULTS);
+    return this.networks({ id })[0];
   }
 
   putNetwork(network: Network, state: State): void {
@@ -155,17 +156,14 @@ export class Store implements Disposable {
   }
 
   /** The links that the driver made in the host's namespace, in order: all, or those on a link. */
-  links({ on }: { on?: string } = {}): LinkSpec[] {
-    return this.#links({ [`${BELOW} = ?`]: on });
+  links({ on, name }: { on?: string; name?: string } = {}): LinkSpec[] {
+    const conditions = { [`${BELOW} = ?`]: on, "name = ?": name };
+    return this.#db.select("SELECT name, record FROM link", "rowid", conditions)
+      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
   }
 
   link(name: string): LinkSpec | undefined {
-    return this.#links({ "name = ?": name })[0];
-  }
-
-  #links(conditions: Conditions): LinkSpec[] {
-    return this.#db.select("SELECT name, record FROM link", "rowid", conditions)
-      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
+    return this.links({ name })[0];
   }
 
   /** Records a link that the driver makes. It becomes the last one. */
@@ -179,22 +177,29 @@ export class Store implements Disposable {
 
   /** Sandboxes by name: all, or those half done, or with names of their own in their hosts file. */
   sandboxes(
-    { unready, withHosts }: { unready?: true; withHosts?: true } = {},
+    { name, id, unready, withHosts }: {
+      name?: string;
+      id?: string;
+      unready?: true;
+      withHosts?: true;
+    } = {},
   ): Stated<Sandbox>[] {
-    return this.#sandboxes({ [UNREADY]: unready, [WITH_HOSTS]: withHosts });
+    const conditions = {
+      "name = ?": name,
+      [`${ID} = ?`]: id,
+      [UNREADY]: unready,
+      [WITH_HOSTS]: withHosts,
+    };
+    // A sandbox that an earlier version recorded has no id.
+    return this.#stated("sandbox", conditions, (name) => ({ id: name }));
   }
 
   sandbox(name: string): Stated<Sandbox> | undefined {
-    return this.#sandboxes({ "name = ?": name })[0];
+    return this.sandboxes({ name })[0];
   }
 
   sandboxById(id: string): Stated<Sandbox> | undefined {
-    return this.#sandboxes({ [`${ID} = ?`]: id })[0];
-  }
-
-  #sandboxes(conditions: Conditions): Stated<Sandbox>[] {
-    // A sandbox that an earlier version recorded has no id.
-    return this.#stated("sandbox", conditions, (name) => ({ id: name }));
+    return this.sandboxes({ id })[0];
   }
 
   putSandbox(sandbox: Sandbox, state: State): void {
@@ -271,17 +276,13 @@ export class Store implements Disposable {
     }
   }
 
-  pools(): AddressPool[] {
-    return this.#pools({});
+  pools({ id }: { id?: string } = {}): AddressPool[] {
+    return this.#db.select("SELECT id, record FROM pool", "id", { "id = ?": id })
+      .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
   }
 
   pool(id: string): AddressPool | undefined {
-    return this.#pools({ "id = ?": id })[0];
-  }
-
-  #pools(conditions: Conditions): AddressPool[] {
-    return this.#db.select("SELECT id, record FROM pool", "id", conditions)
-      .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
+    return this.pools({ id })[0];
   }
 
   putPool(pool: AddressPool): void {

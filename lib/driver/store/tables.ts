@@ -8,8 +8,23 @@ export const TABLE_NAMES = [
   "shared_name",
 ];
 
-/** The endpoints. Only an engine's sandbox, whose name has a colon, can be on a network twice. */
-const ENDPOINT_TABLE = `
+/**
+ * The tables. Only an engine's sandbox, whose name has a colon, can be on a network twice. The names of
+ * other hosts' sandboxes (`shared_name`) are described in `lib/driver/addresses/shared/names.ts`.
+ */
+const TABLES = `
+  CREATE TABLE network (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE link (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  CREATE TABLE sandbox (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
   CREATE TABLE endpoint (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL,
@@ -28,10 +43,6 @@ const ENDPOINT_TABLE = `
   ) STRICT;
   CREATE UNIQUE INDEX endpoint_once ON endpoint (network, sandbox)
     WHERE NOT (${isOwnedSql("sandbox")});
-`;
-
-/** The tables of the address pools that engines request. */
-const POOL_TABLES = `
   CREATE TABLE pool (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE claim (
     pool TEXT NOT NULL REFERENCES pool (id) ON DELETE CASCADE,
@@ -39,10 +50,7 @@ const POOL_TABLES = `
     holder TEXT NOT NULL,
     PRIMARY KEY (pool, address)
   ) STRICT;
-`;
-
-/** The table of the names of other hosts' sandboxes: see `lib/driver/addresses/shared/names.ts`. */
-const NAME_TABLE = `
+  ${CLAIM_TABLES}
   CREATE TABLE shared_name (
     prefix TEXT NOT NULL,
     address TEXT NOT NULL,
@@ -66,43 +74,11 @@ const FROM_VERSION_3 = `
   ALTER TABLE shared_host DROP COLUMN place;
 `;
 
-const FROM_VERSION_2 = `${CLAIM_TABLES} ${NAME_TABLE}`;
-
-const FROM_VERSION_1 = `
-  ALTER TABLE endpoint RENAME TO endpoint_1;
-  DROP INDEX IF EXISTS endpoint_unready;
-  ${ENDPOINT_TABLE}
-  INSERT INTO endpoint
-    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, '{}'
-    FROM endpoint_1 ORDER BY rowid;
-  DROP TABLE endpoint_1;
-  ${POOL_TABLES}
-  ${FROM_VERSION_2}
-`;
-
-const TABLES = `
-  CREATE TABLE network (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    record TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE link (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-  CREATE TABLE sandbox (
-    name TEXT PRIMARY KEY,
-    state TEXT NOT NULL,
-    record TEXT NOT NULL
-  ) STRICT;
-  ${ENDPOINT_TABLE}
-  ${POOL_TABLES}
-  ${FROM_VERSION_2}
-`;
-
-/** Makes the tables of the newest version, from those of each version before; 0 is an empty file. */
-export const MIGRATIONS = [TABLES, FROM_VERSION_1, FROM_VERSION_2, FROM_VERSION_3] as const;
+/** Makes the newest tables of those of a version; 0 is an empty file, and 3 the first that was released. */
+export const MIGRATIONS: Readonly<Record<number, string>> = { 0: TABLES, 3: FROM_VERSION_3 };
 
 /** The newest version of the tables, kept in the database's `user_version`. */
-export const VERSION = MIGRATIONS.length;
+export const VERSION = 4;
 
 /** The parent of a network, and the link below a link. A damaged record has none. */
 export const [PARENT, BELOW] = ["parent", "link"].map((field) =>

@@ -400,47 +400,6 @@ Deno.test("a store of a newer version is refused and left alone", () => {
   assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
 });
 
-Deno.test("a store of version 1 keeps its endpoints, and takes what version 2 has", () => {
-  using dir = folder();
-  const { routes: _routes, ...endpoint } = ENDPOINT;
-  {
-    using store = Store.open(dir.path);
-    fill(store);
-    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-    db.exec(AS_VERSION_1);
-  }
-  using store = Store.open(dir.path);
-  assertEquals(store.endpoints(), [{ ...endpoint, state: "making" }]);
-  assertEquals(store.networks(), [{ ...NET, state: "ready" }]);
-  assertThrowsError(
-    () => store.putEndpoint({ ...ENDPOINT, id: "2", ordinal: 1 }, "ready"),
-    "store-unusable",
-  );
-  // An engine may connect a sandbox to one network twice.
-  store.putSandbox({ ...SANDBOX, name: "cni:c1", namespace: "borrowed" }, "ready");
-  for (const ordinal of [0, 1]) {
-    const { ip: _ip, ...rest } = ENDPOINT;
-    const again = { ...rest, id: `cni${ordinal}`, sandbox: "cni:c1", ordinal };
-    store.putEndpoint({ ...again, ifname: `net${ordinal}` }, "ready");
-  }
-  assertEquals(store.endpoints({ sandbox: "cni:c1" }).length, 2);
-});
-
-Deno.test("a store of version 2 keeps its records, and takes what newer ones have", () => {
-  using dir = folder();
-  {
-    using store = Store.open(dir.path);
-    fill(store);
-    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-    db.exec(`${WITHOUT_SHARED} PRAGMA user_version = 2;`);
-  }
-  using store = Store.open(dir.path);
-  assertEquals(content(store), FILLED);
-  assertEquals(store.shared.pools(), []);
-  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-  assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 4);
-});
-
 Deno.test("a store of version 3 keeps what it shares with other hosts", () => {
   using dir = folder();
   const pool = { id: "/p 10.7.0.0/24", prefix: "/p", subnet: "10.7.0.0/24", reserved: {} };
@@ -479,46 +438,6 @@ const AS_VERSION_3 = `
   INSERT INTO shared_host VALUES ('/p', 'id', 7, 'nonce', 'asked', 12, 1, NULL, 'place');
   INSERT INTO shared_host VALUES ('/never', 'id', 1, 'nonce', NULL, 0, 0, NULL, 'place');
   PRAGMA user_version = 3;
-`;
-
-/** Takes away what version 3 has added. */
-const WITHOUT_SHARED = `
-  DROP TABLE shared_name;
-  DROP TABLE shared_silence;
-  DROP TABLE shared_address;
-  DROP TABLE shared_block;
-  DROP TABLE shared_pool;
-  DROP TABLE shared_host;
-`;
-
-/** Makes a store what the program of version 1 has made. */
-const AS_VERSION_1 = `
-  ${WITHOUT_SHARED}
-  DROP TABLE claim;
-  DROP TABLE pool;
-  DROP INDEX endpoint_unready;
-  ALTER TABLE endpoint RENAME TO newer;
-  CREATE TABLE endpoint (
-    id TEXT PRIMARY KEY,
-    state TEXT NOT NULL,
-    network TEXT NOT NULL REFERENCES network (id),
-    sandbox TEXT NOT NULL REFERENCES sandbox (name),
-    ifname TEXT NOT NULL,
-    ordinal INTEGER NOT NULL,
-    ip TEXT,
-    ip6 TEXT,
-    aliases TEXT NOT NULL,
-    UNIQUE (network, sandbox),
-    UNIQUE (sandbox, ifname),
-    UNIQUE (sandbox, ordinal),
-    UNIQUE (network, ip),
-    UNIQUE (network, ip6)
-  ) STRICT;
-  INSERT INTO endpoint
-    SELECT id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases FROM newer;
-  DROP TABLE newer;
-  CREATE INDEX endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
-  PRAGMA user_version = 1;
 `;
 
 Deno.test("a store whose index asked the records for an owner asks their names", () => {
