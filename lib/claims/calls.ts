@@ -24,7 +24,6 @@ const TURN_TIMEOUT = 30_000;
 
 /** The signals of calls, and a callback for a long wait. */
 export interface CallSignals extends WaitOptions {
-  /** Aborts background reports to etcd. */
   reports?: AbortSignal;
 }
 

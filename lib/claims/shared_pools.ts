@@ -147,10 +147,8 @@ export class SharedPools implements Disposable {
 
   /**
    * Takes an address, and records it as in use. Asks etcd only if this host keeps no free address.
-   * @throws {"shared-address-held"} The wanted address is in use.
-   * @throws {"shared-address-kept"} Another host keeps the wanted address and does not answer.
-   * @throws {"shared-pool-exhausted"} No address is left.
-   * @throws {"etcd-unreachable"} A new address is needed, and etcd does not answer within 5 s.
+   * @throws {"shared-address-held" | "shared-address-kept"} It is in use, or kept by another host.
+   * @throws {"shared-pool-exhausted" | "etcd-unreachable"}
    */
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const pool = joinedPool(this.#records, id);

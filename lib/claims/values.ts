@@ -59,10 +59,8 @@ export function readHost(pair: KeyValue): ReturnType<typeof readPresentHost> {
   return readPresentHost({ ...pair, value });
 }
 
-/** Reads a pool: its reserved addresses. */
 export const readPool = valueReader({ reserved: record(text) });
 
-/** Reads a claim: the user of the address. */
 export const readClaim = valueReader({
   host: text,
   sandbox: text,
@@ -72,7 +70,6 @@ export const readClaim = valueReader({
   token: text,
 });
 
-/** Reads a network: its settings, and the ids of its hosts. */
 export const readNetwork = valueReader({
   settings: kind<SharedSettings>("an object", isObject),
   hosts: list(text),

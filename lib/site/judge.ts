@@ -136,7 +136,6 @@ export function parseCheck(sentence: string): Check | undefined {
   };
 }
 
-/** The problem of a sentence that is no check. */
 export function sentenceProblem(sentence: string): IpvlanErrorOf<"invalid-option"> | undefined {
   const rule = "write [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]";
   return parseCheck(sentence) ? undefined : invalidOption("check", sentence, rule);

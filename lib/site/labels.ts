@@ -26,10 +26,8 @@ export function userLabels(labels: Readonly<Record<string, string>>): Record<str
   return Object.fromEntries(Object.entries(labels).filter(([name]) => !isOwnLabel(name)));
 }
 
-/** The site that made something, and its file. */
 export type Maker = Pick<Desired, "name" | "source">;
 
-/** The labels of a network or a sandbox of a site. */
 export function siteLabels(
   { name, source }: Maker,
   labels: Readonly<Record<string, string>> = {},
@@ -43,7 +41,6 @@ export function siteLabels(
   };
 }
 
-/** The command that was started in a sandbox with these labels. */
 export function startedCommand(labels: Readonly<Record<string, string>>): string[] | undefined {
   const text = labels[COMMAND_LABEL];
   return text === undefined ? undefined : JSON.parse(text);
@@ -60,7 +57,6 @@ export function isSameFile(one: SiteSource, other: SiteSource | undefined): bool
   return one.path === other?.path || one.content === other?.content;
 }
 
-/** Names the file of a site: see `SiteSource`. */
 export function describeFile(path: string): string {
   return path === "-" ? "standard input" : quoted(path);
 }

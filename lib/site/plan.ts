@@ -43,13 +43,7 @@ interface Files {
   otherFile(labels: Labels): string | undefined;
 }
 
-/**
- * Plans the changes from the current networks and sandboxes to the desired ones.
- *
- * @throws {"site-conflict"} Something that the site did not make is in the way.
- * @throws {IpvlanError} A network has a problem, alone or next to the networks that stay.
- * @throws {"problems"} There are several problems.
- */
+/** Plans the changes from the current networks and sandboxes to the desired ones. */
 export function makePlan(desired: Desired, current: Current): Plan {
   return new Planner(desired, current, {
     sourceOf: () => desired.source,
@@ -77,9 +71,7 @@ class Planner {
   readonly #current: Current;
   readonly #files: Files;
   readonly #problems: IpvlanError[] = [];
-  /** The networks on record, by name. */
   readonly #networks: ReadonlyMap<string, Network>;
-  /** The sandboxes on record, by name. */
   readonly #sandboxes: ReadonlyMap<string, SandboxDetails>;
   /** The names of the networks that belong to the site, or will. */
   readonly #ofSite: ReadonlySet<string>;
@@ -315,7 +307,6 @@ class Planner {
     return [...meant, ...endpointDifferences(wanted, endpoint)];
   }
 
-  /** Whether the site made a network or sandbox on record. */
   #isOwn({ labels }: { labels: Labels }): boolean {
     return labels[SITE_LABEL] === this.#desired.name;
   }

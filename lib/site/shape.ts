@@ -18,7 +18,6 @@ export interface NamedShape {
   of: Shape;
 }
 
-/** A mapping with known keys. */
 export interface KeysShape {
   kind: "keys";
   keys: Readonly<Record<string, Key>>;
@@ -28,7 +27,6 @@ export interface KeysShape {
   ignored?: string;
 }
 
-/** A known key of a mapping. */
 export interface Key {
   /** Its meaning, in half a line. */
   help: string;

@@ -94,7 +94,6 @@ function onAny(
   return { parameters: Array.from({ length: count }, () => "any" as const), more, run };
 }
 
-/** A function that turns a text into another. */
 function onText(run: (text: string) => string): TemplateFunction {
   return { parameters: ["string"], run: ([text]) => run(text as string) };
 }

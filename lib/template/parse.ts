@@ -41,7 +41,6 @@ export interface Pipe extends Place {
 
 /** A value, or a function or method with its arguments. */
 export interface Command {
-  /** The value or function. */
   readonly head: Operand;
   readonly rest: readonly Operand[];
 }
@@ -105,7 +104,6 @@ export class Parser {
     this.#tokens = scan(template);
   }
 
-  /** Parses the whole template. @throws {"template"} */
   all(): readonly Statement[] {
     const { statements, stop } = this.#block();
     if (stop) this.#fail(stop.offset, `unexpected {{${stop.written}}}`);
@@ -134,7 +132,6 @@ export class Parser {
     this.#fail(offset, `unexpected ${what} in ${context}`);
   }
 
-  /** Parses one level deeper. */
   #nested<T>(offset: number, parse: () => T): T {
     if (++this.#depth > MAX_DEPTH) this.#fail(offset, `nested deeper than ${MAX_DEPTH} levels`);
     const result = parse();

@@ -41,7 +41,6 @@ export type Fields<Item> = Readonly<Record<string, (item: Item) => Struct[string
 /** The cells of a table, by their headers. */
 export type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
 
-/** How to print an item in each format. */
 export interface Listing<Item> {
   key(item: Item): string;
   fields: Fields<Item>;

@@ -1,7 +1,6 @@
 // Reads `--user` of `run` and `exec`, as Docker does: a user and a group, each by name or number.
 import { invalidOption } from "../../base/errors.ts";
 
-/** A user to run a command as. */
 export interface User {
   uid: number;
   gid: number;

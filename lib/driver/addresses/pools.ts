@@ -30,7 +30,6 @@ interface Filled {
 interface Source {
   id: string;
   subnets: readonly Subnet[];
-  /** The addresses that it has given away. */
   taken(): string[];
   /** The other networks and address pools that its addresses must differ from. */
   others(): { networks: readonly Network[]; pools: readonly AddressPool[] };

@@ -14,7 +14,6 @@ export class FileLock {
   /** Resolves when no call of this process holds or waits for the exclusive lock. */
   #last: Promise<void> = Promise.resolve();
 
-  /** Makes a lock on a file in an existing folder. */
   constructor(path: string) {
     this.path = path;
   }

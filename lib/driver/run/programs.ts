@@ -21,7 +21,6 @@ export class Programs implements AsyncDisposable {
   /** Resolves when all programs asked for so far have ended. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param start Starts the shell. */
   constructor(start: () => ProgramRunner) {
     this.#start = start;
   }

@@ -61,9 +61,8 @@ export interface BackgroundOptions {
 /**
  * Starts a command in the background. Resolves when it is in its sandbox, or has ended already.
  * Until then, a call that removes the sandbox would not find it there and would not kill it.
- *
  * @param folder The folder for the output, with an empty file `log.0`; left out, output is dropped.
- * @param signal Kills the process; the promise then rejects with the signal's reason.
+ * @param signal Kills the process.
  */
 export async function startInBackground(
   words: readonly string[],

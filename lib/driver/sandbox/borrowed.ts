@@ -24,12 +24,9 @@ export class BorrowedNamespaces {
   }
 
   /**
-   * Checks that a sandbox may be made of a namespace.
-   *
+   * Checks that a sandbox may be made of a namespace. Resolves to its identity, if it exists.
    * @param mayCome Whether the namespace may appear later: Docker mounts it in its folder `netns`.
-   * @returns Its identity, if it exists.
-   * @throws {"invalid-option"} The file does not exist, it is no network namespace, or it is that of
-   * the host.
+   * @throws {"invalid-option"} There is no such namespace, or it is that of the host.
    */
   async identify(path: string, mayCome = false): Promise<string | undefined> {
     netnsPath(path);

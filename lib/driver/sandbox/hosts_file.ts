@@ -18,7 +18,6 @@ const MOST_BYTES = 16 << 20;
 interface Paths {
   own: string;
   path: string;
-  /** The folder with the sandbox's name. */
   home: string;
   /** Where `ip netns exec` finds the file. */
   place: string;

@@ -92,7 +92,6 @@ export class KeptOutput {
   /**
    * Yields the output that is kept, as one piece, and then new output until the command has ended. Only
    * two files are kept, so output that comes faster than it is read can be lost. Then a line says so.
-   *
    * @param isBusy Whether a process is in the sandbox. After a restart of the machine there is none,
    * and the folder does not say so.
    */

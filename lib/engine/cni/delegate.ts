@@ -10,7 +10,6 @@ import { type Result, resultReader } from "./result.ts";
 /** An IPAM plugin, by its file name, and its input: environment, configuration, working folder. */
 export interface Delegate extends Omit<PluginCall, "words"> {
   type: string;
-  /** The folders to look for it in. */
   path: readonly string[];
   /** Gets its standard error. */
   log(printed: Uint8Array): void;

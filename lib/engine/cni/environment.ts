@@ -18,7 +18,6 @@ export interface AttachmentKey {
 export interface Environment extends AttachmentKey {
   /** The command; `undefined` if it is unknown. */
   command?: CniCommand;
-  /** The file of the container's network namespace. */
   netns: string;
   /** The address that `CNI_ARGS` asks for: `IP=192.168.1.77`. */
   ip?: string;

@@ -194,7 +194,6 @@ async function checkStatus(call: Call): Promise<void> {
   ]);
 }
 
-/** Finds what prevents attaching a container now. */
 async function statusProblems(call: Call): Promise<readonly IpvlanError[]> {
   const { driver } = call;
   const network = await findNetwork(call);

@@ -7,11 +7,7 @@ export const SOCKET = `/run/docker/plugins/${PLUGIN_NAME}.sock`;
 /** The first call of a Docker daemon. */
 export const ACTIVATE = "Plugin.Activate";
 
-/**
- * Answers a call of Docker with JSON, or throws an error for Docker.
- * @param body The body, unchecked; `undefined` if it was empty.
- * @param notify Gets sentences for the user, which no successful answer can contain.
- */
+/** Answers a call with JSON, or throws an error. `notify` gets sentences that no answer can contain. */
 export type Handler = (
   driver: EngineDriver,
   body: unknown,

@@ -107,7 +107,6 @@ async function runAll(steps: readonly Step[], signal?: AbortSignal): Promise<str
   }
 }
 
-/** Decides a migration. @throws {IpvlanError} All reasons against it. */
 async function decide(asked: string, driver: MigrateOptions["driver"]): Promise<Decision> {
   const networks = await listNetworks();
   const ids = readContainerIds(await ask("/containers/json?all=true"));

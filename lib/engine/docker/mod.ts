@@ -53,7 +53,6 @@ interface PluginOptions {
   socket: string | number;
   /** The etcd that has all address pools, if there is one. */
   etcd: SharedPlace["etcd"];
-  /** Ends the plugin after the calls that are running. */
   signal: AbortSignal;
   warn: (line: string) => void;
   /** Whether the log has a line for each call, and not only for failed ones. */

@@ -23,7 +23,6 @@ export interface ServeOptions {
 /** How long an ending server waits for the rest of calls that have begun, in milliseconds. */
 const GRACE = 1000;
 
-/** The content type that Docker requires. */
 const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
 /** Serves calls until the signal. @throws {"socket"} The socket cannot be made. */

@@ -16,7 +16,6 @@ import { isNetnsPath } from "../../iproute2/words.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { anything, flag, object, text, textLike } from "../../base/reader.ts";
 
-/** The prefix of Docker's own options. */
 const DOCKERS_OWN = "com.docker.";
 
 /** The option with which Docker passes on the options of `network create -o`. */

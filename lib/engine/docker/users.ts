@@ -53,7 +53,6 @@ export interface Container {
   endpoints: {
     id?: string;
     networkId: string;
-    /** Without a prefix length. */
     addresses: string[];
     /** Its names on the network, its own first. */
     names: string[];

@@ -103,7 +103,6 @@ export class DockerWatch {
     if (/^IpamDriver\.(Request|Release)Pool$/.test(method)) this.#unheard = undefined;
   }
 
-  /** Must be called after each call of Docker is answered. */
   after(method: string): void {
     if (method === "IpamDriver.RequestPool") this.#poolRequested.resolve();
     if (method === "IpamDriver.GetCapabilities") this.#soon(this.#sweepLater());

@@ -75,7 +75,6 @@ export async function leavePools(
 }
 
 export interface PooledAddress {
-  /** The pool's id. */
   pool: string;
   address: string;
 }
