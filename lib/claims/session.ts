@@ -28,8 +28,6 @@ export interface SharedPoolsOptions {
   now?: () => Date;
 }
 
-export type SessionParts = Pick<SharedPoolsOptions, "store" | "hostname" | "lastToken">;
-
 /**
  * The check of the host's key when a session begins. `none`: only if there is a doubt. `agent`: always,
  * and records that the host has an agent. `register`: always, and registers the host anew if it was
@@ -55,7 +53,7 @@ export class Session {
   readonly etcd: Etcd;
   readonly keys: Keys;
   readonly store: ClaimStore;
-  readonly #parts: SessionParts;
+  readonly #parts: SharedPoolsOptions;
   readonly options: () => CallOptions;
   #host: HostRecord;
   /** The host's key, as it was read last. */
@@ -64,7 +62,7 @@ export class Session {
   renewal: string | undefined;
 
   private constructor(
-    parts: SessionParts,
+    parts: SharedPoolsOptions,
     etcd: Etcd,
     host: HostRecord,
     options: () => CallOptions,
@@ -83,7 +81,7 @@ export class Session {
    * @throws {"host-removed"} @throws {"host-replaced"} @throws {"etcd-older"}
    */
   static async begin(
-    parts: SessionParts,
+    parts: SharedPoolsOptions,
     etcd: Etcd,
     access: EtcdAccess,
     options: () => CallOptions,

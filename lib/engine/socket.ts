@@ -1,5 +1,6 @@
 // The Unix sockets on which engines call us.
 import { lstatOf } from "../base/files.ts";
+import { once } from "node:events";
 import type { Server } from "node:net";
 import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
@@ -10,7 +11,7 @@ import { IpvlanError, isIpvlanError } from "../base/errors.ts";
  */
 export async function listen(server: Server, socket: string | number): Promise<Disposable> {
   if (typeof socket === "number") {
-    await started(server, () => server.listen({ fd: socket }));
+    await started(server, { fd: socket });
     return new DisposableStack();
   }
   try {
@@ -19,7 +20,7 @@ export async function listen(server: Server, socket: string | number): Promise<D
     // From the first moment on, only root can use the socket.
     const umask = Deno.umask(0o177);
     try {
-      await started(server, () => server.listen({ path: socket }));
+      await started(server, { path: socket });
     } finally {
       Deno.umask(umask);
     }
@@ -43,12 +44,10 @@ export function socketName(socket: string | number): string {
 }
 
 /** Resolves when a server listens. Throws if it cannot. */
-async function started(server: Server, listen: () => void): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", resolve);
-    listen();
-  });
+async function started(server: Server, where: { fd: number } | { path: string }): Promise<void> {
+  const listening = once(server, "listening");
+  server.listen(where);
+  await listening;
 }
 
 /** Removes the socket of a server that was killed. @throws {"socket"} Something else is there. */

@@ -51,7 +51,6 @@ export class HostsFiles implements Disposable {
    *
    * Calls during a refresh share the next one. Otherwise a hundred endpoints made at once would write
    * every file a hundred times.
-   *
    * @returns The files that could not be written or removed, also of sandboxes that other calls have
    * asked for. The next refresh tries them again.
    */

@@ -116,18 +116,25 @@ export class Database implements Disposable {
     this.#db.exec(INDEXES);
   }
 
-  /** Runs a function as one transaction: if it throws, nothing is written. The disk has it then. */
-  transaction<T>(run: () => T): T {
-    return this.#transaction(run, true);
-  }
-
   /**
-   * The same without waiting for the disk: a power cut may undo it, and what came after it, until
-   * {@linkcode Database.sync}. The end of this process undoes nothing.
+   * Runs a function as one transaction: if it throws, nothing is written.
+   * @param waits Whether the disk has it then. If not, a power cut may undo it, and what came after it,
+   * until {@linkcode Database.sync}. The end of this process undoes nothing.
    */
-  transactionAhead<T>(run: () => T): T {
-    this.#ahead.made++;
-    return this.#transaction(run, false);
+  transaction<T>(run: () => T, waits = true): T {
+    if (!waits) this.#ahead.made++;
+    if (waits !== this.#waits) this.exec(`PRAGMA synchronous = ${waits ? "FULL" : "NORMAL"}`);
+    this.#waits = waits;
+    this.exec("BEGIN IMMEDIATE");
+    try {
+      const result = run();
+      this.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // SQLite itself ends a transaction when the disk is full.
+      if (this.#db.isTransaction) this.exec("ROLLBACK");
+      throw error;
+    }
   }
 
   /** Waits until the disk has all transactions. Calls at the same time wait for it once. */
@@ -145,21 +152,6 @@ export class Database implements Disposable {
       this.#ahead.synced = made;
     } catch (error) {
       throw unusable(this.#folder, error);
-    }
-  }
-
-  #transaction<T>(run: () => T, waits: boolean): T {
-    if (waits !== this.#waits) this.exec(`PRAGMA synchronous = ${waits ? "FULL" : "NORMAL"}`);
-    this.#waits = waits;
-    this.exec("BEGIN IMMEDIATE");
-    try {
-      const result = run();
-      this.exec("COMMIT");
-      return result;
-    } catch (error) {
-      // SQLite itself ends a transaction when the disk is full.
-      if (this.#db.isTransaction) this.exec("ROLLBACK");
-      throw error;
     }
   }
 

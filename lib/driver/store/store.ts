@@ -86,29 +86,25 @@ export class Store implements Disposable {
     return new Store(Database.copy(folder));
   }
 
-  /** Runs a function as one transaction: if it throws, nothing is written. */
-  transaction<T>(run: () => T): T {
-    return this.#logged(() => this.#db.transaction(run));
-  }
-
-  /** The same without waiting for the disk: see {@linkcode Database.transactionAhead}. */
-  transactionAhead<T>(run: () => T): T {
-    return this.#logged(() => this.#db.transactionAhead(run));
-  }
-
-  async sync(): Promise<void> {
-    await this.#db.sync();
-  }
-
-  #logged<T>(run: () => T): T {
+  /** Runs a function as one transaction: see {@linkcode Database.transaction}. */
+  transaction<T>(run: () => T, waits = true): T {
     const logged = this.addressLog.length;
     try {
-      return run();
+      return this.#db.transaction(run, waits);
     } catch (error) {
       // Somebody may already have read these addresses in the log.
       if (this.addressLog.length > logged) this.#changes++;
       throw error;
     }
+  }
+
+  /** The same without waiting for the disk. */
+  transactionAhead<T>(run: () => T): T {
+    return this.transaction(run, false);
+  }
+
+  async sync(): Promise<void> {
+    await this.#db.sync();
   }
 
   /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */

@@ -193,7 +193,6 @@ export interface Step {
 
 /**
  * Lists the steps from what Docker has now to the network with a driver, wherever the last steps ended.
- *
  * @param wasKilled Whether a stop may still be under way: Docker shows the container as running then, and
  * only another stop waits for its end.
  */

@@ -175,7 +175,6 @@ type StaticRoute =
  * route fails with "file exists" beside any other to the same destination. So if one of two such routes
  * is no default route by a gateway, the second network leaves its route out. A container of Docker has only
  * one default route per family, so each network answers as if it were the only one.
- *
  * @param present The routes that the container has, or will have, from its other networks.
  */
 export function joinAnswer(

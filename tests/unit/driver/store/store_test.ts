@@ -666,7 +666,7 @@ Deno.test("calls that do not wait for the disk by themselves wait for it togethe
   try {
     const ended: string[] = [];
     const call = async (name: string) => {
-      assertEquals(database.transactionAhead(level), NORMAL);
+      assertEquals(database.transaction(level, false), NORMAL);
       await database.sync();
       ended.push(name);
     };
@@ -698,9 +698,9 @@ Deno.test("calls that do not wait for the disk by themselves wait for it togethe
     Deno.FsFile.prototype.syncData = syncData;
   }
   using copy = Database.copy(dir.path);
-  copy.transactionAhead(() => {});
+  copy.transaction(() => {}, false);
   await copy.sync();
   // The real one.
-  database.transactionAhead(() => {});
+  database.transaction(() => {}, false);
   await database.sync();
 });
