@@ -1,5 +1,4 @@
-// Calls to etcd: one session of a host at a time, with a deadline, and what its failure means for
-// the record.
+// Calls to etcd: one session at a time, with a deadline, and what failures mean for the record.
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { orAbort, type WaitOptions } from "../base/waiting.ts";
 import { prefixOf } from "./access.ts";

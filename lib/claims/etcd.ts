@@ -1,5 +1,4 @@
-// A client of etcd, by its JSON gateway, which takes keys and values in Base64 and numbers as texts
-// (etcd, `rpc.proto`).
+// A client of etcd's JSON gateway: keys and values in Base64, numbers as texts (`rpc.proto`).
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
 import { Damage, type KeyValue } from "./values.ts";
 

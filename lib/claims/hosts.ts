@@ -1,5 +1,4 @@
-// Lists the hosts under a prefix and what they hold, and removes a host that is gone for good.
-// Nothing here needs the records.
+// Lists hosts and what they hold, and removes one that is gone for good, without the records.
 import { type Etcd, under } from "./etcd.ts";
 import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";

@@ -1,5 +1,4 @@
-// The settings of networks, which are the same on all of their hosts. Every change is a
-// compare-and-swap.
+// The settings of networks, the same on all of their hosts. Every change is a compare-and-swap.
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
 import { differences } from "./keys.ts";
 import type { Session } from "./session.ts";

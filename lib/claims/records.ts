@@ -1,5 +1,4 @@
-// The records of the pools that several hosts share, in the driver's database. Addresses are
-// hexadecimal digits, as many as the family has, so that they sort.
+// The records of shared pools. Addresses are hexadecimal digits, so that they sort.
 import { setText, textSet } from "./keys.ts";
 import type { Holder, SharedPool } from "./types.ts";
 

@@ -1,5 +1,4 @@
-// Brings the records of a host and etcd back in sync: after a crash, after the host was removed,
-// after etcd lost data.
+// Brings the records and etcd back in sync: after a crash, a removal, or lost data in etcd.
 import { claimsIn } from "./blocks.ts";
 import { under } from "./etcd.ts";
 import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";

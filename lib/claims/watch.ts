@@ -1,5 +1,4 @@
-// The work of a host's agent: it keeps the host alive in etcd, answers the wishes of others, and
-// reports claims that come and go.
+// The work of an agent in etcd: a lease, the wishes of others, and claims that come and go.
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
 import { exists, under, type WatchEvent } from "./etcd.ts";

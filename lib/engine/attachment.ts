@@ -1,5 +1,4 @@
-// Networks that exist only while a container is attached to them, as CNI and netavark have no call
-// that removes a network.
+// Networks that exist only with a container: CNI and netavark have no call that removes a network.
 import { isDeepStrictEqual } from "node:util";
 import {
   type BorrowSpec,

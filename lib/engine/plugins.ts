@@ -1,5 +1,4 @@
-// The plugins that engines start as a program for each call: where that program is, and which calls
-// it passes on to a server.
+// The plugins that engines start for each call: where they are, and what they pass on to a server.
 import type { EngineDriver } from "../driver/mod.ts";
 
 /** The name by which users choose the plugin of an engine: `docker network create -d ipvlan-kit`. */

@@ -1,5 +1,4 @@
-// The server for calls of a plugin, which saves starting `ipvlan` for each call. `caller.ts`
-// describes the protocol.
+// The server for calls of a plugin, by the protocol of `caller.ts`: it saves starting `ipvlan`.
 import { createServer, type Socket } from "node:net";
 import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
 import type { PluginCall } from "./plugins.ts";

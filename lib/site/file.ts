@@ -1,5 +1,4 @@
-// Not `@std/yaml`: its `parse` returns values without their positions, which we need to report the
-// line of a wrong value.
+// Not `@std/yaml`, whose values have no positions: a wrong value is reported with its line.
 import {
   type Document,
   isAlias,

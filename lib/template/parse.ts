@@ -1,5 +1,4 @@
-// Parses templates of Go's text/template (https://pkg.go.dev/text/template), without `block`,
-// `define` and `template`.
+// Parses Go's text/template (https://pkg.go.dev/text/template), one template by itself.
 import { didYouMean } from "../base/suggest.ts";
 import { readCharacter, readNumber, readString } from "./literals.ts";
 import { scan, templateError, type Token, type TokenKind } from "./scan.ts";

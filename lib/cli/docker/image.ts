@@ -1,5 +1,4 @@
-// Handles the image argument of a `docker run` line. There are no images here: a sandbox has this
-// machine's files.
+// The image of a `docker run` line. There are none here: a sandbox has this machine's files.
 import { parseBool } from "../../base/command_line.ts";
 import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
 import { requireCommand } from "../process.ts";

@@ -1,9 +1,6 @@
-// Networks and sandboxes in Docker's JSON shape, for scripts and templates that were written for
-// Docker.
-//
-// The order is that of Docker 29. `inspect` leaves out fields that a network namespace does not
-// have (an image, a command); `ps` has them with empty values, as templates ask for all columns
-// together. `Interface`, `Namespace` and `Owner` are ours.
+// Networks and sandboxes in Docker's JSON shape and order (29), for scripts written for Docker.
+// `inspect` leaves out fields that a network namespace does not have (an image, a command); `ps` has
+// them with empty values, as templates ask for all columns. `Interface` and `Owner` are ours.
 import { nodeModule } from "../../base/node.ts";
 import { engineOf, isOwned } from "../../driver/model/names.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";

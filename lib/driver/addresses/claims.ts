@@ -1,6 +1,5 @@
-// Address pools that engines request without a network, and the addresses claimed in them, on
-// record. None of this is in the kernel, so it needs no lock but a transaction of the store, in
-// which the caller must run what changes something.
+// The address pools that engines request without a network, and their claims. They are only on
+// record, so they need no lock but a transaction of the store, which the caller begins.
 import { prefixOf } from "../../claims/access.ts";
 import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
 import {

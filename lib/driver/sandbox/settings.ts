@@ -1,5 +1,4 @@
-// The settings of a sandbox besides its networks: the host name of its commands, extra host names,
-// name servers, and sysctls of its network namespace.
+// The settings of a sandbox besides its networks: host name, extra names, name servers, sysctls.
 import { endpointAddresses } from "../../ipam/address.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { statOf } from "../../base/files.ts";

@@ -1,5 +1,4 @@
-// The CNI plugin: the driver's networks for containerd, Kubernetes, Nomad and Podman (CNI 1.1, and
-// the versions from 0.3.0 on).
+// The CNI plugin for containerd, Kubernetes, Nomad and Podman (CNI 0.3.0 to 1.1).
 import { statOf } from "../../base/files.ts";
 import { type EngineDriver, type Settlement, withParent } from "../../driver/mod.ts";
 import {

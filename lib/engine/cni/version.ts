@@ -1,5 +1,4 @@
-// The versions of the plugin. This module imports no other one, as Podman asks for the version
-// before every call.
+// The versions of the plugin. No import, as Podman asks for the version before every call.
 
 /** The versions of the CNI specification that the plugin supports, the oldest first. */
 export const CNI_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;

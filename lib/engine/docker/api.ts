@@ -1,5 +1,4 @@
-// A client of Docker's own API (https://docs.docker.com/reference/api/engine/): HTTP over a Unix
-// socket.
+// A client of Docker's own API (https://docs.docker.com/reference/api/engine/) over a Unix socket.
 import { type IncomingMessage, request } from "node:http";
 import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { object, text } from "../../base/reader.ts";

@@ -1,5 +1,4 @@
-// Moves a network of Docker's own driver `ipvlan` to this plugin. If that fails, puts everything
-// back.
+// Moves a network of Docker's own driver `ipvlan` to this plugin, or puts everything back.
 import { dirname } from "node:path";
 import type { EngineDriver } from "../../driver/mod.ts";
 import { failureOf, IpvlanError, throwProblems } from "../../base/errors.ts";

@@ -1,5 +1,4 @@
-// The plugin for Docker: a network driver and an IPAM driver
-// (https://docs.docker.com/engine/extend/plugin_api/).
+// The plugin for Docker's networks and IPAM (https://docs.docker.com/engine/extend/plugin_api/).
 import type { EngineDriver } from "../../driver/mod.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { ACTIVATE, type Handler, type Handlers } from "./handlers.ts";

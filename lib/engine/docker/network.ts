@@ -1,5 +1,4 @@
-// The network driver for Docker. Docker repeats a call if it did not get the answer, so a repeated
-// call gets the same answer again.
+// The network driver for Docker. A call that Docker repeats gets the same answer again.
 import type {
   BorrowSpec,
   Endpoint,

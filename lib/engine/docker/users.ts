@@ -1,5 +1,4 @@
-// Reads the addresses and names of Docker's containers from the answers of Docker's API: pure
-// functions.
+// Reads Docker's containers and networks from the answers of its API: pure functions.
 import { prefixOf } from "../../claims/access.ts";
 import type { AddressPoolDetails, ClaimUser } from "../../driver/mod.ts";
 import { attempt } from "../../base/errors.ts";

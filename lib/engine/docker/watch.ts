@@ -1,7 +1,5 @@
-// Asks Docker's API for what Docker does not tell a plugin: the container for which it claims an
-// address, the endpoints and claims that it lost when it was killed, and the answers that did not
-// reach it when the plugin was killed. The plugin never asks during a call of Docker, which may
-// hold a lock that the API waits for.
+// Asks Docker's API for what Docker does not tell a plugin: whose an address is, what it lost when
+// it was killed, which answers did not reach it. Never during a call, which may hold a lock.
 import { engineOf } from "../../driver/model/names.ts";
 import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
 import { atOnce, Coalescer, pause } from "../../base/waiting.ts";

@@ -1,5 +1,4 @@
-// The netavark plugin for Podman: carries out its requests with the driver. `translate.ts` reads
-// them and makes the answers.
+// The netavark plugin for Podman: carries out its requests with the driver.
 import { type EngineDriver, type MadeEndpoint, type Outcome, settle } from "../../driver/mod.ts";
 import { IpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
 import { show } from "../../base/reader.ts";

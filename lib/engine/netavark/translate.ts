@@ -1,8 +1,6 @@
-// Translates the requests of netavark into the driver's types, and the results into netavark's answers:
-// pure functions (https://github.com/containers/netavark/blob/main/plugin-API.md).
-//
-// Podman keeps the networks and chooses the addresses. It does not say when it removes a network, so
-// the driver has a network only while a container is on it.
+// Translates netavark's requests and answers: pure functions
+// (https://github.com/containers/netavark/blob/main/plugin-API.md).
+// Podman chooses the addresses, and does not say when it removes a network.
 import { parseDriverOptions } from "../../driver/model/options.ts";
 import type { EngineNetworkSpec, MadeEndpoint, StaticRoute } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";

@@ -1,8 +1,5 @@
-// The claims of engines in address pools. If several hosts share the pool, the address of each claim is
-// also taken in a shared pool.
-//
-// A claim does not say who uses its address, but the engine may tell that later. Then other hosts and
-// the sandboxes of this one find the user by name.
+// The claims of engines in address pools, which are also taken in a pool that several hosts share.
+// The engine may tell later who uses an address, and then the user is found by name.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { OUT_OF_REACH } from "../../../claims/local.ts";

@@ -1,5 +1,4 @@
-// The names of other hosts' sandboxes: they are copied from etcd to the record, and written into
-// the hosts files of the networks that this host shares.
+// The names of other hosts' sandboxes: copied from etcd to the record, and written into hosts files.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { SharedClaim } from "../../../claims/types.ts";

@@ -1,5 +1,4 @@
-// Networks that several hosts share: their settings in etcd, which are compared with those of a
-// command, and their pools, which this host joins and leaves with the network.
+// Networks that several hosts share: their settings in etcd and their pools, against those here.
 import type { SharedSettings } from "../../../claims/types.ts";
 import { accept, type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";

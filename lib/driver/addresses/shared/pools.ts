@@ -1,5 +1,4 @@
-// The driver's use of the pools that several hosts share: it takes and releases addresses, leaves
-// the pools, reports changes to etcd, and lists the hosts.
+// Takes, releases and reports addresses of pools that hosts share, leaves them, and lists the hosts.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
