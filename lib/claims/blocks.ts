@@ -19,7 +19,6 @@ import {
   hexOf,
   homeBlock,
   insideOf,
-  setText,
   usableOf,
 } from "./keys.ts";
 import { bitOf, blockWith, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
@@ -110,7 +109,7 @@ async function tryBlock(
     dirty: false,
     revision: 0,
   };
-  const value: BlockValue = { host: hostId, token, kept: setText(usable) };
+  const value: BlockValue = { host: hostId, token, kept: usable.toString(16) };
   const claims = { ...claimsIn(session, pool, first), keysOnly: true };
   const tried = await session.change(
     () => {

@@ -4,14 +4,16 @@ import { Damage, type KeyValue } from "./values.ts";
 
 const PAGE = 1000;
 
+interface KeyRange {
+  /** The key, or the first one. */
+  key: string;
+  /** The end of the range, exclusive. */
+  end?: string;
+}
+
 /** A condition of a transaction, on one key or on all keys of a range. */
 export type Compare =
-  & {
-    /** The key, or the first one. */
-    key: string;
-    /** The end of the range, exclusive. */
-    end?: string;
-  }
+  & KeyRange
   & (
     | { value: string }
     /** The revision of its last change; 0 if it does not exist. Left out, `is` is `EQUAL`. */
@@ -22,9 +24,7 @@ export function exists(key: string): Compare {
   return { key, revision: 0, is: "GREATER" };
 }
 
-export interface Range {
-  key: string;
-  end?: string;
+export interface Range extends KeyRange {
   limit?: number;
   keysOnly?: boolean;
 }
@@ -37,7 +37,7 @@ export function under(prefix: string): { key: string; end: string } {
 
 export type Step =
   | { put: { key: string; value: string; lease?: string } }
-  | { delete: { key: string; end?: string } }
+  | { delete: KeyRange }
   | { range: Range };
 
 /** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */

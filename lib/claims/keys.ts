@@ -147,14 +147,6 @@ export function countOf(set: bigint): number {
   return [...bitsOf(set)].length;
 }
 
-export function setText(set: bigint): string {
-  return set.toString(16);
-}
-
-export function textSet(text: string): bigint {
-  return BigInt(`0x${text}`);
-}
-
 /** Compares the reserved addresses of two pools. Returns a sentence for each difference. */
 export function reservedDifferences(
   own: Readonly<Record<string, string>>,

@@ -1,5 +1,4 @@
 // The records of shared pools. Addresses are hexadecimal digits, so that they sort.
-import { setText, textSet } from "./keys.ts";
 import type { Holder, SharedPool } from "./types.ts";
 
 /** The database, as the driver's store lends it. Every call is inside a transaction of the store. */
@@ -184,7 +183,7 @@ type Value = string | number | null;
 function toColumn(field: unknown): Value {
   if (field === undefined) return null;
   if (typeof field === "boolean") return Number(field);
-  if (typeof field === "bigint") return setText(field);
+  if (typeof field === "bigint") return field.toString(16);
   return typeof field === "object" ? JSON.stringify(field) : field as Value;
 }
 
@@ -198,8 +197,8 @@ const READERS: Readonly<Record<string, (column: string & number) => unknown>> = 
   reserved: JSON.parse,
   holder: JSON.parse,
   reasons: JSON.parse,
-  kept: textSet,
-  free: textSet,
+  kept: (text) => BigInt(`0x${text}`),
+  free: (text) => BigInt(`0x${text}`),
 };
 
 function toField(name: string, column: unknown): unknown {

@@ -2,7 +2,7 @@
 import { claimsIn } from "./blocks.ts";
 import { under } from "./etcd.ts";
 import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";
-import { setText, textOf } from "./keys.ts";
+import { textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
@@ -69,7 +69,7 @@ async function recoverBlock(
       for (const { state, address } of addressesOf(records, pool, block)) {
         if (state === "used") kept |= bitOf(block.first, address);
       }
-      const value: BlockValue = { host: hostId, token: block.token, kept: setText(kept) };
+      const value: BlockValue = { host: hostId, token: block.token, kept: kept.toString(16) };
       return {
         compare: [{ key, revision: 0 }],
         success: [

@@ -9,7 +9,7 @@ import {
   readWish,
   type WishValue,
 } from "./values.ts";
-import { bitsOf, blockSize, countOf, lastPart, setText } from "./keys.ts";
+import { bitsOf, blockSize, countOf, lastPart } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
@@ -162,7 +162,7 @@ async function reportBlock(
       if (!report) return undefined;
       const { block, kept, used, given } = report;
       const { token } = block;
-      const value: BlockValue = { host: hostId, token, kept: setText(kept) };
+      const value: BlockValue = { host: hostId, token, kept: kept.toString(16) };
       const steps: Step[] = [
         ...used.map((record) => ({
           put: { key: claimKey(record.address), value: claimValue(hostId, record) },

@@ -106,17 +106,10 @@ export class SharedPools implements Disposable {
     const isSame = known && reservedDifferences(reserved, known.reserved).length === 0 &&
       JSON.stringify(access) === JSON.stringify(known.access);
     if (isSame && !known.leaving) return known;
-    const pool = {
-      id,
-      prefix: prefixOf(access),
-      access,
-      subnet: canonical,
-      reserved,
-      next: known?.next,
-      leaving: false,
-    };
+    const shared = { id, access, subnet: canonical, reserved };
+    const pool = { ...shared, prefix: prefixOf(access), next: known?.next, leaving: false };
     await this.#calls.run(access, (session) => joinPool(session, pool));
-    return { id, access, subnet: canonical, reserved };
+    return shared;
   }
 
   /**

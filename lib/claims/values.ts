@@ -1,6 +1,6 @@
 // The values of keys in etcd, as this program writes them.
 import { familyOf } from "../ipam/address.ts";
-import { partsOf, textSet } from "./keys.ts";
+import { partsOf } from "./keys.ts";
 import type { SharedSettings } from "./types.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import {
@@ -89,7 +89,7 @@ const readBlockValue = valueReader({
 /** Reads a block: its host, and the set of addresses that only this host gives away. */
 export function readBlock(pair: KeyValue): BlockValue & { set: bigint } {
   const value = readBlockValue(pair);
-  return { ...value, set: textSet(value.kept) };
+  return { ...value, set: BigInt(`0x${value.kept}`) };
 }
 
 /** The values of keys, to write. */
