@@ -136,10 +136,7 @@ async function deleteKey(reader: Reader, { id, name }: SharedHost, force: boolea
         { key: alive, revision: 0 },
         ...!force && isSilent ? [{ key: heard, revision: 0 }] : [],
       ],
-      success: [
-        { delete: { key } },
-        { delete: under(keys.copy(id)) },
-      ],
+      success: [{ delete: { key } }, { delete: under(keys.copy(id)) }],
     }, options());
     if (succeeded) return;
   }

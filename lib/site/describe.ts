@@ -59,9 +59,7 @@ export function describeSandbox({ connections, command, ...more }: DesiredSandbo
 }
 
 /** Describes a new connection: the network, and the addresses that are asked for. */
-export function describeConnection(
-  { network, ip, ip6 }: Connection,
-): string {
+export function describeConnection({ network, ip, ip6 }: Connection): string {
   return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
 }
 

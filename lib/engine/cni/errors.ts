@@ -12,17 +12,12 @@ import type { CniVersion } from "./version.ts";
 export const CODE = {
   /** The version of the configuration is not supported, or too old for the command. */
   version: 1,
-  /** A key of the configuration is not supported. */
   unsupported: 2,
-  /** There is no such container. */
   container: 3,
-  /** A variable of the environment is missing or wrong. */
   environment: 4,
   /** The configuration cannot be read from standard input. */
   io: 5,
-  /** The configuration is not JSON. */
   decoding: 6,
-  /** The configuration is not valid. */
   conf: 7,
   /** The same call will work later. */
   tryAgain: 11,
