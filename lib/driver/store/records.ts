@@ -35,6 +35,7 @@ import type {
 /** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
 export type State = "making" | "ready" | "removing";
 
+/** An endpoint on record. */
 export interface EndpointRecord {
   /** 12 hexadecimal digits. An id is never used again. */
   id: string;
@@ -42,6 +43,7 @@ export interface EndpointRecord {
   network: string;
   /** The sandbox's name. */
   sandbox: string;
+  /** The name of its link. */
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
@@ -49,6 +51,7 @@ export interface EndpointRecord {
   ip?: string;
   /** The IPv6 address, without a prefix length. */
   ip6?: string;
+  /** Its other names on the network. */
   aliases: string[];
   /** The routes of its link; `undefined` for those of the network. */
   routes?: readonly EndpointRoute[];
