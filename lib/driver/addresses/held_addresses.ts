@@ -20,7 +20,7 @@ export interface HeldAddress {
   address: string;
   /** The link that has it: `the link "eth0" in the namespace "web"`. */
   holder: string;
-  /** The parent of the link. */
+  /** The name of the parent. */
   parent: string;
   /** The names of the link's namespace; empty if it has none. */
   names: readonly string[];

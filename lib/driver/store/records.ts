@@ -15,7 +15,6 @@ import {
   whole,
 } from "../../base/reader.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
-import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
@@ -29,7 +28,6 @@ import type {
   NetworkSubnet,
   Sandbox,
   SandboxSettings,
-  StaticRoute,
 } from "../model/types.ts";
 
 /** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
@@ -43,7 +41,7 @@ export interface EndpointRecord {
   network: string;
   /** The sandbox's name. */
   sandbox: string;
-  /** The name of its link. */
+  /** The link's name in the sandbox. */
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
@@ -51,12 +49,10 @@ export interface EndpointRecord {
   ip?: string;
   /** The IPv6 address, without a prefix length. */
   ip6?: string;
-  /** Its other names on the network. */
+  /** Other names on the network. */
   aliases: string[];
-  /** The routes of its link; `undefined` for those of the network. */
+  /** The routes of its link; `undefined` for the default routes of the network. */
   routes?: readonly EndpointRoute[];
-  /** The routes of its link besides those of the network; `undefined` for none. */
-  moreRoutes?: readonly StaticRoute[];
   /** Whether an engine moves, names and addresses its link. */
   handOver?: true;
   /** More link-local addresses of its link; `undefined` if there are none. */
@@ -93,7 +89,7 @@ function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T
 
 const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(OPTION_NAMES.map((name) => {
   const isFit = (value: unknown) =>
-    (typeof value !== "object" || name === "routes") && optionProblems(name, value).length === 0;
+    typeof value !== "object" && optionProblems(name, value).length === 0;
   return [name, optional(kind("a value", isFit))];
 }));
 
@@ -106,7 +102,7 @@ const IPAM = object({
 
 const SUBNETS = list(object({
   subnet: prefix,
-  gateway: optional(kind("a gateway", (value) => value === NO_GATEWAY || fits(address, value))),
+  gateway: optional(address),
   ipRange: optional(prefix),
   auxAddresses: record(address),
 }));
@@ -168,19 +164,9 @@ const LINK = kind("a link", (value) => {
   return value.name.startsWith(`${value.link}.`);
 });
 
-const STATIC = { dst: prefix, via: optional(address) };
-
 /** The fields of an endpoint that no query selects by. */
 const DETAILS = {
-  routes: optional(list(object({
-    ...STATIC,
-    metric: optional(whole),
-    table: optional(whole),
-    scope: optional(text),
-    mtu: optional(whole),
-    advmss: optional(whole),
-  }))),
-  moreRoutes: optional(list(object(STATIC))),
+  routes: optional(list(object({ dst: prefix, via: optional(address) }))),
   handOver: optional(oneOf(true)),
   linkLocalAddresses: optional(list(address)),
   gatewayPriority: optional(whole),
