@@ -80,7 +80,6 @@ export function readAccess(access: EtcdAccess): EtcdFiles {
   return { endpoints, ca, cert, key, user: access.user, password };
 }
 
-/** Requires that only its owner may read a file. */
 function requirePrivate(option: string, path: string): void {
   const { mode } = Deno.statSync(path);
   if (mode === null || (mode & 0o077) === 0) return;

@@ -66,10 +66,7 @@ export class Calls implements Disposable {
     return { etcd: this.client(access), keys, options: () => this.#within(TIMEOUT) };
   }
 
-  /**
-   * Runs a function with a session, when it is its turn.
-   * @param isReport Whether it is a background report to etcd, whose answers nobody needs.
-   */
+  /** Runs a function with a session, in its turn. @param isReport Nobody needs the answer. */
   async run<T>(
     access: EtcdAccess,
     run: (session: Session) => Promise<T>,
@@ -124,10 +121,7 @@ export class Calls implements Disposable {
     return { deadline: performance.now() + patience, signal, waiting: this.signals.waiting };
   }
 
-  /**
-   * Runs a function when no other call of this host runs: the calls of this process wait in a
-   * queue, and the first one locks a file. @throws {"host-busy"} Another process kept it too long.
-   */
+  /** Runs a function when no other call of this host runs in any process. @throws {"host-busy"} */
   async #inTurn<T>(
     patience: number,
     signal: AbortSignal | undefined,

@@ -56,7 +56,6 @@ export interface Outcome {
   mayRepeat: boolean;
 }
 
-/** A change that a watch has seen. */
 export interface WatchEvent {
   /** The key; if it was deleted, without its value. */
   pair: KeyValue;

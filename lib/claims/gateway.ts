@@ -43,10 +43,7 @@ export class Gateway implements Disposable {
     this.#identity.http.close();
   }
 
-  /**
-   * Asks one endpoint after another, over and over, until one answers or the time is up.
-   * @returns `mayRepeat`: whether an earlier attempt, which got no answer, may still take effect.
-   */
+  /** Asks one endpoint after another until one answers, or the time is up: see `Outcome`. */
   protected async call(
     path: string,
     body: unknown,
@@ -92,10 +89,7 @@ export class Gateway implements Disposable {
     }
   }
 
-  /**
-   * Reads the files of the access again after a failure: etcd may not know a new password before.
-   * @returns Whether they have changed since then, so that another attempt is worth it.
-   */
+  /** Whether the files of the access have changed, as by a new password: then a retry helps. */
   #renew(used: Identity): boolean {
     if (this.#identity !== used) return true;
     const files = readAccess(this.#access);

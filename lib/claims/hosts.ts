@@ -87,10 +87,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
 }
 
-/**
- * Removes a host: its key first, so that its transactions fail from then on, and then the rest.
- * @param force Whether it is known to be switched off.
- */
+/** Removes a host: first its key, so that its transactions fail. @param force It is off. */
 export async function removeHost(
   reader: Reader,
   idOrName: string,

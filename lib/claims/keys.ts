@@ -19,28 +19,20 @@ export class Keys {
 
   /** The key of a host, with its name and last transaction. Without an id, the prefix of all. */
   host = (id = ""): string => `${this.prefix}/hosts/${id}`;
-
   /** The key that exists while a host's agent runs. */
   alive = (id = ""): string => `${this.prefix}/alive/${id}`;
-
   /** The key that exists for ten minutes after a host was heard from. */
   heard = (id = ""): string => `${this.prefix}/heard/${id}`;
-
   /** The key of a refused copy of a host, by the copy's token. Without them, the prefix of all. */
   copy = (id = "", token = ""): string => this.#within("copies", id, token);
-
   /** The key of a network, with its settings and hosts. */
   network = (name = ""): string => `${this.prefix}/networks/${name}`;
-
   /** The key of a pool. Without a subnet, the prefix of all. */
   pool = (subnet = ""): string => `${this.prefix}/pools/${poolPart(subnet)}`;
-
   /** The key of a block, by its first address. Without one, the prefix of the pool's blocks. */
   block = (subnet = "", first = ""): string => this.#within("blocks", poolPart(subnet), first);
-
   /** The key of a claim, by its address. Without one, the prefix of the pool's claims. */
   claim = (subnet = "", address = ""): string => this.#within("claims", poolPart(subnet), address);
-
   /** The key of a host's wish. Without an id, the prefix of all wishes about the pool. */
   wish = (subnet = "", id = ""): string => this.#within("wishes", poolPart(subnet), id);
 

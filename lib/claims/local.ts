@@ -122,10 +122,7 @@ export function isCurrent({ id, token, asked }: HostRecord, lastToken: LastToken
   return last !== undefined && (last === token || last === asked);
 }
 
-/**
- * Finds the addresses of a pool that the host's links and etcd's members have, unless reserved.
- * @returns `isComplete`: whether the host gives up others. Soon after boot, it may have none yet.
- */
+/** The addresses of a pool that the host's links (at boot still none) or etcd's members have. */
 export function ownAddresses(
   pool: SharedPool,
   addresses: readonly string[],

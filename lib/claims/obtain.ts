@@ -116,7 +116,6 @@ async function untilGranted(
 const WISH_TTL = 10;
 
 export interface Wish {
-  /** The lease that it is attached to. */
   lease: string;
   revision: number;
   blocks: Range;

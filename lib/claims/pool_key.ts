@@ -18,10 +18,7 @@ export function poolIsThere({ keys }: Session, { subnet, revision }: PoolRecord)
   return { key: keys.pool(subnet), revision };
 }
 
-/**
- * Makes the key of a pool, or takes over the existing one, and records the pool.
- * @throws {"shared-pool-differs"} @throws {"shared-pools-overlap"}
- */
+/** Makes the key of a pool, or takes over an equal one, and records the pool. */
 export async function joinPool(
   session: Session,
   pool: Omit<PoolRecord, "revision">,

@@ -260,7 +260,6 @@ export class ClaimRecords {
     this.#put("shared_silence", "access", { access, ...outage });
   }
 
-  /** All pools, or those under a prefix, by id. */
   pools(prefix?: string): PoolRecord[] {
     return this.#select<PoolRecord>("shared_pool ORDER BY id")
       .filter((pool) => prefix === undefined || pool.prefix === prefix);
@@ -328,7 +327,6 @@ export class ClaimRecords {
     return this.#select(`shared_address WHERE pool = ? AND ${OWN_ADDRESS} ORDER BY address`, pool);
   }
 
-  /** Whether sandboxes have addresses of a pool. */
   hasUsed(pool: string): boolean {
     const query = `shared_address
       WHERE pool = ? AND state IN ('used', 'asked', 'lost') AND NOT (${OWN_ADDRESS}) LIMIT 1`;

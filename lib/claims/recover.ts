@@ -16,10 +16,7 @@ const DELETED_AT_ONCE = 50;
 /** Finds the addresses that links of this machine have, without prefix lengths. */
 export type FindLinked = () => Promise<ReadonlySet<string>>;
 
-/**
- * Brings the records of a pool and etcd back in sync, but for what `settlePool` reports afterwards.
- * @returns A sentence for each thing that was mended.
- */
+/** Brings a pool's records and etcd in sync, before `settlePool`. Returns what was mended. */
 export async function recoverPool(
   session: Session,
   pool: PoolRecord,

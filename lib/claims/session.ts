@@ -127,10 +127,7 @@ export class Session {
     this.#put({ unsure: false });
   }
 
-  /**
-   * Carries out a transaction. Await it before the next one.
-   * @param plan Makes it, if it is needed, and records what has to be on record before that.
-   */
+  /** Carries out a transaction, after `plan` has recorded what must be on record before that. */
   async change<T>(
     plan: () => Transaction | undefined,
     after: (outcome: Outcome) => T,

@@ -112,10 +112,7 @@ export class SharedPools implements Disposable {
     return shared;
   }
 
-  /**
-   * Leaves a pool: gives everything back. etcd keeps a pool that another host uses.
-   * @throws {"shared-pool-in-use"} Addresses are in use on this host.
-   */
+  /** Leaves a pool: gives everything back. @throws {"shared-pool-in-use"} It has sandboxes. */
   async leave(id: string): Promise<void> {
     const { store } = this.#options;
     const pool = store.transaction(() => {
@@ -219,10 +216,7 @@ export class SharedPools implements Disposable {
     return { untold, ...(reason !== undefined && { reason }), lost: this.lost() };
   }
 
-  /**
-   * Makes a network in etcd or joins it. What is left out of the settings is taken over.
-   * @throws {"shared-network-differs"} A given setting differs.
-   */
+  /** Makes a network in etcd, or joins it. @throws {"shared-network-differs"} */
   async defineNetwork(
     access: EtcdAccess,
     name: string,

@@ -50,10 +50,7 @@ const readPresentHost = valueReader({
   agent: optional(flag),
 });
 
-/**
- * Reads a host: its name, the number and the random token of its last transaction, and whether its agent
- * has ever run. An earlier version had an epoch and a nonce. @throws {"damaged-key"} It is not valid.
- */
+/** Reads a host. An earlier version had an epoch and a nonce. @throws {"damaged-key"} */
 export function readHost(pair: KeyValue): ReturnType<typeof readPresentHost> {
   const value = pair.value.replace('"epoch":', '"number":').replace('"nonce":', '"token":');
   return readPresentHost({ ...pair, value });

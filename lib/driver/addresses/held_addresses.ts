@@ -26,10 +26,7 @@ export interface HeldAddress {
   names: readonly string[];
 }
 
-/**
- * Finds the addresses of the ipvlan links on the host's links: {@linkcode findEnterable}. It starts
- * a process for each namespace, so call it only after a failure.
- */
+/** Finds the addresses on the host's links, with a process for each namespace: after a failure. */
 export async function findHolders(
   run: RunProgram,
   host: string | undefined,

@@ -16,10 +16,7 @@ const STAT = "stat -L -c '%n %d %i'";
 /** A file that is always there: the last one that `stat` is asked for. */
 const LAST = "/";
 
-/**
- * Finds the files that paths lead to, except those that are gone or hidden from the caller.
- * @param paths Paths without blanks, or patterns of the shell: `/run/netns/*`.
- */
+/** Finds the files that paths or a shell's patterns lead to, unless they are gone or hidden. */
 export async function findFiles(run: RunProgram, ...paths: string[]): Promise<FoundFile[]> {
   // `stat` also exits with 1 if it left out a file. So only the line of the last file shows that it
   // finished.

@@ -40,7 +40,6 @@ export class FileLock {
     return this.#tryLock(true);
   }
 
-  /** Whether another call holds the lock exclusively. */
   isTaken(): boolean {
     using lock = this.#tryLock(false);
     return lock === undefined;
@@ -78,7 +77,6 @@ export class FileLock {
 interface Holders {
   calls: number;
   lock: Promise<Disposable>;
-  /** Stops waiting for the lock. */
   giveUp: AbortController;
 }
 

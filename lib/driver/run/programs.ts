@@ -25,10 +25,7 @@ export class Programs implements AsyncDisposable {
     this.#start = start;
   }
 
-  /**
-   * Runs a program when those before have ended. After the signal, one that hangs is killed.
-   * @throws {"session-closed"} It was killed, and it is unknown which of its lines took effect.
-   */
+  /** Runs a program in its turn. @throws {"session-closed"} It hung after the signal: killed. */
   run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
     const turn = this.#last;
     const ending = this.#inTurn(turn, command, input, options);
@@ -36,7 +33,6 @@ export class Programs implements AsyncDisposable {
     return ending;
   }
 
-  /** Ends the shell when it has run everything. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#last;
     await this.#shell?.[Symbol.asyncDispose]();

@@ -108,7 +108,6 @@ export async function startInBackground(
   }
 }
 
-/** Reads a file; an empty text if it does not exist. */
 function read(folder: string, name: string): string {
   return unlessMissing(() => Deno.readTextFileSync(`${folder}/${name}`)) ?? "";
 }

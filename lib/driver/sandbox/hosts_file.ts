@@ -141,10 +141,7 @@ function remembering<T>(
   };
 }
 
-/**
- * Opens a sandbox's file for appending. Makes it if it is missing or is no regular file.
- * @returns `undefined` if the sandbox has another file, which the driver did not make.
- */
+/** Opens a sandbox's file, or makes it; `undefined` if another program has made one there. */
 function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {
   using stack = new DisposableStack();
   const file = stack.use(openOwn(path) ?? makeOwn(own, path));

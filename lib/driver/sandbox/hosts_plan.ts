@@ -28,7 +28,6 @@ interface HostsFacts {
   exists: (sandbox: string) => boolean;
 }
 
-/** A sandbox of another host, as it is found on a network. */
 export interface RemoteName {
   address: string;
   names: readonly string[];

@@ -50,7 +50,14 @@ export class KeptOutput {
   }
 
   remove(sandbox: string): void {
-    if (!this.#isRehearsal) this.#explain(() => this.#remove(sandbox));
+    if (this.#isRehearsal) return;
+    // Rename it first: a running command may add a file while the folder is being emptied.
+    const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
+    const change = () => {
+      Deno.renameSync(this.of(sandbox), old);
+      Deno.removeSync(old, { recursive: true });
+    };
+    this.#explain(() => unlessMissing(change));
   }
 
   /** Runs a change. @throws {"store-unusable"} It fails. */
@@ -61,15 +68,6 @@ export class KeptOutput {
       const fields = { folder: this.#folder, reason: (cause as Error).message };
       throw new IpvlanError("store-unusable", fields, { cause });
     }
-  }
-
-  #remove(sandbox: string): void {
-    // Rename it first: a running command may add a file while the folder is being emptied.
-    const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
-    unlessMissing(() => {
-      Deno.renameSync(this.of(sandbox), old);
-      Deno.removeSync(old, { recursive: true });
-    });
   }
 
   /** The last exit status; `undefined` without one. The shell writes it a moment after the end. */

@@ -95,10 +95,7 @@ export class Processes {
     return (await this.#all.request()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
 
-  /**
-   * Sends a signal to processes. One that has ended is no error.
-   * @throws {"missing-rights"} The caller may not signal one of them.
-   */
+  /** Sends a signal to processes, of which some may have ended. @throws {"missing-rights"} */
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
     // The shell sends it: `Deno.kill` would need the permission to run every program.
@@ -117,10 +114,7 @@ export class Processes {
     if (left.length > 0) await this.#run(`${KILL_ALL}kill_all ${shellWord(path)}`, []);
   }
 
-  /**
-   * Finds a process in the namespace of a file, such as one that an engine has mounted.
-   * @throws {"invalid-option"} There is no such file, it is no namespace, or no process is in it.
-   */
+  /** Finds a process in the namespace of a file. @throws {"invalid-option"} There is none. */
   async at(path: string): Promise<number> {
     const refused = (rule: string) => invalidOption("namespace", path, rule);
     const file = statOf(path);

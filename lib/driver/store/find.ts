@@ -4,10 +4,7 @@ import { isReady, type Stated, type Store, withoutState } from "./store.ts";
 import type { Network, Sandbox } from "../model/types.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 
-/**
- * Finds a network by its name, its id, or the beginning of its id.
- * @throws {"ambiguous-id"} @throws {"half-done"} It is being made or removed, or a crash left it.
- */
+/** Finds a network by name or the start of its id. @throws {"ambiguous-id" | "half-done"} */
 export function findNetwork(store: Store, name: string): Network {
   const network = store.network(name) ?? findById(store, name);
   if (!network) {

@@ -31,7 +31,6 @@ export type HostEntry =
   & Stated<Pick<EndpointRecord, "network" | "sandbox" | "ordinal" | "ip" | "ip6" | "aliases">>
   & { networkName: string };
 
-/** A claim, and the id of the pool that it is in. */
 export interface PoolClaim extends Claim {
   pool: string;
 }
@@ -68,7 +67,6 @@ export class Store implements Disposable {
   #changes = 0;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */
   readonly addressLog: AddressLog = new AddressLog();
-  /** The records of pools that several hosts share. */
   readonly shared: ClaimRecords;
 
   private constructor(database: Database) {
@@ -319,7 +317,6 @@ export class Store implements Disposable {
     this.#db.insert("INSERT INTO claim", { pool, address, holder });
   }
 
-  /** Deletes a claim, if there is one. */
   deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
     this.addressLog.add(address);
     this.#db.run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);

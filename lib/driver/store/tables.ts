@@ -8,10 +8,7 @@ export const TABLE_NAMES = [
   "shared_name",
 ];
 
-/**
- * The tables. Only an engine's sandbox, whose name has a colon, can be on a network twice. The names of
- * other hosts' sandboxes (`shared_name`) are described in `lib/driver/addresses/shared/names.ts`.
- */
+/** The tables. Only an engine's sandbox, whose name has a colon, can be on a network twice. */
 const TABLES = `
   CREATE TABLE network (
     id TEXT PRIMARY KEY,

@@ -153,10 +153,7 @@ export async function releaseClaims(
   });
 }
 
-/**
- * Deletes claims of pools, tells etcd and the hosts files, and leaves the pools that are gone.
- * @param remove Deletes claims of a pool. It returns those that were not a gateway's.
- */
+/** Deletes claims of pools, tells etcd and the hosts files, and leaves the pools that are gone. */
 async function release(
   parts: UserParts,
   pools: readonly AddressPool[],

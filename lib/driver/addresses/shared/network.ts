@@ -110,10 +110,7 @@ export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
   };
 }
 
-/**
- * Joins the pools of a network, and claims this host's own addresses in them.
- * @param isNew Whether to join every pool; otherwise only those that a crash has prevented so far.
- */
+/** Joins pools, all or only those that a crash has left out, and claims this host's addresses. */
 export async function joinPools(
   pools: SharedPools,
   network: SharedNetwork,

@@ -100,7 +100,6 @@ export async function takeUsable(
   }
 }
 
-/** Releases addresses that were taken but are not used. */
 export function giveBack(
   { store }: Parts<"store">,
   pools: SharedPools,
@@ -248,7 +247,6 @@ async function askEach<T>(
   return (await Promise.all(asked)).flat();
 }
 
-/** All hosts that share pools with this one, by prefix and name. */
 export function listHosts(
   parts: Parts<"store" | "openShared">,
   access?: EtcdAccess,
