@@ -21,15 +21,11 @@ import {
   unlessError,
 } from "../base/errors.ts";
 
-/** A sandbox of an engine, and one connection of it. */
 export interface AttachmentSpec extends Omit<BorrowSpec, "connections"> {
   connection: Omit<Connection, "network">;
 }
 
-/**
- * Connects a sandbox of an engine to a network. Makes both if they do not exist.
- * @param network The settings of a network that goes with its last sandbox, or an existing name.
- */
+/** Connects a sandbox of an engine to a network, by its settings or name. Makes both if needed. */
 export async function attach(
   driver: EngineDriver,
   network: Settlement | string,

@@ -5,10 +5,7 @@ import type { Server } from "node:net";
 import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
-/**
- * Listens on a socket that only root can use. At the end of the scope, removes one that it made.
- * @param socket The path of the socket to make, or the file descriptor of one of systemd.
- */
+/** Listens on a socket of systemd, by its descriptor, or on a new one that only root can use. */
 export async function listen(server: Server, socket: string | number): Promise<Disposable> {
   if (typeof socket === "number") {
     await started(server, { fd: socket });
@@ -38,12 +35,10 @@ export async function listen(server: Server, socket: string | number): Promise<D
   return stack;
 }
 
-/** The name of a socket in a server's log. */
 export function socketName(socket: string | number): string {
   return typeof socket === "number" ? "the socket of systemd" : socket;
 }
 
-/** Resolves when a server listens. Throws if it cannot. */
 async function started(server: Server, where: { fd: number } | { path: string }): Promise<void> {
   const listening = once(server, "listening");
   server.listen(where);

@@ -50,10 +50,7 @@ export class SiteText {
   #document: Document;
   #lines: LineCounter;
 
-  /**
-   * Reads YAML 1.2, with merge keys (`<<`) as in `compose.yaml`. @param aliases Of keys.
-   * @throws {"site-file"} The text is not valid. @throws {"problems"} It has several problems.
-   */
+  /** Reads YAML 1.2 with merge keys (`<<`) as in `compose.yaml`. @throws {"site-file"} */
   constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
     this.#file = file;
     this.#aliases = aliases;

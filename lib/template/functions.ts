@@ -29,7 +29,6 @@ export type Functions = Readonly<Record<string, TemplateFunction>>;
 /** The longest text that is joined from pieces, so that no template uses all memory. */
 export const MAX_TEXT = 1 << 24;
 
-/** The longest padding on one side. */
 const MAX_PADDING = 1_000_000;
 
 /** Whether a function's arguments are evaluated one by one, up to the one that decides. */
@@ -85,7 +84,6 @@ export const FUNCTIONS: Functions = {
   },
 };
 
-/** A function that takes values of any type. */
 function onAny(
   count: number,
   run: (values: readonly Value[]) => Value,

@@ -28,7 +28,6 @@ export function readString(written: string): string | undefined {
   return unescape(written.slice(1, -1));
 }
 
-/** The characters of short escapes. */
 export const ESCAPES: Readonly<Record<string, string>> = {
   a: "\x07",
   b: "\b",

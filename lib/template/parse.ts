@@ -62,7 +62,6 @@ export type Base =
 /** How deep parentheses and blocks may be nested. */
 const MAX_DEPTH = 100;
 
-/** The words that begin a statement. */
 const KEYWORDS: readonly string[] = ["if", "with", "range", "else", "end", "break", "continue"];
 
 /** Go's keywords for templates that are made of several, which `--format` never is. */

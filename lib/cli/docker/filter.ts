@@ -16,7 +16,6 @@ interface Key<Item> {
   holds(item: Item, value: string): boolean;
 }
 
-/** Whether an item passes all filters. */
 type Filter<Item> = (item: Item) => boolean;
 
 /** Reads filters. @throws {"invalid-option"} A filter does not exist, or its value is wrong. */

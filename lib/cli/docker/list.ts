@@ -38,7 +38,6 @@ export function readTemplate(format: string, others: string, escapes = false): T
 /** The fields of an item for a template and JSON, under Docker's names. */
 export type Fields<Item> = Readonly<Record<string, (item: Item) => Struct[string]>>;
 
-/** The cells of a table, by their headers. */
 export type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
 
 export interface Listing<Item> {

@@ -88,7 +88,6 @@ const REFUSED_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>
   },
 };
 
-/** Lists the refused options of a Docker command, each with the reason. */
 export function refusalsOf(command: string): [option: string, why: string][] {
   return Object.entries(REFUSED_OPTIONS)
     .filter(([commands]) => commands.split(", ").includes(command))

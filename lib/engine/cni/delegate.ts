@@ -15,10 +15,7 @@ export interface Delegate extends Omit<PluginCall, "words"> {
   log(printed: Uint8Array): void;
 }
 
-/**
- * Runs an IPAM plugin with the input of this one (CNI 1.1, section 4), and resolves to its answer.
- * @throws {"cni"} It has failed. The error has its code and message.
- */
+/** Runs an IPAM plugin with the input of this one (CNI 1.1, section 4). @throws {"cni"} */
 export async function runDelegate(
   { type, path, variables, text, folder, log }: Delegate,
   command: CniCommand,

@@ -7,7 +7,6 @@ import { cniError, CODE, isExhausted } from "./errors.ts";
 import { type Result, type ResultAddress, toResultRoute } from "./result.ts";
 import { type CniRequest, ipamOf, isValid, ownerOf } from "./translate.ts";
 
-/** A call of another plugin, which makes the link. */
 type Call = CniRequest & { driver: EngineDriver };
 
 /** The holder of an attachment's addresses. The name of a link has no slash. */

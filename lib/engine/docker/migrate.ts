@@ -33,14 +33,10 @@ interface MigrateOptions {
   path: string;
   /** Gets the lines of Docker's command, instead of running them. */
   dryRun?: (line: string) => void;
-  /** Ends the migration: everything is put back. */
   signal: AbortSignal;
 }
 
-/**
- * Migrates a network, or puts all back if its last migration was killed.
- * @throws {IpvlanError} It is not migrated. Everything is as before, unless the error says so.
- */
+/** Migrates a network, or puts all back after a kill. @throws {IpvlanError} It is as before. */
 export async function migrate(
   asked: string,
   { driver, path, dryRun, signal }: MigrateOptions,
@@ -138,7 +134,6 @@ async function inspect(ids: readonly string[]) {
 
 const ask = (path: string) => get(DOCKER_SOCKET, path, AbortSignal.timeout(PATIENCE));
 
-/** Opens the file, for one migration at a time. */
 function lock(asked: string, path: string): Deno.FsFile {
   const file = writing(path, () => Deno.openSync(path, { write: true, create: true, mode: 0o600 }));
   if (file.tryLockSync(true)) return file;

@@ -12,7 +12,6 @@ import { list, optional, record } from "../json.ts";
 import { PLUGIN_NAME } from "../plugins.ts";
 import { readCreateNetwork } from "./translate.ts";
 
-/** Docker's own driver. */
 export const DOCKERS = "ipvlan";
 
 const network = object({
@@ -51,10 +50,8 @@ const endpoint = object({
   GlobalIPv6Address: optional(text),
 });
 
-/** Reads the networks from `GET /networks`. */
 export const readNetworks = list(network);
 
-/** Reads the container from `GET /containers/ID/json`. */
 export const readContainer = object({
   Id: text,
   Name: text,

@@ -77,12 +77,10 @@ export interface DockerNetwork {
   addresses: string[];
 }
 
-/** Reads the ids of the containers from `GET /containers/json`. */
 export function readContainerIds(body: unknown): string[] {
   return readMessage(list(object({ Id: text })), body).map(({ Id }) => Id);
 }
 
-/** Reads the container from `GET /containers/ID/json`. */
 export function readContainer(body: unknown): Container {
   const { Id, Name, Config, NetworkSettings: { Networks } } = readMessage(container, body);
   const name = Name.replace(/^\//, "");

@@ -64,7 +64,6 @@ interface WatchOptions {
 /** Watches Docker through all of its restarts. */
 export class DockerWatch {
   readonly #options: WatchOptions;
-  /** The containers that run, by id. */
   readonly #containers = new Map<string, Container>();
   /** The ids of running containers that Docker did not show. */
   readonly #unseen = new Set<string>();

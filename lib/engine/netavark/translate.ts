@@ -106,7 +106,6 @@ function createProblems(config: PodmanNetwork): IpvlanError[] {
   return problems;
 }
 
-/** A request to connect a container to a network. */
 export interface SetupRequest {
   network: EngineNetworkSpec;
   attachment: AttachmentSpec & { path: string; connection: { ifname: string } };
