@@ -42,7 +42,6 @@ export class Calls implements Disposable {
       : { clients: new Map(), lastTurn: Promise.resolve() };
   }
 
-  /** A sentence for each damaged key that was skipped, and has not been reported before. */
   damaged(): string[] {
     return [...this.#shared.clients.values()].flatMap(({ damage }) => damage.name());
   }

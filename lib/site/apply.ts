@@ -168,7 +168,6 @@ async function check(
   return findings;
 }
 
-/** Undoes the changes, by a plan from the current state to the earlier one. */
 async function rollBack(
   driver: Driver,
   before: Current,

@@ -4,7 +4,6 @@ import type { ApplyOptions, Attachment, Plan } from "./types.ts";
 import { shellWord } from "../base/printable.ts";
 import { IpvlanError } from "../base/errors.ts";
 
-/** The options for carrying out a plan. */
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
   notices: string[];
 }

@@ -44,7 +44,6 @@ async function makeCheck(check: Check, place: CheckPlace): Promise<Finding> {
   };
 }
 
-/** An address to ping, and the sandbox that has it. */
 export interface Target {
   address: string;
   sandbox?: string;

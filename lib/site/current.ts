@@ -36,7 +36,6 @@ export async function readCurrent(driver: Driver): Promise<Current> {
   return { networks, sandboxes, down };
 }
 
-/** Leaves out networks and sandboxes of engines. */
 export function withoutOwned({ networks, sandboxes }: Records): Records {
   return {
     networks: networks.filter(({ name }) => !isOwned(name)),

@@ -83,7 +83,6 @@ function settingTexts(
   };
 }
 
-/** Shows a command in one line: see {@linkcode quoted}. */
 export function showCommand(command: readonly string[]): string {
   return command.map(quoted).join(" ");
 }
@@ -105,7 +104,6 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
   ]);
 }
 
-/** Lists the differences between a requested and an existing endpoint. */
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
   const address = (key: "ip" | "ip6"): Row => [
     key,

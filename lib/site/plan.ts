@@ -283,7 +283,6 @@ class Planner {
     return siteLabels({ name: this.#plan.site, source }, labels, command);
   }
 
-  /** Plans new labels for a network or sandbox that stays, if they differ. */
   #relabel(
     kind: Change["kind"],
     { name, labels: now }: { name: string; labels: Labels },
@@ -296,7 +295,6 @@ class Planner {
     list.push({ kind, name, labels });
   }
 
-  /** The reasons why an endpoint cannot stay as it is. */
   #differencesOf(wanted: Connection, endpoint: Endpoint): string[] {
     const { network, sandbox } = endpoint;
     if (this.#removed.has(network)) return ["which is made anew"];

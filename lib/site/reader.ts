@@ -162,7 +162,6 @@ function show(value: unknown): string {
   return kind === "list" || kind === "mapping" ? `a ${kind}` : JSON.stringify(value);
 }
 
-/** Names the kind of value that a shape expects. */
 function noun(shape: Shape): string {
   if ("what" in shape) return shape.what;
   if (shape.kind === "switch") return "true or false";

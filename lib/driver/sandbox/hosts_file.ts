@@ -23,7 +23,6 @@ interface Paths {
   place: string;
 }
 
-/** A file that is kept open, and its content after the last write. */
 interface OpenFile {
   /** Opened for appending. */
   file: Deno.FsFile;
@@ -108,7 +107,7 @@ export class HostsWriter implements Disposable {
   #opened(sandbox: string): OpenFile | undefined {
     const kept = this.#open.get(sandbox);
     const { size, nlink, mode } = kept?.file.statSync() ?? {};
-    if (size === kept?.size && nlink === 2 && permissionsOf(mode) === FILE_MODE) return kept;
+    if (size === kept?.size && nlink === 2 && (mode! & 0o777) === FILE_MODE) return kept;
     this.#close(sandbox);
     const file = openFile(this.#pathsOf(sandbox));
     if (!file) return undefined;
@@ -144,9 +143,9 @@ function remembering<T>(
 /** Opens a sandbox's file, or makes it; `undefined` if another program has made one there. */
 function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {
   using stack = new DisposableStack();
-  const file = stack.use(openOwn(path) ?? makeOwn(own, path));
+  const file = stack.use(openOwn(own, path));
   const stat = file.statSync();
-  if (permissionsOf(stat.mode) !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
+  if ((stat.mode! & 0o777) !== FILE_MODE) Deno.chmodSync(path, FILE_MODE);
   const found = lstatOf(place);
   if (!found || found.isDirectory) {
     makeFolders(home);
@@ -162,17 +161,14 @@ function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {
   return file;
 }
 
-/** Opens a file; `undefined` if it does not exist, or is not a regular file. */
-function openOwn(path: string): Deno.FsFile | undefined {
+/** Opens a regular file, or makes it. */
+function openOwn(own: string, path: string): Deno.FsFile {
   const found = lstatOf(path);
-  if (!found?.isFile) return undefined;
-  const file = Deno.openSync(path, { read: true, append: true });
-  if (isSame(file.statSync(), found)) return file;
-  file.close();
-  return undefined;
-}
-
-function makeOwn(own: string, path: string): Deno.FsFile {
+  if (found?.isFile) {
+    const file = Deno.openSync(path, { read: true, append: true });
+    if (isSame(file.statSync(), found)) return file;
+    file.close();
+  }
   makeFolders(own);
   if (lstatOf(path)) Deno.removeSync(path);
   return Deno.openSync(path, { read: true, append: true, createNew: true, mode: FILE_MODE });
@@ -235,8 +231,4 @@ function isOurs(path: string, { isFile }: Deno.FileInfo): boolean {
 
 function isSame(one: Deno.FileInfo, other: Deno.FileInfo | undefined): boolean {
   return one.dev === other?.dev && one.ino === other.ino;
-}
-
-function permissionsOf(mode: number | null | undefined): number {
-  return mode! & 0o777;
 }

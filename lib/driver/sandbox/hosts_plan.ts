@@ -16,7 +16,6 @@ export interface StaleHosts {
   sandboxes: ReadonlySet<string>;
 }
 
-/** The facts from the store that decide what the hosts files contain. */
 interface HostsFacts {
   /** All endpoints, in the order made. */
   endpoints: readonly HostEntry[];

@@ -57,7 +57,6 @@ interface KeeperOptions {
   isRehearsal: boolean;
 }
 
-/** Applies the settings of sandboxes, and removes their files. */
 export class SettingsKeeper {
   readonly #options: KeeperOptions;
   readonly #folder: string;

@@ -43,7 +43,6 @@ export function sandboxNotFound(store: Store, name: string): IpvlanErrorOf<"sand
   return new IpvlanError("sandbox-not-found", { sandbox: name, known: others });
 }
 
-/** The networks that endpoints are on, by id. */
 export function networksOf(
   store: Store,
   endpoints: readonly EndpointRecord[],

@@ -174,7 +174,6 @@ const DETAILS = {
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 
-/** The names of the fields of an endpoint that no query selects by. */
 export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof typeof DETAILS)[];
 
 const ENDPOINT = object({
@@ -200,7 +199,6 @@ const POOL = object<AddressPool>({
   requests: whole,
 });
 
-/** The kinds of records, with the types of their values. */
 export interface RecordKinds {
   network: Network;
   sandbox: Sandbox;

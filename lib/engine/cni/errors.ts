@@ -60,7 +60,6 @@ export function misfitError({ path, value, wanted }: Misfit): IpvlanErrorOf<"cni
   return cniError(CODE.conf, sentence);
 }
 
-/** Makes an error from the exit status and the output of an IPAM plugin. */
 export function ipamFailure(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {
   if (!isObject(answer) || typeof answer.msg !== "string") {
     return cniError(CODE.ipam, `The IPAM plugin "${type}" ended with status ${status}`);

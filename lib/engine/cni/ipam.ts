@@ -14,7 +14,6 @@ function holderOf({ containerId, ifname }: AttachmentKey): string {
   return `${containerId}/${ifname}`;
 }
 
-/** Lists the claims of a configuration, each with its pool. */
 function claimsOf({ conf, driver }: Call): { pool: string; address: string; holder: string }[] {
   const owner = ownerOf(conf);
   return driver.listPools()

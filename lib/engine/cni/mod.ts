@@ -30,7 +30,6 @@ import {
 } from "./translate.ts";
 import { versionAnswer, versionOf } from "./version.ts";
 
-/** One call of the plugin, with all that its parts need. */
 interface Call extends CniRequest {
   driver: EngineDriver;
   /** The IPAM plugin of the configuration; `undefined` if it names no other. */

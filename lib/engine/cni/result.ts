@@ -5,7 +5,6 @@ import { kind, object, parsed, type Reader, type Reading, text } from "../../bas
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
 
-/** The name servers of a container and its resolver's settings. */
 export interface Dns {
   nameservers?: string[];
   /** The container's own domain. */

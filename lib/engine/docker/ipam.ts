@@ -80,7 +80,6 @@ export function readAccess(
   throw invalidOption("IPAM option", given.map(([name]) => name).join(","), rule);
 }
 
-/** Reads the body of `RequestAddress`. @throws {IpvlanError} The body is not valid. */
 export function readRequestAddress(
   body: unknown,
 ): { pool: string; isGateway: boolean; claim: ClaimRequest } {

@@ -48,9 +48,7 @@ export async function answer(
 
 interface PluginOptions {
   driver: EngineDriver;
-  /** The path of the socket, or the file descriptor of one that systemd has made. */
   socket: string | number;
-  /** The etcd that has all address pools, if there is one. */
   etcd: SharedPlace["etcd"];
   signal: AbortSignal;
   warn: (line: string) => void;

@@ -187,7 +187,6 @@ export function readEvent(body: unknown): { container?: string; network?: string
   return { network: ID, container: Attributes.container };
 }
 
-/** Lists the shared addresses of a container, with its name. */
 export function claimUsers(
   { name, endpoints }: Container,
   networks: ReadonlyMap<string, DockerNetwork>,

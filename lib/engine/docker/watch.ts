@@ -213,7 +213,6 @@ export class DockerWatch {
     if (network) this.#networks.set(id, network);
   }
 
-  /** Asks Docker for a container; `undefined` if it is gone. */
   async #container(id: string, limit?: AbortSignal): Promise<Container | undefined> {
     const body = await this.#get(`/containers/${encodeURIComponent(id)}/json`, limit);
     return body === undefined ? undefined : readContainer(body);

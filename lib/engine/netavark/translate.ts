@@ -49,7 +49,6 @@ const teardown = object({
   network_options: object({ interface_name: text }),
 });
 
-/** A request to create a network, also as received. */
 interface CreateRequest {
   spec: EngineNetworkSpec;
   config: Readonly<Record<string, unknown>>;
