@@ -37,14 +37,11 @@ interface Source {
 }
 
 /**
- * The addresses that networks and address pools can give away. An automatic address is never one that
- * was given away or is reserved elsewhere. For a network, elsewhere is every address pool, and each
- * other network on the same parent; for an address pool, every network and each other address pool.
- * They may have the same subnet if they belong to different engines, or have ranges apart.
- *
- * The pools are cached between calls, and refreshed from the log of the addresses that this process
- * has given away and freed. So the cost of an address does not grow with their number. They are filled
- * again after another process has written to the store.
+ * The addresses that networks and address pools can give away: none that was given away or is reserved
+ * elsewhere. For a network, that is each address pool, and each other network on its parent; for an
+ * address pool, each network and each other pool. They are cached, and refreshed from the log of what
+ * this process has given away and freed, so that their number costs nothing. They are filled again
+ * after another process has written to the store.
  */
 export class KnownPools {
   #store: Store;

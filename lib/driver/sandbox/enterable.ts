@@ -26,9 +26,7 @@ const MOUNT = /^(?:\S+ ){3}net:\[\d+\] (\S+) .* - nsfs /;
 
 /**
  * Finds the network namespaces of this machine: those with a name, those mounted on another file, and
- * those that a process is in or keeps open. It misses a namespace that only a socket or a mount in
- * another mount namespace keeps.
- * @param host The name of the host's namespace; `undefined` if it is that of this process.
+ * those that a process is in or keeps open; not those that only a socket or a hidden mount keeps.
  */
 export async function findEnterable(
   run: RunProgram,

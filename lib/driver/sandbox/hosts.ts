@@ -46,13 +46,9 @@ export class HostsFiles implements Disposable {
   }
 
   /**
-   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes,
-   * from the store. A sandbox that is not on record, or is being removed, gets no file.
-   *
-   * Calls during a refresh share the next one. Otherwise a hundred endpoints made at once would write
-   * every file a hundred times.
-   * @returns The files that could not be written or removed, also of sandboxes that other calls have
-   * asked for. The next refresh tries them again.
+   * Writes the files of the sandboxes on the given networks (by id), and of the given sandboxes. Calls
+   * during a refresh share the next one: a hundred endpoints made at once would write each file a
+   * hundred times. Resolves to the files that failed, which the next refresh tries again.
    */
   async refresh(
     networks: Iterable<string>,

@@ -63,8 +63,7 @@ export function readCreate(text: string): CreateRequest {
 }
 
 /**
- * The answer to `create`: the request with the parent as its `network_interface`. Podman keeps it.
- *
+ * The answer to `create`, which Podman keeps: the request with the parent as its `network_interface`.
  * Podman gives an internal network no gateway, and would give its first address to a container. The
  * driver reserves that address in every subnet, so the answer excludes it from the lease range.
  */
