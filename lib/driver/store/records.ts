@@ -15,6 +15,7 @@ import {
   whole,
 } from "../../base/reader.ts";
 import { parseAddress, parsePrefix } from "../../ipam/mod.ts";
+import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { linkName } from "../../iproute2/words.ts";
 import { accessProblems } from "../model/ipam_options.ts";
@@ -28,6 +29,7 @@ import type {
   NetworkSubnet,
   Sandbox,
   SandboxSettings,
+  StaticRoute,
 } from "../model/types.ts";
 
 /** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
@@ -41,7 +43,7 @@ export interface EndpointRecord {
   network: string;
   /** The sandbox's name. */
   sandbox: string;
-  /** The link's name in the sandbox. */
+  /** The name of its link. */
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
@@ -49,10 +51,12 @@ export interface EndpointRecord {
   ip?: string;
   /** The IPv6 address, without a prefix length. */
   ip6?: string;
-  /** Other names on the network. */
+  /** Its other names on the network. */
   aliases: string[];
-  /** The routes of its link; `undefined` for the default routes of the network. */
+  /** The routes of its link; `undefined` for those of the network. */
   routes?: readonly EndpointRoute[];
+  /** The routes of its link besides those of the network; `undefined` for none. */
+  moreRoutes?: readonly StaticRoute[];
   /** Whether an engine moves, names and addresses its link. */
   handOver?: true;
   /** More link-local addresses of its link; `undefined` if there are none. */
@@ -89,7 +93,7 @@ function checked<T>(reader: Reader<T>, isRight: (value: T) => boolean): Reader<T
 
 const OPTIONS: Record<string, Reader<unknown>> = Object.fromEntries(OPTION_NAMES.map((name) => {
   const isFit = (value: unknown) =>
-    typeof value !== "object" && optionProblems(name, value).length === 0;
+    (typeof value !== "object" || name === "routes") && optionProblems(name, value).length === 0;
   return [name, optional(kind("a value", isFit))];
 }));
 
@@ -102,7 +106,7 @@ const IPAM = object({
 
 const SUBNETS = list(object({
   subnet: prefix,
-  gateway: optional(address),
+  gateway: optional(kind("a gateway", (value) => value === NO_GATEWAY || fits(address, value))),
   ipRange: optional(prefix),
   auxAddresses: record(address),
 }));
@@ -164,9 +168,19 @@ const LINK = kind("a link", (value) => {
   return value.name.startsWith(`${value.link}.`);
 });
 
+const STATIC = { dst: prefix, via: optional(address) };
+
 /** The fields of an endpoint that no query selects by. */
 const DETAILS = {
-  routes: optional(list(object({ dst: prefix, via: optional(address) }))),
+  routes: optional(list(object({
+    ...STATIC,
+    metric: optional(whole),
+    table: optional(whole),
+    scope: optional(text),
+    mtu: optional(whole),
+    advmss: optional(whole),
+  }))),
+  moreRoutes: optional(list(object(STATIC))),
   handOver: optional(oneOf(true)),
   linkLocalAddresses: optional(list(address)),
   gatewayPriority: optional(whole),
@@ -174,6 +188,7 @@ const DETAILS = {
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 
+/** The names of the fields of an endpoint that no query selects by. */
 export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof typeof DETAILS)[];
 
 const ENDPOINT = object({
@@ -199,6 +214,7 @@ const POOL = object<AddressPool>({
   requests: whole,
 });
 
+/** The kinds of records, with the types of their values. */
 export interface RecordKinds {
   network: Network;
   sandbox: Sandbox;
