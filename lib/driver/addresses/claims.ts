@@ -112,11 +112,9 @@ function chooseSubnet(
     throw invalidOption("IPAM driver", ipam.driver, rule);
   }
   if (ipv6) throw new IpvlanError("missing-pool-subnet");
-  if (ipRange !== undefined) {
-    throw new IpvlanError("outside-subnet", { role: "ip-range", value: ipRange, subnets: [] });
-  }
-  if (gateway !== undefined) {
-    throw new IpvlanError("outside-subnet", { role: "gateway", value: gateway, subnets: [] });
+  for (const [role, value] of [["ip-range", ipRange], ["gateway", gateway]] as const) {
+    if (value === undefined) continue;
+    throw new IpvlanError("outside-subnet", { role, value, subnets: [] });
   }
   return formatPrefix(defaultPool(usedPrefixes(store.networks(), store.pools(), routes)));
 }

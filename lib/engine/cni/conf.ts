@@ -66,9 +66,8 @@ export interface Conf {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /**
- * Reads one configuration that the runtime gives to a plugin (CNI 1.1, section 3, "Deriving request
- * configuration"), and collects its problems. An unknown key is one. DEL and GC read only what they
- * need, so that they can remove a container after its configuration has changed.
+ * Reads a configuration (CNI 1.1, section 3), and collects its problems, such as unknown keys. DEL and
+ * GC read only what they need, so that a container can be removed after a change of it.
  */
 export class ConfReader {
   readonly #problems: IpvlanErrorOf<"cni">[] = [];

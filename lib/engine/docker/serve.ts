@@ -1,4 +1,5 @@
 // The server of the plugin: calls by HTTP over a Unix socket.
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { readRequest } from "../json.ts";
 import { listen } from "../socket.ts";
@@ -36,9 +37,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   });
   using _socket = await listen(server, socket);
   listening();
-  if (!signal.aborted) {
-    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  }
+  if (!signal.aborted) await once(signal, "abort");
   server.close();
   const timer = setTimeout(() => {
     for (const request of calls.keys()) if (!request.readableEnded) request.destroy();
