@@ -89,7 +89,7 @@ export class Gateway implements Disposable {
     }
   }
 
-  /** Whether the files of the access have changed, as by a new password: then a retry helps. */
+  /** Reads the files of the access again. Returns whether they have changed: then a retry helps. */
   #renew(used: Identity): boolean {
     if (this.#identity !== used) return true;
     const files = readAccess(this.#access);

@@ -87,7 +87,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   return [...hosts.values()].sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
 }
 
-/** Removes a host: first its key, so that its transactions fail. @param force It is off. */
+/** Removes a host: first its key, so that its transactions fail. @param force Whether it is off. */
 export async function removeHost(
   reader: Reader,
   idOrName: string,

@@ -36,7 +36,7 @@ interface MigrateOptions {
   signal: AbortSignal;
 }
 
-/** Migrates a network, or puts all back after a kill. @throws {IpvlanError} It is as before. */
+/** Migrates a network, or puts all back after a kill. An error says what is not as before. */
 export async function migrate(
   asked: string,
   { driver, path, dryRun, signal }: MigrateOptions,
