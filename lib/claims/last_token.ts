@@ -1,9 +1,6 @@
 import type { HostRecord } from "./records.ts";
 
-/**
- * Keeps the token of a host's last transaction under `/run`, outside of its state folder. A copied
- * or restored folder does not match it: then the host asks etcd before it gives an address away.
- */
+/** Keeps the last token under `/run`: a copied or restored state folder does not match it. */
 export class LastToken {
   readonly #folder: string;
   readonly #place: string;

@@ -138,11 +138,7 @@ export function ownAddresses(
   return { wanted: [...new Set([...own, ...members])], isComplete: own.length > 0 };
 }
 
-/**
- * Takes an address that this host keeps or has freed; `undefined` if etcd has to be asked.
- * @param lastToken Tells whether the record is the newest. Left out if etcd has just said so.
- * @throws {"shared-address-held"} The wanted address is in use on this host.
- */
+/** Takes a kept or freed address; `undefined` if etcd has to be asked, as for a copied record. */
 export function takeKept(
   records: ClaimRecords,
   pool: PoolRecord,

@@ -89,11 +89,7 @@ export class SharedPools implements Disposable {
     );
   }
 
-  /**
-   * Joins a pool: adds it to etcd and to the record, or only replaces the access.
-   * @param reserved The addresses that no endpoint gets, with their purposes.
-   * @throws {"shared-pool-differs"} @throws {"shared-pools-overlap"}
-   */
+  /** Joins a pool. @throws {"shared-pool-differs" | "shared-pools-overlap"} */
   async join(
     access: EtcdAccess,
     subnet: string,
@@ -254,11 +250,7 @@ export class SharedPools implements Disposable {
     return await listClaims(this.#calls.reader(access), subnets);
   }
 
-  /**
-   * Removes a host that is gone for good, and frees its addresses.
-   * @param force Whether it is known to be switched off.
-   * @throws {"host-alive"} It runs or may run. @throws {"host-not-found"}
-   */
+  /** Removes a host that is gone for good, and frees its addresses. @throws {"host-alive"} */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
     const reader = this.#calls.reader(access);
     const own = this.#records.host(reader.keys.prefix);
@@ -267,11 +259,7 @@ export class SharedPools implements Disposable {
     return await removeHost(reader, idOrName, ownId, force);
   }
 
-  /**
-   * Brings the record and etcd back in sync, after a crash or after this host was removed.
-   * @param linked Finds the addresses that links of this machine have. Their claims stay.
-   * @returns A sentence for each thing that was mended or could not be.
-   */
+  /** Brings record and etcd in sync, and says what was mended. Linked addresses keep claims. */
   async recover(linked: FindLinked = () => Promise.resolve(new Set())): Promise<string[]> {
     const mended: string[] = [];
     const pools = this.#records.pools();

@@ -9,10 +9,7 @@ export interface Plugin {
   command: "cni" | "netavark";
   folder: string;
   socket: string;
-  /**
-   * The calls that are passed on, as patterns of a shell: the number of words, the first one, and the
-   * slashes that the second one begins with.
-   */
+  /** The calls to pass on, as a shell's patterns: how many words, the first, and the slashes. */
   passed: string;
   /** A caller's answer without the server's, for printf(3): of a sentence and the version of CNI. */
   failure: string;

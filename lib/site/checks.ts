@@ -107,11 +107,7 @@ async function isOutOfReach(
   };
 }
 
-/**
- * Finds an address that must answer a sandbox, to show that its network works: another sandbox of
- * its subnet, first on the given link; else its own, if it is alone or the flag isolates the
- * sandboxes.
- */
+/** Finds an address that must answer a sandbox: of a neighbour, first on the link, or its own. */
 export function neighbourOf(
   from: string,
   dev: string | undefined,

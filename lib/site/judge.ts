@@ -16,10 +16,7 @@ interface SiteConnection extends Connection {
 /** Whether the value at a path has no problems so far. */
 export type IsSound = (...path: string[]) => boolean;
 
-/**
- * Finds values of a site that contradict each other. Each single value has been checked. Checks
- * that depend on the machine (its links, other records) follow when the site is applied.
- */
+/** Finds contradictions in a site, between values that are right by themselves. */
 export function judge(
   desired: Desired,
   networks: readonly SiteNetwork[],

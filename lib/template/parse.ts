@@ -91,10 +91,7 @@ export class Parser {
   /** The variables that can be used here. `$` is the data. */
   #variables = ["$"];
 
-  /**
-   * Reads a template that can call functions of these names. @throws {"template"}
-   * @param escapes Whether `\t` and `\n` in a text stand for a tab and a new line.
-   */
+  /** Reads a template. @throws {"template"} @param escapes Whether texts have `\t` and `\n`. */
   constructor(template: string, functions: readonly string[], escapes: boolean) {
     this.#template = template;
     this.#functions = functions;

@@ -55,10 +55,7 @@ const UNENDED: Readonly<Record<string, string>> = {
   "'": "unterminated character constant",
 };
 
-/**
- * Splits a template into tokens without comments. `{{- ` and ` -}}` remove the space beside them.
- * @throws {"template"} An action does not end, or has a character that begins no token.
- */
+/** Splits a template into tokens. `{{- ` and ` -}}` trim beside them. @throws {"template"} */
 export function scan(template: string): Token[] {
   const tokens: Token[] = [];
   let position = 0;

@@ -69,11 +69,7 @@ export function isTrue(value: Value): boolean {
   return Boolean(value);
 }
 
-/**
- * Prints a value as Go's `%v` does: `[a b]`, `map[a:1 b:2]`, `{web 5}`.
- * @param leaf How to print a value that has no parts.
- * @param named Whether to print the names of fields, as `%+v` does: `{Name:web}`.
- */
+/** Prints a value as Go's `%v` does, by a function for each leaf; or as `%+v`: `{Name:web}`. */
 export function printed(
   value: Value,
   leaf: (value: Value) => string = plain,

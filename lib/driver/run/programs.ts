@@ -8,10 +8,7 @@ interface ProgramOptions extends WaitOptions {
   unstoppable: boolean;
 }
 
-/**
- * How long a program may run after the signal, in milliseconds, and how much longer for each of its
- * lines. The slowest lines delete links: each takes the kernel up to 30 ms (`synchronize_net`).
- */
+/** In milliseconds: how long a program may run after the signal, and how much longer by line. */
 const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
 /** Runs programs one after another in a shell, which starts when it is first needed. */

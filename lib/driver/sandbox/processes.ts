@@ -127,11 +127,7 @@ export class Processes {
     throw refused("no process is in it as a network namespace: give it a name in /run/netns");
   }
 
-  /**
-   * Waits until no `ip` of any driver on the state folder runs. When a driver is killed, its locks
-   * are released, but its `ip` still runs. The caller must hold the exclusive lock, and must not run an
-   * `ip` itself.
-   */
+  /** Waits for the `ip` of killed drivers. The caller must hold the exclusive lock and run none. */
   async idle({ signal, waiting }: WaitOptions = {}): Promise<void> {
     const lock = this.#lock;
     const file = lock === undefined ? undefined : statOf(lock);
