@@ -5,6 +5,7 @@ import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { parentNames } from "../model/names.ts";
 import { statOf } from "../../base/files.ts";
+import { isGranted } from "../../base/permissions.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { byLinkName, type MadeLinks } from "./parent.ts";
@@ -139,8 +140,11 @@ async function factsFor(
 }
 
 function kernelHas(): Pick<HostFacts, "release" | "hasOptimisticDad"> {
-  const optimistic = "/proc/sys/net/ipv6/conf/all/optimistic_dad";
-  return { release: Deno.osRelease(), hasOptimisticDad: statOf(optimistic) !== undefined };
+  const path = "/proc/sys/net/ipv6/conf/all/optimistic_dad";
+  const hasOptimisticDad = isGranted({ name: "read", path })
+    ? statOf(path) !== undefined
+    : undefined;
+  return { release: Deno.osRelease(), hasOptimisticDad };
 }
 
 export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {

@@ -64,7 +64,7 @@ export function decideNetwork(
     ...choice.problems.map((problem) => problem.at("parent")),
     ...isNoMtu ? [] : mtuProblems(mtu, choice.carrier),
     ...conflict ? [conflict.at("parent")] : [],
-    ...dad === "optimistic" && !facts.hasOptimisticDad
+    ...dad === "optimistic" && facts.hasOptimisticDad === false
       ? [
         invalidOption("duplicate address detection", dad, "this kernel cannot do it; choose on")
           .at("dad"),
