@@ -4,19 +4,24 @@
  * @module
  */
 
-/** A figure: the time of some work as we do it, against the same work as a peer does it. */
+/** A figure: the time of some work as we do it, or what it takes, against the same work of a peer. */
 export interface Figure {
   /** The work: `make 100 sandboxes`. */
   work: string;
   /** The peer: `script`. */
   peer: string;
-  /** Our time in each turn, in milliseconds. */
+  /** Our time in each turn, in milliseconds, or our amount in {@linkcode Figure.unit}. */
   ours: number[];
-  /** The peer's time in the same turns, in milliseconds. */
+  /** The peer's time or amount in the same turns. */
   theirs: number[];
+  /** The unit of what is no time; absent for milliseconds. */
+  unit?: Unit;
   /** How many times as long as the peer's the work may take; absent if nothing is aimed at. */
   aim?: number;
 }
+
+/** A unit of amounts that are no times. */
+export type Unit = "kB";
 
 /** The figures that were measured together, in one kernel. */
 export interface Part {
@@ -40,9 +45,9 @@ export interface Report {
 
 /** What follows from a figure. */
 export interface Outcome {
-  /** The median of our times, in milliseconds. */
+  /** The median of our times or amounts. */
   ours: number;
-  /** The median of the peer's times, in milliseconds. */
+  /** The median of the peer's. */
   theirs: number;
   /** The one divided by the other; absent if a median is not above 0. */
   ratio?: number;
@@ -76,11 +81,12 @@ export function outcomeOf({ ours, theirs, aim }: Figure): Outcome {
   };
 }
 
-/** Formats a time with three digits: `12.3 ms`. */
-export function formatTime(milliseconds: number): string {
-  return Math.abs(milliseconds) < 1000
-    ? `${digits(milliseconds)} ms`
-    : `${digits(milliseconds / 1000)} s`;
+/** Formats a time, or an amount in a unit, with three digits: `12.3 ms`. */
+export function formatAmount(amount: number, unit?: Unit): string {
+  if (unit !== undefined) return `${digits(amount)} ${unit}`;
+  const size = Math.abs(amount);
+  if (size > 0 && size < 0.1) return `${digits(amount * 1000)} µs`;
+  return size < 1000 ? `${digits(amount)} ms` : `${digits(amount / 1000)} s`;
 }
 
 /** Formats a ratio: `0.55`. */
@@ -114,8 +120,8 @@ export function render({ cpus, parts }: Report): string {
     const outcome = outcomeOf(figure);
     return [
       figure.work,
-      formatTime(outcome.ours),
-      formatTime(outcome.theirs),
+      formatAmount(outcome.ours, figure.unit),
+      formatAmount(outcome.theirs, figure.unit),
       figure.peer,
       formatOutcome(outcome),
       figure.aim === undefined ? "" : `≤ ${figure.aim}`,

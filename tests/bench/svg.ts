@@ -1,9 +1,9 @@
 import {
   type Figure,
+  formatAmount,
   formatOutcome,
   formatPart,
   formatReached,
-  formatTime,
   outcomeOf,
   type Report,
 } from "./figures.ts";
@@ -57,7 +57,7 @@ export function draw({ cpus, parts }: Report): string {
       y += ROW;
     }
   }
-  const title = "How long ipvlan-kit takes, against its peers";
+  const title = "ipvlan-kit against its peers";
   const lines = [
     `Medians on ${cpus} CPUs, as ratios to the peer's on a logarithmic scale.`,
     ...figures.map((figure) => `${figure.work}: ${sentence(figure)}.`),
@@ -72,8 +72,8 @@ export function draw({ cpus, parts }: Report): string {
     `<rect class="page" width="${WIDTH}" height="${height}"/>`,
     text(MARGIN, MARGIN + 16, title, "title"),
     ...legend(MARGIN + ROW),
-    text(one - 10, top - 24, "faster than the peer", "dim", "end"),
-    text(one + 10, top - 24, "slower", "dim"),
+    text(one - 10, top - 24, "better than the peer", "dim", "end"),
+    text(one + 10, top - 24, "worse", "dim"),
     ...scale.ticks.flatMap((tick) => [
       line(scale.at(tick), top, scale.at(tick), height - MARGIN, tick === 1 ? "axis" : "grid"),
       text(scale.at(tick), top - 6, String(tick), "dim", "middle"),
@@ -103,17 +103,18 @@ function scaleFor(figures: readonly Figure[]): { ticks: number[]; at: (ratio: nu
 
 /** A figure at a height: its work and peer, its bar with the spread and the aim, and its ratio. */
 function row(figure: Figure, y: number, at: (ratio: number) => number): string[] {
-  const { work, peer, aim } = figure;
+  const { work, peer, unit, aim } = figure;
   const outcome = outcomeOf(figure);
   const { ours, theirs, ratio, spread, isReached } = outcome;
   const middle = y + ROW / 2;
   const kind = isReached === undefined ? "none" : isReached ? "yes" : "no";
+  const amounts = `${formatAmount(ours, unit)}, ${peer}: ${formatAmount(theirs, unit)}`;
   const [from, to] = [at(1), at(ratio ?? 1)].sort((a, b) => a - b) as [number, number];
   const judged = isReached === undefined ? "" : isReached ? ": reached" : ": not reached";
   return [
     `<g><title>${escape(`${work}: ${sentence(figure)}`)}</title>`,
     text(MARGIN, middle - 3, work),
-    text(MARGIN, middle + 13, `${formatTime(ours)}, ${peer}: ${formatTime(theirs)}`, "dim"),
+    text(MARGIN, middle + 13, amounts, "dim"),
     `<rect class="${kind}" x="${round(from)}" y="${middle - BAR / 2}" width="${
       round(to - from)
     }" height="${BAR}"/>`,
@@ -130,7 +131,9 @@ function row(figure: Figure, y: number, at: (ratio: number) => number): string[]
 function sentence(figure: Figure): string {
   const outcome = outcomeOf(figure);
   const reached = formatReached(outcome);
-  return `${formatTime(outcome.ours)}, ${figure.peer} ${formatTime(outcome.theirs)}, ratio ` +
+  const [ours, theirs] = [outcome.ours, outcome.theirs]
+    .map((amount) => formatAmount(amount, figure.unit));
+  return `${ours}, ${figure.peer} ${theirs}, ratio ` +
     formatOutcome(outcome) + (figure.aim === undefined ? "" : `, aim at most ${figure.aim}`) +
     (reached === "" ? "" : reached === "yes" ? ", reached" : ", not reached");
 }

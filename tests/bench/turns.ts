@@ -1,6 +1,6 @@
-import { formatTime } from "./figures.ts";
+import { formatAmount, type Unit } from "./figures.ts";
 
-/** Times in milliseconds: of one work, or of several by their names. */
+/** Times in milliseconds, or other amounts: of one work, or of several by their names. */
 export type Times = number | Readonly<Record<string, number>>;
 
 /** Says on standard error how the bench goes on. */
@@ -11,12 +11,14 @@ export const say = (line: string): void => console.error(`bench: ${line}`);
  * them. Each turn begins with another way.
  *
  * @param ways From the name of a way to a function that resolves to its times.
+ * @param unit The unit of what is no time.
  * @returns From the name of a way to its times in each turn.
  */
 export async function inTurns<Name extends string, T extends Times>(
   work: string,
   turns: number,
   ways: Readonly<Record<Name, () => Promise<T>>>,
+  unit?: Unit,
 ): Promise<Record<Name, T[]>> {
   const order = Object.keys(ways) as Name[];
   const times = Object.fromEntries(order.map((name) => [name, []])) as unknown as Record<Name, T[]>;
@@ -24,7 +26,7 @@ export async function inTurns<Name extends string, T extends Times>(
     for (const name of order) {
       const took = await ways[name]();
       times[name].push(took);
-      say(`${work}, ${name}: ${shown(took)}`);
+      say(`${work}, ${name}: ${shown(took, unit)}`);
     }
     order.push(order.shift()!);
   }
@@ -43,7 +45,8 @@ export function count(number: number, thing: string, things = `${thing}s`): stri
   return `${number.toLocaleString("en")} ${number === 1 ? thing : things}`;
 }
 
-function shown(times: Times): string {
-  if (typeof times === "number") return formatTime(times);
-  return Object.entries(times).map(([name, time]) => `${name} ${formatTime(time)}`).join(", ");
+function shown(times: Times, unit?: Unit): string {
+  if (typeof times === "number") return formatAmount(times, unit);
+  return Object.entries(times).map(([name, time]) => `${name} ${formatAmount(time, unit)}`)
+    .join(", ");
 }

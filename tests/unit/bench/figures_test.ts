@@ -36,6 +36,8 @@ const REPORT: Report = {
       figures: [
         { work: "the <network's> part", peer: "a & b", ours: [5, 7], theirs: [-1, 2], aim: 1 },
         { work: "nothing", peer: "noise", ours: [1], theirs: [-2], aim: 1 },
+        { work: "memory", peer: "veth", ours: [20.5, 22], theirs: [60, 66], unit: "kB" },
+        { work: "round trip", peer: "veth", ours: [0.0625], theirs: [0.1] },
       ],
     },
   ],
@@ -86,6 +88,8 @@ Deno.test("the table has a row for each figure, as deno fmt would write it", () 
     "| start                | 12.3 s  | 100 ms     | deno  | 123.4 (123.4–123.4)    |       |         |",
     "| the <network's> part | 6.00 ms | 0.50 ms    | a & b | 12.0                   | ≤ 1   | no      |",
     "| nothing              | 1.00 ms | -2.00 ms   | noise | unclear                | ≤ 1   |         |",
+    "| memory               | 21.3 kB | 63.0 kB    | veth  | 0.34 (0.33–0.34)       |       |         |",
+    "| round trip           | 62.5 µs | 0.10 ms    | veth  | 0.63 (0.63–0.63)       |       |         |",
   ]);
 });
 
