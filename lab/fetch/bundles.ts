@@ -236,6 +236,14 @@ export const BUNDLES = {
     modules: [],
     memory: 256,
   },
+  iperf3: {
+    what: "iperf3 3.12, of Debian 12",
+    megabytes: 3,
+    packages: { bookworm: ["iperf3", "libiperf0", "libsctp1", "libssl3"] },
+    modules: [],
+    // For 500 veth pairs and their bridge.
+    memory: 512,
+  },
   systemd: {
     what: "systemd 252, of Debian 12",
     megabytes: 6,

@@ -26,6 +26,12 @@ export const PARTS: Readonly<Record<string, PartForm>> = {
   docker: { what: "docker run --rm, against Docker's own ipvlan", bundle: "docker26", turns: 10 },
   podman: { what: "podman run --rm, against netavark's own ipvlan", bundle: "podman5", turns: 10 },
   hosts: { what: "pools that hosts share, with a real etcd on this machine" },
+  datapath: {
+    what: "packets on each kind of link, against veth and a bridge; only if named",
+    bundle: "iperf3",
+    program: "iperf3",
+    onlyIfNamed: true,
+  },
 };
 
 /** A part of the bench. */
@@ -34,6 +40,10 @@ export interface PartForm {
   what: string;
   /** The programs that the lab brings along for it. */
   bundle?: BundleName;
+  /** The program of the bundle, if the machine's own does as well where the lab brings none. */
+  program?: string;
+  /** Whether it is left out when no part is named. */
+  onlyIfNamed?: boolean;
   /** The numbers of sandboxes or containers; none if they cannot be chosen. */
   sizes?: readonly number[];
   /** How often each way has its turn. @default {5} */
@@ -45,7 +55,7 @@ export const HELP =
   `Measure this project against its peers, in turns, and print all figures as one table.
 
 Usage:
-  deno task bench [PART…] [N…]   measure the parts; default: all
+  deno task bench [PART…] [N…]   measure the parts; default: all but datapath
 
 Parts:
 ${Object.entries(PARTS).map(([name, { what }]) => `  ${name.padEnd(15)}${what}`).join("\n")}
@@ -88,7 +98,9 @@ export function parse(words: readonly string[]): Request | { problems: string[] 
   const typed = [...line.words, ...line.behind ?? []];
   const numbers = typed.filter((word) => /^[\d.+-]/.test(word));
   const names = [...new Set(typed)].filter((word) => !numbers.includes(word));
-  const parts = Object.keys(PARTS).filter((name) => names.length === 0 || names.includes(name));
+  const parts = Object.keys(PARTS).filter((name) =>
+    names.length === 0 ? !PARTS[name]!.onlyIfNamed : names.includes(name)
+  );
   const [engine, json, svg] = [line.value("engine"), line.value("json"), line.value("svg")];
   const problems = [
     ...line.problems,

@@ -7,6 +7,7 @@
  * @module
  */
 import { cniFigures } from "./cni.ts";
+import { dataPathFigures, isEmulated } from "./datapath.ts";
 import { dockerFigures, podmanFigures } from "./engines.ts";
 import type { Figure } from "./figures.ts";
 import { growthFigures } from "./growth.ts";
@@ -20,7 +21,7 @@ export interface Job {
   turns: number;
   /** How many sandboxes to make, or containers to attach. */
   sizes: readonly number[];
-  /** How many sandboxes to remove; twice as many are looked at. */
+  /** How many sandboxes to remove, or links to make; twice as many sandboxes are looked at. */
   many: number;
   /** At how many networks a call is measured, few and many. */
   networks: readonly [number, number];
@@ -38,6 +39,7 @@ const PARTS: Readonly<Record<string, (job: Job) => AsyncGenerator<Figure>>> = {
   cni: cniFigures,
   docker: dockerFigures,
   podman: podmanFigures,
+  datapath: dataPathFigures,
 };
 
 if (import.meta.main) {
@@ -49,6 +51,9 @@ if (import.meta.main) {
     say("This program runs only in the lab: run `deno task bench`");
     Deno.exit(2);
   }
-  console.log(JSON.stringify(`${engine}, Linux ${Deno.osRelease()}`));
+  const isWeak = part === "datapath" && isEmulated(Deno.readTextFileSync("/proc/cpuinfo"));
+  // Such a kernel takes most of the time for copying, whatever the link.
+  const remark = isWeak ? " (emulated, so these ratios mean little)" : "";
+  console.log(JSON.stringify(`${engine}, Linux ${Deno.osRelease()}${remark}`));
   for await (const figure of measure(JSON.parse(job))) console.log(JSON.stringify(figure));
 }

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LabError } from "../../lab/errors.ts";
 import { fetchPackages } from "../../lab/fetch/fetch.ts";
+import { assertPrograms } from "../../lab/machine.ts";
 import { PARTS } from "./args.ts";
 import type { Figure } from "./figures.ts";
 import type { Job } from "./inside.ts";
@@ -20,7 +21,9 @@ export interface Measured {
 /** Runs a part of the bench in the lab. @throws {LabError} It cannot be started. */
 export async function measureInLab(name: string, job: Job, engine?: string): Promise<Measured> {
   const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
-  const { bundle } = PARTS[name]!;
+  const { bundle, program } = PARTS[name]!;
+  const hasOwn = engine === "native" && program !== undefined;
+  if (hasOwn) assertPrograms([program], "install it, or use another --engine");
   const plugins = name === "cni" ? await fetchPlugins() : undefined;
   // The lab has no network, so cache the imports first.
   const inside = path("inside.ts");
@@ -34,7 +37,7 @@ export async function measureInLab(name: string, job: Job, engine?: string): Pro
     args: [
       ...["run", "-A", path("../../lab/main.ts")],
       ...(engine === undefined ? [] : ["--engine", engine]),
-      ...(bundle === undefined ? [] : ["--with", bundle]),
+      ...(bundle === undefined || hasOwn ? [] : ["--with", bundle]),
       ...["--", "deno", "run", "-A", "--no-check", "--cached-only", inside],
       ...[name, JSON.stringify({ ...job, plugins })],
     ],

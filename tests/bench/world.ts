@@ -92,8 +92,16 @@ async function clear(): Promise<void> {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
     }
+  }
+  await removalsDone();
+}
+
+/** Waits until the kernel has removed the links of all deleted namespaces. */
+export async function removalsDone(): Promise<void> {
+  {
     // The kernel removes deleted namespaces in order, and gives no notice. So we delete one more
     // namespace, with one end of a pair, and wait until the other end disappears.
+    await using ip = await Ip.open();
     await ip.netns.add(LAST);
     await ip.link.add({ type: "veth", name: FENCE, peer: { name: `${FENCE}p`, netns: LAST } });
     await ip.netns.del(LAST);

@@ -14,14 +14,14 @@ function problems(...words: string[]): string[] {
   return parsed.problems;
 }
 
-Deno.test("without words, all parts are measured, with five turns at least", () => {
+Deno.test("without words, all parts but the data path are measured, with five turns at least", () => {
   const { parts, job, ...rest } = request();
   assertEquals(parts, ["lab", "growth", "options", "cni", "docker", "podman", "hosts"]);
   for (const part of parts) assert(job(part).turns >= 5, part);
   assertEquals(job("lab").sizes, [1, 10, 100, 1000]);
   assertEquals(job("cni").sizes, [1, 20, 200]);
   assertEquals(rest, { engine: undefined, json: undefined, svg: undefined });
-  for (const part of parts) assert(HELP.includes(`\n  ${part} `), part);
+  for (const part of Object.keys(PARTS)) assert(HELP.includes(`\n  ${part} `), part);
 });
 
 Deno.test("parts, numbers and options are taken in any order", () => {
@@ -30,6 +30,7 @@ Deno.test("parts, numbers and options are taken in any order", () => {
   );
   assertEquals(parts, ["lab", "cni"]);
   assertEquals(["lab", "cni"].map((part) => job(part).sizes), [[5, 50], [5, 50]]);
+  assertEquals(request("datapath", "cni").parts, ["cni", "datapath"]);
   assertEquals(rest, { engine: "qemu", json: "a.json", svg: "b.svg" });
 });
 
@@ -42,7 +43,7 @@ Deno.test("a short run has one turn and small numbers", () => {
 });
 
 Deno.test("all that is wrong is said at once, a line each", () => {
-  const known = "lab, growth, options, cni, docker, podman, hosts";
+  const known = "lab, growth, options, cni, docker, podman, hosts, datapath";
   assertEquals(
     problems("labb", "0", "1e3", "65001", "--nope", "--engine=uhm", "--json=/nope/f", "--svg=."),
     [
