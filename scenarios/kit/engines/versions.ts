@@ -28,6 +28,7 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
   // BIRD prints its version on standard error.
   bird: [{ name: "BIRD", command: ["sh", "-c", "bird --version 2>&1"] }],
   iptables: [{ name: "iptables", command: ["iptables", "--version"] }],
+  iperf3: [{ name: "iperf3", command: ["iperf3", "--version"] }],
   frr: [{ name: "FRR", command: ["/usr/lib/frr/zebra", "--version"] }],
   dnsmasq: [{ name: "dnsmasq", command: ["dnsmasq", "--version"] }],
   // The first line is "systemd 252 (252.39-1)".
