@@ -22,7 +22,13 @@ Deno.test("addresses of both families are read back with their flags, and taken 
   await addr.add({ dev: "eth0", address: "192.168.1.2/24" });
   await addr.add({ dev: "eth0", address: "192.168.1.3", prefixLength: 32 });
   await addr.add({ dev: "eth0", address: "2001:db8::2/64", nodad: true });
-  const none = { peer: undefined, nodad: false, noprefixroute: false, flags: [] };
+  const none = {
+    peer: undefined,
+    nodad: false,
+    optimistic: false,
+    noprefixroute: false,
+    flags: [],
+  };
   const common = { ...none, dev: "eth0", scope: "global" } as const;
   assertEquals(await addr.show({ dev: "eth0" }), [
     { ...common, family: 4, address: "192.168.1.2", prefixLength: 24 },
