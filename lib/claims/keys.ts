@@ -148,7 +148,7 @@ export function reservedDifferences(
   return differences(addresses, (address) => [own[address] ?? "free", theirs[address] ?? "free"]);
 }
 
-/** Writes a sentence for each thing of which two texts differ: that here, and that there. */
+/** Compares the texts of things here and there. Writes a sentence for each difference. */
 export function differences(
   names: readonly string[],
   textsOf: (name: string) => [here: string, there: string],

@@ -494,10 +494,10 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Runs the agent of this host until the driver's signal is aborted: it restores what stands on a
-   * parent as soon as that is back, and so at its start. For shared pools, it keeps the host's lease in etcd,
-   * gives addresses to other hosts that need them, writes the names of their sandboxes into hosts files,
-   * and reports pending changes to etcd when it is reachable again. Without an agent, names are as old
-   * as the last call that connected a sandbox.
+   * parent as soon as that is back, and so at its start. For shared pools, it keeps the host's lease in
+   * etcd, gives addresses to other hosts that need them, writes the names of their sandboxes into hosts
+   * files, and reports pending changes to etcd when it is reachable again. Without an agent, names are
+   * as old as the last call that connected a sandbox.
    *
    * @throws {"agent-runs"} Another one runs on this state folder.
    */

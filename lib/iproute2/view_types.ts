@@ -43,7 +43,7 @@ export interface NamespaceView {
   rules: Rule[];
 }
 
-/** The parts to read of {@linkcode NamespaceView}, and of which tables the routes. */
+/** The parts of a {@linkcode NamespaceView} to read; the routes of the main tables, or of all. */
 export type Wanted = { links?: true; addrs?: true; routes?: "main" | "all"; rules?: true };
 
 /** The parts of a namespace that were asked for. */

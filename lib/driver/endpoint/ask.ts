@@ -1,6 +1,6 @@
 // Asks the LAN: whether another machine has an address, and whether a gateway answers. The kernel asks,
 // by ARP or a neighbour solicitation, for an entry of its neighbour cache that is marked as in use. So
-// it takes no program, no packet socket, and no route to the address.
+// it takes no program but `ip`, no packet socket, and no route to the address.
 import { invalidOption, IpvlanError } from "../../base/errors.ts";
 import { orAbort, pause, sayIfLong } from "../../base/waiting.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
@@ -110,7 +110,8 @@ function untilSilent(network: Network, dst: string, dev: string): Step["awaits"]
         if (!seen?.link.flags.includes("LOWER_UP")) {
           throw new IpvlanError("network-cut-off", { network: network.name, parent: dev, state });
         }
-        const rule = `nobody can be asked for ${dst} on "${dev}", which has no address to ask from`;
+        const rule =
+          `the link "${dev}" has no link-local address, and cannot ask for ${dst} without one`;
         throw invalidOption("duplicate address detection", "on", rule);
       }
       await askAgain(runner, dst, dev);

@@ -37,7 +37,8 @@ export function hostAccessProblems(
   if (networkParent({ parent }).kind === "sandbox") {
     return wrong("its parents are links of the sandboxes, and the host has none on them");
   }
-  // R24 and R70 of the reachability rules: the host's link is one of the links that the flag isolates.
+  // `ipvlan_xmit_mode_l2` and `ipvlan_xmit_mode_l3` in `ipvlan_core.c` give a link nothing of another
+  // one: `private` drops it, and `vepa` sends it out.
   if (flag === "bridge") return [];
   return wrong(
     `with the flag ${flag} the kernel carries nothing between the links of a parent; ` +

@@ -76,7 +76,7 @@ export function probeProblems(network: SettledNetwork, isolated: boolean): Ipvla
   return rule === undefined ? [] : [invalidOption("probe", probe, rule).at("probe")];
 }
 
-/** Finds why nobody on the LAN can be asked. */
+/** Finds why a network cannot ask its LAN. */
 function whyNobody({ mode }: SettledNetwork, isolated: boolean): string | undefined {
   if (isolated) return "the network is isolated, so no other machine is there; give it a parent";
   if (mode === "l2") return undefined;

@@ -210,8 +210,7 @@ export const NETWORK_OPTIONS: {
     none: "none",
     driverOption: "routes",
     problems: (network, isolated) =>
-      routeProblems(network.routes ?? [], network, isolated)
-        .map((problem) => problem.at("routes")),
+      routeProblems(network.routes, network, isolated).map((problem) => problem.at("routes")),
   },
   // They are rules and routes beside those of an endpoint's link: see `policyOf`.
   policyRoutes: {
@@ -246,7 +245,12 @@ export const OPTION_NAMES: readonly OptionName[] = Object.keys(NETWORK_OPTIONS) 
 export function settleOptions(
   given: Partial<NetworkOptions>,
 ): { options: NetworkOptions; problems: IpvlanError[] } {
-  const values = OPTION_NAMES.map((name) => [name, given[name] ?? NETWORK_OPTIONS[name].default]);
+  const values = OPTION_NAMES.map((name) => {
+    const { default: usual } = NETWORK_OPTIONS[name];
+    // A switch that is off is as if left out, unless it is on by default.
+    const value = given[name] === false && usual === undefined ? undefined : given[name];
+    return [name, value ?? usual];
+  });
   const problems: IpvlanError[] = OPTION_NAMES.flatMap((name) => {
     const value = given[name];
     if (value === undefined) return [];
@@ -257,7 +261,6 @@ export function settleOptions(
     values.filter(([, value]) => value !== undefined),
   ) as unknown as NetworkOptions;
   if (options.routes?.length === 0) delete options.routes;
-  if (!options.policyRoutes) delete options.policyRoutes;
   if (options.routes && !problems.some(({ field }) => field[0] === "routes")) {
     options.routes = options.routes.map(usualRoute);
   }
@@ -334,18 +337,17 @@ export function parseDriverOptions(
       problems.push(invalidOption("driver option", word, `the ${label} is given already`));
       continue;
     }
-    // A text that is no number, or neither true nor false, stays as it is, and is refused later.
-    const isNumber = value.kind === "number" && /^\d+$/.test(text);
-    const isSwitch = value.kind === "switch" && /^(true|false)$/.test(text);
-    options[option] = value.kind === "routes"
-      ? parseRoutes(text)
-      : isNumber
-      ? Number(text)
-      : isSwitch
-      ? text === "true"
-      : text;
+    options[option] = parsedAs(value.kind, text);
   }
   return { options, problems };
+}
+
+/** Reads the text of a value. One that is of another kind stays as it is, and is refused later. */
+function parsedAs(kind: OptionValue["kind"], text: string): unknown {
+  if (kind === "routes") return parseRoutes(text);
+  if (kind === "number" && /^\d+$/.test(text)) return Number(text);
+  if (kind === "switch" && /^(true|false)$/.test(text)) return text === "true";
+  return text;
 }
 
 /** The names that `-o` takes. */

@@ -76,42 +76,47 @@ export function usualRoute(route: StaticRoute): StaticRoute {
  * @param subnets The subnets that a next hop can be in.
  */
 export function routeProblems(
-  routes: readonly StaticRoute[],
-  { mode, foreignAddresses, ...network }: SettledNetwork,
+  routes: readonly StaticRoute[] = [],
+  network: SettledNetwork,
   isolated: boolean,
   subnets: readonly { subnet: string }[] = network.subnets,
 ): IpvlanError[] {
-  const texts = subnets.map(({ subnet }) => subnet).join(", ");
   const seen = new Set<string>();
   return routes.flatMap((given) => {
     const read = attempt(() => usualRoute(given));
     if (!read.ok) return read.problems;
-    const { dst, via } = read.value;
-    const { prefix } = parsePrefix(dst);
-    const isTwice = seen.has(dst);
-    seen.add(dst);
-    const home = subnets.find(({ subnet }) => contains(parsePrefix(subnet).prefix, prefix));
-    const rule = isTwice
+    const { dst } = read.value;
+    const rule = seen.has(dst)
       ? "its destination is given twice"
-      : prefix.length === 0
-      ? "the gateway of a subnet decides on the default route: give that, or none"
-      : isolated
-      ? "nothing is behind an isolated network: give it a parent"
-      : home
-      ? `it is in the subnet ${home.subnet}, which the link reaches itself`
-      : mode !== "l2"
-      ? via !== undefined
-        ? `in ${mode} mode a link asks for no next hop: write ${dst}`
-        : foreignAddresses || subnets.some(({ subnet }) => familyOf(subnet) === familyOf(dst))
-        ? undefined
-        : `the network has no IPv${prefix.family}`
-      : via === undefined
-      ? `name its next hop: ${dst}=ADDRESS`
-      : foreignAddresses || isOnLink(via, subnets)
-      ? undefined
-      : `its next hop is in no subnet of the link: ${texts || "there is none"}`;
+      : whyNoRoute(read.value, network, isolated, subnets);
+    seen.add(dst);
     return rule === undefined ? [] : [invalidOption("route", routeText(read.value), rule)];
   });
+}
+
+function whyNoRoute(
+  { dst, via }: StaticRoute,
+  { mode, foreignAddresses }: SettledNetwork,
+  isolated: boolean,
+  subnets: readonly { subnet: string }[],
+): string | undefined {
+  const { prefix } = parsePrefix(dst);
+  if (prefix.length === 0) {
+    return "the gateway of a subnet decides on the default route: give that, or none";
+  }
+  if (isolated) return "nothing is behind an isolated network: give it a parent";
+  const home = subnets.find(({ subnet }) => contains(parsePrefix(subnet).prefix, prefix));
+  if (home) return `it is in the subnet ${home.subnet}, which the link reaches itself`;
+  if (mode !== "l2") {
+    if (via !== undefined) return `in ${mode} mode a link asks for no next hop: write ${dst}`;
+    const has = foreignAddresses ||
+      subnets.some(({ subnet }) => familyOf(subnet) === familyOf(dst));
+    return has ? undefined : `the network has no IPv${prefix.family}`;
+  }
+  if (via === undefined) return `name its next hop: ${dst}=ADDRESS`;
+  if (foreignAddresses || isOnLink(via, subnets)) return undefined;
+  const texts = subnets.map(({ subnet }) => subnet).join(", ");
+  return `its next hop is in no subnet of the link: ${texts || "there is none"}`;
 }
 
 /** Whether a router can have an address on a link: in one of the subnets, or a link-local one. */

@@ -132,8 +132,8 @@ export function endpointRepair(
       repair: [ruleChange("add", rule)],
     })),
     // A sandbox that has lost its other networks needs none.
-    ...policyOf(network, endpoint, "equal").rules.filter((rule) => !rules.includes(rule))
-      .filter((rule) => rules.length === 0 && isKept(rule)).map((rule) => ({
+    ...(rules.length > 0 ? [] : policyOf(network, endpoint, "equal").rules).filter(isKept)
+      .map((rule) => ({
         sentence: `The sandbox has a rule for answers from ${rule.src}, its only network`,
         repair: [ruleChange("del", rule)],
       })),

@@ -48,9 +48,8 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     borrowed.present(sandboxes),
   ]);
   const failures = await restoreParents(parts, networks, links);
-  const after = networks.some(({ hostAccess }) => hostAccess)
-    ? byLinkName(await namespaces.host().link.show())
-    : byLinkName(links);
+  const accessed = networks.filter(({ hostAccess }) => hostAccess);
+  const after = byLinkName(accessed.length > 0 ? await namespaces.host().link.show() : links);
   const facts: HostView = {
     networks: new Map(networks.map((network) => [network.id, network])),
     lost: new Set(failures.keys()),
@@ -59,12 +58,11 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     indexes: new Set(links.map(({ index }) => index)),
     names: new Set([...named, ...present]),
   };
-  // The routes to sandboxes lead to links of networks.
-  const first = networks.filter(({ hostAccess }) => hostAccess);
-  const none = { endpoints: [], connected: new Set<EndpointRecord>() };
   const { lost } = facts;
-  if (first.length > 0) {
-    await restoreHostSteps(parts, { networks: first, lost, links: after, ...none });
+  // Before the sandboxes, as the host's routes to them lead to links of these networks.
+  if (accessed.length > 0) {
+    const none = { endpoints: [], connected: new Set<EndpointRecord>() };
+    await restoreHostSteps(parts, { networks: accessed, lost, links: after, ...none });
   }
   const restored = await Promise.all(
     sandboxes.map((each) => restoreSandbox(parts, each, endpoints.get(each.name) ?? [], facts)),

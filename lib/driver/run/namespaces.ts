@@ -74,7 +74,7 @@ interface NamespacesOptions extends WaitOptions {
   wrap?: WrapRunner;
   /** Does what it can by netlink; left out, `ip` does everything. */
   netlink?: Libc;
-  /** The file of an engine's namespace. Until it is told, its links are in the host's namespace. */
+  /** The file of an engine's namespace; `undefined` while the links are still in the host's. */
   pathOf?: (sandbox: string) => string | undefined;
   /** Whether no line takes effect, so that there is nothing to wait for. */
   isRehearsal?: boolean;

@@ -95,7 +95,7 @@ export class Processes {
     return (await this.#all.request()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
 
-  /** Sends a signal to processes, of which some may have ended. @throws {"missing-rights"} */
+  /** Sends a signal to processes, and passes over those that have ended. @throws {"missing-rights"} */
   async kill(pids: readonly number[], signal: Deno.Signal = "SIGKILL"): Promise<void> {
     if (pids.length === 0) return;
     // The shell sends it: `Deno.kill` would need the permission to run every program.

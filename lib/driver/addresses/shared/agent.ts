@@ -1,6 +1,6 @@
-// A host's agent: beside other work of this host, it keeps the host's lease in etcd, gives addresses to other hosts that need them,
-// writes the names of their sandboxes into hosts files, and reports pending changes to etcd when it
-// is reachable again.
+// A host's agent: beside other work, it keeps the host's lease in etcd, gives addresses to other hosts
+// that need them, writes the names of their sandboxes into hosts files, and reports pending changes
+// to etcd when it is reachable again.
 import { prefixOf } from "../../../claims/access.ts";
 import { textOf } from "../../../claims/keys.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
