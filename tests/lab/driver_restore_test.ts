@@ -312,3 +312,15 @@ Deno.test("an agent that is killed leaves nothing, and the next one restores wha
     const { status, err } = await agent.ended;
     assertEquals([status, err], [0, ""]);
   }));
+
+Deno.test("an agent ends without an error, at whatever moment its signal comes", () =>
+  withHost(async (host) => {
+    // The signal kills a program at work. By netlink, there is none.
+    using _transport = inEnv("IPVLAN_TRANSPORT", "ip");
+    const driver = await host.driver();
+    await fill(driver);
+    for (let ms = 0; ms < 30; ms++) {
+      await driver.withSignal(AbortSignal.timeout(ms)).runAgent();
+    }
+    await assertConsistent(host);
+  }));

@@ -93,20 +93,6 @@ const REST = 100;
 
 /** Restores each time that links on which networks stand are back, until the signal is aborted. */
 export async function watchParents(
-  parts: Parts<"store" | "namespaces">,
-  restoreOnce: () => Promise<RestoreReport>,
-  options: AgentOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await watch(parts, restoreOnce, options, signal);
-  } catch (error) {
-    // The signal also ends a look at the links, or a restore.
-    if (!signal.aborted) throw error;
-  }
-}
-
-async function watch(
   { store, namespaces }: Parts<"store" | "namespaces">,
   restoreOnce: () => Promise<RestoreReport>,
   { notify = () => {}, report = () => {} }: AgentOptions,

@@ -50,7 +50,9 @@ export async function runAgent(
   const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
-  const working = beside(ended).catch((error) => ended.aborted || failed.abort(error));
+  // The signal also ends a look at the links, or a restore.
+  const fail = (error: unknown) => ended.aborted || failed.abort(error);
+  const working = beside(ended).catch(fail);
   const writing = new Coalescer(() => write(parts, names, file, ended, notify), async (took) => {
     await pause(Math.min(Math.max(REST.times * took, REST.least), REST.most), ended);
   });
@@ -71,26 +73,29 @@ export async function runAgent(
   }
   const addresses = async () =>
     JSON.stringify((await parts.namespaces.host().addr.show()).map(({ address }) => address));
-  // The addresses that the host has at the start are claimed when etcd has answered.
-  let own = await addresses();
-  while (!ended.aborted) {
-    const wanted = accesses(parts.store);
-    for (const [prefix, { access, stop }] of watches) {
-      if (JSON.stringify(wanted.get(prefix)) === access) continue;
-      stop.abort();
-      watches.delete(prefix);
-      names.forget(prefix);
-      writing.request();
+  const follow = async () => {
+    // The addresses that the host has at the start are claimed when etcd has answered.
+    let own = await addresses();
+    while (!ended.aborted) {
+      const wanted = accesses(parts.store);
+      for (const [prefix, { access, stop }] of watches) {
+        if (JSON.stringify(wanted.get(prefix)) === access) continue;
+        stop.abort();
+        watches.delete(prefix);
+        names.forget(prefix);
+        writing.request();
+      }
+      for (const [prefix, access] of wanted) {
+        if (!watches.has(prefix)) watches.set(prefix, start(access));
+      }
+      const now = await addresses();
+      const pools = now === own ? undefined : (await parts.openShared())?.withSignal(ended);
+      if (pools) await mend(parts, pools, ended, notify);
+      own = now;
+      await pause(INTERVAL, ended);
     }
-    for (const [prefix, access] of wanted) {
-      if (!watches.has(prefix)) watches.set(prefix, start(access));
-    }
-    const now = await addresses();
-    const pools = now === own ? undefined : (await parts.openShared())?.withSignal(ended);
-    if (pools) await mend(parts, pools, ended, notify);
-    own = now;
-    await pause(INTERVAL, ended);
-  }
+  };
+  await follow().catch(fail);
   await Promise.all([working, ...[...watches.values()].map(({ done }) => done)]);
   await writing.request();
   failed.signal.throwIfAborted();
