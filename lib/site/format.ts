@@ -37,6 +37,23 @@ function either(...of: Shape[]): Shape {
   return { kind: "either", of };
 }
 
+function wholeNumber(least: number, greatest: number): Shape {
+  return { kind: "number", what: "a whole number", range: [least, greatest] };
+}
+
+function choice(...of: string[]): Shape {
+  return { kind: "choice", of };
+}
+
+function mapping(keys: KeysShape["keys"], required?: string[]): KeysShape {
+  return { kind: "keys", keys, required };
+}
+
+/** A key with its meaning, and where it has them, its other name and its field. */
+function key(help: string, shape: Shape, more?: Pick<Key, "alias" | "field">): Key {
+  return { help, shape, ...more };
+}
+
 function problemOf(run: () => unknown): IpvlanError | undefined {
   const result = attempt(run);
   return result.ok ? undefined : result.problems[0];
@@ -83,25 +100,21 @@ function link(judge: Judge = (text) => problemOf(() => linkName(text))): TextSha
 }
 
 /** `settle` and the driver check whether they fit the network. */
-const ROUTES: Shape = listOf({
-  kind: "keys",
-  required: ["dst"],
-  keys: {
-    dst: { help: "its destination", shape: PREFIX },
-    via: { help: "its next hop; left out, the link itself", shape: address() },
-  },
-});
+const ROUTES = listOf(mapping({
+  dst: key("its destination", PREFIX),
+  via: key("its next hop; left out, the link itself", address()),
+}, ["dst"]));
 
 function optionShape(name: OptionName): Shape {
   const { value } = NETWORK_OPTIONS[name];
   if (value.kind === "routes") return ROUTES;
-  if (value.kind === "switch" && value.or) return either(value, { kind: "choice", of: value.or });
+  if (value.kind === "switch" && value.or) return either(value, choice(...value.or));
   return value.kind === "link" ? link((text) => optionProblems(name, text)[0]) : value;
 }
 
 const OPTIONS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.map((name) => [
   keyOf(name),
-  { help: NETWORK_OPTIONS[name].help, shape: optionShape(name) },
+  key(NETWORK_OPTIONS[name].help, optionShape(name)),
 ]));
 
 /** The keys of the same options under `driver_opts`. */
@@ -110,7 +123,7 @@ const DRIVER_OPTS: Record<string, Key> = Object.fromEntries(OPTION_NAMES.flatMap
   if (driverOption === undefined) return [];
   // A text of Docker's has all routes.
   const shape = name === "routes" ? text("a text") : optionShape(name);
-  return [[driverOption, { help: `the same as ${keyOf(name)}`, shape, alias, field: name }]];
+  return [[driverOption, key(`the same as ${keyOf(name)}`, shape, { alias, field: name })]];
 }));
 
 const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`, (text) => {
@@ -118,70 +131,55 @@ const LABEL = text("a label", `^(?!${SITE_LABEL.replaceAll(".", "\\.")}(\\.|$))`
   return isOwnLabel(text) ? invalidOption("label", text, rule) : undefined;
 });
 
-const LABELS: Key = { help: "labels, kept and shown", shape: named(LABEL, text("a text")) };
-const AUX_ADDRESSES: Key = {
-  help: "reserved addresses, by the name of their owner",
-  shape: named(text("a name"), address()),
-};
+const LABELS = key("labels, kept and shown", named(LABEL, text("a text")));
+const AUX_ADDRESSES = key(
+  "reserved addresses, by the name of their owner",
+  named(text("a name"), address()),
+);
 
-const SUBNET: KeysShape = {
-  kind: "keys",
-  required: ["subnet"],
-  keys: {
-    subnet: { help: "its prefix", shape: PREFIX },
-    gateway: {
-      help: "its gateway, or none; left out, the first usable address",
-      shape: GATEWAY,
-    },
-    ip_range: { help: "the range of its automatic addresses", shape: PREFIX },
-    aux_addresses: AUX_ADDRESSES,
-  },
-};
+const SUBNET = mapping({
+  subnet: key("its prefix", PREFIX),
+  gateway: key("its gateway, or none; left out, the first usable address", GATEWAY),
+  ip_range: key("the range of its automatic addresses", PREFIX),
+  aux_addresses: AUX_ADDRESSES,
+}, ["subnet"]);
 
 const IPAM: Record<string, Key> = {
   driver: {
     help: "default: this host gives the addresses; etcd: a pool that hosts share",
-    shape: { kind: "choice", of: ["default", ETCD] },
+    shape: choice("default", ETCD),
   },
   // `settle` checks their values.
   ...Object.fromEntries(IPAM_FIELDS.map((field) => {
     const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");
-    return [keyOf(field), { help: `for etcd: ${IPAM_OPTIONS[field].help}`, shape }];
+    return [keyOf(field), key(`for etcd: ${IPAM_OPTIONS[field].help}`, shape)];
   })),
-  config: { help: "the subnets", shape: listOf(SUBNET) },
+  config: key("the subnets", listOf(SUBNET)),
 };
 
 const NETWORK: Record<string, Key> = {
   ...OPTIONS,
-  subnets: {
-    help: "the subnets, of either family; where none is IPv4, a default pool is added",
-    shape: listOf(either(PREFIX, SUBNET)),
-  },
-  gateways: {
-    help:
-      "the gateways, each of the subnet it lies in, or none; left out, the first usable address",
-    shape: listOf(GATEWAY),
-  },
-  ip_ranges: {
-    help: "where automatic addresses come from, each of the subnet it lies in",
-    shape: listOf(PREFIX),
-  },
+  subnets: key(
+    "the subnets, of either family; where none is IPv4, a default pool is added",
+    listOf(either(PREFIX, SUBNET)),
+  ),
+  gateways: key(
+    "the gateways, each of the subnet it lies in, or none; left out, the first usable address",
+    listOf(GATEWAY),
+  ),
+  ip_ranges: key(
+    "where automatic addresses come from, each of the subnet it lies in",
+    listOf(PREFIX),
+  ),
   aux_addresses: AUX_ADDRESSES,
-  ipv6: {
-    help: "whether it must have an IPv6 subnet",
-    shape: { kind: "switch" },
-    alias: "enable_ipv6",
-  },
+  ipv6: key("whether it must have an IPv6 subnet", { kind: "switch" }, { alias: "enable_ipv6" }),
   labels: LABELS,
-  driver: { help: "the driver, as in compose.yaml", shape: { kind: "choice", of: ["ipvlan"] } },
-  driver_opts: {
-    help: `${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`,
-    shape: { kind: "keys", keys: DRIVER_OPTS },
-  },
-  ipam: {
-    help: "the subnets, as in compose.yaml, and where the addresses come from",
-    shape: { kind: "keys", keys: IPAM },
-  },
+  driver: key("the driver, as in compose.yaml", choice("ipvlan")),
+  driver_opts: key(`${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`, mapping(DRIVER_OPTS)),
+  ipam: key(
+    "the subnets, as in compose.yaml, and where the addresses come from",
+    mapping(IPAM),
+  ),
 };
 
 /** A link-local address. The pattern is only a hint for editors. */
@@ -202,26 +200,23 @@ const ENDPOINT: Record<string, Key> = {
     shape: address(6),
     alias: "ipv6_address",
   },
-  aliases: {
-    help: "other names that the sandbox is found by on this network",
-    shape: listOf(name("alias")),
-  },
-  ifname: {
-    help: "the link's name in the sandbox; left out, the first free of eth0, eth1, …",
-    shape: link(),
-    alias: "interface_name",
-  },
-  link_local_ips: {
-    help: "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
-    shape: listOf(LINK_LOCAL),
-    field: "linkLocalAddresses",
-  },
-  gw_priority: {
-    help: "the network with the highest number has the default route; left out, 0",
-    shape: { kind: "number", what: "a whole number", range: [-MAX_PRIORITY, MAX_PRIORITY] },
-    field: "gatewayPriority",
-  },
-  routes: { help: "routes besides those of the network", shape: ROUTES, field: "moreRoutes" },
+  aliases: key("other names that the sandbox is found by on this network", listOf(name("alias"))),
+  ifname: key(
+    "the link's name in the sandbox; left out, the first free of eth0, eth1, …",
+    link(),
+    { alias: "interface_name" },
+  ),
+  link_local_ips: key(
+    "more addresses of the link, of 169.254.0.0/16 or fe80::/10",
+    listOf(LINK_LOCAL),
+    { field: "linkLocalAddresses" },
+  ),
+  gw_priority: key(
+    "the network with the highest number has the default route; left out, 0",
+    wholeNumber(-MAX_PRIORITY, MAX_PRIORITY),
+    { field: "gatewayPriority" },
+  ),
+  routes: key("routes besides those of the network", ROUTES, { field: "moreRoutes" }),
 };
 
 /** Checks a word of a command: a NUL character would end it (execve(2)). */
@@ -242,110 +237,80 @@ function setting(
 const HOST_NAME = DOMAIN.source;
 const ADDRESS = address().pattern;
 
-const HOST: KeysShape = {
-  kind: "keys",
-  required: ["name", "address"],
-  keys: {
-    name: {
-      help: "the name",
-      shape: setting("a host name", HOST_NAME, (name) => ({ hosts: [{ name, address: "::1" }] })),
-    },
-    address: {
-      help: "its address",
-      shape: setting("an address", ADDRESS, (address) => ({ hosts: [{ name: "a", address }] })),
-    },
-  },
-};
+const HOST = mapping({
+  name: key(
+    "the name",
+    setting("a host name", HOST_NAME, (name) => ({ hosts: [{ name, address: "::1" }] })),
+  ),
+  address: key(
+    "its address",
+    setting("an address", ADDRESS, (address) => ({ hosts: [{ name: "a", address }] })),
+  ),
+}, ["name", "address"]);
 
-const DNS: Record<string, Key> = {
-  servers: {
-    help: "the name servers; left out, the machine's",
-    shape: listOf(
-      setting("an address", ADDRESS, (server) => ({ dns: { servers: [server] } })),
-    ),
-  },
-  search: {
-    help: "the domains to search; left out, the machine's",
-    shape: listOf(
-      setting("a domain", `^\\.$|${HOST_NAME}`, (domain) => ({ dns: { search: [domain] } })),
-    ),
-  },
-  options: {
-    help: "the options; left out, the machine's",
-    shape: listOf(
-      setting("an option", "^[\\w:.-]+$", (option) => ({ dns: { options: [option] } })),
-    ),
-  },
-};
+const DNS = mapping({
+  servers: key(
+    "the name servers; left out, the machine's",
+    listOf(setting("an address", ADDRESS, (server) => ({ dns: { servers: [server] } }))),
+  ),
+  search: key(
+    "the domains to search; left out, the machine's",
+    listOf(setting("a domain", `^\\.$|${HOST_NAME}`, (domain) => ({ dns: { search: [domain] } }))),
+  ),
+  options: key(
+    "the options; left out, the machine's",
+    listOf(setting("an option", "^[\\w:.-]+$", (option) => ({ dns: { options: [option] } }))),
+  ),
+});
 
 const SYSCTLS = named(
   setting("a name", "^net[./][\\w./-]+$", (name) => ({ sysctls: { [name]: "1" } })),
   either(
     setting("a text", "^[\\w .,:/+-]+$", (value) => ({ sysctls: { "net.x": value } })),
-    {
-      kind: "number",
-      what: "a whole number",
-      range: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-    },
+    wholeNumber(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
   ),
 );
 
 /** The settings of a sandbox. `extra_hosts` and `dns` of compose.yaml are written differently. */
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Key } = {
-  hostname: {
-    help: "the host name of its commands; left out, the machine's",
-    shape: setting("a host name", HOST_NAME, (hostname) => ({ hostname })),
-  },
-  hosts: {
-    help: "names that only its commands find, with their addresses",
-    shape: listOf(HOST),
-  },
-  dns: {
-    help: "how its commands resolve names, as in resolv.conf(5)",
-    shape: { kind: "keys", keys: DNS },
-  },
-  sysctls: { help: "the kernel's settings of its network, by name: net.…", shape: SYSCTLS },
+  hostname: key(
+    "the host name of its commands; left out, the machine's",
+    setting("a host name", HOST_NAME, (hostname) => ({ hostname })),
+  ),
+  hosts: key("names that only its commands find, with their addresses", listOf(HOST)),
+  dns: key("how its commands resolve names, as in resolv.conf(5)", DNS),
+  sysctls: key("the kernel's settings of its network, by name: net.…", SYSCTLS),
 };
 
 const SANDBOX: Record<string, Key> = {
-  networks: {
-    help: "its networks; the first one has the default route",
-    shape: either(
-      listOf(name("network")),
-      named(name("network"), { kind: "keys", keys: ENDPOINT }),
-    ),
-  },
+  networks: key(
+    "its networks; the first one has the default route",
+    either(listOf(name("network")), named(name("network"), mapping(ENDPOINT))),
+  ),
   ...SETTINGS,
-  command: {
-    help: "a command to start in it in the background; a text is split at spaces",
-    shape: either(
-      listOf(text("a word", undefined, wordProblem)),
-      text("a text", undefined, wordProblem),
-    ),
-  },
+  command: key(
+    "a command to start in it in the background; a text is split at spaces",
+    either(listOf(text("a word", undefined, wordProblem)), text("a text", undefined, wordProblem)),
+  ),
   labels: LABELS,
 };
 
 export const SITE: KeysShape = {
-  kind: "keys",
-  keys: {
-    name: {
-      help: "the site's name, by which it knows what it made; left out, the file's",
-      shape: text("a name", `^${NAME}`, (name) => nameProblem("site", name)),
-    },
-    networks: {
-      help: "the networks, by name",
-      shape: named(name("network"), { kind: "keys", keys: NETWORK }),
-    },
-    sandboxes: {
-      help: "the sandboxes, by name",
-      shape: named(name("sandbox"), { kind: "keys", keys: SANDBOX }),
-      alias: "services",
-    },
-    checks: {
-      help: "what must hold: [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
-      shape: listOf(text("a sentence", SENTENCE_PATTERN, sentenceProblem)),
-    },
-  },
+  ...mapping({
+    name: key(
+      "the site's name, by which it knows what it made; left out, the file's",
+      text("a name", `^${NAME}`, (name) => nameProblem("site", name)),
+    ),
+    networks: key("the networks, by name", named(name("network"), mapping(NETWORK))),
+    sandboxes: key(
+      "the sandboxes, by name",
+      named(name("sandbox"), mapping(SANDBOX)),
+      { alias: "services" },
+    ),
+    checks: key(
+      "what must hold: [NETWORK] FROM reaches|does not reach TARGET [by ip|ip6]",
+      listOf(text("a sentence", SENTENCE_PATTERN, sentenceProblem)),
+    ),
+  }),
   ignored: "^x-",
 };
