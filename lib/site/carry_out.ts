@@ -36,9 +36,9 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
       notices.push(...(await driver.createNetwork(spec)).notices);
     }
   }
-  const [made, joined] = [plan.attach.filter(isNew), plan.attach.filter((each) => !isNew(each))];
-  const attachments = [["Connecting", joined], ["Creating", made]] as const;
-  for (const [doing, group] of attachments) {
+  const groups = Object.groupBy(plan.attach, ({ labels }) => labels ? "Creating" : "Connecting");
+  for (const doing of ["Connecting", "Creating"] as const) {
+    const group = groups[doing] ?? [];
     if (!begin(doing, "sandbox", group)) continue;
     const told = await forAll(group, (attachment) => connect(driver, attachment));
     notices.push(...new Set(told.flat()));
@@ -48,10 +48,6 @@ export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promis
   }
   const labellings = [...plan.label, ...(steps.yes ? plan.takeOver : [])];
   if (labellings.length > 0) await driver.label(labellings);
-}
-
-function isNew({ labels }: Attachment): boolean {
-  return labels !== undefined;
 }
 
 /** Runs a function for all items concurrently. After all have ended, throws the first failure. */

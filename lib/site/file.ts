@@ -48,13 +48,12 @@ export class SiteText {
   #file: string;
   #aliases: ReadonlyMap<string, string>;
   #document: Document;
-  #lines: LineCounter;
+  #lines = new LineCounter();
 
   /** Reads YAML 1.2 with merge keys (`<<`) as in `compose.yaml`. @throws {"site-file"} */
   constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
     this.#file = file;
     this.#aliases = aliases;
-    this.#lines = new LineCounter();
     const document = this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       merge: true,

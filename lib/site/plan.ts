@@ -77,8 +77,6 @@ class Planner {
   readonly #ofSite: ReadonlySet<string>;
   /** The names of sandboxes on record that the site did not make, by the network they are on. */
   readonly #strangers = new Map<string, Set<string>>();
-  /** The names of sandboxes on record whose namespaces are gone. */
-  readonly #down: ReadonlySet<string>;
   /** The names of those to remove, also if they are made again. */
   readonly #removed = new Set<string>();
   /** The sandbox that requests an address, by network and address in canonical notation. */
@@ -89,7 +87,6 @@ class Planner {
     this.#desired = desired;
     this.#current = current;
     this.#files = files;
-    this.#down = new Set(current.down);
     this.#networks = byName(current.networks);
     this.#sandboxes = byName(current.sandboxes);
     const own = current.networks.filter((each) => this.#isOwn(each));
@@ -223,7 +220,7 @@ class Planner {
   #changeSandbox(wanted: DesiredSandbox, sandbox: SandboxDetails): void {
     const { name, command } = wanted;
     const details: string[] = [];
-    const isDown = this.#down.has(name);
+    const isDown = this.#current.down.includes(name);
     if (isDown) {
       this.#plan.restore.push(name);
       details.push("is brought back, as its namespace is gone");

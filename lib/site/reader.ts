@@ -26,11 +26,7 @@ export class ShapeReader {
 
   read(shape: Shape, value: unknown, path: Path): unknown {
     if (this.#left-- === 0) throw this.#tooMany;
-    const fit = shape.kind === "either"
-      ? shape.of.find(({ kind }) => KINDS[kind] === kindOf(value))
-      : KINDS[shape.kind] === kindOf(value)
-      ? shape
-      : undefined;
+    const fit = shapesOf(shape).find(({ kind }) => KINDS[kind] === kindOf(value));
     if (!fit) return this.#wrongKind(shape, value, path);
     switch (fit.kind) {
       case "list":
