@@ -27,8 +27,7 @@ export function onSignals<Name extends Deno.Signal>(
   return undo.move();
 }
 
-/** Options of an {@linkcode Interrupt}. */
-export interface InterruptOptions {
+interface InterruptOptions {
   /** The reason of the `AbortSignal`; left out, a `DOMException` with the name `AbortError`. */
   reason?: unknown;
   /** A signal that is meant for another program, and is ignored here. */

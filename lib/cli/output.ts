@@ -5,17 +5,6 @@ import { exitStatusOf } from "../base/signals.ts";
 
 let isLost = false;
 
-/** Writes to standard output. Throws the first failure only, none if a reader closes the pipe. */
-function writing(run: () => void): void {
-  try {
-    run();
-  } catch (error) {
-    if (isLost || error instanceof Deno.errors.BrokenPipe) return;
-    isLost = true;
-    throw new IpvlanError("unwritable-output", { reason: (error as Error).message });
-  }
-}
-
 /** Prints text on standard output, and escapes control characters in it. */
 export function print(text: string): void {
   printColoured(printable(text));
@@ -23,7 +12,14 @@ export function print(text: string): void {
 
 /** Prints text unchanged, for its colours. The caller must escape values from outside. */
 export function printColoured(text: string): void {
-  writing(() => console.log(text));
+  try {
+    console.log(text);
+  } catch (error) {
+    // Throw the first failure only, and none if a reader closes the pipe.
+    if (isLost || error instanceof Deno.errors.BrokenPipe) return;
+    isLost = true;
+    throw new IpvlanError("unwritable-output", { reason: (error as Error).message });
+  }
 }
 
 const decoder = new TextDecoder();
