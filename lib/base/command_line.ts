@@ -36,12 +36,7 @@ export interface CommandLine<Name extends string = string> extends OptionValues<
   problems: string[];
 }
 
-/**
- * Reads the words of a command line.
- *
- * @param stopEarly Whether the first word that is no option ends the options. Then all words from
- * there on are words, `--` too.
- */
+/** Reads a command line. With `stopEarly`, all from its first word on are words, `--` too. */
 export function readCommandLine<Name extends string>(
   options: readonly OptionForm<Name>[],
   typed: readonly string[],
@@ -141,7 +136,6 @@ function looksLikeOption(word: string): boolean {
   return word.startsWith("-") && word !== "-";
 }
 
-/** Finds what is wrong with an option as it was typed; `undefined` if nothing is. */
 function problemWith(given: GivenOption, options: readonly OptionForm[]): string | undefined {
   const { word, dashed, option, value } = given;
   if (!option) {

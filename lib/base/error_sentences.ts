@@ -28,7 +28,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   xargs: "findutils",
 };
 
-/** The advice for a host that may still run. */
 const BY_FORCE = "remove its sandboxes there; use --force only if it is switched off for good";
 
 const ALIVE = {
@@ -44,7 +43,6 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 /** Writes a name as Docker's errors do: without quotes, if a network can have that name. */
 const plain = (name: string) => /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : json(name);
 
-/** A hint for a name that does not exist. */
 const hint = (name: string, known: readonly string[]) =>
   didYouMean(name, known) || ": see which there are, or create it first";
 

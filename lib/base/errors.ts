@@ -140,7 +140,6 @@ export function invalidOption(
   return new IpvlanError("invalid-option", { option, value, rule });
 }
 
-/** Makes the error for a failed call, if some of its changes could not be undone. */
 export function notUndone(cause: unknown, obstacle: unknown): IpvlanErrorOf<"not-undone"> {
   const fields = { failure: messageOf(cause), obstacle: messageOf(obstacle) };
   return new IpvlanError("not-undone", fields, { cause });

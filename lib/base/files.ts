@@ -4,12 +4,8 @@ import { nodeModule } from "./node.ts";
 
 /**
  * Writes a file as a whole, with a mode that does not depend on the umask. A reader finds the old file
- * or the new one.
- *
- * Writes a temporary file with a name that nobody can guess, and renames it. So another user's symbolic
- * link is never followed, neither at the path nor at the temporary name.
- *
- * @throws {Error} The system's error, with its `code`. The new file is removed then.
+ * or the new one. It writes a temporary file with a name that nobody can guess, and renames it: so
+ * another user's symbolic link is never followed, neither at the path nor at the temporary name.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
   const { closeSync, fchmodSync, openSync, writeFileSync } = nodeModule("node:fs");

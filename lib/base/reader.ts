@@ -3,7 +3,6 @@
 import { attempt } from "./errors.ts";
 import { didYouMean } from "./suggest.ts";
 
-/** One value that is wrong. */
 export interface Misfit {
   /** The steps to it: `["subnets", 1, "gateway"]`. */
   readonly path: readonly (string | number)[];
@@ -25,7 +24,6 @@ export class Reading {
     return read;
   }
 
-  /** Notes that the value is not what it should be. */
   misfit(value: unknown, wanted: string): void {
     this.misfits.push({ path: [...this.#path], value, wanted });
   }
@@ -34,7 +32,6 @@ export class Reading {
 /** Reads one value. If it notes a misfit, what it returns is not used. */
 export type Reader<T> = (value: unknown, reading: Reading) => T;
 
-/** Reads a value. Returns it and its misfits. */
 export function read<T>(reader: Reader<T>, value: unknown): { value: T; misfits: Misfit[] } {
   const reading = new Reading();
   return { value: reader(value, reading), misfits: reading.misfits };
@@ -64,7 +61,6 @@ export function placeOf(path: Misfit["path"]): string {
   );
 }
 
-/** Reads a value that a function recognizes. */
 export function kind<T>(wanted: string, isFit: (value: unknown) => boolean): Reader<T> {
   return (value, reading) => {
     if (!isFit(value)) reading.misfit(value, wanted);
@@ -80,7 +76,6 @@ export const flag: Reader<boolean> = kind("true or false", (value) => typeof val
 
 export const whole: Reader<number> = kind("a whole number", Number.isSafeInteger);
 
-/** Reads a text that matches a pattern, or passes another test. */
 export function textLike(wanted: string, pattern: Pick<RegExp, "test">): Reader<string> {
   return kind(wanted, (value) => typeof value === "string" && pattern.test(value));
 }
@@ -95,12 +90,10 @@ export function parsed<T>(wanted: string, parse: (text: string) => T): Reader<T>
   };
 }
 
-/** Reads one of these values. */
 export function oneOf<const T>(...values: readonly T[]): Reader<T> {
   return kind(`one of ${values.join(", ")}`, (value) => values.includes(value as T));
 }
 
-/** Reads a value that may be missing. */
 export function optional<T>(reader: Reader<T>): Reader<T | undefined> {
   return (value, reading) => value === undefined ? undefined : reader(value, reading);
 }
@@ -121,7 +114,6 @@ export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   };
 }
 
-/** Readers by the names of the fields that they read. */
 export type Fields<T> = { readonly [Name in keyof T]-?: Reader<T[Name]> };
 
 /**

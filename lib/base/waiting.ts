@@ -31,9 +31,8 @@ export class Coalescer<T> {
   #next: { calls: number; done: Promise<T>; giveUp: AbortController } | undefined;
 
   /**
-   * Takes the function. The signal that it gets is aborted when no call needs the run any more.
-   *
-   * @param rest Waits before the next run, after one of so many milliseconds.
+   * The signal that `run` gets is aborted when no call needs the run any more. `rest` waits before
+   * the next run, after one of so many milliseconds.
    */
   constructor(
     run: (options: WaitOptions) => Promise<T>,
@@ -95,11 +94,7 @@ export interface WaitOptions extends AbortOptions {
 /** The time that a call waits before it says so, in milliseconds. */
 const PATIENCE = 1000;
 
-/**
- * Says what a call waits for, if that takes long. Dispose of it when the wait is over.
- *
- * @param more The further time that it may take, in milliseconds.
- */
+/** Says what a call waits for, if that takes long and `more` milliseconds, until disposed of. */
 export function sayIfLong(
   waiting: WaitOptions["waiting"],
   sentence: () => string,
@@ -109,7 +104,6 @@ export function sayIfLong(
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
-/** Waits for some time, or until the signal is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
   const { promise, resolve } = Promise.withResolvers<unknown>();

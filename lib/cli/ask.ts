@@ -1,11 +1,7 @@
 import type { Arguments, Context } from "./command.ts";
 import { usageError } from "./errors.ts";
 
-/**
- * Returns whether the user agrees to a change, by an option or at the terminal.
- *
- * @throws {"usage"} There is no terminal to ask at.
- */
+/** Returns whether the user agrees to a change, by an option or at the terminal. */
 export async function agrees(
   args: Arguments,
   { command, dryRun, interrupted }: Context,
@@ -17,7 +13,6 @@ export async function agrees(
   throw usageError(command, [`Not a terminal, so cannot ask: use --${option}`]);
 }
 
-/** Whether there is a terminal at which to ask the user. */
 export function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }

@@ -21,7 +21,6 @@ export function readOptions(options: Options): Option[] {
   });
 }
 
-/** The arguments that were typed after the name of a command. */
 export interface Arguments extends OptionValues {
   /** The words that are not options, in the order given. */
   positionals: string[];
@@ -63,15 +62,10 @@ export type Names = Readonly<
   Record<"NETWORK" | "SANDBOX" | "HOST" | "LINK", () => string[] | Promise<string[]>>
 >;
 
-/** The services that the program gives to a command. */
 export interface Context {
   /** The command's name, as typed: `ipvlan network create`. */
   command: string;
-  /**
-   * Opens the driver, with `--dry-run` and `--verbose` applied.
-   *
-   * @param signal Ends its calls. By default, that is {@linkcode Context.interrupted}.
-   */
+  /** Opens the driver. The signal ends its calls; by default {@linkcode Context.interrupted}. */
   open(signal?: AbortSignal): Promise<import("../driver/mod.ts").EngineDriver>;
   /** Prints text on standard output, and escapes control characters in it. */
   print(text: string): void;

@@ -7,7 +7,6 @@ export interface Entry {
   load(): Promise<{ default: Command }>;
 }
 
-/** The summary of each command, by its name as typed. */
 const SUMMARIES = {
   "network create": "Create a network",
   "network ls": "List networks",
@@ -104,7 +103,6 @@ const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
 
 const dockerInstall = () => import("./commands/docker_install.ts");
 
-/** All commands, by their names as typed. */
 export const COMMANDS: Record<string, Entry> = Object.fromEntries(
   Object.entries(SUMMARIES).map(([name, summary]) => [
     name,
@@ -119,7 +117,6 @@ async function netavark(
   return { default: (await import("./commands/netavark.ts"))[name] };
 }
 
-/** Docker's other names of commands. */
 export const ALIASES: Readonly<Record<string, string>> = {
   "network list": "network ls",
   "network remove": "network rm",

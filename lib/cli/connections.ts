@@ -21,11 +21,7 @@ const PREDEFINED: Readonly<Record<string, string>> = {
 /** The keys of `--network name=NETWORK,ip=ADDRESS`. */
 const KEYS = "name alias driver-opt gw-priority ip ip6 link-local-ip mac-address route".split(" ");
 
-/**
- * Reads the networks of `run`, and reports all problems.
- *
- * @param args The other options; addresses and names among them are for the first network.
- */
+/** Reads the networks of `run`. Addresses and names in its other options are for the first one. */
 export function readTarget(
   networks: readonly string[],
   args: Arguments,
@@ -59,7 +55,6 @@ export function readTarget(
   return { connections };
 }
 
-/** Reads `NETWORK`, or `name=NETWORK,ip=ADDRESS,…`. */
 function readNetworkOption(text: string, problems: IpvlanError[]): Connection {
   if (!text.includes("=")) return { network: text };
   const pairs = text.split(",").map((word) => /^([^=]+)=(.+)$/s.exec(word)?.slice(1) ?? []);

@@ -17,7 +17,6 @@ export function readSignal(text: string): Deno.Signal {
   throw invalidOption("signal", text, "give a name such as TERM, or a number");
 }
 
-/** Reads a number of seconds. @throws {"invalid-option"} It is not a number. */
 export function readTimeout(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text);
   // In Docker, -1 waits forever.
@@ -32,9 +31,7 @@ export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | unde
 
 /**
  * Waits until a sandbox has no process. Returns `false` at the deadline. It polls, as the kernel
- * gives no notice.
- *
- * @param sandbox Its id: meanwhile, another sandbox may get its name.
+ * gives no notice. It takes an id: meanwhile, another sandbox may get its name.
  */
 export async function waitForEnd(
   driver: Driver,

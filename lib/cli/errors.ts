@@ -11,7 +11,6 @@ export function usageError(
   return new IpvlanError("usage", { command, reasons, status });
 }
 
-/** The advice for a machine that cannot have ipvlan links. */
 export const LAB_HINT = "The lab runs any command in a kernel that has ipvlan, without root: " +
   (packageLauncher() ? "in a clone, npx -y deno task lab" : "ipvlan lab") + " -- COMMAND";
 

@@ -3,7 +3,6 @@ import { accept } from "../base/errors.ts";
 import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
 import type { Arguments } from "./command.ts";
 
-/** The option that says how to reach etcd. */
 export const ETCD_OPTION = {
   "--ipam-opt NAME=VALUE...": `how to reach etcd, if no network here does: ${
     IPAM_NAMES.join(", ")
@@ -17,10 +16,7 @@ export const POOLS = {
 
 /**
  * Reads how to reach etcd from {@linkcode ETCD_OPTION} or the environment; `undefined` if neither
- * says it.
- *
- * @param pools Whether the option is {@linkcode POOLS}: then it is required, and its files are
- * read.
+ * says it. With `pools`, the option is {@linkcode POOLS}: it is required, and its files are read.
  */
 export function readAccess(args: Pick<Arguments, "values">, pools = false): EtcdAccess | undefined {
   const words = args.values("ipam-opt");

@@ -40,7 +40,6 @@ export function groupHelp(group: string): string {
   ].join("\n");
 }
 
-/** The help of a command. */
 export function commandHelp(name: string, summary: string, command: Command): string {
   return [
     `Usage: ipvlan ${name} ${command.usage}`.trimEnd(),

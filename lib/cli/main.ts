@@ -9,7 +9,6 @@ import { parseArguments } from "./options.ts";
 import { print, printColoured, printError, warn, write } from "./output.ts";
 import { whyRefused } from "./docker/refused.ts";
 
-/** The exit status for every error but a wrong command line. */
 const FAILED = 1;
 
 /** Runs the command that was typed. Resolves to the exit status. */

@@ -16,7 +16,6 @@ import { nestSubnets } from "../ipam/nest.ts";
 import type { Arguments, Options } from "./command.ts";
 import { readPairs, readRoutes, ROUTE_OPTION } from "./option_values.ts";
 
-/** The network options that are flags of the command. */
 const SWITCHES = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].driverOption === undefined);
 
 /** The command's options for a network, as `docker network create` has them. */
@@ -37,7 +36,6 @@ export const CREATE_OPTIONS: Options = {
   "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
 };
 
-/** The names of the values of `--opt`. */
 export const DRIVER_KEYS: Readonly<Record<string, string>> = Object.fromEntries(
   Object.values(NETWORK_OPTIONS).flatMap(({ driverOption: name, value }) => {
     const kind = value.kind === "choice" ? value.of.join("|") : value.kind.toUpperCase();

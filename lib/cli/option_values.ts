@@ -8,11 +8,7 @@ import type { Arguments, Options } from "./command.ts";
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
 
-/**
- * Reads values of the form `NAME=VALUE`, where `=VALUE` may be optional.
- *
- * @param problems Gets what is wrong, as of all readers of options here.
- */
+/** Reads values of the form `NAME=VALUE`, where `=VALUE` may be optional. */
 export function readPairs(
   what: string,
   words: readonly string[],
@@ -33,18 +29,15 @@ export function readPairs(
   return record;
 }
 
-/** The option for static routes. */
 export const ROUTE_OPTION: Options = {
   "--route DESTINATION=NEXTHOP...": "a route besides the default one; in the L3 modes DESTINATION",
 };
 
-/** Reads {@linkcode ROUTE_OPTION}. */
 export function readRoutes(args: OptionValues): StaticRoute[] | undefined {
   const routes = args.values("route").flatMap(parseRoutes);
   return routes.length > 0 ? routes : undefined;
 }
 
-/** The options that say how a sandbox is connected to a network. */
 export const ENDPOINT_OPTIONS: Options = {
   "--ip ADDRESS": "the IPv4 address",
   "--ip6 ADDRESS": "the IPv6 address",
@@ -86,7 +79,6 @@ export function readEndpoint(args: OptionValues, problems: IpvlanError[]): Conne
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** Reads the priority of a network for the default route; higher ones come first. */
 function readPriority(text: string | undefined, problems: IpvlanError[]): number | undefined {
   if (text === undefined) return undefined;
   const priority = /^[-+]?\d+$/.test(text) ? Number(text) : NaN;
@@ -107,7 +99,6 @@ export const SETTINGS_OPTIONS: Options = {
   "--sysctl NAME=VALUE...": "a kernel setting of its network: net.…",
 };
 
-/** Reads {@linkcode SETTINGS_OPTIONS}. */
 export function readSettings(args: Arguments, problems: IpvlanError[]): SandboxSettings {
   const some = (...names: string[]) => {
     const values = names.flatMap((name) => args.values(name));

@@ -3,13 +3,11 @@ import { type Arguments, type Command, type Option, readOptions } from "./comman
 import { refusedOptions } from "./docker/refused.ts";
 import { usageError } from "./errors.ts";
 
-/** The options that every command has. */
 export const COMMON = {
   "--help": "show this help",
   "--verbose": "print each ip line as it is run, and the stack of an error",
 };
 
-/** The option of commands that change something. */
 export const DRY_RUN = { "--dry-run": "print the ip lines instead of running them" };
 
 /** Lists all options of a command. Its own option replaces a common one of the same name. */

@@ -38,7 +38,6 @@ export function write(bytes: Uint8Array): void {
   }
 }
 
-/** Prints text on standard error, and escapes control characters in it. */
 export function printError(text: string): void {
   try {
     console.error(printable(text));
@@ -47,7 +46,6 @@ export function printError(text: string): void {
   }
 }
 
-/** Prints a line on standard error, after the program's name. */
 export function warn(line: string): void {
   printError(`ipvlan: ${line}`);
 }

@@ -49,7 +49,6 @@ export function serviceOf(plugin: Plugin, folder = plugin.folder): MakeService {
   });
 }
 
-/** Installs a plugin, and says how its calls are answered. */
 export function install(
   plugin: Plugin,
   folder: string | undefined,
@@ -61,7 +60,6 @@ export function install(
   return installService(serviceOf(plugin, folder), args, context, hint);
 }
 
-/** The text of a plugin's executable. */
 export function pluginText(plugin: Plugin, env: Readonly<Record<string, string>>): string {
   const before = callerLines(plugin, identityOf(plugin));
   return executableText(thisProgram(), plugin.command, env, before);
@@ -86,12 +84,7 @@ export async function serveCalls(
   await runServer(plugin, run, driver, options, args.on("verbose"), warn);
 }
 
-/**
- * Serves calls of a plugin. @throws {"socket"} The socket cannot be made.
- *
- * @param driver The driver, which stays open.
- * @param verbose Whether `warn` gets a line for every call, and not only for those that failed.
- */
+/** Serves calls of a plugin. With `verbose`, `warn` gets a line for all, else for failed ones. */
 export async function runServer(
   plugin: Plugin,
   run: RunPlugin,

@@ -8,9 +8,7 @@ import type { Arguments, Options } from "./command.ts";
 import { Streams } from "./streams.ts";
 import { asUser, readUser } from "./docker/user.ts";
 
-/** The exit status for a command that exists but cannot be run, as in shells and Docker. */
 const CANNOT_RUN = 126;
-/** The exit status for a command that does not exist. */
 const NOT_FOUND = 127;
 
 /** The exit statuses of the commands that run another one, for their help. */
@@ -21,7 +19,6 @@ export const PROCESS_STATUSES: [status: string, meaning: string][] = [
   ["other", "the command's own"],
 ];
 
-/** The options that say how to run a command in a sandbox. */
 export const PROCESS_OPTIONS: Options = {
   "-d, --detach": "run it in the background",
   "-i, --interactive": "let it read this standard input",
@@ -35,8 +32,6 @@ export const PROCESS_OPTIONS: Options = {
 /**
  * Looks for a command as execvp(3) does, so that an error comes before anything is made. A sandbox
  * has this machine's files, so the command is the same one there.
- *
- * @throws {"command-unusable"} The command does not exist, or cannot be run.
  */
 export function requireCommand(command: string, folder?: string): void {
   const unusable = (status: number, reason: string) =>
@@ -124,7 +119,6 @@ export class SignalRelay implements Disposable {
   }
 }
 
-/** A command to run in a sandbox. */
 export interface Process {
   words: string[];
   /** The folder to start it in; `undefined` for this program's. */
@@ -135,12 +129,6 @@ export interface Process {
   uid?: number;
 }
 
-/**
- * Makes the process of a command and {@linkcode PROCESS_OPTIONS}.
- *
- * @throws {"invalid-option"} The user does not exist, or a file cannot be read.
- * @throws {"command-unusable"} setpriv(1), which changes the user, is not installed.
- */
 export function readProcess(words: readonly string[], args: Arguments): Process {
   const lines = args.values("env-file").flatMap(readLines);
   const cwd = args.value("workdir");
@@ -158,11 +146,7 @@ export function readProcess(words: readonly string[], args: Arguments): Process 
   };
 }
 
-/**
- * Runs a command in a sandbox. Resolves to its exit status, or to 0 if it runs in the background.
- *
- * @throws {"program-not-found"} `ip` is not installed.
- */
+/** Runs a command in a sandbox. Resolves to its exit status, or to 0 if it runs in the background. */
 export async function runInside(
   driver: Driver,
   sandbox: string,
@@ -201,7 +185,6 @@ function readText(path: string): string {
   }
 }
 
-/** Reads the lines of `--env-file`, without empty lines and comments. */
 function readLines(path: string): string[] {
   return readText(path).split("\n").map((line) => line.trimStart())
     .filter((line) => line !== "" && !line.startsWith("#"));

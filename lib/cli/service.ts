@@ -58,7 +58,6 @@ export async function uninstallService(
   if (used.length > 0) warn(`Next: systemctl disable --now ${used.join(" ")}`);
 }
 
-/** Says what to do when units have changed. */
 function sayReload(paths: readonly string[], { executable }: Service, warn: Context["warn"]): void {
   if (paths.some((path) => path !== executable?.path)) warn("Next: systemctl daemon-reload");
 }

@@ -14,7 +14,6 @@ export function requireCommands({ sandboxes }: Desired): void {
   }));
 }
 
-/** The option that gives consent without a question. */
 export const YES = {
   "-y, --yes":
     "do not ask first: make also changes that remove something, interrupt connectivity, or " +
@@ -68,7 +67,6 @@ async function withConsent(
   }
 }
 
-/** Counts the additions, changes and removals in the lines of a plan, as a sentence. */
 export function countChanges(lines: readonly string[]): string {
   const count = (sign: string) => lines.filter((line) => line.startsWith(sign)).length;
   return `${count("+")} added, ${count("~")} changed, ${count("-")} removed`;

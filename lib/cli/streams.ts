@@ -49,11 +49,7 @@ export class Streams implements Disposable {
   #modes: Uint8Array<ArrayBuffer> | undefined;
   readonly #libc = Deno.dlopen("libc.so.6", SYMBOLS);
 
-  /**
-   * Opens the terminal or the pipes.
-   *
-   * @param uid The id of the user that the command runs as, who then owns its terminal and pipes.
-   */
+  /** Opens the terminal or the pipes, which the user of the command then owns. */
   constructor(args: Arguments, uid?: number) {
     const [tty, interactive] = [args.on("tty"), args.on("interactive")];
     const stdin = tty || !interactive ? "null" : Deno.stdin.isTerminal() ? "piped" : "inherit";
@@ -86,7 +82,6 @@ export class Streams implements Disposable {
     tcsetattr(STDIN, TCSADRAIN, modes);
   }
 
-  /** Gives the command's terminal the size of this one. */
   resize(): void {
     if (this.#terminal === undefined) return;
     const { ioctlWith } = this.#libc.symbols;
@@ -181,7 +176,6 @@ export class Streams implements Disposable {
     }
   }
 
-  /** Copies input while this program runs. */
   #carryInput(child: Deno.ChildProcess): void {
     const put = async (keys: Uint8Array<ArrayBuffer>) => {
       await this.#libc.symbols.write(this.#terminal!, keys, BigInt(keys.length));

@@ -61,7 +61,6 @@ export function describeFile(path: string): string {
   return path === "-" ? "standard input" : quoted(path);
 }
 
-/** Makes the error for an existing network or sandbox that belongs to no site or to another one. */
 export function foreignError(
   { name: site, source }: Maker,
   kind: Change["kind"],
@@ -85,7 +84,6 @@ export function foreignError(
   return conflict(`${whose}, which this file made${as}: say "name: ${owner}" in it`);
 }
 
-/** Makes the error for a network that must be removed but connects sandboxes of others. */
 export function inUseError(
   site: string,
   network: string,

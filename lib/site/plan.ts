@@ -43,7 +43,6 @@ interface Files {
   otherFile(labels: Labels): string | undefined;
 }
 
-/** Plans the changes from the current networks and sandboxes to the desired ones. */
 export function makePlan(desired: Desired, current: Current): Plan {
   return new Planner(desired, current, {
     sourceOf: () => desired.source,

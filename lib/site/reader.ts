@@ -2,7 +2,6 @@ import type { IpvlanError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { fieldOf, type KeysShape, type NamedShape, type Path, type Shape } from "./shape.ts";
 
-/** Receives each problem with its path in the file. */
 export type Report = (path: Path, reason: string) => void;
 
 /** The maximum number of values in a file after its anchors are expanded. */
@@ -18,7 +17,6 @@ export class ShapeReader {
   #tooMany: IpvlanError;
   #left = MAX_VALUES;
 
-  /** @param tooMany The error if the file has too many values. */
   constructor(report: Report, tooMany: IpvlanError) {
     this.#report = report;
     this.#tooMany = tooMany;
@@ -102,7 +100,6 @@ export class ShapeReader {
   }
 }
 
-/** The reason why a single value of the right kind is wrong; `undefined` if it is not. */
 function reasonAgainst(shape: Shape, value: unknown): string | undefined {
   switch (shape.kind) {
     case "text":

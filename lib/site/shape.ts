@@ -38,9 +38,8 @@ export interface Key {
 }
 
 /**
- * The required form of a value of a site file. The reader and the JSON Schema follow from it. A
- * switch is `true` or `false`, a choice is one of a few words, and the shapes of `either` differ in
- * kind.
+ * The required form of a value of a site file. The reader and the JSON Schema follow from it. The
+ * shapes of `either` differ in kind.
  */
 export type Shape =
   | TextShape

@@ -36,7 +36,6 @@ export function isLazy(name: string): name is "and" | "or" {
   return name === "and" || name === "or";
 }
 
-/** The functions whose arguments are all evaluated, by their names. */
 export const FUNCTIONS: Functions = {
   not: onAny(1, ([value]) => !isTrue(value)),
   eq: onAny(2, ([first, ...others]) => others.some((other) => isEqual(first, other)), "any"),
@@ -109,7 +108,6 @@ export const HEADER_FUNCTIONS: Functions = {
   ),
 };
 
-/** Joins pieces to a text that is not longer than allowed. */
 function joined(pieces: readonly string[], separator = ""): string {
   const length = pieces.reduce(
     (sum, piece) => sum + piece.length + separator.length,

@@ -11,7 +11,6 @@ export type Statement =
   | { readonly kind: "break" }
   | { readonly kind: "continue" };
 
-/** `{{if}}`, `{{with}}` or `{{range}}`. */
 export interface Branch {
   readonly kind: "if" | "with" | "range";
   /** The value that decides. */
@@ -50,7 +49,6 @@ export interface Operand extends Place {
   readonly fields: readonly string[];
 }
 
-/** The start of an operand, before its fields. */
 export type Base =
   | { readonly kind: "dot" }
   | { readonly kind: "nil" }
@@ -59,7 +57,6 @@ export type Base =
   | { readonly kind: "function"; readonly name: string }
   | { readonly kind: "pipe"; readonly pipe: Pipe };
 
-/** How deep parentheses and blocks may be nested. */
 const MAX_DEPTH = 100;
 
 const KEYWORDS: readonly string[] = ["if", "with", "range", "else", "end", "break", "continue"];
@@ -79,7 +76,6 @@ interface Block {
   readonly stop?: Token;
 }
 
-/** Reads the tokens of a template from left to right. */
 export class Parser {
   readonly #template: string;
   readonly #functions: readonly string[];
@@ -110,7 +106,6 @@ export class Parser {
     return this.#tokens[this.#next + ahead]!;
   }
 
-  /** Skips the next token if it is of a kind. Returns whether it was. */
   #take(kind: TokenKind): boolean {
     const isIt = this.#peek().kind === kind;
     if (isIt) this.#next++;

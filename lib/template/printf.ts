@@ -12,7 +12,6 @@ const MAX_DIGITS = 100;
 
 const DIRECTIVE = /%([-+# 0]*)(\d*)(?:(\.)(\d*))?(.|$)/gsu;
 
-/** A directive such as `%-8s`. */
 interface Directive {
   readonly flags: string;
   readonly width: number;
@@ -64,7 +63,6 @@ function typed(value: Value): string {
   return value === undefined || value === null ? "<nil>" : `${typeName(value)}=${printed(value)}`;
 }
 
-/** Prints a value that has no parts. */
 function leafText(value: Value, directive: Directive): string {
   const { verb } = directive;
   let text: string | undefined;

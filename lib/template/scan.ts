@@ -37,7 +37,6 @@ export interface Token {
   readonly spaced: boolean;
 }
 
-/** Makes the error for a template, from its text, the offset of the place in it, and the reason. */
 export function templateError(
   template: string,
   offset: number,
@@ -75,7 +74,6 @@ export function scan(template: string): Token[] {
   }
 }
 
-/** The offset after a comment's closing braces. */
 function endOfComment(template: string, start: number): number {
   const close = template.indexOf("*/", start + 2);
   if (close === -1) throw templateError(template, start, "unclosed comment");
@@ -114,7 +112,6 @@ function whyNoToken(template: string, offset: number): string {
   return UNENDED[character] ?? `unexpected ${JSON.stringify(character)} in action`;
 }
 
-/** Removes white space at the beginning or the end of a text. */
 function trimmed(text: string, before: boolean, after: boolean): string {
   const isSpace = (index: number) => " \t\r\n".includes(text.charAt(index));
   let start = 0;

@@ -118,7 +118,6 @@ class Execution {
     }
   }
 
-  /** Evaluates a pipe, and sets its variables to the value. */
   #pipe(pipe: Pipe, dot: Value): Value {
     let value: Value;
     for (const [index, command] of pipe.commands.entries()) {
@@ -232,7 +231,6 @@ class Execution {
     return value;
   }
 
-  /** Evaluates the arguments of a function, checks them, and calls it. */
   #invoke(
     operand: Operand,
     name: string,

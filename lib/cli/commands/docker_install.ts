@@ -31,7 +31,6 @@ docker network create -d ${PLUGIN_NAME} --subnet=192.168.20.0/24 -o parent=eth0.
   },
 };
 
-/** `ipvlan docker uninstall`. */
 export const uninstall: Command = {
   usage: "",
   example: `ipvlan docker uninstall

@@ -3,7 +3,6 @@ import { sayContainers } from "../../engine/docker/api.ts";
 import type { Command } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
 
-/** Whether a diagnosis says that this machine or this user cannot make ipvlan links. */
 function isOfTheMachine({ level, subject }: Diagnosis): boolean {
   return level === "broken" && /^(kernel|rights|module .*)$/.test(subject);
 }

@@ -20,16 +20,13 @@ function answering(command: string, usage: string, example: string): Command {
   };
 }
 
-/** `ipvlan netavark create`. */
 export const create = answering("create", "", "< network.json");
 
-/** `ipvlan netavark setup`. */
 export const setup = answering("setup", "NETNS", "/run/netns/netns-1 < request.json");
 
 /** `ipvlan netavark teardown`. The namespace may be gone already. */
 export const teardown = answering("teardown", "NETNS", "/run/netns/netns-1 < request.json");
 
-/** `ipvlan netavark info`. */
 export const info: Command = {
   usage: "",
   example: "ipvlan netavark info",
@@ -38,7 +35,6 @@ export const info: Command = {
   },
 };
 
-/** `ipvlan netavark install`. */
 export const install: Command = {
   usage: "[OPTIONS] [DIR]",
   example: `ipvlan netavark install
@@ -50,7 +46,6 @@ podman network create -d ${PLUGIN_NAME} --subnet=192.168.1.0/24 -o parent=eth0 d
     (await import("../plugin_service.ts")).install(NETAVARK, args.positionals[0], args, context),
 };
 
-/** `ipvlan netavark uninstall`. */
 export const uninstall: Command = {
   usage: "[DIR]",
   example: `ipvlan netavark uninstall
@@ -62,7 +57,6 @@ systemctl daemon-reload`,
     ),
 };
 
-/** `ipvlan netavark serve`. */
 export const serve: Command = {
   usage: "[OPTIONS]",
   example: "ipvlan netavark serve",

@@ -11,7 +11,6 @@ export const INSPECT_OPTIONS: Options = {
   "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
 };
 
-/** Finds an item by its name, in the shape to show. */
 export type Find = (name: string) => Promise<Struct>;
 
 /** Shows the named items in the requested format. Resolves to the exit status. */

@@ -28,7 +28,6 @@ import { thisProgram } from "../../install/program.ts";
 /** The exit status for an error of ipvlan itself and for a wrong command line, as in Docker. */
 const FAILED = 125;
 
-/** The options that only a new sandbox can have. */
 const SANDBOX_OPTIONS = {
   "--name NAME": "the sandbox's name",
   ...ENDPOINT_OPTIONS,

@@ -5,7 +5,6 @@ import type { Driver } from "../../driver/mod.ts";
 import type { Network, SeenSandbox } from "../../driver/model/types.ts";
 import type { Arguments, Options } from "../command.ts";
 
-/** A key of filters `KEY=VALUE`. */
 interface Key<Item> {
   /** Whether there is `KEY!=VALUE`, too. */
   negatable?: true;
@@ -98,7 +97,6 @@ function timeOf(text: string, now: number): number {
   return /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
 }
 
-/** The options of `ps` that choose sandboxes, besides `--all`. */
 export const SELECTION_OPTIONS: Options = {
   "-f, --filter KEY=VALUE...":
     "list only those with this name or id (a part is enough), label, network or status",

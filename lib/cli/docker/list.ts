@@ -3,14 +3,12 @@ import { attempt, invalidOption } from "../../base/errors.ts";
 import { HEADER_FUNCTIONS, type Struct, Template } from "../../template/mod.ts";
 import type { Arguments, Context, Options } from "../command.ts";
 
-/** The options that choose the format of a list, besides `--quiet`. */
 export const FORMAT_OPTIONS: Options = {
   "--format FORMAT":
     "table; json: an object per line; or a Go template, as in Docker: 'table {{.Name}}'",
   "--json": "the same as --format json",
 };
 
-/** The format of a list: keys only, the usual table, or a template for each item. */
 export type Format =
   | { readonly kind: "keys" | "table" }
   | { readonly kind: "lines" | "rows"; readonly template: Template };

@@ -10,7 +10,6 @@ export interface User {
   home?: string;
 }
 
-/** Splits the lines of a file such as `/etc/passwd` into fields. */
 function fieldsOf(text: string): string[][] {
   return text.split("\n").filter((line) => line !== "").map((line) => line.split(":"));
 }
