@@ -43,8 +43,11 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 /** Writes a name as Docker's errors do: without quotes, if a network can have that name. */
 const plain = (name: string) => /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : json(name);
 
-const hint = (name: string, known: readonly string[]) =>
-  didYouMean(name, known) || ": see which there are, or create it first";
+const hint = (
+  name: string,
+  known: readonly string[],
+  otherwise = ": see which there are, or create it first",
+) => didYouMean(name, known) || otherwise;
 
 /**
  * The sentence of each error: what is wrong, with which value, and what to do. Some begin without a
@@ -246,9 +249,7 @@ export const SENTENCES: {
   "host-not-found": ({ host, known, ambiguous = [] }) =>
     ambiguous.length > 0
       ? `Several hosts are named ${json(host)}: give an id (${ambiguous.join(", ")})`
-      : `There is no host ${json(host)} in etcd${
-        didYouMean(host, known) || ": see ipvlan host ls"
-      }`,
+      : `There is no host ${json(host)} in etcd` + hint(host, known, ": see ipvlan host ls"),
   "own-host": () =>
     "A host does not remove itself: remove its networks, or run this on another host",
   "shared-pool-not-found": ({ pool }) =>
@@ -264,9 +265,8 @@ export const SENTENCES: {
   "shared-pool-exhausted": ({ range, keepers }) => {
     const advice = keepers.length === 0
       ? "remove a sandbox, or use a larger subnet"
-      : `${
-        keepers.map(json).join(", ")
-      } keep unused ones and do not answer: run ipvlan agent there`;
+      : keepers.map(json).join(", ") +
+        " keep unused ones and do not answer: run ipvlan agent there";
     return `No address is left in the shared pool ${range}: ${advice}`;
   },
   "shared-address-held": ({ address, sandbox, host }) => {
@@ -319,9 +319,8 @@ export const SENTENCES: {
   },
   "site-conflict": ({ reason }) => reason,
   "unknown-name": ({ subject, known }) =>
-    `There is no network or sandbox ${json(subject)}${
-      didYouMean(subject, known) || ": see which there are"
-    }`,
+    `There is no network or sandbox ${json(subject)}` +
+    hint(subject, known, ": see which there are"),
   "consent": ({ changes }) =>
     [
       "These changes remove something, interrupt connectivity, or touch what belongs to another " +

@@ -74,8 +74,6 @@ class Planner {
   readonly #sandboxes: ReadonlyMap<string, SandboxDetails>;
   /** The names of the networks that belong to the site, or will. */
   readonly #ofSite: ReadonlySet<string>;
-  /** The names of sandboxes on record that the site did not make, by the network they are on. */
-  readonly #strangers = new Map<string, Set<string>>();
   /** The names of those to remove, also if they are made again. */
   readonly #removed = new Set<string>();
   /** The sandbox that requests an address, by network and address in canonical notation. */
@@ -90,12 +88,6 @@ class Planner {
     this.#sandboxes = byName(current.sandboxes);
     const own = current.networks.filter((each) => this.#isOwn(each));
     this.#ofSite = new Set([...own, ...desired.networks].map(({ name }) => name));
-    for (const sandbox of current.sandboxes.filter((each) => !this.#isOwn(each))) {
-      for (const { network } of sandbox.endpoints) {
-        const names = this.#strangers.get(network) ?? new Set();
-        this.#strangers.set(network, names.add(sandbox.name));
-      }
-    }
     this.#claims = new Map(desired.networks.map(({ name }) => [name, new Map()]));
     for (const { name, connections } of desired.sandboxes) {
       for (const connection of connections) {
@@ -175,8 +167,12 @@ class Planner {
     const { site, removeNetworks } = this.#plan;
     this.#removed.add(name);
     removeNetworks.push(name);
-    const strangers = this.#strangers.get(name);
-    if (strangers) this.#problems.push(inUseError(site, name, [...strangers]));
+    const strangers = this.#current.sandboxes.filter((each) =>
+      !this.#isOwn(each) && each.endpoints.some(({ network }) => network === name)
+    );
+    if (strangers.length > 0) {
+      this.#problems.push(inUseError(site, name, strangers.map(({ name }) => name)));
+    }
   }
 
   #planSandbox(wanted: DesiredSandbox): void {

@@ -31,11 +31,6 @@ export const MAX_TEXT = 1 << 24;
 
 const MAX_PADDING = 1_000_000;
 
-/** Whether a function's arguments are evaluated one by one, up to the one that decides. */
-export function isLazy(name: string): name is "and" | "or" {
-  return name === "and" || name === "or";
-}
-
 export const FUNCTIONS: Functions = {
   not: onAny(1, ([value]) => !isTrue(value)),
   eq: onAny(2, ([first, ...others]) => others.some((other) => isEqual(first, other)), "any"),

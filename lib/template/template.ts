@@ -5,7 +5,6 @@ import {
   FUNCTION_NAMES,
   FUNCTIONS,
   type Functions,
-  isLazy,
   MAX_TEXT,
   sizeOf,
   type TemplateFunction,
@@ -215,9 +214,8 @@ class Execution {
   }
 
   #call(operand: Operand, name: string, dot: Value, args: readonly Argument[]): Value {
-    return isLazy(name)
-      ? this.#decide(operand, name, dot, args)
-      : this.#invoke(operand, name, this.#functions[name]!, dot, args);
+    if (name === "and" || name === "or") return this.#decide(operand, name, dot, args);
+    return this.#invoke(operand, name, this.#functions[name]!, dot, args);
   }
 
   /** Evaluates `and` or `or` up to the first argument that decides. That one is the result. */

@@ -16,14 +16,13 @@ export type Value =
   | ReadonlyMap<string, Value>
   | Struct;
 
-/** Go's struct. A function without a parameter is a field that JSON leaves out; else a method. */
+/**
+ * Go's struct. A function without a parameter is a field that JSON leaves out; else a method:
+ * `{{.Label "tier"}}`.
+ */
 export interface Struct {
-  /** The fields and methods by their names. */
-  readonly [name: string]: Value | Method;
+  readonly [name: string]: Value | ((argument: string) => Value);
 }
-
-/** A method: `{{.Label "tier"}}`; without a parameter, a field. */
-export type Method = (argument: string) => Value;
 
 export function typeName(value: Value): string {
   if (value === undefined || value === null) return "nil";
