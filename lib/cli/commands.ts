@@ -2,7 +2,6 @@ import type { Command } from "./command.ts";
 
 /** A command in the list of all of them. Its module is loaded only when it is needed. */
 export interface Entry {
-  /** Its effect, in half a line. */
   summary: string;
   load(): Promise<{ default: Command }>;
 }
@@ -122,16 +121,11 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "network remove": "network rm",
   "container ls": "ps",
   "container list": "ps",
-  "container ps": "ps",
-  "container run": "run",
-  "container exec": "exec",
-  "container rm": "rm",
   "container remove": "rm",
-  "container inspect": "inspect",
-  "container stop": "stop",
-  "container kill": "kill",
-  "container wait": "wait",
-  "container logs": "logs",
+  ...Object.fromEntries(
+    ["ps", "run", "exec", "rm", "inspect", "stop", "kill", "wait", "logs"]
+      .map((name) => [`container ${name}`, name]),
+  ),
 };
 
 /** Finds a command, and its own name, by the typed words: `network create`, `network list`. */

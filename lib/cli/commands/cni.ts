@@ -21,16 +21,15 @@ CNI_COMMAND=VERSION ipvlan cni < /dev/null`,
   async run(args, context) {
     const { command, print } = context;
     const [word, folder] = args.positionals;
-    const forOther = [
+    const wrong = [
+      ...word === undefined || ["install", "uninstall", "serve"].includes(word)
+        ? []
+        : [`The word ${JSON.stringify(word)} is not known: write install, uninstall or serve`],
       ...args.on("print-unit") && word !== "install" ? ["--print-unit is for install"] : [],
       ...args.value("socket") !== undefined && word !== "serve" ? ["--socket is for serve"] : [],
       ...folder !== undefined && word === "serve" ? ["serve takes no folder"] : [],
     ];
-    if (word !== undefined && !["install", "uninstall", "serve"].includes(word)) {
-      const rule = "write install, uninstall or serve";
-      forOther.unshift(`The word ${JSON.stringify(word)} is not known: ${rule}`);
-    }
-    if (forOther.length > 0) throw usageError(command, forOther);
+    if (wrong.length > 0) throw usageError(command, wrong);
     const isCall = word === undefined;
     const text = isCall ? await readInput() : "";
     if (isCall && Deno.env.get("CNI_COMMAND") === "VERSION") {
