@@ -103,9 +103,7 @@ function networkValue(network: Network): Record<string, unknown> {
 }
 
 function underKeys(fields: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([field, value]) => [keyOf(field), value]),
-  );
+  return Object.fromEntries(Object.entries(fields).map(([field, value]) => [keyOf(field), value]));
 }
 
 function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {

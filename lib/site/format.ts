@@ -176,10 +176,7 @@ const NETWORK: Record<string, Key> = {
   labels: LABELS,
   driver: key("the driver, as in compose.yaml", choice("ipvlan")),
   driver_opts: key(`${DRIVER_OPTIONS.join(", ")}, as in compose.yaml`, mapping(DRIVER_OPTS)),
-  ipam: key(
-    "the subnets, as in compose.yaml, and where the addresses come from",
-    mapping(IPAM),
-  ),
+  ipam: key("the subnets, as in compose.yaml, and where the addresses come from", mapping(IPAM)),
 };
 
 /** A link-local address. The pattern is only a hint for editors. */

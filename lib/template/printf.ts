@@ -47,11 +47,7 @@ export function sprintf(format: string, values: readonly Value[], most: number):
 }
 
 /** Prints a value by a directive; the directive holds for each part of a list, map or struct. */
-function formatted(
-  value: Value,
-  directive: Directive,
-  counted: (text: string) => string,
-): string {
+function formatted(value: Value, directive: Directive, counted: (text: string) => string): string {
   if (directive.verb === "T") return padded(typeName(value), directive);
   const named = directive.flags.includes("+") && directive.verb === "v";
   const leaf = (part: Value) => counted(padded(leafText(part, directive), directive, part));

@@ -7,10 +7,7 @@ import { changeSite, requireCommands, YES } from "../site.ts";
 export default {
   usage: "[OPTIONS] FILE",
   example: "ipvlan apply --yes web.yaml",
-  options: {
-    ...YES,
-    "--keep": "do not undo the changes if one of them or a check fails",
-  },
+  options: { ...YES, "--keep": "do not undo the changes if one of them or a check fails" },
   changes: true,
   async run(args, context) {
     const [file = ""] = args.positionals;

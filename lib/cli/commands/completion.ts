@@ -66,9 +66,7 @@ export default {
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined || args.positionals.length > 1) {
       const shells = Object.keys(SCRIPTS).join(", ");
-      throw usageError(command, [
-        `Unknown shell ${JSON.stringify(shell)}: give one of ${shells}`,
-      ]);
+      throw usageError(command, [`Unknown shell ${JSON.stringify(shell)}: give one of ${shells}`]);
     }
     print(script);
   },

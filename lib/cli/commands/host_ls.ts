@@ -27,11 +27,7 @@ export default {
     const access = readAccess(args);
     await using driver = await open();
     const hosts = await driver.listHosts(access);
-    const listing = {
-      key: ({ id }: ListedHost) => id,
-      fields: FIELDS,
-      headers: { ID: "HOST ID" },
-    };
+    const listing = { key: ({ id }: ListedHost) => id, fields: FIELDS, headers: { ID: "HOST ID" } };
     printList(hosts, format, listing, print);
     (await driver.damagedKeys(access)).forEach(warn);
   },

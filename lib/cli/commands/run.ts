@@ -87,10 +87,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     "--rm": "remove the sandbox when the command has ended",
     "--image": "drop the first word, the image of a line for docker",
   },
-  statuses: [
-    ["125", "an error of ipvlan itself, or a wrong command line"],
-    ...PROCESS_STATUSES,
-  ],
+  statuses: [["125", "an error of ipvlan itself, or a wrong command line"], ...PROCESS_STATUSES],
   misuse: FAILED,
   stopEarly: true,
   changes: true,

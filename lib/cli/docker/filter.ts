@@ -114,9 +114,7 @@ const SANDBOX_KEYS: Readonly<Record<string, Key<SeenSandbox>>> = {
   name: NAME,
   id: NAME,
   label: LABEL,
-  network: {
-    holds: ({ endpoints }, value) => endpoints.some(({ network }) => network === value),
-  },
+  network: { holds: ({ endpoints }, value) => endpoints.some(({ network }) => network === value) },
   status: {
     problem: (value) => {
       const known = [...STATUSES.up, ...STATUSES.down];
