@@ -28,11 +28,9 @@ export interface OptionValues<Name extends string = string> {
 }
 
 export interface CommandLine<Name extends string = string> extends OptionValues<Name> {
-  /** The words that are no options. */
   words: string[];
   /** The words after `--`; `undefined` without a `--`. */
   behind: string[] | undefined;
-  /** All that is wrong with the options, one sentence each. */
   problems: string[];
 }
 
@@ -63,13 +61,10 @@ export function readCommandLine<Name extends string>(
 }
 
 interface GivenOption {
-  /** The word that it stands in. */
   word: string;
   /** The option without its value: `--name` or `-n`. */
   dashed: string;
-  /** The option; `undefined` if there is none of this name. */
   option: OptionForm | undefined;
-  /** Its value; `undefined` if it lacks one. */
   value: string | undefined;
 }
 

@@ -6,7 +6,6 @@ import { didYouMean } from "./suggest.ts";
 export interface Misfit {
   /** The steps to it: `["subnets", 1, "gateway"]`. */
   readonly path: readonly (string | number)[];
-  /** The value; `undefined` if it is missing. */
   readonly value: unknown;
   /** The value that it should be: `a text`. */
   readonly wanted: string;

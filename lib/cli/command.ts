@@ -1,9 +1,7 @@
 import type { OptionForm, OptionValues } from "../base/command_line.ts";
 
 export interface Option extends OptionForm {
-  /** Whether it may be given several times. */
   many?: boolean;
-  /** Its effect, in half a line. */
   help: string;
 }
 
@@ -22,7 +20,6 @@ export function readOptions(options: Options): Option[] {
 }
 
 export interface Arguments extends OptionValues {
-  /** The words that are not options, in the order given. */
   positionals: string[];
 }
 

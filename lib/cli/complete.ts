@@ -2,7 +2,6 @@ import type { Command, Names, Option } from "./command.ts";
 import { COMMANDS, findCommand, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** Completes the last of the words typed after `ipvlan`: to a command, an option or a name. */
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {
   const before = typed.slice(0, -1);
   const last = typed.at(-1) ?? "";

@@ -5,12 +5,10 @@ import { exitStatusOf } from "../base/signals.ts";
 
 let isLost = false;
 
-/** Prints text on standard output, and escapes control characters in it. */
 export function print(text: string): void {
   printColoured(printable(text));
 }
 
-/** Prints text unchanged, for its colours. The caller must escape values from outside. */
 export function printColoured(text: string): void {
   try {
     console.log(text);
@@ -24,7 +22,6 @@ export function printColoured(text: string): void {
 
 const decoder = new TextDecoder();
 
-/** Prints bytes on standard output: unchanged, or at a terminal with control characters escaped. */
 export function write(bytes: Uint8Array): void {
   // A character may come in two pieces.
   const text = () => printable(decoder.decode(bytes, { stream: true }));

@@ -123,7 +123,6 @@ export interface Process {
   words: string[];
   /** The folder to start it in; `undefined` for this program's. */
   cwd?: string;
-  /** The variables to add to its environment. */
   env: Record<string, string>;
   /** The id of the user to run it as; `undefined` for this program's. */
   uid?: number;

@@ -97,7 +97,6 @@ export class Streams implements Disposable {
     if (this.#outputs.length > 0) await this.#carryOutput(child.status);
   }
 
-  /** Closes everything, and restores this program's terminal. */
   [Symbol.dispose](): void {
     this.setRaw(false);
     for (const { to } of this.#outputs) to.releaseLock();

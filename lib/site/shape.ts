@@ -2,7 +2,6 @@ import type { IpvlanError } from "../base/errors.ts";
 
 export interface TextShape {
   kind: "text";
-  /** A short description: `an address`. */
   what: string;
   /** A regular expression that every valid text matches, for editors. */
   pattern?: string;
@@ -21,7 +20,6 @@ export interface NamedShape {
 export interface KeysShape {
   kind: "keys";
   keys: Readonly<Record<string, Key>>;
-  /** The keys that must not be left out. */
   required?: readonly string[];
   /** Keys to ignore, as a regular expression. */
   ignored?: string;

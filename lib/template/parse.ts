@@ -13,11 +13,9 @@ export type Statement =
 
 export interface Branch {
   readonly kind: "if" | "with" | "range";
-  /** The value that decides. */
   readonly pipe: Pipe;
   /** The statements to run if it is not empty; `range`: for each element. */
   readonly body: readonly Statement[];
-  /** The statements after `{{else}}`. */
   readonly otherwise: readonly Statement[];
 }
 
@@ -33,7 +31,6 @@ export interface Pipe extends Place {
   readonly variables: readonly string[];
   /** Whether the variables exist already: `=` and not `:=`. */
   readonly assigns: boolean;
-  /** The commands, at least one. */
   readonly commands: readonly Command[];
 }
 
