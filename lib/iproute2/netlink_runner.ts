@@ -57,26 +57,21 @@ const [STRETCH, PER_LOOK] = [10, 4];
  * starts no program, and leaves nothing running when this process is killed.
  */
 export class NetlinkRunner implements DirectRunner {
-  readonly #libc: Libc;
-  readonly #options: NetlinkOptions;
   #queue: Pending[] = [];
   /** The queued questions with no change after them, by line and part. */
   #shared = new Map<string, Promise<unknown>>();
   #running: Promise<void> | undefined;
 
-  constructor(libc: Libc, options: NetlinkOptions) {
-    this.#libc = libc;
-    this.#options = options;
-  }
+  constructor(private readonly libc: Libc, private readonly options: NetlinkOptions) {}
 
   async change(line: string, send?: Send): Promise<void> {
-    const { program } = this.#options;
+    const { program } = this.options;
     this.#shared.clear();
     await this.#add(line, send, () => program.change(line));
   }
 
   query(line: string): Promise<Record<string, unknown>[]> {
-    const { program } = this.#options;
+    const { program } = this.options;
     return this.#add(line, undefined, () => program.query(line));
   }
 
@@ -85,7 +80,7 @@ export class NetlinkRunner implements DirectRunner {
     const key = `${line}\n${part}`;
     const shared = this.#shared.get(key);
     if (shared) return shared as Promise<T>;
-    const answer = this.#add(line, read, () => ask(this.#options.program, query));
+    const answer = this.#add(line, read, () => ask(this.options.program, query));
     this.#shared.set(key, answer);
     return answer;
   }
@@ -113,7 +108,7 @@ export class NetlinkRunner implements DirectRunner {
   }
 
   async #runBurst(burst: readonly Pending[]): Promise<void> {
-    const { force, signal } = this.#options;
+    const { force, signal } = this.options;
     const rest = [...burst];
     try {
       signal?.throwIfAborted();
@@ -145,7 +140,7 @@ export class NetlinkRunner implements DirectRunner {
 
   /** Opens a socket in the namespace, and makes the settings. */
   #open(): NetlinkSocket {
-    const { netns, settings } = this.#options;
+    const { netns, settings } = this.options;
     using files = new DisposableStack();
     using opened = new DisposableStack();
     const open = () => {
@@ -153,15 +148,15 @@ export class NetlinkRunner implements DirectRunner {
       const writes = settings.flatMap((setting) => {
         const at = setting.lastIndexOf("=");
         const path = `/proc/sys/${setting.slice(0, at)}`;
-        const open = () => files.use(this.#libc.open(path, OPEN.WRONLY));
+        const open = () => files.use(this.libc.open(path, OPEN.WRONLY));
         const file = unlessErrno([ERRNO.ENOENT], open);
         return file ? [{ file, value: setting.slice(at + 1) }] : [];
       });
-      return { writes, socket: opened.use(new NetlinkSocket(this.#libc)) };
+      return { writes, socket: opened.use(new NetlinkSocket(this.libc)) };
     };
     const { writes, socket } = netns === undefined
       ? open()
-      : inNamespace(this.#libc, pathToEnter(netns), netns, open);
+      : inNamespace(this.libc, pathToEnter(netns), netns, open);
     for (const { file, value } of writes) {
       unlessErrno([ERRNO.ENOENT], () => this.#set(file, value));
     }
@@ -170,13 +165,13 @@ export class NetlinkRunner implements DirectRunner {
   }
 
   #set({ fd }: OpenFile, value: string): void {
-    if (Number(this.#libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
-    throw this.#libc.error((text) => `Cannot set a link's sysctl to ${value}: ${text}`);
+    if (Number(this.libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
+    throw this.libc.error((text) => `Cannot set a link's sysctl to ${value}: ${text}`);
   }
 
   #errorOf(error: unknown, line?: string): unknown {
     if (!(error instanceof SystemError)) return error;
-    const { netns } = this.#options;
+    const { netns } = this.options;
     if (line === undefined && netns !== undefined && error.errno === ERRNO.ENOENT) {
       return new IpvlanError("namespace-not-found", { netns });
     }

@@ -161,13 +161,10 @@ async function tryToLook<W extends Wanted>(
 
 /** The namespaces of one look: by netlink if it may be used, and with shells that start when needed. */
 class Places implements AsyncDisposable {
-  readonly #signal: AbortSignal | undefined;
   readonly #netlink = chooseTransport().libc;
   readonly #shells: (Shell | undefined)[] = [];
 
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-  }
+  constructor(private readonly signal: AbortSignal | undefined) {}
 
   /**
    * A namespace, by its name; the caller's own without one.
@@ -176,7 +173,7 @@ class Places implements AsyncDisposable {
    * @throws {"invalid-word"} The name is not a namespace's.
    */
   at(netns: string | undefined, shell = 0): Place {
-    const signal = this.#signal;
+    const signal = this.signal;
     const netlink = this.#netlink;
     const run: RunProgram = (command, input) =>
       (this.#shells[shell] ??= new Shell({ signal })).run(command, input);

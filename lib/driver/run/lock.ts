@@ -10,13 +10,10 @@ import { IpvlanError } from "../../base/errors.ts";
 
 /** A lock on a file (flock(2)), among processes and within one. It ends with its process. */
 export class FileLock {
-  readonly path: string;
   /** Resolves when no call of this process holds or waits for the exclusive lock. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(path: string) {
-    this.path = path;
-  }
+  constructor(readonly path: string) {}
 
   /** Takes the shared lock. Dispose of the result to unlock it. */
   async shared(options: WaitOptions = {}): Promise<Disposable> {

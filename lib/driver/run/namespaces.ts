@@ -98,23 +98,20 @@ export function programsWith(lock: string | undefined): Programs {
  * no open file to a program that it starts (O_CLOEXEC), so a shell opens this one: `9<>FILE`.
  */
 export class Namespaces {
-  readonly #options: NamespacesOptions;
   #unstoppable: Namespaces | undefined;
   /** The host's and the caller's `ip`, which all calls share. */
   #shared = new Map<string | undefined, Ip>();
 
-  constructor(options: NamespacesOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: NamespacesOptions) {}
 
   /** The same for work that must not stop half way: the signal only kills an `ip` that hangs. */
   get unstoppable(): Namespaces {
-    if (this.#options.unstoppable) return this;
-    return this.#unstoppable ??= new Namespaces({ ...this.#options, unstoppable: true });
+    if (this.options.unstoppable) return this;
+    return this.#unstoppable ??= new Namespaces({ ...this.options, unstoppable: true });
   }
 
   host(): Ip {
-    return this.#share(this.#options.host);
+    return this.#share(this.options.host);
   }
 
   /** `ip` in the namespace of this process. It is the host's if no host was named. */
@@ -133,16 +130,16 @@ export class Namespaces {
    */
   inside(netns: string | undefined, force = false, settings: readonly string[] = []): Ip {
     if (netns === undefined || !isOwned(netns)) return this.#make(netns, force, settings);
-    const path = this.#options.pathOf?.(netns);
+    const path = this.options.pathOf?.(netns);
     if (path !== undefined) return this.#make(fromNetnsFolder(path), force, settings);
     // Lines that continue after a failure may run together with the lines of other calls.
     const canShare = force && settings.length === 0;
-    return canShare ? this.host() : this.#make(this.#options.host, force, settings);
+    return canShare ? this.host() : this.#make(this.options.host, force, settings);
   }
 
   /** The name of the host's namespace; `undefined` if it is that of this process. */
   get hostName(): string | undefined {
-    return this.#options.host;
+    return this.options.host;
   }
 
   /** Runs a plan and then a function, all or nothing: {@linkcode runPlan}. */
@@ -151,13 +148,13 @@ export class Namespaces {
     finish?: () => void | Promise<void>,
     whenHeld?: WhenHeld,
   ): Promise<void> {
-    const { signal, waiting, unstoppable, isRehearsal } = this.#options;
+    const { signal, waiting, unstoppable, isRehearsal } = this.options;
     const wait = isRehearsal ? undefined : { signal: unstoppable ? undefined : signal, waiting };
     const runnerOf: RunnerOf = (place, undoing, settings) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
       if (place !== undefined) return namespaces.inside(place, undoing, settings).session;
-      const { host } = this.#options;
+      const { host } = this.options;
       return (settings.length === 0
         ? namespaces.host()
         : namespaces.inside(host, undoing, settings)).session;
@@ -174,7 +171,7 @@ export class Namespaces {
     this.#run(command, input, command.slice(command.lastIndexOf("\n") + 1));
 
   #run(command: string, input: readonly string[], shown: string): Promise<Ending> {
-    const { programs, signal, waiting, unstoppable = false } = this.#options;
+    const { programs, signal, waiting, unstoppable = false } = this.options;
     return programs.run(command, input, { shown, signal, waiting, unstoppable });
   }
 
@@ -186,7 +183,7 @@ export class Namespaces {
   }
 
   #make(netns: string | undefined, force: boolean, settings: readonly string[] = []): Ip {
-    const { lock, wrap = (runner) => runner } = this.#options;
+    const { lock, wrap = (runner) => runner } = this.options;
     const program = { program: "ip", netns, force } as const;
     const shown = ["ip", ...batchArgs(program)].join(" ");
     // The shell first opens the lock file, and then checks that this driver still runs (`kill -0`). So if
@@ -194,8 +191,8 @@ export class Namespaces {
     const locked = (command: string) => `{ kill -0 $PPID || exit; ${command}; } ${LOCK_FD}<>"$1"`;
     const run: RunProgram = (command, input) =>
       this.#run(lock === undefined ? command : locked(command), input, shown);
-    const { netlink, unstoppable } = this.#options;
-    const signal = unstoppable ? undefined : this.#options.signal;
+    const { netlink, unstoppable } = this.options;
+    const signal = unstoppable ? undefined : this.options.signal;
     const runner = runnerIn({ netlink, netns, force, settings, signal, run });
     return new Ip(wrap(runner, netns, settings));
   }

@@ -13,14 +13,11 @@ const [PATIENCE, PATIENCE_PER_LINE] = [500, 50];
 
 /** Runs programs one after another in a shell, which starts when it is first needed. */
 export class Programs implements AsyncDisposable {
-  readonly #start: () => ProgramRunner;
   #shell: ProgramRunner | undefined;
   /** Resolves when all programs asked for so far have ended. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(start: () => ProgramRunner) {
-    this.#start = start;
-  }
+  constructor(private readonly start: () => ProgramRunner) {}
 
   /** Runs a program in its turn. @throws {"session-closed"} It hung after the signal: killed. */
   run(command: string, input: readonly string[], options: ProgramOptions): Promise<Ending> {
@@ -43,7 +40,7 @@ export class Programs implements AsyncDisposable {
   ): Promise<Ending> {
     await (unstoppable ? turn : orAbort(turn, signal));
     if (!unstoppable) signal?.throwIfAborted();
-    if (this.#shell?.ended ?? true) this.#shell = this.#start();
+    if (this.#shell?.ended ?? true) this.#shell = this.start();
     const shell = this.#shell!;
     const more = PATIENCE_PER_LINE * input.length;
     using _notice = sayIfLong(waiting, () => `Waiting for "${shown}"`, more);

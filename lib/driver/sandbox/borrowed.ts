@@ -14,14 +14,8 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
  * with the same id. So the record of a borrowed namespace has its identity.
  */
 export class BorrowedNamespaces {
-  readonly #run: RunProgram;
-  readonly #host: string | undefined;
-
   /** @param host The name of the host's namespace; `undefined` if it is that of this process. */
-  constructor(run: RunProgram, host: string | undefined) {
-    this.#run = run;
-    this.#host = host;
-  }
+  constructor(private readonly run: RunProgram, private readonly host: string | undefined) {}
 
   /**
    * Checks that a sandbox may be made of a namespace. Resolves to its identity, if it exists.
@@ -70,14 +64,14 @@ export class BorrowedNamespaces {
     host: FoundFile;
     found: ReadonlyMap<string, FoundFile>;
   }> {
-    const host = this.#host === undefined ? OWN : `/run/netns/${this.#host}`;
-    const files = await findKnownFiles(this.#run, OWN, host, ...paths);
+    const host = this.host === undefined ? OWN : `/run/netns/${this.host}`;
+    const files = await findKnownFiles(this.run, OWN, host, ...paths);
     const found = new Map(files.map((file) => [file.path, file]));
     return { own: found.get(OWN)!, host: found.get(host)!, found };
   }
 
   /** Makes an identity with the id of this boot, as the kernel numbers namespaces anew after each. */
   async #identityOf({ ino }: FoundFile): Promise<string> {
-    return `${await readKnown(this.#run, BOOT_ID)} ${ino}`;
+    return `${await readKnown(this.run, BOOT_ID)} ${ino}`;
   }
 }

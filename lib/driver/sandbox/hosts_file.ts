@@ -38,8 +38,6 @@ interface OpenFile {
  * and a line is appended without reading a file, if its size is that after the last write.
  */
 export class HostsWriter implements Disposable {
-  readonly #folder: string;
-  readonly #mostOpen: number;
   readonly #id = crypto.randomUUID();
   readonly #open = new Map<string, OpenFile>();
   readonly #editOf = remembering(editHosts);
@@ -49,10 +47,7 @@ export class HostsWriter implements Disposable {
   );
 
   /** @param folder Where `ip netns exec NAME` finds the files that it mounts over `/etc`. */
-  constructor(folder = "/etc/netns", mostOpen = 1024) {
-    this.#folder = folder;
-    this.#mostOpen = mostOpen;
-  }
+  constructor(private readonly folder = "/etc/netns", private readonly mostOpen = 1024) {}
 
   /** Forgets the content of the files if another process has written. Hold the lock for it. */
   begin(lock: string): void {
@@ -84,7 +79,7 @@ export class HostsWriter implements Disposable {
       this.#close(sandbox);
       throw error;
     }
-    if (this.#open.size > this.#mostOpen) this.#close(sandbox);
+    if (this.#open.size > this.mostOpen) this.#close(sandbox);
   }
 
   /** Removes a sandbox's file, and its folder if that is empty then. */
@@ -118,8 +113,8 @@ export class HostsWriter implements Disposable {
 
   #pathsOf(sandbox: string): Paths {
     // No namespace has this name: a name does not start with a dot.
-    const own = `${this.#folder}/.ipvlan-kit`;
-    const home = `${this.#folder}/${sandbox}`;
+    const own = `${this.folder}/.ipvlan-kit`;
+    const home = `${this.folder}/${sandbox}`;
     return { own, path: `${own}/@${sandbox}`, home, place: `${home}/hosts` };
   }
 

@@ -120,25 +120,22 @@ export class KeptOutput {
 }
 
 class LogReader implements Disposable {
-  readonly #folder: string;
   /** The current file. It is open, so it can be read to its end after it was removed. */
   #file: Deno.FsFile | undefined;
   #number: number | undefined;
 
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
+  constructor(private readonly folder: string) {}
 
   /** Reads what is new since the last time. */
   read(): Uint8Array<ArrayBuffer> {
     const pieces: Uint8Array[] = [];
     for (;;) {
       // List them first: a file gets no more output once the next one exists.
-      const next = logsIn(this.#folder)
+      const next = logsIn(this.folder)
         .find((number) => this.#number === undefined || number > this.#number);
       if (this.#file) pieces.push(...readOn(this.#file));
       if (next === undefined) return new Uint8Array(Buffer.concat(pieces));
-      const file = unlessMissing(() => Deno.openSync(`${this.#folder}/log.${next}`));
+      const file = unlessMissing(() => Deno.openSync(`${this.folder}/log.${next}`));
       if (!file) continue;
       if (this.#number !== undefined && next > this.#number + 1) pieces.push(LOST);
       this.#file?.close();

@@ -75,22 +75,17 @@ kill_all() {
 
 /** Finds the processes in network namespaces, and those that run the lines of a driver. */
 export class Processes {
-  readonly #run: RunProgram;
-  readonly #lock: string | undefined;
   /** Calls during a search share the next one: the running search may have missed their process. */
   readonly #all = new Coalescer(() => this.#search("ns/net"));
 
   /** @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}. */
-  constructor(run: RunProgram, lock?: string) {
-    this.#run = run;
-    this.#lock = lock;
-  }
+  constructor(private readonly run: RunProgram, private readonly lock?: string) {}
 
   /** The ids of the processes in a namespace, by its name or its file; none if it does not exist. */
   async in(netns: string, path?: string): Promise<number[]> {
     const file = path === undefined
       ? statOf(`${FOLDER}/${netns}`)
-      : (await findKnownFiles(this.#run, path))[0];
+      : (await findKnownFiles(this.run, path))[0];
     if (!file) return [];
     return (await this.#all.request()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
   }
@@ -101,17 +96,17 @@ export class Processes {
     // The shell sends it: `Deno.kill` would need the permission to run every program.
     const { constants } = nodeModule("node:os");
     const number = constants.signals[signal as keyof typeof constants.signals];
-    const { err } = await this.#run(`kill -${number} ${pids.join(" ")}`, []);
+    const { err } = await this.run(`kill -${number} ${pids.join(" ")}`, []);
     const refused = err.find((line) => !line.includes("No such process"));
     if (refused !== undefined) throw new IpvlanError("missing-rights", { reason: refused });
   }
 
   /** Kills the processes in a namespace until none is left, even if they keep forking. */
   async killAll(netns: string, path: string = `${FOLDER}/${netns}`): Promise<void> {
-    await this.#run(`${KILL_NEWEST}kill_newest ${shellWord(path)}`, []);
+    await this.run(`${KILL_NEWEST}kill_newest ${shellWord(path)}`, []);
     // Usually none is left. Searching all processes is expensive, but calls share one search.
     const left = await this.in(netns, path);
-    if (left.length > 0) await this.#run(`${KILL_ALL}kill_all ${shellWord(path)}`, []);
+    if (left.length > 0) await this.run(`${KILL_ALL}kill_all ${shellWord(path)}`, []);
   }
 
   /** Finds a process in the namespace of a file. @throws {"invalid-option"} There is none. */
@@ -129,7 +124,7 @@ export class Processes {
 
   /** Waits for the `ip` of killed drivers. The caller must hold the exclusive lock and run none. */
   async idle({ signal, waiting }: WaitOptions = {}): Promise<void> {
-    const lock = this.#lock;
+    const lock = this.lock;
     const file = lock === undefined ? undefined : statOf(lock);
     if (lock === undefined || !file) return;
     let busy: number[] = [];
@@ -149,7 +144,7 @@ export class Processes {
 
   /** Finds a file of each process, by its path in the process's folder under `/proc` (proc(5)). */
   async #search(path: string): Promise<{ pid: number; dev: number; ino: number }[]> {
-    const files = await findFiles(this.#run, `/proc/[0-9]*/${path}`);
+    const files = await findFiles(this.run, `/proc/[0-9]*/${path}`);
     return files.map(({ path, dev, ino }) => ({ pid: Number(path.split("/")[2]), dev, ino }));
   }
 }

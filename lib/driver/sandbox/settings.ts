@@ -58,24 +58,18 @@ interface KeeperOptions {
 }
 
 export class SettingsKeeper {
-  readonly #options: KeeperOptions;
-  readonly #folder: string;
-
   /** @param folder Where `ip netns exec NAME` finds the files that it mounts over those of `/etc`. */
-  constructor(options: KeeperOptions, folder = "/etc/netns") {
-    this.#options = options;
-    this.#folder = folder;
-  }
+  constructor(private readonly options: KeeperOptions, private readonly folder = "/etc/netns") {}
 
   /** Applies settings in an existing namespace. @throws {"sysctl"} @throws {"resolv-conf"} */
   async apply(name: string, { dns, sysctls }: SandboxSettings): Promise<void> {
-    const { run, report, isRehearsal } = this.#options;
+    const { run, report, isRehearsal } = this.options;
     if (dns !== undefined && !isRehearsal) {
       // `cat` reads it, so that a script needs no permission for the file.
       const { out } = await run("cat /etc/resolv.conf", []);
       explain(
         name,
-        () => writeResolvConf(`${this.#folder}/${name}`, renderResolvConf(out.join("\n"), dns)),
+        () => writeResolvConf(`${this.folder}/${name}`, renderResolvConf(out.join("\n"), dns)),
       );
     }
     for (const [key, value] of Object.entries(sysctls ?? {})) {
@@ -92,8 +86,8 @@ export class SettingsKeeper {
 
   /** Removes what `apply` has written. @throws {"resolv-conf"} The file cannot be removed. */
   remove(name: string): void {
-    if (this.#options.isRehearsal) return;
-    explain(name, () => removeResolvConf(`${this.#folder}/${name}`));
+    if (this.options.isRehearsal) return;
+    explain(name, () => removeResolvConf(`${this.folder}/${name}`));
   }
 }
 

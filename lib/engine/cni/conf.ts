@@ -71,13 +71,11 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
  */
 export class ConfReader {
   readonly #problems: IpvlanErrorOf<"cni">[] = [];
-  readonly #command: CniCommand;
-  readonly #askedFor: string | undefined;
 
-  constructor(command: CniCommand, askedFor: string | undefined) {
-    this.#command = command;
-    this.#askedFor = askedFor;
-  }
+  constructor(
+    private readonly command: CniCommand,
+    private readonly askedFor: string | undefined,
+  ) {}
 
   read(text: string): { conf: Conf; problems: IpvlanErrorOf<"cni">[] } {
     const conf: Conf = {
@@ -132,14 +130,14 @@ export class ConfReader {
     if (ipamType !== undefined && ipamType !== PLUGIN_NAME) {
       conf.source = { kind: "ipam", type: ipamType };
     }
-    if (this.#command === "GC") {
+    if (this.command === "GC") {
       if (values[VALID] === undefined) {
         this.#wrong(`The key "${VALID}" is missing: GC removes what is not in it`);
       }
       conf.valid = this.#read(validAttachments, values)[VALID]
         .map(({ containerID, ifname }) => ({ containerId: containerID, ifname }));
     }
-    if (this.#command === "GC" || this.#command === "DEL") return;
+    if (this.command === "GC" || this.command === "DEL") return;
     if (conf.isIpam) {
       const { subnets, etcd, routes } = this.#read(ipamSection, values).ipam!;
       conf.source = { kind: "subnets", subnets, ...etcd && { etcd } };
@@ -158,9 +156,9 @@ export class ConfReader {
         `supported: write one of ${CNI_VERSIONS.join(", ")} as its cniVersion`;
       return this.#report(CODE.version, sentence);
     }
-    const since = SINCE[this.#command];
+    const since = SINCE[this.command];
     if (since !== undefined && !isAtLeast(cniVersion, since)) {
-      const sentence = `The version ${cniVersion} of the configuration has no ${this.#command}: ` +
+      const sentence = `The version ${cniVersion} of the configuration has no ${this.command}: ` +
         `write ${since} or later as its cniVersion`;
       this.#report(CODE.version, sentence);
     }
@@ -187,7 +185,7 @@ export class ConfReader {
     for (const key of settled) {
       this.#wrong(`The key "${key}" does not go with "network": the network has it already`);
     }
-    const isChained = this.#command === "ADD" || this.#command === "CHECK";
+    const isChained = this.command === "ADD" || this.command === "CHECK";
     const left = Object.entries(values).filter(([key]) => !settled.includes(key));
     const reader = linkKeys(ipamType === PLUGIN_NAME, isChained);
     const keys = this.#read(reader, Object.fromEntries(left))!;
@@ -205,8 +203,8 @@ export class ConfReader {
     conf.previous = keys.prevResult;
     this.#fillSource(conf, values, keys, ipamType);
     const isWrong = values.prevResult !== undefined && conf.previous === undefined;
-    if (this.#command === "ADD" && !isWrong) this.#followPrevious(conf);
-    if (this.#command === "CHECK" && values.prevResult === undefined) {
+    if (this.command === "ADD" && !isWrong) this.#followPrevious(conf);
+    if (this.command === "CHECK" && values.prevResult === undefined) {
       this.#wrong('The key "prevResult" is missing: CHECK needs the result of ADD');
     }
   }
@@ -278,7 +276,7 @@ export class ConfReader {
   #readIps(values: Record<string, unknown>): string[] {
     const { runtimeConfig, args } = this.#read(askedAddresses, values);
     // Addresses in "args" replace that of the environment.
-    const others = args.cni.ips ?? (this.#askedFor === undefined ? [] : [this.#askedFor]);
+    const others = args.cni.ips ?? (this.askedFor === undefined ? [] : [this.askedFor]);
     const ips = new Set<string>();
     for (const text of [...runtimeConfig.ips ?? [], ...others]) {
       const read = attempt(() => addressIn(text));

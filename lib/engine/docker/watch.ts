@@ -63,7 +63,6 @@ interface WatchOptions {
 
 /** Watches Docker through all of its restarts. */
 export class DockerWatch {
-  readonly #options: WatchOptions;
   readonly #containers = new Map<string, Container>();
   /** The ids of running containers that Docker did not show. */
   readonly #unseen = new Set<string>();
@@ -82,9 +81,7 @@ export class DockerWatch {
   /** The sentences of the last report to etcd, so that they are not repeated. */
   #told = "";
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: WatchOptions) {}
 
   /** Must be called before each call of Docker is answered. */
   before(method: string, body: string): void {
@@ -107,9 +104,9 @@ export class DockerWatch {
 
   /** Watches until the signal. Must be called before the first call of Docker is answered. */
   async run(): Promise<void> {
-    const { signal } = this.#options;
+    const { signal } = this.options;
     this.#unheard = this.#remember();
-    for (const { name } of this.#options.driver.listSandboxes()) {
+    for (const { name } of this.options.driver.listSandboxes()) {
       if (engineOf(name) === "docker") this.#unheardEndpoints.add(name);
     }
     const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -137,11 +134,11 @@ export class DockerWatch {
   }
 
   #pools() {
-    return this.#options.driver.listPools().filter(({ owner }) => owner.engine === "docker");
+    return this.options.driver.listPools().filter(({ owner }) => owner.engine === "docker");
   }
 
   async #follow(): Promise<void> {
-    const { socket, signal } = this.#options;
+    const { socket, signal } = this.options;
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
@@ -175,7 +172,7 @@ export class DockerWatch {
   }
 
   async #lookAtNetworks(): Promise<DockerNetwork[]> {
-    const networks = readDockerNetworks(await this.#get("/networks"), this.#options.place);
+    const networks = readDockerNetworks(await this.#get("/networks"), this.options.place);
     this.#networks.clear();
     for (const network of networks) this.#networks.set(network.id, network);
     return networks;
@@ -220,17 +217,17 @@ export class DockerWatch {
 
   async #network(id: string): Promise<DockerNetwork | undefined> {
     const body = await this.#get(`/networks/${encodeURIComponent(id)}`);
-    return body === undefined ? undefined : readDockerNetwork(body, this.#options.place);
+    return body === undefined ? undefined : readDockerNetwork(body, this.options.place);
   }
 
   async #get(path: string, limit = AbortSignal.timeout(PATIENCE)): Promise<unknown> {
-    const { socket, signal } = this.#options;
+    const { socket, signal } = this.options;
     return await get(socket, path, AbortSignal.any([signal, limit]));
   }
 
   /** Awaits something in the background. If Docker ends meanwhile, the next connection repeats it. */
   #soon(run: Promise<unknown>): void {
-    const { notify, signal } = this.#options;
+    const { notify, signal } = this.options;
     run.catch((error) => {
       if (signal.aborted || error instanceof IpvlanError) return;
       notify(`${(error as Error).stack}`);
@@ -239,7 +236,7 @@ export class DockerWatch {
 
   /** Reports to etcd the users of the claims that hosts share. */
   async #name(): Promise<void> {
-    const { driver, notify, signal } = this.#options;
+    const { driver, notify, signal } = this.options;
     const users = [
       ...this.#networks.values().flatMap(auxiliaryUsers),
       ...this.#containers.values().flatMap((each) => claimUsers(each, this.#networks)),
@@ -255,7 +252,7 @@ export class DockerWatch {
 
   /** Releases the claims of an earlier daemon that this one does not use. */
   async #sweep(): Promise<void> {
-    const { driver, signal } = this.#options;
+    const { driver, signal } = this.options;
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address, so leave it to the next connection.
     if (!earlier || this.#unseen.size > 0) return;
@@ -278,7 +275,7 @@ export class DockerWatch {
   }
 
   async #release(what: string, isUnused: (claim: ClaimPlace) => boolean): Promise<void> {
-    const { driver, notify } = this.#options;
+    const { driver, notify } = this.options;
     for (const { address } of await driver.releaseClaims("docker", isUnused)) {
       notify(`Docker ${what} the address ${address}: it is released`);
     }
@@ -292,7 +289,7 @@ export class DockerWatch {
 
   /** Finds the pools whose etcd is silent. They keep their claims, as new ones need an etcd. */
   async #silentPools(): Promise<Set<string>> {
-    const { driver } = this.#options;
+    const { driver } = this.options;
     const silent = new Set<string>();
     for (const { id, ipam } of this.#pools()) {
       if (!ipam) continue;
@@ -312,7 +309,7 @@ export class DockerWatch {
    * only after its start or connection, so what no shown container has then is unused.
    */
   async #sweepUnheard(ended: AbortSignal): Promise<void> {
-    const { driver, notify } = this.#options;
+    const { driver, notify } = this.options;
     const unheard = this.#unheard;
     const all = readContainerIds(await this.#get("/containers/json?all=true"));
     const shown = await atOnce(AT_ONCE, all, (id) => this.#container(id, ended));
