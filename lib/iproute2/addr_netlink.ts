@@ -1,7 +1,7 @@
 // Addresses in netlink messages: put on a link, taken off, and read as `ip addr` does. The numbers
 // are those of `include/uapi/linux/if_addr.h` and `rtnetlink.h` of the kernel.
 import { addressBytes, AF } from "../netlink/address.ts";
-import { FLAG, type Reader, u32 } from "../netlink/message.ts";
+import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { Addr, AddrSpec } from "./addr_types.ts";
@@ -54,7 +54,7 @@ export function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined 
       (noprefixroute ? NOPREFIXROUTE : 0);
     socket.change({
       type: RTM[verb],
-      flags: verb === "add" ? FLAG.CREATE | FLAG.EXCL : 0,
+      flags: VERB_FLAGS[verb],
       write: (writer) => {
         writer.u8(isIPv6 ? AF.INET6 : AF.INET).u8(Number(length)).u8(flags & 0xff).u8(scope);
         writer.u32(index);
@@ -69,15 +69,12 @@ export function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined 
 /** Reads all addresses, or those of one link. */
 export function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
   const only = dev === undefined ? 0 : requireIndex(socket, dev);
-  const found = socket.list(
-    {
-      type: RTM.GETADDR,
-      // Old kernels list the addresses of all links.
-      write: (writer) => writer.u32(0).u32(only),
-    },
-    (body) =>
-      only === 0 || body.u32(4) === only ? { index: body.u32(4), ...parse(body) } : undefined,
-  );
+  const request = { type: RTM.GETADDR, write: (writer: Writer) => writer.u32(0).u32(only) };
+  const found = socket.list(request, (body) => {
+    const index = body.u32(4);
+    // Old kernels list the addresses of all links.
+    return only === 0 || index === only ? { index, ...parse(body) } : undefined;
+  });
   const nameAt = linkNames(socket);
   return found.sort((one, other) => one.index - other.index).flatMap(({ index, ...addr }) => {
     const dev = nameAt(index);

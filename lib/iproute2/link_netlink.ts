@@ -2,7 +2,7 @@
 // `include/uapi/linux/if_link.h`, `if_arp.h` and `rtnetlink.h` of the kernel.
 import { AF, hardwareAddress, macBytes } from "../netlink/address.ts";
 import { ERRNO, type OpenFile, SystemError, unlessErrno } from "../netlink/libc.ts";
-import { FLAG, Reader, u32, u8, type Writer } from "../netlink/message.ts";
+import { Reader, u32, u8, VERB_FLAGS, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import { openNamespace } from "../netlink/namespace.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -131,7 +131,7 @@ export function sendLinkAdd(spec: LinkSpec): Send | undefined {
     using target = targetOf(socket, spec.netns);
     socket.change({
       type: RTM.NEWLINK,
-      flags: FLAG.CREATE | FLAG.EXCL,
+      flags: VERB_FLAGS.add,
       write: (writer) => {
         writeHeader(writer, spec.index, spec.up);
         if (below !== undefined) writer.attribute(IFLA.LINK, u32(below));
@@ -217,10 +217,8 @@ export function readLink(socket: NetlinkSocket, name: string): Link | undefined 
 /** The index of a link. @throws {SystemError} There is none: the message is that of `ip`. */
 export function requireIndex(socket: NetlinkSocket, name: string): number {
   const index = unlessErrno([ERRNO.ENODEV], () => socket.ask(byName(name), (body) => body.i32(4)));
-  if (index === undefined) {
-    throw new SystemError(ERRNO.ENODEV, `Cannot find device "${name}"`);
-  }
-  return index;
+  if (index !== undefined) return index;
+  throw new SystemError(ERRNO.ENODEV, `Cannot find device "${name}"`);
 }
 
 /**

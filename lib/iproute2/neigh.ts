@@ -1,5 +1,5 @@
 import { addressBytes, AF, hardwareAddress, macBytes } from "../netlink/address.ts";
-import { FLAG, type Reader, type Writer } from "../netlink/message.ts";
+import { type Reader, VERB_FLAGS, type Writer } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, requireIndex } from "./link_netlink.ts";
 import { ask, type Change, make, type Runner, type Send } from "./runner.ts";
@@ -148,8 +148,6 @@ const STATE_BITS: Record<NeighState, number> = {
   NONE: 0,
 };
 
-const FLAGS = { add: FLAG.CREATE | FLAG.EXCL, replace: FLAG.CREATE | FLAG.REPLACE, del: 0 };
-
 function sendNeigh(
   verb: "add" | "replace" | "del",
   { dst, dev, address, state = "PERMANENT" }: NeighSpec,
@@ -161,7 +159,7 @@ function sendNeigh(
     const index = requireIndex(socket, dev);
     socket.change({
       type: isDel ? RTM.DELNEIGH : RTM.NEWNEIGH,
-      flags: FLAGS[verb],
+      flags: VERB_FLAGS[verb],
       write: (writer) => {
         writer.u32(dst.includes(":") ? AF.INET6 : AF.INET).u32(index);
         writer.u16(isDel ? 0 : STATE_BITS[state]).u16(0);

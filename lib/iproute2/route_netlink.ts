@@ -2,7 +2,7 @@
 // those of `include/uapi/linux/rtnetlink.h` of the kernel.
 import { addressBytes, AF } from "../netlink/address.ts";
 import { ERRNO, unlessErrno } from "../netlink/libc.ts";
-import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
+import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { AddrSpec } from "./addr_types.ts";
@@ -72,12 +72,6 @@ const FLAGS: readonly [name: string, bit: number][] = [
   ["rt_offload_failed", 0x20000000],
 ];
 
-const VERB_FLAGS = {
-  add: FLAG.CREATE | FLAG.EXCL,
-  replace: FLAG.CREATE | FLAG.REPLACE,
-  del: 0,
-} as const;
-
 /** Adds, replaces or deletes a route; `undefined` if only `ip` can. */
 export function sendRoute(
   verb: "add" | "replace" | "del",
@@ -137,12 +131,9 @@ function destination(dst: string, family: 4 | 6): [address: string, length: numb
 /** Writes a next hop, which may be of the other family (RFC 5549). */
 function writeGateway(writer: Writer, via: string, family: 4 | 6): void {
   const isIPv6 = via.includes(":");
-  if (isIPv6 === (family === 6)) {
-    writer.attribute(RTA.GATEWAY, addressBytes(via));
-    return;
-  }
-  const familyNumber = isIPv6 ? AF.INET6 : AF.INET;
-  writer.attribute(RTA.VIA, Uint8Array.of(familyNumber, 0, ...addressBytes(via)));
+  const bytes = addressBytes(via);
+  if (isIPv6 === (family === 6)) writer.attribute(RTA.GATEWAY, bytes);
+  else writer.attribute(RTA.VIA, Uint8Array.of(isIPv6 ? AF.INET6 : AF.INET, 0, ...bytes));
 }
 
 /** Deletes the routes of a link to one destination with one metric, if there are any. */
@@ -161,10 +152,8 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
     });
     for (const body of found) {
       // The kernel deletes some routes together with others.
-      unlessErrno(
-        [ERRNO.ESRCH],
-        () => socket.change({ type: RTM.del, write: (writer) => writer.bytes(body) }),
-      );
+      const request = { type: RTM.del, write: (writer: Writer) => writer.bytes(body) };
+      unlessErrno([ERRNO.ESRCH], () => socket.change(request));
     }
   };
 }

@@ -2,7 +2,7 @@
 // numbers are those of `include/uapi/linux/fib_rules.h` of the kernel.
 import { addressBytes, AF } from "../netlink/address.ts";
 import { ERRNO, unlessErrno } from "../netlink/libc.ts";
-import { FLAG, type Reader, u32, type Writer } from "../netlink/message.ts";
+import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { NeedsProgram, type Send } from "./runner.ts";
@@ -32,7 +32,7 @@ export function sendRule(
   return (socket) =>
     socket.change({
       type: RTM[verb],
-      flags: verb === "add" ? FLAG.CREATE | FLAG.EXCL : 0,
+      flags: VERB_FLAGS[verb],
       write: (writer) => {
         writer.u8(family === 6 ? AF.INET6 : AF.INET).u8(0).u8(Number(length)).u8(0);
         writer.u8(number < 256 ? number : 0).u8(0).u8(0).u8(LOOKUP).u32(0);
@@ -48,16 +48,11 @@ export function readRules(socket: NetlinkSocket, family: 4 | 6): Record<string, 
   const number = family === 6 ? AF.INET6 : AF.INET;
   const request = {
     type: RTM.GETRULE,
-    write: (writer: Writer) => {
-      writer.u32(number).u32(0).u32(0);
-    },
+    write: (writer: Writer) => writer.u32(number).u32(0).u32(0),
   };
+  const read = (body: Reader) => body.u8(0) === number ? row(body, family) : undefined;
   // A kernel without IPv6 has no rules of it.
-  const none = [ERRNO.EOPNOTSUPP];
-  return unlessErrno(
-    none,
-    () => socket.list(request, (body) => body.u8(0) === number ? row(body, family) : undefined),
-  ) ?? [];
+  return unlessErrno([ERRNO.EOPNOTSUPP], () => socket.list(request, read)) ?? [];
 }
 
 function row(body: Reader, family: 4 | 6): Record<string, unknown> {

@@ -16,6 +16,13 @@ export const FLAG = {
   CREATE: 0x400,
 } as const;
 
+/** The flags of a request by what it does to an object. */
+export const VERB_FLAGS = {
+  add: FLAG.CREATE | FLAG.EXCL,
+  replace: FLAG.CREATE | FLAG.REPLACE,
+  del: 0,
+} as const;
+
 /** Marks an attribute as one that has others in it. */
 const NESTED = 0x8000;
 

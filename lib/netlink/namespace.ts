@@ -19,12 +19,17 @@ let own: OpenFile | undefined;
  * Runs a function while this thread is in another network namespace. It must be synchronous. What it
  * opens stays in that namespace. If the thread cannot come back, the process ends at once.
  *
- * @param enter Goes there. If it throws, the thread has stayed.
+ * @param enter The call that goes there, which returns 0.
  */
-function away<T>(libc: Libc, enter: () => void, run: () => T): T {
+function away<T>(
+  libc: Libc,
+  enter: () => number,
+  sentence: (text: string) => string,
+  run: () => T,
+): T {
   // This process always comes back, so its namespace stays the same.
   own ??= libc.open(OWN, OPEN.RDONLY);
-  enter();
+  if (enter() !== 0) throw libc.error(sentence);
   try {
     return run();
   } finally {
@@ -51,37 +56,20 @@ export function openNamespace(libc: Libc, path: string, name: string): OpenFile 
 export function inNamespace<T>(libc: Libc, path: string, name: string, run: () => T): T {
   using file = openNamespace(libc, path, name);
   const sentence = (text: string) => `setting the network namespace "${name}" failed: ${text}`;
-  const enter = () => {
-    if (libc.calls.setns(file.fd, CLONE_NEWNET) !== 0) throw libc.error(sentence);
-  };
-  return away(libc, enter, run);
+  return away(libc, () => libc.calls.setns(file.fd, CLONE_NEWNET), sentence, run);
 }
 
 /** Makes a namespace with a name. @throws {SystemError} The name is taken, or a right is missing. */
 export function makeNamespace(libc: Libc, name: string): void {
-  const path = makeFile(libc, name);
-  try {
-    const sentence = (text: string) =>
-      `Failed to create a new network namespace "${name}": ${text}`;
-    const enter = () => {
-      if (libc.calls.unshare(CLONE_NEWNET) !== 0) throw libc.error(sentence);
-    };
-    away(libc, enter, () => bind(libc, OWN, path));
-  } catch (error) {
-    libc.calls.unlink(cString(path));
-    throw error;
-  }
+  const sentence = (text: string) => `Failed to create a new network namespace "${name}": ${text}`;
+  withNewFile(libc, name, (path) => {
+    away(libc, () => libc.calls.unshare(CLONE_NEWNET), sentence, () => bind(libc, OWN, path));
+  });
 }
 
 /** Gives the namespace of a process a name. @throws {SystemError} There is no such process, … */
 export function nameNamespace(libc: Libc, name: string, pid: number): void {
-  const path = makeFile(libc, name);
-  try {
-    bind(libc, `/proc/${pid}/ns/net`, path);
-  } catch (error) {
-    libc.calls.unlink(cString(path));
-    throw error;
-  }
+  withNewFile(libc, name, (path) => bind(libc, `/proc/${pid}/ns/net`, path));
 }
 
 /** Deletes a name. @throws {SystemError} There is none. */
@@ -101,13 +89,18 @@ export function namesOfNamespaces(): string[] | undefined {
   return unlessMissing(() => Array.from(Deno.readDirSync(FOLDER), ({ name }) => name)) ?? [];
 }
 
-/** Makes the file that a namespace is mounted on, and returns its path. */
-function makeFile(libc: Libc, name: string): string {
+/** Makes a file and mounts a namespace on it. If that fails, the file is removed again. */
+function withNewFile(libc: Libc, name: string, mount: (path: string) => void): void {
   makeFolder(libc);
   const path = `${FOLDER}/${name}`;
   const sentence = (text: string) => `Cannot create namespace file "${path}": ${text}`;
   libc.open(path, OPEN.RDONLY | OPEN.CREAT | OPEN.EXCL, sentence)[Symbol.dispose]();
-  return path;
+  try {
+    mount(path);
+  } catch (error) {
+    libc.calls.unlink(cString(path));
+    throw error;
+  }
 }
 
 /**

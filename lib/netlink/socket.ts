@@ -113,10 +113,7 @@ export class NetlinkSocket implements Disposable {
     write(writer);
     const message = writer.finish(type, flags, ++this.#sequence);
     const { send } = this.libc.calls;
-    while (Number(send(this.#file.fd, message, BigInt(message.length), 0)) < 0) {
-      const error = this.libc.error((text) => `Cannot talk to rtnetlink: ${text}`);
-      if (error.errno !== EINTR) throw error;
-    }
+    this.#transfer("talk to", () => send(this.#file.fd, message, BigInt(message.length), 0));
   }
 
   /**
@@ -128,7 +125,10 @@ export class NetlinkSocket implements Disposable {
   #receive(read: (body: Reader) => boolean): boolean {
     let isWhole = true;
     for (;;) {
-      const length = this.#receiveBytes();
+      const length = this.#transfer(
+        "receive from",
+        () => this.libc.calls.recv(this.#file.fd, buffer, BigInt(buffer.length), 0),
+      );
       for (let at = 0; at + HEADER_LENGTH <= length;) {
         const header = new Reader(view, at, length);
         const end = at + header.u32(0);
@@ -152,13 +152,12 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  #receiveBytes(): number {
+  /** Sends or receives, once more if a signal interrupts it. Returns the number of bytes. */
+  #transfer(what: string, call: () => number | bigint): number {
     for (;;) {
-      const length = Number(
-        this.libc.calls.recv(this.#file.fd, buffer, BigInt(buffer.length), 0),
-      );
+      const length = Number(call());
       if (length > 0) return length;
-      const error = this.libc.error((text) => `Cannot receive from rtnetlink: ${text}`);
+      const error = this.libc.error((text) => `Cannot ${what} rtnetlink: ${text}`);
       if (error.errno !== EINTR) throw error;
     }
   }
