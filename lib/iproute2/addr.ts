@@ -28,12 +28,7 @@ export function addrDel(spec: AddrSpec): Change {
   return { line: ["addr del", ...addressWords(spec)].join(" "), send: sendAddr("del", spec) };
 }
 
-/**
- * The change `token set …`: the last half of the addresses that a link makes from prefixes which a
- * router advertises.
- *
- * @throws {"invalid-word"} A value cannot be written.
- */
+/** The change `token set …`: the last half of the addresses that a link makes by SLAAC (RFC 4862). */
 export function tokenSet(dev: string, token: string): Change {
   return { line: `token set ${addressWord(token, "token", 6)} dev ${linkName(dev)}` };
 }

@@ -127,7 +127,6 @@ export function lineProblem(
   if (lookalike.test(line)) {
     return invalidWord("line", line, `what "${mark}" prints marks the end of an answer`);
   }
-  return undefined;
 }
 
 /**
@@ -239,9 +238,7 @@ function endError(program: BatchProgram, said: string): Error {
 }
 
 /** The reasons of failed lines, by number in the batch, and the text after the last of them. */
-function complaintsIn(
-  { err }: Output,
-): { reasons: Map<number, string>; rest: string } {
+function complaintsIn({ err }: Output): { reasons: Map<number, string>; rest: string } {
   const reasons = new Map<number, string>();
   let said: string[] = [];
   for (const line of err) {
@@ -276,8 +273,6 @@ function answersIn({ program }: BatchProgram, out: readonly string[]): string[][
  * Parses a line of JSON from `ip` or `bridge`. They print the control characters in a link's name or
  * alias as they are (`jsonw_puts` in iproute2's `lib/json_writer.c`), which JSON does not allow
  * (RFC 8259, section 7).
- *
- * @throws {SyntaxError} It is no JSON.
  */
 export function parseJson(line: string): unknown {
   return JSON.parse(printable(line).replaceAll("\t", "\\t"));

@@ -56,18 +56,12 @@ function stateWord(state: NeighState): string {
  * solicitation, without a route to it and without a packet for it. The entry then shows the answer.
  *
  * @param verb `replace` also takes an entry that exists, which may have an earlier answer.
- * @throws {"invalid-word"} A value cannot be written.
  */
 export function neighAsk(dst: string, dev: string, verb: "add" | "replace" = "add"): Change {
   return { line: `${neighChange(verb, { dst, dev, state: "NONE" }).line} use` };
 }
 
-/**
- * The change `neigh flush to …`: deletes the entry of an address if there is one that the kernel may
- * change.
- *
- * @throws {"invalid-word"} A value cannot be written.
- */
+/** The change `neigh flush to …`: deletes the entry of an address, if the kernel may change it. */
 export function neighFlush(dst: string, dev: string): Change {
   return { line: `neigh flush to ${addressWord(dst, "neighbour")} dev ${linkName(dev)}` };
 }

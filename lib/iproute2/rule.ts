@@ -66,17 +66,12 @@ export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "prio
 /** Fields of a rule that say that its link or the target of `goto` does not exist. */
 const STATES = ["iif_detached", "oif_detached", "unresolved"];
 
-/** The change that adds or deletes a rule. @throws {"invalid-word"} As {@linkcode ruleLine}. */
 export function ruleChange(verb: "add" | "del", rule: RuleSpec | Rule): Change {
   const line = ruleLine(verb, rule);
   return { line, send: sendRule(verb, rule, line.startsWith("-6") ? 6 : 4) };
 }
 
-/**
- * The line `rule add …` or `rule del …`, with `-6` before it for IPv6.
- *
- * @throws {"invalid-word"} A value cannot be written, or the rule says too little.
- */
+/** The line, with `-6` before it for IPv6. @throws {"invalid-word"} The rule says too little, … */
 export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
   const { src, dst, priority, not, iif, oif, fwmark, fwmask, protocol } = rule;
   const { action = "lookup", table, goto, suppressPrefixLength } = rule;

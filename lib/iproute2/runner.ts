@@ -1,10 +1,6 @@
 import type { NetlinkSocket } from "../netlink/socket.ts";
 
-/**
- * Does by netlink what a line does. The words of the line are checked before it is called.
- *
- * @throws {SystemError} The kernel refused.
- */
+/** Does by netlink what a line does, whose words are checked before. @throws {SystemError} */
 export type Send = (socket: NetlinkSocket) => void;
 
 /** A change in the kernel: a line of `ip`, and the netlink messages that do the same. */

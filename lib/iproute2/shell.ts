@@ -48,12 +48,7 @@ export class Shell implements AsyncDisposable {
   /** Resolves when the shell has ended and no call is pending. */
   readonly #ended = Promise.withResolvers<void>();
 
-  /**
-   * Starts the shell. The signal ends it and its program.
-   *
-   * @param options With the values of `$1`, `$2`, … in the commands.
-   * @throws {"program-not-found"} There is none.
-   */
+  /** Starts the shell, which the signal ends. @param options With `$1`, `$2`, … of the commands. */
   constructor({ args = [], signal }: { args?: readonly string[]; signal?: AbortSignal } = {}) {
     signal?.throwIfAborted();
     this.#signal = signal;
@@ -71,10 +66,7 @@ export class Shell implements AsyncDisposable {
     return this.#closed !== undefined;
   }
 
-  /**
-   * Runs a program after those before it; resolves when it has ended. Rejects with the signal's reason.
-   * @throws {"session-closed"} The shell has ended.
-   */
+  /** Runs a program after those before it, to its end. @throws {"session-closed"} The shell ended. */
   readonly run: RunProgram = (command, input) => {
     if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
     if (this.#closed) return Promise.reject(this.#closed);
@@ -165,8 +157,6 @@ class MarkedStream {
 /**
  * Starts a program in its own session (setsid(2)), so that Ctrl-C does not end it before the caller has
  * rolled back. With a pipe as its input, it still ends with the caller, whose end closes the pipe.
- *
- * @throws {"program-not-found"} It is not on the machine.
  */
 export function spawn(
   program: string,
@@ -183,10 +173,8 @@ export function spawn(
       detached: true,
     }).spawn();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new IpvlanError("program-not-found", { program });
-    }
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new IpvlanError("program-not-found", { program });
   }
 }
 

@@ -35,11 +35,7 @@ export type LinkSetting =
   /** An unsolicited neighbour advertisement for each IPv6 address when the link comes up. */
   | "ipv6/ndisc_notify=1";
 
-/**
- * The path of a setting and its value: `net/ipv6/conf/eth0/disable_ipv6=1`.
- *
- * @throws {"invalid-word"} No link can have the name.
- */
+/** The path of a setting and its value: `net/ipv6/conf/eth0/disable_ipv6=1`. */
 export function linkSetting(link: string, setting: LinkSetting): string {
   const [family, name] = setting.split("/");
   return `net/${family}/conf/${linkName(link)}/${name}`;

@@ -28,30 +28,19 @@ export class ProcessPerBurst {
   readonly #commandOfIPv6: string;
   readonly #run: RunProgram;
 
-  /**
-   * Makes it; no process is started yet.
-   *
-   * @param settings Settings of links in the namespace, made first: {@linkcode linkSetting}.
-   * @throws {"invalid-word"} The namespace's name is invalid.
-   */
+  /** Starts no process yet. @param settings Settings of links, made first: {@linkcode linkSetting}. */
   constructor(program: BatchProgram, run: RunProgram, settings: readonly string[] = []) {
-    const command = (...options: string[]) =>
-      withNetnsFolder(
-        program.netns,
-        [program.program, ...options, ...batchArgs(program)].join(" "),
-      );
+    const command = (...options: string[]) => {
+      const words = [program.program, ...options, ...batchArgs(program)];
+      return withNetnsFolder(program.netns, words.join(" "));
+    };
     this.program = program;
     this.#commandOfIPv6 = command("-6");
     this.#command = settings.length === 0 ? command() : commandWithSettings(program, settings);
     this.#run = run;
   }
 
-  /**
-   * Runs a batch. Returns what was printed, until the program ended.
-   *
-   * @throws {"program-not-found"} iproute2 is not installed.
-   * @throws {"session-closed"} The shell that starts the process has ended.
-   */
+  /** Runs a batch to the end of its program. @throws {"session-closed"} The shell has ended. */
   async run({ input, isOfIPv6 }: Batch): Promise<Output> {
     const command = isOfIPv6 ? this.#commandOfIPv6 : this.#command;
     const { code, out, err } = await this.#run(command, input);

@@ -18,9 +18,6 @@ export function invalidWord(
  * `ip -batch` reads a line as words; a word may be quoted with `'` or `"`, but there is no escape
  * inside quotes, and `#` starts a comment even there (`makeargs` and `getcmdline` in iproute2's
  * `lib/utils.c`). A value that cannot be written like this is refused, never changed.
- *
- * @throws {"invalid-word"} The value is empty, or has a `#`, a backslash, a control character,
- * half a surrogate pair, or both kinds of quotes.
  */
 export function word(value: string, what: string): string {
   if (value === "") throw invalidWord(what, value, "it is empty");
@@ -42,8 +39,6 @@ export function word(value: string, what: string): string {
  * nor `..` (`dev_valid_name` in `net/core/dev.c`), no `%` (which asks for a numbered name), and no
  * `-` at the start, which `ip` reads as an option. The kernel treats the byte 0xa0, the Latin-1
  * no-break space, as white space (`lib/ctype.c`), even inside a UTF-8 character such as `à`.
- *
- * @throws {"invalid-word"} The kernel or `ip` would not take the name.
  */
 export function linkName(value: string, what = "link name"): string {
   const bytes = new TextEncoder().encode(value);
@@ -54,16 +49,12 @@ export function linkName(value: string, what = "link name"): string {
     throw invalidWord(what, value, "the kernel takes its byte 0xa0 for white space");
   }
   if (value === "." || value === ".." || value.startsWith("-") || /[/:%\s]/.test(value)) {
-    throw invalidWord(
-      what,
-      value,
-      'it is "." or "..", starts with "-", or has white space or one of / : %',
-    );
+    const rule = 'it is "." or "..", starts with "-", or has white space or one of / : %';
+    throw invalidWord(what, value, rule);
   }
   return word(value, what);
 }
 
-/** Writes the index of a link. @throws {"invalid-word"} No link can have it. */
 export function indexNumber(value: number): string {
   return wholeNumber(value, "link index", 1, 0x7fff_ffff);
 }
@@ -75,8 +66,6 @@ export function indexNumber(value: number): string {
  * The zeros make it longer than any link name. Then `ip` 5.5 and later does not ask the kernel for a link
  * of that name (SIOCGIFINDEX), for which the kernel would start `modprobe` (`dev_load` in
  * `net/core/dev_ioctl.c`) and wait longer than a removal takes.
- *
- * @throws {"invalid-word"} No link can have the index.
  */
 export function linkIndex(value: number): string {
   return `if${indexNumber(value).padStart(24, "0")}`;
@@ -90,11 +79,9 @@ export function linkIndex(value: number): string {
 export function netnsName(value: string): string {
   const number = /^(\d+|0x[0-9a-f]+)$/i.test(value);
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value) || value.length > 255 || number) {
-    throw invalidWord(
-      "network namespace name",
-      value,
-      "letters, digits, and _ . - after the first are allowed, and it may not be a number",
-    );
+    const rule =
+      "letters, digits, and _ . - after the first are allowed, and it may not be a number";
+    throw invalidWord("network namespace name", value, rule);
   }
   return value;
 }
@@ -104,11 +91,9 @@ export function netnsPath(value: string): string {
   const folders = value.split("/").slice(1);
   const isPlain = /^(\/[A-Za-z0-9_.@+=:-]{1,255})+$/.test(value);
   if (!isPlain || value.length > 4000 || folders.some((name) => name === "." || name === "..")) {
-    throw invalidWord(
-      "network namespace file",
-      value,
-      "an absolute path is needed, of letters, digits, and _ . @ + = : - between the slashes",
-    );
+    const rule =
+      "an absolute path is needed, of letters, digits, and _ . @ + = : - between the slashes";
+    throw invalidWord("network namespace file", value, rule);
   }
   return value;
 }
@@ -174,11 +159,7 @@ export function wholeNumber(value: number, what: string, least: number, most: nu
   return String(value);
 }
 
-/**
- * Writes a value that `ip` knows by name (see `/etc/iproute2`) or number: `main`, `254`.
- *
- * @throws {"invalid-word"} It is neither, or a number that `ip` would read as octal or hexadecimal.
- */
+/** Writes a value that `ip` knows by name (`/etc/iproute2`) or by a decimal number: `main`, `254`. */
 export function nameOrNumber(
   value: string | number,
   what: string,

@@ -46,13 +46,7 @@ export function openNamespace(libc: Libc, path: string, name: string): OpenFile 
   return libc.open(path, OPEN.RDONLY, sentence);
 }
 
-/**
- * Runs a synchronous function while this thread is in a namespace.
- *
- * @param name The namespace's name in messages.
- * @throws {SystemError} There is no such file, it is none of a namespace, or the right to enter it is
- * missing. The messages are those of `ip`.
- */
+/** Runs a synchronous function in a namespace, whose name is for messages. They are those of `ip`. */
 export function inNamespace<T>(libc: Libc, path: string, name: string, run: () => T): T {
   using file = openNamespace(libc, path, name);
   const sentence = (text: string) => `setting the network namespace "${name}" failed: ${text}`;

@@ -199,8 +199,6 @@ export async function findHostSteps(
  * and undoes those of the others, so that no router sends packets here for nothing.
  *
  * @param lost The ids of the networks that could not be restored.
- * @param connected The endpoints that are restored.
- * @param links The links of the host.
  * @returns The reason for each network whose steps failed, by the network's id.
  */
 export async function restoreHostSteps(

@@ -37,7 +37,6 @@ export interface IpvtapSpec extends Omit<IpvlanSpec, "type"> {
 const ATTRIBUTE = { MODE: 1, FLAGS: 2 };
 
 // An ipvtap link takes the attributes of an ipvlan link.
-const mode = choice("mode", IPVLAN_MODES, [ATTRIBUTE.MODE, "u16"]);
 const flag: Attribute<{ type: string }, IpvlanFlag> = {
   default: "bridge",
   words: (value, { type }) => [oneOf(value, `${type} flag`, IPVLAN_FLAGS)],
@@ -45,24 +44,17 @@ const flag: Attribute<{ type: string }, IpvlanFlag> = {
   // Each flag but the first is a bit.
   get: (data) => IPVLAN_FLAGS[data.get(ATTRIBUTE.FLAGS)?.u16() ?? 0] ?? "bridge",
 };
+const ofIpvlan = { mode: choice("mode", IPVLAN_MODES, [ATTRIBUTE.MODE, "u16"]), flag };
 const write = (writer: Writer, { mode, flag }: Partial<Pick<IpvlanSpec, "mode" | "flag">>) => {
   if (mode) writer.attribute(ATTRIBUTE.MODE, u16(IPVLAN_MODES.indexOf(mode)));
   if (flag) writer.attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(flag)));
 };
 
 /** How an ipvlan link is made and read back. */
-export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind(
-  "ipvlan",
-  { mode, flag },
-  { write },
-);
+export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", ofIpvlan, { write });
 
 /** How an ipvtap link is made and read back. */
-export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind(
-  "ipvtap",
-  { mode, flag },
-  { write },
-);
+export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", ofIpvlan, { write });
 
 /** The macvlan modes (`MACVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru", "source"] as const;
