@@ -13,10 +13,7 @@ import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_
 type Place = { netns?: string; ip: Ip };
 
 /** Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does. */
-export async function look<W extends Wanted>(
-  { netns, ip }: Place,
-  wanted: W,
-): Promise<Seen<W>> {
+export async function look<W extends Wanted>({ netns, ip }: Place, wanted: W): Promise<Seen<W>> {
   const { links, addrs, routes, rules } = wanted;
   const looks: { [Part in keyof Wanted]: Promise<NamespaceView[Part]> } = {
     ...(links && { links: ip.link.show() }),

@@ -101,10 +101,7 @@ export function parentsPlan(
       const link = found.get(name);
       if (link && !isOurs(link)) plan.foreign.push(name);
       const steps = !link
-        ? [
-          ...linkSteps([spec]),
-          linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) }),
-        ]
+        ? [...linkSteps([spec]), linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) })]
         : isOurs(link) && !link.up
         ? [linkSet(name, { up: true })]
         : [];

@@ -45,10 +45,7 @@ export function mountedIn(mounts: string): string[] {
 }
 
 /** The namespaces among files, each once, by the first file that leads into it. */
-function enterableOf(
-  files: readonly FoundFile[],
-  host: string | undefined,
-): EnterableNamespace[] {
+function enterableOf(files: readonly FoundFile[], host: string | undefined): EnterableNamespace[] {
   // All namespaces are files of one file system (nsfs), also those that are not of the network.
   const own = files.find(({ path }) => path === OWN);
   const namespaces = new Map<number, EnterableNamespace>();

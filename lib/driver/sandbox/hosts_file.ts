@@ -125,9 +125,7 @@ export class HostsWriter implements Disposable {
 }
 
 /** Returns a function that remembers its last result: the files of most sandboxes are alike. */
-function remembering<T>(
-  run: (old: string, text: string) => T,
-): (old: string, text: string) => T {
+function remembering<T>(run: (old: string, text: string) => T): (old: string, text: string) => T {
   let last: { old: string; text: string; result: T } | undefined;
   return (old, text) => {
     if (last?.old !== old || last.text !== text) last = { old, text, result: run(old, text) };

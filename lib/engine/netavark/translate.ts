@@ -121,10 +121,7 @@ export function readSetup(text: string, path: string): SetupRequest {
   const [[ip, otherIp], [ip6, otherIp6]] = [ofFamily(4), ofFamily(6)];
   const second = [otherIp, otherIp6].filter((address) => address !== undefined);
   const rule = "a link here has one address of each family";
-  throwProblems([
-    ...problems,
-    ...second.map((address) => invalidOption("address", address, rule)),
-  ]);
+  throwProblems([...problems, ...second.map((address) => invalidOption("address", address, rule))]);
   const connection = {
     ifname: options.interface_name,
     ip,
