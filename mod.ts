@@ -17,6 +17,7 @@ export {
   Driver,
   type DriverOptions,
   type Endpoint,
+  type EndpointExtras,
   type EndpointRoute,
   type EndpointState,
   type EngineName,

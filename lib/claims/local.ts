@@ -152,7 +152,7 @@ export function takeKept(
   if (lastToken && !isCurrent(host, lastToken)) return undefined;
   if (request.address !== undefined) return takeWanted(records, pool, request.address, request);
   const prefix = prefixOfPool(pool);
-  for (const block of records.freeBlocks(pool.id)) {
+  for (const block of records.blocks(pool.id, "free")) {
     if (block.state !== "held") continue;
     const { family, bits } = addressOf(block.first);
     const [bit] = bitsOf(block.free & insideOf(prefix, bits, request.range));

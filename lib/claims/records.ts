@@ -162,13 +162,15 @@ const UNTOLD_ADDRESS = "state NOT IN ('used', 'lost') OR state = 'used' AND told
 /** The condition for an address that a host uses itself: see `ownHolder`. */
 const OWN_ADDRESS = `substr(holder, 1, 17) = '{"sandbox":"host '`;
 
-const UNTOLD_BLOCK = "state <> 'held' OR dirty = 1";
+/** The conditions for blocks. SQLite uses an index only for the condition that it has. */
+const BLOCKS = { all: "TRUE", free: "free <> '0'", untold: "state <> 'held' OR dirty = 1" };
 
 /** Their indexes: see `INDEXES` of `lib/driver/store/tables.ts`. */
 export const CLAIM_INDEXES = `
-  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first) WHERE free <> '0';
+  CREATE INDEX IF NOT EXISTS shared_block_free ON shared_block (pool, first)
+    WHERE ${BLOCKS.free};
   CREATE INDEX IF NOT EXISTS shared_block_untold ON shared_block (pool, first)
-    WHERE ${UNTOLD_BLOCK};
+    WHERE ${BLOCKS.untold};
   CREATE INDEX IF NOT EXISTS shared_address_lost ON shared_address (pool, address)
     WHERE state = 'lost';
   CREATE INDEX IF NOT EXISTS shared_address_own ON shared_address (pool, address)
@@ -278,20 +280,14 @@ export class ClaimRecords {
     this.#db.run("DELETE FROM shared_pool WHERE id = ?", id);
   }
 
-  blocks(pool: string): BlockRecord[] {
-    return this.#select("shared_block WHERE pool = ? ORDER BY first", pool);
-  }
-
-  untoldBlocks(pool: string): BlockRecord[] {
-    return this.#select(`shared_block WHERE pool = ? AND (${UNTOLD_BLOCK}) ORDER BY first`, pool);
+  /** The blocks of a pool: all, those with free addresses, or those out of sync with etcd. */
+  blocks(pool: string, which: keyof typeof BLOCKS = "all"): BlockRecord[] {
+    const query = `shared_block WHERE pool = ? AND (${BLOCKS[which]}) ORDER BY first`;
+    return this.#select(query, pool);
   }
 
   block(pool: string, first: string): BlockRecord | undefined {
     return this.#select<BlockRecord>("shared_block WHERE pool = ? AND first = ?", pool, first)[0];
-  }
-
-  freeBlocks(pool: string): BlockRecord[] {
-    return this.#select("shared_block WHERE pool = ? AND free <> '0' ORDER BY first", pool);
   }
 
   putBlock(block: BlockRecord): void {

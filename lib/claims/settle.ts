@@ -107,7 +107,7 @@ export function giveWish(
     }
     return;
   }
-  const blocks = records.freeBlocks(pool.id).filter(({ state }) => state === "held");
+  const blocks = records.blocks(pool.id, "free").filter(({ state }) => state === "held");
   let left = Math.ceil(blocks.reduce((sum, { free }) => sum + countOf(free), 0) / 2);
   const unused = blocks.filter((block) => addressesOf(records, pool, block).length === 0);
   for (const block of new Set([...unused, ...blocks])) {
@@ -128,7 +128,7 @@ function blocksToReport(records: ClaimRecords, pool: PoolRecord): string[] {
 
 /** The blocks whose keys have to change: all, if this host uses no address of the pool. */
 function changedBlocks(records: ClaimRecords, pool: PoolRecord): BlockRecord[] {
-  return isIdle(records, pool) ? records.blocks(pool.id) : records.untoldBlocks(pool.id);
+  return isIdle(records, pool) ? records.blocks(pool.id) : records.blocks(pool.id, "untold");
 }
 
 /** Whether this host gives back all blocks of a pool in which it uses no address. */
@@ -235,7 +235,7 @@ function isWorthKeeping(
   { first, free }: BlockRecord,
 ): boolean {
   if (isIdle(records, pool)) return false;
-  const hasAnother = records.freeBlocks(pool.id).some((other) =>
+  const hasAnother = records.blocks(pool.id, "free").some((other) =>
     other.first !== first && other.state === "held"
   );
   return !hasAnother && countOf(free) * 2 > Number(blockSize(prefixOfPool(pool)));

@@ -404,7 +404,7 @@ Deno.test("what another host has by now gets no link, also after a reboot, and i
 /** An address that a host keeps, and would give away without asking etcd. */
 function keptBy({ stateDir }: SharingHost): string {
   using store = Store.copy(stateDir);
-  const block = store.shared.pools().flatMap(({ id }) => store.shared.freeBlocks(id))
+  const block = store.shared.pools().flatMap(({ id }) => store.shared.blocks(id, "free"))
     .find(({ state }) => state === "held")!;
   const { family, bits } = parseAddress(textOf(block.first));
   const offset = BigInt(block.free.toString(2).split("").toReversed().indexOf("1"));

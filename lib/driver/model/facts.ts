@@ -15,13 +15,9 @@ export interface SeenNamespace {
 }
 
 /** The facts about the host that a decision on a network needs. */
-export interface HostFacts {
+export interface HostFacts extends Omit<SeenNamespace, "rules"> {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
-  links: readonly Link[];
-  addrs: readonly Addr[];
-  /** The routes of the main tables. */
-  routes: readonly Route[];
   pools?: readonly AddressPool[];
   /** Whether the kernel has `optimistic_dad`. */
   hasOptimisticDad?: boolean;

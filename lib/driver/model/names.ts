@@ -26,9 +26,7 @@ export function nameProblem(
     : what === "sandbox" || what === "alias"
     ? whyNoHostName(name)
     : undefined;
-  return rule === undefined
-    ? undefined
-    : new IpvlanError("invalid-name", { what, value: name, rule });
+  return rule === undefined ? rule : new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
 const WORD = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
@@ -49,9 +47,7 @@ export function ownedNameProblem(
     : !WORD.test(rest)
     ? `${engine}: and then ${WORD_RULE}`
     : undefined;
-  return rule === undefined
-    ? undefined
-    : new IpvlanError("invalid-name", { what, value: name, rule });
+  return rule === undefined ? rule : new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
 /**

@@ -109,17 +109,8 @@ export interface NetworkSpec extends Partial<NetworkOptions> {
  * A network that may be an engine's. Then its name begins with the engine's name and a colon, and may
  * be longer: `cni:lan`.
  */
-export interface EngineNetworkSpec extends NetworkSpec {
-  /** The engine that the network belongs to. Left out, it is `ipvlan`'s own. */
-  owner?: Owner;
-  /** Whether the network is removed with its last endpoint. */
-  transient?: true;
-  /**
-   * Whether an engine gives the addresses. Then the network has no subnets, and each connection
-   * brings its addresses with their prefix lengths.
-   */
-  foreignAddresses?: true;
-}
+export interface EngineNetworkSpec
+  extends NetworkSpec, Pick<SettledNetwork, "owner" | "transient" | "foreignAddresses"> {}
 
 /** A subnet of a network, with all defaults filled in. */
 export interface NetworkSubnet {
@@ -145,11 +136,14 @@ export interface SettledNetwork extends NetworkOptions {
   subnets: NetworkSubnet[];
   /** The labels. */
   labels: Record<string, string>;
-  /** The engine that it belongs to; `undefined` if it is `ipvlan`'s own. */
+  /** The engine that the network belongs to. Left out, it is `ipvlan`'s own. */
   owner?: Owner;
-  /** Whether it is removed with its last endpoint. */
+  /** Whether the network is removed with its last endpoint. */
   transient?: true;
-  /** Whether an engine gives the addresses. Then the network has no subnets. */
+  /**
+   * Whether an engine gives the addresses. Then the network has no subnets, and each connection
+   * brings its addresses with their prefix lengths.
+   */
   foreignAddresses?: true;
   /** The source of its addresses, if other hosts share them. */
   ipam?: NetworkIpam;
@@ -239,8 +233,24 @@ export interface EndpointRoute extends StaticRoute {
   advmss?: number;
 }
 
+/** What an endpoint has besides what follows from its network; `undefined` if it has none of it. */
+export interface EndpointExtras {
+  /** Routes of the link besides those of the network. One of these to the same destination wins. */
+  moreRoutes?: readonly StaticRoute[];
+  /**
+   * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
+   * fe80::/10 if the network has IPv6.
+   */
+  linkLocalAddresses?: readonly string[];
+  /**
+   * Its priority for the default route, from -1000 to 1000. The default route of a sandbox is that of
+   * its network with the highest priority; of equal ones, that of the first connected. Left out, 0.
+   */
+  gatewayPriority?: number;
+}
+
 /** The options of a connection to a network. */
-export interface ConnectOptions {
+export interface ConnectOptions extends EndpointExtras {
   /**
    * The IPv4 address; left out, the next free one. If the network has foreign addresses, it has a
    * prefix length.
@@ -261,18 +271,6 @@ export interface ConnectOptions {
    * default routes of the network.
    */
   routes?: readonly EndpointRoute[];
-  /** Routes of the link besides those of the network. One of these to the same destination wins. */
-  moreRoutes?: readonly StaticRoute[];
-  /**
-   * Link-local addresses that its link gets besides those of the network: of 169.254.0.0/16, or of
-   * fe80::/10 if the network has IPv6.
-   */
-  linkLocalAddresses?: readonly string[];
-  /**
-   * Its priority for the default route, from -1000 to 1000. The default route of a sandbox is that of
-   * its network with the highest priority; of equal ones, that of the first connected. Left out, 0.
-   */
-  gatewayPriority?: number;
   /**
    * Whether the driver only makes the link in the host's namespace, and an engine moves it into the
    * sandbox, names it there, and gives it its addresses and routes.
@@ -321,7 +319,7 @@ export interface BorrowSpec extends SandboxSpec {
 }
 
 /** An endpoint: a sandbox's link on a network. */
-export interface Endpoint {
+export interface Endpoint extends EndpointExtras {
   /** The network's name. */
   network: string;
   /** The sandbox's name. */
@@ -352,12 +350,6 @@ export interface Endpoint {
   names: string[];
   /** Those of them that the caller gave. */
   aliases: string[];
-  /** Its link-local addresses; `undefined` if there are none. */
-  linkLocalAddresses?: readonly string[];
-  /** Its priority for the default route; `undefined` if it is 0. */
-  gatewayPriority?: number;
-  /** Those of its routes that were given besides those of the network; `undefined` for none. */
-  moreRoutes?: readonly StaticRoute[];
   /** Its parent: that of the network, or a link of the sandbox. */
   parent: string;
 }
@@ -433,22 +425,13 @@ export interface PoolRequest {
   ipam?: NetworkIpam;
 }
 
-export interface SubnetPoolRequest extends PoolRequest {
-  /** The subnet. Host bits that are set are masked. */
-  subnet: string;
-}
+/** A request that names the subnet. */
+export type SubnetPoolRequest = PoolRequest & { subnet: string };
 
-/** An address pool that an engine requests without a network of the driver. */
-export interface AddressPool {
+/** An address pool that an engine requests without a network of the driver; in canonical form. */
+export interface AddressPool extends Omit<SubnetPoolRequest, "gateway" | "ipv6"> {
   /** `OWNER/SUBNET`, with `/RANGE` if it has one: `docker:local/192.168.1.0/24`. */
   id: string;
-  /** The subnet, in its canonical form. */
-  subnet: string;
-  /** The part of the subnet that automatic addresses come from, if it is not the whole subnet. */
-  ipRange?: string;
-  owner: Owner;
-  /** The source of its addresses, if other hosts share them. */
-  ipam?: NetworkIpam;
   /** The number of requests for it that are not released. */
   requests: number;
 }
@@ -554,12 +537,12 @@ export interface RestoreReport {
 }
 
 /** Picks the optional properties of an endpoint, without the unset ones. */
-export function extrasOf({ linkLocalAddresses, gatewayPriority, moreRoutes }: Extras): Extras {
+export function extrasOf(
+  { linkLocalAddresses, gatewayPriority, moreRoutes }: EndpointExtras,
+): EndpointExtras {
   return {
     ...linkLocalAddresses && { linkLocalAddresses },
     ...gatewayPriority !== undefined && { gatewayPriority },
     ...moreRoutes && { moreRoutes },
   };
 }
-
-type Extras = Pick<Endpoint, "linkLocalAddresses" | "gatewayPriority" | "moreRoutes">;

@@ -23,20 +23,21 @@ import { OPTION_NAMES, optionProblems } from "../model/options.ts";
 import { settingsProblems } from "../model/settings.ts";
 import type {
   AddressPool,
-  EndpointRoute,
+  ConnectOptions,
+  EndpointExtras,
   Network,
   NetworkOptions,
   NetworkSubnet,
   Sandbox,
   SandboxSettings,
-  StaticRoute,
 } from "../model/types.ts";
 
 /** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
 export type State = "making" | "ready" | "removing";
 
-/** An endpoint on record. */
-export interface EndpointRecord {
+/** An endpoint on record. Of its options, those are left out that are as usual. */
+export interface EndpointRecord
+  extends EndpointExtras, Pick<ConnectOptions, "routes" | "handOver" | "parent"> {
   /** 12 hexadecimal digits. An id is never used again. */
   id: string;
   /** The network's id. */
@@ -53,20 +54,8 @@ export interface EndpointRecord {
   ip6?: string;
   /** Its other names on the network. */
   aliases: string[];
-  /** The routes of its link; `undefined` for those of the network. */
-  routes?: readonly EndpointRoute[];
-  /** The routes of its link besides those of the network; `undefined` for none. */
-  moreRoutes?: readonly StaticRoute[];
-  /** Whether an engine moves, names and addresses its link. */
-  handOver?: true;
-  /** More link-local addresses of its link; `undefined` if there are none. */
-  linkLocalAddresses?: readonly string[];
-  /** Its priority for the default route; `undefined` if it is 0. */
-  gatewayPriority?: number;
   /** The prefix lengths of its addresses, if they are foreign. */
   prefixLengths?: { ip?: number; ip6?: number };
-  /** Its parent, if that is a link of the sandbox. */
-  parent?: string;
 }
 
 const prefix = parsed(parsePrefix);
