@@ -21,27 +21,24 @@ export interface IpamOption {
   name: string;
   /** A description of half a line. */
   help: string;
-  isFile?: true;
 }
 
 /** The options of the IPAM driver `etcd`, by the fields of {@linkcode EtcdAccess}. */
 export const IPAM_OPTIONS: { readonly [Field in keyof EtcdAccess]-?: IpamOption } = {
   endpoints: { name: "endpoints", help: "the members of the etcd cluster: https://10.0.0.1:2379" },
   prefix: { name: "prefix", help: "what all keys begin with; left out, /ipvlan" },
-  ca: {
-    name: "ca",
-    help: "the file with the authorities of the members' certificates",
-    isFile: true,
-  },
-  cert: { name: "cert", help: "the file with this host's certificate", isFile: true },
-  key: { name: "key", help: "the file with the key of that certificate", isFile: true },
+  ca: { name: "ca", help: "the file with the authorities of the members' certificates" },
+  cert: { name: "cert", help: "the file with this host's certificate" },
+  key: { name: "key", help: "the file with the key of that certificate" },
   user: { name: "user", help: "the user of etcd" },
   passwordFile: {
     name: "password-file",
     help: "the file with the user's password, which only its owner may read",
-    isFile: true,
   },
 };
+
+/** The options that name a file. */
+const FILES = ["ca", "cert", "key", "passwordFile"] as const;
 
 export const IPAM_FIELDS = Object.keys(IPAM_OPTIONS) as (keyof EtcdAccess)[];
 
@@ -112,9 +109,8 @@ function unknownOption(name: string | undefined, word: string): IpvlanError {
 
 /** Makes the paths of an access absolute, as each command has a folder of its own. */
 function absolute(access: EtcdAccess, folder: string): EtcdAccess {
-  const files = IPAM_FIELDS.filter((field) => IPAM_OPTIONS[field].isFile);
-  const paths = files.flatMap((field) =>
-    access[field] === undefined ? [] : [[field, resolve(folder, access[field] as string)]]
+  const paths = FILES.flatMap((field) =>
+    access[field] === undefined ? [] : [[field, resolve(folder, access[field])]]
   );
   return { ...access, ...Object.fromEntries(paths) };
 }
@@ -128,8 +124,8 @@ export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
 export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanError[] {
   const { endpoints, ca, cert, key } = access;
   const problems = readsFiles ? [...fileProblems(access)] : claimsProblems(access);
-  for (const field of IPAM_FIELDS.filter((each) => IPAM_OPTIONS[each].isFile)) {
-    const path = access[field] as string | undefined;
+  for (const field of FILES) {
+    const path = access[field];
     if (path === undefined || path.startsWith("/")) continue;
     const rule = "give its path from / on";
     problems.push(etcdOption(IPAM_OPTIONS[field].name, path, rule));
