@@ -27,6 +27,11 @@ export function replaceFile(path: string, text: string, mode: number): void {
   }
 }
 
+/** A folder, or the nearest one above it that exists. */
+export function nearestFolder(path: string): string {
+  return statOf(path) ? path : nearestFolder(dirname(path));
+}
+
 /**
  * Makes a file in a folder, writes to it, and removes it: on a full disk, a file can often be made, but
  * not be written.

@@ -177,8 +177,8 @@ function diagnoseAddresses({ name, addresses }: ParentFacts): Diagnosis[] {
   if (unknown.length === 0) return found;
   const list = unknown.map(({ address }) => address).join(", ");
   const what = `Cannot find out whether another machine has one of these: ${list}`;
-  const fix = "install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 and a " +
-    "link-local address on the parent";
+  const fix =
+    "give the parent a link-local address for IPv6; without netlink, install iproute2 5.16";
   return [...found, subject.warning(what, fix)];
 }
 

@@ -8,10 +8,12 @@ import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { isReady, Store, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
-import { statOf, tryToWriteIn } from "../base/files.ts";
+import { nearestFolder, statOf, tryToWriteIn } from "../base/files.ts";
 import { howCallsReach } from "../engine/caller.ts";
 import { CNI, NETAVARK, PLUGIN_NAME } from "../engine/plugins.ts";
+import { Ip } from "../iproute2/ip.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
+import { runnerIn } from "../iproute2/netlink_runner.ts";
 import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { findFiles } from "../driver/run/files.ts";
@@ -79,11 +81,13 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     facts.links = await gatherLinks(signal);
     await using shell = new Shell({ signal });
     facts.held = await findHolders(shell.run, undefined, facts.view.host.links);
+    const { libc: netlink } = chooseTransport();
+    const ip = new Ip(runnerIn({ netlink, netns: undefined, force: true, signal, run: shell.run }));
     const names = options.parent === undefined
       ? [...new Set(state.networks.flatMap((network) => networkParent(network).link ?? []))]
       : [options.parent];
     facts.parents = await Promise.all(
-      names.map((name) => gatherParent(name, facts, facts.view!, signal)),
+      names.map((name) => gatherParent(ip, name, facts, facts.view!, signal)),
     );
   } catch (error) {
     // Usually, `ip` is too old.
@@ -162,7 +166,7 @@ export function gatherState(folder: string): StateFacts {
     ...{ folder, networks: [], endpoints: [], sandboxes: [], owned: [], made: [], halfDone: [] },
   };
   try {
-    tryToWrite(folder);
+    tryToWriteIn(nearestFolder(folder));
     using store = Store.copy(folder);
     const networks = Object.groupBy(store.networks(), readiness);
     const sandboxes = Object.groupBy(store.sandboxes(), readiness);
@@ -187,17 +191,6 @@ export function gatherState(folder: string): StateFacts {
       : (error as Error).message;
   }
   return facts;
-}
-
-/** Writes a file in the folder or its nearest existing parent, and removes it again. */
-function tryToWrite(folder: string): void {
-  try {
-    tryToWriteIn(folder);
-  } catch (error) {
-    const above = folder.replace(/\/+[^/]*\/*$/, "") || "/";
-    if (!(error instanceof Deno.errors.NotFound) || above === folder) throw error;
-    tryToWrite(above);
-  }
 }
 
 /** Prints the `comm` files of FRR's zebra and of BIRD; BIRD 1 has another program for IPv6. */

@@ -2,7 +2,7 @@
 // units.
 import { basename, dirname } from "node:path";
 import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
-import { lstatOf, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";
+import { lstatOf, nearestFolder, replaceFile, statOf, tryToWriteIn } from "../base/files.ts";
 import { nodeModule } from "../base/node.ts";
 import { shellWord } from "../base/printable.ts";
 import { neededVariables, UNIT_FOLDER, type Units } from "./unit.ts";
@@ -118,7 +118,7 @@ function change(
   const refused = files.flatMap(({ path, mark, old }) => {
     const why = `"ipvlan ${service.command} install" has not written it, so it stays as it is`;
     const isOurs = !lstatOf(path) || old?.split("\n").includes(mark);
-    const failed = failureAt(path, () => tryToWriteIn(nearestFolder(path)));
+    const failed = failureAt(path, () => tryToWriteIn(nearestFolder(dirname(path))));
     return isOurs || failed.length > 0 ? failed : [unwritable(path, why)];
   });
   throwProblems([...problems, ...refused]);
@@ -147,11 +147,6 @@ function read(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function nearestFolder(path: string): string {
-  const folder = dirname(path);
-  return statOf(folder) ? folder : nearestFolder(folder);
 }
 
 function failureAt(path: string, run: () => void): IpvlanErrorOf<"unwritable-file">[] {

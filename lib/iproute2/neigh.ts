@@ -58,7 +58,8 @@ function stateWord(state: NeighState): string {
  * @param verb `replace` also takes an entry that exists, which may have an earlier answer.
  */
 export function neighAsk(dst: string, dev: string, verb: "add" | "replace" = "add"): Change {
-  return { line: `${neighChange(verb, { dst, dev, state: "NONE" }).line} use` };
+  const spec = { dst, dev, state: "NONE" } as const;
+  return { line: `${neighChange(verb, spec).line} use`, send: sendNeigh(verb, spec, USE) };
 }
 
 /** The change `neigh flush to …`: deletes the entry of an address, if the kernel may change it. */
@@ -142,9 +143,13 @@ const STATE_BITS: Record<NeighState, number> = {
   NONE: 0,
 };
 
+/** The flag of one that the kernel asks for (`NTF_USE`). */
+const USE = 1;
+
 function sendNeigh(
   verb: "add" | "replace" | "del",
   { dst, dev, address, state = "PERMANENT" }: NeighSpec,
+  flag = 0,
 ): Send | undefined {
   const isDel = verb === "del";
   const mac = isDel || address === undefined ? undefined : macBytes(address);
@@ -156,7 +161,7 @@ function sendNeigh(
       flags: VERB_FLAGS[verb],
       write: (writer) => {
         writer.u32(dst.includes(":") ? AF.INET6 : AF.INET).u32(index);
-        writer.u16(isDel ? 0 : STATE_BITS[state]).u16(0);
+        writer.u16(isDel ? 0 : STATE_BITS[state]).u8(flag).u8(0);
         writer.attribute(NDA_DST, addressBytes(dst));
         if (mac) writer.attribute(NDA_LLADDR, mac);
       },

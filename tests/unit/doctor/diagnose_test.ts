@@ -538,8 +538,8 @@ const CASES: [name: string, facts: Partial<DoctorFacts>, said: string[]][] = [
       'broken parent eth0: 10.0.0.4 is the next that the network "web" would give, and the machine ' +
       "02::2 has it → make the network with --ip-range, or with --aux-address taken=10.0.0.4",
       "warning parent eth0: Cannot find out whether another machine has one of these: " +
-      "2001:db8::4 → install arping (package iputils-arping) for IPv4; IPv6 needs iproute2 5.16 " +
-      "and a link-local address on the parent",
+      "2001:db8::4 → give the parent a link-local address for IPv6; without netlink, install " +
+      "iproute2 5.16",
     ],
   ],
 ];

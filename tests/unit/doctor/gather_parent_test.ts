@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { askedAddresses, parseArping } from "../../../lib/doctor/gather_parent.ts";
+import { askedAddresses } from "../../../lib/doctor/gather_parent.ts";
 import type { StateFacts } from "../../../lib/doctor/facts.ts";
 import { endpointRecord, network } from "../../kit/values.ts";
 
@@ -28,24 +28,4 @@ Deno.test("of an engine's network, no next address is asked for", () => {
   assertEquals(askedAddresses({ ...WEB, name }, STATE, [], []), [
     { address: "192.168.1.2", network: name, sandbox: "c1" },
   ]);
-});
-
-Deno.test("arping: busybox's and iputils' are understood, another's is not", () => {
-  const start = "ARPING 10.9.0.5 from 0.0.0.0 v0\n";
-  assertEquals(parseArping(`${start}Sent 2 probe(s) (0 broadcast(s))\n`), "none");
-  assertEquals(
-    parseArping(`${start}Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n`),
-    "none",
-  );
-  assertEquals(
-    parseArping(`${start}Unicast reply from 10.9.0.5 [e2:61:01:8a:94:6f] 1.994ms\n`),
-    { mac: "e2:61:01:8a:94:6f" },
-  );
-  // iputils prints capitals.
-  assertEquals(
-    parseArping(`${start}Unicast reply from 10.9.0.5 [E2:61:01:8A:94:6F]  0.613ms\n`),
-    { mac: "e2:61:01:8a:94:6f" },
-  );
-  assertEquals(parseArping("arping: invalid option -- 'f'\n"), "unknown");
-  assertEquals(parseArping(""), "unknown");
 });
