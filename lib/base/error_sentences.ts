@@ -122,7 +122,8 @@ export const SENTENCES: {
     `belong to the parent: ask for those instead of ${asked}, or take another parent`,
   "parent-subnet": ({ subnet, parent, address, mode }) =>
     `The subnet ${subnet} overlaps ${address} of the parent "${parent}", which cannot be in ` +
-    `${mode} mode, as the parent routes between them: choose another subnet`,
+    `${mode} mode, as the parent routes between them: choose another subnet, or have the host ` +
+    "answer for the sandboxes with proxy=true",
 
   // Sandboxes and endpoints
 

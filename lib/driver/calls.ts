@@ -87,7 +87,7 @@ export class Calls {
   async decide(settled: readonly Settlement[]): Promise<Decision<DecidedNetwork>[]> {
     if (settled.length === 0) return [];
     const networks = this.networks();
-    const facts = await hostFacts(this.parts);
+    const facts = await hostFacts(this.parts, settled.map(({ network }) => network));
     return besideOthers(settled, networks)
       .map((each) => decideNetwork(each, newIdentity(), networks, facts));
   }

@@ -31,6 +31,8 @@ export interface NeighSpec {
   address?: string;
   /** Its state; left out, `PERMANENT`. */
   state?: NeighState;
+  /** Whether this kernel answers for it on the link, as its proxy. It has no hardware address then. */
+  proxy?: true;
 }
 
 /** A neighbour (ARP or NDP entry) as the kernel shows it. */
@@ -38,9 +40,10 @@ export type Neigh = NeighSpec & { state: NeighState };
 
 /** The change `neigh add …` (or `replace`, `del`). @throws {"invalid-word"} A value cannot be written. */
 export function neighChange(verb: "add" | "replace" | "del", spec: NeighSpec): Change {
-  const { dst, dev, address, state = "PERMANENT" } = spec;
-  const words = ["neigh", verb, addressWord(dst, "neighbour"), "dev", linkName(dev)];
-  if (verb !== "del") {
+  const { dst, dev, address, state = "PERMANENT", proxy } = spec;
+  const words = ["neigh", verb, ...proxy ? ["proxy"] : [], addressWord(dst, "neighbour")];
+  words.push("dev", linkName(dev));
+  if (verb !== "del" && !proxy) {
     if (address !== undefined) words.push("lladdr", word(address, "MAC address"));
     words.push("nud", stateWord(state));
   }
@@ -101,11 +104,12 @@ export class NeighVerbs {
 
   /**
    * Shows the neighbours of both families, or those on one link, or those in one state. Without a
-   * state it leaves out those in the states `NOARP` and `NONE`, as `ip` does.
+   * state it leaves out those in the states `NOARP` and `NONE`, as `ip` does. Those that this kernel
+   * answers for are in a list of their own, `proxy`.
    */
-  async show(filter: { dev?: string; state?: NeighState } = {}): Promise<Neigh[]> {
-    const { dev, state } = filter;
-    const words = ["neigh show"];
+  async show(filter: Partial<Pick<NeighSpec, "dev" | "state" | "proxy">> = {}): Promise<Neigh[]> {
+    const { dev, state, proxy } = filter;
+    const words = ["neigh show", ...proxy ? ["proxy"] : []];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (state !== undefined) words.push("nud", stateWord(state));
     return await ask(this.runner, {
@@ -117,6 +121,7 @@ export class NeighVerbs {
           address: row.lladdr as string | undefined,
           // `ip` prints the state as a list, and `NONE` not at all.
           state: (row.state as NeighState[] | undefined)?.[0] ?? "NONE",
+          ...proxy && { proxy },
         })),
       read: (socket) => readNeighs(socket, filter),
     });
@@ -143,13 +148,13 @@ const STATE_BITS: Record<NeighState, number> = {
   NONE: 0,
 };
 
-/** The flag of one that the kernel asks for (`NTF_USE`). */
-const USE = 1;
+/** The flags of one that the kernel asks for, and of one that it answers for (`NTF_*`). */
+const [USE, PROXY] = [1, 8];
 
 function sendNeigh(
   verb: "add" | "replace" | "del",
-  { dst, dev, address, state = "PERMANENT" }: NeighSpec,
-  flag = 0,
+  { dst, dev, address, state = "PERMANENT", proxy }: NeighSpec,
+  flag = proxy ? PROXY : 0,
 ): Send | undefined {
   const isDel = verb === "del";
   const mac = isDel || address === undefined ? undefined : macBytes(address);
@@ -171,18 +176,22 @@ function sendNeigh(
 
 function readNeighs(
   socket: NetlinkSocket,
-  { dev, state }: { dev?: string; state?: NeighState },
+  { dev, state, proxy }: Partial<NeighSpec>,
 ): Neigh[] {
   const only = dev === undefined ? undefined : requireIndex(socket, dev);
-  const request = { type: RTM.GETNEIGH, write: (writer: Writer) => writer.u32(0).u32(0).u32(0) };
+  const write = (writer: Writer) => writer.u32(0).u32(0).u16(0).u8(proxy ? PROXY : 0).u8(0);
+  const request = { type: RTM.GETNEIGH, write };
   const found = socket.list(request, (body) => {
     const index = body.i32(4);
     const neigh = parseNeigh(body);
     const isOfIP = [AF.INET, AF.INET6].some((family) => family === body.u8(0));
     const isWanted = state === undefined
-      ? !["NOARP", "NONE"].includes(neigh.state)
+      ? proxy || !["NOARP", "NONE"].includes(neigh.state)
       : neigh.state === state;
-    return isOfIP && isWanted && (only ?? index) === index ? { index, neigh } : undefined;
+    const isOn = (only ?? index) === index;
+    return isOfIP && isWanted && isOn
+      ? { index, neigh: { ...neigh, ...proxy && { proxy } } }
+      : undefined;
   });
   const nameAt = linkNames(socket);
   return found.flatMap(({ index, neigh }) => {

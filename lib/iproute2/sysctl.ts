@@ -1,6 +1,7 @@
-import { feed, spawn } from "./shell.ts";
-import { linkName, netnsName } from "./words.ts";
+import { feed, type RunProgram, spawn } from "./shell.ts";
+import { linkName, netnsName, pathToEnter } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
+import { shellWord } from "../base/printable.ts";
 
 const FOLDER = "/proc/sys/";
 
@@ -16,6 +17,22 @@ export async function writeSysctls(netns: string, keys: string[], value: string)
   if (!success) throw new IpvlanError("sysctl", { netns, keys, value, reason: err.trim() });
 }
 
+/**
+ * Finds out which of some settings of links have these values: {@linkcode linkSetting}. A link or a
+ * family that does not exist has none.
+ */
+export async function settingsMade(
+  { run, hostName: netns }: { run: RunProgram; hostName: string | undefined },
+  settings: readonly string[],
+): Promise<Set<string>> {
+  if (settings.length === 0) return new Set();
+  const enter = netns === undefined ? "" : `nsenter --net=${pathToEnter(netns)} `;
+  const files = settings.map((each) => shellWord(FOLDER + each.slice(0, each.lastIndexOf("="))));
+  const { out } = await run(`${enter}grep -Hs . ${files.join(" ")}`, []);
+  const made = new Set(out.map((line) => line.slice(FOLDER.length).replace(/:(?=\d+$)/, "=")));
+  return new Set(settings.filter((each) => made.has(each)));
+}
+
 /** A setting of a link, and its value of one digit (the kernel's `ip-sysctl.rst`). */
 export type LinkSetting =
   /** No IPv6 at all. */
@@ -25,6 +42,13 @@ export type LinkSetting =
   | "ipv6/accept_ra=0"
   /** Both, also where the namespace forwards packets. */
   | "ipv6/accept_ra=2"
+  /** Both, unless the link forwards packets. */
+  | "ipv6/accept_ra=1"
+  /** What comes in by the link is forwarded. */
+  | `ipv4/forwarding=${0 | 1}`
+  | `ipv6/forwarding=${0 | 1}`
+  /** The neighbours that this kernel is a proxy for are answered for. */
+  | `ipv6/proxy_ndp=${0 | 1}`
   /** Duplicate address detection of IPv6, by one solicitation. */
   | "ipv6/accept_dad=1"
   | "ipv6/dad_transmits=1"

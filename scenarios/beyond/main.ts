@@ -14,12 +14,14 @@ import parentReturns from "./parent_returns.ts";
 import oneMac from "./one_mac.ts";
 import oneSegment from "./one_segment.ts";
 import probe from "./probe.ts";
+import proxy from "./proxy.ts";
 import policyRoutes from "./policy_routes.ts";
 import waysOut from "./ways_out.ts";
 
 // In the order of their statements.
 const scenarios = [
   hostAccess,
+  proxy,
   ipv6,
   duplicates,
   waysOut,

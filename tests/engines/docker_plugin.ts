@@ -79,6 +79,23 @@ async function asksTheLan(host: DockerHost): Promise<void> {
   await host.succeed("network", "rm", "asks");
 }
 
+/** Asserts that the LAN reaches a container of an L3 network in its own subnet. */
+async function answersForOthers(host: DockerHost): Promise<void> {
+  const lan = ["--ipv6", "--subnet=192.168.1.0/24", "--subnet=2001:db8:1::/64"];
+  const near = ["-o", "parent=eth0", "-o", "ipvlan_mode=l3s", "-o", "proxy=true"];
+  await host.succeed(...CREATE, ...lan, ...near, "near");
+  const addresses = ["192.168.1.71", "2001:db8:1::71"];
+  await start(host, "c0", "--net=near", `--ip=${addresses[0]}`, `--ip6=${addresses[1]}`);
+  for (const address of addresses) {
+    const ping = ["ping", "-c", "1", "-W", "5", address];
+    await succeed("ip", "netns", "exec", "lab-router", ...ping);
+  }
+  await reaches(host, "c0", "192.168.1.1");
+  await host.succeed("rm", "-f", "c0");
+  await host.succeed("network", "rm", "near");
+  assertEquals(await succeed("ip", "neigh", "show", "proxy"), "");
+}
+
 /**
  * Registers the test.
  *
@@ -98,6 +115,7 @@ export function pluginTest(version: string): void {
       await host.succeed("rm", "-f", "c2");
       await host.succeed("network", "rm", "vlan20");
       await asksTheLan(host);
+      await answersForOthers(host);
 
       const lan = ["--subnet=192.168.1.0/24", "--gateway=192.168.1.1", "-o", "parent=eth0"];
       await host.succeed(

@@ -182,7 +182,7 @@ export async function hostRoutes(ip: Ip): Promise<string[]> {
   const routes = (await Promise.all([ip.route.show(4), ip.route.show(6)])).flat();
   // Those that lead to sandboxes are on links of the driver. The kernel makes others there.
   const isOurs = ({ type, dev, metric }: Route) =>
-    type === "unreachable" || dev?.startsWith("h-") && metric === 116;
+    type === "unreachable" || /^(h-|lo$)/.test(dev ?? "") && metric === 116;
   return routes.filter(isOurs)
     .map(({ dst, protocol, metric }) => `${dst} proto ${protocol} metric ${metric}`).toSorted();
 }
@@ -222,9 +222,10 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
       hostSteps(networks.find(({ id }) => id === endpoint.network)!, endpoint)
     ),
   ];
-  const [links, routes, ...dumps] = await Promise.all([
+  const [links, routes, proxies, ...dumps] = await Promise.all([
     ns.ip.link.show(),
     hostRoutes(ns.ip),
+    ns.ip.neigh.show({ proxy: true }),
     ...sandboxes.map(({ name }) => dumpSandbox(name, eyes)),
   ]);
   assertEquals(
@@ -246,6 +247,12 @@ export async function assertConsistent({ ns, eyes, stateDir }: {
     return [`${dst.replace(/\/(32|128)$/, "")} proto ${shown} metric ${metric}`];
   });
   assertEquals(routes, [...new Set(adverts)].toSorted(), "the routes in the host");
+  assertEquals(
+    proxies.map(({ dst, dev }) => `${dst} ${dev}`).toSorted(),
+    beside.flatMap((step) => step.kind === "proxy.add" ? [`${step.dst} ${step.dev}`] : [])
+      .toSorted(),
+    "the addresses that the host answers for",
+  );
 
   const files: Record<string, string> = {};
   for (const [index, { name }] of sandboxes.entries()) {

@@ -35,9 +35,10 @@ export function networkWith(name: OptionName, value?: unknown): NetworkSpec {
     parent: "eth0",
     subnets: [
       ...name === "ipv4" ? [] : ["10.0.0.0/24"],
-      ...["ipv4", "ipv6Mode", "dad"].includes(name) ? ["2001:db8::/64"] : [],
+      ...["ipv4", "ipv6Mode", "dad", "proxy"].includes(name) ? ["2001:db8::/64"] : [],
     ],
   };
   if (name === "advertise") spec.mode = "l3";
+  if (name === "proxy") spec.mode = "l3s";
   return { ...spec, [name]: value };
 }

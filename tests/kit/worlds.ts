@@ -105,6 +105,7 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   await Promise.all([
     ns.ip.link.add({ type: "veth", name: "eth0", peer: { name: "peer0" }, up: true }),
     ns.ip.link.set("peer0", { up: true }),
+    ns.ip.link.set("lo", { up: true }),
   ]);
   const before = { namespaces: namespaces(), files: filesOf(ETC) };
   undo.defer(() => clearAway(eyes.in(), before.namespaces, before.files));
@@ -115,14 +116,16 @@ export async function withHost(test: (host: TestHost) => Promise<void>): Promise
   };
   const dump = async () => {
     const names = namespaces().filter((name) => !before.namespaces.includes(name));
-    const [links, routes, ...sandboxes] = await Promise.all([
+    const [links, routes, proxies, ...sandboxes] = await Promise.all([
       ns.ip.link.show(),
       hostRoutes(ns.ip),
+      ns.ip.neigh.show({ proxy: true }),
       ...names.map((name) => dumpSandbox(name, eyes)),
     ]);
     return {
       host: links.map(essence).toSorted(byName),
       routes,
+      proxies: proxies.map(({ dst, dev }) => `${dst} ${dev}`).toSorted(),
       sandboxes,
       files: filesOf(ETC),
       store: dumpStore(stateDir),

@@ -82,6 +82,16 @@ const MAKING: Record<string, {
     make: (driver) => driver.createSandbox({ name: "c1", connections: [{ network: "n" }] }),
     remove: (driver) => driver.removeSandbox("c1"),
   },
+  "a network with proxy": {
+    make: (driver) => driver.createNetwork({ name: "n", proxy: true, ...LAN, mode: "l3s" }),
+    remove: (driver) => driver.removeNetwork("n"),
+  },
+  "a sandbox with proxy": {
+    before: async (driver) =>
+      void await driver.createNetwork({ name: "n", proxy: true, ...LAN, mode: "l3s" }),
+    make: (driver) => driver.createSandbox({ name: "c1", connections: [{ network: "n" }] }),
+    remove: (driver) => driver.removeSandbox("c1"),
+  },
   "an endpoint": {
     before: async (driver) => {
       await twoNetworks(driver);

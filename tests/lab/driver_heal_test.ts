@@ -5,6 +5,7 @@ import { type OwnStep, settingsIn } from "../../lib/driver/model/option_steps.ts
 import { NETWORK_OPTIONS, OPTION_NAMES, stepsOf } from "../../lib/driver/model/options.ts";
 import { hostSteps, undoHostStep } from "../../lib/driver/network/host_steps.ts";
 import { linkDel, linkSet } from "../../lib/iproute2/link.ts";
+import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { assertConsistent, ETC } from "../kit/look.ts";
@@ -102,6 +103,24 @@ function settingLines(steps: readonly OwnStep[], label: string, { index }: Link)
   });
 }
 
+/** The settings of eth0 in a namespace by which its host does something for others. */
+async function forwardingIn(netns: string): Promise<string> {
+  const files = [
+    "ipv4/conf/eth0/forwarding",
+    "ipv6/conf/eth0/forwarding",
+    "ipv6/conf/eth0/proxy_ndp",
+  ];
+  return await succeed(
+    "ip",
+    "netns",
+    "exec",
+    netns,
+    "grep",
+    "",
+    ...files.map((each) => `/proc/sys/net/${each}`),
+  );
+}
+
 /** The rules of the driver in a namespace, and the routes of their tables. */
 async function policyIn(netns: string): Promise<string[]> {
   const { routes, rules } = await lookInto(netns, { routes: "all", rules: true });
@@ -121,6 +140,7 @@ Deno.test("what an option is in the kernel is set, seen when it is changed, mend
       ...await host.dump() as object,
       store: "",
       policy: driver.listSandboxes().length > 0 ? await policyIn("c") : [],
+      forwarding: await forwardingIn(host.ns.name),
     });
     const make = async (spec: NetworkSpec) => {
       const { value: network } = await driver.createNetwork(spec);
@@ -153,13 +173,18 @@ Deno.test("what an option is in the kernel is set, seen when it is changed, mend
           NETWORK_OPTIONS[name].label,
           link,
         );
-        const plain = { ...endpoint!, ip: endpoint!.ip?.replace(/\/.*/, "") };
+        const [ip, ip6] = [endpoint!.ip, endpoint!.ip6].map((each) => each?.replace(/\/.*/, ""));
+        const plain = { ...endpoint!, ip, ip6 };
         const beside = [...hostSteps(network), ...hostSteps(network, plain)];
         // An option without steps decides what is made, and that is there or not.
         if (inside.length + beside.length === 0) inside.push(linkDel(endpoint!.ifname).line);
         for (const line of inside) await succeed("ip", "-n", "c", ...line.split(" "));
-        for (const { line } of beside.toReversed().flatMap(undoHostStep)) {
+        for (const { line, settings = [] } of beside.toReversed().flatMap(undoHostStep)) {
           await succeed("ip", "-n", host.ns.name, ...line.split(" "));
+          for (const each of settings) {
+            const at = each.lastIndexOf("=");
+            await writeSysctls(host.ns.name, [each.slice(0, at)], each.slice(at + 1));
+          }
         }
         assertNotEquals(await kernel(), before, "it was not changed");
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
-import type { NeighSpec } from "../../lib/iproute2/neigh.ts";
+import type { Neigh, NeighSpec } from "../../lib/iproute2/neigh.ts";
 import type { Route, RouteSpec } from "../../lib/iproute2/route_types.ts";
 import type { RuleSpec } from "../../lib/iproute2/rule.ts";
 import { type FreshNetns, freshNetns } from "../kit/worlds.ts";
@@ -357,6 +357,14 @@ Deno.test("neighbours are added, replaced, shown as they can be given, and delet
   for (const each of shown) await neigh.del(each);
   assertEquals((await neigh.show()).filter(({ state }) => state === "PERMANENT"), []);
   await assertRejectsError(() => neigh.del(at), "ip-command");
+  for (const dst of ["10.0.0.6", "2001:db8::6"]) {
+    await neigh.add({ dst, dev: "eth0", proxy: true });
+    const proxies = [{ dst, dev: "eth0", address: undefined, state: "NONE", proxy: true }];
+    assertEquals(await neigh.show({ proxy: true, dev: "eth0" }), proxies as Neigh[]);
+    assertEquals((await neigh.show()).some((each) => each.dst === dst), false);
+    for (const each of await neigh.show({ proxy: true })) await neigh.del(each);
+    assertEquals(await neigh.show({ proxy: true }), []);
+  }
   // The kernel has no place for a neighbour of IPv6 where that is off.
   await a.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6");
   await assertRejects(

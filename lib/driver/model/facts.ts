@@ -21,6 +21,10 @@ export interface HostFacts extends Omit<SeenNamespace, "rules"> {
   pools?: readonly AddressPool[];
   /** Whether the kernel has `optimistic_dad`. */
   hasOptimisticDad?: boolean;
+  /** The settings of links that the option `proxy` asks about and that are on. */
+  settings?: ReadonlySet<string>;
+  /** The links by which a router has given the host a route. */
+  routed?: readonly string[];
   /** The sandbox's namespace; `undefined` if the call did not look into it. */
   inside?: SeenNamespace;
 }

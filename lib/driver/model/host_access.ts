@@ -47,7 +47,9 @@ export function hostAccessProblems(
 }
 
 /** The families of a network. One with foreign addresses may have both. */
-function familiesOf({ subnets, foreignAddresses }: Pick<Network, "subnets" | "foreignAddresses">) {
+export function familiesOf(
+  { subnets, foreignAddresses }: Pick<Network, "subnets" | "foreignAddresses">,
+): Family[] {
   const has = (family: Family) => subnets.some(({ subnet }) => familyOf(subnet) === family);
   return ([4, 6] as const).filter((family) => foreignAddresses || has(family));
 }

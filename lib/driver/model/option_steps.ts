@@ -7,6 +7,7 @@ import type { LinkBase } from "../../iproute2/kinds/kind.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { NeighSpec } from "../../iproute2/neigh.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
+import type { LinkSetting } from "../../iproute2/sysctl.ts";
 import type { NetworkOptions } from "./types.ts";
 
 /** The settings that a link takes when it is made and shows later under the same name. */
@@ -20,7 +21,22 @@ export type SettingStep =
   | { kind: "ipvlan.set"; link: string; set: Partial<Pick<NetworkOptions, "mode" | "flag">> };
 
 /** A step in the host's namespace. Marks tell its result from those of other programs. */
-export type HostStep = LinkStep | { kind: "addr.add"; addr: AddrSpec } | RouteStep;
+export type HostStep =
+  | LinkStep
+  | { kind: "addr.add"; addr: AddrSpec }
+  | RouteStep
+  | HostSetting
+  /** An address that the host answers for on a link. */
+  | { kind: "proxy.add"; dst: string; dev: string };
+
+/** A setting of a link of the host. */
+export type HostSetting = {
+  kind: "setting.add";
+  dev: string;
+  setting: LinkSetting;
+  /** The value to put back, if the driver has changed it. */
+  before?: LinkSetting;
+};
 
 /** An ipvlan link, which is set up and heeds no router. */
 export type LinkStep = { kind: "link.add"; link: IpvlanSpec };
@@ -41,13 +57,16 @@ export function isHostStep<T extends OptionStep>(step: T): step is Extract<T, Ho
 /** The link that a step makes or needs. */
 export function linkOfStep(step: HostStep): string | undefined {
   if (step.kind === "route.add") return step.route.dev;
-  return step.kind === "link.add" ? step.link.name : step.addr.dev;
+  if (step.kind === "link.add") return step.link.name;
+  return step.kind === "addr.add" ? step.addr.dev : step.dev;
 }
 
 /** A step in words: `the route to 10.1.0.5/32`. */
 export function stepText(step: HostStep): string {
   if (step.kind === "route.add") return `the route to ${step.route.dst}`;
   if (step.kind === "link.add") return `the link ${step.link.name}`;
+  if (step.kind === "proxy.add") return `the proxy entry for ${step.dst} on ${step.dev}`;
+  if (step.kind === "setting.add") return `the setting ${step.setting} of ${step.dev}`;
   return `the address ${step.addr.address} on ${step.addr.dev}`;
 }
 

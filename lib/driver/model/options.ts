@@ -11,6 +11,7 @@ import {
 import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
 import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
+import { endpointProxySteps, networkProxySteps, proxyProblems } from "./proxy.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
 import { parseRoutes, routeProblems, routesText, usualRoute } from "./routes.ts";
@@ -200,6 +201,18 @@ export const NETWORK_OPTIONS: {
     problems: hostAccessProblems,
     ofNetwork: hostAccessSteps,
     ofEndpoint: endpointAccessSteps,
+  },
+  proxy: {
+    label: "proxy",
+    help: "whether the host answers on the LAN for the sandboxes of an L3 network; left out, false",
+    value: { kind: "switch" },
+    default: undefined,
+    none: "false",
+    driverOption: "proxy",
+    cni: "proxy",
+    problems: proxyProblems,
+    ofNetwork: networkProxySteps,
+    ofEndpoint: endpointProxySteps,
   },
   // They are among the routes of an endpoint's link, and no steps: see `linkRoutes`.
   routes: {

@@ -70,6 +70,11 @@ export interface NetworkOptions {
    */
   hostAccess?: boolean;
   /**
+   * Whether the host answers on the LAN for the sandboxes of an L3 network, which may then have the
+   * LAN's own subnet; left out, not.
+   */
+  proxy?: boolean;
+  /**
    * The routes of each sandbox besides its default routes. In L2 mode, each has a next hop, which no
    * endpoint gets as its address.
    */
@@ -163,6 +168,8 @@ export interface Network extends SettledNetwork {
   parent: string;
   /** Whether the parent is a dummy link that the driver made. */
   isolated: boolean;
+  /** The settings of the parent that are 0 without the driver's networks. */
+  changed?: readonly ("ipv4/forwarding" | "ipv6/forwarding" | "ipv6/proxy_ndp")[];
 }
 
 /** The settings of a sandbox besides its networks. */

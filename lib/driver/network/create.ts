@@ -7,6 +7,8 @@ import { parentNames } from "../model/names.ts";
 import { statOf } from "../../base/files.ts";
 import { isGranted } from "../../base/permissions.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
+import type { Namespaces } from "../run/namespaces.ts";
+import { forwardingFacts } from "./host_steps.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { byLinkName, type MadeLinks } from "./parent.ts";
 import { besideOthers, settle, type Settlement } from "./settle.ts";
@@ -37,7 +39,7 @@ export async function createNetwork(
   const [settled] = besideOthers([shared], existing);
   // With all facts of the host, a refusal names the link in the way.
   const decideByAll = async () =>
-    accept(decideNetwork(settled!, identity, existing, await hostFacts(parts)));
+    accept(decideNetwork(settled!, identity, existing, await hostFacts(parts, [shared.network])));
   const decideByFew = async () =>
     decideNetwork(settled!, identity, existing, await factsFor(parts, shared.network));
   // In a dry run, and for a transient network, no test in the kernel would find a conflict.
@@ -134,6 +136,7 @@ async function factsFor(
   return {
     ...kernelHas(),
     ...await lookAtLinks(ip, parentNames(network)),
+    ...await proxyFacts(namespaces, [network]),
     routes: wantsPool(network) ? await ip.route.show(4) : [],
     pools: wantsPool(network) ? store.pools() : [],
   };
@@ -147,14 +150,28 @@ function kernelHas(): Pick<HostFacts, "release" | "hasOptimisticDad"> {
   return { release: Deno.osRelease(), hasOptimisticDad };
 }
 
-export async function hostFacts(parts: Parts<"store" | "namespaces">): Promise<HostFacts> {
+/** Reads the facts that decisions on networks need. */
+export async function hostFacts(
+  parts: Parts<"store" | "namespaces">,
+  networks: readonly SettledNetwork[],
+): Promise<HostFacts> {
   const { namespaces, store } = parts;
-  const [facts, routes] = await Promise.all([
+  const [facts, routes, proxied] = await Promise.all([
     linkFacts(parts),
     // Only the choice of an IPv4 subnet depends on the routes.
     namespaces.host().route.show(4),
+    proxyFacts(namespaces, networks),
   ]);
-  return { ...facts, routes, pools: store.pools() };
+  return { ...facts, routes, ...proxied, pools: store.pools() };
+}
+
+/** Reads the facts that only networks with the option `proxy` need. */
+async function proxyFacts(
+  namespaces: Namespaces,
+  networks: readonly SettledNetwork[],
+): Promise<Pick<HostFacts, "settings" | "routed">> {
+  const parents = networks.flatMap((each) => each.proxy ? parentNames(each).slice(0, 1) : []);
+  return parents.length > 0 ? await forwardingFacts(namespaces, parents) : {};
 }
 
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {

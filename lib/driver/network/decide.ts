@@ -13,6 +13,7 @@ import { hostSteps, makeHostSteps, unshared } from "./host_steps.ts";
 import { networkParent, parentProblems } from "../model/names.ts";
 import { settingsIn } from "../model/option_steps.ts";
 import { stepsOf } from "../model/options.ts";
+import { changedSettings, routerProblems } from "../model/proxy.ts";
 import {
   aliasOf,
   chooseParent,
@@ -48,12 +49,14 @@ export function decideNetwork(
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const { parent: named, mode, flag, mtu, dad } = settlement.network;
+  const { parent: named, mode, flag, mtu, dad, proxy } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const pool = choosePool(settlement, networks, facts);
   const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
   const isolated = named === undefined;
   const network: Network = { ...settlement.network, ...identity, parent, isolated, subnets };
+  const changed = changedSettings(network, networks, facts);
+  if (changed.length > 0) network.changed = changed;
   const choice = chooseLinks(network, facts.links);
   const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
   const tooOld = kernelProblem(facts.release);
@@ -71,7 +74,8 @@ export function decideNetwork(
       ]
       : [],
     ...pool.ok ? [] : pool.problems,
-    ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
+    ...mode === "l2" || proxy ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
+    ...routerProblems(network, facts),
   ];
   if (problems.length > 0) return { ok: false, problems };
   const notices = [...choice.notices, ...settlement.notices];
@@ -121,7 +125,7 @@ function choosePool(
   return pool.ok ? settleSubnets([pool.value], { ...network, isolated }) : pool;
 }
 
-/** Finds subnets that overlap a subnet of the parent's addresses, which the L3 modes forbid. */
+/** Finds subnets that overlap one of the parent's addresses: in the L3 modes, only with `proxy`. */
 export function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,

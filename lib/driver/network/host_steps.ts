@@ -1,5 +1,5 @@
 // The steps of network options in the host's namespace: makes, removes, finds and restores them.
-import { failureOf, invalidOption, IpvlanError } from "../../base/errors.ts";
+import { failureOf, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { addrAdd, addrDel } from "../../iproute2/addr.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
@@ -7,8 +7,8 @@ import type { Link } from "../../iproute2/link_types.ts";
 import { neighChange } from "../../iproute2/neigh.ts";
 import { routeChange } from "../../iproute2/route.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
-import { type Change, make } from "../../iproute2/runner.ts";
-import { linkSetting } from "../../iproute2/sysctl.ts";
+import { make } from "../../iproute2/runner.ts";
+import { type LinkSetting, linkSetting, settingsMade } from "../../iproute2/sysctl.ts";
 import type { Parts } from "../addresses/parts.ts";
 import {
   advert,
@@ -18,6 +18,7 @@ import {
   networkAdverts,
 } from "../model/advertise.ts";
 import {
+  type HostSetting,
   type HostStep,
   isHostStep,
   linkOfStep,
@@ -26,10 +27,13 @@ import {
   stepKey,
 } from "../model/option_steps.ts";
 import { type OptionEndpoint, stepsOf } from "../model/options.ts";
+import { PARENT_SETTINGS, routerProblems } from "../model/proxy.ts";
+import type { HostFacts } from "../model/facts.ts";
 import type { AdvertisedRoute, Network } from "../model/types.ts";
 import { routePrefix } from "../model/routes.ts";
 import { explainIpvlanAdd, isOurs, LINK_GROUP } from "./parent.ts";
-import { isGone, type Step } from "../run/plan.ts";
+import type { Namespaces } from "../run/namespaces.ts";
+import { isGone, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 
@@ -56,13 +60,21 @@ export function makeHostSteps(
   steps: readonly HostStep[],
   { owned = steps, mac }: { owned?: readonly HostStep[]; mac?: string } = {},
 ): Step[] {
-  return steps.flatMap((step): Step[] => {
-    const isOwned = owned.includes(step);
-    if (step.kind === "route.add") {
+  return steps.flatMap((step) => {
+    if (owned.includes(step)) return linesOf(step, mac);
+    // A route that is already there is ours, so that is no error.
+    const again = step.kind === "route.add" ? linesOf(step, mac) : [];
+    return again.map(({ undo: _undo, ...line }) => line);
+  });
+}
+
+/** The lines that do a step. @param mac Left out, there is no line for a neighbour. */
+function linesOf(step: HostStep, mac?: string): Step[] {
+  switch (step.kind) {
+    case "route.add": {
       const { route, neighbour } = step;
       return [
-        // A route that is already there is ours, so that is no error.
-        { ...routeChange("replace", route), ...isOwned && { undo: routeChange("del", route) } },
+        { ...routeChange("replace", route), undo: routeChange("del", route) },
         ...neighbour && mac !== undefined
           ? [{
             ...neighChange("replace", { ...neighbour, address: mac }),
@@ -71,8 +83,17 @@ export function makeHostSteps(
           : [],
       ];
     }
-    if (!isOwned) return [];
-    if (step.kind === "addr.add") {
+    case "proxy.add": {
+      const neigh = { dst: step.dst, dev: step.dev, proxy: true } as const;
+      return [{ ...neighChange("replace", neigh), undo: neighChange("del", neigh) }];
+    }
+    case "setting.add": {
+      const { dev, setting, before } = step;
+      // A line before it may make the link.
+      const line = { ...settingLine(dev, setting), begins: true } as const;
+      return [before ? { ...line, undo: settingLine(dev, before) } : line];
+    }
+    case "addr.add": {
       const address = step.addr.address.split("/")[0]!;
       const holder = `an ipvlan link that has the parent of "${step.addr.dev}"`;
       return [{
@@ -84,31 +105,35 @@ export function makeHostSteps(
             : explainRights(error),
       }];
     }
-    const { name, link } = step.link;
-    const taken = `another program has made a link "${name}": rename or delete that`;
-    return [
-      {
-        ...linkAdd({ ...step.link, group: LINK_GROUP }),
-        undo: linkDel(name),
-        explain: (error) =>
-          error.errno === "EEXIST"
-            ? invalidOption("host access", "true", taken)
-            : explainIpvlanAdd(error, link),
-      },
-      linkSet(name, { addrgenmode: "none" }),
-      { ...linkSet(name, { up: true }), begins: true, settings: [linkSetting(name, NO_ADVERTS)] },
-    ];
-  });
+    case "link.add": {
+      const { name, link } = step.link;
+      const taken = `another program has made a link "${name}": rename or delete that`;
+      return [
+        {
+          ...linkAdd({ ...step.link, group: LINK_GROUP }),
+          undo: linkDel(name),
+          explain: (error) =>
+            error.errno === "EEXIST"
+              ? invalidOption("host access", "true", taken)
+              : explainIpvlanAdd(error, link),
+        },
+        linkSet(name, { addrgenmode: "none" }),
+        { ...linkSet(name, { up: true }), begins: true, settings: [linkSetting(name, NO_ADVERTS)] },
+      ];
+    }
+  }
 }
 
 const NO_ADVERTS = "ipv6/accept_ra=0";
 
-/** The lines that undo a step. */
-export function undoHostStep(step: HostStep): Change[] {
-  if (step.kind === "link.add") return [linkDel(step.link.name)];
-  if (step.kind === "addr.add") return [addrDel(step.addr)];
-  const { route, neighbour } = step;
-  return [routeChange("del", route), ...neighbour ? [neighChange("del", neighbour)] : []];
+/** A line that changes nothing, and makes a setting before that. */
+function settingLine(dev: string, setting: LinkSetting): Line {
+  return { ...linkSet(dev, {}), settings: [linkSetting(dev, setting)] };
+}
+
+/** The lines that undo a step. For a neighbour, any MAC address will do. */
+export function undoHostStep(step: HostStep): Line[] {
+  return linesOf(step, "00:00:00:00:00:00").flatMap(({ undo }) => undo ?? []);
 }
 
 /** Undoes the steps, the last first. What is already gone is no error. */
@@ -117,9 +142,18 @@ export async function removeHostSteps(
   steps: readonly HostStep[],
 ): Promise<void> {
   if (steps.length === 0) return;
-  const { session } = namespaces.host();
+  // A setting that all links have by now is another program's: Docker has the host forward.
+  const everywhere = (step: HostStep) =>
+    step.kind === "setting.add" ? [linkSetting("all", step.setting)] : [];
+  const common = await settingsMade(namespaces, steps.flatMap(everywhere));
+  const own = steps.filter((step) => !everywhere(step).some((each) => common.has(each)));
   const results = await Promise.allSettled(
-    steps.toReversed().flatMap(undoHostStep).map((change) => make(session, change)),
+    own.toReversed().flatMap(undoHostStep).map(({ settings, ...change }) => {
+      const ip = settings
+        ? namespaces.inside(namespaces.hostName, true, settings)
+        : namespaces.host();
+      return make(ip.session, change);
+    }),
   );
   for (const result of results) {
     if (result.status === "rejected" && !isGone(result.reason)) throw result.reason;
@@ -161,7 +195,8 @@ export async function findHostSteps(
   parts: Parts<"namespaces">,
   steps: readonly HostStep[],
 ): Promise<{ seen: Set<string>; broken: HostStep[] }> {
-  const { link, addr } = parts.namespaces.host();
+  const { namespaces } = parts;
+  const { link, addr, neigh } = namespaces.host();
   const seen = new Set<string>();
   const broken: HostStep[] = [];
   const protocols = new Set<RouteSpec["protocol"]>();
@@ -170,7 +205,16 @@ export async function findHostSteps(
     if (step.kind === "route.add") protocols.add(step.route.protocol);
     if (step.kind === "link.add") links.set(step.link.name, step);
   }
-  const routes = await readRoutes(parts, [...protocols]);
+  const settings = steps.filter((step) => step.kind === "setting.add");
+  const textOf = ({ dev, setting }: HostSetting) => linkSetting(dev, setting);
+  const hasProxies = steps.some(({ kind }) => kind === "proxy.add");
+  const [routes, made, proxies] = await Promise.all([
+    readRoutes(parts, [...protocols]),
+    settingsMade(namespaces, settings.map(textOf)),
+    hasProxies ? neigh.show({ proxy: true }) : [],
+  ]);
+  for (const step of settings) if (made.has(textOf(step))) seen.add(stepKey(step));
+  for (const { dst, dev } of proxies) seen.add(stepKey({ kind: "proxy.add", dst, dev }));
   await Promise.all(
     links.values().map(async (step) => {
       const { name, link: parent } = step.link;
@@ -193,6 +237,23 @@ export async function findHostSteps(
   }
   return { seen, broken };
 }
+
+/** Reads what decides whether networks on these parents may have the option `proxy`. */
+export async function forwardingFacts(
+  namespaces: Namespaces,
+  parents: readonly string[],
+): Promise<Pick<HostFacts, "settings" | "routed">> {
+  const routes = await namespaces.host().route.show(6, { protocol: RA });
+  const routed = [...new Set(routes.flatMap(({ dev }) => dev ?? []))];
+  const settings = await settingsMade(namespaces, [
+    ...parents.flatMap((link) => PARENT_SETTINGS.map((each) => linkSetting(link, `${each}=1`))),
+    ...routed.map((link) => linkSetting(link, "ipv6/accept_ra=1")),
+  ]);
+  return { settings, routed };
+}
+
+/** The protocol of routes that a router advertises (`RTPROT_RA` in rtnetlink(7)). */
+const RA = 9;
 
 /**
  * Brings the host in sync with what was restored: does the steps of restored networks and endpoints,
@@ -220,23 +281,27 @@ export async function restoreHostSteps(
         .filter((endpoint) => (!lost.has(id) && connected.has(endpoint)) === isThere)
         .flatMap((endpoint) => hostSteps(network, endpoint)),
     ];
-    return { id, mac: links.get(parent)?.address, wanted: of(true), unwanted: of(false) };
+    return { network, mac: links.get(parent)?.address, wanted: of(true), unwanted: of(false) };
   });
   const all = plans.flatMap(({ wanted, unwanted }) => [...wanted, ...unwanted]);
   const { seen, broken } = await findHostSteps(parts, all);
   await removeHostSteps(parts, broken);
   const kept = new Set(plans.flatMap(({ wanted }) => wanted).map(stepKey));
   const failures = new Map<string, string>();
-  for (const { id, mac, wanted, unwanted } of plans) {
+  for (const { network, mac, wanted, unwanted } of plans) {
     const missing = wanted.filter((step) => !seen.has(stepKey(step)));
     const stale = unwanted.filter((step) => seen.has(stepKey(step)) && !kept.has(stepKey(step)));
     const failure = await failureOf(async () => {
+      if (missing.some(({ kind }) => kind === "setting.add")) {
+        const facts = await forwardingFacts(parts.namespaces, [network.parent]);
+        throwProblems(routerProblems(network, facts));
+      }
       if (missing.length > 0) await parts.namespaces.apply(makeHostSteps(missing, { mac }));
       // Other networks on the parent share them.
       for (const step of missing) seen.add(stepKey(step));
       await removeHostSteps(parts, stale);
     });
-    if (failure !== undefined) failures.set(id, failure);
+    if (failure !== undefined) failures.set(network.id, failure);
   }
   return failures;
 }

@@ -22,16 +22,16 @@ export type Place = string | undefined | typeof CALLER;
 export interface Line extends Change {
   /** Where it acts; left out, in the host's namespace. */
   netns?: Place;
-}
-
-/** One `ip` line of a plan. */
-export interface Step extends Line {
-  undo?: Line;
   /**
    * Settings of links in the place, by their names before the burst that has this line
    * ({@linkcode linkSetting}). They are made before that burst.
    */
   settings?: readonly string[];
+}
+
+/** One `ip` line of a plan. */
+export interface Step extends Line {
+  undo?: Line;
   /** Whether it begins a new burst, because a line before it makes the link of its `settings`. */
   begins?: true;
   /**
@@ -159,7 +159,8 @@ async function undo(done: Step[], runnerOf: RunnerOf): Promise<PromiseRejectedRe
   const lines = done.toReversed().map((step) => step.undo).filter((line) => line !== undefined);
   const results: PromiseSettledResult<void>[] = [];
   for (const burst of bursts(lines)) {
-    const runner = runnerOf(burst[0]!.netns, true, []);
+    const settings = burst.flatMap(({ settings }) => settings ?? []);
+    const runner = runnerOf(burst[0]!.netns, true, settings);
     results.push(...await Promise.allSettled(burst.map((line) => make(runner, line))));
   }
   return results.find((result): result is PromiseRejectedResult =>

@@ -115,6 +115,7 @@ const NETWORK = object({
   created: text,
   parent: text,
   isolated: flag,
+  changed: optional(list(oneOf("ipv4/forwarding", "ipv6/forwarding", "ipv6/proxy_ndp"))),
   subnets: SUBNETS,
   labels: record(text),
   owner: optional(OWNER),

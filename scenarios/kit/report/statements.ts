@@ -96,6 +96,8 @@ const HOSTS = {
 const BEYOND = {
   "ASK-1": "With host access, host and sandboxes reach each other, and the LAN hears nothing of it",
   "ASK-2": "So on a sub-interface and in the L3 modes; the flags private and vepa refuse it",
+  "ASK-3":
+    "An L3 network in the LAN's own subnet is reached with no route set, and where the kernel cannot it is refused",
   "ASK-4": "IPv6 as one says: none, only the subnets', or SLAAC with addresses that stay the same",
   "ASK-5": "Duplicate address detection as one says: a holder on the LAN is found and named",
   "ASK-7":

@@ -72,6 +72,8 @@ for (const name of OPTION_NAMES) {
       ? ", subnets: ['2001:db8::/64']"
       : name === "advertise"
       ? ", parent: eth0, mode: l3"
+      : name === "proxy"
+      ? ", parent: eth0, mode: l3s"
       : ["ipv6Mode", "dad", "probe"].includes(name)
       ? ", parent: eth0"
       : name === "routes"

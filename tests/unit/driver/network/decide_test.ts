@@ -192,7 +192,8 @@ Deno.test("in the L3 modes a subnet may not overlap an address of the parent", (
     assertEquals(
       problem.message,
       `The subnet 192.168.1.0/25 overlaps 192.168.1.250/24 of the parent "eth0", which cannot be ` +
-        `in ${mode} mode, as the parent routes between them: choose another subnet`,
+        `in ${mode} mode, as the parent routes between them: choose another subnet, or have the host ` +
+        "answer for the sandboxes with proxy=true",
     );
   }
 });
