@@ -1,11 +1,18 @@
 // The units for systemd, with a real systemd in a guest of the lab.
-import { assertArrayIncludes, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  assertArrayIncludes,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { request } from "node:http";
 import { DatabaseSync } from "node:sqlite";
 import { quoteAll } from "../../lab/shell.ts";
 import { storeFile } from "../../lib/driver/model/state_folder.ts";
 import { ipvlanCommand } from "../../scenarios/kit/engines/machine.ts";
 import { MISCHIEF } from "../attack/hostile.ts";
+import { readPage } from "../kit/pages.ts";
 import { inEnv, type Ran } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 import { Systemd, UNITS, withUnits } from "./systemd.ts";
@@ -264,3 +271,61 @@ function activate(socketPath: string): Promise<string> {
     sent.end();
   });
 }
+
+/** The lines of the page that keep networkd's hands off a parent, and off the host's links. */
+const HANDS_OFF = ["[Network]\nIPv6ProxyNDP=yes", "[Match]\nName=h-*\n\n[Link]\nUnmanaged=yes"];
+
+unitTest(
+  "what networkd takes away when it starts is seen and restored, or stays by the page's lines",
+  async () => {
+    const page = readPage("docs/beyond.md");
+    for (const lines of HANDS_OFF) assertStringIncludes(page, lines);
+    await using machine = await Systemd.boot();
+    const state = Deno.env.get("IPVLAN_STATE_DIR")!;
+    const ipvlan = (...words: string[]) =>
+      machine.succeed("env", `IPVLAN_STATE_DIR=${state}`, ...ipvlanCommand(), ...words);
+    // Without udev, networkd takes links at once only where /sys cannot be written.
+    await machine.succeed("sh", "-ec", "mount --bind /sys /sys; mount -o remount,bind,ro /sys");
+    const start = async (links: number, files: Record<string, string>) => {
+      const folder = "/etc/systemd/network";
+      const script = [
+        `umask 022; rm -f ${folder}/* /run/networkd; mkdir -p ${folder} /run/systemd/netif; mkfifo /run/networkd`,
+        "exec 3<> /run/networkd",
+        ...Object.entries(files).map(([name, text]) =>
+          `printf '%s\\n' '${text}' > ${folder}/${name}`
+        ),
+        `chmod 755 ${folder}; SYSTEMD_LOG_LEVEL=debug /lib/systemd/systemd-networkd >&3 2>&1 &`,
+        `timeout 60 grep -m ${links} 'eth0: State changed: configuring -> configured' <&3`,
+        "kill $!; wait $! || true",
+      ];
+      await machine.succeed("sh", "-ec", script.join("\n"));
+    };
+    const isUp = async () => (await ipvlan("ps", "--format", "{{.status}}")).trim();
+    const foreign = () => machine.succeed("ip", "-4", "-o", "addr", "show", "dev", "h-eth0");
+    const all = "[Match]\nName=*\n\n[Network]\nAddress=192.168.1.250/24\nLinkLocalAddressing=no";
+    try {
+      await machine.succeed("ip", "link", "set", "lo", "up");
+      await ipvlan(
+        ...["network", "create", "--subnet=10.1.0.0/24", "--subnet=fd01::/64", "-o", "parent=eth0"],
+        ...["-o", "ipvlan_mode=l3s", "-o", "proxy=true", "-o", "host_access=true", "near"],
+      );
+      await ipvlan("run", "-d", "--net=near", "--name=c1");
+      assertEquals(await isUp(), "up");
+      await start(2, { "10-all.network": all });
+      assertEquals(await isUp(), "incomplete");
+      assertStringIncludes(await ipvlan("inspect", "c1"), "eth0 on near is changed");
+      assertStringIncludes(await foreign(), "192.168.1.250");
+      await ipvlan("restore");
+      assertEquals(await isUp(), "up");
+      await machine.succeed("ip", "addr", "del", "192.168.1.250/24", "dev", "h-eth0");
+      const [own, host] = HANDS_OFF;
+      await start(1, { "05-host.network": host!, "10-all.network": `${all}\n${own}` });
+      assertEquals(await isUp(), "up");
+      assertEquals((await foreign()).includes("192.168.1.250"), false);
+    } finally {
+      await machine.run("sh", "-c", "rm -f /etc/systemd/network/*");
+      await ipvlan("rm", "-f", "c1");
+      await ipvlan("network", "rm", "near");
+    }
+  },
+);
