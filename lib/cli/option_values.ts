@@ -39,8 +39,8 @@ export function readRoutes(args: OptionValues): StaticRoute[] | undefined {
 }
 
 export const ENDPOINT_OPTIONS: Options = {
-  "--ip ADDRESS": "the IPv4 address",
-  "--ip6 ADDRESS": "the IPv6 address",
+  "--ip ADDRESS...": "an IPv4 address",
+  "--ip6 ADDRESS...": "an IPv6 address",
   "--alias NAME...": "another name on the network",
   "--ifname NAME": "the link's name in the sandbox",
   "--driver-opt NAME=VALUE...": `${IFNAME}=NAME is --ifname NAME`,
@@ -66,9 +66,12 @@ export function readEndpoint(args: OptionValues, problems: IpvlanError[]): Conne
   });
   const aliases = ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name));
   const linkLocals = args.values("link-local-ip");
+  const [[ip, ...moreIPv4], [ip6, ...moreIPv6]] = [args.values("ip"), args.values("ip6")];
+  const moreAddresses = [...moreIPv4, ...moreIPv6];
   const given: ConnectOptions = {
-    ip: args.value("ip"),
-    ip6: args.value("ip6"),
+    ip,
+    ip6,
+    moreAddresses: moreAddresses.length > 0 ? moreAddresses : undefined,
     aliases: aliases.length > 0 ? aliases : undefined,
     ifname: args.value("ifname") ?? ifnames.at(-1),
     macAddress: args.value("mac-address"),

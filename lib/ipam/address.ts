@@ -20,9 +20,32 @@ export function familyOf(text: string): Family {
   return text.includes(":") ? 6 : 4;
 }
 
-/** The addresses of an endpoint as one list: the IPv4 address first, and only those it has. */
-export function endpointAddresses({ ip, ip6 }: { ip?: string; ip6?: string }): string[] {
-  return [ip, ip6].filter((address) => address !== undefined);
+/** The addresses of an endpoint, with or without their prefix lengths. */
+export interface Addresses {
+  /** The first IPv4 address. */
+  ip?: string;
+  /** The first IPv6 address. */
+  ip6?: string;
+  /** All others, of either family. */
+  moreAddresses?: readonly string[];
+}
+
+/** The addresses of an endpoint as one list: those of IPv4 first. */
+export function endpointAddresses({ ip, ip6, moreAddresses = [] }: Addresses): string[] {
+  return [ip, ip6, ...moreAddresses].filter((address) => address !== undefined)
+    .sort((one, other) => familyOf(one) - familyOf(other));
+}
+
+/** The fields for a list of addresses, each family in the order of the list. */
+export function addressFields(all: readonly string[]): Addresses {
+  const first = (family: Family) => all.findIndex((address) => familyOf(address) === family);
+  const [v4, v6] = [first(4), first(6)];
+  const moreAddresses = all.filter((_, index) => index !== v4 && index !== v6);
+  return {
+    ...v4 !== -1 && { ip: all[v4] },
+    ...v6 !== -1 && { ip6: all[v6] },
+    ...moreAddresses.length > 0 && { moreAddresses },
+  };
 }
 
 /** ::ffff:0:0/96 without its last 32 bits (RFC 4291, section 2.5.5.2). */

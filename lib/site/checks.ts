@@ -3,7 +3,7 @@ import { atOnce } from "../base/waiting.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
-import { withoutLength } from "./current.ts";
+import { bareAddresses } from "./current.ts";
 import type { Check } from "./types.ts";
 
 /** The number of concurrent checks: each starts processes. */
@@ -72,10 +72,6 @@ export function targetsOf(check: Check, sandboxes: readonly SandboxDetails[]): T
       .filter((address) => family === undefined || familyOf(address) === family)
       .map((address) => ({ address, sandbox: endpoint.sandbox }))
   );
-}
-
-function bareAddresses(endpoint: Endpoint): string[] {
-  return endpointAddresses(endpoint).map(withoutLength);
 }
 
 /** Checks that an address does not answer a sandbox, but a control: its sandbox, or another. */

@@ -8,6 +8,7 @@ import {
   type Network,
   type SandboxDetails,
 } from "../driver/model/types.ts";
+import { type Addresses, addressFields, endpointAddresses } from "../ipam/address.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
@@ -65,17 +66,21 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
 
 /** The connection that would make the same endpoint. */
 export function asConnection(endpoint: Endpoint): Connection {
-  const { network, ip, ip6, aliases, ifname } = endpoint;
+  const { network, aliases, ifname } = endpoint;
   return {
     network,
     aliases,
     ifname,
-    ...(ip !== undefined && { ip: withoutLength(ip) }),
-    ...(ip6 !== undefined && { ip6: withoutLength(ip6) }),
+    ...addressFields(bareAddresses(endpoint)),
     ...extrasOf(endpoint),
   };
 }
 
-export function withoutLength(address: string): string {
+/** The addresses of an endpoint without their prefix lengths. */
+export function bareAddresses(endpoint: Addresses): string[] {
+  return endpointAddresses(endpoint).map(withoutLength);
+}
+
+function withoutLength(address: string): string {
   return address.replace(/\/.*$/, "");
 }

@@ -11,11 +11,12 @@ import type {
   SettledNetwork,
   StaticRoute,
 } from "../driver/model/types.ts";
+import { addressIn, endpointAddresses, type Family, familyOf } from "../ipam/address.ts";
 import { isDefaultPool } from "../ipam/well_known.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";
-import { withoutLength } from "./current.ts";
+import { bareAddresses } from "./current.ts";
 import { describeFile, userLabels } from "./labels.ts";
 import type { Change, DesiredSandbox, Plan } from "./types.ts";
 
@@ -59,8 +60,8 @@ export function describeSandbox({ connections, command, ...more }: DesiredSandbo
 }
 
 /** Describes a new connection: the network, and the addresses that are asked for. */
-export function describeConnection({ network, ip, ip6 }: Connection): string {
-  return [network, ip, ip6].filter((part) => part !== undefined).join(" ");
+export function describeConnection(connection: Connection): string {
+  return [connection.network, ...endpointAddresses(connection)].join(" ");
 }
 
 /** Formats each setting of a sandbox: empty if it is not set, and equal for equal settings. */
@@ -105,18 +106,23 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
 }
 
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
-  const address = (key: "ip" | "ip6"): Row => [
-    key,
-    withoutLength(endpoint[key] ?? "none"),
-    wanted[key] && formatAddress(parseAddress(wanted[key])),
-  ];
+  const addresses = (what: string, family: Family): Row => {
+    const of = (all: readonly string[]) => all.filter((each) => familyOf(each) === family);
+    const [now, given] = [
+      of(bareAddresses(endpoint)),
+      of(endpointAddresses(wanted).map(addressIn)),
+    ];
+    // An automatic address may be any one, but only one.
+    const automatic = now.length > 1 ? "automatic" : undefined;
+    return [what, now.join(" ") || "none", given.join(" ") || automatic];
+  };
   const names = (aliases: readonly string[] = []) => [...aliases].sort().join(" ") || "none";
   const { linkLocalAddresses, gatewayPriority = 0, moreRoutes = [] } = wanted;
   const routes = (given: readonly StaticRoute[] = []) =>
     names(given.map(usualRoute).map(routeText));
   return differences([
-    address("ip"),
-    address("ip6"),
+    addresses("ip", 4),
+    addresses("ip6", 6),
     ["aliases", names(endpoint.aliases), names(wanted.aliases)],
     ["ifname", endpoint.ifname, wanted.ifname],
     ["link_local_ips", names(endpoint.linkLocalAddresses), names(usual(linkLocalAddresses ?? []))],

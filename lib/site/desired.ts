@@ -2,6 +2,7 @@ import { throwProblems } from "../base/errors.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Connection, ConnectOptions, SandboxSettings } from "../driver/model/types.ts";
+import { addressFields } from "../ipam/address.ts";
 import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { type IsSound, judge, parseCheck } from "./judge.ts";
@@ -19,11 +20,15 @@ interface SiteValues {
 }
 
 interface SandboxValues extends Omit<SandboxSettings, "sysctls"> {
-  networks?: string[] | Map<string, ConnectOptions>;
+  networks?: string[] | Map<string, ConnectionValues>;
   sysctls?: Record<string, string | number>;
   command?: string | string[];
   labels?: Record<string, string>;
 }
+
+type ConnectionValues =
+  & Omit<ConnectOptions, "ip" | "ip6">
+  & { ip?: string | string[]; ip6?: string | string[] };
 
 /**
  * Reads a site file.
@@ -131,7 +136,11 @@ function toDesired(
 function toConnections(networks: SandboxValues["networks"] = []): Connection[] {
   return Array.isArray(networks)
     ? networks.map((network) => ({ network }))
-    : [...networks].map(([network, options]) => ({ network, ...options }));
+    : [...networks].map(([network, { ip = [], ip6 = [], ...options }]) => ({
+      network,
+      ...addressFields([ip, ip6].flat()),
+      ...options,
+    }));
 }
 
 /** A sysctl may be a number in the file. */

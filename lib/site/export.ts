@@ -3,8 +3,9 @@ import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
+import { type Family, familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
-import { type Records, withoutLength, withoutOwned } from "./current.ts";
+import { bareAddresses, type Records, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { keyOf } from "./shape.ts";
 
@@ -122,12 +123,17 @@ function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<st
 
 /** @param usual The link name that the driver would choose. */
 function connectionValue(
-  { ip, ip6, aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes }: Endpoint,
+  endpoint: Endpoint,
   usual: string,
 ): Record<string, unknown> {
+  const { aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes } = endpoint;
+  const of = (family: Family) => {
+    const own = bareAddresses(endpoint).filter((address) => familyOf(address) === family);
+    return own.length > 1 ? own : own[0];
+  };
   return withoutEmpty({
-    ip: ip && withoutLength(ip),
-    ip6: ip6 && withoutLength(ip6),
+    ip: of(4),
+    ip6: of(6),
     aliases,
     ifname: ifname === usual ? undefined : ifname,
     link_local_ips: linkLocalAddresses,

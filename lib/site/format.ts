@@ -188,13 +188,13 @@ const LINK_LOCAL = text(
 
 const ENDPOINT: Record<string, Key> = {
   ip: {
-    help: "the IPv4 address; left out, the next free one",
-    shape: address(4),
+    help: "the IPv4 address, or several; left out, the next free one",
+    shape: either(address(4), listOf(address(4))),
     alias: "ipv4_address",
   },
   ip6: {
-    help: "the IPv6 address; left out, the next free one where the network has IPv6",
-    shape: address(6),
+    help: "the IPv6 address, or several; left out, the next free one where the network has IPv6",
+    shape: either(address(6), listOf(address(6))),
     alias: "ipv6_address",
   },
   aliases: key("other names that the sandbox is found by on this network", listOf(name("alias"))),

@@ -2,7 +2,7 @@ import { settleAll } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
 import type { Connection, SettledNetwork } from "../driver/model/types.ts";
 import { attempt, invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
-import { familyOf } from "../ipam/address.ts";
+import { addressIn, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { SiteNetwork } from "./network.ts";
@@ -94,14 +94,14 @@ function judgeAddresses(
   const owners = new Map<string, string>();
   for (const connection of connections) {
     const { sandbox: name } = connection;
-    for (const key of ["ip", "ip6"] as const) {
-      const text = connection[key];
+    for (const text of endpointAddresses(connection)) {
+      const key = familyOf(text) === 6 ? "ip6" : "ip";
       // A network without an IPv4 subnet gets a default pool, and which one is not known yet.
-      if (text === undefined || (key === "ip" && !hasIPv4)) continue;
+      if (key === "ip" && !hasIPv4) continue;
       const path = ["sandboxes", name, "networks", network.name, key];
-      const { bits } = parseAddress(text);
-      const owner = owners.get(`${key} ${bits}`);
-      owners.set(`${key} ${bits}`, name);
+      const address = addressIn(text);
+      const owner = owners.get(address);
+      owners.set(address, name);
       if (owner !== undefined) {
         report(path, `The address ${text} is that of "${owner}" already: choose another`);
         continue;

@@ -11,7 +11,7 @@ import type {
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
 import { endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import { asConnection, asDesired, type Current, withoutLength } from "./current.ts";
+import { asConnection, asDesired, bareAddresses, type Current } from "./current.ts";
 import {
   foreignError,
   inUseError,
@@ -290,7 +290,7 @@ class Planner {
   #differencesOf(wanted: Connection, endpoint: Endpoint): string[] {
     const { network, sandbox } = endpoint;
     if (this.#removed.has(network)) return ["which is made anew"];
-    const meant = endpointAddresses(endpoint).map(withoutLength).flatMap((address) => {
+    const meant = bareAddresses(endpoint).flatMap((address) => {
       const owner = this.#claims.get(network)?.get(address);
       return owner === undefined || owner === sandbox ? [] : `${address} is meant for ${owner}`;
     });

@@ -79,7 +79,8 @@ export function gatewaySteps(each: NetworkEndpoint): Step[] {
 }
 
 function gatewaysOf({ network, endpoint }: NetworkEndpoint): string[] {
-  return linkAddresses(network, endpoint).flatMap(({ gateway }) => gateway ?? []);
+  const all = linkAddresses(network, endpoint).flatMap(({ gateway }) => gateway ?? []);
+  return [...new Set(all)];
 }
 
 /** Waits until it is clear that no machine has an address. */

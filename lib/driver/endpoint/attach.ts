@@ -7,8 +7,7 @@ import {
   notUndone,
 } from "../../base/errors.ts";
 import { randomHex } from "../../base/random.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
-import { formatAddress, parseAddress } from "../../ipam/mod.ts";
+import { addressIn, endpointAddresses } from "../../ipam/address.ts";
 import { HeldAddresses } from "../addresses/held_addresses.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { lookUpNames } from "../addresses/shared/names.ts";
@@ -167,7 +166,7 @@ function givenAddresses(
 
 function isAskedFor(connections: readonly Connection[], address: string): boolean {
   return connections.flatMap(givenAddresses)
-    .some((given) => formatAddress(parseAddress(given)) === address);
+    .some((given) => addressIn(given) === address);
 }
 
 function toAttached(

@@ -6,7 +6,7 @@ import {
   IpvlanError,
   type IpvlanErrorOf,
 } from "../../base/errors.ts";
-import { familyOf } from "../../ipam/address.ts";
+import { addressFields, addressIn, familyOf } from "../../ipam/address.ts";
 import {
   contains,
   type Family,
@@ -95,14 +95,18 @@ export function decideEndpoint(
 
   let { pools } = facts;
   const notices: string[] = [];
-  const addresses: { ip?: string; ip6?: string } = {};
-  const prefixLengths: { ip?: number; ip6?: number } = {};
-  for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
-    const taken = attempt(() => takeAddress(pools, family, options[key], options, facts));
+  const addresses: TakenAddress[] = [];
+  const wanted: [Family, string | undefined][] = [[4, options.ip], [6, options.ip6]];
+  for (const given of options.moreAddresses ?? []) {
+    const rule = whyNotMore(given, wanted.flatMap(([, other]) => other ?? []), options);
+    if (rule === undefined) wanted.push([familyOf(given), given]);
+    else problems.push(invalidOption("address", given, rule));
+  }
+  for (const [family, given] of wanted) {
+    const taken = attempt(() => takeAddress(pools, family, given, options, facts));
     if (!taken.ok) problems.push(...taken.problems);
     else if (taken.value) {
-      addresses[key] = taken.value.address;
-      if (taken.value.length !== undefined) prefixLengths[key] = taken.value.length;
+      addresses.push(taken.value);
       pools = taken.value.pools;
       notices.push(...taken.value.notices);
     }
@@ -114,12 +118,14 @@ export function decideEndpoint(
     sandbox,
     ifname,
     ordinal,
-    ...addresses,
+    ...addressFields(addresses.map(({ address }) => address)),
     aliases,
     ...handOver && { handOver },
     ...linkLocalAddresses.length > 0 && { linkLocalAddresses: usual(linkLocalAddresses) },
     ...gatewayPriority !== 0 && { gatewayPriority },
-    ...network.foreignAddresses && { prefixLengths },
+    ...network.foreignAddresses && {
+      prefixLengths: Object.fromEntries(addresses.map(({ address, length }) => [address, length!])),
+    },
     ...facts.parent !== undefined && { parent: facts.parent },
   };
   if (options.routes) endpoint.routes = options.routes;
@@ -136,6 +142,22 @@ export function decideEndpoint(
   const overlaps = isOwned(sandbox) ? [] : overlapProblems({ network, endpoint }, present);
   if (overlaps.length > 0) return { ok: false, problems: overlaps };
   return { ok: true, endpoint, pools, notices };
+}
+
+/** Finds why an address cannot be one more of an endpoint that has others. */
+function whyNotMore(
+  given: string,
+  others: readonly string[],
+  { ip, ip6 }: ConnectOptions,
+): string | undefined {
+  const usual = (text: string) => {
+    const read = attempt(() => addressIn(text));
+    return read.ok ? read.value : text;
+  };
+  if (others.map(usual).includes(usual(given))) return "it is given twice";
+  const family = familyOf(given);
+  const [first, key] = family === 6 ? [ip6, "ip6"] : [ip, "ip"];
+  if (first === undefined) return `the first IPv${family} address is missing: give it as ${key}`;
 }
 
 function lowestFree(isTaken: (number: number) => boolean, from = 0): number {

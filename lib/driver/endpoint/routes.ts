@@ -1,6 +1,12 @@
 // The addresses and routes of an endpoint: for its link, and for users.
 import { invalidOption } from "../../base/errors.ts";
-import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import {
+  type Addresses,
+  addressFields,
+  endpointAddresses,
+  type Family,
+  familyOf,
+} from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
 import { NO_GATEWAY } from "../../ipam/subnet.ts";
@@ -50,11 +56,12 @@ export function siblingsOf(endpoints: readonly EndpointRecord[]): Siblings {
 /** Lists the addresses of an endpoint's link with their gateways, IPv4 first. */
 export function linkAddresses(
   network: Network,
-  endpoint: Pick<EndpointRecord, "ip" | "ip6" | "prefixLengths">,
+  endpoint: Addresses & Pick<EndpointRecord, "prefixLengths">,
 ): EndpointAddress[] {
   const hasGateway = wayOut(network) === "gateway";
+  const { prefixLengths: lengths } = endpoint;
   return endpointAddresses(endpoint).map((address) => {
-    const foreign = endpoint.prefixLengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
+    const foreign = lengths?.[address] ?? lengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
     if (foreign !== undefined) return { address: `${address}/${foreign}` };
     const home = homeOf(network.subnets, address);
     if (!home) {
@@ -87,7 +94,12 @@ function defaultRoutes(
     const dst = DEFAULT_PREFIX[familyOf(address)];
     if (exit === "link") return [{ dst, dev: ifname, metric }];
     return gateway === undefined ? [] : [{ dst, via: gateway, dev: ifname, metric }];
-  });
+  }).filter(isFirstTo);
+}
+
+/** Whether a route is the first one to its destination: the kernel takes no other one. */
+function isFirstTo({ dst }: RouteSpec, index: number, all: readonly RouteSpec[]): boolean {
+  return all.findIndex((route) => route.dst === dst) === index;
 }
 
 /** The metric of an endpoint's default routes; `undefined` for the kernel's, which is the best. */
@@ -122,8 +134,8 @@ function innerRoutes(network: Network, endpoint: EndpointRecord): RouteSpec[] {
 
 /** The subnets of an endpoint's addresses. */
 export function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
-  return linkAddresses(network, endpoint)
-    .map(({ address }) => formatPrefix(parsePrefix(address).prefix));
+  const all = linkAddresses(network, endpoint);
+  return [...new Set(all.map(({ address }) => formatPrefix(parsePrefix(address).prefix)))];
 }
 
 /**
@@ -238,12 +250,17 @@ export function toEndpoint(
   all: readonly NetworkEndpoint[],
 ): Endpoint {
   const { id, sandbox, ifname, aliases } = endpoint;
-  const addresses = linkAddresses(network, endpoint).map(({ address, gateway }) =>
-    familyOf(address) === 6
-      ? { ip6: address, ...gateway && { gateway6: gateway } }
-      : { ip: address, ...gateway && { gateway } }
+  const addresses = linkAddresses(network, endpoint);
+  const [gateway, gateway6] = ([4, 6] as const).map((family) =>
+    addresses.find((each) => each.gateway && familyOf(each.gateway) === family)?.gateway
   );
-  return Object.assign({ network: network.name, sandbox, ifname }, ...addresses, {
+  return {
+    network: network.name,
+    sandbox,
+    ifname,
+    ...addressFields(addresses.map(({ address }) => address)),
+    ...gateway && { gateway },
+    ...gateway6 && { gateway6 },
     ...defaultEndpoint(all, 4)?.id === id && { defaultRoute: true },
     ...defaultEndpoint(all, 6)?.id === id && { defaultRoute6: true },
     routes: routesAlone(network, endpoint),
@@ -251,5 +268,5 @@ export function toEndpoint(
     aliases,
     parent: endpoint.parent ?? network.parent,
     ...extrasOf(endpoint),
-  });
+  };
 }

@@ -2,7 +2,7 @@ import { poolId } from "../../claims/pool_key.ts";
 import type { Holder } from "../../claims/types.ts";
 import type { SharedPools } from "../../claims/shared_pools.ts";
 import { attempt, isIpvlanError } from "../../base/errors.ts";
-import { familyOf } from "../../ipam/address.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
@@ -53,7 +53,7 @@ export async function takeShared<T>(
       const given: Connection = { ...connection };
       connections.push(given);
       if (!network) continue;
-      const { aliases = [], except = [] } = connection;
+      const { aliases = [], except = [], moreAddresses = [] } = connection;
       await joinPools(pools, network, facts!.addrs);
       const names = namesOn(network.name, { sandbox, aliases });
       const holder = { sandbox, network: network.name, names };
@@ -61,7 +61,7 @@ export async function takeShared<T>(
         const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
         if (subnets.length === 0) continue;
         const isUsable = (address: string) =>
-          !connections.some((each) => each[key] === address) &&
+          !connections.flatMap(endpointAddresses).includes(address) &&
           canUse(parts, network, address, except, facts, held);
         const address = connection[key] === undefined
           ? await takeNext(parts, pools, network, subnets, holder, isUsable)
@@ -69,6 +69,11 @@ export async function takeShared<T>(
         if (!address) continue;
         taken.push(address);
         given[key] = address.address;
+      }
+      for (const more of moreAddresses) {
+        // As on this host, a name leads to the first address of each family.
+        const address = await takeGiven(pools, network, more, { ...holder, names: undefined });
+        if (address) taken.push(address);
       }
     }
     return { value: run(connections), pools };

@@ -6,12 +6,12 @@
 // a sandbox. They make the host answer a packet that no sandbox takes with an ICMP error. Without such
 // a route, the host would send the packet back to the router.
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { type Addresses, endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { networkParent } from "./names.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { RouteStep } from "./option_steps.ts";
 import { ADVERTISED } from "./routing_config.ts";
-import type { AdvertisedRoute, Endpoint, Network, SettledNetwork } from "./types.ts";
+import type { AdvertisedRoute, Network, SettledNetwork } from "./types.ts";
 import { routePrefix } from "./routes.ts";
 
 /**
@@ -52,7 +52,7 @@ export function networkAdverts(
 
 export function endpointAdverts(
   { advertise }: Pick<Network, "advertise">,
-  endpoint: Pick<Endpoint, "ip" | "ip6">,
+  endpoint: Addresses,
 ): RouteStep[] {
   if (advertise !== "address") return [];
   return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));

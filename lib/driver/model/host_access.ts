@@ -5,13 +5,13 @@
 // sends to another (`ipvlan_queue_xmit` in `drivers/net/ipvlan/ipvlan_core.c`). The host's link has
 // addresses outside of every subnet, so it takes none of the pool, and the host keeps its routes.
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import { type Addresses, endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { NeighSpec } from "../../iproute2/neigh.ts";
 import { networkParent } from "./names.ts";
 import type { HostStep } from "./option_steps.ts";
 import { ADVERTISED } from "./routing_config.ts";
 import { routePrefix } from "./routes.ts";
-import type { Endpoint, EndpointRoute, Network, SettledNetwork } from "./types.ts";
+import type { EndpointRoute, Network, SettledNetwork } from "./types.ts";
 
 /** The host's addresses on its link: a link-local one, and a unique local one ("ipvlan" in ASCII). */
 export const HOST_ADDRESS: Readonly<Record<Family, string>> = {
@@ -80,7 +80,7 @@ export function hostAccessSteps(network: Network): HostStep[] {
  */
 export function endpointAccessSteps(
   { hostAccess, parent, mode }: Pick<Network, "hostAccess" | "parent" | "mode">,
-  endpoint: Pick<Endpoint, "ip" | "ip6">,
+  endpoint: Addresses,
 ): HostStep[] {
   if (!hostAccess) return [];
   const dev = hostLink(parent);
@@ -94,11 +94,10 @@ export function endpointAccessSteps(
 /** The routes of an endpoint to the host. */
 export function routesToHost(
   { hostAccess }: Pick<Network, "hostAccess">,
-  endpoint: Pick<Endpoint, "ip" | "ip6">,
+  endpoint: Addresses,
 ): EndpointRoute[] {
   if (!hostAccess) return [];
-  return endpointAddresses(endpoint)
-    .map((address) => ({ dst: routePrefix(HOST_ADDRESS[familyOf(address)]) }));
+  return familiesAt(endpoint).map((family) => ({ dst: routePrefix(HOST_ADDRESS[family]) }));
 }
 
 /**
@@ -108,15 +107,16 @@ export function routesToHost(
  */
 export function hostNeighbours(
   { hostAccess, mode }: Pick<Network, "hostAccess" | "mode">,
-  endpoint: Pick<Endpoint, "ip" | "ip6" | "ifname">,
+  endpoint: Addresses & { ifname: string },
   mac: string | undefined,
 ): NeighSpec[] {
   if (!hostAccess || mode !== "l2" || mac === undefined) return [];
-  return endpointAddresses(endpoint).map((address) => ({
-    dst: HOST_ADDRESS[familyOf(address)],
-    dev: endpoint.ifname,
-    address: mac,
-  }));
+  return familiesAt(endpoint)
+    .map((family) => ({ dst: HOST_ADDRESS[family], dev: endpoint.ifname, address: mac }));
+}
+
+function familiesAt(endpoint: Addresses): Family[] {
+  return [...new Set(endpointAddresses(endpoint).map(familyOf))];
 }
 
 /** The lines of a sandbox's hosts file for the host. */

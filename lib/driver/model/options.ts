@@ -15,6 +15,7 @@ import { endpointProxySteps, networkProxySteps, proxyProblems } from "./proxy.ts
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
 import { parseRoutes, routeProblems, routesText, usualRoute } from "./routes.ts";
+import type { Addresses } from "../../ipam/address.ts";
 import type { Endpoint, Network, NetworkOptions, SettledNetwork, StaticRoute } from "./types.ts";
 
 /** The values that an option takes. */
@@ -59,7 +60,7 @@ export interface NetworkOption<T> {
 }
 
 /** The part of an endpoint that options look at. Its addresses have no prefix length. */
-export type OptionEndpoint = Pick<Endpoint, "sandbox" | "ifname" | "ip" | "ip6">;
+export type OptionEndpoint = Addresses & Pick<Endpoint, "sandbox" | "ifname">;
 
 /**
  * The options of a network. From this table follow the options of `network create`, of site files

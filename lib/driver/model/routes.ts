@@ -2,7 +2,7 @@ import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { contains, formatPrefix, homeOf, parsePrefix, whyUnusable } from "../../ipam/prefix.ts";
 import { linkLocalProblem } from "./link_local.ts";
-import type { Network, SettledNetwork, StaticRoute } from "./types.ts";
+import type { Endpoint, Network, SettledNetwork, StaticRoute } from "./types.ts";
 
 /** The settings of a network that decide on its default routes. */
 export type Exit = Pick<Network, "mode" | "internal" | "isolated">;
@@ -127,6 +127,16 @@ export function isOnLink(address: string, subnets: readonly { subnet: string }[]
   const home = homeOf(subnets, address);
   return home !== undefined &&
     whyUnusable(parsePrefix(home.subnet).prefix, parseAddress(address)) === undefined;
+}
+
+/** The gateway of an endpoint that is in the subnet of one of its addresses. */
+export function gatewayBeside(
+  address: string,
+  { gateway, gateway6 }: Pick<Endpoint, "gateway" | "gateway6">,
+): string | undefined {
+  const { prefix } = parsePrefix(address);
+  return [gateway, gateway6]
+    .find((each) => each !== undefined && contains(prefix, parseAddress(each)));
 }
 
 export interface EndpointAddress {

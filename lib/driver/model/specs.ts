@@ -97,6 +97,7 @@ const route = exactly<EndpointRoute>({
 const connectFields: Fields<ConnectOptions> = {
   ip: optional(text),
   ip6: optional(text),
+  moreAddresses: optional(list(text)),
   except: optional(list(text)),
   aliases: optional(list(text)),
   macAddress: optional(text),

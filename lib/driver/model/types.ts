@@ -265,6 +265,8 @@ export interface ConnectOptions extends EndpointExtras {
   ip?: string;
   /** The IPv6 address; left out, the next free one, if the network has IPv6. */
   ip6?: string;
+  /** More addresses, of a family of which the first one is given as `ip` or `ip6`. */
+  moreAddresses?: readonly string[];
   /** Addresses that are not chosen as the next free one, as other sandboxes will ask for them. */
   except?: readonly string[];
   /** Other names that the sandbox is found by on this network. */
@@ -337,6 +339,8 @@ export interface Endpoint extends EndpointExtras {
   ip?: string;
   /** The IPv6 address with its prefix length. */
   ip6?: string;
+  /** Its other addresses with their prefix lengths, of either family; `undefined` for none. */
+  moreAddresses?: readonly string[];
   /** The next hop of the network's IPv4 default route; `undefined` if that names none. */
   gateway?: string;
   /** The same for IPv6. */

@@ -1,5 +1,5 @@
 // The settings of a sandbox besides its networks: host name, extra names, name servers, sysctls.
-import { endpointAddresses } from "../../ipam/address.ts";
+import { type Addresses, endpointAddresses } from "../../ipam/address.ts";
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { statOf } from "../../base/files.ts";
 import type { SandboxSettings } from "../model/types.ts";
@@ -31,7 +31,7 @@ export function renderResolvConf(
 /** The lines of a hosts file that only one sandbox has: its host name, and its extra names. */
 export function ownHostLines(
   { hostname, hosts = [] }: SandboxSettings,
-  endpoints: readonly { ip?: string; ip6?: string }[],
+  endpoints: readonly Addresses[],
 ): string[] {
   const own = hostname === undefined ? [] : endpoints.flatMap(endpointAddresses);
   return [

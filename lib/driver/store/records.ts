@@ -52,10 +52,15 @@ export interface EndpointRecord
   ip?: string;
   /** The IPv6 address, without a prefix length. */
   ip6?: string;
+  /** Its other addresses, without prefix lengths; `undefined` for none. */
+  moreAddresses?: readonly string[];
   /** Its other names on the network. */
   aliases: string[];
-  /** The prefix lengths of its addresses, if they are foreign. */
-  prefixLengths?: { ip?: number; ip6?: number };
+  /**
+   * The prefix lengths of its addresses, if they are foreign, by address. An earlier version recorded
+   * them by `ip` and `ip6`.
+   */
+  prefixLengths?: Record<string, number>;
 }
 
 const prefix = parsed(parsePrefix);
@@ -162,6 +167,7 @@ const STATIC = { dst: prefix, via: optional(address) };
 
 /** The fields of an endpoint that no query selects by. */
 const DETAILS = {
+  moreAddresses: optional(list(address)),
   routes: optional(list(object({
     ...STATIC,
     metric: optional(whole),
@@ -174,7 +180,7 @@ const DETAILS = {
   handOver: optional(oneOf(true)),
   linkLocalAddresses: optional(list(address)),
   gatewayPriority: optional(whole),
-  prefixLengths: optional(object({ ip: optional(whole), ip6: optional(whole) })),
+  prefixLengths: optional(record(whole)),
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 };
 

@@ -13,7 +13,7 @@ import {
   type RecordKinds,
   type State,
 } from "./records.ts";
-import { BELOW, ID, OWNED, PARENT, RANGED, SHARED, WITH_HOSTS } from "./tables.ts";
+import { BELOW, ID, OWNED, PARENT, RANGED, SHARED, WITH_HOSTS, WITH_MORE } from "./tables.ts";
 
 export type Stated<T> = T & { state: State };
 
@@ -49,6 +49,10 @@ export interface SharedName {
 const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
+
+/** Whether the first value is one of the further addresses of an endpoint. */
+export const IS_MORE = `id IN (SELECT id FROM endpoint WHERE ${WITH_MORE}
+  AND ?1 IN (SELECT value FROM json_each(record, '$.moreAddresses')))`;
 
 const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
   ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
@@ -216,9 +220,9 @@ export class Store implements Disposable {
   ): Stated<EndpointRecord>[] {
     const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
     return this.#db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
+      [`(${family} = ?1 OR ${IS_MORE})`]: address,
       "network = ?": network,
       "sandbox = ?": sandbox,
-      [`${family} = ?`]: address,
       [UNREADY]: unready,
     }).map((row) => this.#endpoint(row));
   }
@@ -264,9 +268,10 @@ export class Store implements Disposable {
   }
 
   deleteEndpoint(id: string): void {
-    const rows = this.#db.rows("DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6", id);
-    for (const { ip, ip6 } of rows) {
-      this.addressLog.add(...[ip, ip6].filter((address) => typeof address === "string"));
+    const sql = "DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6, record";
+    for (const { ip, ip6, record } of this.#db.rows(sql, id)) {
+      const all = [ip, ip6, parsed(record).moreAddresses].flat();
+      this.addressLog.add(...all.filter((address) => typeof address === "string"));
     }
   }
 

@@ -98,6 +98,10 @@ export const ID = "CASE WHEN json_valid(record) THEN record ->> 'id' END";
 export const WITH_HOSTS = `CASE WHEN json_valid(record)
   THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
 
+/** Whether an endpoint has several addresses of a family. */
+export const WITH_MORE = `CASE WHEN json_valid(record)
+  THEN record ->> 'moreAddresses' IS NOT NULL END`;
+
 /** The indexes. SQLite uses an index of an expression only for the same expression. */
 export const INDEXES = `
   CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
@@ -111,6 +115,7 @@ export const INDEXES = `
   CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
   CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
   CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS endpoint_more ON endpoint (id) WHERE ${WITH_MORE};
   CREATE INDEX IF NOT EXISTS endpoint_ip ON endpoint (ip);
   CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);
   CREATE INDEX IF NOT EXISTS claim_address ON claim (address);

@@ -2,7 +2,7 @@ import type { EtcdAccess } from "../../claims/types.ts";
 import { attempt, type IpvlanErrorOf } from "../../base/errors.ts";
 import { isObject, read, type Reader, show } from "../../base/reader.ts";
 import type { EndpointRoute, NetworkOptions } from "../../driver/model/types.ts";
-import { addressIn, type Family, familyOf } from "../../ipam/address.ts";
+import { addressIn } from "../../ipam/address.ts";
 import type { SubnetSpec } from "../../ipam/mod.ts";
 import { parseRequest } from "../json.ts";
 import { PLUGIN_NAME } from "../plugins.ts";
@@ -53,7 +53,7 @@ export interface Conf {
   source: AddressSource;
   /** The routes of the link; left out, those of the IPAM plugin or of the network. */
   routes?: EndpointRoute[];
-  /** The addresses that were asked for, at most one of each family. */
+  /** The addresses that were asked for. */
   ips: string[];
   dns?: Dns;
   /** The result of the plugins before this one; for CHECK, of the whole ADD. */
@@ -282,12 +282,6 @@ export class ConfReader {
       const read = attempt(() => addressIn(text));
       if (read.ok) ips.add(read.value);
       else for (const { message } of read.problems) this.#wrong(message);
-    }
-    for (const family of [4, 6] satisfies Family[]) {
-      const same = [...ips].filter((ip) => familyOf(ip) === family);
-      if (same.length <= 1) continue;
-      const shown = same.join(", ");
-      this.#wrong(`Two IPv${family} addresses were asked for, and a link has one: ${shown}`);
     }
     return [...ips];
   }

@@ -21,7 +21,7 @@ function claimsOf({ conf, driver }: Call): { pool: string; address: string; hold
     .flatMap((pool) => pool.claims.map((claim) => ({ pool: pool.id, ...claim })));
 }
 
-/** Answers ADD: claims an address of each family of the subnets, or none at all. */
+/** Answers ADD: claims all addresses that are asked for, or one of each family, or none at all. */
 export async function claimAddresses(call: Call): Promise<Result> {
   const { conf } = call;
   const subnets = conf.source.kind === "subnets" ? conf.source.subnets : [];
@@ -34,7 +34,13 @@ export async function claimAddresses(call: Call): Promise<Result> {
   }
   try {
     const ips: ResultAddress[] = [];
-    for (const family of families) ips.push(await claimOne(call, family, subnets));
+    for (const family of families) {
+      const asked = conf.ips.filter((ip) => familyOf(ip) === family);
+      const own = subnets.filter(({ subnet }) => familyOf(subnet) === family);
+      for (const address of asked.length > 0 ? asked : [undefined]) {
+        ips.push(await claimOne(call, own, address));
+      }
+    }
     return { interfaces: [], ips, routes: conf.routes?.map(toResultRoute) ?? [] };
   } catch (error) {
     await releaseAddresses(call);
@@ -42,14 +48,12 @@ export async function claimAddresses(call: Call): Promise<Result> {
   }
 }
 
-/** Claims the address that is asked for in a family, or the next free one of its subnets. */
+/** Claims an address that is asked for, or the next free one of the subnets of a family. */
 async function claimOne(
   { conf, environment, driver }: Call,
-  family: Family,
-  subnets: readonly SubnetSpec[],
+  own: readonly SubnetSpec[],
+  address: string | undefined,
 ): Promise<ResultAddress> {
-  const address = conf.ips.find((ip) => familyOf(ip) === family);
-  const own = subnets.filter(({ subnet }) => familyOf(subnet) === family);
   const fit = address === undefined
     ? own
     : own.filter(({ subnet }) => contains(parsePrefix(subnet).prefix, parseAddress(address)));

@@ -1,7 +1,7 @@
 // Translates CNI's calls into the driver's types, and the results into CNI's: pure functions.
 import { settle, type Settlement } from "../../driver/mod.ts";
 import { engineOf, IN_SANDBOX } from "../../driver/model/names.ts";
-import { routePrefix } from "../../driver/model/routes.ts";
+import { gatewayBeside, routePrefix } from "../../driver/model/routes.ts";
 import { ETCD } from "../../driver/model/ipam_options.ts";
 import type {
   ConnectOptions,
@@ -12,7 +12,7 @@ import type {
   SandboxDetails,
   SeenSandbox,
 } from "../../driver/model/types.ts";
-import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
+import { addressFields, endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { AttachmentSpec } from "../attachment.ts";
 import type { Variables } from "../plugins.ts";
 import { type Conf, ConfReader } from "./conf.ts";
@@ -106,8 +106,7 @@ export function planLink(
   given: Result | undefined,
 ): AttachmentSpec & { connection: ConnectOptions } {
   const { containerId, ifname, netns } = environment;
-  const asked = (family: Family) => conf.ips.find((ip) => familyOf(ip) === family);
-  const wanted = given ? followGiven(given) : { ip: asked(4), ip6: asked(6), routes: conf.routes };
+  const wanted = given ? followGiven(given) : { ...addressFields(conf.ips), routes: conf.routes };
   const inside = conf.linkInContainer ? { parent: conf.master } : {};
   return {
     name: sandboxName(containerId),
@@ -156,21 +155,11 @@ const LINK_SCOPE = 253;
 
 /** The connection for addresses and routes from another plugin. */
 function followGiven(given: Result): ConnectOptions {
-  const of = (family: Family): ResultAddress | undefined => {
-    const own = given.ips.filter(({ address }) => familyOf(address) === family);
-    if (own.length <= 1) return own[0];
-    const sentence = `A link has one IPv${family} address, and the IPAM plugin gave more: ` +
-      own.map(({ address }) => address).join(", ");
-    throw cniError(CODE.ipam, sentence);
-  };
-  const [v4, v6] = [of(4), of(6)];
-  if (v4 === undefined && v6 === undefined) {
-    throw cniError(CODE.ipam, "The IPAM plugin gave no address");
-  }
-  const gateway = (family: Family) => (family === 4 ? v4 : v6)?.gateway;
+  if (given.ips.length === 0) throw cniError(CODE.ipam, "The IPAM plugin gave no address");
+  const gateways = given.ips.flatMap(({ gateway }) => gateway ?? []);
+  const gateway = (family: Family) => gateways.find((each) => familyOf(each) === family);
   return {
-    ip: v4?.address,
-    ip6: v6?.address,
+    ...addressFields(given.ips.map(({ address }) => address)),
     // A route without a next hop takes the gateway of its family, unless its scope has none.
     routes: given.routes.map((route) => {
       const { dst, scope = 0 } = route;
@@ -189,8 +178,9 @@ export function resultOf(
 ): Result {
   const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
   const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
-    const own = familyOf(address) === 6 ? endpoint.gateway6 : endpoint.gateway;
-    const gateway = given ? given.ips.find((ip) => ip.address === address)?.gateway : own;
+    const gateway = given
+      ? given.ips.find((ip) => ip.address === address)?.gateway
+      : gatewayBeside(address, endpoint);
     return { interface: 0, address, ...gateway && { gateway } };
   });
   const routes = given?.routes ?? endpoint.routes.map(toResultRoute);

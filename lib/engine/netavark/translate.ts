@@ -2,9 +2,16 @@
 // (https://github.com/containers/netavark/blob/main/plugin-API.md).
 // Podman chooses the addresses, and does not say when it removes a network.
 import { parseDriverOptions } from "../../driver/model/options.ts";
+import { gatewayBeside } from "../../driver/model/routes.ts";
 import type { EngineNetworkSpec, MadeEndpoint, StaticRoute } from "../../driver/model/types.ts";
 import { invalidOption, type IpvlanError, throwProblems } from "../../base/errors.ts";
-import { type Family, familyOf, formatAddress } from "../../ipam/address.ts";
+import {
+  type Addresses,
+  addressFields,
+  endpointAddresses,
+  familyOf,
+  formatAddress,
+} from "../../ipam/address.ts";
 import { defaultGateway, parsePrefix } from "../../ipam/prefix.ts";
 import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { netnsPath } from "../../iproute2/words.ts";
@@ -83,25 +90,14 @@ export function createAnswer({ spec, config }: CreateRequest): Record<string, un
 
 /** Finds the problems of a new network that arise because Podman gives the addresses. */
 function createProblems(config: PodmanNetwork): IpvlanError[] {
-  const problems: IpvlanError[] = [];
-  const subnets = config.subnets.map(({ subnet }) => subnet);
   const ipam = config.ipam_options.driver ?? "host-local";
   if (ipam !== "host-local") {
     const rule = "Podman has to give the addresses: write host-local, or leave it out";
-    problems.push(invalidOption("IPAM driver", ipam, rule));
-  } else if (subnets.length === 0) {
-    const rule = "Podman gives a container an address only of a subnet: give one with --subnet";
-    problems.push(invalidOption("subnet", "", rule));
+    return [invalidOption("IPAM driver", ipam, rule)];
   }
-  for (const family of [4, 6]) {
-    const second = subnets.filter((subnet) => familyOf(subnet) === family)[1];
-    if (second === undefined) continue;
-    const rule =
-      "Podman would give each container an address of every subnet, and a link here has " +
-      "one of each family: make another network for it, which may have the same parent";
-    problems.push(invalidOption("subnet", second, rule));
-  }
-  return problems;
+  if (config.subnets.length > 0) return [];
+  const rule = "Podman gives a container an address only of a subnet: give one with --subnet";
+  return [invalidOption("subnet", "", rule)];
 }
 
 export interface SetupRequest {
@@ -116,16 +112,10 @@ export function readSetup(text: string, path: string): SetupRequest {
   netnsPath(path);
   const { container_id: id, network, network_options: options } = readJson(setup, text);
   const { spec, routes, problems } = readPodmanNetwork(network);
-  const ofFamily = (family: Family) =>
-    options.static_ips.filter((address) => familyOf(address) === family);
-  const [[ip, otherIp], [ip6, otherIp6]] = [ofFamily(4), ofFamily(6)];
-  const second = [otherIp, otherIp6].filter((address) => address !== undefined);
-  const rule = "a link here has one address of each family";
-  throwProblems([...problems, ...second.map((address) => invalidOption("address", address, rule))]);
+  throwProblems(problems);
   const connection = {
     ifname: options.interface_name,
-    ip,
-    ip6,
+    ...addressFields(options.static_ips),
     macAddress: options.static_mac,
     aliases: options.aliases,
     moreRoutes: routes,
@@ -139,12 +129,12 @@ export function readSetup(text: string, path: string): SetupRequest {
 
 /** Whether an endpoint is on the network of a request, with the addresses that it asks for. */
 export function isAskedFor(
-  { network, ip, ip6 }: Pick<MadeEndpoint, "network" | "ip" | "ip6">,
+  { network, ...addresses }: Addresses & Pick<MadeEndpoint, "network">,
   { network: { name }, attachment: { connection } }: SetupRequest,
 ): boolean {
   // Those of an endpoint have a prefix length.
-  return network === name && ip?.split("/")[0] === connection.ip &&
-    ip6?.split("/")[0] === connection.ip6;
+  const own = endpointAddresses(addresses).map((address) => address.split("/")[0]);
+  return network === name && own.join() === endpointAddresses(connection).join();
 }
 
 /** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */
@@ -168,13 +158,14 @@ export interface StatusBlock {
 }
 
 export function setupAnswer(
-  { ifname, mac = "", ip, gateway, ip6, gateway6 }: MadeEndpoint,
+  endpoint: MadeEndpoint,
   nameServers: readonly string[],
 ): StatusBlock {
-  const subnets = [
-    ...ip === undefined ? [] : [{ ipnet: ip, ...gateway && { gateway } }],
-    ...ip6 === undefined ? [] : [{ ipnet: ip6, ...gateway6 && { gateway: gateway6 } }],
-  ];
+  const { ifname, mac = "" } = endpoint;
+  const subnets = endpointAddresses(endpoint).map((ipnet) => {
+    const gateway = gatewayBeside(ipnet, endpoint);
+    return { ipnet, ...gateway && { gateway } };
+  });
   return {
     dns_server_ips: [...nameServers],
     dns_search_domains: [],

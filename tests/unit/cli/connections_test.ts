@@ -26,6 +26,15 @@ const GOOD: [typed: string, target: Target][] = [
       { network: "a", ip: "10.0.0.2", ip6: "fd00::2", aliases: ["x", "y"], ifname: "lan0" },
     ],
   }],
+  ["--network=a --ip=10.0.0.2 --ip6=fd00::2 --ip=10.0.0.3 --ip6 fd00::3", {
+    connections: [{
+      ...{ network: "a", ip: "10.0.0.2", ip6: "fd00::2", aliases: [] },
+      moreAddresses: ["10.0.0.3", "fd00::3"],
+    }],
+  }],
+  ["--network name=a,ip=10.0.0.2,ip=10.0.0.3", {
+    connections: [{ network: "a", ip: "10.0.0.2", moreAddresses: ["10.0.0.3"], aliases: [] }],
+  }],
   ["--network=a --network=ip=10.0.0.3,name=b --alias=x", {
     connections: [
       { network: "a", aliases: ["x"] },

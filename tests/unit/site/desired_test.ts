@@ -137,6 +137,42 @@ sandboxes:
   assertEquals(compose, ours);
 });
 
+Deno.test("a sandbox has one address of a family, or a list of them", () => {
+  const connectionsOf = (networks: string) =>
+    parseSite(
+      "demo.yaml",
+      `networks: { n: { parent: eth0, subnets: [10.0.0.0/24, "fd00::/64"] } }
+sandboxes: { c: { networks: { n: ${networks} } } }`,
+    ).sandboxes[0]!.connections;
+  assertEquals(
+    connectionsOf(`{ ip: [10.0.0.9, 10.0.0.8], ipv6_address: ["fd00::9", "fd00::8"] }`),
+    [{
+      ...{ network: "n", ip: "10.0.0.9", ip6: "fd00::9" },
+      moreAddresses: ["10.0.0.8", "fd00::8"],
+    }],
+  );
+  assertEquals(connectionsOf("{ ip: [10.0.0.9] }"), connectionsOf("{ ip: 10.0.0.9 }"));
+  assertEquals(connectionsOf("{ ip: [] }"), [{ network: "n" }]);
+  assertEquals(
+    said(`networks: { n: { parent: eth0, subnets: [10.0.0.0/24] } }
+sandboxes:
+  a: { networks: { n: { ip: [10.0.0.9, 10.0.0.9, 10.1.0.1] } } }
+  b: { networks: { n: { ip: [10.0.0.8, "fd00::1"] } } }
+  c: { networks: { n: { ip: [10.0.0.7, 10.0.0.9] } } }
+`),
+    [
+      "demo.yaml:3: sandboxes.a.networks.n.ip: " +
+      'The address 10.0.0.9 is that of "a" already: choose another',
+      "demo.yaml:3: sandboxes.a.networks.n.ip: " +
+      "Address 10.1.0.1 is outside subnet 10.0.0.0/24: give one inside it",
+      "demo.yaml:4: sandboxes.b.networks.n.ip[1]: " +
+      'The IPv4 address "fd00::1" is not valid: it is an IPv6 address',
+      "demo.yaml:5: sandboxes.c.networks.n.ip: " +
+      'The address 10.0.0.9 is that of "a" already: choose another',
+    ],
+  );
+});
+
 Deno.test("options of a subnet may be written in the subnet or in the network", () => {
   const [beside, within] = [
     `{ subnets: [10.0.0.0/24, 10.0.1.0/24], gateways: [10.0.1.9], ip_ranges: [10.0.1.128/25],

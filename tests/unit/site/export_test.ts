@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
 import type { Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/model/types.ts";
+import { addressFields } from "../../../lib/ipam/address.ts";
 import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
 import { asDesired, type Records } from "../../../lib/site/current.ts";
@@ -48,6 +49,7 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
         maxLength: 2,
       }),
       first: fc.nat(2),
+      counts: fc.record({ 4: fc.integer({ min: 1, max: 3 }), 6: fc.integer({ min: 1, max: 3 }) }),
       extras: fc.record({
         linkLocalAddresses: fc.constantFrom(["169.254.7.1"], ["169.254.7.1", "fe80::7"]),
         gatewayPriority: fc.integer({ min: -1000, max: 1000 }).filter((priority) => priority !== 0),
@@ -81,8 +83,8 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
   const pools = new Map(networks.map((network) => [network.name, Pools.of(subnetsOf(network))]));
   return {
     networks,
-    sandboxes: sandboxes.map(({ name, labels, command, on, aliases, first, extras, settings }) => ({
-      ...settings,
+    sandboxes: sandboxes.map(({ name, labels, command, on, first, counts, extras, ...more }) => ({
+      ...more.settings,
       id: name,
       name,
       created: IDENTITY.created,
@@ -90,25 +92,31 @@ const RECORDS: fc.Arbitrary<Records> = fc.record({
       labels: siteLabels({ name: "demo" }, labels, command.length > 0 ? command : undefined),
       endpoints: on.flatMap((index) => networks[index] ?? []).map((network, index) => {
         const ifname = `eth${index + first}`;
-        const endpoint = plainEndpoint(name, network.name, { ...extras, ifname, aliases });
+        const endpoint = plainEndpoint(name, network.name, {
+          ...extras,
+          ifname,
+          aliases: more.aliases,
+        });
+        const addresses: string[] = [];
         for (const family of [4, 6] as const) {
-          const address = take(pools, network.name, family);
-          if (address !== undefined) endpoint[family === 4 ? "ip" : "ip6"] = address;
+          for (let count = 0; count < counts[family]; count++) {
+            addresses.push(...take(pools, network.name, family));
+          }
         }
-        return endpoint;
+        return { ...endpoint, ...addressFields(addresses) };
       }),
     })),
   };
 });
 
-/** Takes the next address of a network with its prefix length; nothing where it has no such subnet. */
-function take(pools: Map<string, Pools>, network: string, family: Family): string | undefined {
+/** Takes the next address of a network with its prefix length; none where it has no such subnet. */
+function take(pools: Map<string, Pools>, network: string, family: Family): string[] {
   try {
     const taken = pools.get(network)!.takeNext(family);
     pools.set(network, taken.pools);
-    return `${taken.address}/${formatPrefix(taken.subnet.prefix).split("/")[1]}`;
+    return [`${taken.address}/${formatPrefix(taken.subnet.prefix).split("/")[1]}`];
   } catch {
-    return undefined;
+    return [];
   }
 }
 

@@ -1,4 +1,4 @@
-import { endpointAddresses } from "../../../lib/ipam/address.ts";
+import { addressFields } from "../../../lib/ipam/address.ts";
 import { Pools } from "../../../lib/ipam/mod.ts";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
@@ -9,7 +9,7 @@ import type {
   NetworkSpec,
   SandboxDetails,
 } from "../../../lib/driver/model/types.ts";
-import { type Current, withoutLength } from "../../../lib/site/current.ts";
+import { bareAddresses, type Current } from "../../../lib/site/current.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
 import type { Attachment, Plan } from "../../../lib/site/types.ts";
 import { plainEndpoint } from "../../kit/values.ts";
@@ -136,23 +136,23 @@ class Host {
 
   #endpoint(
     sandbox: string,
-    { network, ip, ip6, aliases = [], ...more }: Connection,
+    { network, ip, ip6, moreAddresses = [], aliases = [], ...more }: Connection,
     place: number,
   ): Endpoint {
     const { except = [], ifname = this.#freeName(sandbox, place) } = more;
     if (this.#namesOf(sandbox).includes(ifname)) throw new Error(`${sandbox} has a link ${ifname}`);
     const subnets = subnetsOf(this.network(network));
     const taken = this.#endpoints().filter((endpoint) => endpoint.network === network)
-      .flatMap(endpointAddresses).map(withoutLength);
+      .flatMap(bareAddresses);
     const pools = Pools.of(subnets, taken);
     const free = Pools.of(subnets, new Set([...taken, ...except]));
     const hasIPv6 = subnets.some(({ prefix }) => prefix.family === 6);
     const addresses = [
       ip === undefined ? free.takeNext(4) : pools.take(ip),
       ...hasIPv6 ? [ip6 === undefined ? free.takeNext(6) : pools.take(ip6)] : [],
+      ...moreAddresses.map((address) => pools.take(address)),
     ].map(({ address, subnet }) => `${address}/${subnet.prefix.length}`);
-    const [v4, v6] = addresses;
-    return plainEndpoint(sandbox, network, { ifname, aliases, ip: v4, ...v6 && { ip6: v6 } });
+    return plainEndpoint(sandbox, network, { ifname, aliases, ...addressFields(addresses) });
   }
 
   #namesOf(sandbox: string): string[] {

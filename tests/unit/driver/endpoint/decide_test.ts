@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../../../lib/base/errors.ts";
+import { attempt, type ErrorCode } from "../../../../lib/base/errors.ts";
 import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import {
@@ -129,6 +129,85 @@ Deno.test("addresses that are asked for are given, those of the second subnet to
     parent: "eth0",
   });
 });
+
+const SEVERAL = {
+  ip: "192.168.142.10",
+  ip6: "2001:db8:abc9::10",
+  moreAddresses: ["2001:db8:abc9::11", "192.168.142.9", "192.168.140.10"],
+};
+
+Deno.test("several addresses of a family are given, and the default routes are those of the first", () => {
+  const { endpoint: given, pools } = decided({
+    ...SEVERAL,
+    moreAddresses: ["2001:DB8:abc9::0:11", ...SEVERAL.moreAddresses.slice(1)],
+  });
+  assertEquals(given, endpoint(SEVERAL));
+  // They are taken, for the next endpoint.
+  for (const address of SEVERAL.moreAddresses) {
+    assertEquals(attempt(() => pools.take(address)).ok, false, address);
+  }
+  assertEquals(lines(DUAL, given).slice(2, -1), [
+    "-n c1 addr add 192.168.142.10/24 dev eth0",
+    "-n c1 addr add 192.168.142.9/24 dev eth0",
+    "-n c1 addr add 192.168.140.10/24 dev eth0",
+    "-n c1 addr add 2001:db8:abc9::10/64 dev eth0 nodad",
+    "-n c1 addr add 2001:db8:abc9::11/64 dev eth0 nodad",
+    "-n c1 link set dev eth0 up",
+    "-n c1 route add default via 192.168.142.254 dev eth0",
+    "-n c1 route add ::/0 via 2001:db8:abc9::22 dev eth0",
+  ]);
+  assertEquals(
+    linkRoutes({ ...DUAL, mode: "l3" }, given, "none").map(({ dst }) => dst),
+    ["default", "::/0"],
+  );
+  const { ip, ip6, moreAddresses, gateway, gateway6 } = shown({ network: DUAL, endpoint: given });
+  assertEquals({ ip, ip6, moreAddresses }, {
+    ip: "192.168.142.10/24",
+    ip6: "2001:db8:abc9::10/64",
+    moreAddresses: ["192.168.142.9/24", "192.168.140.10/24", "2001:db8:abc9::11/64"],
+  });
+  assertEquals([gateway, gateway6], ["192.168.142.254", "2001:db8:abc9::22"]);
+  const { rules, routes } = policyOf({ ...DUAL, policyRoutes: true }, given, "none");
+  assertEquals(rules.map(({ src }) => src), linkAddresses(DUAL, given).map(bare));
+  assertEquals(routes.map(({ dst }) => dst), [
+    "192.168.142.0/24",
+    "192.168.140.0/24",
+    "2001:db8:abc9::/64",
+    "default",
+    "::/0",
+  ]);
+});
+
+Deno.test("a further address has a first one of its family, is given once, and is nobody else's", () => {
+  const sentences = (options: ConnectOptions, facts?: Parameters<typeof decide>[1]) =>
+    problems(options, facts).map(({ message }) => message);
+  const ip = "192.168.140.5";
+  assertEquals(sentences({ ip, moreAddresses: ["192.168.140.6", "192.168.140.6", ip] }), [
+    'The address "192.168.140.6" is not valid: it is given twice',
+    `The address "${ip}" is not valid: it is given twice`,
+  ]);
+  assertEquals(sentences({ ip, moreAddresses: ["2001:db8:abc9::5"] }), [
+    'The address "2001:db8:abc9::5" is not valid: the first IPv6 address is missing: give it as ip6',
+  ]);
+  assertEquals(sentences({ moreAddresses: [ip] }), [
+    `The address "${ip}" is not valid: the first IPv4 address is missing: give it as ip`,
+  ]);
+  const more = { ip, moreAddresses: ["192.168.140.6", "192.168.140.7", "10.0.0.1", "x"] };
+  const held = [{ address: "192.168.140.7", holder: "the link x", parent: "eth0", names: [] }];
+  const [taken, other, outside, nonsense, ...rest] = problems(more, {
+    taken: ["192.168.140.6"],
+    held,
+  });
+  assertError(taken, "address-in-use");
+  assertError(other, "address-held");
+  assertError(outside, "outside-subnet");
+  assertError(nonsense, "invalid-address");
+  assertEquals(rest, []);
+});
+
+function bare({ address }: { address: string }): string {
+  return address.split("/")[0]!;
+}
 
 /** An endpoint as users see it, in a sandbox without another one. */
 function shown(only: NetworkEndpoint) {
@@ -401,12 +480,27 @@ Deno.test("an address that an engine brings is taken with its length, and in its
   const network = { ...DUAL, subnets: [], foreignAddresses: true as const };
   const { endpoint: given } = decided({ ip: "10.0.0.5/8", ip6: "FD00:0::5/64" }, { network });
   assertEquals([given.ip, given.ip6, given.prefixLengths], ["10.0.0.5", "fd00::5", {
-    ip: 8,
-    ip6: 64,
+    "10.0.0.5": 8,
+    "fd00::5": 64,
   }]);
   assertEquals(linkAddresses(network, given), [{ address: "10.0.0.5/8" }, {
     address: "fd00::5/64",
   }]);
+  // An earlier version recorded the lengths by family.
+  assertEquals(
+    linkAddresses(network, { ...given, prefixLengths: { ip: 8, ip6: 64 } }),
+    linkAddresses(network, given),
+  );
+  const moreAddresses = ["10.0.0.6/16", "172.16.0.1/12"];
+  const { endpoint: three } = decided({ ip: "10.0.0.5/8", moreAddresses }, { network });
+  assertEquals(linkAddresses(network, three).map(({ address }) => address), [
+    "10.0.0.5/8",
+    ...moreAddresses,
+  ]);
+  assertEquals(
+    problems({ ip: "10.0.0.5/8", moreAddresses: ["10.0.0.5/16"] }, { network }).length,
+    1,
+  );
   const { endpoint: none } = decided({}, { network });
   assertEquals([none.ip, none.ip6, none.prefixLengths], [undefined, undefined, {}]);
   for (const ip of ["10.0.0.5", "fd00::5/64", "10.0.0.5/33", "x/8"]) {

@@ -66,6 +66,18 @@ Deno.test("an endpoint has routes both ways, and in L2 mode neighbours that spar
     `c1: neigh replace 169.254.77.1 dev eth0 lladdr ${MAC} nud permanent`,
     `c1: neigh replace fd69:7076:6c61:6e00::1 dev eth0 lladdr ${MAC} nud permanent`,
   ]);
+  // With several addresses, the host has a route to each, and the sandbox those of each family once.
+  const more = { ...C1, moreAddresses: ["10.1.0.6", "fd01::6"] };
+  const lines = (record: typeof C1) =>
+    endpointSteps(NET, record, "none", undefined, MAC).map(({ line }) => line)
+      .filter((line) => /^(route|neigh)/.test(line));
+  const others = lines(more).filter((line) => !lines(C1).includes(line));
+  assertEquals(others.length, 4);
+  assertEquals(
+    others.every((line) => /^(route|neigh) replace (10.1.0.6|fd01::6)\b/.test(line)),
+    true,
+  );
+  assertEquals(lines(more).length, lines(C1).length + 4);
 });
 
 Deno.test("the host's link has a name that a link can have, and the host a name in each family", () => {

@@ -5,7 +5,7 @@ import { Database } from "../../../../lib/driver/store/database.ts";
 import { isOwnedSql } from "../../../../lib/driver/model/names.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
-import { Store } from "../../../../lib/driver/store/store.ts";
+import { IS_MORE, Store } from "../../../../lib/driver/store/store.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
 import { assertRejectsError, assertThrowsError } from "../../../kit/errors.ts";
@@ -169,6 +169,29 @@ Deno.test("records can be changed, filtered and deleted", () => {
     [POOL],
     [],
   ]);
+});
+
+Deno.test("an endpoint is found by each of its addresses, without a look at the others", () => {
+  using dir = folder();
+  using store = Store.open(dir.path);
+  fill(store);
+  const moreAddresses = ["192.168.1.7", "fd00::7"];
+  const more = { ...ENDPOINT, id: "more", ifname: "eth1", ordinal: 1, ip: "192.168.1.6" };
+  store.putSandbox({ ...SANDBOX, name: "c2" }, "ready");
+  store.putEndpoint({ ...more, sandbox: "c2", ip6: "fd00::6", moreAddresses }, "ready");
+  const found = (address: string) => store.endpoints({ address }).map(({ id }) => id);
+  const own = ["192.168.1.6", "fd00::6", ...moreAddresses];
+  for (const address of own) assertEquals(found(address), ["more"], address);
+  assertEquals([found("192.168.1.2"), found("192.168.1.8")], [[ENDPOINT.id], []]);
+  assertEquals(store.endpoints({ sandbox: "c2" })[0]?.moreAddresses, moreAddresses);
+  const logged = store.addressLog.length;
+  store.deleteEndpoint("more");
+  assertEquals(store.addressLog.since(logged), own);
+  using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+  const query = `SELECT * FROM endpoint WHERE (ip = ?1 OR ${IS_MORE})`;
+  const plan = JSON.stringify(db.prepare(`EXPLAIN QUERY PLAN ${query}`).all("10.0.0.1"));
+  assertMatch(plan, /USING INDEX endpoint_ip .*USING (COVERING )?INDEX endpoint_more/);
+  assertEquals(/SCAN endpoint(?! USING)/.test(plan), false, plan);
 });
 
 Deno.test("endpoints are found by a name, whatever its letters' case, and all that have aliases", () => {

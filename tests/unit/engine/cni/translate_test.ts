@@ -105,7 +105,6 @@ Deno.test("subnets of the configuration become a network of the driver's", () =>
   assertEquals(connection, {
     ifname: "eth0",
     ip: "192.168.20.9",
-    ip6: undefined,
     routes: undefined,
   });
 });
@@ -151,15 +150,53 @@ Deno.test("addresses of an IPAM plugin are used as they are, and its routes take
   });
 });
 
+Deno.test("a link has all addresses of an IPAM plugin, and routes the first gateway of their family", () => {
+  const ips = [
+    { address: "fd00::5/64", interface: 0 },
+    { address: "10.0.0.5/8", interface: 0 },
+    { address: "192.168.1.5/24", gateway: "192.168.1.1", interface: 0 },
+    { address: "fd00:2::5/64", gateway: "fd00:2::1", interface: 0 },
+    { address: "172.16.0.5/12", gateway: "172.16.0.1", interface: 0 },
+  ];
+  const value = given({
+    cniVersion: "1.0.0",
+    ips,
+    routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
+  });
+  const { connection } = planLink(request(HOST_LOCAL), value);
+  assertEquals(connection, {
+    ifname: "eth0",
+    ip: "10.0.0.5/8",
+    ip6: "fd00::5/64",
+    moreAddresses: ["192.168.1.5/24", "fd00:2::5/64", "172.16.0.5/12"],
+    routes: [{ dst: "0.0.0.0/0", via: "192.168.1.1" }, { dst: "::/0", via: "fd00:2::1" }],
+  });
+  const { ip, ip6, moreAddresses } = connection;
+  const result = resultOf(request(HOST_LOCAL), { ...ENDPOINT, ip, ip6, moreAddresses }, value);
+  const byText = (list: unknown[]) =>
+    list.map((each) => JSON.stringify(each, ["address", "gateway"]));
+  assertEquals(byText(result.ips).toSorted(), byText(ips).toSorted());
+});
+
+Deno.test("addresses that are asked for are those of the link, and have the gateway of their subnet", () => {
+  const runtimeConfig = { ips: ["192.168.20.9", "192.168.20.7/24"] };
+  const asked = request({ ...OWN, runtimeConfig });
+  const { connection: { ip, moreAddresses } } = planLink(asked, undefined);
+  assertEquals([ip, moreAddresses], ["192.168.20.9", ["192.168.20.7"]]);
+  const endpoint = { ...ENDPOINT, moreAddresses: ["192.168.20.7/24", "10.9.0.7/24"] };
+  assertEquals(
+    resultOf(asked, endpoint, undefined).ips.map(({ address, gateway }) => [address, gateway]),
+    [
+      [ENDPOINT.ip, ENDPOINT.gateway],
+      ["192.168.20.7/24", ENDPOINT.gateway],
+      ["10.9.0.7/24", undefined],
+      [ENDPOINT.ip6, ENDPOINT.gateway6],
+    ].filter(([address]) => address !== undefined),
+  );
+});
+
 Deno.test("what an IPAM plugin gives and a link cannot have is refused", () => {
-  const two = { ips: [{ address: "10.0.0.5/8" }, { address: "10.0.0.6/8" }] };
-  for (const value of [two, {}]) {
-    assertThrowsError(
-      () => planLink(request(HOST_LOCAL), given(value)),
-      "cni",
-      "IPAM plugin",
-    );
-  }
+  assertThrowsError(() => planLink(request(HOST_LOCAL), given({})), "cni", "IPAM plugin");
   const ip6 = given({ ips: [{ address: "fd00::5/64" }] });
   assertEquals(planLink(request(HOST_LOCAL), ip6).connection.ip6, "fd00::5/64");
   const routes = [{ dst: "10.0.0.0/8", priority: -5 }];
