@@ -16,6 +16,7 @@ import oneSegment from "./one_segment.ts";
 import probe from "./probe.ts";
 import proxy from "./proxy.ts";
 import policyRoutes from "./policy_routes.ts";
+import severalAddresses from "./several_addresses.ts";
 import waysOut from "./ways_out.ts";
 
 // In the order of their statements.
@@ -32,6 +33,7 @@ const scenarios = [
   oneMac,
   policyRoutes,
   cniRoutes,
+  severalAddresses,
   probe,
 ];
 

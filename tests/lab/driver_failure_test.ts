@@ -98,7 +98,11 @@ const MAKING: Record<string, {
       await driver.createSandbox({ name: "c1", connections: [{ network: "iso" }] });
       await driver.createSandbox({ name: "neighbour", connections: [{ network: "dual" }] });
     },
-    make: (driver) => driver.connect("dual", "c1", { ip: "10.20.0.9", aliases: ["db"] }),
+    make: (driver) =>
+      driver.connect("dual", "c1", {
+        ...{ ip: "10.20.0.9", moreAddresses: ["10.20.0.10"] },
+        aliases: ["db"],
+      }),
     remove: (driver) => driver.disconnect("dual", "c1"),
   },
 };

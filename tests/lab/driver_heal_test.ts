@@ -13,6 +13,12 @@ import { networkWith, twoValues } from "../kit/options.ts";
 import { run, succeed } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
 
+/** A connection with several addresses of each family. */
+const TAGS = {
+  ...{ network: "tags", ip: "10.20.0.2", ip6: "fd20::2" },
+  moreAddresses: ["10.20.0.9", "10.20.0.7", "fd20::9"],
+};
+
 /** Two networks on one parent and a third on another, and a sandbox on two of them. */
 async function twoEndpoints(host: TestHost, lines: string[] = []): Promise<Driver> {
   const driver = await host.driver({ verbose: (line) => lines.push(line) });
@@ -21,7 +27,7 @@ async function twoEndpoints(host: TestHost, lines: string[] = []): Promise<Drive
   await driver.createNetwork({ name: "l3", parent: "eth0", mode: "l3", subnets: ["10.3.0.0/24"] });
   await driver.createSandbox({
     name: "c",
-    connections: [{ network: "tags" }, { network: "l3" }],
+    connections: [TAGS, { network: "l3" }],
   });
   return driver;
 }
@@ -55,6 +61,12 @@ for (
       "an address with another length",
       "addr del 10.20.0.2/24 dev eth0",
       "addr add 10.20.0.2/32 dev eth0",
+    ],
+    ["further addresses deleted", "addr del 10.20.0.9/24 dev eth0", "addr del fd20::9/64 dev eth0"],
+    [
+      "several addresses with another length",
+      "addr flush dev eth0",
+      ...[2, 9, 7].map((last) => `addr add 10.20.0.${last}/16 dev eth0`),
     ],
     ["a default route deleted", "route del default dev eth0"],
     ["a default route to another gateway", "route replace default via 10.20.0.77 dev eth0"],

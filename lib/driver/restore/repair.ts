@@ -143,20 +143,29 @@ export function endpointRepair(
 }
 
 function repairOf(netns: string, link: Link, changes: readonly Difference[]): EndpointRepair {
+  const wrong = changes.flatMap(({ wrong = [] }) => wrong).toReversed();
   return {
     link,
     state: changes.length === 0 ? "up" : "changed",
     changes: changes.map(({ sentence }) => sentence),
     remove: [],
-    make: changes.flatMap(({ repair, settings }) =>
-      repair.map((change) => ({ netns, ...change, settings }))
-    ),
+    make: [
+      ...wrong.map((change) => ({ netns, ...change })),
+      ...changes.flatMap(({ repair, settings }) =>
+        repair.map((change) => ({ netns, ...change, settings }))
+      ),
+    ],
   };
 }
 
 interface Difference {
   sentence: string;
   repair: Change[];
+  /**
+   * What is deleted before any repair, the last first: with the first IPv4 address of a subnet, the
+   * kernel deletes all others of it.
+   */
+  wrong?: Change[];
   /** Settings of the link that are made before. */
   settings?: string[];
 }
@@ -235,7 +244,8 @@ function addressDifferences(wanted: AddrSpec, addrs: readonly Addr[]): Differenc
     sentence: others.length > 0
       ? `The link ${dev} has the address ${others.join(", ")} instead of ${address}`
       : `The link ${dev} does not have the address ${address}`,
-    repair: [...others.map((other) => addrDel({ dev, address: other })), addrAdd(wanted)],
+    wrong: others.map((other) => addrDel({ dev, address: other })),
+    repair: [addrAdd(wanted)],
   }];
 }
 

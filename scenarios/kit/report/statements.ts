@@ -111,7 +111,8 @@ const BEYOND = {
   "ASK-11": "Networks on one subnet of one parent, with ranges apart, are one segment",
   "ASK-12": "ipvlan works where a switch port lets one MAC address through, and macvlan does not",
   "ASK-13": "A sandbox with several uplinks answers each request by the one that it came in by",
-  "ASK-14": "A route of CNI has a metric, a table, a scope and sizes, as its own plugin gives it",
+  "ASK-14":
+    "Several addresses of a family on an endpoint, and every field of a CNI route, as CNI's own plugin",
   "ASK-16": "The gateway is asked before the workload starts",
 } as const;
 
