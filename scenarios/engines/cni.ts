@@ -52,6 +52,38 @@ const REFERENCE: readonly PluginConf[] = [
     mode: "l3s",
     ipam: { type: "static", addresses: [{ address: "10.2.0.1/24" }] },
   },
+  // Several addresses of a family: of two sets of ranges, and of a list.
+  {
+    type: "ipvlan",
+    master: "eth0",
+    ipam: {
+      type: "host-local",
+      ranges: [
+        [{ subnet: "2001:db8:10::/64", rangeStart: "2001:db8:10::10" }],
+        [{ subnet: "10.10.0.0/16", rangeStart: "10.10.1.20", gateway: "10.10.0.254" }, {
+          subnet: "172.16.5.0/24",
+        }],
+        [{ subnet: "10.20.0.0/24" }],
+        [{ subnet: "2001:db8:20::/64" }],
+      ],
+      routes: [{ dst: "0.0.0.0/0" }, { dst: "192.168.0.0/16", gw: "10.10.5.1" }, { dst: "::/0" }],
+    },
+  },
+  {
+    type: "ipvlan",
+    master: "eth0",
+    ipam: {
+      type: "static",
+      addresses: [
+        { address: "10.2.0.1/24", gateway: "10.2.0.254" },
+        { address: "10.2.0.2/24" },
+        { address: "2001:db8:2::1/64" },
+        { address: "10.3.0.1/16", gateway: "10.3.0.254" },
+        { address: "2001:db8:2::2/64", gateway: "2001:db8:2::fe" },
+      ],
+      routes: [{ dst: "0.0.0.0/0" }, { dst: "10.9.0.0/16", gw: "10.3.0.9" }, { dst: "::/0" }],
+    },
+  },
 ];
 
 /** The first network of a container, which makes its eth0. */

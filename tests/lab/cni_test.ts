@@ -315,6 +315,47 @@ Deno.test("an ipam section is the business of its plugin, with every command", a
   assertEquals(await host.dump(), before);
 });
 
+Deno.test("a link has all addresses of its IPAM plugin, or none, and CHECK misses each", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  await using folder = await temporaryFolder();
+  await using one = await engineNamespace();
+  await using two = await engineNamespace();
+  const gives = async (...addresses: string[]) => {
+    const ips = addresses.map((address) => ({ address }));
+    const answer = JSON.stringify({ cniVersion: "1.0.0", ips });
+    const script = `#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && echo '${answer}' || exit 0\n`;
+    await Deno.writeTextFile(`${folder.path}/my-ipam`, script, { mode: 0o755 });
+  };
+  const addresses = ["10.9.0.1/24", "10.9.0.2/24", "10.8.0.1/16", "fd09::1/64", "fd09::2/64"];
+  await gives(...addresses);
+  const conf = {
+    ...{ cniVersion: "1.1.0", name: "std", type: "ipvlan-kit", master: "eth0" },
+    ipam: { type: "my-ipam" },
+  };
+  const call = { id: "c1", netns: one.path, path: folder.path, conf };
+  const prevResult = await pluginSucceeds({ ...call, command: "ADD" });
+  assertEquals(prevResult.ips.map(({ address }) => address), addresses);
+  const { addrs } = await seen(one) as { addrs: string[] };
+  assertEquals(addrs, addresses.map((address) => `${address} dev eth0`).toSorted());
+  const checked = { ...call, command: "CHECK", conf: { ...conf, prevResult } };
+  await pluginSucceeds(checked);
+  await run("ip", "-n", one.netns, "addr", "del", "10.9.0.2/24", "dev", "eth0");
+  assertMatch(await pluginFails(checked), /10\.9\.0\.2\/24/);
+  // One address that another link has, and one that is given twice: nothing is left.
+  const other = { ...call, command: "ADD", id: "c2", netns: two.path };
+  await gives("10.9.0.3/24", "10.8.0.1/16");
+  assertMatch(await pluginFails(other), /10\.8\.0\.1/);
+  await gives("10.9.0.3/24", "10.9.0.3/16");
+  assertMatch(await pluginFails(other), /given twice/);
+  assertEquals(await seen(two), EMPTY);
+  await gives("10.9.0.3/24");
+  await pluginSucceeds(other);
+  await pluginSucceeds({ ...call, command: "DEL" });
+  await pluginSucceeds({ ...other, command: "DEL" });
+  assertEquals(await host.dump(), before);
+});
+
 Deno.test("a chained plugin takes parent and addresses from the plugin before", async () => {
   await using _host = await commandHost();
   await using one = await engineNamespace();
@@ -594,6 +635,14 @@ Deno.test("as an IPAM plugin, it gives addresses to other main plugins, each onl
   assertMatch(await pluginFails({ ...calls, command: "CHECK", id: "c" }), /^101 /);
   for (let time = 0; time < 2; time++) await pluginSucceeds({ command: "DEL", id: "a", conf });
   assertEquals((await add("c", { args: "IP=10.7.0.2" })).ips[0]?.address, "10.7.0.2/30");
+  await pluginSucceeds({ command: "DEL", id: "c", conf });
+  const runtimeConfig = { ips: ["fd07::2", "fd07::3", "10.7.0.2"] };
+  const asked = { ...conf, runtimeConfig };
+  assertEquals((await add("c", { conf: asked })).ips.map(({ address }) => address), [
+    "10.7.0.2/30",
+    "fd07::2/64",
+    "fd07::3/64",
+  ]);
   const valid = [{ containerID: "b", ifname: "eth0" }];
   await pluginSucceeds({ command: "GC", conf: { ...conf, "cni.dev/valid-attachments": valid } });
   await using driver = await EngineDriver.open();

@@ -121,6 +121,32 @@ Deno.test("setup and teardown connect and disconnect, and a repeated call change
     assertEquals((await dumpSandbox(one.netns)).links.map(({ name }) => name), ["lo"]);
   }));
 
+Deno.test("a container has an address of each subnet of its network", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await using one = await engineNamespace();
+    const subnets = [
+      ...LAN.subnets as object[],
+      { subnet: "10.20.0.0/16", gateway: "10.20.0.1" },
+      { subnet: "fd21::/64", gateway: "fd21::1" },
+    ];
+    const network = config("lan", { subnets });
+    await createNetwork(driver, JSON.stringify(network));
+    const text = request(7, { network });
+    const { value } = await setUp(driver, text, one.path);
+    assertEquals(addressesIn(value), [
+      { ipnet: "192.168.20.7/24", gateway: "192.168.20.1" },
+      { ipnet: "10.20.0.7/16" },
+      { ipnet: "fd20::7/64", gateway: "fd20::1" },
+      { ipnet: "fd21::7/64" },
+    ]);
+    const { addrs } = await dumpSandbox(one.netns);
+    assertEquals(addrs.length, 4);
+    assertEquals((await setUp(driver, text, one.path)).value, value);
+    await tearDown(driver, text);
+    assertEquals(recorded(driver), []);
+  }));
+
 Deno.test("setup makes again what somebody has deleted, and takes a new namespace for the old", () =>
   withHost(async (host) => {
     const driver = await host.driver();

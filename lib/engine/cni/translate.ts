@@ -177,12 +177,14 @@ export function resultOf(
   given: Result | undefined,
 ): Result {
   const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
-  const ips = endpointAddresses(endpoint).map((address): ResultAddress => {
-    const gateway = given
-      ? given.ips.find((ip) => ip.address === address)?.gateway
-      : gatewayBeside(address, endpoint);
-    return { interface: 0, address, ...gateway && { gateway } };
-  });
+  const own = () =>
+    endpointAddresses(endpoint)
+      .map((address) => ({ address, gateway: gatewayBeside(address, endpoint) }));
+  const ips = (given?.ips ?? own()).map(({ address, gateway }): ResultAddress => ({
+    interface: 0,
+    address,
+    ...gateway && { gateway },
+  }));
   const routes = given?.routes ?? endpoint.routes.map(toResultRoute);
   const result: Result = { interfaces: [link], ips, routes };
   const dns = conf.dns ?? given?.dns;

@@ -173,9 +173,8 @@ Deno.test("a link has all addresses of an IPAM plugin, and routes the first gate
   });
   const { ip, ip6, moreAddresses } = connection;
   const result = resultOf(request(HOST_LOCAL), { ...ENDPOINT, ip, ip6, moreAddresses }, value);
-  const byText = (list: unknown[]) =>
-    list.map((each) => JSON.stringify(each, ["address", "gateway"]));
-  assertEquals(byText(result.ips).toSorted(), byText(ips).toSorted());
+  // In the order of the IPAM plugin: some runtimes take the first one for the container's own.
+  assertEquals(result.ips, value.ips);
 });
 
 Deno.test("addresses that are asked for are those of the link, and have the gateway of their subnet", () => {
