@@ -8,6 +8,7 @@ export interface Entry {
 
 const SUMMARIES = {
   "network create": "Create a network",
+  "network update": "Change options of a network while its sandboxes run",
   "network ls": "List networks",
   "network inspect": "Show networks in full",
   "network rm": "Remove networks",
@@ -55,6 +56,7 @@ const SUMMARIES = {
 
 const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
   "network create": () => import("./commands/network_create.ts"),
+  "network update": () => import("./commands/network_update.ts"),
   "network ls": () => import("./commands/network_ls.ts"),
   "network inspect": () => import("./commands/network_inspect.ts"),
   "network rm": () => import("./commands/network_rm.ts"),

@@ -9,7 +9,7 @@ import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
 import { findReady } from "./endpoint/attach_request.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
-import { findNetwork, findSandbox, networksOf } from "./store/find.ts";
+import { findNetwork, findSandbox, findSettled, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
@@ -26,6 +26,7 @@ import { restoreParent } from "./network/restore_parents.ts";
 import { settle } from "./network/settle.ts";
 import { restore, restoreUntil } from "./restore/restore.ts";
 import { seeSandboxes } from "./restore/repair.ts";
+import { updateNetwork } from "./restore/update.ts";
 import { watchParents } from "./restore/watch.ts";
 import { settingsOf } from "./model/settings.ts";
 import { withHostname } from "./sandbox/settings.ts";
@@ -46,6 +47,7 @@ import type {
   MadeSandbox,
   Network,
   NetworkDetails,
+  NetworkOptions,
   NetworkSpec,
   Outcome,
   PruneReport,
@@ -158,6 +160,17 @@ export class Driver implements AsyncDisposable {
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
     return await this.#calls.createNetwork(settle(requireSpec(networkSpec, spec)));
+  }
+
+  /**
+   * Changes options of a network, while its sandboxes run. What an option does not touch goes on without
+   * a break. `dad` and `probe` count for endpoints that are made from now on.
+   *
+   * @param options The options that change; one that is `undefined` gets its default.
+   * @throws {"invalid-option"} Also for an option that only a new network can have.
+   */
+  async updateNetwork(name: string, options: Partial<NetworkOptions>): Promise<Outcome<Network>> {
+    return await this.#calls.exclusive((parts) => updateNetwork(parts, name, options));
   }
 
   /**
@@ -365,7 +378,7 @@ export class Driver implements AsyncDisposable {
       store.transaction(() => {
         for (const { kind, name, labels } of labellings) {
           if (kind === "network") {
-            store.putNetwork({ ...findNetwork(store, name), labels }, "ready");
+            store.putNetwork({ ...findSettled(store, name), labels }, "ready");
           } else store.putSandbox({ ...findSandbox(store, name), labels }, "ready");
         }
       });

@@ -10,6 +10,7 @@ import duplicates from "./duplicates.ts";
 import hostAccess from "./host_access.ts";
 import ipv6 from "./ipv6.ts";
 import mtu from "./mtu.ts";
+import networkUpdate from "./network_update.ts";
 import parentReturns from "./parent_returns.ts";
 import oneMac from "./one_mac.ts";
 import oneSegment from "./one_segment.ts";
@@ -35,6 +36,7 @@ const scenarios = [
   cniRoutes,
   severalAddresses,
   probe,
+  networkUpdate,
 ];
 
 if (import.meta.main) Deno.exit(await main(scenarios, Deno.args, SUITES.beyond));

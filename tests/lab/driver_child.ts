@@ -3,6 +3,7 @@
  *
  * - `refused`: try to create a network, and print what is thrown;
  * - `killed N`: create networks and sandboxes, remove some, and die before the N-th line;
+ * - `updated N OPTIONS`: update the network `n` with the options in JSON, and die before the N-th line;
  * - `connect NETWORK SANDBOX…`: connect them all at once, and print the addresses as JSON.
  */
 import { EngineDriver } from "../../lib/driver/mod.ts";
@@ -41,7 +42,7 @@ export function dyingAt(n: number): WrapRunner {
 
 if (import.meta.main) {
   const [action, host, stateDir, ...words] = Deno.args;
-  const wrap = action === "killed" ? dyingAt(Number(words[0])) : undefined;
+  const wrap = action === "killed" || action === "updated" ? dyingAt(Number(words[0])) : undefined;
   await using driver = await EngineDriver.open({ host, stateDir }, wrap);
   switch (action) {
     case "refused":
@@ -52,6 +53,11 @@ if (import.meta.main) {
     case "killed":
       await live(driver);
       break;
+    case "updated": {
+      const options: Record<string, unknown> = JSON.parse(words[1]!);
+      await driver.updateNetwork("n", { txqlen: undefined, ...options });
+      break;
+    }
     case "connect": {
       const [network, ...sandboxes] = words;
       const outcomes = await Promise.all(

@@ -65,6 +65,7 @@ await driver.createSandbox({
   sysctls: { "net.ipv4.ip_forward": "1" },
 });
 await driver.connect("n", "c2", { aliases: ["db"] });
+await driver.updateNetwork("n", { mtu: 1400, hostAccess: false });
 await driver.label([
   { kind: "network", name: "n", labels: { a: "b" } },
   { kind: "sandbox", name: "c1", labels: { a: "b" } },

@@ -171,7 +171,7 @@ function lowestFree(isTaken: (number: number) => boolean, from = 0): number {
  * older of two routes to the same prefix. So packets to some addresses of one network, even to its
  * gateway, would go to the other network.
  */
-function overlapProblems(
+export function overlapProblems(
   added: NetworkEndpoint,
   present: readonly NetworkEndpoint[],
 ): IpvlanErrorOf<"route-overlap">[] {

@@ -322,18 +322,27 @@ function valueText(value: NetworkOptions[OptionName]): string {
   return typeof value === "object" ? routesText(value) : String(value);
 }
 
+/** The options that can change while a network is there. */
+export const CHANGING: readonly OptionName[] = [
+  ...["mtu", "txqlen", "dad", "probe"] as const,
+  ...["advertise", "hostAccess", "routes", "policyRoutes"] as const,
+];
+
 /**
  * Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. The problems are
  * words that cannot be read. `settle` checks the values.
+ *
+ * @param resets Whether `NAME=` stands for the default, which is `undefined` then.
  */
 export function parseDriverOptions(
   words: readonly string[],
+  resets = false,
 ): { options: Partial<NetworkOptions>; problems: IpvlanError[] } {
   const options: Record<string, unknown> = {};
   const problems: IpvlanError[] = [];
   for (const word of words) {
     const [, name, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
-    if (name === undefined || !text) {
+    if (name === undefined || !text && !resets) {
       problems.push(invalidOption("driver option", word, "write NAME=VALUE"));
       continue;
     }
@@ -351,7 +360,7 @@ export function parseDriverOptions(
       problems.push(invalidOption("driver option", word, `the ${label} is given already`));
       continue;
     }
-    options[option] = parsedAs(value.kind, text);
+    options[option] = text ? parsedAs(value.kind, text) : undefined;
   }
   return { options, problems };
 }

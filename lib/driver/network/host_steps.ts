@@ -1,5 +1,5 @@
 // The steps of network options in the host's namespace: makes, removes, finds and restores them.
-import { failureOf, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
+import { invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { addrAdd, addrDel } from "../../iproute2/addr.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
@@ -260,18 +260,22 @@ const RA = 9;
  * and undoes those of the others, so that no router sends packets here for nothing.
  *
  * @param lost The ids of the networks that could not be restored.
- * @returns The reason for each network whose steps failed, by the network's id.
+ * @param connected The endpoints that are restored.
+ * @param links The links of the host.
+ * @param former What a network was, whose other steps are undone.
+ * @returns The error of each network whose steps failed, by the network's id.
  */
 export async function restoreHostSteps(
   parts: Parts<"namespaces">,
-  { networks, lost, endpoints, connected, links }: {
+  { networks, lost, endpoints, connected, links, former }: {
     networks: readonly Network[];
+    former?: Network;
     lost: ReadonlySet<string>;
     endpoints: readonly EndpointRecord[];
     connected: ReadonlySet<EndpointRecord>;
     links: ReadonlyMap<string, Link>;
   },
-): Promise<Map<string, string>> {
+): Promise<Map<string, Error>> {
   const byNetwork = Map.groupBy(endpoints, ({ network }) => network);
   const plans = networks.map((network) => {
     const { id, parent } = network;
@@ -281,17 +285,19 @@ export async function restoreHostSteps(
         .filter((endpoint) => (!lost.has(id) && connected.has(endpoint)) === isThere)
         .flatMap((endpoint) => hostSteps(network, endpoint)),
     ];
-    return { network, mac: links.get(parent)?.address, wanted: of(true), unwanted: of(false) };
+    const old = former?.id === id ? [undefined, ...byNetwork.get(id) ?? []] : [];
+    const unwanted = [...of(false), ...old.flatMap((each) => hostSteps(former!, each))];
+    return { network, mac: links.get(parent)?.address, wanted: of(true), unwanted };
   });
   const all = plans.flatMap(({ wanted, unwanted }) => [...wanted, ...unwanted]);
   const { seen, broken } = await findHostSteps(parts, all);
   await removeHostSteps(parts, broken);
   const kept = new Set(plans.flatMap(({ wanted }) => wanted).map(stepKey));
-  const failures = new Map<string, string>();
+  const failures = new Map<string, Error>();
   for (const { network, mac, wanted, unwanted } of plans) {
     const missing = wanted.filter((step) => !seen.has(stepKey(step)));
     const stale = unwanted.filter((step) => seen.has(stepKey(step)) && !kept.has(stepKey(step)));
-    const failure = await failureOf(async () => {
+    try {
       if (missing.some(({ kind }) => kind === "setting.add")) {
         const facts = await forwardingFacts(parts.namespaces, [network.parent]);
         throwProblems(routerProblems(network, facts));
@@ -300,8 +306,9 @@ export async function restoreHostSteps(
       // Other networks on the parent share them.
       for (const step of missing) seen.add(stepKey(step));
       await removeHostSteps(parts, stale);
-    });
-    if (failure !== undefined) failures.set(network.id, failure);
+    } catch (error) {
+      failures.set(network.id, error as Error);
+    }
   }
   return failures;
 }

@@ -21,6 +21,7 @@ import { lookInside } from "../run/namespaces.ts";
 import { findEnterable } from "../sandbox/enterable.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
+import { undoUpdate } from "./update.ts";
 
 /** The report of {@linkcode recover}: what is removed, and what could not be removed. */
 export type Recovery = Pick<RestoreReport, "undone" | "missing">;
@@ -63,7 +64,9 @@ interface Unfinished {
   name: string;
   /** Its state: `half made`, `half disconnected`. */
   state: string;
-  record: { network: Network } | { sandbox: Sandbox } | { endpoint: EndpointRecord };
+  record: { network: Network; next?: Network } | { sandbox: Sandbox } | {
+    endpoint: EndpointRecord;
+  };
 }
 
 /** Describes what a crash left, in the order of removal. Endpoints of a sandbox go with it. */
@@ -92,18 +95,21 @@ export function findUnfinished(
       state: half(state, "connected", "disconnected"),
       record: { endpoint },
     })),
-    ...networks.map(({ state, ...network }): Unfinished => ({
+    ...networks.map(({ state, next, ...network }): Unfinished => ({
       kind: "network",
       name: network.name,
-      state: half(state),
-      record: { network },
+      state: next ? "half updated" : half(state),
+      record: { network, ...next && { next } },
     })),
   ];
 }
 
 async function drop(parts: DriverParts, { record }: Unfinished): Promise<void> {
   const { store } = parts;
-  if ("network" in record) return await dropNetwork(parts, record.network);
+  if ("network" in record) {
+    const { network, next } = record;
+    return await (next ? undoUpdate(parts, network, next) : dropNetwork(parts, network));
+  }
   if ("endpoint" in record) {
     store.transaction(() => setState(store, { endpoints: [record.endpoint] }, "removing"));
     return await dropEndpoint(parts, record.endpoint);

@@ -3,6 +3,7 @@ import { addrAdd, addrDel, tokenSet } from "../../iproute2/addr.ts";
 import type { Addr, AddrSpec } from "../../iproute2/addr_types.ts";
 import { linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
+import { neighChange } from "../../iproute2/neigh.ts";
 import { routeChange, tableName } from "../../iproute2/route.ts";
 import type { Change } from "../../iproute2/runner.ts";
 import type { Route, RouteSpec } from "../../iproute2/route_types.ts";
@@ -16,6 +17,7 @@ import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../netwo
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import type { EndpointState, Network, SandboxDetails, SeenSandbox } from "../model/types.ts";
+import { hostNeighbours } from "../model/host_access.ts";
 import { endAlike, interfaceToken, ipv6Settings } from "../model/lan_options.ts";
 import { isOwned } from "../model/names.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
@@ -140,6 +142,56 @@ export function endpointRepair(
     ...outside,
   ];
   return repairOf(netns, link, changes);
+}
+
+/** The queue length of an ipvlan link if nothing sets it, and the least MTU of IPv6 (RFC 8200). */
+const [USUAL_QUEUE, LEAST_MTU] = [1000, 1280];
+
+/** The steps that take from an endpoint what it had by earlier options only. */
+export function withdrawals(
+  from: Network,
+  to: Network,
+  endpoint: EndpointRecord,
+  { seen, parent, siblings }: EndpointView,
+): Step[] {
+  const { sandbox: netns, ifname: dev, ip6 } = endpoint;
+  const policies = [from, to].map((network) => policyOf(network, endpoint, siblings));
+  const [old, wanted] = [from, to].map((
+    network,
+    index,
+  ) => [...linkRoutes(network, endpoint, siblings), ...policies[index]!.routes]) as [
+    RouteSpec[],
+    RouteSpec[],
+  ];
+  // One route to a destination takes the place of another one.
+  const place = ({ dst, table, metric }: RouteSpec) => [dst, table, metric].join();
+  const places = new Set(wanted.map(place));
+  const isSeen = (route: RouteSpec) =>
+    seen?.routes.some((found) => found.dev === dev && isSameRoute(found, route));
+  const isReset = (name: "mtu" | "txqlen") => from[name] !== undefined && to[name] === undefined;
+  const neighbours = (network: Network) =>
+    from.hostAccess === to.hostAccess ? [] : hostNeighbours(network, endpoint, parent?.address);
+  const { mtu = LEAST_MTU } = from;
+  return [
+    ...isReset("mtu") && parent ? [linkSet(dev, { mtu: parent.mtu })] : [],
+    ...isReset("txqlen") ? [linkSet(dev, { txqlen: USUAL_QUEUE })] : [],
+    ...(policies[1]!.rules.length > 0 ? [] : policies[0]!.rules)
+      .filter((rule) => seen?.rules?.some((found) => isSameRule(found, rule)))
+      .map((rule) => ruleChange("del", rule)),
+    ...old.filter((route) => !places.has(place(route)) && isSeen(route))
+      .map((route) => routeChange("del", route)),
+    ...neighbours(to).map((each) => neighChange("replace", each)),
+    // Deleting one that is not there would fail.
+    ...neighbours(from).flatMap((each) => [neighChange("replace", each), neighChange("del", each)]),
+    // With a lower MTU, the kernel forgets what IPv6 of the link is.
+    ...mtu < LEAST_MTU
+      ? [{
+        ...linkSet(dev, { up: true }),
+        begins: true as const,
+        settings: ipv6Settings(to, ip6).map((each) => linkSetting(dev, each)),
+      }]
+      : [],
+  ].map((change) => ({ netns, ...change }));
 }
 
 function repairOf(netns: string, link: Link, changes: readonly Difference[]): EndpointRepair {

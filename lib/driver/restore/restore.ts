@@ -78,7 +78,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     .catch((error) => new Map(names.map((name) => [name, error])));
   return toReport(recovery, [
     ...networks.map(({ id, name }): Restored => {
-      const reason = failures.get(id)?.message ?? beside.get(id);
+      const reason = (failures.get(id) ?? beside.get(id))?.message;
       return { kind: "network", name, reasons: reason === undefined ? [] : [reason] };
     }),
     ...restored.map((each): Restored => {

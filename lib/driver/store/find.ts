@@ -15,6 +15,13 @@ export function findNetwork(store: Store, name: string): Network {
   return withoutState(network);
 }
 
+/** Finds a network whose record is to change. @throws {"half-done"} An update of it was killed. */
+export function findSettled(store: Store, name: string): Network {
+  const network = findNetwork(store, name);
+  if (!store.networkById(network.id)!.next) return network;
+  throw new IpvlanError("half-done", { what: `network "${network.name}"` });
+}
+
 /** Finds a network by the beginning of its id, from four digits on: fewer may be a misspelt name. */
 function findById(store: Store, prefix: string): Stated<Network> | undefined {
   if (!/^[0-9a-f]{4,64}$/.test(prefix)) return undefined;

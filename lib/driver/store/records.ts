@@ -32,8 +32,11 @@ import type {
   SandboxSettings,
 } from "../model/types.ts";
 
-/** A crash leaves `making` or `removing` on what is half made or half removed in the kernel. */
-export type State = "making" | "ready" | "removing";
+/**
+ * A crash leaves `making` or `removing` on what is half made or half removed in the kernel, and
+ * `updating` on a network of which the kernel has some of its next options.
+ */
+export type State = "making" | "ready" | "updating" | "removing";
 
 /** An endpoint on record. Of its options, those are left out that are as usual. */
 export interface EndpointRecord
@@ -65,7 +68,7 @@ export interface EndpointRecord
 
 const prefix = parsed(parsePrefix);
 const address = parsed(parseAddress);
-const state = oneOf<State>("making", "ready", "removing");
+const state = oneOf<State>("making", "ready", "updating", "removing");
 
 /** Reads a text that can be parsed. A valid text is parsed only once: records are read often. */
 function parsed(parse: (text: string) => unknown): Reader<string> {
@@ -112,9 +115,8 @@ export function isSharedSettings(
   return fits(object({ ...OPTIONS, subnets: SUBNETS }), value);
 }
 
-const NETWORK = object({
+const NETWORK_FIELDS = {
   ...OPTIONS,
-  state,
   id: text,
   name: text,
   created: text,
@@ -127,7 +129,9 @@ const NETWORK = object({
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
   ipam: optional(IPAM),
-});
+};
+
+const NETWORK = object({ ...NETWORK_FIELDS, state, next: optional(object(NETWORK_FIELDS)) });
 
 const SETTINGS: { [Name in keyof SandboxSettings]-?: Reader<unknown> } = {
   hostname: optional(text),

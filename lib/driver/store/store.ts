@@ -15,15 +15,18 @@ import {
 } from "./records.ts";
 import { BELOW, ID, OWNED, PARENT, RANGED, SHARED, WITH_HOSTS, WITH_MORE } from "./tables.ts";
 
-export type Stated<T> = T & { state: State };
+/** A record, its state, and if that is `updating`, what the network will be. */
+export type Stated<T> = T & { state: State; next?: Network };
 
-/** Whether the kernel has what the record says. */
-export function isReady(record: { state: State }): boolean {
-  return record.state === "ready";
+/** Whether it is there: neither half made nor half removed. */
+export function isReady({ state }: { state: State }): boolean {
+  return state === "ready" || state === "updating";
 }
 
-export function withoutState<T>({ state: _state, ...record }: Stated<T>): Omit<T, "state"> {
-  return record as Omit<T, "state">;
+export function withoutState<T>(
+  { state: _state, next: _next, ...record }: Stated<T>,
+): Omit<T, "state" | "next"> {
+  return record as Omit<T, "state" | "next">;
 }
 
 /** The fields of an endpoint that go into hosts files, and the name of its network. */
@@ -141,10 +144,12 @@ export class Store implements Disposable {
     return this.networks({ id })[0];
   }
 
-  putNetwork(network: Network, state: State): void {
-    if (state === "making") this.#changes++;
+  /** @param next What the network will be, if its state is `updating`. */
+  putNetwork(network: Network, state: State, next?: Network): void {
+    // What it reserves may differ.
+    this.#changes++;
     const { id, name } = network;
-    const row = { id, name, state, record: JSON.stringify(network) };
+    const row = { id, name, state, record: JSON.stringify({ ...network, next }) };
     this.#db.insert("INSERT INTO network", row, `ON CONFLICT (id) ${UPDATE_RECORD}`);
   }
 

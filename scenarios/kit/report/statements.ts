@@ -113,7 +113,8 @@ const BEYOND = {
   "ASK-13": "A sandbox with several uplinks answers each request by the one that it came in by",
   "ASK-14":
     "Several addresses of a family on an endpoint, and every field of a CNI route, as CNI's own plugin",
-  "ASK-16": "The gateway is asked before the workload starts",
+  "ASK-16":
+    "The gateway is asked first; an option changes while sandboxes run, and they miss nothing",
 } as const;
 
 /** All statements: the guide's, those about engines, several hosts, and what users ask for. */

@@ -7,7 +7,7 @@ import { stepKey } from "../../../../lib/driver/model/option_steps.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import type { Network } from "../../../../lib/driver/model/types.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
-import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
+import { endpointRepair, withdrawals } from "../../../../lib/driver/restore/repair.ts";
 import { linkDel } from "../../../../lib/iproute2/link.ts";
 import type { Link } from "../../../../lib/iproute2/link_types.ts";
 import type { Rule } from "../../../../lib/iproute2/rule.ts";
@@ -320,4 +320,39 @@ Deno.test("rules and routes for answers are compared, and those of a link that i
   // Its sandbox has no other network, and needs none.
   assertEquals(of({ ...seen, rules: [] }, "none").state, "up");
   assertEquals(of(all, "none").lines, removed);
+});
+
+Deno.test("of what an endpoint had by earlier options, only what is there and not wanted goes", () => {
+  const via = "10.0.0.7";
+  const routes = ["10.7.0.0/16", "10.8.0.0/16"].map((dst) => ({ dst, via }));
+  const parent = { ...PARENT, address: "02:00:00:00:00:07" };
+  const from = { ...NET, mtu: 1200, txqlen: 500, hostAccess: true, routes };
+  const lines = (from: Network, to: Network, seen: SeenNamespace) =>
+    withdrawals(from, to, RECORD, { seen, parent, siblings: "none" })
+      .map(({ netns, line, settings }) => {
+        assertEquals(netns, "c");
+        return [line, ...settings ?? []].join(" ");
+      });
+  const seen = whole();
+  const full = {
+    ...seen,
+    routes: [...seen.routes, ...routes.map(({ dst }) => route("eth0", dst, via))],
+  };
+  assertEquals(lines(from, from, full).slice(0, -1), []);
+  // The second route gets another next hop, by `replace`.
+  const to = { ...NET, routes: [{ dst: "10.8.0.0/16", via: "10.0.0.8" }] };
+  const neighbours = ["169.254.77.1", "fd69:7076:6c61:6e00::1"];
+  assertEquals(lines(from, to, full), [
+    `link set dev eth0 mtu ${parent.mtu}`,
+    "link set dev eth0 txqueuelen 1000",
+    `route del 10.7.0.0/16 via ${via} dev eth0`,
+    ...neighbours.flatMap((each) => [
+      `neigh replace ${each} dev eth0 lladdr ${parent.address} nud permanent`,
+      `neigh del ${each} dev eth0`,
+    ]),
+    // The kernel has forgotten what IPv6 the link has.
+    "link set dev eth0 up",
+  ]);
+  // Somebody has deleted the route, or it was withdrawn before a kill.
+  assertEquals(lines({ ...NET, routes }, NET, seen), []);
 });

@@ -371,6 +371,7 @@ Deno.test("the version changes when another writes, and the log has this process
   const changes: (() => void)[] = [
     () => one.putNetwork(network("web"), "making"),
     () => one.deleteNetwork(network("web").id),
+    () => one.putNetwork(NET, "ready"),
     () => one.putPool({ ...POOL, id: "other" }),
     () => one.deletePool("other"),
   ];
@@ -380,8 +381,6 @@ Deno.test("the version changes when another writes, and the log has this process
     assertNotEquals(one.version(), last);
     last = one.version();
   }
-  one.putNetwork(NET, "ready");
-  assertEquals(one.version(), last);
   const logged2 = one.addressLog.length;
   one.deleteClaim(CLAIM);
   one.putClaim(CLAIM);
