@@ -36,6 +36,7 @@ export {
   type Owner,
   type PruneReport,
   type RemovedHost,
+  type ReservedAddress,
   type RestoreReport,
   type Sandbox,
   type SandboxDetails,

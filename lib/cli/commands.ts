@@ -15,6 +15,9 @@ const SUMMARIES = {
   "network prune": "Remove all networks that no sandbox is connected to",
   "network connect": "Connect a sandbox to a network",
   "network disconnect": "Disconnect a sandbox from a network",
+  "address reserve": "Keep an address of a network for a sandbox that may not run",
+  "address ls": "List reserved addresses",
+  "address release": "Release the addresses reserved for a sandbox",
   "run": "Run a command in a new sandbox",
   "exec": "Run a command in a sandbox",
   "ps": "List sandboxes with their networks and addresses",
@@ -63,6 +66,9 @@ const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
   "network prune": () => import("./commands/network_prune.ts"),
   "network connect": () => import("./commands/network_connect.ts"),
   "network disconnect": () => import("./commands/network_disconnect.ts"),
+  "address reserve": async () => ({ default: (await address()).reserve }),
+  "address ls": async () => ({ default: (await address()).ls }),
+  "address release": async () => ({ default: (await address()).release }),
   "run": () => import("./commands/run.ts"),
   "exec": () => import("./commands/exec.ts"),
   "ps": () => import("./commands/ps.ts"),
@@ -101,6 +107,8 @@ const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
   "version": () => import("./commands/version.ts"),
   "completion": () => import("./commands/completion.ts"),
 };
+
+const address = () => import("./commands/address.ts");
 
 const dockerInstall = () => import("./commands/docker_install.ts");
 

@@ -8,6 +8,7 @@ import { listAdvertised } from "./network/host_steps.ts";
 import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
 import { findReady } from "./endpoint/attach_request.ts";
+import { releaseReservations, reserveAddress } from "./endpoint/reserve.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
 import { findNetwork, findSandbox, findSettled, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
@@ -51,6 +52,7 @@ import type {
   NetworkSpec,
   Outcome,
   PruneReport,
+  ReservedAddress,
   RestoreReport,
   SandboxDetails,
   SandboxSpec,
@@ -368,6 +370,31 @@ export class Driver implements AsyncDisposable {
     const target = store.network(network);
     await this.#calls.shared(() => disconnect(unstoppable, network, sandbox, ifname));
     if (target) await this.#calls.removeTransient([target]);
+  }
+
+  /**
+   * Reserves an address of a network for the sandbox of a name, which need not exist. No automatic choice
+   * and no other sandbox gets it. The sandbox gets it when it connects without asking for an address.
+   *
+   * @param address The address; left out, one of each family: that of the sandbox, or the next free one.
+   * @returns The new reservations. They last until they are released, or the network is removed.
+   * @throws {"address-held" | "address-in-use" | "reserved-address" | "outside-subnet"}
+   */
+  async reserveAddress(
+    network: string,
+    name: string,
+    address?: string,
+  ): Promise<ReservedAddress[]> {
+    return await this.#calls.shared(() =>
+      reserveAddress(this.#calls.parts, network, name, address)
+    );
+  }
+
+  /** Releases the addresses that a network reserves for a name. Resolves to them. */
+  async releaseReservations(network: string, name: string): Promise<ReservedAddress[]> {
+    const { store } = this.#calls.parts;
+    // deno-lint-ignore require-await
+    return await this.#calls.shared(async () => releaseReservations(store, network, name));
   }
 
   /** Replaces the labels of networks and sandboxes. */

@@ -154,7 +154,8 @@ class Planner {
     if (differences.length > 0) {
       this.#removeNetwork(name);
       this.#plan.createNetworks.push(create);
-      const details = [...differences, "is made anew"];
+      const lost = network.reservations ? ["loses its reservations"] : [];
+      const details = [...differences, "is made anew", ...lost];
       this.#change("~", "network", network, { details, loss: "meanwhile" });
       return;
     }

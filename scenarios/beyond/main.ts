@@ -18,6 +18,7 @@ import probe from "./probe.ts";
 import proxy from "./proxy.ts";
 import policyRoutes from "./policy_routes.ts";
 import severalAddresses from "./several_addresses.ts";
+import reservations from "./reservations.ts";
 import waysOut from "./ways_out.ts";
 
 // In the order of their statements.
@@ -35,6 +36,7 @@ const scenarios = [
   policyRoutes,
   cniRoutes,
   severalAddresses,
+  reservations,
   probe,
   networkUpdate,
 ];

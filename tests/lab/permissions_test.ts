@@ -65,6 +65,8 @@ await driver.createSandbox({
   sysctls: { "net.ipv4.ip_forward": "1" },
 });
 await driver.connect("n", "c2", { aliases: ["db"] });
+await driver.reserveAddress("n", "later");
+await driver.releaseReservations("n", "later");
 await driver.updateNetwork("n", { mtu: 1400, hostAccess: false });
 await driver.label([
   { kind: "network", name: "n", labels: { a: "b" } },

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 import { unlessError } from "../../base/errors.ts";
+import { addressesIn } from "./address.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
@@ -13,7 +14,9 @@ export default {
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { networks: [name] });
       await unlessError(args.on("force") ? ["network-not-found"] : [], async () => {
+        const gone = addressesIn(driver.inspectNetwork(name).reservations);
         await driver.removeNetwork(name);
+        if (gone !== "") context.warn(`What it reserved is free again: ${gone}`);
         if (!context.dryRun) context.print(name);
       });
     });

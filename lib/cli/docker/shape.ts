@@ -21,7 +21,8 @@ import type { Fields } from "./list.ts";
 
 /** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
 export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUsage[]): Struct {
-  const { name, id, created, internal, endpoints, labels } = network;
+  const { name, id, created, internal, endpoints, labels, reservations = [] } = network;
+  const reserved = reservations.map((each) => ({ Name: each.name, Address: each.address }));
   return {
     Name: name,
     Id: id,
@@ -48,6 +49,7 @@ export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUs
       endpoints.map((endpoint) => [endpoint.sandbox, connected(endpoint, network)]),
     ),
     Status: { IPAM: { Subnets: subnetStatus(network, usage) } },
+    Reservations: unlessEmpty(reserved, reserved.length === 0),
     Owner: shownOwner(network),
   };
 }

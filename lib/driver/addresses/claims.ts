@@ -83,19 +83,23 @@ export function listPools(store: Store): AddressPoolDetails[] {
 
 /**
  * Finds who holds an address that an endpoint asks for: a sandbox on another network of the same
- * parent, or an address pool. Claims of the network's own engine do not count, as an engine first
+ * parent, one for which a network of the parent reserves it, or an address pool. Claims of the network's own engine do not count, as an engine first
  * claims an address, and then asks for an endpoint with it.
  */
 export function holderElsewhere(
   store: Store,
   { id, name, parent, foreignAddresses }: Network,
   address: string,
+  sandbox?: string,
 ): string | undefined {
   // Parents in two sandboxes may be on two segments. Only the engine's IPAM knows that.
   if (networkParent({ parent }).kind === "sandbox" && foreignAddresses) return undefined;
   const user = store.endpoints({ address }).filter(({ network }) => network !== id)
     .find(({ network }) => store.networkById(network)?.parent === parent);
   if (user) return sandboxText(user.sandbox);
+  const reserved = store.networks({ parent }).flatMap(({ reservations = [] }) => reservations)
+    .find((each) => each.address === address && each.name !== sandbox);
+  if (reserved) return `the reservation for "${reserved.name}"`;
   const claim = store.claimsOf(address)
     .find((each) => store.pool(each.pool)!.owner.engine !== engineOf(name));
   return claim && claimText(claim);

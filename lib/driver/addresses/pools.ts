@@ -31,6 +31,8 @@ interface Source {
   id: string;
   subnets: readonly Subnet[];
   taken(): string[];
+  /** Its own addresses that are never chosen as the next one. */
+  reserved: readonly string[];
   /** The other networks and address pools that its addresses must differ from. */
   others(): { networks: readonly Network[]; pools: readonly AddressPool[] };
   useOf(address: string): AddressUse;
@@ -95,6 +97,7 @@ export class KnownPools {
       id,
       subnets: subnetsOf(network),
       taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
+      reserved: reservationsOf(network),
       others: () => ({
         networks: others().filter((other) => other.id !== id),
         pools: store.pools(),
@@ -114,6 +117,7 @@ export class KnownPools {
       id,
       subnets: [subnetOf(pool)],
       taken: () => store.claims(id).map(({ address }) => address),
+      reserved: [],
       others: () => ({
         networks: store.networks(),
         pools: store.pools().filter((other) => other.id !== id),
@@ -138,7 +142,7 @@ export class KnownPools {
     return filled.pools;
   }
 
-  #fill({ subnets, taken, others }: Source): Pick<Filled, "pools" | "reserved"> {
+  #fill({ subnets, taken, reserved: own, others }: Source): Pick<Filled, "pools" | "reserved"> {
     const store = this.#store;
     const { networks, pools } = others();
     const used = [
@@ -153,7 +157,7 @@ export class KnownPools {
     const neighbours = networks.filter(({ id, foreignAddresses }) =>
       foreignAddresses || near.has(id)
     );
-    const reserved = neighbours.flatMap(reservedAddresses);
+    const reserved = [...own, ...neighbours.flatMap(reservedAddresses)];
     const given = [
       ...neighbours.flatMap(({ id }) =>
         store.endpoints({ network: id }).flatMap(endpointAddresses)
@@ -187,12 +191,17 @@ function refreshed(
   return { pools, reserved };
 }
 
-/** The addresses that a network gives to no endpoint. */
+/** The addresses that a network gives to no endpoint, or to one only. */
 function reservedAddresses(network: Network): string[] {
-  return reservingSubnets(network).flatMap(({ gateway, auxAddresses }) => [
+  const kept = reservingSubnets(network).flatMap(({ gateway, auxAddresses }) => [
     ...gateway === undefined || gateway === NO_GATEWAY ? [] : [gateway],
     ...Object.values(auxAddresses),
   ]);
+  return [...kept, ...reservationsOf(network)];
+}
+
+function reservationsOf({ reservations = [] }: Network): string[] {
+  return reservations.map(({ address }) => address);
 }
 
 /** The subnet of an address pool. It reserves no gateway, as the gateway is a claim. */

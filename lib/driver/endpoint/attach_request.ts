@@ -7,7 +7,7 @@ import {
   IpvlanError,
   isIpvlanError,
 } from "../../base/errors.ts";
-import { endpointAddresses } from "../../ipam/address.ts";
+import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
@@ -105,7 +105,11 @@ function decideEndpoints(
       .filter((other) => other.network.parent === parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
-    const decision = decideEndpoint({ ...options, except }, randomHex(6), {
+    const own = network.reservations?.filter((each) => each.name === sandbox) ?? [];
+    const [ip, ip6] = ([4, 6] as const)
+      .map((family) => own.find(({ address }) => familyOf(address) === family)?.address);
+    const asked = { ...options, ip: options.ip ?? ip, ip6: options.ip6 ?? ip6, except };
+    const decision = decideEndpoint(asked, randomHex(6), {
       network,
       pools: pools.get(id) ?? known.of(network),
       sandbox,
@@ -116,7 +120,7 @@ function decideEndpoints(
       holderElsewhere: (address) =>
         given.includes(address)
           ? `the sandbox "${sandbox}"`
-          : holderElsewhere(store, network, address),
+          : holderElsewhere(store, network, address, sandbox),
       parent: inner?.parent,
       isSecond: inside && ((endpoint) => isSecond(network, endpoint, inside)),
     });

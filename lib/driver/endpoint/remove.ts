@@ -20,13 +20,16 @@ import { deleteLinks, unlessGone } from "./links.ts";
 import { rerouteSteps, siblingsOf } from "./routes.ts";
 import { policySteps } from "./steps.ts";
 
-/** Removes the networks without endpoints that match. The caller must hold the exclusive lock. */
+/** Removes the networks without endpoints and reservations that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
   { store, unstoppable, wait }: Parts<"store" | "wait" | "unstoppable">,
   matches: (network: Network) => boolean,
 ): Promise<PruneReport> {
   const unused = store.networks().filter(isReady).map(withoutState)
-    .filter((network) => store.endpoints({ network: network.id }).length === 0 && matches(network));
+    .filter(({ id, reservations }) =>
+      !reservations && store.endpoints({ network: id }).length === 0
+    )
+    .filter(matches);
   const report: PruneReport = { removed: [], failed: [] };
   for (const network of unused) {
     const { name } = network;

@@ -154,6 +154,14 @@ export interface SettledNetwork extends NetworkOptions {
   ipam?: NetworkIpam;
 }
 
+/** An address that a network keeps for one sandbox, which need not exist. */
+export interface ReservedAddress {
+  /** The name of the sandbox. */
+  name: string;
+  /** The address, without a prefix length. */
+  address: string;
+}
+
 /** A network on record. If the caller gave no IPv4 subnet, its last subnet is a default pool. */
 export interface Network extends SettledNetwork {
   /** 64 hexadecimal digits, unique for good. */
@@ -170,6 +178,8 @@ export interface Network extends SettledNetwork {
   isolated: boolean;
   /** The settings of the parent that are 0 without the driver's networks. */
   changed?: readonly ("ipv4/forwarding" | "ipv6/forwarding" | "ipv6/proxy_ndp")[];
+  /** The reserved addresses, in the order reserved; `undefined` for none. */
+  reservations?: readonly ReservedAddress[];
 }
 
 /** The settings of a sandbox besides its networks. */

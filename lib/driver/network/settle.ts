@@ -168,7 +168,15 @@ export function settleSubnets(
 
 /** Turns a network on record into a specification of the same network. */
 export function toSettled(network: Network): SettledNetwork {
-  const { id: _id, created: _created, changed: _changed, isolated, parent, ...settled } = network;
+  const {
+    id: _id,
+    created: _created,
+    changed: _changed,
+    reservations: _,
+    isolated,
+    parent,
+    ...settled
+  } = network;
   return isolated ? settled : { ...settled, parent };
 }
 

@@ -33,7 +33,9 @@ export async function updateNetwork(
 ): Promise<Outcome<Network>> {
   const { store, hosts, unstoppable } = parts;
   const network = findSettled(store, name);
-  const { network: next, links, notices } = await decideUpdate(parts, network, given);
+  const { links, notices, ...decided } = await decideUpdate(parts, network, given);
+  const { reservations } = network;
+  const next: Network = { ...decided.network, ...reservations && { reservations } };
   store.putNetwork(network, "updating", next);
   try {
     await change(parts, network, next);

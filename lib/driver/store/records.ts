@@ -129,6 +129,7 @@ const NETWORK_FIELDS = {
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
   ipam: optional(IPAM),
+  reservations: optional(list(object({ name: text, address }))),
 };
 
 const NETWORK = object({ ...NETWORK_FIELDS, state, next: optional(object(NETWORK_FIELDS)) });

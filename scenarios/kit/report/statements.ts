@@ -113,6 +113,7 @@ const BEYOND = {
   "ASK-13": "A sandbox with several uplinks answers each request by the one that it came in by",
   "ASK-14":
     "Several addresses of a family on an endpoint, and every field of a CNI route, as CNI's own plugin",
+  "ASK-15": "An address is kept for a sandbox that does not run, and nobody else gets it",
   "ASK-16":
     "The gateway is asked first; an option changes while sandboxes run, and they miss nothing",
 } as const;
