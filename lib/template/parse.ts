@@ -66,13 +66,6 @@ const LITERALS = { number: readNumber, character: readCharacter, string: readStr
 /** The tokens that end a command or one of its operands. */
 const ENDS: readonly TokenKind[] = ["pipe", "close", "declare", "assign", "comma", "end"];
 
-/** A part of a template, and the word of the action that ends it: `else` or `end`. */
-interface Block {
-  readonly statements: Statement[];
-  /** It is missing at the end of the template. */
-  readonly stop?: Token;
-}
-
 export class Parser {
   readonly #template: string;
   readonly #functions: readonly string[];
@@ -126,8 +119,8 @@ export class Parser {
     return result;
   }
 
-  /** Parses up to the action that ends this block, or up to the end of the template. */
-  #block(): Block {
+  /** Parses up to the word that ends this block, `else` or `end`, or to the end of the template. */
+  #block(): { statements: Statement[]; stop?: Token } {
     const statements: Statement[] = [];
     while (this.#next < this.#tokens.length) {
       const token = this.#peek();

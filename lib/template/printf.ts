@@ -10,7 +10,7 @@ const MAX_WIDTH = 1_000_000;
 /** JavaScript prints up to 100 digits of a fraction. */
 const MAX_DIGITS = 100;
 
-const DIRECTIVE = /%([-+# 0]*)(\d*)(?:(\.)(\d*))?(.|$)/gsu;
+const DIRECTIVE = /%([-+# 0]*)(\d*)(?:\.(\d*))?(.|$)/gsu;
 
 interface Directive {
   readonly flags: string;
@@ -28,19 +28,14 @@ export function sprintf(format: string, values: readonly Value[], most: number):
     return text;
   };
   let next = 0;
-  const text = format.replace(DIRECTIVE, (_, flags, width, point, precision, verb) => {
+  const text = format.replace(DIRECTIVE, (_, flags, width, digits, verb) => {
     if (verb === "%") return "%";
     if (verb === "") return "%!(NOVERB)";
     if (Number(width) > MAX_WIDTH) return "%!(BADWIDTH)";
-    if (Number(precision) > MAX_WIDTH) return "%!(BADPREC)";
+    if (Number(digits) > MAX_WIDTH) return "%!(BADPREC)";
     if (next === values.length) return `%!${verb}(MISSING)`;
-    const directive: Directive = {
-      flags,
-      width: Number(width),
-      precision: point === undefined ? undefined : Number(precision),
-      verb,
-    };
-    return formatted(values[next++], directive, counted);
+    const precision = digits === undefined ? undefined : Number(digits);
+    return formatted(values[next++], { flags, width: Number(width), precision, verb }, counted);
   });
   const extra = values.slice(next).map(typed);
   return text + (extra.length > 0 ? `%!(EXTRA ${extra.join(", ")})` : "");
