@@ -164,6 +164,12 @@ export function attempt<T>(run: () => T): Decision<{ readonly value: T }> {
   }
 }
 
+/** Runs a function. Returns the problem that it throws, if any. */
+export function problemOf(run: () => unknown): IpvlanError | undefined {
+  const result = attempt(run);
+  return result.ok ? undefined : result.problems[0];
+}
+
 /** Runs a function. Resolves to `undefined` if it throws an error with one of the codes. */
 export async function unlessError<T>(
   codes: readonly ErrorCode[],

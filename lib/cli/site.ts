@@ -1,4 +1,4 @@
-import { attempt, IpvlanError, isIpvlanError, throwProblems } from "../base/errors.ts";
+import { IpvlanError, isIpvlanError, problemOf, throwProblems } from "../base/errors.ts";
 import type { ApplyOptions, ApplyReport, Desired } from "../site/mod.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Context } from "./command.ts";
@@ -8,10 +8,7 @@ import { requireCommand } from "./process.ts";
 /** Checks that the commands of a site can be run. @throws {"command-unusable"} One cannot. */
 export function requireCommands({ sandboxes }: Desired): void {
   const programs = new Set(sandboxes.flatMap(({ command: [program] }) => program ?? []));
-  throwProblems([...programs].flatMap((program) => {
-    const result = attempt(() => requireCommand(program));
-    return result.ok ? [] : result.problems;
-  }));
+  throwProblems([...programs].flatMap((each) => problemOf(() => requireCommand(each)) ?? []));
 }
 
 export const YES = {

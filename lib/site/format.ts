@@ -11,7 +11,7 @@ import {
 } from "../driver/model/options.ts";
 import { DOMAIN, settingsProblems } from "../driver/model/settings.ts";
 import type { SandboxSettings } from "../driver/model/types.ts";
-import { attempt, invalidOption, type IpvlanError } from "../base/errors.ts";
+import { attempt, invalidOption, type IpvlanError, problemOf } from "../base/errors.ts";
 import { parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { NO_GATEWAY } from "../ipam/subnet.ts";
 import { linkName } from "../iproute2/words.ts";
@@ -52,11 +52,6 @@ function mapping(keys: KeysShape["keys"], required?: string[]): KeysShape {
 /** A key with its meaning, and where it has them, its other name and its field. */
 function key(help: string, shape: Shape, more?: Pick<Key, "alias" | "field">): Key {
   return { help, shape, ...more };
-}
-
-function problemOf(run: () => unknown): IpvlanError | undefined {
-  const result = attempt(run);
-  return result.ok ? undefined : result.problems[0];
 }
 
 const NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$";

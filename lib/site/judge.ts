@@ -29,7 +29,7 @@ export function judge(
   );
   const names = new Set(desired.networks.map(({ name }) => name));
   const sandboxes = desired.sandboxes.filter(({ name }) => isSound("sandboxes", name, "networks"));
-  const byNetwork = new Map<string, SiteConnection[]>();
+  const joined: SiteConnection[] = [];
   for (const { name, connections } of sandboxes) {
     for (const [index, connection] of connections.entries()) {
       const { network } = connection;
@@ -41,9 +41,7 @@ export function judge(
       if (connections.findIndex((other) => other.network === network) < index) {
         report(path, "It is given twice");
       } else {
-        const others = byNetwork.get(network) ?? [];
-        others.push({ ...connection, sandbox: name });
-        byNetwork.set(network, others);
+        joined.push({ ...connection, sandbox: name });
       }
     }
     const ifnames = connections.flatMap(({ ifname }) => ifname ?? []);
@@ -53,6 +51,7 @@ export function judge(
       }
     }
   }
+  const byNetwork = Map.groupBy(joined, ({ network }) => network);
   for (const network of settled) {
     judgeAddresses(network, byNetwork.get(network.name) ?? [], report);
   }
