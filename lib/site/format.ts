@@ -142,7 +142,7 @@ const SUBNET = mapping({
 const IPAM: Record<string, Key> = {
   driver: {
     help: "default: this host gives the addresses; etcd: a pool that hosts share",
-    shape: choice("default", ETCD),
+    shape: { kind: "choice", of: ["default", ETCD] },
   },
   // `settle` checks their values.
   ...Object.fromEntries(IPAM_FIELDS.map((field) => {
