@@ -41,10 +41,7 @@ export function greetingOf(identity: ProgramIdentity, stateDir: string): string 
   return [identityOf(identity), ...files, stateDir].join("\t");
 }
 
-/**
- * Reads a call: the folder, an equals sign and each word, and the variables, with a NUL behind each;
- * another NUL, and the text.
- */
+/** Reads a call: the folder, `=` with each word, the variables, each with a NUL; a NUL; the text. */
 export function readCall(body: Uint8Array): PluginCall {
   const all = new TextDecoder().decode(body);
   const end = all.indexOf("\0\0");

@@ -8,10 +8,7 @@ export interface Ending {
   err: string[];
 }
 
-/**
- * Runs a command line of sh(1) to its end. The caller must have quoted its words. The input is the lines
- * of its standard input.
- */
+/** Runs a command line of sh(1), of quoted words, to its end; the input is lines for it. */
 export type RunProgram = (command: string, input: readonly string[]) => Promise<Ending>;
 
 /** A {@linkcode Shell}, or a stand-in for one. */
@@ -34,10 +31,7 @@ export class Shell implements AsyncDisposable {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #out: MarkedStream;
   readonly #err: MarkedStream;
-  /**
-   * The line that ends each program's input, and that the shell then prints on both streams. It is
-   * random, so that no program prints it.
-   */
+  /** Ends each program's input and its output on both streams. No program prints this random line. */
   readonly #mark = `end-${crypto.randomUUID()}`;
   readonly #abort = () => this.kill("it was aborted");
   #pending: PromiseWithResolvers<Ending>[] = [];

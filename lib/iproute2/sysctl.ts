@@ -5,11 +5,7 @@ import { shellWord } from "../base/printable.ts";
 
 const FOLDER = "/proc/sys/";
 
-/**
- * Writes one value to kernel settings of a namespace (`net/ipv4/ip_forward`).
- *
- * @throws {"sysctl"} There is no such namespace or setting, or the kernel refuses the value.
- */
+/** Writes one value to kernel settings of a namespace: `net/ipv4/ip_forward`. @throws {"sysctl"} */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
   // tee(1) and not sysctl(8), which small systems lack.
   const args = ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)];

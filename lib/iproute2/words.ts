@@ -127,10 +127,7 @@ export function withNetnsFolder(netns: string | undefined, command: string): str
   return isFromRoot(netns ?? "") ? `${make}; ${command}` : command;
 }
 
-/**
- * The absolute path of the file that a word after `ip -n` leads to: a name, or a path from
- * `/run/netns`. @throws {"invalid-word"} It is neither.
- */
+/** The file that a word after `ip -n` leads to: a name, or a path from `/run/netns`. */
 export function pathToEnter(value: string): string {
   if (isFromRoot(value)) netnsPath(fileOf(value));
   else netnsName(value);

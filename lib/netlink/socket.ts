@@ -35,10 +35,7 @@ export interface Request {
   write(writer: Writer): void;
 }
 
-/**
- * A socket of rtnetlink(7). It acts in the network namespace in which it was opened, whichever its
- * thread is in later.
- */
+/** A socket of rtnetlink(7). It acts in the network namespace in which it was opened. */
 export class NetlinkSocket implements Disposable {
   readonly libc: Libc;
   readonly #file: OpenFile;
@@ -77,11 +74,7 @@ export class NetlinkSocket implements Disposable {
     return found.value;
   }
 
-  /**
-   * Lists objects. Reads the list again if it changed meanwhile.
-   *
-   * @param read Reads an object; `undefined` leaves it out.
-   */
+  /** Lists what `read` does not leave out. Reads the list again if it changed meanwhile. */
   list<T>({ type, write }: Request, read: (body: Reader) => T | undefined): T[] {
     for (let dumps = 1;; dumps++) {
       const found: T[] = [];

@@ -181,11 +181,7 @@ export function networkSteps(
   return [...linkSteps(links), ...probe, ...makeHostSteps(own, { owned: unshared(own, others) })];
 }
 
-/**
- * The steps that write the names of networks into the alias of each link made for them.
- *
- * @param before The networks whose names undoing writes back.
- */
+/** The steps that write networks into the alias of each link; undoing writes back those `before`. */
 export function aliasSteps(
   links: readonly LinkSpec[],
   networks: readonly Network[],

@@ -54,10 +54,7 @@ interface ParentsPlan {
   foreign: string[];
   /** The problems of parents that cannot be restored, by the network's id. */
   problems: Map<string, IpvlanError>;
-  /**
-   * The links to make or to repair. A link is on a later level than the link below it. The links of a
-   * level do not depend on each other.
-   */
+  /** The links to make or to repair. A link is on a later level than the link below it. */
   levels: { name: string; steps: Step[] }[][];
 }
 

@@ -86,7 +86,6 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
   return { spec, network, notices, problems };
 }
 
-/** Gives a settled network its parent. */
 export function withParent({ spec, network, ...rest }: Settlement, parent: string): Settlement {
   const problems = parentProblems(parent).map((problem) => problem.at("parent"));
   return {

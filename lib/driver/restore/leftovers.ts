@@ -3,7 +3,6 @@
 // all of them.
 import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
 import { addressIn, endpointAddresses } from "../../ipam/address.ts";
-
 import type { Link } from "../../iproute2/link_types.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
 import { hasShared, releaseUnused, tell } from "../addresses/shared/pools.ts";
@@ -60,7 +59,6 @@ export async function recover(
 interface Unfinished {
   /** The kind to tell the user. An endpoint counts as part of its sandbox. */
   kind: "network" | "sandbox";
-  /** The name of the network or the sandbox. */
   name: string;
   /** Its state: `half made`, `half disconnected`. */
   state: string;
@@ -190,10 +188,7 @@ export async function removeStale(
   return removed.flat();
 }
 
-/**
- * The names of the sandboxes that conflict with a new one: they have its name, or an address that it
- * asks for on a network of the same parent.
- */
+/** The sandboxes with the name of a new one, or an address that it asks for on the same parent. */
 export function inTheWay(
   store: Store,
   name: string,

@@ -45,11 +45,9 @@ export interface EndpointRepair {
   state: EndpointState;
   /** The differences: a sentence for each, with the actual and the expected value. */
   changes: string[];
-  /** Its link, if there is one. */
   link?: Link;
   /** The steps that delete links beyond repair. They run first, and are not undone. */
   remove: Step[];
-  /** The steps that make what is missing. */
   make: Step[];
 }
 

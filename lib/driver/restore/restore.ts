@@ -132,7 +132,6 @@ interface Restored {
   holder?: string;
 }
 
-/** Reports what was restored and what was not. */
 export function toReport(
   { undone, missing }: Recovery,
   restored: readonly Restored[],
@@ -165,16 +164,12 @@ interface HostView {
   doubts: ReadonlyMap<EndpointRecord, IpvlanError>;
   /** The links of the host, by name; before the parents are restored, if nothing needs them after. */
   links: ReadonlyMap<string, Link>;
-  /** The indexes of these links. */
   indexes: ReadonlySet<number>;
   /** The names of the sandboxes that have a namespace, or a file with the name of one. */
   names: ReadonlySet<string>;
 }
 
-/**
- * Restores a sandbox. Deletes a link if another host has its address now. Resolves also to the
- * endpoints that are there.
- */
+/** Restores a sandbox. Deletes a link if another host has its address now. */
 async function restoreSandbox(
   parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
@@ -266,10 +261,7 @@ export function isUntaken(
     endpoints.some((each) => each.handOver && indexes.has(linkIndex(each)));
 }
 
-/**
- * Plans how to restore a sandbox's namespace: removes what is in the way, which is not undone, and
- * makes what is missing.
- */
+/** Plans how to restore a sandbox's namespace: the removals are not undone. */
 export function namespacePlan(
   sandbox: Sandbox,
   seen: SeenNamespace | undefined,

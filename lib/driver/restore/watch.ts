@@ -13,7 +13,6 @@ import { isReady } from "../store/store.ts";
 
 /** The links that a network stands on. */
 export interface Ground {
-  /** The id of the network. */
   id: string;
   /** The lowest link; the driver made the others, and can make them again. */
   base: string;

@@ -82,7 +82,6 @@ interface NamespacesOptions extends WaitOptions {
   unstoppable?: boolean;
 }
 
-/** Makes the runner of a driver's programs. @param lock The lock file. */
 export function programsWith(lock: string | undefined): Programs {
   return new Programs(() => new Shell({ args: lock === undefined ? [] : [lock] }));
 }
@@ -155,9 +154,8 @@ export class Namespaces {
       if (place === CALLER) return namespaces.caller().session;
       if (place !== undefined) return namespaces.inside(place, undoing, settings).session;
       const { host } = this.options;
-      return (settings.length === 0
-        ? namespaces.host()
-        : namespaces.inside(host, undoing, settings)).session;
+      const isShared = settings.length === 0;
+      return (isShared ? namespaces.host() : namespaces.inside(host, undoing, settings)).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
@@ -198,11 +196,7 @@ export class Namespaces {
   }
 }
 
-/**
- * Looks into a sandbox's namespace. Resolves to `undefined` if its name is that of no namespace.
- *
- * @param all Whether it looks at all tables of routes and at the rules, and not only at the main tables.
- */
+/** Looks into a sandbox's namespace, if it exists. @param all Whether at all tables and the rules. */
 export async function lookInside(
   namespaces: Namespaces,
   sandbox: string,
@@ -210,10 +204,8 @@ export async function lookInside(
 ): Promise<SeenNamespace | undefined> {
   const place = { netns: sandbox, ip: namespaces.inside(sandbox), run: namespaces.run };
   try {
-    const wanted = { links: true, addrs: true } as const;
-    return all
-      ? await look(place, { ...wanted, routes: "all", rules: true })
-      : await look(place, { ...wanted, routes: "main" });
+    const more = all ? { routes: "all", rules: true } as const : { routes: "main" } as const;
+    return await look(place, { links: true, addrs: true, ...more });
   } catch (error) {
     if (isIpvlanError(error, "namespace-not-found") || isNoNamespace(error)) return undefined;
     throw error;

@@ -22,10 +22,7 @@ export type Place = string | undefined | typeof CALLER;
 export interface Line extends Change {
   /** Where it acts; left out, in the host's namespace. */
   netns?: Place;
-  /**
-   * Settings of links in the place, by their names before the burst that has this line
-   * ({@linkcode linkSetting}). They are made before that burst.
-   */
+  /** Settings of links in the place ({@linkcode linkSetting}), made before the burst that has this line. */
   settings?: readonly string[];
 }
 
@@ -34,10 +31,7 @@ export interface Step extends Line {
   undo?: Line;
   /** Whether it begins a new burst, because a line before it makes the link of its `settings`. */
   begins?: true;
-  /**
-   * Waits for what its line has begun, together with those of its neighbours in the burst. It throws if
-   * the plan must be undone. A rehearsal does not call it.
-   */
+  /** Waits for what its line has begun, and throws if the plan must be undone; not in a rehearsal. */
   awaits?: (runner: Runner, wait: WaitOptions) => Promise<void>;
   /** The address that it puts on a link, if any. */
   gives?: string;
@@ -138,10 +132,7 @@ async function runBurst(
   }
 }
 
-/**
- * In milliseconds: how long to retry a line whose address is held, when to look for the holder, and how
- * often to retry.
- */
+/** In milliseconds: how long to retry a held address, when to look for the holder, how often to retry. */
 const [TIMEOUT, PATIENCE, INTERVAL] = [5000, 1000, 20];
 
 /**

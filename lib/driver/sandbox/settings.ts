@@ -67,10 +67,8 @@ export class SettingsKeeper {
     if (dns !== undefined && !isRehearsal) {
       // `cat` reads it, so that a script needs no permission for the file.
       const { out } = await run("cat /etc/resolv.conf", []);
-      explain(
-        name,
-        () => writeResolvConf(`${this.folder}/${name}`, renderResolvConf(out.join("\n"), dns)),
-      );
+      const text = renderResolvConf(out.join("\n"), dns);
+      explain(name, () => writeResolvConf(`${this.folder}/${name}`, text));
     }
     for (const [key, value] of Object.entries(sysctls ?? {})) {
       report?.(`ip netns exec ${name} sysctl -w '${key}=${value}'`);
@@ -91,7 +89,6 @@ export class SettingsKeeper {
   }
 }
 
-/** Runs a change of a sandbox's file. @throws {"resolv-conf"} It fails. */
 function explain(sandbox: string, change: () => void): void {
   try {
     change();
@@ -110,7 +107,6 @@ export function writeResolvConf(folder: string, text: string): void {
   Deno.chmodSync(path, 0o644);
 }
 
-/** Removes the `resolv.conf` of a sandbox's folder, if the driver has written it. */
 export function removeResolvConf(folder: string): void {
   const path = `${folder}/resolv.conf`;
   if (isOurs(path)) Deno.removeSync(path);

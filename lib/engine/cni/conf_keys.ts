@@ -29,11 +29,7 @@ function ifRight<T>(reader: Reader<T>): Reader<T | undefined> {
   };
 }
 
-/**
- * Reads an object with these keys. Others are not supported, except those of the specification.
- *
- * @param hides Whether the value of an unknown key may be a secret.
- */
+/** Reads an object with these keys and those of CNI. @param hides Whether values may be secrets. */
 function only<T extends object>(
   fields: Fields<T>,
   wanted = "an object",

@@ -14,7 +14,6 @@ import {
   type SetupRequest,
   type StatusBlock,
 } from "./translate.ts";
-
 export { infoOf } from "./translate.ts";
 
 const ENGINE = "netavark";
