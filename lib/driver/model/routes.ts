@@ -134,9 +134,7 @@ export function gatewayBeside(
   address: string,
   { gateway, gateway6 }: Pick<Endpoint, "gateway" | "gateway6">,
 ): string | undefined {
-  const { prefix } = parsePrefix(address);
-  return [gateway, gateway6]
-    .find((each) => each !== undefined && contains(prefix, parseAddress(each)));
+  return [gateway, gateway6].find((each) => each && homeOf([{ subnet: address }], each));
 }
 
 export interface EndpointAddress {

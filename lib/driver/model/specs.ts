@@ -31,6 +31,7 @@ import type {
   NetworkIpam,
   NetworkSpec,
   Owner,
+  SandboxSettings,
   SandboxSpec,
   StaticRoute,
 } from "./types.ts";
@@ -112,10 +113,7 @@ const connectFields: Fields<ConnectOptions> = {
 
 export const connectOptions: Reader<ConnectOptions> = exactly(connectFields);
 
-const sandboxFields: Fields<SandboxSpec> = {
-  name: text,
-  connections: optional(list(exactly<Connection>({ ...connectFields, network: text }))),
-  labels: optional(record(text)),
+export const settingsFields: Fields<SandboxSettings> = {
   hostname: optional(text),
   hosts: optional(list(exactly<{ name: string; address: string }>({ name: text, address: text }))),
   dns: optional(exactly<{ servers?: string[]; search?: string[]; options?: string[] }>({
@@ -124,6 +122,13 @@ const sandboxFields: Fields<SandboxSpec> = {
     options: optional(list(text)),
   })),
   sysctls: optional(record(text)),
+};
+
+const sandboxFields: Fields<SandboxSpec> = {
+  ...settingsFields,
+  name: text,
+  connections: optional(list(exactly<Connection>({ ...connectFields, network: text }))),
+  labels: optional(record(text)),
 };
 
 export const sandboxSpec: Reader<SandboxSpec> = exactly(sandboxFields);

@@ -2,10 +2,10 @@ import { IpvlanError } from "../../base/errors.ts";
 import { linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { findHostSteps, hostSteps, makeHostSteps } from "./host_steps.ts";
-import { linkSteps } from "./decide.ts";
+import { aliasSteps, linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
 import { stepKey } from "../model/option_steps.ts";
-import { aliasOf, byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
+import { byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
 import { withoutState } from "../store/store.ts";
@@ -72,14 +72,6 @@ export function parentsPlan(
 ): ParentsPlan {
   const found = byLinkName(links);
   const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
-  const usersByLink = new Map<string, string[]>();
-  for (const { name, parent } of networks) {
-    for (const link of linksUnder(parent, made)) {
-      const users = usersByLink.get(link.name) ?? [];
-      users.push(name);
-      usersByLink.set(link.name, users);
-    }
-  }
   const seen = new Set<string>();
   for (const { id, ...network } of restored) {
     const { link: parent } = networkParent(network);
@@ -98,7 +90,7 @@ export function parentsPlan(
       const link = found.get(name);
       if (link && !isOurs(link)) plan.foreign.push(name);
       const steps = !link
-        ? [...linkSteps([spec]), linkSet(name, { alias: aliasOf(usersByLink.get(name) ?? []) })]
+        ? [...linkSteps([spec]), ...aliasSteps([spec], networks, made)]
         : isOurs(link) && !link.up
         ? [linkSet(name, { up: true })]
         : [];

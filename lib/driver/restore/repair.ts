@@ -211,10 +211,7 @@ function repairOf(netns: string, link: Link, changes: readonly Difference[]): En
 interface Difference {
   sentence: string;
   repair: Change[];
-  /**
-   * What is deleted before any repair, the last first: with the first IPv4 address of a subnet, the
-   * kernel deletes all others of it.
-   */
+  /** What goes before all repairs, the last first: a subnet's first IPv4 address takes others along. */
   wrong?: Change[];
   /** Settings of the link that are made before. */
   settings?: string[];

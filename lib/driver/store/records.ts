@@ -1,5 +1,5 @@
 // The records of the store, and their checks: the store's file may be damaged, or changed by hand.
-import { accessFields, ownerFields } from "../model/specs.ts";
+import { accessFields, ownerFields, settingsFields } from "../model/specs.ts";
 import { attempt } from "../../base/errors.ts";
 import {
   fits,
@@ -29,7 +29,6 @@ import type {
   NetworkOptions,
   NetworkSubnet,
   Sandbox,
-  SandboxSettings,
 } from "../model/types.ts";
 
 /**
@@ -38,9 +37,11 @@ import type {
  */
 export type State = "making" | "ready" | "updating" | "removing";
 
-/** An endpoint on record. Of its options, those are left out that are as usual. */
+/** An endpoint on record, without the lengths of its addresses, and without options as usual. */
 export interface EndpointRecord
-  extends EndpointExtras, Pick<ConnectOptions, "routes" | "handOver" | "parent"> {
+  extends
+    EndpointExtras,
+    Pick<ConnectOptions, "ip" | "ip6" | "moreAddresses" | "routes" | "handOver" | "parent"> {
   /** 12 hexadecimal digits. An id is never used again. */
   id: string;
   /** The network's id. */
@@ -51,18 +52,9 @@ export interface EndpointRecord
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
-  /** The IPv4 address, without a prefix length. */
-  ip?: string;
-  /** The IPv6 address, without a prefix length. */
-  ip6?: string;
-  /** Its other addresses, without prefix lengths; `undefined` for none. */
-  moreAddresses?: readonly string[];
   /** Its other names on the network. */
   aliases: string[];
-  /**
-   * The prefix lengths of its addresses, if they are foreign, by address. An earlier version recorded
-   * them by `ip` and `ip6`.
-   */
+  /** The prefix lengths of foreign addresses, by address; of an earlier version, by `ip` and `ip6`. */
   prefixLengths?: Record<string, number>;
 }
 
@@ -134,19 +126,8 @@ const NETWORK_FIELDS = {
 
 const NETWORK = object({ ...NETWORK_FIELDS, state, next: optional(object(NETWORK_FIELDS)) });
 
-const SETTINGS: { [Name in keyof SandboxSettings]-?: Reader<unknown> } = {
-  hostname: optional(text),
-  hosts: optional(list(object({ name: text, address: text }))),
-  dns: optional(object({
-    servers: optional(list(text)),
-    search: optional(list(text)),
-    options: optional(list(text)),
-  })),
-  sysctls: optional(record(text)),
-};
-
 const SANDBOX = object({
-  ...SETTINGS,
+  ...settingsFields,
   state,
   id: text,
   name: text,
