@@ -36,6 +36,11 @@ export function endpointAddresses({ ip, ip6, moreAddresses = [] }: Addresses): s
     .sort((one, other) => familyOf(one) - familyOf(other));
 }
 
+/** The same without their prefix lengths. */
+export function bareAddresses(endpoint: Addresses): string[] {
+  return endpointAddresses(endpoint).map((address) => address.replace(/\/.*$/, ""));
+}
+
 /** The fields for a list of addresses, each family in the order of the list. */
 export function addressFields(all: readonly string[]): Addresses {
   const first = (family: Family) => all.findIndex((address) => familyOf(address) === family);

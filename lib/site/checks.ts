@@ -1,9 +1,8 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
 import { atOnce } from "../base/waiting.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
-import { endpointAddresses, familyOf } from "../ipam/address.ts";
+import { bareAddresses, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
-import { bareAddresses } from "./current.ts";
 import type { Check } from "./types.ts";
 
 /** The number of concurrent checks: each starts processes. */

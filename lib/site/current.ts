@@ -8,7 +8,7 @@ import {
   type Network,
   type SandboxDetails,
 } from "../driver/model/types.ts";
-import { type Addresses, addressFields, endpointAddresses } from "../ipam/address.ts";
+import { addressFields, bareAddresses } from "../ipam/address.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import type { Desired, DesiredSandbox } from "./types.ts";
 
@@ -74,13 +74,4 @@ export function asConnection(endpoint: Endpoint): Connection {
     ...addressFields(bareAddresses(endpoint)),
     ...extrasOf(endpoint),
   };
-}
-
-/** The addresses of an endpoint without their prefix lengths. */
-export function bareAddresses(endpoint: Addresses): string[] {
-  return endpointAddresses(endpoint).map(withoutLength);
-}
-
-function withoutLength(address: string): string {
-  return address.replace(/\/.*$/, "");
 }

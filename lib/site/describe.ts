@@ -11,12 +11,17 @@ import type {
   SettledNetwork,
   StaticRoute,
 } from "../driver/model/types.ts";
-import { addressIn, endpointAddresses, type Family, familyOf } from "../ipam/address.ts";
+import {
+  addressIn,
+  bareAddresses,
+  endpointAddresses,
+  type Family,
+  familyOf,
+} from "../ipam/address.ts";
 import { isDefaultPool } from "../ipam/well_known.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";
-import { bareAddresses } from "./current.ts";
 import { describeFile, userLabels } from "./labels.ts";
 import type { Change, DesiredSandbox, Plan } from "./types.ts";
 
@@ -107,14 +112,10 @@ export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork):
 
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
   const addresses = (what: string, family: Family): Row => {
-    const of = (all: readonly string[]) => all.filter((each) => familyOf(each) === family);
-    const [now, given] = [
-      of(bareAddresses(endpoint)),
-      of(endpointAddresses(wanted).map(addressIn)),
-    ];
+    const [now = "", given] = [bareAddresses(endpoint), endpointAddresses(wanted).map(addressIn)]
+      .map((all) => all.filter((each) => familyOf(each) === family).join(" "));
     // An automatic address may be any one, but only one.
-    const automatic = now.length > 1 ? "automatic" : undefined;
-    return [what, now.join(" ") || "none", given.join(" ") || automatic];
+    return [what, now || "none", given || (now.includes(" ") ? "automatic" : undefined)];
   };
   const names = (aliases: readonly string[] = []) => [...aliases].sort().join(" ") || "none";
   const { linkLocalAddresses, gatewayPriority = 0, moreRoutes = [] } = wanted;

@@ -19,16 +19,16 @@ interface SiteValues {
   checks?: string[];
 }
 
+type Listed = "ip" | "ip6";
+
 interface SandboxValues extends Omit<SandboxSettings, "sysctls"> {
-  networks?: string[] | Map<string, ConnectionValues>;
+  networks?:
+    | string[]
+    | Map<string, Omit<ConnectOptions, Listed> & { [Key in Listed]?: string | string[] }>;
   sysctls?: Record<string, string | number>;
   command?: string | string[];
   labels?: Record<string, string>;
 }
-
-type ConnectionValues =
-  & Omit<ConnectOptions, "ip" | "ip6">
-  & { ip?: string | string[]; ip6?: string | string[] };
 
 /**
  * Reads a site file.

@@ -3,9 +3,9 @@ import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
-import { type Family, familyOf } from "../ipam/address.ts";
+import { bareAddresses, type Family, familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
-import { bareAddresses, type Records, withoutOwned } from "./current.ts";
+import { type Records, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { keyOf } from "./shape.ts";
 

@@ -9,9 +9,9 @@ import type {
   SettledNetwork,
 } from "../driver/model/types.ts";
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
-import { endpointAddresses } from "../ipam/address.ts";
+import { bareAddresses, endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import { asConnection, asDesired, bareAddresses, type Current } from "./current.ts";
+import { asConnection, asDesired, type Current } from "./current.ts";
 import {
   foreignError,
   inUseError,

@@ -324,7 +324,7 @@ Deno.test("a link has all addresses of its IPAM plugin, or none, and CHECK misse
   const gives = async (...addresses: string[]) => {
     const ips = addresses.map((address) => ({ address }));
     const answer = JSON.stringify({ cniVersion: "1.0.0", ips });
-    const script = `#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && echo '${answer}' || exit 0\n`;
+    const script = `#!/bin/sh\ncat >/dev/null\n[ "$CNI_COMMAND" != ADD ] || echo '${answer}'\n`;
     await Deno.writeTextFile(`${folder.path}/my-ipam`, script, { mode: 0o755 });
   };
   const addresses = ["10.9.0.1/24", "10.9.0.2/24", "10.8.0.1/16", "fd09::1/64", "fd09::2/64"];
@@ -636,12 +636,12 @@ Deno.test("as an IPAM plugin, it gives addresses to other main plugins, each onl
   for (let time = 0; time < 2; time++) await pluginSucceeds({ command: "DEL", id: "a", conf });
   assertEquals((await add("c", { args: "IP=10.7.0.2" })).ips[0]?.address, "10.7.0.2/30");
   await pluginSucceeds({ command: "DEL", id: "c", conf });
-  const runtimeConfig = { ips: ["fd07::2", "fd07::3", "10.7.0.2"] };
+  const runtimeConfig = { ips: ["fd07::5", "fd07::6", "10.7.0.2"] };
   const asked = { ...conf, runtimeConfig };
   assertEquals((await add("c", { conf: asked })).ips.map(({ address }) => address), [
     "10.7.0.2/30",
-    "fd07::2/64",
-    "fd07::3/64",
+    "fd07::5/64",
+    "fd07::6/64",
   ]);
   const valid = [{ containerID: "b", ifname: "eth0" }];
   await pluginSucceeds({ command: "GC", conf: { ...conf, "cni.dev/valid-attachments": valid } });

@@ -177,19 +177,16 @@ export function resultOf(
   given: Result | undefined,
 ): Result {
   const link = { name: endpoint.ifname, mac: endpoint.mac, sandbox: environment.netns };
-  const own = () =>
-    endpointAddresses(endpoint)
-      .map((address) => ({ address, gateway: gatewayBeside(address, endpoint) }));
-  const ips = (given?.ips ?? own()).map(({ address, gateway }): ResultAddress => ({
-    interface: 0,
-    address,
-    ...gateway && { gateway },
-  }));
+  const ips: ResultAddress[] = given?.ips ?? endpointAddresses(endpoint)
+    .map((address) => ({ address, gateway: gatewayBeside(address, endpoint) }));
   const routes = given?.routes ?? endpoint.routes.map(toResultRoute);
-  const result: Result = { interfaces: [link], ips, routes };
   const dns = conf.dns ?? given?.dns;
-  if (dns) result.dns = dns;
-  return result;
+  return {
+    interfaces: [link],
+    ips: ips.map((ip) => ({ ...ip, interface: 0 })),
+    routes,
+    ...dns && { dns },
+  };
 }
 
 /** Lists the links that a configuration has made in containers. */

@@ -10,6 +10,7 @@ import type {
 import { dirname } from "node:path";
 import { routePrefix } from "../../driver/model/routes.ts";
 import { invalidOption, isIpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
+import { bareAddresses, endpointAddresses } from "../../ipam/address.ts";
 import { statOf } from "../../base/files.ts";
 import { lookInto } from "../../iproute2/view.ts";
 import { fromNetnsFolder } from "../../iproute2/words.ts";
@@ -91,12 +92,11 @@ async function adopt(driver: EngineDriver, spec: BorrowSpec): Promise<Outcome<Sa
 
 /** Removes endpoints with an address of a new one: Docker lost them when it was killed. */
 async function removeHolders(driver: EngineDriver, { connections }: BorrowSpec): Promise<void> {
-  const { network = "", ip, ip6 } = connections?.[0] ?? {};
+  const { network = "", ...asked } = connections?.[0] ?? {};
   if (!driver.findNetwork(network)) return;
-  const isAt = (asked: string | undefined, found: string | undefined) =>
-    asked !== undefined && found?.split("/")[0] === asked;
-  const lost = driver.inspectNetwork(network).endpoints
-    .filter((endpoint) => isAt(ip, endpoint.ip) || isAt(ip6, endpoint.ip6));
+  const lost = driver.inspectNetwork(network).endpoints.filter((endpoint) =>
+    bareAddresses(endpoint).some((address) => endpointAddresses(asked).includes(address))
+  );
   await removeEndpoints(driver, lost);
 }
 

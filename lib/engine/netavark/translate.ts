@@ -8,6 +8,7 @@ import { invalidOption, type IpvlanError, throwProblems } from "../../base/error
 import {
   type Addresses,
   addressFields,
+  bareAddresses,
   endpointAddresses,
   familyOf,
   formatAddress,
@@ -133,8 +134,8 @@ export function isAskedFor(
   { network: { name }, attachment: { connection } }: SetupRequest,
 ): boolean {
   // Those of an endpoint have a prefix length.
-  const own = endpointAddresses(addresses).map((address) => address.split("/")[0]);
-  return network === name && own.join() === endpointAddresses(connection).join();
+  return network === name &&
+    bareAddresses(addresses).join() === endpointAddresses(connection).join();
 }
 
 /** Reads the names in the request of `teardown`. Errors in the rest do not prevent a removal. */

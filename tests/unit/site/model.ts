@@ -1,4 +1,4 @@
-import { addressFields } from "../../../lib/ipam/address.ts";
+import { addressFields, bareAddresses } from "../../../lib/ipam/address.ts";
 import { Pools } from "../../../lib/ipam/mod.ts";
 import { subnetsOf } from "../../../lib/driver/model/subnets.ts";
 import { settleAll } from "../../../lib/driver/network/settle.ts";
@@ -9,7 +9,7 @@ import type {
   NetworkSpec,
   SandboxDetails,
 } from "../../../lib/driver/model/types.ts";
-import { bareAddresses, type Current } from "../../../lib/site/current.ts";
+import type { Current } from "../../../lib/site/current.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
 import type { Attachment, Plan } from "../../../lib/site/types.ts";
 import { plainEndpoint } from "../../kit/values.ts";
