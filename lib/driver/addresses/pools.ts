@@ -96,7 +96,9 @@ export class KnownPools {
     return {
       id,
       subnets: subnetsOf(network),
-      taken: () => store.endpoints({ network: id }).flatMap(endpointAddresses),
+      // Without subnets, there is no pool that foreign addresses could be of.
+      taken: () =>
+        network.foreignAddresses ? [] : store.endpoints({ network: id }).flatMap(endpointAddresses),
       reserved: reservationsOf(network),
       others: () => ({
         networks: others().filter((other) => other.id !== id),
