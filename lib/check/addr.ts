@@ -39,13 +39,6 @@ export function matchesAddrs(found: AddrLine[], expected: string[]): boolean {
  * An expected address may have flags after it, which the address must have: `2001:db8::1/64 nodad`.
  * An address that is `tentative` or `dadfailed` cannot be used (RFC 4862, section 5.4), so it matches
  * only if the expected address has this flag. Link-local addresses are ignored unless expected.
- *
- * @example
- * ```ts
- * import { addressesEqual } from "@ipvlan/kit/check";
- *
- * const { held } = await addressesEqual("c1", "eth0", ["192.168.1.2/24", "2001:db8::2/64 nodad"]);
- * ```
  */
 export async function addressesEqual(
   netns: string | undefined,

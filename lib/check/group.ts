@@ -30,14 +30,6 @@ export interface Receiver {
  * The packet leaves by the link of the route to the receiver, if the options name no link.
  *
  * @throws {"sysctl"} if the receiver's kernel cannot be set.
- *
- * @example
- * ```ts
- * import { groupPasses } from "@ipvlan/kit/check";
- *
- * const receiver = { netns: "c2", address: "192.168.10.9" };
- * const { held } = await groupPasses("broadcast", "c1", receiver, { dev: "eth1" });
- * ```
  */
 export async function groupPasses(
   kind: "broadcast" | "multicast",
@@ -54,15 +46,6 @@ export async function groupPasses(
 /**
  * Checks that the receiver does not answer a broadcast or a multicast, though it answers a packet to
  * its own address. Sends and sets the same as {@linkcode groupPasses}.
- *
- * @example
- * ```ts
- * import { groupDoesNotPass } from "@ipvlan/kit/check";
- *
- * // In L3 mode, no multicast passes.
- * const receiver = { netns: "c2", address: "192.168.214.9" };
- * const { held } = await groupDoesNotPass("multicast", "c1", receiver);
- * ```
  */
 export async function groupDoesNotPass(
   kind: "broadcast" | "multicast",

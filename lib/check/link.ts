@@ -8,13 +8,6 @@ function showLink(netns: string | undefined, dev: string): Promise<CommandResult
 /**
  * Checks that the output of `ip -d link show` has all of these phrases, each as whole words:
  * `vlan protocol 802.1Q id 20`, `ipvlan mode l2`, `NOARP`.
- *
- * @example
- * ```ts
- * import { linkShows } from "@ipvlan/kit/check";
- *
- * const { held } = await linkShows(undefined, "eth0.20", "vlan protocol 802.1Q id 20", "UP");
- * ```
  */
 export async function linkShows(
   netns: string | undefined,
@@ -31,32 +24,14 @@ export async function linkShows(
   );
 }
 
-/**
- * Checks that a link does not exist.
- *
- * @example
- * ```ts
- * import { linkIsGone } from "@ipvlan/kit/check";
- *
- * const { held } = await linkIsGone(undefined, "eth0.20");
- * ```
- */
+/** Checks that a link does not exist. */
 export async function linkIsGone(netns: string | undefined, dev: string): Promise<Finding> {
   const shown = await showLink(netns, dev);
   const isMissing = !shown.success && /^Device .* does not exist\.?$/m.test(shown.output);
   return finding(`${describeNetns(netns)} has no link ${dev}`, isMissing, shown);
 }
 
-/**
- * Checks a link's hardware (MAC) address.
- *
- * @example
- * ```ts
- * import { hasMac } from "@ipvlan/kit/check";
- *
- * const { held } = await hasMac("c1", "eth0", "02:00:00:00:00:01");
- * ```
- */
+/** Checks a link's hardware (MAC) address. */
 export async function hasMac(
   netns: string | undefined,
   dev: string,

@@ -31,14 +31,6 @@ export interface Control extends PingOptions {
  *
  * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
- *
- * @example
- * ```ts
- * import { reaches } from "@ipvlan/kit/check";
- *
- * const { sentence, held, evidence } = await reaches("c1", "192.168.1.1");
- * if (!held) console.error(`Not so: ${sentence}`, evidence);
- * ```
  */
 export async function reaches(
   from: string | undefined,
@@ -53,14 +45,6 @@ export async function reaches(
  * Checks that a target does not answer a ping for a second, while it answers the control, and while
  * another target answers the asker. If one of these answers is slow, the target gets a second, longer
  * chance.
- *
- * @example
- * ```ts
- * import { doesNotReach } from "@ipvlan/kit/check";
- *
- * // c3 is on the network of 192.168.30.2. c1 and c2 are on another one.
- * const { held } = await doesNotReach("c1", "192.168.30.2", { control: "c3", reaches: "c2" });
- * ```
  */
 export async function doesNotReach(
   from: string | undefined,

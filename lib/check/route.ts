@@ -44,16 +44,6 @@ export function matchesRoutes(printed: string, expected: string[]): boolean {
  * (`metric 1024`). Link-local routes (`fe80::/64`) are ignored unless expected.
  *
  * @param expected Lines as `ip route` prints them: `default via 192.168.30.1 dev eth0`.
- *
- * @example
- * ```ts
- * import { routesEqual } from "@ipvlan/kit/check";
- *
- * const { held } = await routesEqual("c1", 4, [
- *   "default via 192.168.1.1 dev eth0",
- *   "192.168.1.0/24 dev eth0 src 192.168.1.2",
- * ]);
- * ```
  */
 export async function routesEqual(
   netns: string | undefined,

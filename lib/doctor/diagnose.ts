@@ -15,17 +15,7 @@ import { shellLine } from "../base/printable.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
-/**
- * Judges all facts, the kernel first.
- *
- * @example
- * ```ts
- * import { diagnose, gatherFacts } from "@ipvlan/kit/doctor";
- *
- * const broken = diagnose(await gatherFacts()).filter(({ level }) => level === "broken");
- * for (const { subject, what, fix } of broken) console.error(subject, what, fix);
- * ```
- */
+/** Judges all facts, the kernel first. */
 export function diagnose(facts: DoctorFacts): Diagnosis[] {
   return [
     ...diagnoseKernel(facts),

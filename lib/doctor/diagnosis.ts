@@ -31,19 +31,6 @@ const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
  * Formats diagnoses as aligned lines, each with its remedy below, and a count at the end.
  *
  * @param coloured Whether it is for a terminal that shows colours.
- *
- * @example
- * ```ts
- * import { toText } from "@ipvlan/kit/doctor";
- *
- * const diagnosis = {
- *   level: "broken",
- *   subject: "module ipvlan",
- *   what: "The kernel has no module ipvlan",
- *   fix: "modprobe ipvlan",
- * } as const;
- * console.log(toText([diagnosis], false));
- * ```
  */
 export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
   // Escape values from outside, as the output goes to a terminal.

@@ -39,14 +39,6 @@ export interface DoctorOptions {
  * Gathers the facts for {@linkcode diagnose}. As a test, it makes links, a namespace and a file,
  * and deletes them again. It also asks the segment of each parent for the owners of the networks'
  * addresses, which takes seconds.
- *
- * @example
- * ```ts
- * import { diagnose, gatherFacts } from "@ipvlan/kit/doctor";
- *
- * const facts = await gatherFacts({ parent: "eth0", signal: AbortSignal.timeout(30_000) });
- * const isBroken = diagnose(facts).some(({ level }) => level === "broken");
- * ```
  */
 export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
   const { signal } = options;

@@ -7,18 +7,7 @@ import {
   type WorldNetwork,
 } from "./world.ts";
 
-/**
- * The world as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html).
- *
- * @example
- * ```ts
- * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, toMermaid, WANTED } from "@ipvlan/kit/graph";
- *
- * const world = buildWorld(await lookAround(WANTED), []);
- * await Deno.writeTextFile("networks.mmd", toMermaid(world));
- * ```
- */
+/** The world as a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html). */
 export function toMermaid(world: World): string {
   const lines = ["flowchart LR"];
   const ids = new Map<string, string>();

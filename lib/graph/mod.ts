@@ -5,11 +5,12 @@
  * ```ts
  * import { Driver } from "@ipvlan/kit";
  * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
+ * import { buildWorld, toMermaid, toSvg, toText, WANTED } from "@ipvlan/kit/graph";
  *
  * await using driver = await Driver.open();
  * const world = buildWorld(await lookAround(WANTED), driver.listNetworks());
- * console.log(toText(world, 100));
+ * console.log(toText(world, 100), toMermaid(world));
+ * await Deno.writeTextFile("world.svg", toSvg(world));
  * ```
  *
  * @module

@@ -46,18 +46,7 @@ ${rules(DARK)}
 /** A part of the picture: its height, and a function that draws it at a place. */
 type Part = { height: number; draw: (x: number, y: number) => string[] };
 
-/**
- * The world as an SVG picture that needs nothing else: boxes in boxes, in light and in dark.
- *
- * @example
- * ```ts
- * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, toSvg, WANTED } from "@ipvlan/kit/graph";
- *
- * const world = buildWorld(await lookAround(WANTED), []);
- * await Deno.writeTextFile("networks.svg", toSvg(world));
- * ```
- */
+/** The world as an SVG picture that needs nothing else: boxes in boxes, in light and in dark. */
 export function toSvg(world: World): string {
   const inner = WIDTH - 2 * PADDING;
   const empty = world.links.length === 0 ? ["No link has a network on it"] : [];

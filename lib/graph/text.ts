@@ -21,15 +21,6 @@ type Branch = { line: string; branches: Branch[] };
  * The world as a tree for a terminal: links, the networks on them, and their sandboxes.
  *
  * @param width The columns of the terminal.
- *
- * @example
- * ```ts
- * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, toText, WANTED } from "@ipvlan/kit/graph";
- *
- * const world = buildWorld(await lookAround(WANTED), []);
- * console.log(toText(world, Deno.consoleSize().columns));
- * ```
  */
 export function toText(world: World, width: number): string {
   const { networks, sandboxes } = countOf(world);

@@ -79,16 +79,6 @@ export interface WorldEndpoint {
  * Builds the world from a view. The records only add names.
  *
  * @param sandboxes The sandboxes on record. Those of engines have namespaces under other names.
- *
- * @example
- * ```ts
- * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, WANTED } from "@ipvlan/kit/graph";
- *
- * // Without records, the networks have no names.
- * const { links } = buildWorld(await lookAround(WANTED), []);
- * const parents = links.map(({ name }) => name);
- * ```
  */
 export function buildWorld(
   view: GraphView,

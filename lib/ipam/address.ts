@@ -62,13 +62,6 @@ const MAPPED = 0xffffn;
  * length, a zone and dotted parts in an IPv6 address are refused. So is an IPv4-mapped address
  * (section 2.5.5.2): it stands for an IPv4 address, and no link ever has it.
  *
- * @example
- * ```ts
- * import { formatAddress, parseAddress } from "@ipvlan/kit/ipam";
- *
- * formatAddress(parseAddress("2001:DB8:0:0::0010")); // "2001:db8::10"
- * ```
- *
  * @throws {"invalid-address"} if the text is not an address
  */
 export function parseAddress(text: string): Address {
@@ -91,16 +84,7 @@ export function parseAddress(text: string): Address {
   return { family, bits };
 }
 
-/**
- * Prints an address in its canonical form: dotted decimal, or RFC 5952.
- *
- * @example
- * ```ts
- * import { formatAddress } from "@ipvlan/kit/ipam";
- *
- * formatAddress({ family: 4, bits: 0xc0a80101n }); // "192.168.1.1"
- * ```
- */
+/** Prints an address in its canonical form: dotted decimal, or RFC 5952. */
 export function formatAddress(address: Address): string {
   return address.family === 4
     ? Address4.fromBigInt(address.bits).correctForm()

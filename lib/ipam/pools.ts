@@ -44,18 +44,6 @@ interface Pool {
  *
  * Taking and releasing cost O(log n), where n is the number of ranges of taken addresses. The size of
  * the subnets does not matter.
- *
- * @example
- * ```ts
- * import { parseSubnets, Pools } from "@ipvlan/kit/ipam";
- *
- * const result = parseSubnets(["192.168.1.0/24"]);
- * if (!result.ok) throw new AggregateError(result.problems);
- * const pools = Pools.of(result.subnets, ["192.168.1.2"]);
- * pools.takeNext(4).address; // "192.168.1.3"
- * pools.take("192.168.1.77").address; // "192.168.1.77"
- * pools.release("192.168.1.2").takeNext(4).address; // "192.168.1.2"
- * ```
  */
 export class Pools {
   readonly #pools: readonly Pool[];

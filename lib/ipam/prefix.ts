@@ -26,15 +26,6 @@ export interface ParsedPrefix {
  * Parses a prefix in CIDR notation strictly: an address as in {@linkcode parseAddress}, a slash, and
  * the length in decimal. Clears host bits and reports that.
  *
- * @example
- * ```ts
- * import { formatPrefix, parsePrefix } from "@ipvlan/kit/ipam";
- *
- * const { prefix, masked } = parsePrefix("172.16.50.0/22");
- * formatPrefix(prefix); // "172.16.48.0/22"
- * masked; // true
- * ```
- *
  * @throws {"invalid-prefix"} if the text is not a prefix
  */
 export function parsePrefix(text: string): ParsedPrefix {
@@ -64,31 +55,12 @@ export function prefixAround({ family, bits }: Address, length: number): Prefix 
   return { family, length, first, last: first | hostMask };
 }
 
-/**
- * Prints a prefix in its canonical form: `192.168.1.0/24`, `2001:db8::/64`.
- *
- * @example
- * ```ts
- * import { formatPrefix, parsePrefix } from "@ipvlan/kit/ipam";
- *
- * formatPrefix(parsePrefix("2001:DB8:0::/48").prefix); // "2001:db8::/48"
- * ```
- */
+/** Prints a prefix in its canonical form: `192.168.1.0/24`, `2001:db8::/64`. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress({ family: prefix.family, bits: prefix.first })}/${prefix.length}`;
 }
 
-/**
- * Whether two prefixes have an address in common. Prefixes of different families never have.
- *
- * @example
- * ```ts
- * import { overlaps, parsePrefix } from "@ipvlan/kit/ipam";
- *
- * const [wide, narrow] = ["10.0.0.0/8", "10.1.0.0/16"].map((text) => parsePrefix(text).prefix);
- * overlaps(wide!, narrow!); // true
- * ```
- */
+/** Whether two prefixes have an address in common. Prefixes of different families never have. */
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
@@ -113,16 +85,7 @@ export function byStart(a: Prefix, b: Prefix): number {
   return a.family - b.family || start || a.length - b.length;
 }
 
-/**
- * Whether an address, or every address of another prefix, is in the prefix.
- *
- * @example
- * ```ts
- * import { contains, parseAddress, parsePrefix } from "@ipvlan/kit/ipam";
- *
- * contains(parsePrefix("192.168.1.0/24").prefix, parseAddress("192.168.1.77")); // true
- * ```
- */
+/** Whether an address, or every address of another prefix, is in the prefix. */
 export function contains(prefix: Prefix, inner: Address | Prefix): boolean {
   if (prefix.family !== inner.family) return false;
   const [first, last] = "bits" in inner ? [inner.bits, inner.bits] : [inner.first, inner.last];

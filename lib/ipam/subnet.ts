@@ -69,18 +69,6 @@ export interface ParsedSubnets {
  * errors `invalid-prefix`, `invalid-address`, `subnets-overlap`, `outside-subnet`,
  * `unusable-address` and `reserved-address`. The `field` of each starts with the place of the subnet
  * in the list: `[1, "gateway"]`.
- *
- * @example
- * ```ts
- * import { parseSubnets } from "@ipvlan/kit/ipam";
- *
- * const result = parseSubnets([
- *   "192.168.140.0/24",
- *   { subnet: "2001:db8:abc9::/64", gateway: "2001:db8:abc9::22" },
- * ]);
- * if (!result.ok) throw new AggregateError(result.problems);
- * result.subnets[0]?.gateway; // 192.168.140.1, the first usable address
- * ```
  */
 export function parseSubnets(specs: readonly (string | SubnetSpec)[]): Decision<ParsedSubnets> {
   const read = specs.map((spec) => readSubnet(typeof spec === "string" ? { subnet: spec } : spec));

@@ -28,17 +28,6 @@ import { planLines } from "./describe.ts";
  * @throws {"interrupted"} The signal was aborted.
  * @throws {"not-rolled-back"} Something failed, and the changes so far could not be undone.
  * @throws {IpvlanError} A call of the driver failed.
- *
- * @example
- * ```ts
- * import { Driver } from "@ipvlan/kit";
- * import { apply, readSite } from "@ipvlan/kit/site";
- *
- * await using driver = await Driver.open();
- * const site = await readSite("web.yaml");
- * const { changes } = await apply(driver, site, { signal: AbortSignal.timeout(60_000) });
- * for (const line of changes) console.log(line);
- * ```
  */
 export async function apply(
   driver: Driver,
@@ -70,16 +59,6 @@ export async function apply(
  * Plans what {@linkcode apply} would change, and changes nothing.
  *
  * @throws {"site-conflict"} if something that the site did not make is in the way.
- *
- * @example
- * ```ts
- * import { Driver } from "@ipvlan/kit";
- * import { diff, planLines, readSite } from "@ipvlan/kit/site";
- *
- * await using driver = await Driver.open();
- * const site = await readSite("web.yaml");
- * for (const line of planLines(await diff(driver, site))) console.log(line);
- * ```
  */
 export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
   return makePlan(desired, await readCurrent(driver));
@@ -93,15 +72,6 @@ export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
  * @throws {"consent"} Some of it belongs to another file, and `yes` does not allow it.
  * @throws {"site-conflict"} if something that the site did not make is in the way.
  * @throws {"interrupted"} if the signal interrupted it.
- *
- * @example
- * ```ts
- * import { Driver } from "@ipvlan/kit";
- * import { destroy } from "@ipvlan/kit/site";
- *
- * await using driver = await Driver.open();
- * const { changes } = await destroy(driver, "web");
- * ```
  */
 export async function destroy(
   driver: Driver,

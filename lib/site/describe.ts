@@ -29,16 +29,6 @@ import type { Change, DesiredSandbox, Plan } from "./types.ts";
  * Writes a plan as lines: a sign, the kind, the name, and what changes.
  *
  * @param which Which changes to write; all by default.
- *
- * @example
- * ```ts
- * import { Driver } from "@ipvlan/kit";
- * import { diff, parseSite, planLines } from "@ipvlan/kit/site";
- *
- * await using driver = await Driver.open();
- * const site = parseSite("web.yaml", "networks: { web: { parent: eth0.20 } }");
- * planLines(await diff(driver, site)); // ["+ network web: parent eth0.20 mode l2"]
- * ```
  */
 export function planLines(
   { changes }: Plan,

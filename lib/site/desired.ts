@@ -38,14 +38,6 @@ interface SandboxValues extends Omit<SandboxSettings, "sysctls"> {
  * @throws {"site-file"} One thing is wrong with it, or it cannot be read.
  * @throws {"problems"} Several things are wrong; it has them in the order of the lines.
  * @throws {"interrupted"} The signal was aborted.
- *
- * @example
- * ```ts
- * import { readSite } from "@ipvlan/kit/site";
- *
- * const site = await readSite("web.yaml");
- * site.source; // { path: "/srv/web.yaml", content: "5891b5b522d5df08" }
- * ```
  */
 export async function readSite(file: string, signal?: AbortSignal): Promise<Desired> {
   const { text, source } = await readFile(file, signal);
@@ -59,23 +51,6 @@ export async function readSite(file: string, signal?: AbortSignal): Promise<Desi
  * @param file Its name, for errors, and for the site's name if the text does not give one.
  * @throws {"site-file"} if one thing is wrong with it.
  * @throws {"problems"} if several things are wrong; it has them in the order of the lines.
- *
- * @example
- * ```ts
- * import { parseSite } from "@ipvlan/kit/site";
- *
- * const site = parseSite(
- *   "web.yaml",
- *   `
- * networks:
- *   web: { parent: eth0.20, subnets: [192.168.20.0/24] }
- * sandboxes:
- *   nginx: { networks: [web] }
- * `,
- * );
- * site.name; // "web"
- * site.sandboxes[0]?.connections; // [{ network: "web" }]
- * ```
  */
 export function parseSite(file: string, text: string): Desired {
   const source = new SiteText(file, text, aliasesOf(SITE));

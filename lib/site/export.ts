@@ -29,17 +29,6 @@ export interface Exported {
  * @param names The networks and sandboxes to write; a sandbox brings its networks. All, if empty.
  * @throws {"unknown-name"} A name is neither a network's nor a sandbox's.
  * @throws {"problems"} Several names are unknown.
- *
- * @example
- * ```ts
- * import { stringify } from "@std/yaml";
- * import { Driver } from "@ipvlan/kit";
- * import { exportSite } from "@ipvlan/kit/site";
- *
- * await using driver = await Driver.open();
- * const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
- * await Deno.writeTextFile("web.yaml", stringify(exportSite(records).value));
- * ```
  */
 export function exportSite(records: Records, names: readonly string[] = []): Exported {
   const picked = names.length > 0 ? pickRecords(records, names) : records;

@@ -19,17 +19,25 @@ interface Exported {
   /** Whether a program can use it as a value, and not only as a type. */
   isValue: boolean;
   isError: boolean;
+  /** Whether it has an example of its own, or is called in that of its module. */
   hasExample: boolean;
 }
 
-/** What `deno doc --json` prints of an exported name, as far as it is read here. */
-interface Printed {
-  name: string;
-  declarations: {
-    kind: string;
-    jsDoc?: { tags?: { kind: string }[] };
-    def?: { extends?: string };
+/** What `deno doc --json` prints of a module, as far as it is read here. */
+interface PrintedModule {
+  module_doc?: Doc;
+  symbols: {
+    name: string;
+    declarations: { kind: string; jsDoc?: Doc; def?: { extends?: string } }[];
   }[];
+}
+
+interface Doc {
+  tags?: { kind: string; doc?: string }[];
+}
+
+function examplesOf(doc: Doc | undefined): string[] {
+  return doc?.tags?.flatMap(({ kind, doc }) => kind === "example" ? doc ?? "" : []) ?? [];
 }
 
 const exported: Exported[] = (await Promise.all(
@@ -43,7 +51,9 @@ async function readExports(entry: string, file: URL): Promise<Exported[]> {
     args: ["doc", "--json", fileURLToPath(file)],
   }).output();
   assert(success, new TextDecoder().decode(stderr));
-  const symbols: Printed[] = JSON.parse(new TextDecoder().decode(stdout)).nodes[file.href].symbols;
+  const { symbols, module_doc: about }: PrintedModule =
+    JSON.parse(new TextDecoder().decode(stdout)).nodes[file.href];
+  const examples = examplesOf(about).join("\n");
   const values = Object.keys(await import(file.href));
   return symbols.map(({ name, declarations }) => ({
     entry,
@@ -51,9 +61,8 @@ async function readExports(entry: string, file: URL): Promise<Exported[]> {
     declaration: declarations[0]!.kind,
     isValue: values.includes(name),
     isError: name.endsWith("Error") && declarations[0]!.def?.extends !== undefined,
-    hasExample: declarations.some(({ jsDoc }) =>
-      jsDoc?.tags?.some(({ kind }) => kind === "example") ?? false
-    ),
+    hasExample: declarations.some(({ jsDoc }) => examplesOf(jsDoc).length > 0) ||
+      new RegExp(`\\b${name}\\(|\\b${name}\\.of\\(`).test(examples),
   }));
 }
 
