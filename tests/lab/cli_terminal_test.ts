@@ -158,6 +158,8 @@ Deno.test("with --tty, a command has a terminal of its own, and this one is give
   await shell.type("trap 'stty size' WINCH; echo re''ady\n");
   await shell.shows(/ready/);
   assertEquals((await run("stty", "-F", tty, "rows", "50", "cols", "150")).code, 0);
+  // The shell runs its trap behind the next line, so the signal must have come by then.
+  while ((await run("stty", "-F", own, "size")).stdout.trim() !== "50 150");
   await shell.type("\n");
   await shell.shows(/50 150/);
   await shell.type("stty raw -echo; exit 4\n");
