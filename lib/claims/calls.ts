@@ -28,15 +28,15 @@ export interface CallSignals extends WaitOptions {
 
 /** Calls the etcd of each access. */
 export class Calls implements Disposable {
-  readonly #options: SharedPoolsOptions;
   /** What copies with other signals share. */
   readonly #shared: { clients: Map<string, Etcd>; lastTurn: Promise<void> };
-  readonly signals: CallSignals;
 
   /** Makes calls; those of an original use its connections, and wait in the same queue. */
-  constructor(options: SharedPoolsOptions, signals: CallSignals = {}, original?: Calls) {
-    this.#options = options;
-    this.signals = signals;
+  constructor(
+    private readonly options: SharedPoolsOptions,
+    readonly signals: CallSignals = {},
+    original?: Calls,
+  ) {
     this.#shared = original
       ? original.#shared
       : { clients: new Map(), lastTurn: Promise.resolve() };
@@ -75,7 +75,7 @@ export class Calls implements Disposable {
       ? [REPORT_TIMEOUT, REPORT_TIMEOUT, this.signals.reports]
       : [TIMEOUT, TURN_TIMEOUT, this.signals.signal];
     const client = this.client(access);
-    const { store } = this.#options;
+    const { store } = this.options;
     const key = JSON.stringify(access);
     const asked = Date.now();
     return await this.#inTurn(turn, signal, async () => {
@@ -86,7 +86,7 @@ export class Calls implements Disposable {
       if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: outage.reasons });
       const options = () => this.#within(patience, signal);
       try {
-        const session = await Session.begin(this.#options, client, access, options, check);
+        const session = await Session.begin(this.options, client, access, options, check);
         if (session.isUnsure) await findAsked(session);
         return await run(session);
       } catch (error) {
@@ -141,7 +141,7 @@ export class Calls implements Disposable {
   async #lock(patience: number, signal: AbortSignal | undefined): Promise<Disposable> {
     const limit = AbortSignal.timeout(patience);
     try {
-      return await this.#options.lock(signal ? AbortSignal.any([limit, signal]) : limit);
+      return await this.options.lock(signal ? AbortSignal.any([limit, signal]) : limit);
     } catch (error) {
       signal?.throwIfAborted();
       if (limit.aborted) throw new IpvlanError("host-busy");
@@ -151,7 +151,7 @@ export class Calls implements Disposable {
 
   /** Tells etcd, the first time, that this host is a copy and was refused. */
   async #tellCopy(access: EtcdAccess, options: CallOptions): Promise<void> {
-    const { store, hostname } = this.#options;
+    const { store, hostname } = this.options;
     const keys = new Keys(prefixOf(access));
     const host = store.transaction(() => store.shared.host(keys.prefix)!);
     if (host.refused !== undefined) return;

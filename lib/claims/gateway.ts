@@ -27,14 +27,12 @@ interface Identity {
 
 /** Sends requests to the endpoints of one access. */
 export class Gateway implements Disposable {
-  readonly #access: EtcdAccess;
   #identity: Identity;
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
 
   /** Reads the files of an access. @throws {"etcd-option"} An option or file is wrong. */
-  constructor(access: EtcdAccess) {
-    this.#access = access;
+  constructor(private readonly access: EtcdAccess) {
     this.#identity = newIdentity(access, readAccess(access));
     this.#endpoints = this.#identity.files.endpoints;
   }
@@ -92,9 +90,9 @@ export class Gateway implements Disposable {
   /** Reads the files of the access again. Returns whether they have changed: then a retry helps. */
   #renew(used: Identity): boolean {
     if (this.#identity !== used) return true;
-    const files = readAccess(this.#access);
+    const files = readAccess(this.access);
     if (JSON.stringify(files) === JSON.stringify(used.files)) return false;
-    this.#identity = newIdentity(this.#access, files);
+    this.#identity = newIdentity(this.access, files);
     // Requests that are under way keep their connections.
     used.http.close();
     return true;

@@ -10,12 +10,8 @@ const BLOCKS = 16n;
 
 /** The keys under a prefix. Blocks and claims sort by address. */
 export class Keys {
-  /** The prefix, without a slash at the end. */
-  readonly prefix: string;
-
-  constructor(prefix: string) {
-    this.prefix = prefix;
-  }
+  /** Takes the prefix, without a slash at the end. */
+  constructor(readonly prefix: string) {}
 
   /** The key of a host, with its name and last transaction. Without an id, the prefix of all. */
   host = (id = ""): string => `${this.prefix}/hosts/${id}`;

@@ -2,12 +2,10 @@ import type { HostRecord } from "./records.ts";
 
 /** Keeps the last token under `/run`: a copied or restored state folder does not match it. */
 export class LastToken {
-  readonly #folder: string;
   readonly #place: string;
 
   /** Keeps the tokens of the hosts of a state folder in another folder. */
-  constructor(folder: string, stateFolder: string) {
-    this.#folder = folder;
+  constructor(private readonly folder: string, stateFolder: string) {
     const { dev, ino } = Deno.statSync(stateFolder);
     this.#place = `${dev}:${ino}`;
   }
@@ -15,7 +13,7 @@ export class LastToken {
   /** Reads the tokens of a host, the last one first. Without any for this state folder, it is empty. */
   read(id: string): string[] {
     try {
-      const [place, ...tokens] = Deno.readTextFileSync(`${this.#folder}/${id}`).split(" ");
+      const [place, ...tokens] = Deno.readTextFileSync(`${this.folder}/${id}`).split(" ");
       return place === this.#place ? tokens : [];
     } catch {
       return [];
@@ -26,9 +24,9 @@ export class LastToken {
   write({ id, token, asked = "" }: Pick<HostRecord, "id" | "token" | "asked">): void {
     const bytes = new TextEncoder().encode(`${this.#place} ${token} ${asked}`.trimEnd());
     try {
-      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
+      Deno.mkdirSync(this.folder, { recursive: true, mode: 0o755 });
       const options = { write: true, create: true, mode: 0o600 };
-      using file = Deno.openSync(`${this.#folder}/${id}`, options);
+      using file = Deno.openSync(`${this.folder}/${id}`, options);
       // In one step: a killed process leaves the old text or the new one.
       file.writeSync(bytes);
       file.truncateSync(bytes.length);

@@ -210,15 +210,11 @@ function toField(name: string, column: unknown): unknown {
 }
 
 export class ClaimRecords {
-  readonly #db: Database;
-
-  constructor(db: Database) {
-    this.#db = db;
-  }
+  constructor(private readonly db: Database) {}
 
   /** Reads the records of a query on a table. */
   #select<T>(query: string, ...values: (string | number)[]): T[] {
-    return this.#db.rows(`SELECT * FROM ${query}`, ...values).map((row) =>
+    return this.db.rows(`SELECT * FROM ${query}`, ...values).map((row) =>
       Object.fromEntries(
         Object.entries(row).map(([name, column]) => [name, toField(name, column)]),
       ) as T
@@ -228,7 +224,7 @@ export class ClaimRecords {
   /** Adds a record, or replaces the one with the same key. */
   #put(table: string, key: string, record: object): void {
     const names = Object.keys(record);
-    this.#db.run(
+    this.db.run(
       `INSERT INTO ${table} (${names}) VALUES (${names.map(() => "?")})
        ON CONFLICT (${key}) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`)}`,
       ...Object.values(record).map(toColumn),
@@ -245,12 +241,12 @@ export class ClaimRecords {
 
   /** Deletes the records of this host under prefixes where it shares no pool. */
   deleteUnusedHosts(): void {
-    this.#db.run("DELETE FROM shared_host WHERE prefix NOT IN (SELECT prefix FROM shared_pool)");
+    this.db.run("DELETE FROM shared_host WHERE prefix NOT IN (SELECT prefix FROM shared_pool)");
   }
 
   /** Sets why no address may be given away. Without a reason, addresses may be given away. */
   setRefused(prefix: string, refused?: string): void {
-    this.#db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
+    this.db.run("UPDATE shared_host SET refused = ? WHERE prefix = ?", refused ?? null, prefix);
   }
 
   /** The last failed attempt to reach an etcd. @param access The access, as JSON. */
@@ -277,7 +273,7 @@ export class ClaimRecords {
 
   /** Deletes the record of a pool, with its blocks and addresses. */
   deletePool(id: string): void {
-    this.#db.run("DELETE FROM shared_pool WHERE id = ?", id);
+    this.db.run("DELETE FROM shared_pool WHERE id = ?", id);
   }
 
   /** The blocks of a pool: all, those with free addresses, or those out of sync with etcd. */
@@ -295,7 +291,7 @@ export class ClaimRecords {
   }
 
   deleteBlock(pool: string, first: string): void {
-    this.#db.run("DELETE FROM shared_block WHERE pool = ? AND first = ?", pool, first);
+    this.db.run("DELETE FROM shared_block WHERE pool = ? AND first = ?", pool, first);
   }
 
   address(pool: string, address: string): AddressRecord | undefined {
@@ -334,6 +330,6 @@ export class ClaimRecords {
   }
 
   deleteAddress(pool: string, address: string): void {
-    this.#db.run("DELETE FROM shared_address WHERE pool = ? AND address = ?", pool, address);
+    this.db.run("DELETE FROM shared_address WHERE pool = ? AND address = ?", pool, address);
   }
 }

@@ -50,29 +50,21 @@ const HEARD_INTERVAL = 60_000;
  * of the record).
  */
 export class Session {
-  readonly etcd: Etcd;
   readonly keys: Keys;
   readonly store: ClaimStore;
-  readonly #parts: SharedPoolsOptions;
-  readonly options: () => CallOptions;
-  #host: HostRecord;
   /** The host's key, as it was read last. */
   #seen: KeyValue | undefined;
   /** A sentence that says why this session has registered the host anew, if it has. */
   renewal: string | undefined;
 
   private constructor(
-    parts: SharedPoolsOptions,
-    etcd: Etcd,
-    host: HostRecord,
-    options: () => CallOptions,
+    private readonly parts: SharedPoolsOptions,
+    readonly etcd: Etcd,
+    private host: HostRecord,
+    readonly options: () => CallOptions,
   ) {
-    this.#parts = parts;
     this.store = parts.store;
-    this.etcd = etcd;
     this.keys = new Keys(host.prefix);
-    this.options = options;
-    this.#host = host;
   }
 
   /**
@@ -114,12 +106,12 @@ export class Session {
   }
 
   get hostId(): string {
-    return this.#host.id;
+    return this.host.id;
   }
 
   /** Whether an earlier request may have taken effect that is not on record. None can any more. */
   get isUnsure(): boolean {
-    return this.#host.unsure;
+    return this.host.unsure;
   }
 
   /** Records the results of earlier requests as known. Call it inside a transaction of the store. */
@@ -132,7 +124,7 @@ export class Session {
     plan: () => Transaction | undefined,
     after: (outcome: Outcome) => T,
   ): Promise<T | undefined> {
-    if (this.#host.asked !== undefined) throw new TypeError("Two transactions of a host at a time");
+    if (this.host.asked !== undefined) throw new TypeError("Two transactions of a host at a time");
     const planned = this.store.transaction(() => {
       const transaction = plan();
       if (transaction) this.#put({ asked: randomHex(8) });
@@ -141,8 +133,8 @@ export class Session {
     if (!planned) return undefined;
     const { compare = [], success, failure = [] } = planned;
     const [key, value] = [this.keys.host(this.hostId), this.#nextValue()];
-    const { value: before } = this.#host;
-    this.#parts.lastToken.write(this.#host);
+    const { value: before } = this.host;
+    this.parts.lastToken.write(this.host);
     let outcome = await this.etcd.transact({
       compare: [{ key, value: before }, ...compare],
       success: [{ put: { key, value } }, ...success],
@@ -156,7 +148,7 @@ export class Session {
     }
     return this.store.transaction(() => {
       this.#put({ ...(outcome.succeeded && this.#next(value)), asked: undefined, unsure: false });
-      this.#parts.lastToken.write(this.#host);
+      this.parts.lastToken.write(this.host);
       return after(outcome);
     });
   }
@@ -168,16 +160,16 @@ export class Session {
   }
 
   /** Writes only the host's key. After that, a request without an answer can take no effect any more. */
-  async #advance(isMissing = this.#host.number === 0): Promise<void> {
+  async #advance(isMissing = this.host.number === 0): Promise<void> {
     const key = this.keys.host(this.hostId);
-    const { lastToken } = this.#parts;
-    if (this.#host.asked === undefined) this.#record({ asked: randomHex(8) });
+    const { lastToken } = this.parts;
+    if (this.host.asked === undefined) this.#record({ asked: randomHex(8) });
     else this.#record({ unsure: true });
-    if (isCurrent(this.#host, lastToken)) lastToken.write(this.#host);
+    if (isCurrent(this.host, lastToken)) lastToken.write(this.host);
     // etcd may list this host as a copy.
-    const copy = { delete: { key: this.keys.copy(this.hostId, this.#host.token) } };
+    const copy = { delete: { key: this.keys.copy(this.hostId, this.host.token) } };
     for (;;) {
-      const { value: before } = this.#host;
+      const { value: before } = this.host;
       const value = this.#nextValue();
       const { succeeded, ranges } = await this.etcd.transact({
         compare: [isMissing ? { key, revision: 0 } : { key, value: before }],
@@ -188,13 +180,13 @@ export class Session {
       if (succeeded || this.#recognize(ranges[0]![0])) break;
       isMissing = false;
     }
-    lastToken.write(this.#host);
+    lastToken.write(this.host);
   }
 
   /** Whether the pending transaction wrote the key. @throws {IpvlanError} It is gone or foreign. */
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
-    const host = this.#host;
+    const host = this.host;
     if (!pair) throw new IpvlanError("host-removed", { prefix: this.keys.prefix });
     const { name, number, token } = readHost(pair);
     if (token === host.asked) {
@@ -217,12 +209,12 @@ export class Session {
   #adopt(error: unknown): boolean {
     const seen = this.#seen && readHost(this.#seen);
     // If the last token is the one in etcd, the record is a backup that was put back on this host.
-    const isOwn = seen && this.#parts.lastToken.read(this.hostId).includes(seen.token);
+    const isOwn = seen && this.parts.lastToken.read(this.hostId).includes(seen.token);
     const isKnown = isIpvlanError(error, "host-removed", "etcd-older") ||
       isIpvlanError(error, "host-replaced") && isOwn;
     if (!isKnown) return false;
     this.#record({
-      number: Math.max(this.#host.number, seen?.number ?? 0),
+      number: Math.max(this.host.number, seen?.number ?? 0),
       value: this.#seen?.value ?? "",
       asked: undefined,
       refused: refusalOf(error),
@@ -232,7 +224,7 @@ export class Session {
 
   /** Tells etcd, at most once a minute, that this host was heard from. */
   async #tellHeard(): Promise<void> {
-    const { lease, heard } = this.#host;
+    const { lease, heard } = this.host;
     const now = Date.now();
     if (lease !== "" && heard <= now && now < heard + HEARD_INTERVAL) return;
     try {
@@ -254,15 +246,15 @@ export class Session {
 
   /** The value of the host's key after the pending transaction. */
   #nextValue(): string {
-    const { number, asked, agent } = this.#host;
-    const { hostname: name } = this.#parts;
+    const { number, asked, agent } = this.host;
+    const { hostname: name } = this.parts;
     const value: HostValue = { name, number: number + 1, token: asked!, agent };
     return JSON.stringify(value);
   }
 
   /** The changes to the record when etcd has carried out the pending transaction. */
   #next(value: string): Partial<HostRecord> {
-    const { number, asked } = this.#host;
+    const { number, asked } = this.host;
     return { number: number + 1, token: asked!, value };
   }
 
@@ -272,8 +264,8 @@ export class Session {
 
   /** Changes the record inside a transaction of the store. Other fields keep their newer values on record. */
   #put(changes: Partial<HostRecord>): void {
-    this.#host = { ...this.records.host(this.keys.prefix)!, ...changes };
-    this.records.putHost(this.#host);
+    this.host = { ...this.records.host(this.keys.prefix)!, ...changes };
+    this.records.putHost(this.host);
   }
 }
 

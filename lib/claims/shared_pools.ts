@@ -45,14 +45,11 @@ import { watchClaims } from "./watch.ts";
 
 /** The address pools that this host shares with others. Its processes may use one store at once. */
 export class SharedPools implements Disposable {
-  readonly #options: SharedPoolsOptions;
-  readonly #calls: Calls;
-
   /** Uses a store. It connects to etcd when something needs it. */
-  constructor(options: SharedPoolsOptions, calls: Calls = new Calls(options)) {
-    this.#options = options;
-    this.#calls = calls;
-  }
+  constructor(
+    private readonly options: SharedPoolsOptions,
+    private readonly calls: Calls = new Calls(options),
+  ) {}
 
   /**
    * The same pools with a signal, which ends calls that wait for etcd; the next one takes back what
@@ -66,7 +63,7 @@ export class SharedPools implements Disposable {
     waiting?: WaitOptions["waiting"],
   ): SharedPools {
     const signals = { signal, reports, waiting };
-    return new SharedPools(this.#options, new Calls(this.#options, signals, this.#calls));
+    return new SharedPools(this.options, new Calls(this.options, signals, this.calls));
   }
 
   pools(): SharedPool[] {
@@ -104,13 +101,13 @@ export class SharedPools implements Disposable {
     if (isSame && !known.leaving) return known;
     const shared = { id, access, subnet: canonical, reserved };
     const pool = { ...shared, prefix: prefixOf(access), next: known?.next, leaving: false };
-    await this.#calls.run(access, (session) => joinPool(session, pool));
+    await this.calls.run(access, (session) => joinPool(session, pool));
     return shared;
   }
 
   /** Leaves a pool: gives everything back. @throws {"shared-pool-in-use"} It has sandboxes. */
   async leave(id: string): Promise<void> {
-    const { store } = this.#options;
+    const { store } = this.options;
     const pool = store.transaction(() => {
       const pool = poolOf(this.#records, id);
       const used = this.held(id).filter((each) => !isOwn(each)).map(({ address }) => address);
@@ -127,7 +124,7 @@ export class SharedPools implements Disposable {
     } catch (error) {
       if (isIpvlanError(error, "host-replaced")) return await this.#abandon(pool);
       // The record says that the host is leaving, so the next call of settle goes on.
-      if (!isOutOfReach(error) && !this.#calls.signals.reports?.aborted) throw error;
+      if (!isOutOfReach(error) && !this.calls.signals.reports?.aborted) throw error;
     }
   }
 
@@ -139,7 +136,7 @@ export class SharedPools implements Disposable {
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const pool = joinedPool(this.#records, id);
     const request = { holder, since: this.#since, ...checkWanted(pool, wanted) };
-    return textOf(await takeAddress(this.#calls, this.#options, pool, request));
+    return textOf(await takeAddress(this.calls, this.options, pool, request));
   }
 
   /**
@@ -148,7 +145,7 @@ export class SharedPools implements Disposable {
    * has an address, it keeps it, and `settle` reports it.
    */
   async claimOwn(id: string, addrs: readonly { address: string }[]): Promise<void> {
-    const { store, hostname } = this.#options;
+    const { store, hostname } = this.options;
     const records = this.#records;
     const request: Request = { holder: ownHolder(hostname), since: this.#since };
     const missing = store.transaction(() => {
@@ -203,7 +200,7 @@ export class SharedPools implements Disposable {
       try {
         await this.#settlePool(pool);
       } catch (error) {
-        if (!(error instanceof IpvlanError) && !this.#calls.signals.reports?.aborted) throw error;
+        if (!(error instanceof IpvlanError) && !this.calls.signals.reports?.aborted) throw error;
         reasons.set(pool.prefix, (error as Error).message);
       }
     }
@@ -218,11 +215,11 @@ export class SharedPools implements Disposable {
     name: string,
     settings: SharedSettings,
   ): Promise<SharedSettings> {
-    return await this.#calls.run(access, (session) => defineNetwork(session, name, settings));
+    return await this.calls.run(access, (session) => defineNetwork(session, name, settings));
   }
 
   async network(access: EtcdAccess, name: string): Promise<SharedSettings | undefined> {
-    const { etcd, keys, options } = this.#calls.reader(access);
+    const { etcd, keys, options } = this.calls.reader(access);
     const { ranges: [pairs] } = await etcd.read([{ key: keys.network(name) }], options());
     const pair = pairs![0];
     return pair && readNetwork(pair).settings;
@@ -230,29 +227,29 @@ export class SharedPools implements Disposable {
 
   /** Removes this host from a network. A network without a host is deleted from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
-    const forget = () => this.#calls.run(access, (session) => forgetNetwork(session, name));
+    const forget = () => this.calls.run(access, (session) => forgetNetwork(session, name));
     // The network in etcd belongs to the other host.
     await unlessError(["host-replaced"], forget);
   }
 
   /** All hosts under a prefix, by name. It reads all claims and blocks. */
   async hosts(access: EtcdAccess): Promise<SharedHost[]> {
-    return await listHosts(this.#calls.reader(access));
+    return await listHosts(this.calls.reader(access));
   }
 
   /** The name of each host under a prefix, or its id if another one has the name, too. */
   async hostNames(access: EtcdAccess): Promise<string[]> {
-    return await hostNames(this.#calls.reader(access));
+    return await hostNames(this.calls.reader(access));
   }
 
   /** The addresses in use in some subnets, or all under a prefix. It reads all claims there. */
   async claims(access: EtcdAccess, subnets?: readonly string[]): Promise<SharedClaim[]> {
-    return await listClaims(this.#calls.reader(access), subnets);
+    return await listClaims(this.calls.reader(access), subnets);
   }
 
   /** Removes a host that is gone for good, and frees its addresses. @throws {"host-alive"} */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
-    const reader = this.#calls.reader(access);
+    const reader = this.calls.reader(access);
     const own = this.#records.host(reader.keys.prefix);
     // A copy that is gone may have used the id of this host.
     const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
@@ -271,7 +268,7 @@ export class SharedPools implements Disposable {
         await this.#finish(session, id);
         if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
       };
-      await this.#calls.run(access, recover, { check: "register" });
+      await this.calls.run(access, recover, { check: "register" });
     }
     return mended;
   }
@@ -279,10 +276,10 @@ export class SharedPools implements Disposable {
   /** Keeps this host alive in etcd, answers wishes, and yields changes until the signal. */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
-    const reader = pools.#calls.reader(access);
-    const { store, hostname } = this.#options;
+    const reader = pools.calls.reader(access);
+    const { store, hostname } = this.options;
     const idOf = (session: Session) => Promise.resolve(session.hostId);
-    const begin = () => pools.#calls.run(access, idOf, { check: "agent" });
+    const begin = () => pools.calls.run(access, idOf, { check: "agent" });
     const answer = async (subnet: string, host: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
@@ -294,19 +291,19 @@ export class SharedPools implements Disposable {
 
   /** A sentence for each damaged key that was skipped, and has not been reported before. */
   damaged(): string[] {
-    return this.#calls.damaged();
+    return this.calls.damaged();
   }
 
   [Symbol.dispose](): void {
-    this.#calls[Symbol.dispose]();
+    this.calls[Symbol.dispose]();
   }
 
   get #since(): string {
-    return (this.#options.now?.() ?? new Date()).toISOString();
+    return (this.options.now?.() ?? new Date()).toISOString();
   }
 
   get #records(): ClaimRecords {
-    return this.#options.store.shared;
+    return this.options.store.shared;
   }
 
   #untold(pool: PoolRecord): number {
@@ -315,13 +312,13 @@ export class SharedPools implements Disposable {
 
   /** Deletes the record of a pool on a copied host. After its last pool, the host gets a new id. */
   async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
-    const { etcd, keys, options } = this.#calls.reader(access);
+    const { etcd, keys, options } = this.calls.reader(access);
     const host = this.#records.host(prefix)!;
     if (this.#records.pools(prefix).length === 1) {
       const key = keys.copy(host.id, host.token);
       await etcd.transact({ success: [{ delete: { key } }] }, options());
     }
-    this.#options.store.transaction(() => {
+    this.options.store.transaction(() => {
       this.#records.deletePool(id);
       this.#records.deleteUnusedHosts();
     });
@@ -329,7 +326,7 @@ export class SharedPools implements Disposable {
 
   async #settlePool({ id, access }: PoolRecord, granted?: string): Promise<void> {
     const finish = (session: Session) => this.#finish(session, id, granted);
-    await this.#calls.run(access, finish, { isReport: true });
+    await this.calls.run(access, finish, { isReport: true });
   }
 
   /** Brings etcd in sync with a pool, and deletes one that this host leaves. */

@@ -115,7 +115,6 @@ async function answerWish(
 
 /** Keeps the host alive in etcd, whatever becomes of the agent's watch and of its password. */
 class Heartbeat {
-  readonly #parts: WatchParts;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #lease: string | undefined;
@@ -124,8 +123,7 @@ class Heartbeat {
   /** Resolves when it has ended. Rejects only on a bug. */
   ended = Promise.resolve();
 
-  constructor(parts: WatchParts) {
-    this.#parts = parts;
+  constructor(private readonly parts: WatchParts) {
     this.#signal = AbortSignal.any([parts.signal, this.#stop.signal]);
   }
 
@@ -142,11 +140,11 @@ class Heartbeat {
     if (this.#lease === undefined) return;
     // If etcd does not answer, the lease expires.
     const deadline = performance.now() + RETRY_DELAY;
-    await this.#parts.etcd.revoke(this.#lease, { deadline }).catch(() => {});
+    await this.parts.etcd.revoke(this.#lease, { deadline }).catch(() => {});
   }
 
   async #goOn(hostId: string): Promise<void> {
-    const { etcd } = this.#parts;
+    const { etcd } = this.parts;
     const signal = this.#signal;
     for (let rest = RENEWAL;;) {
       await pause(rest, signal);
@@ -166,12 +164,12 @@ class Heartbeat {
   }
 
   #options(): CallOptions {
-    return { ...this.#parts.options(), signal: this.#signal };
+    return { ...this.parts.options(), signal: this.#signal };
   }
 
   /** Makes the host's key with a new lease. @throws {"host-removed"} The host is not in etcd. */
   async #announce(hostId: string): Promise<string> {
-    const { etcd, keys, hostname } = this.#parts;
+    const { etcd, keys, hostname } = this.parts;
     const lease = await etcd.grant(ALIVE_TTL, this.#options());
     const put = { key: keys.alive(hostId), value: JSON.stringify({ name: hostname }), lease };
     const { succeeded } = await etcd.transact({

@@ -85,14 +85,13 @@ export function heldByHost(
 
 /** The held addresses that a call knows: at first those of the host's and the sandbox's links. */
 export class HeldAddresses {
-  #namespaces: Namespaces;
-  #facts: HostFacts | undefined;
   #known: HeldAddress[];
 
   /** @param facts The facts about the host; without them, no holder is found. */
-  constructor(namespaces: Namespaces, facts: HostFacts | undefined) {
-    this.#namespaces = namespaces;
-    this.#facts = facts;
+  constructor(
+    private readonly namespaces: Namespaces,
+    private readonly facts: HostFacts | undefined,
+  ) {
     this.#known = facts ? [...heldByHost(facts), ...heldInside(facts)] : [];
   }
 
@@ -108,8 +107,8 @@ export class HeldAddresses {
 
   /** Looks for the holder of an address that the kernel has refused. @throws {"address-held"} */
   async lookFor(address: string, parent: string, sandbox: string): Promise<void> {
-    const { run, hostName } = this.#namespaces;
-    const found = await findHolders(run, hostName, this.#facts?.links ?? []);
+    const { run, hostName } = this.namespaces;
+    const found = await findHolders(run, hostName, this.facts?.links ?? []);
     // The sandbox's other addresses are those that this call gave it.
     this.add(found.filter((each) => each.address === address || !each.names.includes(sandbox)));
     const holder = this.on(parent).find((each) => each.address === address);

@@ -46,14 +46,11 @@ interface Source {
  * after another process has written to the store.
  */
 export class KnownPools {
-  #store: Store;
   #known = new Map<string, Filled>();
   /** The store's version when the pools were filled. */
   #version = "";
 
-  constructor(store: Store) {
-    this.#store = store;
-  }
+  constructor(private readonly store: Store) {}
 
   of(network: Network): Pools {
     return this.#upToDate(this.#sourceOf(network));
@@ -65,7 +62,7 @@ export class KnownPools {
     const pools = this.of(network);
     const { ipam, name } = network;
     if (!ipam) return pools.usage();
-    return this.#store.sharedNames(prefixOf(ipam.access), name)
+    return this.store.sharedNames(prefixOf(ipam.access), name)
       .filter(({ address }) => pools.contains(address))
       .reduce((all, { address }) => all.mark(address, "elsewhere"), pools).usage();
   }
@@ -83,7 +80,7 @@ export class KnownPools {
   }
 
   #sourceOf(network: Network): Source {
-    const store = this.#store;
+    const store = this.store;
     const { id, name, parent } = network;
     // Two subnets on a parent overlap only if an engine has one of them, or both have a range.
     const others = () =>
@@ -113,7 +110,7 @@ export class KnownPools {
   }
 
   ofPool(pool: AddressPool): Pools {
-    const store = this.#store;
+    const store = this.store;
     const { id } = pool;
     return this.#upToDate({
       id,
@@ -133,8 +130,8 @@ export class KnownPools {
   }
 
   #upToDate(source: Source): Pools {
-    const { addressLog } = this.#store;
-    const version = this.#store.version();
+    const { addressLog } = this.store;
+    const version = this.store.version();
     if (version !== this.#version) this.#known.clear();
     this.#version = version;
     const known = this.#known.get(source.id);
@@ -145,7 +142,7 @@ export class KnownPools {
   }
 
   #fill({ subnets, taken, reserved: own, others }: Source): Pick<Filled, "pools" | "reserved"> {
-    const store = this.#store;
+    const store = this.store;
     const { networks, pools } = others();
     const used = [
       ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),

@@ -25,8 +25,6 @@ export type Conditions = Record<string, string | true | undefined>;
 /** The store's SQLite file, `ipvlan.db` in the state folder. Its errors name that folder. */
 export class Database implements Disposable {
   readonly #db: DatabaseSync;
-  readonly #folder: string;
-  readonly #file: string;
   /** Whether SQLite waits for the disk at the end of a transaction. */
   #waits = true;
   /** How many transactions did not wait for the disk, and how many of them it has. */
@@ -34,9 +32,7 @@ export class Database implements Disposable {
   readonly #syncs = new Coalescer(() => this.#syncNow());
   readonly #statements = new Map<string, StatementSync>();
 
-  private constructor(folder: string, file: string) {
-    this.#folder = folder;
-    this.#file = file;
+  private constructor(private readonly folder: string, private readonly file: string) {
     this.#db = this.#explain(() => new DatabaseSync(file));
     // Several processes may write. A process waits for the other one before it fails.
     this.exec(`PRAGMA busy_timeout = ${PATIENCE}`);
@@ -109,7 +105,7 @@ export class Database implements Disposable {
     const version = this.#db.prepare("PRAGMA user_version").get()!.user_version as number;
     if (version > VERSION) {
       const reason = `its version is ${version}, newer than this program's; use a newer program`;
-      throw unusable(this.#folder, undefined, reason);
+      throw unusable(this.folder, undefined, reason);
     }
     const changes = MIGRATIONS[version];
     if (changes !== undefined) this.#db.exec(`${changes} PRAGMA user_version = ${VERSION}`);
@@ -140,18 +136,18 @@ export class Database implements Disposable {
   /** Waits until the disk has all transactions. Calls at the same time wait for it once. */
   async sync(): Promise<void> {
     const { made, synced } = this.#ahead;
-    if (synced < made && this.#file !== MEMORY) await this.#syncs.request();
+    if (synced < made && this.file !== MEMORY) await this.#syncs.request();
   }
 
   /** With `synchronous = NORMAL`, the log alone has the transactions, and needs what FULL does to it. */
   async #syncNow(): Promise<void> {
     const { made } = this.#ahead;
     try {
-      using log = await Deno.open(`${this.#file}-wal`);
+      using log = await Deno.open(`${this.file}-wal`);
       await log.syncData();
       this.#ahead.synced = made;
     } catch (error) {
-      throw unusable(this.#folder, error);
+      throw unusable(this.folder, error);
     }
   }
 
@@ -185,7 +181,7 @@ export class Database implements Disposable {
   }
 
   damaged(reason: string): IpvlanError {
-    return unusable(this.#folder, undefined, reason);
+    return unusable(this.folder, undefined, reason);
   }
 
   [Symbol.dispose](): void {
@@ -204,7 +200,7 @@ export class Database implements Disposable {
       return run();
     } catch (error) {
       // For example, the disk is full. A constraint that fails is a bug, and gets the same error.
-      throw unusable(this.#folder, error);
+      throw unusable(this.folder, error);
     }
   }
 }

@@ -69,16 +69,14 @@ const UPDATE_RECORD = "DO UPDATE SET state = excluded.state, record = excluded.r
 
 /** The driver's records. All calls are synchronous, so no other call runs inside a transaction. */
 export class Store implements Disposable {
-  readonly #db: Database;
   /** Counts networks and pools that this process has added or deleted, and addresses rolled back. */
   #changes = 0;
   /** The addresses that this process has given to endpoints and claims, or taken from them. */
   readonly addressLog: AddressLog = new AddressLog();
   readonly shared: ClaimRecords;
 
-  private constructor(database: Database) {
-    this.#db = database;
-    this.shared = new ClaimRecords(database);
+  private constructor(private readonly db: Database) {
+    this.shared = new ClaimRecords(db);
   }
 
   /** Opens the store in a folder, or makes it. @throws {"missing-rights" | "store-unusable"} */
@@ -95,7 +93,7 @@ export class Store implements Disposable {
   transaction<T>(run: () => T, waits = true): T {
     const logged = this.addressLog.length;
     try {
-      return this.#db.transaction(run, waits);
+      return this.db.transaction(run, waits);
     } catch (error) {
       // Somebody may already have read these addresses in the log.
       if (this.addressLog.length > logged) this.#changes++;
@@ -109,7 +107,7 @@ export class Store implements Disposable {
   }
 
   async sync(): Promise<void> {
-    await this.#db.sync();
+    await this.db.sync();
   }
 
   /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */
@@ -150,18 +148,18 @@ export class Store implements Disposable {
     this.#changes++;
     const { id, name } = network;
     const row = { id, name, state, record: JSON.stringify({ ...network, next }) };
-    this.#db.insert("INSERT INTO network", row, `ON CONFLICT (id) ${UPDATE_RECORD}`);
+    this.db.insert("INSERT INTO network", row, `ON CONFLICT (id) ${UPDATE_RECORD}`);
   }
 
   deleteNetwork(id: string): void {
     this.#changes++;
-    this.#db.run("DELETE FROM network WHERE id = ?", id);
+    this.db.run("DELETE FROM network WHERE id = ?", id);
   }
 
   /** The links that the driver made in the host's namespace, in order: all, or those on a link. */
   links({ on, name }: { on?: string; name?: string } = {}): LinkSpec[] {
     const conditions = { [`${BELOW} = ?`]: on, "name = ?": name };
-    return this.#db.select("SELECT name, record FROM link", "rowid", conditions)
+    return this.db.select("SELECT name, record FROM link", "rowid", conditions)
       .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
   }
 
@@ -171,11 +169,11 @@ export class Store implements Disposable {
 
   /** Records a link that the driver makes. It becomes the last one. */
   putLink(link: LinkSpec): void {
-    this.#db.insert("REPLACE INTO link", { name: link.name, record: JSON.stringify(link) });
+    this.db.insert("REPLACE INTO link", { name: link.name, record: JSON.stringify(link) });
   }
 
   deleteLink(name: string): void {
-    this.#db.run("DELETE FROM link WHERE name = ?", name);
+    this.db.run("DELETE FROM link WHERE name = ?", name);
   }
 
   /** Sandboxes by name: all, or those half done, or with names of their own in their hosts file. */
@@ -207,11 +205,11 @@ export class Store implements Disposable {
 
   putSandbox(sandbox: Sandbox, state: State): void {
     const row = { name: sandbox.name, state, record: JSON.stringify(sandbox) };
-    this.#db.insert("INSERT INTO sandbox", row, `ON CONFLICT (name) ${UPDATE_RECORD}`);
+    this.db.insert("INSERT INTO sandbox", row, `ON CONFLICT (name) ${UPDATE_RECORD}`);
   }
 
   deleteSandbox(name: string): void {
-    this.#db.run("DELETE FROM sandbox WHERE name = ?", name);
+    this.db.run("DELETE FROM sandbox WHERE name = ?", name);
   }
 
   /** Endpoints: all, or those of a network (by id) or a sandbox, with an address, or half done. */
@@ -224,7 +222,7 @@ export class Store implements Disposable {
     } = {},
   ): Stated<EndpointRecord>[] {
     const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
-    return this.#db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
+    return this.db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
       [`(${family} = ?1 OR ${IS_MORE})`]: address,
       "network = ?": network,
       "sandbox = ?": sandbox,
@@ -236,7 +234,7 @@ export class Store implements Disposable {
   namedEndpoints(network: string, names: readonly string[]): Stated<EndpointRecord>[] {
     const sql = `${SELECT_ENDPOINTS} WHERE network = ? AND
       (aliases <> '[]' OR sandbox COLLATE NOCASE IN (SELECT value FROM json_each(?)))`;
-    return this.#db.rows(sql, network, JSON.stringify(names)).map((row) => this.#endpoint(row));
+    return this.db.rows(sql, network, JSON.stringify(names)).map((row) => this.#endpoint(row));
   }
 
   #endpoint({ ip, ip6, aliases, record, ...row }: Row): Stated<EndpointRecord> {
@@ -251,7 +249,7 @@ export class Store implements Disposable {
   }
 
   hostEntries(): HostEntry[] {
-    return this.#db.select(SELECT_HOST_ENTRIES, "endpoint.rowid").map(({ ip, ip6, ...row }) => {
+    return this.db.select(SELECT_HOST_ENTRIES, "endpoint.rowid").map(({ ip, ip6, ...row }) => {
       const aliases = parsed(row.aliases);
       // Says which record is damaged.
       if (row.networkName === null || !Array.isArray(aliases)) this.endpoints();
@@ -269,19 +267,19 @@ export class Store implements Disposable {
     const record = JSON.stringify(details);
     const row = { id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, record };
     const onConflict = "ON CONFLICT (id) DO UPDATE SET state = excluded.state";
-    this.#db.insert("INSERT INTO endpoint", row, onConflict);
+    this.db.insert("INSERT INTO endpoint", row, onConflict);
   }
 
   deleteEndpoint(id: string): void {
     const sql = "DELETE FROM endpoint WHERE id = ? RETURNING ip, ip6, record";
-    for (const { ip, ip6, record } of this.#db.rows(sql, id)) {
+    for (const { ip, ip6, record } of this.db.rows(sql, id)) {
       const all = [ip, ip6, parsed(record).moreAddresses].flat();
       this.addressLog.add(...all.filter((address) => typeof address === "string"));
     }
   }
 
   pools({ id }: { id?: string } = {}): AddressPool[] {
-    return this.#db.select("SELECT id, record FROM pool", "id", { "id = ?": id })
+    return this.db.select("SELECT id, record FROM pool", "id", { "id = ?": id })
       .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
   }
 
@@ -293,13 +291,13 @@ export class Store implements Disposable {
     this.#changes++;
     const row = { id: pool.id, record: JSON.stringify(pool) };
     const onConflict = "ON CONFLICT (id) DO UPDATE SET record = excluded.record";
-    this.#db.insert("INSERT INTO pool", row, onConflict);
+    this.db.insert("INSERT INTO pool", row, onConflict);
   }
 
   /** Deletes the record of an address pool, with its claims. */
   deletePool(id: string): void {
     this.#changes++;
-    this.#db.run("DELETE FROM pool WHERE id = ?", id);
+    this.db.run("DELETE FROM pool WHERE id = ?", id);
   }
 
   /** The claims in an address pool, or those of one holder in it. */
@@ -312,29 +310,29 @@ export class Store implements Disposable {
   }
 
   #claims(conditions: Conditions): PoolClaim[] {
-    return this.#db.select("SELECT pool, address, holder FROM claim", "address", conditions)
+    return this.db.select("SELECT pool, address, holder FROM claim", "address", conditions)
       .map((row) => ({ ...row }) as unknown as PoolClaim);
   }
 
   /** Whether an address pool has claims of other holders. */
   hasClaims(pool: string, except: string): boolean {
     const sql = "SELECT 1 FROM claim WHERE pool = ? AND holder <> ? LIMIT 1";
-    return this.#db.rows(sql, pool, except).length > 0;
+    return this.db.rows(sql, pool, except).length > 0;
   }
 
   putClaim({ pool, address, holder }: PoolClaim): void {
     this.addressLog.add(address);
-    this.#db.insert("INSERT INTO claim", { pool, address, holder });
+    this.db.insert("INSERT INTO claim", { pool, address, holder });
   }
 
   deleteClaim({ pool, address }: Pick<PoolClaim, "pool" | "address">): void {
     this.addressLog.add(address);
-    this.#db.run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
+    this.db.run("DELETE FROM claim WHERE pool = ? AND address = ?", pool, address);
   }
 
   /** The names of other hosts' sandboxes on a network, or on all networks under a prefix. */
   sharedNames(prefix: string, network?: string): SharedName[] {
-    return this.#db.select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
+    return this.db.select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
       "prefix = ?": prefix,
       "network = ?": network,
     }).map(({ names, ...row }) => {
@@ -346,7 +344,7 @@ export class Store implements Disposable {
 
   putSharedName({ prefix, network, address, names }: SharedName): void {
     const row = { prefix, network, address, names: JSON.stringify(names) };
-    this.#db.insert("REPLACE INTO shared_name", row);
+    this.db.insert("REPLACE INTO shared_name", row);
   }
 
   /** Deletes the names under a prefix, or of one network or address there. Returns their networks. */
@@ -354,18 +352,18 @@ export class Store implements Disposable {
     const given = Object.entries({ prefix, ...which });
     const conditions = given.map(([column]) => `${column} = ?`).join(" AND ");
     const sql = `DELETE FROM shared_name WHERE ${conditions} RETURNING network`;
-    const rows = this.#db.rows(sql, ...given.map(([, value]) => value));
+    const rows = this.db.rows(sql, ...given.map(([, value]) => value));
     return [...new Set(rows.map(({ network }) => network as string))];
   }
 
   /** A text that changes when addresses that are not in the log may have been taken or freed. */
   version(): string {
-    const [row] = this.#db.rows("PRAGMA data_version");
+    const [row] = this.db.rows("PRAGMA data_version");
     return `${row!.data_version} ${this.#changes}`;
   }
 
   [Symbol.dispose](): void {
-    this.#db[Symbol.dispose]();
+    this.db[Symbol.dispose]();
   }
 
   /** Reads networks or sandboxes. @param defaults The fields that a record may lack. */
@@ -374,7 +372,7 @@ export class Store implements Disposable {
     conditions: Conditions,
     defaults: (name: SQLOutputValue) => object,
   ): Stated<RecordKinds[Kind]>[] {
-    return this.#db.select(`SELECT name, state, record FROM ${kind}`, "name", conditions).map(
+    return this.db.select(`SELECT name, state, record FROM ${kind}`, "name", conditions).map(
       (row) => {
         const { name, record } = row;
         const value = { ...defaults(name!), ...parsed(record), name, state: row.state as State };
@@ -391,7 +389,7 @@ export class Store implements Disposable {
   ): T & RecordKinds[Kind] {
     if (isRecord(kind, value)) return value;
     const record = `its record of the ${kind} ${JSON.stringify(name)} is damaged`;
-    throw this.#db.damaged(`${record}: put back a copy of the folder, or remove it to start anew`);
+    throw this.db.damaged(`${record}: put back a copy of the folder, or remove it to start anew`);
   }
 }
 

@@ -32,12 +32,9 @@ interface Known {
 
 /** The names of all addresses in the pools under some prefixes. */
 export class KnownNames {
-  readonly #store: Store;
   readonly #known = new Map<string, Known>();
 
-  constructor(store: Store) {
-    this.#store = store;
-  }
+  constructor(private readonly store: Store) {}
 
   async change(prefix: string, change: SharedChange): Promise<void> {
     if (change.kind === "broken") return;
@@ -68,23 +65,23 @@ export class KnownNames {
   async record(): Promise<string[]> {
     const ids: string[] = [];
     for (const [prefix, { names, unrecorded, stale }] of this.#known) {
-      const own = this.#store.shared.host(prefix)?.id;
+      const own = this.store.shared.host(prefix)?.id;
       while (unrecorded.size > 0) {
         const part = unrecorded.values().take(AT_ONCE).toArray();
-        this.#store.transaction(() => {
+        this.store.transaction(() => {
           for (const address of part) {
-            const before = this.#store.deleteSharedNames(prefix, { address });
+            const before = this.store.deleteSharedNames(prefix, { address });
             before.forEach((network) => stale.add(network));
             const name = names.get(address);
             if (!name || name.host === own) continue;
-            this.#store.putSharedName(name);
+            this.store.putSharedName(name);
             stale.add(name.network);
           }
         });
         for (const address of part) unrecorded.delete(address);
         await pause(0);
       }
-      ids.push(...networkIds(this.#store, prefix, stale));
+      ids.push(...networkIds(this.store, prefix, stale));
       stale.clear();
     }
     return ids;
@@ -94,7 +91,7 @@ export class KnownNames {
     const known = this.#known.get(prefix);
     if (known) return known;
     // An earlier agent or a command may have recorded names that are gone by now.
-    const recorded = this.#store.sharedNames(prefix).map(({ address }) => address);
+    const recorded = this.store.sharedNames(prefix).map(({ address }) => address);
     const fresh = { names: new Map(), unrecorded: new Set(recorded), stale: new Set<string>() };
     this.#known.set(prefix, fresh);
     return fresh;
@@ -126,16 +123,14 @@ const MARK = "# Written by ipvlan agent; changes will be lost";
 
 /** A file in the form of hosts(5) with all names, for a DNS server such as dnsmasq. */
 export class NamesFile {
-  readonly #path: string;
-  readonly #store: Store;
-  readonly #names: KnownNames;
   #written: string | undefined;
 
   /** Writes the file without names, to fail at once if that fails. @throws {"invalid-option"} */
-  constructor(path: string, store: Store, names: KnownNames) {
-    this.#path = path;
-    this.#store = store;
-    this.#names = names;
+  constructor(
+    private readonly path: string,
+    private readonly store: Store,
+    private readonly names: KnownNames,
+  ) {
     try {
       this.write();
     } catch (error) {
@@ -147,16 +142,16 @@ export class NamesFile {
     const text = [MARK, ...this.#lines(), ""].join("\n");
     if (text === this.#written) return;
     // A DNS server that watches the folder must never see half a file.
-    replaceFile(this.#path, text, 0o644);
+    replaceFile(this.path, text, 0o644);
     this.#written = text;
   }
 
   /** The lines of the addresses in the pools that this host shares, by prefix and address. */
   #lines(): string[] {
-    const pools = this.#store.shared.pools();
-    return [...this.#names.all()].flatMap(([prefix, names]) => {
+    const pools = this.store.shared.pools();
+    return [...this.names.all()].flatMap(([prefix, names]) => {
       const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
-      const known = sharedSubnets(this.#store, prefix);
+      const known = sharedSubnets(this.store, prefix);
       const isThere = ({ network, parsed }: KnownName) =>
         (known.get(network) ?? subnets).some((each) => contains(each, parsed));
       return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
