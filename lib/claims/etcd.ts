@@ -146,19 +146,14 @@ export class Etcd extends Gateway {
     revision: number,
     { signal, deadline }: CallOptions & { signal: AbortSignal },
   ): AsyncGenerator<WatchEvent[]> {
-    const create = { ...rangeBody(range), start_revision: String(revision) };
+    const body = { create_request: { ...rangeBody(range), start_revision: String(revision) } };
     const stop = new AbortController();
     const options = { deadline, signal: AbortSignal.any([signal, stop.signal]) };
     // The answer has no end, so only its beginning has a deadline.
     const begun = async (endpoint: string, response: Response) =>
       response.ok ? response : await readAnswer(endpoint, response);
     try {
-      const { answer } = await this.call(
-        "watch",
-        { create_request: create },
-        options,
-        begun,
-      );
+      const { answer } = await this.call("watch", body, options, begun);
       for await (const line of linesOf(answer as Response)) {
         const { result: { canceled, events = [] } = {}, error } = JSON.parse(line) as WatchAnswer;
         if (error || canceled) return;

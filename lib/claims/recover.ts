@@ -150,18 +150,14 @@ async function recoverClaims(
   const linked = orphans.length > 0 ? await findLinked() : new Set();
   const kept = orphans.filter(([address]) => linked.has(textOf(address)));
   const unused = orphans.filter((orphan) => !kept.includes(orphan));
-  store.transaction(() =>
-    kept.forEach(([address]) => giveWish(session.records, pool, { address }))
-  );
+  store.transaction(() => kept.forEach(([address]) => giveWish(records, pool, { address })));
   for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
     await deleteKeys(session, unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
   }
   return [
     ...kept.map(([address, pair]) => {
-      const { sandbox } = readClaim(pair);
-      return `The claim of ${
-        textOf(address)
-      } is kept: the sandbox "${sandbox}" is not on record and runs`;
+      const why = `the sandbox "${readClaim(pair).sandbox}" is not on record and runs`;
+      return `The claim of ${textOf(address)} is kept: ${why}`;
     }),
     ...unused.map(([address]) => `The claim of ${textOf(address)} had no record, and is released`),
   ];

@@ -186,8 +186,8 @@ export class Session {
   /** Whether the pending transaction wrote the key. @throws {IpvlanError} It is gone or foreign. */
   #recognize(pair: KeyValue | undefined): boolean {
     this.#seen = pair;
-    const host = this.host;
-    if (!pair) throw new IpvlanError("host-removed", { prefix: this.keys.prefix });
+    const { host, keys: { prefix } } = this;
+    if (!pair) throw new IpvlanError("host-removed", { prefix });
     const { name, number, token } = readHost(pair);
     if (token === host.asked) {
       this.#record({ ...this.#next(pair.value), asked: undefined });
@@ -197,12 +197,8 @@ export class Session {
       if (pair.value !== host.value) this.#record({ value: pair.value });
       return false;
     }
-    if (number < host.number) throw new IpvlanError("etcd-older", { prefix: this.keys.prefix });
-    throw new IpvlanError("host-replaced", {
-      prefix: this.keys.prefix,
-      id: this.hostId,
-      host: name,
-    });
+    if (number < host.number) throw new IpvlanError("etcd-older", { prefix });
+    throw new IpvlanError("host-replaced", { prefix, id: host.id, host: name });
   }
 
   /** Takes over the key in etcd, if this host wrote it, and refuses addresses. Returns whether. */

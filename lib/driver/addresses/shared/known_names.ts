@@ -100,12 +100,9 @@ export class KnownNames {
 
 function putClaim(known: Known, prefix: string, claim: SharedClaim): void {
   const name = nameOf(prefix, claim);
-  const parsed = name && parseAddress(name.address);
-  put(
-    known,
-    claim.address,
-    name && { ...name, host: claim.host, parsed: parsed!, hex: hexOf(parsed!) },
-  );
+  if (!name) return put(known, claim.address, undefined);
+  const parsed = parseAddress(name.address);
+  put(known, claim.address, { ...name, host: claim.host, parsed, hex: hexOf(parsed) });
 }
 
 function put({ names, unrecorded }: Known, address: string, name: KnownName | undefined): void {
