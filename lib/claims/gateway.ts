@@ -25,6 +25,13 @@ interface Identity {
   token?: Promise<string>;
 }
 
+interface PostRequest {
+  endpoint: string;
+  path: string;
+  body: unknown;
+  signal: AbortSignal;
+}
+
 /** Sends requests to the endpoints of one access. */
 export class Gateway implements Disposable {
   #identity: Identity;
@@ -63,7 +70,7 @@ export class Gateway implements Disposable {
         const attempt = AbortSignal.any([limit.signal, ...signal ? [signal] : []]);
         const identity = this.#identity;
         try {
-          const response = await this.#post(identity, endpoint, path, body, attempt);
+          const response = await this.#post(identity, { endpoint, path, body, signal: attempt });
           const answer = await read(endpoint, response);
           this.#prefer(endpoint);
           return { answer, mayRepeat };
@@ -99,26 +106,15 @@ export class Gateway implements Disposable {
   }
 
   /** Sends a request, with the user's token if there is a user. */
-  async #post(
-    identity: Identity,
-    endpoint: string,
-    path: string,
-    body: unknown,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    if (identity.files.user === undefined) {
-      return await send(identity, endpoint, path, body, signal);
-    }
+  async #post(identity: Identity, request: PostRequest): Promise<Response> {
+    if (identity.files.user === undefined) return await send(identity, request);
     for (let isFirst = true;; isFirst = false) {
-      identity.token ??= authenticate(identity, endpoint, signal);
-      let token: string;
-      try {
-        token = await identity.token;
-      } catch (error) {
+      identity.token ??= authenticate(identity, request);
+      const token = await identity.token.catch((error) => {
         identity.token = undefined;
         throw error;
-      }
-      const response = await send(identity, endpoint, path, body, signal, token);
+      });
+      const response = await send(identity, request, token);
       if (response.ok || !isFirst) return response;
       const text = await response.text();
       // A token lasts for five minutes, and until the rights of a user change.
@@ -161,23 +157,16 @@ function newIdentity(access: EtcdAccess, files: EtcdFiles): Identity {
   }
 }
 
-async function authenticate(
-  identity: Identity,
-  endpoint: string,
-  signal: AbortSignal,
-): Promise<string> {
+async function authenticate(identity: Identity, request: PostRequest): Promise<string> {
   const { user, password } = identity.files;
   const body = { name: user, password };
-  const response = await send(identity, endpoint, "auth/authenticate", body, signal);
-  return (await readAnswer(endpoint, response) as { token: string }).token;
+  const response = await send(identity, { ...request, path: "auth/authenticate", body });
+  return (await readAnswer(request.endpoint, response) as { token: string }).token;
 }
 
 async function send(
   { http }: Identity,
-  endpoint: string,
-  path: string,
-  body: unknown,
-  signal: AbortSignal,
+  { endpoint, path, body, signal }: PostRequest,
   token?: string,
 ): Promise<Response> {
   return await fetch(`${endpoint}/v3/${path}`, {
