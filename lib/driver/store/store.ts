@@ -48,6 +48,11 @@ export interface SharedName {
   names: readonly string[];
 }
 
+/** Selects records by some of their texts, and by what is true of them. */
+type Selection<Text extends string, Flag extends string> =
+  & { [Name in Text]?: string }
+  & { [Name in Flag]?: true };
+
 /** Reads endpoints. A network that is not on record is NULL. */
 const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
@@ -112,15 +117,10 @@ export class Store implements Disposable {
 
   /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */
   networks(
-    { name, id, parent, owned, ranged, shared, unready }: {
-      name?: string;
-      id?: string;
-      parent?: string;
-      owned?: true;
-      ranged?: true;
-      shared?: true;
-      unready?: true;
-    } = {},
+    { name, id, parent, owned, ranged, shared, unready }: Selection<
+      "name" | "id" | "parent",
+      "owned" | "ranged" | "shared" | "unready"
+    > = {},
   ): Stated<Network>[] {
     const conditions = {
       "name = ?": name,
@@ -178,12 +178,7 @@ export class Store implements Disposable {
 
   /** Sandboxes by name: all, or those half done, or with names of their own in their hosts file. */
   sandboxes(
-    { name, id, unready, withHosts }: {
-      name?: string;
-      id?: string;
-      unready?: true;
-      withHosts?: true;
-    } = {},
+    { name, id, unready, withHosts }: Selection<"name" | "id", "unready" | "withHosts"> = {},
   ): Stated<Sandbox>[] {
     const conditions = {
       "name = ?": name,
@@ -214,12 +209,10 @@ export class Store implements Disposable {
 
   /** Endpoints: all, or those of a network (by id) or a sandbox, with an address, or half done. */
   endpoints(
-    { network, sandbox, address, unready }: {
-      network?: string;
-      sandbox?: string;
-      address?: string;
-      unready?: true;
-    } = {},
+    { network, sandbox, address, unready }: Selection<
+      "network" | "sandbox" | "address",
+      "unready"
+    > = {},
   ): Stated<EndpointRecord>[] {
     const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
     return this.db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
