@@ -1,8 +1,5 @@
-import BTreeModule from "npm:sorted-btree@^2";
 import { byStart, parsePrefix, type Prefix, prefixAround } from "./prefix.ts";
-
-// The package is CommonJS, so the default import is the module and not the class.
-const BTree = BTreeModule.default;
+import { BTree } from "./ranges.ts";
 
 interface Entry<T> {
   /** How many entries were added before it. */

@@ -1,7 +1,7 @@
 import BTreeModule from "npm:sorted-btree@^2";
 
 // The package is CommonJS, so the default import is the module and not the class.
-const BTree = BTreeModule.default;
+export const BTree = BTreeModule.default;
 type Tree = BTreeModule.default<bigint, bigint>;
 
 /**
