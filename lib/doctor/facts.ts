@@ -1,3 +1,4 @@
+import type { SharedHost } from "../claims/types.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import type { EndpointRecord } from "../driver/store/records.ts";
 import type { EngineName, Network } from "../driver/model/types.ts";
@@ -66,15 +67,7 @@ export interface SharedFacts {
 }
 
 /** A host that shares addresses with this one. */
-export interface SeenHost {
-  /** Its id. */
-  id: string;
-  /** Its name. */
-  name: string;
-  /** Whether its agent runs. */
-  isAlive: boolean;
-  /** The names of hosts that were refused as copies of it. */
-  copies: readonly string[];
+export interface SeenHost extends Omit<SharedHost, "claims" | "kept"> {
   /** The number of addresses in use on it. */
   addresses: number;
 }
