@@ -26,7 +26,6 @@ export interface CallSignals extends WaitOptions {
   reports?: AbortSignal;
 }
 
-/** Calls the etcd of each access. */
 export class Calls implements Disposable {
   /** What copies with other signals share. */
   readonly #shared: { clients: Map<string, Etcd>; lastTurn: Promise<void> };

@@ -32,7 +32,6 @@ interface PostRequest {
   signal: AbortSignal;
 }
 
-/** Sends requests to the endpoints of one access. */
 export class Gateway implements Disposable {
   #identity: Identity;
   /** The endpoints; the one that answered last comes first. */

@@ -16,11 +16,9 @@ import {
 } from "./bundle.ts";
 import { packageLauncher } from "./program.ts";
 
-/** The options for making a bundle. */
 export interface BundleOptions {
   /** The module of this program. */
   main: URL;
-  /** The version of this program. */
   version: string;
   /** The machine's folder for the plugin's records. */
   stateDir: string;

@@ -7,7 +7,6 @@ import { nodeModule } from "../base/node.ts";
 import { shellWord } from "../base/printable.ts";
 import { neededVariables, UNIT_FOLDER, type Units } from "./unit.ts";
 
-/** A service of this program. */
 export interface Service {
   /** The command whose word `install` writes its files: `docker`. */
   command: string;
@@ -60,7 +59,6 @@ export async function uninstall(service: Service): Promise<{ removed: string[]; 
   return { removed: change(service, () => undefined, inUse), used };
 }
 
-/** A file of a service. */
 interface ServiceFile {
   path: string;
   text: string;
@@ -131,7 +129,6 @@ function change(
   return files.map(({ path }) => path);
 }
 
-/** Writes a file, or removes it. */
 function put(path: string, mode: number, text: string | undefined): void {
   // Another call may have removed it.
   if (text === undefined) return nodeModule("node:fs").rmSync(path, { force: true });

@@ -64,7 +64,6 @@ async function join(
   await pools.claimOwn(id, await namespaces.host().addr.show());
 }
 
-/** Claims an address: see {@linkcode EngineDriver.claimAddress}. */
 export async function claimAddress(
   parts: ClaimParts,
   place: string | SubnetPoolRequest,
@@ -112,7 +111,6 @@ async function takeFree(
   return await takeUsable(parts, pools, id, user, pool.ipRange, isFree);
 }
 
-/** Claims the gateway of a pool: see {@linkcode EngineDriver.claimGateway}. */
 export async function claimGateway(
   parts: ClaimParts,
   id: string,
@@ -126,13 +124,11 @@ export async function claimGateway(
   return claimed;
 }
 
-/** Releases a claim: see {@linkcode EngineDriver.releaseAddress}. */
 export async function releaseAddress(parts: UserParts, id: string, address: string): Promise<void> {
   const pool = parts.store.pool(id);
   if (pool) await release(parts, [pool], () => removeClaim(parts.store, id, address));
 }
 
-/** Releases one request for a pool: see {@linkcode EngineDriver.releasePool}. */
 export async function releasePool(parts: UserParts, id: string): Promise<void> {
   const pool = parts.store.pool(id);
   if (pool) await release(parts, [pool], () => removeRequest(parts.store, id));
