@@ -1,8 +1,8 @@
 import { isOwned } from "../driver/model/names.ts";
 import { chooseParent, conflictProblem } from "../driver/network/parent.ts";
 import type { Network } from "../driver/model/types.ts";
-import { endpointAddresses } from "../ipam/address.ts";
-import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { endpointAddresses, parseAddress } from "../ipam/address.ts";
+import { contains, prefixesOf } from "../ipam/prefix.ts";
 import { isIpvlanOn, type Link } from "../iproute2/link_types.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
@@ -190,7 +190,7 @@ function diagnoseHolders(
 ): Diagnosis[] {
   const subject = about(`parent ${name}`);
   return networks.flatMap((network) => {
-    const prefixes = network.subnets.map(({ subnet }) => parsePrefix(subnet).prefix);
+    const prefixes = prefixesOf(network.subnets);
     return held.filter(({ parent }) => parent === name).flatMap(({ address, holder, names }) => {
       if (!prefixes.some((prefix) => contains(prefix, parseAddress(address)))) return [];
       // Networks on one parent may share a subnet.

@@ -3,8 +3,7 @@ import { attempt, unlessError } from "../base/errors.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import type { FirewallRule } from "./facts.ts";
 import { feed, spawn } from "../iproute2/shell.ts";
-import { parsePrefix, type Prefix } from "../ipam/mod.ts";
-import { contains } from "../ipam/prefix.ts";
+import { contains, parsePrefix, type Prefix } from "../ipam/prefix.ts";
 import type { Network } from "../driver/model/types.ts";
 
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];

@@ -2,14 +2,9 @@
 // record, so they need no lock but a transaction of the store, which the caller begins.
 import { prefixOf } from "../../claims/access.ts";
 import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
-import {
-  formatAddress,
-  formatPrefix,
-  parseAddress,
-  parsePrefix,
-  parseSubnets,
-} from "../../ipam/mod.ts";
-import { firstUsable } from "../../ipam/prefix.ts";
+import { formatAddress, parseAddress } from "../../ipam/address.ts";
+import { firstUsable, formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
+import { parseSubnets } from "../../ipam/subnet.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";

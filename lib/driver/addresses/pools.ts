@@ -1,17 +1,10 @@
-import { NO_GATEWAY } from "../../ipam/subnet.ts";
+import { NO_GATEWAY, type Subnet } from "../../ipam/subnet.ts";
 import { isOwned } from "../model/names.ts";
 import { endpointAddresses } from "../../ipam/address.ts";
 import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { prefixOf } from "../../claims/access.ts";
-import {
-  type AddressUse,
-  overlaps,
-  parsePrefix,
-  Pools,
-  type PoolUsage,
-  type Prefix,
-  type Subnet,
-} from "../../ipam/mod.ts";
+import { type AddressUse, Pools, type PoolUsage } from "../../ipam/pools.ts";
+import { overlaps, parsePrefix, type Prefix } from "../../ipam/prefix.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { reservingSubnets, subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";

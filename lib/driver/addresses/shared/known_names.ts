@@ -2,9 +2,8 @@
 // thousand: it is kept in memory, and later written to the record and into files in a batch.
 import type { SharedChange, SharedClaim } from "../../../claims/types.ts";
 import { hexOf } from "../../../claims/keys.ts";
-import type { Address } from "../../../ipam/address.ts";
-import { contains, parseAddress } from "../../../ipam/mod.ts";
-import { prefixesOf } from "../../../ipam/prefix.ts";
+import { type Address, parseAddress } from "../../../ipam/address.ts";
+import { contains, prefixesOf } from "../../../ipam/prefix.ts";
 import { invalidOption } from "../../../base/errors.ts";
 import { replaceFile } from "../../../base/files.ts";
 import { pause } from "../../../base/waiting.ts";

@@ -14,8 +14,7 @@ import {
 } from "../../../claims/types.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
-import { endpointAddresses } from "../../../ipam/address.ts";
-import { parseAddress } from "../../../ipam/mod.ts";
+import { endpointAddresses, parseAddress } from "../../../ipam/address.ts";
 import { homeOf } from "../../../ipam/prefix.ts";
 import { linkedAddresses } from "../held_addresses.ts";
 import { engineOf } from "../../model/names.ts";
