@@ -1,0 +1,160 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import "../kit/seed.ts";
+import { succeeds } from "../kit/command.ts";
+import { run } from "../kit/processes.ts";
+import { commandHost } from "../kit/worlds.ts";
+import { counts, differences } from "../why/compare.ts";
+import { addressOf, findFix, lookAtAll, nodeOf, why, World } from "../why/model/mod.ts";
+import { worlds } from "../why/worlds.ts";
+
+Deno.test("in random worlds, a ping comes back where the model says so, and nowhere else", async () => {
+  await fc.assert(
+    fc.asyncProperty(worlds, async (spec) => assertEquals(await differences(spec), [])),
+    { numRuns: 15, endOnFailure: true },
+  );
+  assertEquals([counts.worlds, counts.leaves], [15, 0]);
+  assert(counts.fixes > 0);
+});
+
+/** What people do wrong: lines that make it so, who asks whom, the rule that stops it, and the fix. */
+const MISTAKES: Record<
+  string,
+  { lines?: string[]; from: string; to: string; rule: string; fix?: string }
+> = {
+  "a host and its own sandbox": { from: "host", to: "c1", rule: "host-apart" },
+  "a router that does not forward": {
+    from: "c1",
+    to: "c20",
+    rule: "not-forwarding",
+    fix: "ip netns exec lan sysctl -w net.ipv4.ip_forward=1",
+  },
+  "no way back to an L3 network": {
+    from: "c3",
+    to: "192.168.1.1",
+    rule: "no-route",
+    fix: "ip -n lan route replace 10.3.0.2 via 192.168.1.250 dev eth0",
+  },
+  "a mask that is too wide": {
+    lines: [
+      "ip netns exec lan sysctl -w net.ipv4.ip_forward=1",
+      "ip -n c1 route add 192.168.0.0/16 dev eth0",
+    ],
+    from: "c1",
+    to: "c20",
+    rule: "no-answer",
+    fix: "ip -n c1 route replace 192.168.20.2 via 192.168.1.1 dev eth0",
+  },
+  "the flag private": {
+    lines: ["ip -n c1 link set eth0 type ipvlan mode l2 private"],
+    from: "c1",
+    to: "c2",
+    rule: "private",
+    fix: "ip -n c1 link set eth0 type ipvlan mode l2 bridge",
+  },
+  "a default route to nobody": {
+    lines: [
+      "ip netns exec lan sysctl -w net.ipv4.ip_forward=1",
+      "ip -n c1 route replace default via 192.168.1.99",
+    ],
+    from: "c1",
+    to: "c20",
+    rule: "no-answer",
+    fix: "ip -n c1 route replace default via 192.168.1.1 dev eth0",
+  },
+  "a parent that is down": {
+    lines: ["ip link set eth0 down"],
+    from: "c1",
+    to: "192.168.1.1",
+    rule: "no-carrier",
+    fix: "ip link set eth0 up",
+  },
+  "a sandbox's link that is down": {
+    lines: ["ip -n c2 link set eth0 down"],
+    from: "c1",
+    to: "c2",
+    rule: "link-down",
+    fix: "ip -n c2 link set eth0 up",
+  },
+  "a strict check of the source": {
+    lines: [
+      "ip netns exec c1 sysctl -w net.ipv4.conf.eth0.rp_filter=1",
+      "ip -n c1 link add d0 type dummy",
+      "ip -n c1 link set d0 up",
+      "ip -n c1 route add 192.168.1.3 dev d0",
+    ],
+    from: "c2",
+    to: "c1",
+    rule: "rp-filter",
+  },
+  "no answers to echo requests": {
+    lines: ["ip netns exec c2 sysctl -w net.ipv4.icmp_echo_ignore_all=1"],
+    from: "c1",
+    to: "c2",
+    rule: "echo-ignored",
+    fix: "ip netns exec c2 sysctl -w net.ipv4.icmp_echo_ignore_all=0",
+  },
+};
+
+for (const [mistake, { lines = [], from, to, rule, fix }] of Object.entries(MISTAKES)) {
+  Deno.test(`the model names ${mistake}, and its advice helps`, async () => {
+    await using host = await commandHost();
+    await using undo = new AsyncDisposableStack();
+    await host.ip.netns.add("lan");
+    undo.defer(() => host.ip.netns.del("lan"));
+    undo.defer(() => shell(`ip -n lan link set eth0 netns ${Deno.pid} name eth0-peer`));
+    await shell(
+      "ip link set eth0-peer netns lan name eth0",
+      "ip addr add 192.168.1.250/24 dev eth0",
+      "ip -n lan link set eth0 up",
+      "ip -n lan addr add 192.168.1.1/24 dev eth0",
+      "ip -n lan link add link eth0 name eth0.20 type vlan id 20",
+      "ip -n lan link set eth0.20 up",
+      "ip -n lan addr add 192.168.20.1/24 dev eth0.20",
+    );
+    const create = (name: string, subnet: string, ...more: string[]) =>
+      succeeds("network", "create", `--subnet=${subnet}`, ...more, name);
+    const run = (name: string, net: string) =>
+      succeeds("run", "-d", `--net=${net}`, "--name", name);
+    await create("lan", "192.168.1.0/24", "-o", "parent=eth0");
+    await create("v20", "192.168.20.0/24", "-o", "parent=eth0.20");
+    await run("c1", "lan");
+    await run("c2", "lan");
+    await run("c20", "v20");
+    if (from === "c3") {
+      await succeeds("rm", "-f", "c1", "c2");
+      await succeeds("network", "rm", "lan");
+      await create("l3", "10.3.0.0/24", "-o", "parent=eth0", "-o", "ipvlan_mode=l3");
+      await run("c3", "l3");
+    }
+    await shell(...lines);
+    const netns = from === "host" ? undefined : from;
+    const ask = async () => {
+      const view = await lookAtAll(() => true);
+      const target = nodeOf(view, to);
+      const dst = target ? addressOf(target, nodeOf(view, netns)!)! : to;
+      const answer = why(new World(view), nodeOf(view, netns)!, { dst });
+      return { ...answer, dst, fix: findFix(view, netns, { dst }, answer) };
+    };
+    const answer = await ask();
+    assertEquals([answer.there, answer.back].flat().at(-1)!.code, rule);
+    assertEquals([answer.verdict, answer.fix], ["no", fix]);
+    const ping = [...from === "host" ? [] : ["ip", "netns", "exec", from], "ping", "-c1", "-W2"];
+    assertEquals(await reaches([...ping, answer.dst]), false);
+    if (fix === undefined) return;
+    await shell(fix);
+    assertEquals(await reaches([...ping, answer.dst]), true);
+    assertEquals((await ask()).verdict, "yes");
+  });
+}
+
+async function shell(...lines: string[]): Promise<void> {
+  for (const line of lines) {
+    const { code, stderr } = await run("sh", "-c", line);
+    assertEquals([line, code, stderr], [line, 0, ""]);
+  }
+}
+
+async function reaches([program = "", ...words]: string[]): Promise<boolean> {
+  return (await run(program, ...words)).code === 0;
+}

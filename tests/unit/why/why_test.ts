@@ -1,0 +1,178 @@
+import { assertEquals } from "@std/assert";
+import { findFix, type Node, toText, why, type WhyView, World } from "../../why/model/mod.ts";
+import { findRoute, sourceFor } from "../../why/model/route.ts";
+
+type Link = Node["links"][number];
+
+/** A link that is up, with an index that no other one of the test has. */
+function link(index: number, name: string, more: Partial<Link> = {}): Link {
+  return {
+    index,
+    name,
+    flags: ["UP", "LOWER_UP"],
+    up: true,
+    state: "UP",
+    mtu: 1500,
+    address: "02:00:00:00:00:01",
+    group: "default",
+    linkType: "ether",
+    info: { type: "other", kind: "device" },
+    altnames: [],
+    promiscuity: 0,
+    minMtu: 0,
+    maxMtu: 0,
+    ...more,
+  } as Link;
+}
+
+const RULE = { not: false, action: "lookup", others: {} } as const;
+
+/** A namespace with links that have one IPv4 address each, and routes besides the connected ones. */
+function node(
+  netns: string | undefined,
+  links: [Link, address?: string][],
+  routes: Partial<Node["routes"][number]>[] = [],
+  sysctls: Node["sysctls"] = {},
+): Node {
+  const plain = { family: 4, table: "main", type: "unicast" } as const;
+  const more = () => ({ nexthops: [], flags: [] });
+  const addrs = links.flatMap(([{ name: dev }, address]) =>
+    address === undefined ? [] : [{
+      dev,
+      address,
+      prefixLength: 24,
+      family: 4 as const,
+      flags: [],
+      scope: "global" as const,
+    }]
+  );
+  return {
+    ...(netns !== undefined && { netns }),
+    links: links.map(([each]) => each),
+    addrs,
+    routes: [
+      ...addrs.map(({ address: dst, dev }) => ({
+        ...plain,
+        ...more(),
+        table: "local",
+        type: "local" as const,
+        dst,
+        dev,
+      })),
+      ...addrs.map(({ address, dev }) => ({ ...plain, ...more(), dst: `${address}/24`, dev })),
+      ...routes.map((route) => ({ ...plain, ...more(), dst: "default", ...route })),
+    ],
+    rules: [
+      { ...RULE, family: 4, priority: 0, table: "local" },
+      { ...RULE, family: 4, priority: 32766, table: "main" },
+    ],
+    neighs: [],
+    sysctls,
+  };
+}
+
+/** Two sandboxes on the link eth0 of the host, which has an address, too. */
+function twoSandboxes(mode: "l2" | "l3" | "l3s", flag: "bridge" | "private" | "vepa"): WhyView {
+  const on = { linkIndex: 2, linkNetnsid: 0, info: { type: "ipvlan", mode, flag } } as const;
+  return {
+    host: node(undefined, [[link(2, "eth0"), "192.168.1.250"]]),
+    others: [
+      node("c1", [[link(7, "eth0", on), "192.168.1.2"]]),
+      node("c2", [[link(8, "eth0", on), "192.168.1.3"]]),
+    ],
+    closed: [],
+  };
+}
+
+function ask(view: WhyView, from: string | undefined, dst: string) {
+  const world = new World(view);
+  const answer = why(world, world.nodes.find(({ netns }) => netns === from)!, { dst });
+  return { ...answer, end: [...answer.there, ...answer.back].at(-1)!.code };
+}
+
+Deno.test("the mode and the flag of a parent decide who reaches whom", () => {
+  const ends = (mode: "l2" | "l3" | "l3s", flag: "bridge" | "private" | "vepa") => {
+    const view = twoSandboxes(mode, flag);
+    const pairs = [["c1", "192.168.1.3"], ["c1", "192.168.1.250"], [
+      undefined,
+      "192.168.1.2",
+    ]] as const;
+    return pairs.map(([from, dst]) => {
+      const { verdict, end } = ask(view, from, dst);
+      return verdict === "yes" ? verdict : `${verdict} ${end}`;
+    });
+  };
+  assertEquals(ends("l2", "bridge"), ["yes", "no host-apart", "no host-apart"]);
+  assertEquals(ends("l2", "private"), ["no private", "no host-apart", "no host-apart"]);
+  assertEquals(ends("l2", "vepa"), ["leaves wire", "no host-apart", "no host-apart"]);
+  assertEquals(ends("l3", "bridge"), ["yes", "no host-apart", "no host-apart"]);
+  assertEquals(ends("l3", "private"), ["no private", "no host-apart", "no host-apart"]);
+  assertEquals(ends("l3s", "bridge"), ["yes", "no host-apart", "no host-apart"]);
+});
+
+Deno.test("an address that nobody in view has is on the wire of the parent", () => {
+  for (const mode of ["l2", "l3", "l3s"] as const) {
+    const { verdict, end } = ask(twoSandboxes(mode, "bridge"), "c1", "192.168.1.9");
+    assertEquals([verdict, end], ["leaves", "wire"]);
+  }
+});
+
+Deno.test("what is not part of the model is named, and no verdict is given", () => {
+  const view = twoSandboxes("l2", "bridge");
+  view.others[0]!.rules[1]!.others = { ipproto: "tcp" };
+  const { verdict, there } = ask(view, "c1", "192.168.1.3");
+  assertEquals([verdict, there.at(-1)], [
+    "unknown",
+    { code: "unknown", netns: "c1", about: "rule 32766 looks at more" },
+  ]);
+});
+
+Deno.test("a command is offered only if the packet arrives with it", () => {
+  const view = twoSandboxes("l2", "private");
+  const flow = { dst: "192.168.1.3" };
+  const fix = () => {
+    const world = new World(view);
+    return findFix(view, "c1", flow, why(world, world.nodes[1]!, flow));
+  };
+  assertEquals(fix(), "ip -n c1 link set eth0 type ipvlan mode l2 bridge");
+  // It would not help alone.
+  view.others[1]!.sysctls["net/ipv4/icmp_echo_ignore_all"] = 1;
+  assertEquals(fix(), undefined);
+});
+
+Deno.test("routes: the longest prefix, then the lowest metric, then the next rule", () => {
+  const eth0 = link(2, "eth0");
+  const routes = [
+    { via: "10.0.0.1", dev: "eth0", metric: 20 },
+    { via: "10.0.0.2", dev: "eth0", metric: 10 },
+    { dst: "10.9.0.0/16", type: "throw" as const },
+    { dst: "10.8.0.0/16", via: "10.0.0.3", dev: "eth0" },
+  ];
+  const at = node("c1", [[eth0, "10.0.0.5"]], routes);
+  const via = (dst: string) => findRoute(at, { dst }).route?.via;
+  assertEquals([via("192.0.2.1"), via("10.8.0.1"), via("10.9.0.1")], [
+    "10.0.0.2",
+    "10.0.0.3",
+    undefined,
+  ]);
+  assertEquals(findRoute(at, { dst: "10.0.0.5" }).route?.type, "local");
+  assertEquals(findRoute({ ...at, links: [{ ...eth0, up: false }] }, { dst: "192.0.2.1" }), {});
+  const route = findRoute(at, { dst: "192.0.2.1" }).route!;
+  assertEquals(sourceFor(at, route, "192.0.2.1"), "10.0.0.5");
+  assertEquals(sourceFor(at, { ...route, src: "10.0.0.9" }, "192.0.2.1"), "10.0.0.9");
+});
+
+Deno.test("the text names the verdict, marks the step that stops, and gives what to do", () => {
+  const answer = ask(twoSandboxes("l2", "bridge"), "c1", "192.168.1.250");
+  assertEquals(
+    toText(answer, { from: "c1", to: "the host", fix: "do it" }).split("\n").slice(1),
+    [
+      "there:",
+      "   c1 eth0: takes the route 192.168.1.2/24 dev eth0",
+      " ✗ c1 eth0: a host and the sandboxes on its parent never hear each other's questions, " +
+      "here for 192.168.1.250",
+      "to do:",
+      "   do it",
+    ],
+  );
+});

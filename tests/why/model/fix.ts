@@ -1,0 +1,170 @@
+// What to change so that a packet arrives. Each change is made in a copy of the view, and offered only
+// if the packet arrives there.
+import { familyOf } from "../../../lib/ipam/address.ts";
+import type { Link } from "../../../lib/iproute2/link_types.ts";
+import type { Flow } from "./route.ts";
+import type { Step } from "./walk.ts";
+import { type Answer, why } from "./why.ts";
+import { addressesOf, isIn, type Node, type Port, type WhyView, World } from "./world.ts";
+
+/** A change: the command that makes it, and the same in a view. */
+interface Change {
+  line: string;
+  make(view: WhyView, node: Node): void;
+}
+
+/**
+ * Finds the one command after which an echo request is answered.
+ *
+ * @param netns The namespace that asks; `undefined` for the host's.
+ * @param answer The answer of {@linkcode why}.
+ * @returns The command; `undefined` if none is known.
+ */
+export function findFix(
+  view: WhyView,
+  netns: string | undefined,
+  flow: Pick<Flow, "dst" | "src">,
+  answer: Answer,
+): string | undefined {
+  const last = [...answer.there, ...answer.back].at(-1);
+  const node = last && nodeOf(view, last.netns);
+  if (answer.verdict !== "no" || !node) return undefined;
+  return changesFor(view, node, last, flow.dst).find(({ make }) => {
+    const copy = structuredClone(view);
+    make(copy, nodeOf(copy, last.netns)!);
+    return why(new World(copy), nodeOf(copy, netns)!, flow).verdict === "yes";
+  })?.line;
+}
+
+/** Finds a namespace of a view; `undefined` is the host's. */
+export function nodeOf({ host, others }: WhyView, netns: string | undefined): Node | undefined {
+  return netns === undefined ? host : others.find((each) => each.netns === netns);
+}
+
+/** The changes to try after a path to an address has ended with a step. */
+function changesFor(
+  view: WhyView,
+  node: Node,
+  { code, link: dev = "", about = "" }: Step,
+  target: string,
+): Change[] {
+  const ip = (line: string) => ipIn(node.netns) + line;
+  const sysctl = (path: string, value: number): Change => ({
+    line: `${node.netns === undefined ? "" : `ip netns exec ${node.netns} `}sysctl -w ` +
+      `net.${path.replaceAll("/", ".")}=${value}`,
+    make: (_, { sysctls }) => {
+      sysctls[`net/${path}`] = value;
+      // This one is written to all links.
+      if (path === "ipv4/ip_forward") {
+        for (const key of Object.keys(sysctls)) {
+          if (/ipv4\/conf\/.*\/forwarding$/.test(key)) sysctls[key] = value;
+        }
+      }
+    },
+  });
+  const family = familyOf(about);
+  switch (code) {
+    case "not-forwarding":
+      return [sysctl(family === 4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", 1)];
+    case "rp-filter":
+      return [sysctl(`ipv4/conf/${dev}/rp_filter`, 2)];
+    case "echo-ignored":
+      return ["ipv4/icmp_echo_ignore_all", "ipv6/icmp/echo_ignore_all"]
+        .map((path) => sysctl(path, 0));
+    case "link-down":
+    case "no-carrier":
+      return setUp(view, node, dev);
+    case "private": {
+      const info = node.links.find(({ name }) => name === dev)?.info;
+      if (info?.type !== "ipvlan") return [];
+      return [{
+        line: ip(`link set ${dev} type ipvlan mode ${info.mode} bridge`),
+        make: (copy, { netns }) => {
+          const world = new World(copy);
+          const link = nodeOf(copy, netns)!.links.find(({ name }) => name === dev)!;
+          for (const each of world.above(world.below(link)!.link, "ipvlan")) {
+            each.link.info = { ...each.link.info, flag: "bridge" } as Link["info"];
+          }
+        },
+      }];
+    }
+    case "no-route":
+    case "dead-end":
+    case "no-answer":
+      return neighboursOf(view, node, about).flatMap(([via, by]) =>
+        // In place of a next hop that is not there, or by one where there was none.
+        (code === "no-answer" ? ["default", target] : [about]).map((dst): Change => ({
+          line: ip(`${family === 6 ? "-6 " : ""}route replace ${dst} via ${via} dev ${by}`),
+          make: (_, { routes }) => {
+            routes.unshift({ dst, via, dev: by, metric: 0, ...plainRoute(family) });
+          },
+        }))
+      );
+  }
+  return [];
+}
+
+/** The change that sets the lowest link up that keeps another one down. */
+function setUp(view: WhyView, node: Node, dev: string): Change[] {
+  const world = new World(view);
+  let port = portOf(node, dev);
+  while (port?.link.up) port = world.below(port.link);
+  if (!port) return [];
+  const { netns } = port.node;
+  const { name } = port.link;
+  return [{
+    line: `${ipIn(netns)}link set ${name} up`,
+    make: (copy) => {
+      const world = new World(copy);
+      const raise = ({ node, link }: Port) => {
+        // Each end of a veth is below the other one.
+        if (link.flags.includes("LOWER_UP")) return;
+        link.flags.push("LOWER_UP");
+        for (const { address, prefixLength, family } of addressesOf(node, link)) {
+          node.routes.push({
+            ...{ dst: `${address}/${prefixLength}`, dev: link.name, ...plainRoute(family) },
+          });
+        }
+        world.above(link).filter(({ link: { up } }) => up).forEach(raise);
+      };
+      const own = portOf(nodeOf(copy, netns)!, name)!;
+      own.link.up = true;
+      raise(own);
+    },
+  }];
+}
+
+function plainRoute(family: 4 | 6) {
+  return { family, table: "main", type: "unicast" as const, nexthops: [], flags: [] };
+}
+
+function portOf(node: Node, dev: string): Port | undefined {
+  const link = node.links.find(({ name }) => name === dev);
+  return link && { node, link };
+}
+
+/** How a command of `ip` in a namespace begins. */
+function ipIn(netns: string | undefined): string {
+  return netns === undefined ? "ip " : `ip -n ${netns} `;
+}
+
+/** The addresses of other namespaces on the links of one, each with the link. */
+function neighboursOf(
+  { host, others }: WhyView,
+  node: Node,
+  address: string,
+): [via: string, dev: string][] {
+  const family = familyOf(address);
+  const here = node.addrs.filter((each) => each.family === family && each.scope === "global");
+  const away = [host, ...others].filter(({ netns }) => netns !== node.netns)
+    .flatMap(({ addrs }) =>
+      addrs.filter((each) => each.family === family && each.scope === "global")
+    );
+  return here.flatMap(({ address: own, prefixLength, dev }) =>
+    away.flatMap((each): [string, string][] =>
+      each.address !== address && isIn(`${own}/${prefixLength}`, each.address)
+        ? [[each.address, dev]]
+        : []
+    )
+  );
+}

@@ -1,0 +1,14 @@
+/**
+ * Whether one namespace reaches another, and why not: a model of what the kernels in a view do with a
+ * packet, with the rule of each step. `deno task test:why` compares it with the kernel.
+ *
+ * @module
+ */
+export { findFix, nodeOf } from "./fix.ts";
+export { addressOf, type Flow } from "./route.ts";
+export { type Code, type Rule, RULES } from "./rules.ts";
+export { stepText, toText } from "./text.ts";
+export { lookAtAll } from "./look.ts";
+export type { Step, Verdict } from "./walk.ts";
+export { type Answer, why } from "./why.ts";
+export { type Node, type WhyView, World } from "./world.ts";

@@ -1,0 +1,404 @@
+// Follows a packet through a world, step by step, as the kernels in it would carry it.
+import { familyOf } from "../../../lib/ipam/address.ts";
+import type { Link } from "../../../lib/iproute2/link_types.ts";
+import type { Route } from "../../../lib/iproute2/route_types.ts";
+import { askerOf, findRoute, type Flow, routeText, sourceFor } from "./route.ts";
+import type { Code } from "./rules.ts";
+import { addressesOf, linkSysctl, type Node, type Port, sysctl, type World } from "./world.ts";
+
+/** One thing that happens to a packet. */
+export interface Step {
+  /** The rule: see {@linkcode RULES}. */
+  code: Code;
+  /** The namespace; left out, the host's. */
+  netns?: string;
+  /** The link, if it happens on one. */
+  link?: string;
+  /** What the rule is about: a route, an address, a name. */
+  about?: string;
+}
+
+/** An outcome: whether a packet arrives, or leaves by a wire whose other end is not in view. */
+export type Verdict = "yes" | "no" | "leaves" | "unknown";
+
+/** Ends a path. Its last step says why. */
+export class End {
+  constructor(readonly verdict: Exclude<Verdict, "yes">) {}
+}
+
+/** An IP packet on its way. */
+interface Packet {
+  src: string;
+  dst: string;
+  ttl: number;
+}
+
+/** The namespace that keeps a packet, as the address is its own. */
+export interface Delivery {
+  node: Node;
+  packet: Packet;
+}
+
+/** An Ethernet frame. */
+interface Frame {
+  /** The receiver's MAC address. */
+  to: string;
+  /** The address that ipvlan looks at: a packet's destination, or the target of a question. */
+  key: string;
+  /** Its tags, the outer one first. */
+  tags: readonly { id: number; protocol?: string }[];
+}
+
+const ALL = "ff:ff:ff:ff:ff:ff";
+
+/** The most links that a frame passes, so that a loop of bridges ends. */
+const MOST_LINKS = 32;
+
+/** The hops of a packet. */
+const TTL = 64;
+
+/** One way of a packet through a world. */
+export class Walk {
+  readonly steps: Step[] = [];
+  /** Whether the packet passes only while a neighbour is known from other traffic. */
+  isDoubtful = false;
+  readonly #world: World;
+  /** The MAC addresses that links know from questions that they heard. */
+  readonly #heard: Map<Link, Map<string, string>>;
+  /** The places where the last frame was lost. */
+  #lost: { verdict: End["verdict"]; step: Step }[] = [];
+
+  constructor(world: World, heard: Map<Link, Map<string, string>>) {
+    this.#world = world;
+    this.#heard = heard;
+  }
+
+  /** Sends a packet from a namespace, and follows it. @throws {End} It does not arrive. */
+  send(node: Node, flow: Flow): Delivery {
+    const route = this.#requireRoute({ netns: node.netns }, node, flow);
+    const src = flow.src ?? sourceFor(node, route, flow.dst);
+    const { dst } = flow;
+    if (src === undefined) return this.#end("no", "no-source", { netns: node.netns }, dst);
+    const packet = { src, dst, ttl: TTL };
+    if (route.type !== "local") {
+      return this.#out(this.#wayOut(node, route), route.via ?? dst, packet);
+    }
+    const lo = node.links.find(({ name }) => name === "lo");
+    if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
+    this.#step("own-address", { netns: node.netns }, dst);
+    return { node, packet };
+  }
+
+  #step(code: Code, at: Pick<Step, "netns" | "link">, about?: string): void {
+    this.steps.push({ code, ...at, about });
+  }
+
+  #end(
+    verdict: End["verdict"],
+    code: Code,
+    at: Pick<Step, "netns" | "link">,
+    about?: string,
+  ): never {
+    this.#step(code, at, about);
+    throw new End(verdict);
+  }
+
+  #unknown(at: Pick<Step, "netns" | "link">, about: string): never {
+    return this.#end("unknown", "unknown", at, about);
+  }
+
+  /** Finds the route of a packet that leaves a namespace or comes into it. */
+  #requireRoute(at: Pick<Step, "netns" | "link">, node: Node, flow: Flow): Route {
+    const { route, unknown } = findRoute(node, flow);
+    if (unknown !== undefined) return this.#unknown(at, unknown);
+    return route ?? this.#end("no", "no-route", at, flow.dst);
+  }
+
+  /** Takes a route, and returns the link that it leads out by. */
+  #wayOut(node: Node, route: Route): Port {
+    const at = { netns: node.netns, link: route.dev };
+    const link = node.links.find(({ name }) => name === route.dev);
+    if (route.type !== "unicast" || !link) {
+      const isKnown = route.type !== "broadcast" && route.type !== "multicast" &&
+        route.type !== "anycast";
+      if (!isKnown) this.#unknown(at, `a packet to ${route.dst}, which is for several machines`);
+      return this.#end("no", "dead-end", at, routeText(route));
+    }
+    this.#step("route", at, routeText(route));
+    return { node, link };
+  }
+
+  /** Lets a packet leave by a link to its next hop. */
+  #out(port: Port, hop: string, packet: Packet): Delivery {
+    const { link } = port;
+    const at = placeOf(port);
+    if (!link.up) this.#end("no", "link-down", at);
+    if (!link.flags.includes("LOWER_UP")) this.#end("no", "no-carrier", at);
+    if (link.info.type === "ipvlan" && link.info.mode !== "l2") return this.#outL3(port, packet);
+    if (link.info.type === "dummy") this.#end("no", "dummy", at);
+    const to = this.#resolve(port, hop, packet.src);
+    this.#lost = [];
+    const [arrival] = this.#frames(port, { to, key: packet.dst, tags: [] });
+    return arrival ? this.#input(arrival, packet) : this.#giveUp(port, hop);
+  }
+
+  /** Lets a packet leave by an ipvlan link in an L3 mode: to a sibling, or as the parent's namespace. */
+  #outL3(port: Port, packet: Packet): Delivery {
+    const { link: { info, link: _ } } = port;
+    const parent = this.#world.below(port.link);
+    if (!parent || info.type !== "ipvlan") {
+      return this.#unknown(placeOf(port), "the link's parent is not in view");
+    }
+    const sibling = this.#world.lookUp(parent.link, packet.dst);
+    if (sibling && info.flag !== "vepa") {
+      if (info.flag === "private") this.#end("no", "private", placeOf(port));
+      this.#step("sibling", placeOf(port), nameOf(sibling));
+      return this.#input(sibling, packet);
+    }
+    this.#step("host-output", placeOf(port), info.mode);
+    const at = placeOf(parent);
+    const isIPv4 = familyOf(packet.dst) === 4;
+    const flow = { dst: packet.dst, src: packet.src, oif: isIPv4 ? parent.link.name : undefined };
+    // IPv4 takes what has no route by the parent to be on its wire (`ip_route_output_key_hash_rcu`).
+    if (isIPv4 && Object.keys(findRoute(parent.node, flow)).length === 0) {
+      return this.#out(parent, packet.dst, packet);
+    }
+    const route = this.#requireRoute(at, parent.node, flow);
+    if (route.type === "local") return this.#keep(parent, packet);
+    return this.#out(this.#wayOut(parent.node, route), route.via ?? packet.dst, packet);
+  }
+
+  #keep(port: Port, packet: Packet): Delivery {
+    this.#step("accepted", placeOf(port), packet.dst);
+    return { node: port.node, packet };
+  }
+
+  /** Asks on a link who has an address, and returns the MAC address to send to. */
+  #resolve(port: Port, hop: string, src: string): string {
+    const { node, link } = port;
+    if (link.flags.includes("NOARP")) return link.address ?? ALL;
+    const fixed = node.neighs.find(({ dst, dev, state }) =>
+      dst === hop && dev === link.name && (state === "PERMANENT" || state === "NOARP")
+    );
+    const known = fixed?.address ?? this.#heard.get(link)?.get(hop);
+    if (known !== undefined) return known;
+    const asker = askerOf(node, link, hop, src);
+    this.#lost = [];
+    const answering = this.#frames(port, { to: ALL, key: hop, tags: [] })
+      .filter((each) => answers(each, hop, asker));
+    if (answering.length === 0) return this.#giveUp(port, hop);
+    for (const each of asker === undefined ? [] : answering) {
+      const heard = this.#heard.get(each.link) ?? new Map<string, string>();
+      this.#heard.set(each.link, heard.set(asker!, link.address!));
+    }
+    const first = answering.find((each) =>
+      this.#frames(each, { to: link.address!, key: asker ?? "0.0.0.0", tags: [] })
+        .some((arrival) => arrival.link === link)
+    );
+    const { address } = (first ?? answering[0]!).link;
+    this.#step(
+      first ? "neighbour" : "answer-lost",
+      placeOf(port),
+      first ? `${hop} is at ${address}` : hop,
+    );
+    if (!first) this.isDoubtful = true;
+    return address!;
+  }
+
+  /** Ends a path whose frame got nowhere: by what is not known, else by the first known reason. */
+  #giveUp(port: Port, hop: string): never {
+    const parent = port.link.info.type === "ipvlan" ? this.#world.below(port.link) : undefined;
+    const isHosts = parent &&
+      addressesOf(parent.node, parent.link).some((each) => each.address === hop);
+    if (isHosts || this.#world.lookUp(port.link, hop)) {
+      return this.#end("no", "host-apart", placeOf(port), hop);
+    }
+    const asleep = this.#world.holderOf(hop);
+    if (asleep && !asleep.link.up) return this.#end("no", "link-down", placeOf(asleep));
+    for (const verdict of ["unknown", "leaves", "no"] as const) {
+      const lost = this.#lost.find((each) => each.verdict === verdict);
+      if (!lost) continue;
+      this.steps.push(lost.step);
+      throw new End(verdict);
+    }
+    return this.#end("no", "no-answer", placeOf(port), hop);
+  }
+
+  #lose(verdict: End["verdict"], code: Code, port: Port, about?: string): [] {
+    this.#lost.push({ verdict, step: { code, ...placeOf(port), about } });
+    return [];
+  }
+
+  /** Sends a frame by a link, and returns the links whose stacks get it. */
+  #frames(port: Port, frame: Frame, left = MOST_LINKS): Port[] {
+    const { link } = port;
+    if (left === 0) return [];
+    if (!link.up) return this.#lose("no", "link-down", port);
+    if (!link.flags.includes("LOWER_UP")) return this.#lose("no", "no-carrier", port);
+    const below = this.#world.below(link);
+    switch (link.info.type) {
+      case "veth":
+        return below
+          ? this.#receive(below, frame, left - 1)
+          : this.#lose("leaves", "wire", port, frame.key);
+      case "bridge":
+        return this.#flood(port, frame, left - 1);
+      case "dummy":
+        return this.#lose("no", "dummy", port);
+      case "other":
+        if (link.info.kind === "device") return this.#lose("leaves", "wire", port, frame.key);
+    }
+    if (!below) return this.#lose("unknown", "unknown", port, "the link below is not in view");
+    switch (link.info.type) {
+      case "ipvlan":
+        return this.#fromIpvlan(port, below, frame, left - 1);
+      case "vlan": {
+        const tags = [{ id: link.info.id, protocol: link.info.protocol }, ...frame.tags];
+        return this.#frames(below, { ...frame, tags }, left - 1);
+      }
+      case "macvlan": {
+        const siblings = this.#world.above(below.link, "macvlan")
+          .filter((each) => each.link !== link && each.link.up && isFor(frame, each.link));
+        return [...siblings, ...this.#frames(below, frame, left - 1)];
+      }
+    }
+    return this.#lose("unknown", "unknown", port, `a link of the kind ${link.info.type}`);
+  }
+
+  /** The links that get a frame of an ipvlan link in mode L2. */
+  #fromIpvlan(port: Port, below: Port, frame: Frame, left: number): Port[] {
+    const { info, address } = port.link;
+    if (info.type !== "ipvlan" || info.mode !== "l2") return this.#lose("no", "no-broadcast", port);
+    if (frame.to === ALL) {
+      const siblings = this.#world.above(below.link, "ipvlan")
+        .filter(({ link }) => link !== port.link && link.up);
+      return [...siblings, ...this.#frames(below, frame, left)];
+    }
+    // All links of a parent have one MAC address, which is the host's, too.
+    if (frame.to !== address || info.flag === "vepa") return this.#frames(below, frame, left);
+    const sibling = this.#world.lookUp(below.link, frame.key);
+    if (!sibling) return [below];
+    return info.flag === "private" ? this.#lose("no", "private", port) : [sibling];
+  }
+
+  /** Sends a frame by all ports of a bridge but the one that it came in by. */
+  #flood({ node, link: bridge }: Port, frame: Frame, left: number, from?: Link): Port[] {
+    const { info } = bridge;
+    if (info.type === "bridge" && info.vlanFiltering) {
+      return this.#lose("unknown", "unknown", { node, link: bridge }, "the VLANs of its ports");
+    }
+    return node.links.filter((each) => each.master === bridge.name && each !== from)
+      .flatMap((link) => this.#frames({ node, link }, frame, left));
+  }
+
+  /** A link gets a frame from outside: a port of a bridge passes it on. */
+  #receive(port: Port, frame: Frame, left: number): Port[] {
+    const { node, link } = port;
+    if (!link.up) return this.#lose("no", "link-down", port);
+    const isPort = link.masterKind === "bridge";
+    const bridge = isPort && node.links.find(({ name }) => name === link.master);
+    if (!bridge) return this.#stack(port, frame);
+    const up = { node, link: bridge };
+    if (!bridge.up) return this.#lose("no", "link-down", up);
+    return [...this.#stack(up, frame), ...this.#flood(up, frame, left, link)];
+  }
+
+  /** The links that get a frame which came in by one: sub-interfaces, ipvlan links on it, or itself. */
+  #stack(port: Port, frame: Frame): Port[] {
+    const { link } = port;
+    const [tag, ...tags] = frame.tags;
+    if (tag) {
+      const vlan = this.#world.above(link, "vlan").find(({ link: { info } }) =>
+        info.type === "vlan" && info.id === tag.id && info.protocol === tag.protocol
+      );
+      return vlan?.link.up ? this.#stack(vlan, { ...frame, tags }) : [];
+    }
+    const macvlans = this.#world.above(link, "macvlan").filter((each) =>
+      each.link.up && isFor(frame, each.link)
+    );
+    if (!isFor(frame, link)) return macvlans;
+    const mode = this.#world.modeOn(link);
+    if (frame.to === ALL) {
+      const hearing = mode === "l2" ? this.#world.above(link, "ipvlan") : [];
+      return [...macvlans, ...hearing.filter((each) => each.link.up), port];
+    }
+    const sandbox = mode === "l3s" ? undefined : this.#world.lookUp(link, frame.key);
+    return [sandbox ?? port];
+  }
+
+  /** A link's stack gets a packet: it keeps it, forwards it or drops it. */
+  #input(port: Port, packet: Packet): Delivery {
+    const { node, link } = port;
+    const at = placeOf(port);
+    const { dst } = packet;
+    const isL3S = this.#world.modeOn(link) === "l3s";
+    const sandbox = isL3S ? this.#world.lookUp(link, dst) : undefined;
+    if (sandbox) {
+      this.#step("to-sandbox", at, nameOf(sandbox));
+      return this.#input(sandbox, packet);
+    }
+    const isIPv4 = familyOf(dst) === 4;
+    if (isIPv4) this.#checkSource(port, packet);
+    const route = this.#requireInput(port, packet);
+    if (route.type === "local") return this.#keep(port, packet);
+    if (packet.ttl <= 1) this.#end("no", "ttl", at);
+    this.#step("forwarded", at, dst);
+    const out = this.#wayOut(node, route);
+    return this.#out(out, route.via ?? dst, { ...packet, ttl: packet.ttl - 1 });
+  }
+
+  #requireInput(port: Port, { dst, src }: Packet): Route {
+    const { node, link } = port;
+    const flow = { dst, src, iif: link.name };
+    const { route } = findRoute(node, flow);
+    const forwards = familyOf(dst) === 4
+      ? sysctl(node, `ipv4/conf/${link.name}/forwarding`)
+      : sysctl(node, "ipv6/conf/all/forwarding");
+    if (route?.type !== "local" && !forwards) this.#end("no", "not-forwarding", placeOf(port), dst);
+    return this.#requireRoute(placeOf(port), node, flow);
+  }
+
+  /** Checks the source of an IPv4 packet as the kernel does (`fib_validate_source`). */
+  #checkSource(port: Port, { dst, src }: Packet): void {
+    const { node, link } = port;
+    const isOwn = node.addrs.some(({ address }) => address === src);
+    if (isOwn && !linkSysctl(node, link, "accept_local")) {
+      this.#end("no", "martian", placeOf(port), src);
+    }
+    const strictness = linkSysctl(node, link, "rp_filter");
+    if (strictness === 0) return;
+    const { route: back } = findRoute(node, { dst: src, src: dst });
+    if (!back || strictness === 1 && back.dev !== link.name) {
+      this.#end("no", "rp-filter", placeOf(port), src);
+    }
+  }
+}
+
+/** Where a step happens. */
+function placeOf({ node, link }: Port): Pick<Step, "netns" | "link"> {
+  return { netns: node.netns, link: link.name };
+}
+
+function nameOf({ node, link }: Port): string {
+  return `${link.name} of ${node.netns ?? "the host"}`;
+}
+
+function isFor({ to }: Frame, { address }: Link): boolean {
+  return to === ALL || to === address;
+}
+
+/** Whether a link that hears a question answers it (`arp_process`, `ndisc_recv_ns`). */
+function answers({ node, link }: Port, target: string, asker: string | undefined): boolean {
+  if (familyOf(target) === 6) {
+    return addressesOf(node, link).some(({ address, flags }) =>
+      address === target && !flags.includes("tentative") && !flags.includes("dadfailed")
+    );
+  }
+  if (link.flags.includes("NOARP")) return false;
+  // A namespace takes no question that seems to come from itself.
+  if (node.addrs.some(({ address }) => address === asker)) return false;
+  const isOnlyHere = linkSysctl(node, link, "arp_ignore") > 0;
+  return node.addrs.some(({ address, dev, scope }) =>
+    address === target && scope !== "host" && (!isOnlyHere || dev === link.name)
+  );
+}

@@ -1,0 +1,40 @@
+import { familyOf } from "../../../lib/ipam/address.ts";
+import type { Link } from "../../../lib/iproute2/link_types.ts";
+import { End, type Step, type Verdict, Walk } from "./walk.ts";
+import { type Node, sysctl, type World } from "./world.ts";
+
+/** Whether an echo request is answered, and how it travels. */
+export interface Answer {
+  /** `yes`, `no`, or what keeps the answer from being known. */
+  verdict: Verdict;
+  /** The steps of the request. If the verdict is not `yes`, the last step of all says why. */
+  there: Step[];
+  /** The steps of the reply. */
+  back: Step[];
+}
+
+/**
+ * Follows an echo request and its reply through a world.
+ *
+ * @param node The namespace that asks.
+ * @param flow The address that is asked, and the address to ask from, if it is not the kernel's choice.
+ */
+export function why(world: World, node: Node, flow: { dst: string; src?: string }): Answer {
+  const heard = new Map<Link, Map<string, string>>();
+  const [there, back] = [new Walk(world, heard), new Walk(world, heard)];
+  const answer = (verdict: Verdict) => ({ verdict, there: there.steps, back: back.steps });
+  try {
+    const { node: receiver, packet } = there.send(node, flow);
+    const isIPv4 = familyOf(flow.dst) === 4;
+    if (sysctl(receiver, isIPv4 ? "ipv4/icmp_echo_ignore_all" : "ipv6/icmp/echo_ignore_all")) {
+      there.steps.push({ code: "echo-ignored", netns: receiver.netns });
+      return answer("no");
+    }
+    const { node: last } = back.send(receiver, { dst: packet.src, src: packet.dst });
+    if (there.isDoubtful || back.isDoubtful) return answer("unknown");
+    return answer(last === node ? "yes" : "no");
+  } catch (error) {
+    if (error instanceof End) return answer(error.verdict);
+    throw error;
+  }
+}
