@@ -110,3 +110,28 @@ Deno.test("nonsense is refused in one line, and changes nothing; a dry run only 
     assertEquals((await rehearsed.reserveAddress("n", "c")).length, 2);
     assertEquals(await host.dump(), before);
   }));
+
+Deno.test("a sandbox with several addresses may reserve all of them, or one", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork({ ...NETWORK, subnets: ["10.0.0.0/26"] });
+    const several = [{ network: "n", ip: "10.0.0.5", moreAddresses: ["10.0.0.6"] }];
+    await driver.createSandbox({ name: "c", connections: several });
+    const reserved = async (address?: string) =>
+      (await driver.reserveAddress("n", "c", address)).map((each) => each.address);
+    assertEquals(await reserved("10.0.0.6"), ["10.0.0.6"]);
+    await driver.releaseReservations("n", "c");
+    assertEquals(await reserved(), ["10.0.0.5", "10.0.0.6"]);
+    await driver.removeSandbox("c");
+    const again = async (ip?: string) => {
+      const { value } = await driver.createSandbox({
+        name: "c",
+        connections: [{ network: "n", ip }],
+      });
+      await driver.removeSandbox("c");
+      const [{ ip: first, moreAddresses }] = value.endpoints as [typeof value.endpoints[0]];
+      return [first, ...moreAddresses ?? []];
+    };
+    assertEquals(await again(), ["10.0.0.5/26", "10.0.0.6/26"]);
+    assertEquals(await again("10.0.0.9"), ["10.0.0.9/26"]);
+  }));

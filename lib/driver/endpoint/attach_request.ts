@@ -7,7 +7,7 @@ import {
   IpvlanError,
   isIpvlanError,
 } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { addressFields, endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
@@ -106,9 +106,12 @@ function decideEndpoints(
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
     const own = network.reservations?.filter((each) => each.name === sandbox) ?? [];
-    const [ip, ip6] = ([4, 6] as const)
-      .map((family) => own.find(({ address }) => familyOf(address) === family)?.address);
-    const asked = { ...options, ip: options.ip ?? ip, ip6: options.ip6 ?? ip6, except };
+    const kept = addressFields(own.map(({ address }) => address));
+    const { ip = kept.ip, ip6 = kept.ip6 } = options;
+    // Who says an address has those that it says.
+    const isAsked = (options.ip ?? options.ip6) !== undefined;
+    const moreAddresses = isAsked ? options.moreAddresses : kept.moreAddresses;
+    const asked = { ...options, ip, ip6, moreAddresses, except };
     const decision = decideEndpoint(asked, randomHex(6), {
       network,
       pools: pools.get(id) ?? known.of(network),

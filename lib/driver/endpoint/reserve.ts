@@ -10,7 +10,7 @@ import { findSettled } from "../store/find.ts";
 import type { Store } from "../store/store.ts";
 import { decideEndpoint } from "./decide.ts";
 
-/** Reserves an address: the given one, or one of each family: that of the sandbox, or the next. */
+/** Reserves an address: the given one, or those of the sandbox, or the next one of each family. */
 export async function reserveAddress(
   { store, pools, namespaces }: Parts<"store" | "pools" | "namespaces">,
   networkName: string,
@@ -38,8 +38,8 @@ export async function reserveAddress(
     const asked = given === undefined ? {} : { [families[0] === 6 ? "ip6" : "ip"]: given };
     const [user] = store.endpoints({ network: id, sandbox: name });
     const own = user ? endpointAddresses(user) : [];
-    const isOwn = given === undefined ? own.length > 0 : own.includes(given);
-    const chosen = isOwn ? own : endpointAddresses(
+    const had = given === undefined ? own : own.filter((each) => each === given);
+    const chosen = had.length > 0 ? had : endpointAddresses(
       accept(decideEndpoint(asked, "", {
         network,
         pools: pools.of(network),

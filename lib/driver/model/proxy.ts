@@ -6,7 +6,7 @@
 // only if its route to that one is by another link (`arp_process` in `net/ipv4/arp.c`, `ndisc_recv_ns`
 // in `net/ipv6/ndisc.c`).
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { type Addresses, endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { linkSetting } from "../../iproute2/sysctl.ts";
 import type { HostFacts } from "./facts.ts";
 import { familiesOf } from "./host_access.ts";
@@ -14,7 +14,7 @@ import { networkParent, parentProblems } from "./names.ts";
 import type { HostSetting, HostStep } from "./option_steps.ts";
 import { ADVERTISED } from "./routing_config.ts";
 import { routePrefix } from "./routes.ts";
-import type { Endpoint, Network, SettledNetwork } from "./types.ts";
+import type { Network, SettledNetwork } from "./types.ts";
 
 /** The settings of a parent that networks need to be on. */
 export const PARENT_SETTINGS = ["ipv4/forwarding", "ipv6/forwarding", "ipv6/proxy_ndp"] as const;
@@ -100,7 +100,7 @@ export function networkProxySteps(network: Network): HostStep[] {
  */
 export function endpointProxySteps(
   { proxy, hostAccess, parent: dev }: Pick<Network, "proxy" | "hostAccess" | "parent">,
-  endpoint: Pick<Endpoint, "ip" | "ip6">,
+  endpoint: Addresses,
 ): HostStep[] {
   if (!proxy) return [];
   return endpointAddresses(endpoint).flatMap((address): HostStep[] => {

@@ -71,7 +71,7 @@ async function decideUpdate(
   const { store } = parts;
   const names = Object.keys(given) as OptionName[];
   const refused = (name: string, value: unknown, rule: string) =>
-    invalidOption(name, String(value), `${rule}: make the network anew`);
+    invalidOption(name, String(value ?? ""), `${rule}: make the network anew`);
   const changing = names.filter((name) => CHANGING.includes(name))
     .map((name) => [name, given[name]]);
   const all = store.networks().map(withoutState);
