@@ -1,5 +1,5 @@
 /**
- * An address belongs to somebody who is not running.
+ * An address stays reserved for a sandbox that does not run.
  *
  * @module
  */

@@ -104,7 +104,7 @@ Deno.test("an isolated network's dummy gets the MTU, too, and restore makes it w
   }));
 
 for (const fault of ["refused", "lost"] as const satisfies Fault[]) {
-  Deno.test(`an update of which any line fails changes nothing: ${fault}`, () =>
+  Deno.test(`an update changes nothing if one of its lines fails: ${fault}`, () =>
     withHost(async (host) => {
       await using faults = await Faults.of(fault);
       await twoSandboxes(await host.driver());

@@ -52,7 +52,7 @@ const MISTAKES: Record<
     rule: "private",
     fix: "ip -n c1 link set eth0 type ipvlan mode l2 bridge",
   },
-  "a default route to nobody": {
+  "a default route by a gateway that is not there": {
     lines: [
       "ip netns exec lan sysctl -w net.ipv4.ip_forward=1",
       "ip -n c1 route replace default via 192.168.1.99",

@@ -58,7 +58,13 @@ async function make(spec: WorldSpec): Promise<void> {
 
 /** The sums over all worlds. */
 export const counts: Record<Verdict | "worlds" | "pairs" | "fixes", number> = {
-  ...{ worlds: 0, pairs: 0, yes: 0, no: 0, leaves: 0, unknown: 0, fixes: 0 },
+  worlds: 0,
+  pairs: 0,
+  fixes: 0,
+  yes: 0,
+  no: 0,
+  leaves: 0,
+  unknown: 0,
 };
 
 /** How often the model did not know, by the rule at which its path ended. */

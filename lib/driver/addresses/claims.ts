@@ -78,8 +78,11 @@ export function listPools(store: Store): AddressPoolDetails[] {
 
 /**
  * Finds who holds an address that an endpoint asks for: a sandbox on another network of the same
- * parent, one for which a network of the parent reserves it, or an address pool. Claims of the network's own engine do not count, as an engine first
- * claims an address, and then asks for an endpoint with it.
+ * parent, an address pool, or a reservation on the parent for another sandbox. Claims of the
+ * network's own engine do not count: an engine first claims an address, and then asks for an endpoint
+ * with it.
+ *
+ * @param sandbox The sandbox that asks.
  */
 export function holderElsewhere(
   store: Store,

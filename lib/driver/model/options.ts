@@ -47,6 +47,8 @@ export interface NetworkOption<T> {
   driverOption?: string;
   /** Docker's second name for it, if there is one. */
   alias?: string;
+  /** Whether it can change while the network is there. */
+  changes?: true;
   /** Its key in a configuration of CNI; left out, CNI does not take it. */
   cni?: string;
   /** Finds why a network of Docker's cannot have a value: Docker itself sets its links up. */
@@ -108,6 +110,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "the parent's",
     driverOption: "mtu",
+    changes: true,
     alias: "com.docker.network.driver.mtu",
     cni: "mtu",
     // A link cannot use more than the parent's MTU, so a dummy gets it.
@@ -122,6 +125,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "the kernel's",
     driverOption: "txqlen",
+    changes: true,
     cni: "txqlen",
     ofEndpoint: ({ txqlen }, { ifname: link }) => [{ kind: "link.set", link, set: { txqlen } }],
   },
@@ -161,6 +165,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "off",
     driverOption: "dad",
+    changes: true,
     cni: "dad",
     docker: (value) =>
       value === "optimistic"
@@ -175,6 +180,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "nothing",
     driverOption: "probe",
+    changes: true,
     cni: "probe",
     problems: probeProblems,
   },
@@ -185,6 +191,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "none",
     driverOption: "advertise",
+    changes: true,
     cni: "advertise",
     problems: advertiseProblems,
     conflicts: elsewhereProblems,
@@ -198,6 +205,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "false",
     driverOption: "host_access",
+    changes: true,
     cni: "hostAccess",
     problems: hostAccessProblems,
     ofNetwork: hostAccessSteps,
@@ -223,6 +231,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "none",
     driverOption: "routes",
+    changes: true,
     problems: (network, isolated) =>
       routeProblems(network.routes, network, isolated).map((problem) => problem.at("routes")),
   },
@@ -234,6 +243,7 @@ export const NETWORK_OPTIONS: {
     default: undefined,
     none: "false",
     driverOption: "policy_routes",
+    changes: true,
     cni: "policyRoutes",
     docker: (value) =>
       value
@@ -323,10 +333,9 @@ function valueText(value: NetworkOptions[OptionName]): string {
 }
 
 /** The options that can change while a network is there. */
-export const CHANGING: readonly OptionName[] = [
-  ...["mtu", "txqlen", "dad", "probe"] as const,
-  ...["advertise", "hostAccess", "routes", "policyRoutes"] as const,
-];
+export const CHANGING: readonly OptionName[] = OPTION_NAMES.filter((name) =>
+  NETWORK_OPTIONS[name].changes
+);
 
 /**
  * Reads options written as `NAME=VALUE`, under the names of Docker's ipvlan driver. The problems are

@@ -275,7 +275,7 @@ export interface ConnectOptions extends EndpointExtras {
   ip?: string;
   /** The IPv6 address; left out, the next free one, if the network has IPv6. */
   ip6?: string;
-  /** More addresses, of a family of which the first one is given as `ip` or `ip6`. */
+  /** More addresses. The first one of their family is in `ip` or `ip6`. */
   moreAddresses?: readonly string[];
   /** Addresses that are not chosen as the next free one, as other sandboxes will ask for them. */
   except?: readonly string[];

@@ -33,7 +33,7 @@ import type {
 
 /**
  * A crash leaves `making` or `removing` on what is half made or half removed in the kernel, and
- * `updating` on a network of which the kernel has some of its next options.
+ * `updating` on a network whose options were being changed: the kernel may have some of the new ones.
  */
 export type State = "making" | "ready" | "updating" | "removing";
 

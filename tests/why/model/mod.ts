@@ -5,10 +5,9 @@
  * @module
  */
 export { findFix, nodeOf } from "./fix.ts";
-export { addressOf, type Flow } from "./route.ts";
-export { type Code, type Rule, RULES } from "./rules.ts";
-export { stepText, toText } from "./text.ts";
 export { lookAtAll } from "./look.ts";
-export type { Step, Verdict } from "./walk.ts";
+export { addressOf } from "./route.ts";
+export { stepText } from "./text.ts";
+export type { Verdict } from "./walk.ts";
 export { type Answer, why } from "./why.ts";
 export { type Node, type WhyView, World } from "./world.ts";

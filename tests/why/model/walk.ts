@@ -144,7 +144,7 @@ export class Walk {
 
   /** Lets a packet leave by an ipvlan link in an L3 mode: to a sibling, or as the parent's namespace. */
   #outL3(port: Port, packet: Packet): Delivery {
-    const { link: { info, link: _ } } = port;
+    const { info } = port.link;
     const parent = this.#world.below(port.link);
     if (!parent || info.type !== "ipvlan") {
       return this.#unknown(placeOf(port), "the link's parent is not in view");
@@ -160,10 +160,9 @@ export class Walk {
     const isIPv4 = familyOf(packet.dst) === 4;
     const flow = { dst: packet.dst, src: packet.src, oif: isIPv4 ? parent.link.name : undefined };
     // IPv4 takes what has no route by the parent to be on its wire (`ip_route_output_key_hash_rcu`).
-    if (isIPv4 && Object.keys(findRoute(parent.node, flow)).length === 0) {
-      return this.#out(parent, packet.dst, packet);
-    }
-    const route = this.#requireRoute(at, parent.node, flow);
+    const { route: found, unknown } = findRoute(parent.node, flow);
+    if (isIPv4 && !found && unknown === undefined) return this.#out(parent, packet.dst, packet);
+    const route = found ?? this.#requireRoute(at, parent.node, flow);
     if (route.type === "local") return this.#keep(parent, packet);
     return this.#out(this.#wayOut(parent.node, route), route.via ?? packet.dst, packet);
   }
@@ -355,7 +354,7 @@ export class Walk {
       ? sysctl(node, `ipv4/conf/${link.name}/forwarding`)
       : sysctl(node, "ipv6/conf/all/forwarding");
     if (route?.type !== "local" && !forwards) this.#end("no", "not-forwarding", placeOf(port), dst);
-    return this.#requireRoute(placeOf(port), node, flow);
+    return route ?? this.#requireRoute(placeOf(port), node, flow);
   }
 
   /** Checks the source of an IPv4 packet as the kernel does (`fib_validate_source`). */

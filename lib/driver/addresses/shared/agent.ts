@@ -64,7 +64,7 @@ export async function runAgent(
     report(`Following ${prefixOf(access)} in etcd at ${access.endpoints.join(", ")}`);
     const stop = new AbortController();
     const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
-      .catch((error) => failed.abort(error));
+      .catch(fail);
     return { access: JSON.stringify(access), stop, done };
   };
   const watches = new Map<string, ReturnType<typeof start>>();
