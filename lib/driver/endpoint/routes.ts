@@ -174,8 +174,7 @@ export function linkRoutes(
   const metric = ordinal === 0 ? undefined : LATER + ordinal;
   return [
     ...usualRoutes(network, endpoint, siblings),
-    ...[...givenRoutes(network, endpoint), ...routesToHost(network, endpoint)]
-      .map((route) => ({ metric, ...route, dev: ifname })),
+    ...givenRoutes(network, endpoint).map((route) => ({ metric, ...route, dev: ifname })),
   ];
 }
 
@@ -185,8 +184,10 @@ function usualRoutes(network: Network, endpoint: EndpointRecord, siblings: Sibli
   return [...defaultRoutes(network, endpoint, siblings), ...innerRoutes(network, endpoint)];
 }
 
+/** The other routes. Engines make them, too, so they have those to the host. */
 function givenRoutes(network: Network, endpoint: EndpointRecord): readonly EndpointRoute[] {
-  return endpoint.routes ?? staticRoutes(network, endpoint);
+  const routes = endpoint.routes ?? staticRoutes(network, endpoint);
+  return [...routes, ...routesToHost(network, endpoint)];
 }
 
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };

@@ -247,6 +247,16 @@ Deno.test("the routes of an endpoint follow those of its network, and win over t
   assertEquals(decided({ routes: [] }).endpoint.routes, []);
 });
 
+Deno.test("engines see the route to the host where a network has host access", () => {
+  const subnets = [{ subnet: "192.168.1.0/24", auxAddresses: {} }];
+  const on = network("n", { parent: "eth0", subnets });
+  const seen = (more: Partial<Network>) => {
+    const { endpoint } = decided({ handOver: true }, { network: { ...on, ...more } });
+    return shown({ network: { ...on, ...more }, endpoint }).routes.map(({ dst }) => dst);
+  };
+  assertEquals(seen({ hostAccess: true }), [...seen({}), "169.254.77.1/32"]);
+});
+
 Deno.test("a route that takes a part of another network of the sandbox is refused", () => {
   const on = (name: string, subnet: string, more: Partial<NetworkSpec> = {}) =>
     network(name, settle({ name, parent: "eth0", subnets: [subnet], ...more }).network);
