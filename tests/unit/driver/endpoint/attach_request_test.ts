@@ -408,3 +408,49 @@ Deno.test("a new sandbox is recorded and made with its endpoints, and one on rec
     first.id,
   ]]);
 });
+
+/** All orders of some items. */
+function orders<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]];
+  return items.flatMap((first) =>
+    orders(items.filter((each) => each !== first)).map((rest) => [first, ...rest])
+  );
+}
+
+Deno.test("in every order of their start, services get the addresses that are reserved for them", () => {
+  const reservations = [
+    // The next address that the network would give.
+    { name: "db", address: "192.168.1.2" },
+    { name: "web", address: "192.168.1.4" },
+  ];
+  const services = ["db", "web", "cache", "mail", "dns"];
+  const holders = { on: () => [] } as unknown as HeldAddresses;
+  using store = open([{ ...LAN, reservations }]);
+  const parts = { store, pools: new KnownPools(store) };
+  for (const order of orders(services)) {
+    const start = (name: string, ip?: string) => {
+      const request = { name, namespace: "made", connections: [{ network: "lan", ip }] } as const;
+      const { planned } = reserve(parts, request, host(), holders);
+      for (const { endpoint } of planned) store.putEndpoint(endpoint, "ready");
+      return planned[0]!.endpoint.ip;
+    };
+    // One says its address itself, which nobody has reserved: it has to start before the others.
+    const first = start("ntp", "192.168.1.3");
+    const given = Object.fromEntries(order.map((name) => [name, start(name)]));
+    const wanted = ["192.168.1.5", "192.168.1.6", "192.168.1.7"];
+    const others = order.filter((name) => name !== "db" && name !== "web");
+    assertEquals([first, given.db, given.web, ...others.map((name) => given[name])], [
+      ...["192.168.1.3", "192.168.1.2", "192.168.1.4"],
+      ...wanted,
+    ], order.join());
+    // Nobody else gets them, also while their own are not there.
+    const stop = (name: string) => {
+      for (const { id } of store.endpoints({ sandbox: name })) store.deleteEndpoint(id);
+      store.deleteSandbox(name);
+    };
+    stop("db");
+    assertThrowsError(() => start("thief", "192.168.1.2"), "address-held");
+    assertEquals([start("late"), start("db")], ["192.168.1.8", "192.168.1.2"]);
+    for (const { name } of store.sandboxes()) stop(name);
+  }
+});
