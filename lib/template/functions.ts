@@ -1,96 +1,64 @@
 // The functions that a template can call: those of Go's text/template that give a value, and those
 // that Docker adds (https://docs.docker.com/engine/cli/formatting/).
+import { Buffer } from "node:buffer";
+import { didYouMean } from "../base/suggest.ts";
 import { sprintf } from "./printf.ts";
 import {
+  checkLength,
   isInteger,
   isList,
   isMap,
+  isNumber,
+  isStruct,
   isTrue,
   printed,
   Refusal,
-  sortedEntries,
   toJson,
   typeName,
   type Value,
 } from "./value.ts";
 
-export type Parameter = "any" | "string" | "int";
-
-export interface TemplateFunction {
-  readonly parameters: readonly Parameter[];
-  /** The type of any number of further arguments. */
-  readonly more?: Parameter;
-  /** Calls it with arguments that were checked. @throws {Refusal} */
-  run(values: readonly Value[]): Value;
+/** A function has as many arguments as parameters, or any number more. @throws {Refusal} */
+interface TemplateFunction {
+  (...values: Value[]): Value;
+  readonly more?: boolean;
+  /** Whether an argument decides, so that the further ones are not evaluated. */
+  readonly decides?: (value: Value) => boolean;
 }
 
 export type Functions = Readonly<Record<string, TemplateFunction>>;
 
-/** The longest text that is joined from pieces, so that no template uses all memory. */
-export const MAX_TEXT = 1 << 24;
-
-const MAX_PADDING = 1_000_000;
+/** An argument that is not evaluated yet. */
+export type Argument = () => Value;
 
 export const FUNCTIONS: Functions = {
-  not: onAny(1, ([value]) => !isTrue(value)),
-  eq: onAny(2, ([first, ...others]) => others.some((other) => isEqual(first, other)), "any"),
-  ne: onAny(2, ([a, b]) => !isEqual(a, b)),
-  lt: onAny(2, ([a, b]) => isLess(a, b)),
-  le: onAny(2, ([a, b]) => isLess(a, b) || isEqual(a, b)),
-  gt: onAny(2, ([a, b]) => isLess(b, a)),
-  ge: onAny(2, ([a, b]) => isLess(b, a) || isEqual(a, b)),
-  len: onAny(1, ([value]) => lengthOf(value)),
-  index: onAny(1, ([value, ...keys]) => keys.reduce(elementAt, value), "any"),
-  slice: onAny(1, ([value, ...bounds]) => sliceOf(value, bounds), "any"),
-  print: onAny(0, (values) => joined(withSpaces(values)), "any"),
-  println: onAny(0, (values) => joined(values.map((value) => printed(value)), " ") + "\n", "any"),
-  printf: {
-    parameters: ["string"],
-    more: "any",
-    run: ([format, ...values]) => sprintf(format as string, values, MAX_TEXT),
-  },
-  json: onAny(1, ([value]) => toJson(value)),
-  join: {
-    parameters: ["any", "string"],
-    run: ([value, separator]) => joinedElements(value, separator as string),
-  },
-  split: {
-    parameters: ["string", "string"],
-    run: ([text, separator]) =>
-      separator === "" ? [...text as string] : (text as string).split(separator as string),
-  },
-  lower: onText((text) => text.toLowerCase()),
-  upper: onText((text) => text.toUpperCase()),
-  title: onText((text) =>
-    text.replace(/(?<![\p{L}\p{N}_])\p{L}/gu, (letter) => letter.toUpperCase())
-  ),
-  pad: {
-    parameters: ["string", "int", "int"],
-    run: ([text, before, after]) => text === "" ? "" : spaces(before) + text + spaces(after),
-  },
-  truncate: {
-    parameters: ["string", "int"],
-    run: ([text, length]) => {
-      const bytes = encode(text as string);
-      if (Number(length) < 0) throw new Refusal("slice bounds out of range");
-      return decode(bytes.slice(0, Number(length)));
-    },
-  },
+  and: withMore((first, ...more) => [first, ...more].at(-1), (value) => !isTrue(value)),
+  or: withMore((first, ...more) => [first, ...more].at(-1), isTrue),
+  not: (value) => !isTrue(value),
+  eq: withMore((a, b, ...more) => [b, ...more].some((each) => isEqual(a, each))),
+  ne: (a, b) => !isEqual(a, b),
+  lt: isLess,
+  le: (a, b) => !isLess(b, a),
+  gt: (a, b) => isLess(b, a),
+  ge: (a, b) => !isLess(a, b),
+  len: (value) => isMap(value) ? value.size : itemsOf(value, "len").length,
+  index: withMore((value, ...keys) => keys.reduce(elementAt, value)),
+  slice: withMore(slice),
+  print: withMore(printWithSpaces),
+  println: withMore((...values) => values.map((each) => printed(each)).join(" ") + "\n"),
+  printf: withMore((format, ...values) => sprintf(text(format), values)),
+  json: (value) => toJson(value),
+  join,
+  split: (value, separator) =>
+    separator === "" ? [...text(value)] : text(value).split(text(separator)),
+  lower: (value) => text(value).toLowerCase(),
+  upper: (value) => text(value).toUpperCase(),
+  title: (value) =>
+    text(value).replace(/(?<![\p{L}\p{N}_])\p{L}/gu, (letter) => letter.toUpperCase()),
+  pad: (value, before, after) =>
+    value === "" ? "" : spaces(int(before)) + text(value) + spaces(int(after)),
+  truncate,
 };
-
-function onAny(
-  count: number,
-  run: (values: readonly Value[]) => Value,
-  more?: Parameter,
-): TemplateFunction {
-  return { parameters: Array.from({ length: count }, () => "any" as const), more, run };
-}
-
-function onText(run: (text: string) => string): TemplateFunction {
-  return { parameters: ["string"], run: ([text]) => run(text as string) };
-}
-
-export const FUNCTION_NAMES: readonly string[] = ["and", "or", ...Object.keys(FUNCTIONS)];
 
 /** Docker's functions in the header of a table: the name of a column stays as it is. */
 export const HEADER_FUNCTIONS: Functions = {
@@ -98,53 +66,105 @@ export const HEADER_FUNCTIONS: Functions = {
   ...Object.fromEntries(
     ["json", "join", "split", "lower", "upper", "title", "truncate"].map((name) => [
       name,
-      { ...FUNCTIONS[name]!, run: ([value]: readonly Value[]) => value },
+      withMore((value) => value),
     ]),
   ),
 };
 
-function joined(pieces: readonly string[], separator = ""): string {
-  const length = pieces.reduce(
-    (sum, piece) => sum + piece.length + separator.length,
-    -separator.length,
-  );
-  if (length > MAX_TEXT) throw new Refusal("the text is too long");
-  return pieces.join(separator);
+function withMore(
+  run: (...values: Value[]) => Value,
+  decides?: (value: Value) => boolean,
+): TemplateFunction {
+  return Object.assign(run, { more: true, decides });
+}
+
+/** Calls a function or a method. @throws {Refusal} */
+export function call(name: string, run: TemplateFunction, args: readonly Argument[]): Value {
+  const { length, more, decides } = run;
+  if (args.length < length || !more && args.length > length) {
+    const want = more ? `at least ${length}` : `${length}`;
+    throw new Refusal(`wrong number of args for ${name}: want ${want} got ${args.length}`);
+  }
+  const values: Value[] = [];
+  for (const evaluate of args) {
+    const value = evaluate();
+    values.push(value);
+    if (decides?.(value)) break;
+  }
+  try {
+    return run(...values);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Refusal(`error calling ${name}: ${error.message}`);
+  }
+}
+
+/** Gives the field of a value. A method gets the arguments. @throws {Refusal} */
+export function field(value: Value, name: string, args: readonly Argument[]): Value {
+  // As in Go, a field of a missing value is missing.
+  if (value === undefined) return undefined;
+  if (value === null) throw new Refusal(`nil pointer evaluating .${name}`);
+  if (!isMap(value) && !(isStruct(value) && Object.hasOwn(value, name))) {
+    const why = isStruct(value)
+      ? didYouMean(name, Object.keys(value))
+      : ` in type ${typeName(value)}`;
+    throw new Refusal(`can't evaluate field ${name}${why}`);
+  }
+  const found = isMap(value) ? value.get(name) : value[name];
+  if (typeof found === "function") {
+    return call(name, found.length === 0 ? () => found("") : (each) => found(text(each)), args);
+  }
+  if (args.length === 0) return found;
+  throw new Refusal(`${name} has arguments but cannot be invoked as function`);
+}
+
+function text(value: Value): string {
+  if (typeof value === "string") return value;
+  throw new Refusal(`wrong type for value; expected string; got ${typeName(value)}`);
+}
+
+function int(value: Value): number {
+  if (isInteger(value)) return Number(value);
+  throw new Refusal(`wrong type for value; expected int; got ${typeName(value)}`);
 }
 
 /** Go's `print` puts a space between two values that are no texts. */
-function withSpaces(values: readonly Value[]): string[] {
+function printWithSpaces(...values: Value[]): string {
   const isText = (index: number) => index < 0 || typeof values[index] === "string";
   return values.map((value, index) =>
     (isText(index) || isText(index - 1) ? "" : " ") + printed(value)
-  );
+  ).join("");
 }
 
 /** As Docker's `join`: the values of a map are joined in their own order. */
-function joinedElements(value: Value, separator: string): string {
+function join(value: Value, separator: Value): string {
   if (value === undefined || value === null) return "";
   if (!isList(value) && !isMap(value)) {
     throw new Refusal(`expected slice, got ${typeName(value)}`);
   }
-  const texts = isList(value)
-    ? value.map((each) => printed(each))
-    : [...value.values()].map((each) => printed(each)).sort();
-  return joined(texts, separator);
+  const texts = [...value.values()].map((each) => printed(each));
+  checkLength(text(separator).length * texts.length);
+  return (isMap(value) ? texts.sort() : texts).join(text(separator));
 }
 
-function spaces(count: Value): string {
-  if (Number(count) < 0) throw new Refusal("strings: negative Repeat count");
-  if (Number(count) > MAX_PADDING) throw new Refusal("the text is too long");
-  return " ".repeat(Number(count));
+function spaces(count: number): string {
+  if (count < 0) throw new Refusal("strings: negative Repeat count");
+  checkLength(count);
+  return " ".repeat(count);
+}
+
+/** The first bytes of a text. */
+function truncate(value: Value, length: Value): string {
+  if (int(length) < 0) throw new Refusal("slice bounds out of range");
+  return Buffer.from(text(value)).toString("utf8", 0, int(length));
 }
 
 function isEqual(a: Value, b: Value): boolean {
-  const [left, right] = [a, b].map(typeName);
+  const [left, right] = [typeName(a), typeName(b)];
   if (left === "nil" || right === "nil") return left === right;
-  for (const [value, type] of [[a, left], [b, right]] as const) {
-    if (["list", "map", "struct"].includes(type!)) {
-      throw new Refusal(`non-comparable type ${type}: ${printed(value)}`);
-    }
+  const composite = [a, b].find((value) => typeof value === "object");
+  if (composite !== undefined) {
+    throw new Refusal(`non-comparable type ${typeName(composite)}: ${printed(composite)}`);
   }
   if (isNumber(a) && isNumber(b)) return a == b;
   if (left !== right) throw new Refusal("incompatible types for comparison");
@@ -158,51 +178,35 @@ function isLess(a: Value, b: Value): boolean {
   throw new Refusal(`${isOrdered ? "incompatible types" : "invalid type"} for comparison`);
 }
 
-function isNumber(value: Value): value is number | bigint {
-  return typeof value === "number" || typeof value === "bigint";
-}
-
-/** As in Go, the length of a text is that of its UTF-8. */
-function lengthOf(value: Value): number {
-  if (typeof value === "string") return encode(value).length;
-  if (isList(value)) return value.length;
-  if (isMap(value)) return value.size;
-  throw new Refusal(value === null ? "len of nil pointer" : `len of type ${typeName(value)}`);
+/** The elements of a list, or the bytes of a text's UTF-8: what Go counts. */
+function itemsOf(value: Value, verb: string): readonly Value[] | Uint8Array {
+  if (typeof value === "string") return Buffer.from(value);
+  if (isList(value)) return value;
+  const isNil = value === undefined || value === null;
+  throw new Refusal(`${verb} of ${isNil ? "nil pointer" : `type ${typeName(value)}`}`);
 }
 
 function elementAt(value: Value, key: Value): Value {
-  if (value === undefined || value === null) throw new Refusal("index of nil pointer");
-  if (isMap(value)) {
-    if (typeof key !== "string") {
-      throw new Refusal(`value has type ${typeName(key)}; should be string`);
-    }
-    return value.has(key) ? value.get(key) : zeroOf(value);
+  if (!isMap(value)) {
+    const items = itemsOf(value, "index");
+    return items[position(key, items.length - 1)];
   }
-  if (isList(value)) return value[position(key, value.length - 1)];
-  if (typeof value === "string") {
-    const bytes = encode(value);
-    return bytes[position(key, bytes.length - 1)];
+  if (typeof key !== "string") {
+    throw new Refusal(`value has type ${typeName(key)}; should be string`);
   }
-  throw new Refusal(`can't index item of type ${typeName(value)}`);
+  // Go gives the zero value of the map's type for a missing key. An empty map is of texts.
+  const [first = ""] = value.values();
+  return value.has(key) ? value.get(key) : typeof first === "string" ? "" : null;
 }
 
-/** Go gives the zero value of a map's type for a missing key. A map without values is of texts. */
-function zeroOf(map: ReadonlyMap<string, Value>): Value {
-  const [first = ""] = map.values();
-  if (typeof first === "string") return "";
-  if (typeof first === "boolean") return false;
-  return isNumber(first) ? 0 : null;
-}
-
-function sliceOf(value: Value, bounds: readonly Value[]): Value {
+/** A part of a list or a text. What is no UTF-8 then, where a character is cut, becomes U+FFFD. */
+function slice(value: Value, ...bounds: Value[]): Value {
   if (bounds.length > 2) throw new Refusal(`too many slice indexes: ${bounds.length}`);
-  const item = typeof value === "string" ? encode(value) : value;
-  if (!(item instanceof Uint8Array) && !isList(item)) {
-    throw new Refusal(`can't slice item of type ${typeName(value)}`);
-  }
-  const [from = 0, to = item.length] = bounds.map((bound) => position(bound, item.length));
+  const items = itemsOf(value, "slice");
+  const [from = 0, to = items.length] = bounds.map((bound) => position(bound, items.length));
   if (from > to) throw new Refusal(`invalid slice index: ${from} > ${to}`);
-  return item instanceof Uint8Array ? decode(item.slice(from, to)) : item.slice(from, to);
+  if (typeof value === "string") return Buffer.from(value).toString("utf8", from, to);
+  return [...items].slice(from, to);
 }
 
 function position(value: Value, last: number): number {
@@ -211,31 +215,4 @@ function position(value: Value, last: number): number {
   }
   if (value < 0 || value > last) throw new Refusal(`index out of range: ${value}`);
   return Number(value);
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-/** Bytes that are no UTF-8, as where a character was cut, become U+FFFD. */
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-}
-
-export function fits(value: Value, parameter: Parameter): boolean {
-  if (parameter === "any") return true;
-  return parameter === "string" ? typeof value === "string" : isInteger(value);
-}
-
-/** The cost of a function for a value: the number of its characters or elements. */
-export function sizeOf(value: Value): number {
-  if (typeof value === "string" || isList(value)) return value.length;
-  return isMap(value) ? value.size : 1;
-}
-
-/** The elements of a value with their indexes or keys; `undefined` if it has none by its type. */
-export function elementsOf(value: Value): [key: Value, element: Value][] | undefined {
-  if (value === undefined) return [];
-  if (isList(value)) return value.map((element, index) => [index, element]);
-  return isMap(value) ? sortedEntries(value) : undefined;
 }

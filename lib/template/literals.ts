@@ -1,58 +1,37 @@
-// Go's literals (https://go.dev/ref/spec#Lexical_elements).
+// The constants in a template: Go's (https://go.dev/ref/spec#Lexical_elements), in usual forms.
 
-/** A whole number: decimal, or with the prefix of another base. `_` may separate digits. */
-const INTEGER = /^([+-]?)(\d+(?:_\d+)*|0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)$/;
+interface Literal {
+  readonly kind: string;
+  readonly pattern: RegExp;
+  /** Reads what the pattern has found; `undefined` if it is written wrongly. */
+  read(written: string): string | number | bigint | boolean | undefined;
+}
 
-/** Reads a number; `undefined` if it is none. A whole number that is not exact as one is a bigint. */
-export function readNumber(written: string): number | bigint | undefined {
-  const [, sign, digits] = INTEGER.exec(written) ?? [];
-  if (digits === undefined) {
-    const value = Number(written);
-    return Number.isFinite(value) ? value : undefined;
+export const LITERALS: readonly Literal[] = [
+  { kind: "string", pattern: /"(?:[^"\\]|\\.)*"/y, read: readString },
+  { kind: "string", pattern: /`[^`]*`/y, read: (written) => written.slice(1, -1) },
+  { kind: "number", pattern: /[+-]?\d[\w.]*/y, read: readNumber },
+  { kind: "boolean", pattern: /(?:true|false)\b/y, read: (written) => written === "true" },
+];
+
+/** Reads a text in double quotes as JSON does, which has no `\x1b` and no tab as it is. */
+function readString(written: string): string | undefined {
+  const json = written.replace(
+    /\\x([\da-fA-F]{2})|\\.|\p{Cc}/gu,
+    (each, hex) => hex ? `\\u00${hex}` : each.length > 1 ? each : JSON.stringify(each).slice(1, -1),
+  );
+  try {
+    const text: string = JSON.parse(json);
+    return text.isWellFormed() ? text : undefined;
+  } catch {
+    return undefined;
   }
-  // Go takes 0755 for octal, as C does.
-  const prefixed = digits.replaceAll("_", "").replace(/^0(?=\d)/, "0o");
-  if (/^0o.*[89]/.test(prefixed)) return undefined;
-  const value = BigInt(prefixed) * (sign === "-" ? -1n : 1n);
-  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
-/** Reads a character in single quotes as its code point; `undefined` if it is not one character. */
-export function readCharacter(written: string): number | undefined {
-  const text = unescape(written.slice(1, -1));
-  return text !== undefined && [...text].length === 1 ? text.codePointAt(0) : undefined;
-}
-
-/** Reads a text in double quotes; `undefined` if an escape in it is wrong. */
-export function readString(written: string): string | undefined {
-  return unescape(written.slice(1, -1));
-}
-
-export const ESCAPES: Readonly<Record<string, string>> = {
-  a: "\x07",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-  "\\": "\\",
-  "'": "'",
-  '"': '"',
-};
-
-const ESCAPE =
-  /\\(?:([abfnrtv\\'"])|([0-7]{3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.?))/gsu;
-
-function unescape(text: string): string | undefined {
-  let isWrong = false;
-  const value = text.replace(ESCAPE, (_, plain, octal, ...rest) => {
-    if (plain !== undefined) return ESCAPES[plain]!;
-    const hex = rest.slice(0, 3).find((digits) => digits !== undefined);
-    const code = octal !== undefined ? parseInt(octal, 8) : parseInt(hex, 16);
-    const isCharacter = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
-    if (!isCharacter) isWrong = true;
-    return isCharacter ? String.fromCodePoint(code) : "";
-  });
-  return isWrong ? undefined : value;
+/** Reads a number. A whole number that is not exact as one is a bigint. */
+function readNumber(written: string): number | bigint | undefined {
+  // Go takes 0755 for octal. It is refused, so that nobody gets another number than in Docker.
+  if (!/^(?:[+-]?(?:0|[1-9]\d*)(?:\.\d+)?|0x[\da-fA-F]+)$/.test(written)) return undefined;
+  const value = Number(written);
+  return written.includes(".") || Number.isSafeInteger(value) ? value : BigInt(written);
 }

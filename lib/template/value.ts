@@ -37,6 +37,10 @@ export function isInteger(value: Value): value is number | bigint {
   return typeof value === "bigint" || Number.isInteger(value);
 }
 
+export function isNumber(value: Value): value is number | bigint {
+  return typeof value === "number" || typeof value === "bigint";
+}
+
 export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
@@ -59,6 +63,20 @@ function fieldsOf(struct: Struct): [name: string, value: Value][] {
     if (typeof field !== "function") return [[name, field]];
     return field.length === 0 ? [[name, field("")]] : [];
   });
+}
+
+/** The elements of a value with their indexes or keys; `undefined` if it has none by its type. */
+export function elementsOf(value: Value): [key: Value, element: Value][] | undefined {
+  if (value === undefined) return [];
+  if (isList(value)) return value.map((element, index) => [index, element]);
+  return isMap(value) ? sortedEntries(value) : undefined;
+}
+
+/** The cost of a function for a value: the number of its characters and elements. */
+export function sizeOf(value: Value): number {
+  if (typeof value === "string") return value.length;
+  if (isList(value)) return value.reduce<number>((sum, each) => sum + sizeOf(each), value.length);
+  return isMap(value) ? value.size : 1;
 }
 
 /** Whether a value counts as true: not false, 0, nil or empty. A struct always does. */
@@ -112,3 +130,11 @@ export function inOrder(
 
 /** A function cannot do its work. The template's error adds the place. */
 export class Refusal extends Error {}
+
+/** The most steps, printed characters and read elements, so that no template uses all memory. */
+export const MOST = 1 << 24;
+
+/** Checks the length of a text before it is made. @throws {Refusal} */
+export function checkLength(length: number): void {
+  if (length > MOST) throw new Refusal("the text is too long");
+}

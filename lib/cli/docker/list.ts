@@ -17,18 +17,17 @@ export type Format =
 export function readFormat(args: Arguments): Format {
   const format = args.on("json") ? "json" : args.value("format") ?? "table";
   const [, columns] = /^table(.+)$/s.exec(format) ?? [];
-  const text = format === "json" ? "{{json .}}" : (columns ?? format).replace(/^ +/, "");
-  const template = format === "table"
-    ? undefined
-    : readTemplate(text, "choose table or json", true);
+  const text = format === "json" ? "{{json .}}" : (columns ?? format).replace(/^ +/, "")
+    .replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+  const template = format === "table" ? undefined : readTemplate(text, "choose table or json");
   if (args.on("quiet")) return { kind: "keys" };
   if (!template) return { kind: "table" };
   return { kind: columns === undefined ? "lines" : "rows", template };
 }
 
 /** Reads `--format` as a Go template with an action. @param others Other choices, for errors. */
-export function readTemplate(format: string, others: string, escapes = false): Template {
-  if (format.includes("{{")) return new Template(format, escapes);
+export function readTemplate(format: string, others: string): Template {
+  if (format.includes("{{")) return new Template(format);
   const rule = `${others}, or write a Go template such as {{.Name}}`;
   throw invalidOption("format", format, rule);
 }

@@ -56,6 +56,7 @@ Deno.test("a list is printed in each format that Docker has", () => {
     "db\ta\tb",
     "",
   ]);
+  assertEquals(listed(String.raw`{{.Name}}{{"\n"}}-`), ["web", "-", "db", "-"]);
   assertEquals(listed(String.raw`table {{.ID}}\t{{upper .Name}}\t{{.Label "com.example.tier"}}`), [
     "NETWORK ID   NAME   tier",
     "web0         WEB    front",
