@@ -254,7 +254,6 @@ export class Template {
       const value = pipe.evaluate(scope);
       const elements = elementsOf(value) ??
         this.#failAt(pipe.offset, pipe.written, `range can't iterate over ${printed(value)}`);
-      scope.spend(elements.length);
       if (elements.length === 0) return otherwise(scope);
       for (const [key, element] of elements) {
         // The only variable gets the element.

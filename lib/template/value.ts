@@ -72,7 +72,7 @@ export function elementsOf(value: Value): [key: Value, element: Value][] | undef
   return isMap(value) ? sortedEntries(value) : undefined;
 }
 
-/** The cost of a function for a value: the number of its characters and elements. */
+/** What it costs to work on a value: the number of its characters and elements. */
 export function sizeOf(value: Value): number {
   if (typeof value === "string") return value.length;
   if (isList(value)) return value.reduce<number>((sum, each) => sum + sizeOf(each), value.length);

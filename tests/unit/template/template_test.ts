@@ -130,6 +130,7 @@ const REFUSED: [template: string, message: string][] = [
   ["{{end}}", ":1:2: unexpected {{end}}"],
   ["{{if .Name}}{{else}}{{else}}{{end}}", ":1:22: expected end; found {{else}}"],
   ["{{break}}", ":1:2: {{break}} outside {{range}}"],
+  ["{{range .None}}{{break 1}}{{end}}", ':1:23: unexpected "1" in action'],
   ["{{/* open }}", ":1:2: unclosed comment"],
   ["{{/*/}}", ":1:2: unclosed comment"],
   ["{{/* c */-}}", ':1:9: unexpected "-" in action'],
@@ -183,6 +184,8 @@ Deno.test("a template that would take very long or print very much is refused so
       "{{$x := .Items}}{{range .Items}}{{$x = print $x $x}}{{end}}",
       '{{$x := pad "x" 1000000 0}}{{range .Items}}{{$y := join $.Items $x}}{{end}}',
       '{{printf "%999999s" .Items}}',
+      `{{range split (pad "x" 100000 0) ""}}${"x".repeat(1000)}{{end}}`,
+      '{{$x := split (pad "x" 9999 0) ""}}{{range $x}}{{range $x}}{{end}}{{end}}',
       '{{$x := split (pad "x" 999999 0) ""}}{{range .Items}}{{$y := len (print $x)}}{{end}}',
     ]
   ) {
