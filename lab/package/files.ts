@@ -5,7 +5,7 @@
  */
 import { gzipSync } from "node:zlib";
 import { agentService } from "../../lib/cli/commands/agent.ts";
-import { dockerService } from "../../lib/cli/commands/docker_install.ts";
+import { dockerService } from "../../lib/cli/commands/docker.ts";
 import { serviceOf } from "../../lib/cli/plugin_service.ts";
 import { CNI, NETAVARK } from "../../lib/engine/plugins.ts";
 import { SYSTEM_LAUNCHER } from "../../lib/install/program.ts";
@@ -51,7 +51,7 @@ DENO_NO_UPDATE_CHECK=1 exec "$prefix/${PROGRAM}/deno" run -A --no-config --no-lo
  */
 export function packagedUnits(): Units {
   const program = [SYSTEM_LAUNCHER];
-  const services = [agentService([]), dockerService([]), serviceOf(CNI), serviceOf(NETAVARK)];
+  const services = [agentService(), dockerService([]), serviceOf(CNI), serviceOf(NETAVARK)];
   const units = services.map((make): Units => make(program, {}).units);
   return Object.assign({ "ipvlan.service": systemdUnit(program, {}) }, ...units);
 }

@@ -72,7 +72,7 @@ async function commonFiles(
       .map(async ([name, { summary, load }]): Promise<Documented> => ({
         name,
         summary,
-        command: (await load()).default,
+        command: await load(),
       })),
   );
   return [

@@ -3,10 +3,10 @@ import type { Command } from "./command.ts";
 /** A command in the list of all of them. Its module is loaded only when it is needed. */
 export interface Entry {
   summary: string;
-  load(): Promise<{ default: Command }>;
+  load(): Promise<Command>;
 }
 
-const SUMMARIES = {
+const SUMMARIES: Readonly<Record<string, string>> = {
   "network create": "Create a network",
   "network update": "Change options of a network while its sandboxes run",
   "network ls": "List networks",
@@ -32,6 +32,8 @@ const SUMMARIES = {
   "doctor": "Find out why ipvlan does not work here, and what to do about it",
   "graph": "Draw the networks and sandboxes as they are in the kernel",
   "agent": "Restore what a parent that comes back had, and do what hosts that share need",
+  "agent install": "Write the systemd unit that starts the agent",
+  "agent uninstall": "Remove the systemd unit that agent install has written",
   "host ls": "List the hosts that share addresses with this one",
   "host rm": "Free the addresses of hosts that are gone for good",
   "advertise": "List the routes that networks advertise, or print how to announce them",
@@ -46,7 +48,10 @@ const SUMMARIES = {
   "netavark install": "Make ipvlan a plugin of Podman's netavark",
   "netavark uninstall": "Remove what netavark install has written",
   "netavark serve": "Answer Podman's calls without a start of Deno for each",
-  "cni": "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman, or install it",
+  "cni": "Be the CNI plugin of containerd, Kubernetes, Nomad and Podman",
+  "cni install": "Make ipvlan a plugin of CNI",
+  "cni uninstall": "Remove what cni install has written",
+  "cni serve": "Answer the calls of CNI without a start of Deno for each",
   "docker serve": "Serve Docker as the plugin ipvlan-kit, for its networks",
   "docker install": "Write the systemd units that start the plugin for Docker",
   "docker uninstall": "Remove the systemd units that docker install has written",
@@ -57,74 +62,51 @@ const SUMMARIES = {
   "completion": "Print a script for a shell that completes commands, options and names",
 };
 
-const MODULES: Readonly<Record<keyof typeof SUMMARIES, Entry["load"]>> = {
-  "network create": () => import("./commands/network_create.ts"),
-  "network update": () => import("./commands/network_update.ts"),
-  "network ls": () => import("./commands/network_ls.ts"),
-  "network inspect": () => import("./commands/network_inspect.ts"),
-  "network rm": () => import("./commands/network_rm.ts"),
-  "network prune": () => import("./commands/network_prune.ts"),
-  "network connect": () => import("./commands/network_connect.ts"),
-  "network disconnect": () => import("./commands/network_disconnect.ts"),
-  "address reserve": async () => ({ default: (await address()).reserve }),
-  "address ls": async () => ({ default: (await address()).ls }),
-  "address release": async () => ({ default: (await address()).release }),
-  "run": () => import("./commands/run.ts"),
-  "exec": () => import("./commands/exec.ts"),
-  "ps": () => import("./commands/ps.ts"),
-  "rm": () => import("./commands/rm.ts"),
-  "inspect": () => import("./commands/inspect.ts"),
-  "stop": () => import("./commands/stop.ts"),
-  "kill": () => import("./commands/kill.ts"),
-  "wait": () => import("./commands/wait.ts"),
-  "logs": () => import("./commands/logs.ts"),
-  "attach": () => import("./commands/attach.ts"),
-  "restore": () => import("./commands/restore.ts"),
-  "doctor": () => import("./commands/doctor.ts"),
-  "graph": () => import("./commands/graph.ts"),
-  "agent": () => import("./commands/agent.ts"),
-  "host ls": () => import("./commands/host_ls.ts"),
-  "host rm": () => import("./commands/host_rm.ts"),
-  "advertise": () => import("./commands/advertise.ts"),
-  "apply": () => import("./commands/apply.ts"),
-  "diff": () => import("./commands/diff.ts"),
-  "destroy": () => import("./commands/destroy.ts"),
-  "export": () => import("./commands/export.ts"),
-  "netavark create": () => netavark("create"),
-  "netavark setup": () => netavark("setup"),
-  "netavark teardown": () => netavark("teardown"),
-  "netavark info": () => netavark("info"),
-  "netavark install": () => netavark("install"),
-  "netavark uninstall": () => netavark("uninstall"),
-  "netavark serve": () => netavark("serve"),
-  "cni": () => import("./commands/cni.ts"),
-  "docker serve": () => import("./commands/docker_serve.ts"),
-  "docker install": async () => ({ default: (await dockerInstall()).install }),
-  "docker uninstall": async () => ({ default: (await dockerInstall()).uninstall }),
-  "docker bundle": () => import("./commands/docker_bundle.ts"),
-  "docker migrate": () => import("./commands/docker_migrate.ts"),
-  "lab": () => import("./commands/lab.ts"),
-  "version": () => import("./commands/version.ts"),
-  "completion": () => import("./commands/completion.ts"),
+/**
+ * The modules by the first words of their commands. One exports its only command as its default, or
+ * several under their last words.
+ */
+const MODULES: Readonly<Record<string, () => Promise<object>>> = {
+  network: () => import("./commands/network.ts"),
+  address: () => import("./commands/address.ts"),
+  run: () => import("./commands/run.ts"),
+  exec: () => import("./commands/run.ts"),
+  ps: () => import("./commands/sandbox.ts"),
+  rm: () => import("./commands/sandbox.ts"),
+  inspect: () => import("./commands/sandbox.ts"),
+  stop: () => import("./commands/sandbox.ts"),
+  kill: () => import("./commands/sandbox.ts"),
+  wait: () => import("./commands/sandbox.ts"),
+  logs: () => import("./commands/sandbox.ts"),
+  attach: () => import("./commands/attach.ts"),
+  restore: () => import("./commands/restore.ts"),
+  doctor: () => import("./commands/doctor.ts"),
+  graph: () => import("./commands/graph.ts"),
+  agent: () => import("./commands/agent.ts"),
+  host: () => import("./commands/host.ts"),
+  advertise: () => import("./commands/advertise.ts"),
+  apply: () => import("./commands/site.ts"),
+  diff: () => import("./commands/site.ts"),
+  destroy: () => import("./commands/site.ts"),
+  export: () => import("./commands/site.ts"),
+  netavark: () => import("./commands/netavark.ts"),
+  cni: () => import("./commands/cni.ts"),
+  docker: () => import("./commands/docker.ts"),
+  lab: () => import("./commands/lab.ts"),
+  version: () => import("./commands/version.ts"),
+  completion: () => import("./commands/completion.ts"),
 };
 
-const address = () => import("./commands/address.ts");
-
-const dockerInstall = () => import("./commands/docker_install.ts");
-
-export const COMMANDS: Record<string, Entry> = Object.fromEntries(
-  Object.entries(SUMMARIES).map(([name, summary]) => [
-    name,
-    { summary, load: MODULES[name as keyof typeof SUMMARIES] },
-  ]),
+export const COMMANDS: Readonly<Record<string, Entry>> = Object.fromEntries(
+  Object.entries(SUMMARIES).map(([name, summary]): [string, Entry] => {
+    const [first = "", last = "default"] = name.split(" ");
+    const load = async () => {
+      const commands = await MODULES[first]!() as Record<string, Command>;
+      return commands[last] ?? commands[first]!;
+    };
+    return [name, { summary, load }];
+  }),
 );
-
-/** Loads one of the commands of `netavark`, which are in one module. */
-async function netavark(
-  name: keyof typeof import("./commands/netavark.ts"),
-): Promise<{ default: Command }> {
-  return { default: (await import("./commands/netavark.ts"))[name] };
-}
 
 export const ALIASES: Readonly<Record<string, string>> = {
   "network list": "network ls",
@@ -142,6 +124,11 @@ export const ALIASES: Readonly<Record<string, string>> = {
 export function findCommand(typed: string): Entry & { name: string } | undefined {
   const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
   return Object.hasOwn(COMMANDS, name) ? { name, ...COMMANDS[name]! } : undefined;
+}
+
+/** The name of a command at the start of a line, as typed: `network create`, or `agent`. */
+export function typedName([first = "", second = "-"]: readonly string[]): string {
+  return isGroup(first) && !second.startsWith("-") ? `${first} ${second}` : first;
 }
 
 /** Whether a word is the first of a command's two words: `network`, `container`. */

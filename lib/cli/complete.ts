@@ -1,5 +1,5 @@
 import type { Command, Names, Option } from "./command.ts";
-import { COMMANDS, findCommand, isGroup } from "./commands.ts";
+import { COMMANDS, findCommand, typedName } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
 export async function complete(typed: readonly string[], names: Names): Promise<string[]> {
@@ -10,16 +10,18 @@ export async function complete(typed: readonly string[], names: Names): Promise<
 
 /** Lists the words that can follow, without filtering by the start of the last word. */
 async function candidates(before: readonly string[], last: string, names: Names) {
-  const [first = "", second = ""] = before;
+  const [first = ""] = before;
   const commands = Object.keys(COMMANDS);
   if (before.length === 0) return [...new Set(commands.map((name) => name.split(" ")[0]!))];
   const group = commands.filter((name) => name.startsWith(`${first} `));
-  if (before.length === 1 && group.length > 0) return group.map((name) => name.split(" ")[1]!);
-  const typed = isGroup(first) ? [first, second] : [first];
-  const found = findCommand(typed.join(" "));
+  if (before.length === 1 && group.length > 0 && !last.startsWith("-")) {
+    return group.map((name) => name.split(" ")[1]!);
+  }
+  const typed = typedName(before);
+  const found = findCommand(typed);
   if (!found) return [];
-  const { default: command } = await found.load();
-  return await forCommand(command, before.slice(typed.length), last, names);
+  const command = await found.load();
+  return await forCommand(command, before.slice(typed.split(" ").length), last, names);
 }
 
 /** Lists the options and names that can follow these words of one command. */

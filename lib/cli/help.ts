@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, isGroup } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
 /** The usual width of a terminal, in columns. */
@@ -19,10 +19,15 @@ function wrapped(text: string, indent: number): string {
   return `${text.slice(0, end)}\n${wrapped(" ".repeat(indent) + text.slice(end + 1), indent)}`;
 }
 
+/** Lists the commands that start with a prefix, and what each does. */
+function commandColumns(prefix: string): string {
+  const entries = Object.entries(COMMANDS).filter(([name]) => name.startsWith(prefix));
+  return columns(entries.map(([name, { summary }]) => [name.slice(prefix.length), summary]));
+}
+
 /** Lists the commands that start with a word, or all commands if the word is empty. */
 export function groupHelp(group: string): string {
   const prefix = group === "" ? "" : `${group} `;
-  const entries = Object.entries(COMMANDS).filter(([name]) => name.startsWith(prefix));
   return [
     `Usage: ipvlan ${prefix}COMMAND`,
     "",
@@ -31,7 +36,7 @@ export function groupHelp(group: string): string {
       : `The commands of "ipvlan ${group}".`,
     "",
     "Commands:",
-    columns(entries.map(([name, { summary }]) => [name.slice(prefix.length), summary])),
+    commandColumns(prefix),
     "",
     wrapped(
       `See "ipvlan ${prefix}COMMAND --help" for the options of a command, with an example.`,
@@ -54,6 +59,7 @@ export function commandHelp(name: string, summary: string, command: Command): st
       ]),
     ),
     "",
+    ...(isGroup(name) ? ["Commands:", commandColumns(`${name} `), ""] : []),
     ...(command.statuses ? ["Exit status:", columns(command.statuses), ""] : []),
     "Example:",
     ...command.example.split("\n").map((line) => `  ${line}`),

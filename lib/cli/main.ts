@@ -2,7 +2,7 @@ import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.t
 import { Interrupt } from "../base/signals.ts";
 import { closest } from "../base/suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
-import { COMMANDS, findCommand, isGroup } from "./commands.ts";
+import { COMMANDS, findCommand, isGroup, typedName } from "./commands.ts";
 import { errorLines, usageError } from "./errors.ts";
 import { commandHelp, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
@@ -47,16 +47,17 @@ async function dispatch(typed: readonly string[], forRun: readonly string[] = []
     return 0;
   }
   const group = isGroup(first);
-  if (group && ["--help", "-h"].includes(second)) {
+  const typedAs = typedName(typed);
+  const found = findCommand(typedAs);
+  if (!found && group && ["--help", "-h"].includes(second)) {
     // The commands of `container` are listed without that word.
     print(groupHelp(first === "container" ? "" : first));
     return 0;
   }
-  const found = findCommand(group ? `${first} ${second}` : first);
   if (!found) throw unknownCommand(group ? [first, second] : typed, group ? first : "");
   const { name } = found;
-  const { default: command } = await found.load();
-  const rest = [...(name === "run" ? forRun : []), ...typed.slice(group ? 2 : 1)];
+  const command = await found.load();
+  const rest = [...(name === "run" ? forRun : []), ...typed.slice(typedAs.split(" ").length)];
   const args = command.raw ? asTyped(rest) : parseArguments(`ipvlan ${name}`, command, rest);
   if (args.on("help")) {
     print(commandHelp(name, found.summary, command));
@@ -131,7 +132,7 @@ function unknownCommand(
   }
   const names = first.startsWith("-")
     ? ["--help", "--version"]
-    : Object.keys(COMMANDS).filter((name) => name.startsWith(group));
+    : Object.keys(COMMANDS).filter((name) => name.startsWith(group === "" ? "" : `${group} `));
   const [typed, meant] = group === ""
     // `ipvlan prune` may be short for `ipvlan network prune`, or misspelt.
     ? [

@@ -1,9 +1,10 @@
-// Calls of a plugin that this process answers itself.
+// The commands of plugins: calls that this process answers itself, and the server that answers others.
 import { IpvlanError } from "../base/errors.ts";
 import { Interrupt } from "../base/signals.ts";
 import { readRequest } from "../engine/json.ts";
-import { printedAnswer, type RunPlugin } from "../engine/plugins.ts";
-import type { Context } from "./command.ts";
+import { type Plugin, printedAnswer, type RunPlugin } from "../engine/plugins.ts";
+import type { Command, Context } from "./command.ts";
+import { PRINT_UNIT, uninstallService } from "./service.ts";
 
 /** Reads the standard input of a call. Nobody types a request at a terminal. */
 export async function readInput(): Promise<string> {
@@ -32,3 +33,52 @@ export async function answerHere(
   if (printed !== undefined && !(dryRun && answered.status === 0)) print(printed);
   return answered.status;
 }
+
+/**
+ * Makes the commands that install a plugin and its server, remove both, and are the server.
+ *
+ * @param load Loads what answers a call.
+ * @param next The lines of an example after `install`.
+ */
+export function serverCommands(
+  plugin: Plugin,
+  load: () => Promise<RunPlugin>,
+  ...next: string[]
+): Record<"install" | "uninstall" | "serve", Command> {
+  const name = `ipvlan ${plugin.command}`;
+  const reload = "systemctl daemon-reload";
+  const enable = `systemctl enable --now ipvlan-${plugin.command}.socket`;
+  const service = () => import("./plugin_service.ts");
+  return {
+    install: {
+      usage: "[OPTIONS] [DIR]",
+      example: [`${name} install`, reload, enable, ...next].join("\n"),
+      options: PRINT_UNIT,
+      run: async (args, context) =>
+        (await service()).install(plugin, args.positionals[0], args, context),
+    },
+    uninstall: {
+      usage: "[DIR]",
+      example: `${name} uninstall\n${reload}`,
+      run: async ({ positionals: [folder] }, context) =>
+        await uninstallService((await service()).serviceOf(plugin, folder), context),
+    },
+    serve: {
+      usage: "[OPTIONS]",
+      example: `${name} serve`,
+      options: {
+        "--socket PATH": `the socket to listen at; left out, ${plugin.socket}`,
+        "--verbose": "print each ip line as it is run, the stack of an error, and each call",
+      },
+      statuses: SERVED,
+      run: async (args, context) =>
+        await (await service()).serveCalls(plugin, await load(), args, context),
+    },
+  };
+}
+
+/** The exit statuses of servers. */
+export const SERVED: Command["statuses"] = [
+  ["0", "a signal ended it, after the calls under way"],
+  ["1", "it could not start"],
+];

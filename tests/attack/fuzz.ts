@@ -149,7 +149,7 @@ function fuzzCommandLines(random: Random): Fuzzer {
       driver = await openDriver(stateDir);
     }
     const name = random.pick(Object.keys(COMMANDS));
-    const { default: command } = await COMMANDS[name]!.load();
+    const command = await COMMANDS[name]!.load();
     const options = [...optionsOf(command), { name: "dry-run" }];
     const option = () => {
       const { name, short, value } = random.pick(options) as {

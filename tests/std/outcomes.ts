@@ -57,7 +57,7 @@ const values = fc.oneof(
 /** The commands by name, but for those that leave their words alone. */
 const commands: [name: string, command: Command][] = [];
 for (const [name, { load }] of Object.entries(COMMANDS)) {
-  const { default: command } = await load();
+  const command = await load();
   if (!command.raw) commands.push([name, command]);
 }
 

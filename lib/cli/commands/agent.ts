@@ -1,46 +1,49 @@
 import { resolve } from "node:path";
-import type { Command } from "../command.ts";
-import { usageError } from "../errors.ts";
+import type { Arguments, Command } from "../command.ts";
 import { agentUnit } from "../../install/unit.ts";
 import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 
-/** The agent's service. @param words The options of the agent. */
-export function agentService(words: readonly string[]): MakeService {
+const OPTIONS = {
+  "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
+};
+
+function readHostsFile(args: Arguments): string | undefined {
+  const file = args.value("hosts-file");
+  return file === undefined ? undefined : resolve(file);
+}
+
+/** The agent's service. @param hostsFile The value of its option. */
+export function agentService(hostsFile?: string): MakeService {
+  const words = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
   return (program, env) => ({
     command: "agent",
     units: { "ipvlan-agent.service": agentUnit(program, env, words) },
   });
 }
 
-export default {
-  usage: "[OPTIONS] [install|uninstall]",
-  example: `ipvlan agent
-ipvlan agent install
+export const agent: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan agent",
+  options: OPTIONS,
+  asks: true,
+  async run(args, { open, print, warn, interrupted }) {
+    await using driver = await open(interrupted);
+    await driver.runAgent({ notify: warn, report: print, hostsFile: readHostsFile(args) });
+  },
+};
+
+export const install: Command = {
+  usage: "[OPTIONS]",
+  example: `ipvlan agent install
 systemctl daemon-reload
 systemctl enable --now ipvlan-agent.service`,
-  options: {
-    "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
-    "--print-unit": `with install: ${PRINT_UNIT["--print-unit"]}`,
-  },
-  asks: true,
-  async run(args, context) {
-    const { command, open, print, warn, interrupted } = context;
-    const [word] = args.positionals;
-    const given = args.value("hosts-file");
-    const wrong = [
-      ...word === undefined || word === "install" || word === "uninstall"
-        ? []
-        : [`The word ${JSON.stringify(word)} is not known: write install or uninstall`],
-      ...args.on("print-unit") && word !== "install" ? ["--print-unit is for install"] : [],
-      ...given !== undefined && word === "uninstall" ? ["uninstall takes no --hosts-file"] : [],
-    ];
-    if (wrong.length > 0) throw usageError(command, wrong);
-    const hostsFile = given === undefined ? undefined : resolve(given);
-    const words = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
-    const service = agentService(words);
-    if (word === "install") return installService(service, args, context);
-    if (word === "uninstall") return await uninstallService(service, context);
-    await using driver = await open(interrupted);
-    await driver.runAgent({ notify: warn, report: print, hostsFile });
-  },
-} satisfies Command;
+  options: { ...OPTIONS, ...PRINT_UNIT },
+  run: (args, context) => installService(agentService(readHostsFile(args)), args, context),
+};
+
+export const uninstall: Command = {
+  usage: "",
+  example: `ipvlan agent uninstall
+systemctl daemon-reload`,
+  run: (_args, context) => uninstallService(agentService(), context),
+};

@@ -5,8 +5,7 @@ import { infoOf, runPlugin } from "../../engine/netavark/mod.ts";
 import { NETAVARK, PLUGIN_NAME, printedAnswer } from "../../engine/plugins.ts";
 import type { Command } from "../command.ts";
 import { DRY_RUN } from "../options.ts";
-import { answerHere, readInput } from "../plugin_call.ts";
-import { PRINT_UNIT, uninstallService } from "../service.ts";
+import { answerHere, readInput, serverCommands } from "../plugin_call.ts";
 
 /** Makes a command that answers a request. */
 function answering(command: string, usage: string, example: string): Command {
@@ -35,36 +34,8 @@ export const info: Command = {
   },
 };
 
-export const install: Command = {
-  usage: "[OPTIONS] [DIR]",
-  example: `ipvlan netavark install
-systemctl daemon-reload
-systemctl enable --now ipvlan-netavark.socket
-podman network create -d ${PLUGIN_NAME} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
-  options: PRINT_UNIT,
-  run: async (args, context) =>
-    (await import("../plugin_service.ts")).install(NETAVARK, args.positionals[0], args, context),
-};
-
-export const uninstall: Command = {
-  usage: "[DIR]",
-  example: `ipvlan netavark uninstall
-systemctl daemon-reload`,
-  run: async ({ positionals: [folder] }, context) =>
-    await uninstallService(
-      (await import("../plugin_service.ts")).serviceOf(NETAVARK, folder),
-      context,
-    ),
-};
-
-export const serve: Command = {
-  usage: "[OPTIONS]",
-  example: "ipvlan netavark serve",
-  options: {
-    "--socket PATH": `the socket to listen at; left out, ${NETAVARK.socket}`,
-    "--verbose": "print each ip line as it is run, the stack of an error, and each call",
-  },
-  statuses: [["0", "a signal ended it, after the calls under way"], ["1", "it could not start"]],
-  run: async (args, context) =>
-    await (await import("../plugin_service.ts")).serveCalls(NETAVARK, runPlugin, args, context),
-};
+export const { install, uninstall, serve } = serverCommands(
+  NETAVARK,
+  () => Promise.resolve(runPlugin),
+  `podman network create -d ${PLUGIN_NAME} --subnet=192.168.1.0/24 -o parent=eth0 db_net`,
+);

@@ -73,7 +73,7 @@ async function runInNew(
   }
 }
 
-const command: Command = {
+export const run: Command = {
   usage: "[OPTIONS] [--] [COMMAND [WORD...]]",
   example: `ipvlan run --net ipvlan20 --name probe --rm ping -c 1 192.168.20.1
 ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon off;'`,
@@ -143,4 +143,27 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     }
   },
 };
-export default command;
+
+export const exec: Command = {
+  usage: "[OPTIONS] SANDBOX COMMAND [WORD...]",
+  example: "ipvlan exec -it web bash",
+  options: PROCESS_OPTIONS,
+  statuses: [["1", "an error of ipvlan itself"], ...PROCESS_STATUSES],
+  stopEarly: true,
+  async run(args, { open, warn }) {
+    const [sandbox = "", ...words] = args.positionals;
+    using relay = new SignalRelay();
+    await using driver = await open();
+    // An error about the sandbox comes before one about the command.
+    driver.exec(sandbox, words);
+    try {
+      requireCommand(words[0]!, args.value("workdir"));
+      const process = readProcess(words, args);
+      return relay.status ?? await runInside(driver, sandbox, process, args, relay);
+    } catch (error) {
+      if (!isIpvlanError(error, "command-unusable")) throw error;
+      warn(error.message);
+      return error.status;
+    }
+  },
+};

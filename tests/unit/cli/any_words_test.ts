@@ -33,7 +33,7 @@ function wordFor(options: string[]): fc.Arbitrary<string> {
 
 Deno.test("no words of a command line give anything but an error of the project's own", async () => {
   for (const [name, { load }] of Object.entries(COMMANDS)) {
-    const { default: command } = await load();
+    const command = await load();
     if (command.raw) continue;
     const options = [...optionsOf(command), ...refusedOptions(name)]
       .flatMap(({ name, short }) => short ? [`--${name}`, `-${short}`] : [`--${name}`]);

@@ -17,6 +17,18 @@ Deno.test("a command is one of the table, and nothing that every object has", as
   }
 });
 
+Deno.test("a command may have others below it", async () => {
+  assertEquals((await ipvlan("cni", "--help")).out.split("\n")[0], "Usage: ipvlan cni");
+  assertEquals((await ipvlan("agent", "uninstall", "--print-unit")).err.split("\n"), [
+    "ipvlan: There is no option --print-unit",
+    'ipvlan: See "ipvlan agent uninstall --help"',
+  ]);
+  const none = () => [];
+  const names = { NETWORK: none, SANDBOX: none, HOST: none, LINK: none };
+  assertEquals(await complete(["agent", ""], names), ["install", "uninstall"]);
+  assertEquals(await complete(["agent", "--hosts"], names), ["--hosts-file"]);
+});
+
 const UNKNOWN: [typed: string, named: string, meant?: string][] = [
   ["prune", "prune", "network prune"],
   ["netwrok ls", "netwrok", "network ls"],
@@ -25,6 +37,8 @@ const UNKNOWN: [typed: string, named: string, meant?: string][] = [
   ["network crate", "network crate", "network create"],
   ["network zzz", "network zzz"],
   ["docker instal", "docker instal", "docker install"],
+  ["cni instal", "cni instal", "cni install"],
+  ["agent zzz", "agent zzz"],
   ["--hlep", "--hlep", "--help"],
   ["-x", "-x"],
   ["zzz", "zzz"],

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { IpvlanError } from "../../../lib/base/errors.ts";
-import run from "../../../lib/cli/commands/run.ts";
+import { run } from "../../../lib/cli/commands/run.ts";
 import { readTarget, type Target } from "../../../lib/cli/connections.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 

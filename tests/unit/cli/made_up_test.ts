@@ -15,7 +15,7 @@ async function run(typed: string, driver: object = {}): Promise<[status: number,
   const [name, rest] = findCommand(words[0]!)
     ? [words[0]!, words.slice(1)]
     : [words.slice(0, 2).join(" "), words.slice(2)];
-  const { default: command } = await findCommand(name)!.load();
+  const command = await findCommand(name)!.load();
   const printed: string[] = [];
   const print = (text: string) => void printed.push(...text.split("\n"));
   const args = parseArguments(`ipvlan ${name}`, command, rest);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import command from "../../../lib/cli/commands/network_create.ts";
+import { create as command } from "../../../lib/cli/commands/network.ts";
 import { readNetworkSpec } from "../../../lib/cli/network.ts";
 import { DRIVER_OPTIONS } from "../../../lib/driver/model/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";

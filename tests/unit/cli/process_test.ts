@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { attempt } from "../../../lib/base/errors.ts";
-import exec from "../../../lib/cli/commands/exec.ts";
+import { exec } from "../../../lib/cli/commands/run.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 import { readProcess, requireCommand, SignalRelay } from "../../../lib/cli/process.ts";
 import { Streams } from "../../../lib/cli/streams.ts";

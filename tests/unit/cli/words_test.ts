@@ -143,7 +143,7 @@ Deno.test("a table's columns are as wide as their widest cell", () => {
 
 Deno.test("every command has help with an example, and no option twice", async () => {
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const { default: command } = await load();
+    const command = await load();
     const help = commandHelp(name, summary, command);
     assertEquals(help.startsWith(`Usage: ipvlan ${name}`), true, name);
     assertEquals(command.example.startsWith(`ipvlan ${name}`), true, name);
@@ -161,7 +161,7 @@ Deno.test("no help is wider than a terminal of 80 columns, but for a word that i
   const groups = ["", "network", "docker"].map(groupHelp);
   const commands = await Promise.all(
     Object.entries(COMMANDS).map(async ([name, { summary, load }]) =>
-      commandHelp(name, summary, (await load()).default)
+      commandHelp(name, summary, await load())
     ),
   );
   // A line to be pasted stays one line.

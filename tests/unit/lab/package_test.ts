@@ -29,12 +29,12 @@ Deno.test("text in a manual page is no request of roff", () => {
 
 Deno.test("every command has a manual page with its options and its example", async () => {
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const page = commandPage({ name, summary, command: (await load()).default }, "1.2.3");
+    const page = commandPage({ name, summary, command: await load() }, "1.2.3");
     assertMatch(page, /^\.TH IPVLAN-[A-Z-]+ 8 "" "ipvlan-kit 1\.2\.3"/, name);
     assertStringIncludes(page, name === "lab" ? ".SH EXAMPLE" : "\\-\\-help", name);
   }
   const { load, summary } = COMMANDS["network ls"]!;
-  const command = (await load()).default;
+  const command = await load();
   const main = mainPage([{ name: "network ls", summary, command }], "1.2.3");
   assertStringIncludes(main, ".BR ipvlan\\-network\\-ls (8)\n");
 });

@@ -13,7 +13,7 @@ import { IpvlanError } from "../../../../lib/base/errors.ts";
 
 /** The options of a command here, with those that are refused. */
 async function optionsHere(name: string): Promise<string[]> {
-  const { default: command } = await findCommand(name)!.load();
+  const command = await findCommand(name)!.load();
   return [...optionsOf(command), ...refusedOptions(name)]
     .flatMap(({ name, short }) => short === undefined ? [name] : [short, name]);
 }

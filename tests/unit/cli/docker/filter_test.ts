@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import ps from "../../../../lib/cli/commands/ps.ts";
+import { ps } from "../../../../lib/cli/commands/sandbox.ts";
 import { readPruneFilter, readSelection } from "../../../../lib/cli/docker/filter.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import type { SeenSandbox } from "../../../../lib/driver/model/types.ts";

@@ -27,7 +27,7 @@ function spelt({ name, short, value }: Option): string {
 
 /** The options of a command: what they do here, or why they have no use. */
 async function optionTable(name: string): Promise<string> {
-  const { default: command } = await COMMANDS[name]!.load();
+  const command = await COMMANDS[name]!.load();
   const works = optionsOf(command).map((option) => [code([spelt(option)]), option.help]);
   const refused = refusalsOf(name)
     .map(([option, why]) => [code([option]), `no use: ${why}`]);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import command from "../../../../lib/cli/commands/network_create.ts";
+import { create as command } from "../../../../lib/cli/commands/network.ts";
 import { readNetworkSpec } from "../../../../lib/cli/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../../lib/driver/endpoint/steps.ts";

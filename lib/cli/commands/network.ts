@@ -1,0 +1,225 @@
+import type { Arguments, Command, Context, Options } from "../command.ts";
+import { type IpvlanError, throwProblems, unlessError } from "../../base/errors.ts";
+import { CREATE_OPTIONS, DRIVER_KEYS, readNetworkSpec } from "../network.ts";
+import { CHANGING, NETWORK_OPTIONS, parseDriverOptions } from "../../driver/model/options.ts";
+import { forEachName, usageError } from "../errors.ts";
+import { requireOwn } from "../own.ts";
+import type { Network } from "../../driver/model/types.ts";
+import { inspectedNetwork, networkFields } from "../docker/shape.ts";
+import { readNetworkFilter, readPruneFilter } from "../docker/filter.ts";
+import { FORMAT_OPTIONS, printList, readFormat, readTemplate } from "../docker/list.ts";
+import { networkColumns } from "../tables.ts";
+import type { Driver } from "../../driver/mod.ts";
+import { type Struct, toJson } from "../../template/mod.ts";
+import { COMMON } from "../options.ts";
+import { addressesIn } from "./address.ts";
+import { isOwned } from "../../driver/model/names.ts";
+import { agrees } from "../ask.ts";
+import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
+
+export const create: Command = {
+  usage: "[OPTIONS] NETWORK",
+  example: `ipvlan network create -d ipvlan --subnet=192.168.20.0/24 --gateway=192.168.20.1 \\
+    -o parent=eth0.20 ipvlan20
+ipvlan network create --ipam-driver etcd --ipam-opt endpoints=https://10.0.0.1:2379 \\
+    --subnet=192.168.20.0/24 -o parent=eth0.20 shared20`,
+  options: CREATE_OPTIONS,
+  keys: DRIVER_KEYS,
+  changes: true,
+  async run(args, { open, print, warn, dryRun }) {
+    const { spec, problems } = readNetworkSpec(args.positionals[0]!, args, {
+      folder: Deno.cwd(),
+      environment: Deno.env.toObject(),
+    });
+    await using driver = await open();
+    // Report problems with the options and problems that the driver finds together.
+    if (problems.length > 0) throwProblems([...problems, ...await driver.problemsOf([spec])]);
+    const { value, notices } = await driver.createNetwork(spec);
+    notices.forEach(warn);
+    if (value.isolated && !value.internal) {
+      warn(
+        `The network "${value.name}" has no parent, so it is isolated, on the dummy link ` +
+          `${value.parent}: give it one with -o parent=LINK, or --internal if that is meant`,
+      );
+    }
+    if (!dryRun) print(value.id);
+  },
+};
+
+const NAMES = CHANGING.map((name) => NETWORK_OPTIONS[name].driverOption!);
+
+export const update: Command = {
+  usage: "[OPTIONS] NETWORK",
+  example: `ipvlan network update -o mtu=1400 -o host_access=true ipvlan20
+ipvlan network update -o mtu= ipvlan20`,
+  options: { "-o, --opt NAME=VALUE...": `a new value, or NAME= for none: ${NAMES.join(", ")}` },
+  keys: Object.fromEntries(NAMES.map((name) => [name, DRIVER_KEYS[name]!])),
+  changes: true,
+  async run(args, { command, open, print, warn, dryRun }) {
+    const [name = ""] = args.positionals;
+    const words = args.values("opt");
+    if (words.length === 0) throw usageError(command, ["Missing option: -o NAME=VALUE"]);
+    const { options, problems } = parseDriverOptions(words, true);
+    throwProblems(problems);
+    await using driver = await open();
+    requireOwn(driver, { networks: [name] });
+    const { value, notices } = await driver.updateNetwork(name, options);
+    notices.forEach(warn);
+    if (!dryRun) print(value.name);
+  },
+};
+
+export const ls: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan network ls --filter name=ipvlan\n" +
+    "ipvlan network ls --format 'table {{.Name}}\\t{{.Subnets}}'",
+  options: {
+    "-q, --quiet": "print only the ids",
+    "--no-trunc": "print the ids in full",
+    "-f, --filter KEY=VALUE...":
+      "list only those with this name (a part is enough), id, driver, label, or dangling=true",
+    ...FORMAT_OPTIONS,
+  },
+  async run(args, { open, print }) {
+    const format = readFormat(args);
+    const isListed = readNetworkFilter(args.values("filter"));
+    await using driver = await open();
+    const networks = driver.listNetworks().filter((network) => isListed(network, driver));
+    const id = (network: Network) => args.on("no-trunc") ? network.id : network.id.slice(0, 12);
+    const listing = {
+      key: id,
+      fields: networkFields(id),
+      headers: { ID: "NETWORK ID" },
+      columns: networkColumns(networks, id),
+    };
+    printList(networks, format, listing, print);
+  },
+};
+
+// Also what "inspect" and "network inspect" share: the option "--format", and its output.
+
+export const INSPECT_OPTIONS: Options = {
+  "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
+};
+
+export type Find = (name: string) => Promise<Struct>;
+
+/** Shows the named items in the requested format. Resolves to the exit status. */
+export async function showInFull(
+  args: Arguments,
+  context: Context,
+  finder: (driver: Driver) => Find,
+): Promise<number> {
+  const format = args.value("format") ?? "";
+  const template = format === "" || format === "json"
+    ? undefined
+    : readTemplate(format, "choose json");
+  await using driver = await context.open();
+  const find = finder(driver);
+  const names = args.positionals;
+  const results = await Promise.allSettled(names.map((name) => find(name)));
+  const resultByName = new Map(names.map((name, index) => [name, results[index]!]));
+  const found: Struct[] = [];
+  const printed: string[] = [];
+  const status = await forEachName(names, context, (name) => {
+    const result = resultByName.get(name)!;
+    if (result.status === "rejected") throw result.reason;
+    if (template) printed.push(template.print(result.value));
+    else found.push(result.value);
+  });
+  if (!template) context.print(toJson(found, format === "json" ? "" : "    "));
+  else if (printed.length > 0) context.print(printed.join("\n"));
+  return status;
+}
+
+export function networkFinder(driver: Driver): Find {
+  // deno-lint-ignore require-await
+  return async (name) => inspectedNetwork(driver.inspectNetwork(name), driver.addressUsage(name));
+}
+
+export const inspect: Command = {
+  usage: "[OPTIONS] NETWORK [NETWORK...]",
+  example: "ipvlan network inspect ipvlan20\n" +
+    "ipvlan network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' ipvlan20",
+  options: { ...INSPECT_OPTIONS, "-v, --verbose": COMMON["--verbose"] },
+  run: (args, context) => showInFull(args, context, networkFinder),
+};
+
+export const rm: Command = {
+  usage: "[OPTIONS] NETWORK [NETWORK...]",
+  example: "ipvlan network rm ipvlan20 ipvlan30",
+  options: { "-f, --force": "a network that does not exist is no error" },
+  changes: true,
+  async run(args, context) {
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { networks: [name] });
+      await unlessError(args.on("force") ? ["network-not-found"] : [], async () => {
+        const gone = addressesIn(driver.inspectNetwork(name).reservations);
+        await driver.removeNetwork(name);
+        if (gone !== "") context.warn(`What it reserved is free again: ${gone}`);
+        if (!context.dryRun) context.print(name);
+      });
+    });
+  },
+};
+
+export const prune: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan network prune --force",
+  options: {
+    "-f, --force": "do not ask first",
+    "--filter KEY=VALUE...":
+      "remove only those with this label, without it (label!=), or made until=TIME",
+  },
+  changes: true,
+  async run(args, context) {
+    const { open, print, warn, dryRun } = context;
+    const matches = readPruneFilter(args.values("filter"), Date.now());
+    const question = "Remove all networks that no sandbox is connected to?";
+    if (!await agrees(args, context, "force", question)) return 0;
+    await using driver = await open();
+    const { removed, failed } = await driver.pruneNetworks((network) =>
+      !isOwned(network.name) && matches(network)
+    );
+    if (!dryRun && removed.length > 0) print(["Deleted Networks:", ...removed].join("\n"));
+    for (const { name, error } of failed) {
+      warn(`The network "${name}" could not be removed: ${error.message}`);
+    }
+    return failed.length > 0 ? 1 : 0;
+  },
+};
+
+export const connect: Command = {
+  usage: "[OPTIONS] NETWORK SANDBOX",
+  example: "ipvlan network connect --ip 192.168.20.10 --alias web ipvlan20 nginx",
+  options: {
+    ...ENDPOINT_OPTIONS,
+    "--gw-priority NUMBER":
+      "the sandbox's network with the highest number has the default route; by default 0",
+  },
+  changes: true,
+  async run(args, { open, warn }) {
+    const [network = "", sandbox = ""] = args.positionals;
+    const problems: IpvlanError[] = [];
+    const options = readEndpoint(args, problems);
+    throwProblems(problems);
+    await using driver = await open();
+    requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
+    const { notices } = await driver.connect(network, sandbox, options);
+    notices.forEach(warn);
+  },
+};
+
+export const disconnect: Command = {
+  usage: "[OPTIONS] NETWORK SANDBOX",
+  example: "ipvlan network disconnect ipvlan20 nginx",
+  options: { "-f, --force": "no effect: no sandbox has to be forced" },
+  changes: true,
+  async run(args, { open }) {
+    const [network = "", sandbox = ""] = args.positionals;
+    await using driver = await open();
+    requireOwn(driver, { networks: [network], sandboxes: [sandbox] });
+    await driver.disconnect(network, sandbox);
+  },
+};

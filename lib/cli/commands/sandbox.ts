@@ -1,0 +1,221 @@
+import { engineOf, isOwned } from "../../driver/model/names.ts";
+import type { SeenSandbox } from "../../driver/model/types.ts";
+import { containerNames } from "../../engine/docker/api.ts";
+import { shortName } from "../../engine/owners.ts";
+import type { Command } from "../command.ts";
+import { inspectedSandbox, sandboxFields } from "../docker/shape.ts";
+import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
+import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
+import { sandboxColumns } from "../tables.ts";
+import type { Driver, Network } from "../../driver/mod.ts";
+import { invalidOption, IpvlanError, isIpvlanError, unlessError } from "../../base/errors.ts";
+import { readSignal, readTimeout, unlessRemoved, waitForEnd } from "../end.ts";
+import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network.ts";
+import { forEachName } from "../errors.ts";
+import { requireOwn } from "../own.ts";
+
+export const ps: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan ps\nipvlan ps --format '{{.Names}}: {{.Networks}}'",
+  options: {
+    "-a, --all": "list also sandboxes that a restart has taken down, until they are restored",
+    "-q, --quiet": "print only the names",
+    ...SELECTION_OPTIONS,
+    ...FORMAT_OPTIONS,
+  },
+  asks: true,
+  async run(args, { open, print }) {
+    const format = readFormat(args);
+    const select = readSelection(args);
+    await using driver = await open();
+    const seen = await driver.seeSandboxes();
+    const sandboxes = select(seen);
+    const name = ({ name }: SeenSandbox) => args.on("no-trunc") ? name : shortName(name);
+    const asks = format.kind === "table" && seen.some(({ name }) => engineOf(name) === "docker");
+    const listing: Listing<SeenSandbox> = {
+      key: ({ name }) => name,
+      fields: sandboxFields(Date.now()),
+      headers: { ID: "SANDBOX ID", RunningFor: "CREATED" },
+      columns: sandboxColumns(sandboxes, name, asks ? await containerNames() : new Map()),
+    };
+    printList(sandboxes, format, listing, print);
+  },
+};
+
+const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
+  container: sandboxFinder,
+  network: networkFinder,
+};
+
+/** Finds sandboxes. It lists all sandboxes only once. */
+function sandboxFinder(driver: Driver): Find {
+  let networks: Network[] | undefined;
+  return async (typed) => {
+    // The name of an engine's sandbox may be shortened to the digits that `ps` shows.
+    const known = isOwned(typed) ? driver.listSandboxes() : [];
+    const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
+    let [pids, [sandbox]] = await Promise.all([
+      driver.processes(name),
+      driver.seeSandboxes([name]),
+    ]);
+    networks ??= driver.listNetworks();
+    if (pids.length > 0) return inspectedSandbox(sandbox!, networks, pids);
+    const status = await unlessRemoved(() => driver.exitStatus(sandbox!.id));
+    // A command may have started meanwhile.
+    if (status !== undefined) pids = await driver.processes(name);
+    return inspectedSandbox(sandbox!, networks, pids, pids.length > 0 ? 0 : status);
+  };
+}
+
+/** Finds the sandbox of a name, else the network, as Docker does. */
+function anyFinder(driver: Driver): Find {
+  const findSandbox = sandboxFinder(driver);
+  const findNetwork = networkFinder(driver);
+  return async (name) => {
+    const found = await unlessError(["sandbox-not-found"], () => findSandbox(name)) ??
+      await unlessError(["network-not-found"], () => findNetwork(name));
+    if (found) return found;
+    const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
+    throw new IpvlanError("unknown-name", { subject: name, known });
+  };
+}
+
+export const inspect: Command = {
+  usage: "[OPTIONS] NETWORK|SANDBOX [NETWORK|SANDBOX...]",
+  example: "ipvlan inspect nginx\n" +
+    "ipvlan inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx",
+  options: {
+    ...INSPECT_OPTIONS,
+    "--type TYPE": "show only a container (a sandbox), or only a network",
+  },
+  asks: true,
+  async run(args, context) {
+    const type = args.value("type");
+    if (type !== undefined && !Object.hasOwn(FINDERS, type)) {
+      const rule = `choose one of ${Object.keys(FINDERS).join(", ")}`;
+      throw invalidOption("type", type, rule);
+    }
+    return await showInFull(args, context, type === undefined ? anyFinder : FINDERS[type]!);
+  },
+};
+
+export const rm: Command = {
+  usage: "[OPTIONS] SANDBOX [SANDBOX...]",
+  example: "ipvlan rm --force nginx",
+  options: {
+    "-f, --force": "kill the processes in it first",
+    "-v, --volumes": "no effect: a sandbox has no volumes",
+    "--detach": "let the processes in it run on, without a network",
+  },
+  changes: true,
+  async run(args, context) {
+    const busy = args.on("force") ? "kill" : args.on("detach") ? "leave" : "refuse";
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
+      try {
+        await driver.removeSandbox(name, busy);
+      } catch (error) {
+        // As docker rm --force: a sandbox that does not exist is no error.
+        if (!(isIpvlanError(error, "sandbox-not-found") && busy === "kill")) throw error;
+        return context.warn(error.message);
+      }
+      if (!context.dryRun) context.print(name);
+    });
+  },
+};
+
+export const stop: Command = {
+  usage: "[OPTIONS] SANDBOX [SANDBOX...]",
+  example: "ipvlan stop --timeout 2 nginx",
+  options: {
+    "-s, --signal SIGNAL": "the signal; default TERM",
+    "-t, --timeout SECONDS": "how long to wait before the processes are killed; default 10",
+    "--time SECONDS": "the same as --timeout",
+  },
+  async run(args, context) {
+    const signal = readSignal(args.value("signal") ?? "TERM");
+    const seconds = readTimeout(args.value("timeout") ?? args.value("time") ?? "10");
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
+      const { id } = driver.inspectSandbox(name);
+      const deadline = performance.now() + seconds * 1000;
+      await unlessRemoved(async () => {
+        await driver.signal(id, signal);
+        // A process may have started another one just before it was killed.
+        while (!await waitForEnd(driver, id, deadline)) await driver.signal(id, "SIGKILL");
+      });
+      context.print(name);
+    });
+  },
+};
+
+export const kill: Command = {
+  usage: "[OPTIONS] SANDBOX [SANDBOX...]",
+  example: "ipvlan kill --signal HUP nginx",
+  options: { "-s, --signal SIGNAL": "the signal; default KILL" },
+  async run(args, context) {
+    const signal = readSignal(args.value("signal") ?? "KILL");
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      requireOwn(driver, { sandboxes: [name] });
+      if ((await driver.signal(name, signal)).length === 0) {
+        throw new IpvlanError("not-running", { sandbox: name });
+      }
+      context.print(name);
+    });
+  },
+};
+
+export const wait: Command = {
+  usage: "SANDBOX [SANDBOX...]",
+  example: "ipvlan wait probe",
+  async run(args, context) {
+    await using driver = await context.open();
+    return await forEachName(args.positionals, context, async (name) => {
+      const { id } = driver.inspectSandbox(name);
+      const status = await unlessRemoved(async () => {
+        await waitForEnd(driver, id);
+        return await driver.exitStatus(id);
+      });
+      context.print(String(status ?? 0));
+    });
+  },
+};
+
+const NEWLINE = 10;
+
+function readTail(text: string): number {
+  if (["all", "-1"].includes(text)) return Infinity;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw invalidOption("tail", text, "give a number of lines, or all");
+}
+
+/** The last lines of an output. The last line may lack its newline. */
+function lastLines(output: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
+  let start = output.length;
+  for (let left = count; left > 0 && start > 0; left--) {
+    start = start < 2 ? 0 : output.lastIndexOf(NEWLINE, start - 2) + 1;
+  }
+  return output.subarray(start);
+}
+
+export const logs: Command = {
+  usage: "[OPTIONS] SANDBOX",
+  example: "ipvlan logs --follow --tail 20 nginx",
+  options: {
+    "-f, --follow": "print also what comes, until the command has ended",
+    "-n, --tail LINES": "how many lines to begin with; default all",
+  },
+  async run(args, { open, write }) {
+    const [sandbox = ""] = args.positionals;
+    let tail = readTail(args.value("tail") ?? "all");
+    await using driver = await open();
+    const pieces = args.on("follow") ? driver.followOutput(sandbox) : [driver.output(sandbox)];
+    for await (const piece of pieces) {
+      write(lastLines(piece, tail));
+      tail = Infinity;
+    }
+  },
+};
