@@ -13,7 +13,17 @@ import { diagnoseParent } from "./diagnose_parent.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
+import { type DoctorOptions, gatherFacts } from "./gather.ts";
 import { isIpvlanError } from "../base/errors.ts";
+
+/**
+ * Finds out what is wrong with this machine. As a test, it makes links, a namespace and a file, and
+ * deletes them again. It also asks the segment of each parent for the owners of the networks'
+ * addresses, which takes seconds.
+ */
+export async function examine(options?: DoctorOptions): Promise<Diagnosis[]> {
+  return diagnose(await gatherFacts(options));
+}
 
 /** Judges all facts, the kernel first. */
 export function diagnose(facts: DoctorFacts): Diagnosis[] {

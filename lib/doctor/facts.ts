@@ -7,10 +7,9 @@ import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link_types.ts";
 import type { Seen, View } from "../iproute2/view_types.ts";
 
-/** The view that doctor judges. */
 export type DoctorView = View<Seen<{ links: true; addrs: true }>>;
 
-/** All facts that doctor judges. */
+/** All that doctor judges. What needs a working `ip` is left out where there is none. */
 export interface DoctorFacts {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
@@ -22,35 +21,26 @@ export interface DoctorFacts {
   transport: { reason?: string; fix?: string };
   /** The reasons why kinds of links cannot be made. `undefined` if it was not tried. */
   links?: KernelFacts["problems"];
-  /** The modules of this kernel on disk, loaded or not. */
   modulesOnDisk: string[];
-  /** The machine's firmware data. */
   machine: MachineFacts;
   /** The rules of the host's firewall, if there is a network. */
   firewall: FirewallRule[];
   /** Whether `/etc/hosts` exists: `ip netns exec` mounts a sandbox's hosts file over it. */
   hostsFile: boolean;
-  /** How the calls of installed plugins reach ipvlan. */
   plugins: { engine: EngineName; what: string; fix?: string }[];
-  /** Whether a new namespace has IPv6. */
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
-  /** The records. */
   state: StateFacts;
-  /** The kernel's state, also in namespaces of engines. `undefined` if `ip` does not work. */
   view?: DoctorView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
   /** The routing daemons in this namespace, `zebra` or `bird`, if a network advertises routes. */
   routingDaemons: string[];
-  /** The state of shared pools, by the prefixes of etcd. */
   shared: SharedFacts[];
-  /** The parents to examine. */
   parents: ParentFacts[];
 }
 
 /** The state of the pools that hosts share under one prefix of etcd. */
 export interface SharedFacts {
-  /** The prefix of all keys: `/ipvlan`. */
   prefix: string;
   /** The reason if etcd does not answer; `undefined` if it does. */
   problem?: string;
@@ -80,59 +70,43 @@ export interface FirewallRule {
   hooks: readonly string[];
   /** The source that it names, an address or a prefix; left out for any. */
   from?: string;
-  /** The destination that it names. */
   to?: string;
-  /** Whether it changes the source of packets. */
   translates: boolean;
 }
 
-/** The machine's firmware data (`/sys/class/dmi/id`); empty if missing. */
+/** `sys_vendor`, `product_name` and `chassis_asset_tag` of `/sys/class/dmi/id`; empty if missing. */
 export interface MachineFacts {
-  /** `sys_vendor`. */
   vendor: string;
-  /** `product_name`. */
   product: string;
-  /** `chassis_asset_tag`. */
   assetTag: string;
 }
 
-/** The state folder and its records. */
+/** The state folder and its records, which are those that are ready. */
 export interface StateFacts {
-  /** The folder. */
   folder: string;
-  /** The reason if it cannot be used. */
   problem?: string;
-  /** The networks that are ready. */
   networks: Network[];
-  /** The endpoints that are ready. */
   endpoints: EndpointRecord[];
-  /** The names of `ipvlan`'s own sandboxes that are ready. */
+  /** The names of `ipvlan`'s own. */
   sandboxes: string[];
-  /** The sandboxes of engines that are ready. */
   owned: OwnedSandbox[];
-  /** The links that the driver made. */
   made: LinkSpec[];
   /** The things being made or removed: `network "web"`. */
   halfDone: string[];
 }
 
-/** A sandbox that belongs to an engine. */
 export interface OwnedSandbox {
-  /** Its name. */
   name: string;
-  /** The engine. */
   engine: EngineName;
   /** The file of its namespace, if the engine has named it. */
   path?: string;
 }
 
-/** The facts about one parent, besides the view. */
+/** What the view does not say of a parent. */
 export interface ParentFacts {
-  /** Its name. */
   name: string;
   /** The error if the kernel refuses an ipvlan link on it. `undefined` also if not tried. */
   problem?: IpvlanError;
-  /** The wireless links among the parent and the links below it. */
   wireless: string[];
   /** The addresses of endpoints in L2 mode on it, and those of the next endpoint. */
   addresses: AskedAddress[];
@@ -140,9 +114,7 @@ export interface ParentFacts {
 
 /** An address of a network, and the machine on the segment that answers for it. */
 export interface AskedAddress {
-  /** The address. */
   address: string;
-  /** The network's name. */
   network: string;
   /** The sandbox that has it. `undefined` for the address of the next endpoint. */
   sandbox?: string;

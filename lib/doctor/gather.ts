@@ -22,7 +22,7 @@ import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts
 import { gatherFirewall } from "./firewall.ts";
 import { gatherParent } from "./gather_parent.ts";
 
-/** Options of {@linkcode gatherFacts}. */
+/** What to examine. */
 export interface DoctorOptions {
   /** The link to examine as a parent; left out, the parents of all networks on record. */
   parent?: string;
@@ -35,11 +35,6 @@ export interface DoctorOptions {
   signal?: AbortSignal;
 }
 
-/**
- * Gathers the facts for {@linkcode diagnose}. As a test, it makes links, a namespace and a file,
- * and deletes them again. It also asks the segment of each parent for the owners of the networks'
- * addresses, which takes seconds.
- */
 export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFacts> {
   const { signal } = options;
   signal?.throwIfAborted();

@@ -3,16 +3,13 @@
  *
  * @example The same as `ipvlan doctor`
  * ```ts
- * import { diagnose, gatherFacts, toText } from "@ipvlan/kit/doctor";
+ * import { examine, toText } from "@ipvlan/kit/doctor";
  *
- * console.log(toText(diagnose(await gatherFacts()), Deno.stdout.isTerminal()));
+ * console.log(toText(await examine(), Deno.stdout.isTerminal()));
  * ```
  *
  * @module
  */
-export type { HeldAddress } from "../driver/addresses/held_addresses.ts";
-export type { EndpointRecord } from "../driver/store/records.ts";
-export { diagnose } from "./diagnose.ts";
+export { examine } from "./diagnose.ts";
 export { type Diagnosis, type Level, toText } from "./diagnosis.ts";
-export type * from "./facts.ts";
-export { type DoctorOptions, gatherFacts } from "./gather.ts";
+export type { DoctorOptions } from "./gather.ts";

@@ -1,4 +1,4 @@
-import { diagnose, type Diagnosis, gatherFacts, toText } from "../../doctor/mod.ts";
+import { type Diagnosis, examine, toText } from "../../doctor/mod.ts";
 import { sayContainers } from "../../engine/docker/api.ts";
 import type { Command } from "../command.ts";
 import { LAB_HINT } from "../errors.ts";
@@ -18,7 +18,7 @@ ipvlan doctor --parent eth0.20`,
   asks: true,
   statuses: [["0", "nothing is broken"], ["1", "something is broken"]],
   async run(args, { print, printColoured, interrupted: signal }) {
-    const diagnoses = diagnose(await gatherFacts({ parent: args.value("parent"), signal }));
+    const diagnoses = await examine({ parent: args.value("parent"), signal });
     if (args.on("json")) print(JSON.stringify(diagnoses, null, 4));
     else {
       const text = toText(diagnoses, Deno.stdout.isTerminal() && !Deno.noColor);
