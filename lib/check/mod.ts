@@ -25,9 +25,8 @@
  *
  * @module
  */
-export { addressesEqual } from "./addr.ts";
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
+export { addressesEqual, routesEqual } from "./lines.ts";
 export { hasMac, linkIsGone, linkShows } from "./link.ts";
 export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";
-export { routesEqual } from "./route.ts";

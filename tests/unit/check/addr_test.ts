@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { matchesAddrs, parseAddrLines } from "../../../lib/check/addr.ts";
+import { matchesAddrs } from "../../../lib/check/lines.ts";
 
 /** What `ip addr show dev eth0` prints (iproute2 6.1), the link-local address shortened. */
 const SHOWN =
@@ -13,26 +13,20 @@ const SHOWN =
        valid_lft forever preferred_lft forever`;
 const V4 = "192.168.1.250/24";
 
-Deno.test("parseAddrLines reads addresses with their flags", () => {
-  const addrs = parseAddrLines(SHOWN);
-  assertEquals(addrs.map(({ address }) => address), [V4, "fd00::1/64", "fe80::1/64"]);
-  assertEquals(addrs[1]!.flags, ["nodad"]);
-});
-
 Deno.test("matchesAddrs compares addresses, their lengths, and the flags that are named", () => {
-  const addrs = parseAddrLines(SHOWN);
-  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64"]), true);
-  assertEquals(matchesAddrs(addrs, ["fd00::1/64 nodad", V4, "fe80::1/64"]), true);
-  assertEquals(matchesAddrs(addrs, [V4]), false);
-  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64", "fd00::2/64"]), false);
-  assertEquals(matchesAddrs(addrs, ["192.168.1.250/16", "fd00::1/64"]), false);
-  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64 dynamic"]), false);
-  assertEquals(matchesAddrs(addrs, [V4, "fd00::1/64", "fe80::2/64"]), false);
+  assertEquals(matchesAddrs(SHOWN, [V4, "fd00::1/64"]), true);
+  assertEquals(matchesAddrs(SHOWN, ["fd00::1/64 nodad", V4, "fe80::1/64"]), true);
+  assertEquals(matchesAddrs(SHOWN, [V4]), false);
+  assertEquals(matchesAddrs(SHOWN, [`${V4} eth0`, "fd00::1/64 global"]), false);
+  assertEquals(matchesAddrs(SHOWN, [V4, "fd00::1/64", "fd00::2/64"]), false);
+  assertEquals(matchesAddrs(SHOWN, ["192.168.1.250/16", "fd00::1/64"]), false);
+  assertEquals(matchesAddrs(SHOWN, [V4, "fd00::1/64 dynamic"]), false);
+  assertEquals(matchesAddrs(SHOWN, [V4, "fd00::1/64", "fe80::2/64"]), false);
 });
 
 Deno.test("matchesAddrs refuses an address that cannot be used, unless that is expected", () => {
-  const addrs = parseAddrLines("    inet6 fd00::1/64 scope global tentative dadfailed ");
-  assertEquals(matchesAddrs(addrs, ["fd00::1/64"]), false);
-  assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative"]), false);
-  assertEquals(matchesAddrs(addrs, ["fd00::1/64 tentative dadfailed"]), true);
+  const unusable = "    inet6 fd00::1/64 scope global tentative dadfailed ";
+  assertEquals(matchesAddrs(unusable, ["fd00::1/64"]), false);
+  assertEquals(matchesAddrs(unusable, ["fd00::1/64 tentative"]), false);
+  assertEquals(matchesAddrs(unusable, ["fd00::1/64 tentative dadfailed"]), true);
 });
