@@ -45,7 +45,7 @@ export async function apply(
       await requireNetworks(stoppable, plan);
       await carryOut(stoppable, plan, steps);
       const checks = options.dryRun ? [] : await check(stoppable, desired, { ...options, signal });
-      return { changes: planLines(plan), notices, checks };
+      return { changes: planLines(plan.changes), notices, checks };
     } catch (error) {
       if (!options.keep && !options.dryRun) {
         await rollBack(driver.withSignal(), before, plan, steps, error);
@@ -60,8 +60,8 @@ export async function apply(
  *
  * @throws {"site-conflict"} if something that the site did not make is in the way.
  */
-export async function diff(driver: Driver, desired: Desired): Promise<Plan> {
-  return makePlan(desired, await readCurrent(driver));
+export async function diff(driver: Driver, desired: Desired): Promise<Change[]> {
+  return makePlan(desired, await readCurrent(driver)).changes;
 }
 
 /**
@@ -86,18 +86,18 @@ export async function destroy(
     const plan = makePlan(nothing, await readCurrent(stoppable));
     requireConsent(plan, ({ file }) => file !== undefined, options);
     await carryOut(stoppable, plan, { ...options, signal, notices });
-    return { changes: planLines(plan), notices, checks: [] };
+    return { changes: planLines(plan.changes), notices, checks: [] };
   });
 }
 
 /** Requires the caller's consent to the changes that need it. A dry run needs no consent. */
 function requireConsent(
-  plan: Plan,
+  { changes }: Plan,
   needsConsent: (change: Change) => boolean,
   { yes = false, dryRun }: Pick<ApplyOptions, "yes" | "dryRun">,
 ): void {
   if (yes === true || dryRun) return;
-  const lines = planLines(plan, needsConsent);
+  const lines = planLines(changes.filter(needsConsent));
   const agreed = new Set(yes || []);
   if (lines.some((line) => !agreed.has(line))) {
     throw new IpvlanError("consent", { changes: lines });

@@ -9,32 +9,18 @@ import type {
   NetworkSubnet,
   SandboxSettings,
   SettledNetwork,
-  StaticRoute,
 } from "../driver/model/types.ts";
-import {
-  addressIn,
-  bareAddresses,
-  endpointAddresses,
-  type Family,
-  familyOf,
-} from "../ipam/address.ts";
+import { addressIn, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { isDefaultPool } from "../ipam/well_known.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";
 import { describeFile, userLabels } from "./labels.ts";
-import type { Change, DesiredSandbox, Plan } from "./types.ts";
+import type { Change, DesiredSandbox } from "./types.ts";
 
-/**
- * Writes a plan as lines: a sign, the kind, the name, and what changes.
- *
- * @param which Which changes to write; all by default.
- */
-export function planLines(
-  { changes }: Plan,
-  which: (change: Change) => boolean = () => true,
-): string[] {
-  return changes.filter(which).map(({ sign, kind, name, details, file }) => {
+/** Writes each change of a plan as a line: a sign, the kind, the name, and what changes. */
+export function planLines(changes: readonly Change[]): string[] {
+  return changes.map(({ sign, kind, name, details, file }) => {
     const told = [...details, ...(file === undefined ? [] : [`belongs to ${describeFile(file)}`])];
     return `${sign} ${kind} ${name}${told.length > 0 ? `: ${told.join("; ")}` : ""}`;
   });
@@ -83,52 +69,58 @@ export function showCommand(command: readonly string[]): string {
   return command.map(quoted).join(" ");
 }
 
-/** Something to compare; only a wanted value that is given can differ. */
-type Row = [what: string, now: string, wanted: string | undefined];
+/** Things to compare, as texts. What is left out of those wanted may be anything. */
+type Texts = Record<string, string | undefined>;
 
 /** Lists the differences as phrases: `mode l2 -> l3`. */
-function differences(rows: readonly Row[]): string[] {
-  return rows.filter(([, now, wanted]) => wanted !== undefined && wanted !== now)
-    .map(([what, now, wanted]) => `${what} ${now} -> ${wanted}`);
+function differences(now: Texts, wanted: Texts): string[] {
+  return Object.keys(now).filter((each) => wanted[each] !== undefined && wanted[each] !== now[each])
+    .map((each) => `${each} ${now[each]} -> ${wanted[each]}`);
 }
 
 export function networkDifferences(now: SettledNetwork, wanted: SettledNetwork): string[] {
-  return differences([
-    ...OPTION_NAMES.map((name): Row => [name, optionText(name, now), optionText(name, wanted)]),
-    ["subnets", subnetsText(presentSubnets(now, wanted)), subnetsText(wanted.subnets)],
-    ["ipam", ipamText(now.ipam), ipamText(wanted.ipam)],
-  ]);
+  const texts = (network: SettledNetwork): Texts => ({
+    ...Object.fromEntries(OPTION_NAMES.map((name) => [name, optionText(name, network)])),
+    subnets: network.subnets.map(subnetText).join(", ") || "a default pool",
+    ipam: ipamText(network.ipam),
+  });
+  return differences(texts({ ...now, subnets: presentSubnets(now, wanted) }), texts(wanted));
 }
 
 export function endpointDifferences(wanted: ConnectOptions, endpoint: Endpoint): string[] {
-  const addresses = (what: string, family: Family): Row => {
-    const [now = "", given] = [bareAddresses(endpoint), endpointAddresses(wanted).map(addressIn)]
-      .map((all) => all.filter((each) => familyOf(each) === family).join(" "));
+  const [now, after] = [endpoint, wanted].map(connectionTexts) as [Texts, Texts];
+  for (const key of ["ip", "ip6"]) {
     // An automatic address may be any one, but only one.
-    return [what, now || "none", given || (now.includes(" ") ? "automatic" : undefined)];
+    if (now[key]?.includes(" ")) after[key] ??= "automatic";
+    now[key] ??= "none";
+  }
+  return differences(now, after);
+}
+
+function connectionTexts(connection: ConnectOptions): Texts {
+  const { aliases = [], linkLocalAddresses = [], gatewayPriority = 0 } = connection;
+  const list = (values: readonly string[]) => values.toSorted().join(" ") || "none";
+  const addresses = endpointAddresses(connection).map(addressIn);
+  const { 4: ip, 6: ip6 } = Object.groupBy(addresses, familyOf);
+  return {
+    ip: ip?.join(" "),
+    ip6: ip6?.join(" "),
+    aliases: list(aliases),
+    ifname: connection.ifname,
+    link_local_ips: list(usual(linkLocalAddresses)),
+    gw_priority: `${gatewayPriority}`,
+    routes: list((connection.moreRoutes ?? []).map(usualRoute).map(routeText)),
   };
-  const names = (aliases: readonly string[] = []) => [...aliases].sort().join(" ") || "none";
-  const { linkLocalAddresses, gatewayPriority = 0, moreRoutes = [] } = wanted;
-  const routes = (given: readonly StaticRoute[] = []) =>
-    names(given.map(usualRoute).map(routeText));
-  return differences([
-    addresses("ip", 4),
-    addresses("ip6", 6),
-    ["aliases", names(endpoint.aliases), names(wanted.aliases)],
-    ["ifname", endpoint.ifname, wanted.ifname],
-    ["link_local_ips", names(endpoint.linkLocalAddresses), names(usual(linkLocalAddresses ?? []))],
-    ["gw_priority", `${endpoint.gatewayPriority ?? 0}`, `${gatewayPriority}`],
-    ["routes", routes(endpoint.moreRoutes), routes(moreRoutes)],
-  ]);
 }
 
 /** Lists the differences between the settings of two sandboxes: `hostname not set -> web`. */
 export function settingsDifferences(now: SandboxSettings, wanted: SandboxSettings): string[] {
-  const [before, after] = [settingTexts(now), settingTexts(wanted)];
   // Not "none", which can be a host name: a host name has no spaces.
-  const shown = (text: string) => text || "not set";
-  const names = Object.keys(after) as (keyof SandboxSettings)[];
-  return differences(names.map((name) => [name, shown(before[name]), shown(after[name])]));
+  const shown = (settings: SandboxSettings) =>
+    Object.fromEntries(
+      Object.entries(settingTexts(settings)).map(([name, text]) => [name, text || "not set"]),
+    );
+  return differences(shown(now), shown(wanted));
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -138,19 +130,15 @@ export function labelDifferences(now: Labels, wanted: Labels): string[] {
   const shown = (labels: Labels) =>
     Object.entries(userLabels(labels)).map(([name, value]) => quoted(`${name}=${value}`)).sort()
       .join(", ") || "none";
-  return differences([["labels", shown(now), shown(wanted)]]);
+  return differences({ labels: shown(now) }, { labels: shown(wanted) });
 }
 
 /** The subnets to compare, without the default pool if the wanted network has no IPv4 subnet. */
-function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): readonly NetworkSubnet[] {
+function presentSubnets(now: SettledNetwork, wanted: SettledNetwork): NetworkSubnet[] {
   const isIPv4 = ({ subnet }: NetworkSubnet) => parsePrefix(subnet).prefix.family === 4;
   const last = now.subnets.at(-1);
   if (last === undefined || wanted.subnets.some(isIPv4)) return now.subnets;
   return isDefaultPool(parsePrefix(last.subnet).prefix) ? now.subnets.slice(0, -1) : now.subnets;
-}
-
-function subnetsText(subnets: readonly NetworkSubnet[]): string {
-  return subnets.map(subnetText).join(", ") || "a default pool";
 }
 
 function subnetText({ subnet, gateway, ipRange, auxAddresses }: NetworkSubnet): string {

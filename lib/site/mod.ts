@@ -27,13 +27,10 @@ export { SITE_LABEL } from "./labels.ts";
 export type {
   ApplyOptions,
   ApplyReport,
-  Attachment,
   Change,
   Check,
   Desired,
   DesiredSandbox,
-  Plan,
   SiteSource,
 } from "./types.ts";
-export type { Labelling } from "../driver/model/types.ts";
 export { planLines } from "./describe.ts";

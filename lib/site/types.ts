@@ -69,35 +69,27 @@ export interface Change {
 
 /** Connections to make in one call, and the settings of the sandbox if that call makes it. */
 export interface Attachment extends SandboxSettings {
-  /** The sandbox. */
   sandbox: string;
-  /** Its labels, if the call makes the sandbox. */
+  /** Left out if the sandbox is there already. */
   labels?: Record<string, string>;
-  /** The connections, in this order. */
   connections: Connection[];
 }
 
 /** The steps from the current to the desired state. The fields are in the order of the steps. */
 export interface Plan {
-  /** The site. */
   site: string;
-  /** The changes, for people. Empty if there are none. */
   changes: Change[];
   /** The sandboxes to restore, whose namespaces are gone. */
   restore: string[];
-  /** The sandboxes to remove. */
   removeSandboxes: string[];
   /** The connections to remove, the last of a sandbox first. */
   disconnect: { network: string; sandbox: string }[];
-  /** The networks to remove. */
   removeNetworks: string[];
   /** The networks to create, with all their labels. */
   createNetworks: NetworkSpec[];
-  /** The sandboxes to connect. */
   attach: Attachment[];
   /** The commands to start, each with the new labels of its sandbox. */
   start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
-  /** The networks and sandboxes to give new labels. */
   label: Labelling[];
   /** New labels for otherwise unchanged networks and sandboxes of another file, with consent. */
   takeOver: Labelling[];

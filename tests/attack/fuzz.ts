@@ -337,7 +337,7 @@ function fuzzSiteFiles(random: Random): Fuzzer {
       : mutated(random.pick(SITES), random);
     return attempt(() => text, () => {
       const site = parseSite(random.once(4) ? `${word(random)}.yaml` : "demo.yaml", text);
-      planLines(makePlan(site, now)).map(printable);
+      planLines(makePlan(site, now).changes).map(printable);
       makeRollback(site.name, { networks: [], sandboxes: [], down: [] }, now);
     });
   };

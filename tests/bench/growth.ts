@@ -108,7 +108,7 @@ async function withSite(world: World, size: number): Promise<Record<string, numb
     return await readSite(file);
   };
   const plan = async () => {
-    const { changes } = await diff(driver, await read(1500));
+    const changes = await diff(driver, await read(1500));
     if (changes.length !== size) throw new Error(`${changes.length} changes, and not ${size}`);
   };
   // The first run is not counted: it loads and compiles the program.

@@ -165,7 +165,7 @@ import * as site from "${ROOT}lib/site/mod.ts";
 import * as graph from "${ROOT}lib/graph/mod.ts";
 await using driver = await Driver.open();
 const wanted = await site.readSite("${file}");
-console.log((await site.diff(driver, wanted)).changes.length);
+console.log((await site.diff(driver, wanted)).length);
 console.log((await site.apply(driver, wanted)).checks.length);
 const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
 console.log(Object.keys(site.exportSite(records).value));

@@ -117,9 +117,9 @@ export const diff: Command = {
   async run(args, { open, print }) {
     const desired = await site.readSite(args.positionals[0]!);
     await using driver = await open();
-    const plan = await site.diff(driver, desired);
-    const lines = site.planLines(plan);
-    if (args.on("json")) print(JSON.stringify(plan.changes, null, 4));
+    const changes = await site.diff(driver, desired);
+    const lines = site.planLines(changes);
+    if (args.on("json")) print(JSON.stringify(changes, null, 4));
     else if (lines.length > 0) [...lines, countChanges(lines)].forEach(print);
     return lines.length > 0 ? DIFFERENT : 0;
   },

@@ -87,7 +87,7 @@ function calls(plan: Plan): string[] {
 
 /** A plan as the golden files have it. */
 function textOf(plan: Plan): string {
-  return [...planLines(plan), "", ...calls(plan), ""].join("\n");
+  return [...planLines(plan.changes), "", ...calls(plan), ""].join("\n");
 }
 
 /** What a user can see: no ids, and nothing of what a restart took away. */
