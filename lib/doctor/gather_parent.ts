@@ -7,12 +7,12 @@ import { busyParent, chooseParent, LINK_GROUP } from "../driver/network/parent.t
 import { statOf } from "../base/files.ts";
 import { pause } from "../base/waiting.ts";
 import type { Network } from "../driver/model/types.ts";
-import { IpvlanError, isIpvlanError } from "../base/errors.ts";
+import { type IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { Pools } from "../ipam/mod.ts";
 import type { Ip } from "../iproute2/ip.ts";
 import type { Link, LinkSpec } from "../iproute2/link_types.ts";
-import { neighAsk } from "../iproute2/neigh.ts";
+import { neighAsk, neighFlush } from "../iproute2/neigh.ts";
 import { make } from "../iproute2/runner.ts";
 import { chainOf } from "./diagnose_parent.ts";
 import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
@@ -116,36 +116,30 @@ async function whoHas(
   const answers = new Map<string, Answer>(addresses.map((address) => [address, "unknown"]));
   // Without a link-local address, the kernel sends no requests, but still reports a failure.
   const held = await ip.addr.show({ dev });
-  const canAsk = (address: string) =>
-    familyOf(address) === 4 || held.some(({ scope, family }) => scope === "link" && family === 6);
-  // Delete old entries, which may be stale, but no static ones.
-  const known = await ip.neigh.show({ dev });
-  const fixed = known.filter(({ state }) => state === "PERMANENT").map(({ dst }) => dst);
-  const asked = addresses.filter((address) => canAsk(address) && !fixed.includes(address));
-  const old = known.map(({ dst }) => dst).filter((dst) => asked.includes(dst));
-  await Promise.allSettled(old.map((dst) => ip.neigh.del({ dst, dev })));
+  const asked = addresses.filter((address) =>
+    familyOf(address) === 4 || held.some(({ scope, family }) => scope === "link" && family === 6)
+  );
+  // Old entries may be stale, and unresolved ones would stay in the kernel's table.
+  const flush = () => Promise.all(asked.map((dst) => make(ip.session, neighFlush(dst, dev))));
+  await flush();
   const waiting = new Set<string>();
-  await Promise.all(asked.map(async (address) => {
-    try {
-      await make(ip.session, neighAsk(address, dev, "replace"));
+  await Promise.all(asked.map((address) =>
+    // A static entry stays as it is, and iproute2 before 5.16 does not know `use`.
+    unlessError(["ip-command"], async () => {
+      await make(ip.session, neighAsk(address, dev));
       waiting.add(address);
-    } catch (error) {
-      // iproute2 before 5.16 does not know `use`.
-      if (!(error instanceof IpvlanError)) throw error;
-    }
-  }));
+    })
+  ));
   const deadline = performance.now() + TIMEOUT;
   while (waiting.size > 0 && performance.now() < deadline && !signal?.aborted) {
     for (const { dst, address: mac, state } of await ip.neigh.show({ dev })) {
       if (!waiting.has(dst) || !(mac !== undefined || state === "FAILED")) continue;
       answers.set(dst, mac === undefined || mac === own ? "none" : { mac });
       waiting.delete(dst);
-      await ip.neigh.del({ dst, dev });
     }
     await pause(INTERVAL, signal);
   }
-  // Unresolved entries would stay in the kernel's table.
-  await Promise.allSettled([...waiting].map((dst) => ip.neigh.del({ dst, dev })));
+  await flush();
   signal?.throwIfAborted();
   return answers;
 }
