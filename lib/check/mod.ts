@@ -28,5 +28,5 @@
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
 export { addressesEqual, routesEqual } from "./lines.ts";
-export { hasMac, linkIsGone, linkShows } from "./link.ts";
+export { hasMac, linkIsGone, linkShows } from "./lines.ts";
 export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";

@@ -1,9 +1,11 @@
 // Reads the values of options: names with values, how to connect a sandbox, and its settings.
 import { parseRoutes, priorityProblem } from "../driver/model/routes.ts";
 import type { ConnectOptions, SandboxSettings, StaticRoute } from "../driver/model/types.ts";
-import { invalidOption, type IpvlanError } from "../base/errors.ts";
+import { accept, invalidOption, type IpvlanError } from "../base/errors.ts";
 import type { OptionValues } from "../base/command_line.ts";
 import type { Arguments, Options } from "./command.ts";
+import type { EtcdAccess } from "../claims/types.ts";
+import { IPAM_NAMES, readIpamOptions, variableOf } from "../driver/model/ipam_options.ts";
 
 /** Docker's name for the name of an endpoint's link. */
 const IFNAME = "com.docker.network.endpoint.ifname";
@@ -126,4 +128,27 @@ export function readSettings(args: Arguments, problems: IpvlanError[]): SandboxS
     dns: Object.values(dns).some((values) => values) ? dns : undefined,
     sysctls: Object.keys(sysctls).length > 0 ? sysctls : undefined,
   };
+}
+
+export const ETCD_OPTION = {
+  "--ipam-opt NAME=VALUE...": `how to reach etcd, if no network here does: ${
+    IPAM_NAMES.join(", ")
+  }`,
+};
+
+/** The same option of the plugin for Docker. */
+export const POOLS = {
+  "--ipam-opt NAME=VALUE...": `have all pools of --ipam-driver in etcd: ${IPAM_NAMES.join(", ")}`,
+};
+
+/**
+ * Reads how to reach etcd from {@linkcode ETCD_OPTION} or the environment; `undefined` if neither
+ * says it. With `pools`, the option is {@linkcode POOLS}: it is required, and its files are read.
+ */
+export function readAccess(args: Pick<Arguments, "values">, pools = false): EtcdAccess | undefined {
+  const words = args.values("ipam-opt");
+  const environment = Deno.env.toObject();
+  if (words.length === 0 && (pools || !environment[variableOf("endpoints")])) return undefined;
+  const surroundings = { folder: Deno.cwd(), environment, readsFiles: pools };
+  return accept(readIpamOptions(words, surroundings)).access;
 }

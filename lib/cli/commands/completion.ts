@@ -1,6 +1,6 @@
 import { Ip } from "../../iproute2/ip.ts";
 import type { Command } from "../command.ts";
-import { readAccess } from "../etcd.ts";
+import { readAccess } from "../option_values.ts";
 import { usageError } from "../errors.ts";
 
 /** The deadline for names from etcd, in milliseconds: the shell waits for them. */

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { POOLS, readAccess } from "../etcd.ts";
+import { POOLS, readAccess } from "../option_values.ts";
 import { SERVED } from "../plugin_call.ts";
 import { runPlugin } from "../../engine/docker/mod.ts";
 import { SOCKET } from "../../engine/docker/handlers.ts";

@@ -1,6 +1,6 @@
 import type { ListedHost } from "../../driver/mod.ts";
 import type { Command } from "../command.ts";
-import { ETCD_OPTION, readAccess } from "../etcd.ts";
+import { ETCD_OPTION, readAccess } from "../option_values.ts";
 import { type Fields, FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 import { agrees } from "../ask.ts";
 import { forEachName } from "../errors.ts";

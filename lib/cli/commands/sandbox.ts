@@ -3,16 +3,57 @@ import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/api.ts";
 import { shortName } from "../../engine/owners.ts";
 import type { Command } from "../command.ts";
-import { inspectedSandbox, sandboxFields } from "../docker/shape.ts";
+import { inspectedSandbox, sandboxColumns, sandboxFields } from "../docker/shape.ts";
 import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
-import { sandboxColumns } from "../tables.ts";
 import type { Driver, Network } from "../../driver/mod.ts";
 import { invalidOption, IpvlanError, isIpvlanError, unlessError } from "../../base/errors.ts";
-import { readSignal, readTimeout, unlessRemoved, waitForEnd } from "../end.ts";
 import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
+import { nodeModule } from "../../base/node.ts";
+
+/** How often to poll for the end of processes, in milliseconds. */
+const INTERVAL = 50;
+
+/** Reads a signal: `TERM`, `SIGTERM` or `15`. @throws {"invalid-option"} It does not exist. */
+export function readSignal(text: string): Deno.Signal {
+  const signals: Readonly<Record<string, number>> = nodeModule("node:os").constants.signals;
+  const upper = text.toUpperCase();
+  const found = Object.keys(signals).find((name) =>
+    name === upper || name === `SIG${upper}` || String(signals[name]) === text
+  );
+  if (found !== undefined) return found as Deno.Signal;
+  throw invalidOption("signal", text, "give a name such as TERM, or a number");
+}
+
+export function readTimeout(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  // In Docker, -1 waits forever.
+  if (text === "-1") return Infinity;
+  throw invalidOption("timeout", text, "give a whole number of seconds");
+}
+
+/** Runs a call on a sandbox. `undefined` if the sandbox is removed meanwhile, as by `run --rm`. */
+export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | undefined> {
+  return await unlessError(["sandbox-not-found", "half-done"], call);
+}
+
+/**
+ * Waits until a sandbox has no process. Returns `false` at the deadline. It polls, as the kernel
+ * gives no notice. It takes an id: meanwhile, another sandbox may get its name.
+ */
+async function waitForEnd(
+  driver: Driver,
+  sandbox: string,
+  deadline = Infinity,
+): Promise<boolean> {
+  while ((await driver.processes(sandbox)).length > 0) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+  return true;
+}
 
 export const ps: Command = {
   usage: "[OPTIONS]",

@@ -13,11 +13,12 @@ import type {
   Owner,
   SeenSandbox,
 } from "../../driver/model/types.ts";
-import { type Family, familyOf } from "../../ipam/address.ts";
+import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { PoolUsage } from "../../ipam/mod.ts";
 import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { Struct, Value } from "../../template/mod.ts";
-import type { Fields } from "./list.ts";
+import type { Columns, Fields } from "./list.ts";
+import { ownerText } from "../../engine/owners.ts";
 
 /** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
 export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUsage[]): Struct {
@@ -276,4 +277,49 @@ export function duration(milliseconds: number): string {
   if (days < 14) return `${days} days`;
   if (days < 60) return `${Math.floor(days / 7)} weeks`;
   return days < 730 ? `${Math.floor(days / 30)} months` : `${Math.floor(days / 365)} years`;
+}
+
+export function networkColumns(
+  networks: readonly Network[],
+  id: (network: Network) => string,
+): Columns<Network> {
+  return {
+    "NETWORK ID": id,
+    NAME: ({ name }) => name,
+    DRIVER: () => "ipvlan",
+    MODE: ({ mode }) => mode,
+    PARENT: ({ parent }) => parent,
+    SUBNETS: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
+    ...networks.some(({ ipam }) => ipam) && { IPAM: ({ ipam }) => ipam?.driver ?? "default" },
+    ...ownerColumn(networks),
+  };
+}
+
+/** The columns of `ps`. @param containers Names of Docker containers, by endpoint id. */
+export function sandboxColumns(
+  sandboxes: readonly SeenSandbox[],
+  name: (sandbox: SeenSandbox) => string,
+  containers: ReadonlyMap<string, string>,
+): Columns<SeenSandbox> {
+  return {
+    NAME: name,
+    CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),
+    STATUS: ({ state }) => state,
+    NETWORKS: ({ endpoints }) =>
+      endpoints.map((endpoint) => {
+        const { network, state } = endpoint;
+        const fault = state === "up" ? [] : [`(${state})`];
+        return [network, ...endpointAddresses(endpoint), ...fault].join(" ");
+      }).join(", "),
+    ...ownerColumn(sandboxes, containers),
+  };
+}
+
+/** The column of owners, if any row has one. */
+function ownerColumn(
+  rows: readonly { owner?: Owner }[],
+  containers?: ReadonlyMap<string, string>,
+): Record<string, (row: { owner?: Owner }) => string> {
+  if (!rows.some(({ owner }) => owner)) return {};
+  return { OWNER: ({ owner }) => owner ? ownerText(owner, containers?.get(owner.id)) : "" };
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { COMMANDS } from "../../../lib/cli/commands.ts";
-import { readTarget } from "../../../lib/cli/connections.ts";
+import { readTarget } from "../../../lib/cli/commands/run.ts";
 import { readPruneFilter, readSelection } from "../../../lib/cli/docker/filter.ts";
 import { optionsOf, parseArguments } from "../../../lib/cli/options.ts";
 import { refusedOptions } from "../../../lib/cli/docker/refused.ts";

@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { IpvlanError } from "../../../lib/base/errors.ts";
-import { run } from "../../../lib/cli/commands/run.ts";
-import { readTarget, type Target } from "../../../lib/cli/connections.ts";
+import { readTarget, run, type Target } from "../../../lib/cli/commands/run.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 
 function read(typed: string): { target: Target; problems: string[] } {

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { create as command } from "../../../lib/cli/commands/network.ts";
-import { readNetworkSpec } from "../../../lib/cli/network.ts";
+import { create as command, readNetworkSpec } from "../../../lib/cli/commands/network.ts";
 import { DRIVER_OPTIONS } from "../../../lib/driver/model/options.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 import { assertThrowsError } from "../../kit/errors.ts";

@@ -3,11 +3,12 @@ import { assertEquals } from "@std/assert";
 import {
   inspectedNetwork,
   inspectedSandbox,
+  networkColumns,
   networkFields,
+  sandboxColumns,
 } from "../../../lib/cli/docker/shape.ts";
 import { table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
-import { networkColumns, sandboxColumns } from "../../../lib/cli/tables.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
 import { shortName } from "../../../lib/engine/owners.ts";

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { create as command } from "../../../../lib/cli/commands/network.ts";
-import { readNetworkSpec } from "../../../../lib/cli/network.ts";
+import { create as command, readNetworkSpec } from "../../../../lib/cli/commands/network.ts";
 import { parseArguments } from "../../../../lib/cli/options.ts";
 import { endpointSteps } from "../../../../lib/driver/endpoint/steps.ts";
 import { settle, toSettled } from "../../../../lib/driver/network/settle.ts";
