@@ -125,23 +125,19 @@ function unknownCommand(
   group: string,
 ): IpvlanErrorOf<"usage"> {
   const command = `ipvlan ${group}`.trim();
+  const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
   const refused = whyRefused([first, second]);
   if (refused !== undefined) {
-    const typed = JSON.stringify(group === "" ? first : `${group} ${second}`);
     return usageError(command, [`The command ${typed} has no use here: ${refused}`]);
   }
   const names = first.startsWith("-")
     ? ["--help", "--version"]
     : Object.keys(COMMANDS).filter((name) => name.startsWith(group === "" ? "" : `${group} `));
-  const [typed, meant] = group === ""
+  const meant = group === ""
     // `ipvlan prune` may be short for `ipvlan network prune`, or misspelt.
-    ? [
-      first,
-      names.find((name) => name.endsWith(` ${first}`)) ?? closest(`${first} ${second}`, names) ??
-        closest(first, names.map((name) => name.split(" ")[0]!)),
-    ]
-    : [second, closest(second, names.map((name) => name.split(" ")[1]!))];
-  const named = (last: string) => JSON.stringify(`${group} ${last}`.trim());
-  const hint = meant === undefined ? "" : ` (did you mean ${named(meant)}?)`;
-  return usageError(command, [`There is no command ${named(typed)}${hint}`]);
+    ? names.find((name) => name.endsWith(` ${first}`)) ?? closest(`${first} ${second}`, names) ??
+      closest(first, names.map((name) => name.split(" ")[0]!))
+    : closest(second, names.map((name) => name.split(" ")[1]!));
+  const hint = meant === undefined ? "" : ` (did you mean "${`${group} ${meant}`.trim()}"?)`;
+  return usageError(command, [`There is no command ${typed}${hint}`]);
 }

@@ -2,6 +2,7 @@
 import { parseRoutes, priorityProblem } from "../driver/model/routes.ts";
 import type { ConnectOptions, SandboxSettings, StaticRoute } from "../driver/model/types.ts";
 import { accept, invalidOption, type IpvlanError } from "../base/errors.ts";
+import { withoutEmpty } from "../base/objects.ts";
 import type { OptionValues } from "../base/command_line.ts";
 import type { Arguments, Options } from "./command.ts";
 import type { EtcdAccess } from "../claims/types.ts";
@@ -35,9 +36,8 @@ export const ROUTE_OPTION: Options = {
   "--route DESTINATION=NEXTHOP...": "a route besides the default one; in the L3 modes DESTINATION",
 };
 
-export function readRoutes(args: OptionValues): StaticRoute[] | undefined {
-  const routes = args.values("route").flatMap(parseRoutes);
-  return routes.length > 0 ? routes : undefined;
+export function readRoutes(args: OptionValues): StaticRoute[] {
+  return args.values("route").flatMap(parseRoutes);
 }
 
 export const ENDPOINT_OPTIONS: Options = {
@@ -66,22 +66,18 @@ export function readEndpoint(args: OptionValues, problems: IpvlanError[]): Conne
       invalidOption("driver option", word, `an endpoint has only ${IFNAME}=NAME`),
     );
   });
-  const aliases = ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name));
-  const linkLocals = args.values("link-local-ip");
   const [[ip, ...moreIPv4], [ip6, ...moreIPv6]] = [args.values("ip"), args.values("ip6")];
-  const moreAddresses = [...moreIPv4, ...moreIPv6];
-  const given: ConnectOptions = {
+  return withoutEmpty({
     ip,
     ip6,
-    moreAddresses: moreAddresses.length > 0 ? moreAddresses : undefined,
-    aliases: aliases.length > 0 ? aliases : undefined,
+    moreAddresses: [...moreIPv4, ...moreIPv6],
+    aliases: ["alias", "network-alias", "net-alias"].flatMap((name) => args.values(name)),
     ifname: args.value("ifname") ?? ifnames.at(-1),
     macAddress: args.value("mac-address"),
-    linkLocalAddresses: linkLocals.length > 0 ? linkLocals : undefined,
+    linkLocalAddresses: args.values("link-local-ip"),
     gatewayPriority: readPriority(args.value("gw-priority"), problems),
     moreRoutes: readRoutes(args),
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  });
 }
 
 function readPriority(text: string | undefined, problems: IpvlanError[]): number | undefined {
@@ -105,15 +101,6 @@ export const SETTINGS_OPTIONS: Options = {
 };
 
 export function readSettings(args: Arguments, problems: IpvlanError[]): SandboxSettings {
-  const some = (...names: string[]) => {
-    const values = names.flatMap((name) => args.values(name));
-    return values.length > 0 ? values : undefined;
-  };
-  const dns = {
-    servers: some("dns"),
-    search: some("dns-search"),
-    options: some("dns-option", "dns-opt"),
-  };
   const sysctls = readPairs("sysctl", args.values("sysctl"), true, problems);
   const hosts = args.values("add-host").map((text) => {
     // Docker takes a colon or an equals sign, and an IPv6 address with or without brackets.
@@ -122,12 +109,12 @@ export function readSettings(args: Arguments, problems: IpvlanError[]): SandboxS
     problems.push(invalidOption("add-host", text, "write NAME:ADDRESS"));
     return { name: text, address: "" };
   });
-  return {
-    hosts: hosts.length > 0 ? hosts : undefined,
-    hostname: args.value("hostname"),
-    dns: Object.values(dns).some((values) => values) ? dns : undefined,
-    sysctls: Object.keys(sysctls).length > 0 ? sysctls : undefined,
-  };
+  const dns = withoutEmpty({
+    servers: args.values("dns"),
+    search: args.values("dns-search"),
+    options: [...args.values("dns-option"), ...args.values("dns-opt")],
+  });
+  return withoutEmpty({ hosts, hostname: args.value("hostname"), dns, sysctls });
 }
 
 export const ETCD_OPTION = {

@@ -1,5 +1,6 @@
 import { toSettled } from "../driver/mod.ts";
 import { IpvlanError, throwProblems } from "../base/errors.ts";
+import { withoutEmpty } from "../base/objects.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
@@ -136,11 +137,4 @@ function byName<T extends { name: string }>(
   valueOf: (item: T) => unknown,
 ): Record<string, unknown> {
   return Object.fromEntries(items.map((item) => [item.name, valueOf(item)]));
-}
-
-/** The mapping without keys whose values are undefined, an empty list or an empty mapping. */
-function withoutEmpty(value: Record<string, unknown>): Record<string, unknown> {
-  const isEmpty = (each: unknown) =>
-    each === undefined || (typeof each === "object" && Object.keys(each!).length === 0);
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => !isEmpty(each)));
 }

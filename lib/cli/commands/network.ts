@@ -88,7 +88,7 @@ export function readNetworkSpec(
   });
   problems.push(...nested.problems);
   const ipam = readIpam(args, surroundings, problems);
-  const routes = [...readRoutes(args) ?? [], ...given.options.routes ?? []];
+  const routes = [...readRoutes(args), ...given.options.routes ?? []];
   const spec: NetworkSpec = {
     ...given.options,
     ...routes.length > 0 && { routes },
