@@ -1,30 +1,30 @@
-// Decides the content of the root folder of Docker's managed plugin: this program, and the programs
-// that it runs, with their libraries. All functions are pure.
-import { dirname, relative } from "node:path";
+// Makes the folder from which `docker plugin create` makes a managed plugin. Its root folder has this
+// program, and the programs that it runs, with their libraries.
+import { cp } from "node:fs/promises";
+import { basename, dirname, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { managedConfig } from "../engine/docker/managed.ts";
+import { IpvlanError, type IpvlanErrorOf, throwProblems } from "../base/errors.ts";
+import { findProgram, statOf } from "../base/files.ts";
+import { packageLauncher } from "./program.ts";
 
 /** The programs that a driver runs for an engine, besides Deno. */
-export const PROGRAMS: readonly string[] = [
+const PROGRAMS = [
   ...["ip", "sh", "nsenter"],
   // For the files of namespaces, and the kernel's settings.
   ...["stat", "timeout", "xargs", "cat", "grep", "mkdir"],
 ];
 
-/** A file or a folder to copy. */
-export interface BundleFile {
-  /** Its path on this machine. */
-  from: string;
-  /** Its path in the root folder. */
-  to: string;
-}
+/** A file or a folder to copy, by its path on this machine and in the root folder. */
+type BundleFile = Record<"from" | "to", string>;
 
 /** The folders of this program and of Deno's cache in the root folder. */
-export const [PROGRAM_FOLDER, CACHE_FOLDER] = ["/usr/lib/ipvlan", "/var/cache/deno"];
+const [PROGRAM_FOLDER, CACHE_FOLDER] = ["/usr/lib/ipvlan", "/var/cache/deno"];
 
 /** The used part of the output of `deno info --json` for a program. */
-export interface ModuleGraph {
+interface ModuleGraph {
   /** The modules with their local files, or why they cannot be loaded. */
   modules: readonly { specifier: string; local?: string; error?: string }[];
-  /** The npm packages, by name and version. */
   npmPackages: Readonly<Record<string, { localPath?: string }>>;
 }
 
@@ -96,4 +96,158 @@ export function bundleVariables(libraries: readonly string[]): Record<string, st
     DENO_NO_UPDATE_CHECK: "1",
     LD_LIBRARY_PATH: [...new Set(libraries.map(dirname))].join(":"),
   };
+}
+
+export interface BundleOptions {
+  /** The module of this program. */
+  main: URL;
+  version: string;
+  /** The machine's folder for the plugin's records. */
+  stateDir: string;
+  /** Called at the start of each step. */
+  step: (sentence: string) => void;
+  /** Aborts the work; everything made so far is removed. */
+  signal: AbortSignal;
+}
+
+/** The empty folders of the root folder. */
+const EMPTY = ["dev", "etc", "proc", "run", "sys", "tmp", "var/lib/ipvlan"];
+
+/**
+ * Makes the folder, with a root folder `rootfs` and a `config.json`. The folder must not exist, or
+ * be empty. It is made completely or not at all.
+ */
+export async function makeBundle(folder: string, options: BundleOptions): Promise<void> {
+  const { step, signal } = options;
+  const path = folder.replace(/(?<=.)\/+$/, "");
+  step("Looking for the programs and what they need");
+  const { files, config } = await plan(path, options);
+  const unfinished = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  const root = `${unfinished}/rootfs`;
+  try {
+    for (const empty of EMPTY) await Deno.mkdir(`${root}/${empty}`, { recursive: true });
+    // Docker uses this path for the files of containers' namespaces.
+    await Deno.symlink("/run", `${root}/var/run`);
+    step(`Copying ${files.length} files and packages`);
+    for (const { from, to } of files) {
+      // A symbolic link becomes a copy of its target, under the link's name.
+      const filter = () => {
+        signal.throwIfAborted();
+        return true;
+      };
+      await cp(from, `${root}${to}`, { recursive: true, dereference: true, filter });
+    }
+    await Deno.writeTextFile(`${unfinished}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
+    signal.throwIfAborted();
+    // This replaces an empty folder (rename(2)).
+    await Deno.rename(unfinished, path);
+  } catch (error) {
+    await Deno.remove(unfinished, { recursive: true }).catch(() => {});
+    if (error instanceof IpvlanError) throw error;
+    throw unwritable(path, (error as Error).message, { cause: error });
+  }
+}
+
+function unwritable(
+  path: string,
+  reason: string,
+  options?: ErrorOptions,
+): IpvlanErrorOf<"unwritable-folder"> {
+  return new IpvlanError("unwritable-folder", { path, reason }, options);
+}
+
+/** Plans the content of the folder. @throws {IpvlanError} With all problems. */
+async function plan(
+  path: string,
+  { main, version, stateDir }: BundleOptions,
+): Promise<{ files: BundleFile[]; config: unknown }> {
+  const isCompiled = Deno.build.standalone;
+  const own = { from: Deno.execPath(), to: isCompiled ? "/bin/ipvlan" : "/bin/deno" };
+  const programs = PROGRAMS.map((name) => ({ name, from: findProgram(name), to: `/bin/${name}` }));
+  const needed = [...programs, { name: "ldd", from: findProgram("ldd") }];
+  const why = whyNoFolder(path);
+  throwProblems([
+    ...why === undefined ? [] : [unwritable(path, why)],
+    ...needed.filter(({ from }) => from === undefined)
+      .map(({ name }) => new IpvlanError("program-not-found", { program: name })),
+  ]);
+  const copied = [own, ...programs.map(({ from, to }) => ({ from: from!, to }))];
+  // Ignore its exit status: it is not 0 if one of the programs has no libraries.
+  const { stdout } = await run("ldd", copied.map(({ from }) => from));
+  const { found, missing } = readLibraries(stdout);
+  throwProblems(missing.map((name) => unwritable(path, `the library ${name} is missing`)));
+  const libraries = found.map((from) => ({ from, to: from }));
+  const modules = isCompiled ? [] : await modulesOf(main, path);
+  const words = isCompiled
+    ? []
+    : ["run", "-A", "--cached-only", `${PROGRAM_FOLDER}/${basename(fileURLToPath(main))}`];
+  return {
+    files: [...copied, ...libraries, ...modules],
+    config: managedConfig({
+      entrypoint: [own.to, ...words, "docker", "serve"],
+      env: bundleVariables(found),
+      stateDir,
+      version,
+    }),
+  };
+}
+
+/** The reason why a folder cannot be made; `undefined` if it can. */
+function whyNoFolder(path: string): string | undefined {
+  if (path === "") return "give the name of a folder";
+  if (!statOf(dirname(path))?.isDirectory) return `there is no folder ${dirname(path)}`;
+  try {
+    if ([...Deno.readDirSync(path)].length > 0) return "it exists, and it is not empty";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotADirectory) return "it exists, and it is not a folder";
+    if (!(error instanceof Deno.errors.NotFound)) return (error as Error).message;
+  }
+  return undefined;
+}
+
+/** The files of this program, if it is not compiled. @throws {"unwritable-folder"} Not found. */
+async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
+  if (main.protocol !== "file:") {
+    throw unwritable(path, `ipvlan runs from ${main}: run it from a clone`);
+  }
+  const module = fileURLToPath(main);
+  if (packageLauncher(main.href) !== undefined) return packageFiles(dirname(module));
+  const [{ denoDir }, graph] = await Promise.all([
+    denoInfo(path) as Promise<{ denoDir: string }>,
+    denoInfo(path, module) as Promise<ModuleGraph>,
+  ]);
+  const folder = dirname(module);
+  const files = programFiles(graph, folder, denoDir);
+  if (typeof files === "string") throw unwritable(path, files);
+  // Deno needs the import map in these, and accepts only packages of the lock file.
+  const { links = [] } = JSON.parse(await Deno.readTextFile(`${folder}/deno.json`));
+  const settings = ["deno.json", "deno.lock", ...links.map((link: string) => `${link}/deno.json`)];
+  return [
+    ...files,
+    ...settings.filter((name) => statOf(`${folder}/${name}`))
+      .map((name) => ({ from: `${folder}/${name}`, to: `${PROGRAM_FOLDER}/${name}` })),
+  ];
+}
+
+/** The files of a program that comes from a package: all of its code is in one folder. */
+function packageFiles(folder: string): BundleFile[] {
+  return [...Deno.readDirSync(folder)].filter(({ name }) => name.endsWith(".js"))
+    .map(({ name }) => ({ from: `${folder}/${name}`, to: `${PROGRAM_FOLDER}/${name}` }));
+}
+
+/** Runs `deno info` for a module or for Deno itself. @throws {"unwritable-folder"} It failed. */
+async function denoInfo(path: string, ...module: string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await run(Deno.execPath(), ["info", "--json", ...module]);
+  if (code !== 0) throw unwritable(path, `deno info failed: ${stderr.trim()}`);
+  return JSON.parse(stdout);
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const options: Deno.CommandOptions = { args: [...args], stdin: "null" };
+  const { code, stdout, stderr } = await new Deno.Command(program, options).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
 }

@@ -10,7 +10,7 @@ import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
 import { shellLine } from "../../base/printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
-import { makeBundle } from "../../install/bundle_folder.ts";
+import { makeBundle } from "../../install/bundle.ts";
 import { Progress } from "../output.ts";
 import { stateFolder } from "../../driver/model/state_folder.ts";
 import { migrate as moveToPlugin } from "../../engine/docker/migrate.ts";

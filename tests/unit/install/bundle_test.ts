@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { bundleVariables, programFiles, readLibraries } from "../../../lib/install/bundle.ts";
-import { makeBundle } from "../../../lib/install/bundle_folder.ts";
+import {
+  bundleVariables,
+  makeBundle,
+  programFiles,
+  readLibraries,
+} from "../../../lib/install/bundle.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
