@@ -9,7 +9,7 @@ import { kernelProblem, MODULES } from "../iproute2/kernel.ts";
 import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseFirewall } from "./firewall.ts";
-import { diagnoseParent } from "./diagnose_parent.ts";
+import { diagnoseParent } from "./parent.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";

@@ -50,16 +50,10 @@ export interface SharedFacts {
   untold: number;
   /** The addresses of sandboxes here that another host has in etcd, by its name. */
   lost: { address: string; sandbox: string; host: string }[];
-  /** The hosts; empty if etcd does not answer. */
-  hosts: SeenHost[];
+  /** The hosts with the number of addresses in use on each; empty if etcd does not answer. */
+  hosts: (Omit<SharedHost, "claims" | "kept"> & { addresses: number })[];
   /** The id of this host; `undefined` before it has one. */
   ownId: string | undefined;
-}
-
-/** A host that shares addresses with this one. */
-export interface SeenHost extends Omit<SharedHost, "claims" | "kept"> {
-  /** The number of addresses in use on it. */
-  addresses: number;
 }
 
 /** A rule of iptables or nftables. */

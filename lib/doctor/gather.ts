@@ -20,7 +20,7 @@ import { findFiles } from "../driver/run/files.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
 import { gatherFirewall } from "./firewall.ts";
-import { gatherParent } from "./gather_parent.ts";
+import { gatherParent } from "./parent.ts";
 
 /** What to examine. */
 export interface DoctorOptions {

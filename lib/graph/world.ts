@@ -2,6 +2,7 @@ import { networkParent } from "../driver/model/names.ts";
 import { isOurs } from "../driver/network/parent.ts";
 import type { Network, Sandbox } from "../driver/model/types.ts";
 import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
+import { globalAddrs } from "../iproute2/addr.ts";
 import type { Route } from "../iproute2/route_types.ts";
 import { isIpvlanOn, type Link } from "../iproute2/link_types.ts";
 import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
@@ -157,7 +158,7 @@ function kindOf({ info }: Link): string {
 }
 
 function globalAddresses(link: Link, { addrs }: GraphNamespace): string[] {
-  return addrs.filter(({ dev, scope }) => dev === link.name && scope === "global")
+  return globalAddrs(link.name, addrs)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { askedAddresses } from "../../../lib/doctor/gather_parent.ts";
+import { askedAddresses } from "../../../lib/doctor/parent.ts";
 import type { StateFacts } from "../../../lib/doctor/facts.ts";
 import { endpointRecord, network } from "../../kit/values.ts";
 
