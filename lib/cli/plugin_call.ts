@@ -4,7 +4,7 @@ import { Interrupt } from "../base/signals.ts";
 import { readRequest } from "../engine/json.ts";
 import { type Plugin, printedAnswer, type RunPlugin } from "../engine/plugins.ts";
 import type { Command, Context } from "./command.ts";
-import { PRINT_UNIT, uninstallService } from "./service.ts";
+import { serviceCommands } from "./service.ts";
 
 /** Reads the standard input of a call. Nobody types a request at a terminal. */
 export async function readInput(): Promise<string> {
@@ -45,29 +45,19 @@ export function serverCommands(
   load: () => Promise<RunPlugin>,
   ...next: string[]
 ): Record<"install" | "uninstall" | "serve", Command> {
-  const name = `ipvlan ${plugin.command}`;
-  const reload = "systemctl daemon-reload";
-  const enable = `systemctl enable --now ipvlan-${plugin.command}.socket`;
+  const { command, socket } = plugin;
   const service = () => import("./plugin_service.ts");
   return {
-    install: {
-      usage: "[OPTIONS] [DIR]",
-      example: [`${name} install`, reload, enable, ...next].join("\n"),
-      options: PRINT_UNIT,
-      run: async (args, context) =>
-        (await service()).install(plugin, args.positionals[0], args, context),
-    },
-    uninstall: {
-      usage: "[DIR]",
-      example: `${name} uninstall\n${reload}`,
-      run: async ({ positionals: [folder] }, context) =>
-        await uninstallService((await service()).serviceOf(plugin, folder), context),
-    },
+    ...serviceCommands(command, {
+      example: [`ipvlan-${command}.socket`, ...next],
+      hasFolder: true,
+      make: async ({ positionals: [folder] }) => (await service()).serviceOf(plugin, folder),
+    }),
     serve: {
       usage: "[OPTIONS]",
-      example: `${name} serve`,
+      example: `ipvlan ${command} serve`,
       options: {
-        "--socket PATH": `the socket to listen at; left out, ${plugin.socket}`,
+        "--socket PATH": `the socket to listen at; left out, ${socket}`,
         "--verbose": "print each ip line as it is run, the stack of an error, and each call",
       },
       statuses: SERVED,

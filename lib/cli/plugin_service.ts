@@ -1,4 +1,4 @@
-// The `install` and `serve` of plugins whose calls a server answers: `ipvlan cni`, `ipvlan
+// The service and the server of plugins whose calls a server answers: `ipvlan cni`, `ipvlan
 // netavark`.
 import { Buffer } from "node:buffer";
 import metadata from "../../deno.json" with { type: "json" };
@@ -28,7 +28,7 @@ import type { Arguments, Context } from "./command.ts";
 import { executableText } from "../install/service.ts";
 import { thisProgram } from "../install/program.ts";
 import { passedSocket, serverUnits } from "../install/unit.ts";
-import { installService, type MakeService } from "./service.ts";
+import type { MakeService } from "./service.ts";
 
 /** The identity of this program, by which a caller and the server see that they are the same. */
 function identityOf({ command }: Plugin): ProgramIdentity {
@@ -46,18 +46,11 @@ export function serviceOf(plugin: Plugin, folder = plugin.folder): MakeService {
       path: `${folder.replace(/(?<=.)\/+$/, "")}/${PLUGIN_NAME}`,
       text: pluginText(plugin, env),
     },
+    hint: () => {
+      const { what, fix } = howCallsReach(plugin);
+      return fix === undefined ? what : `${what}: ${fix}`;
+    },
   });
-}
-
-export function install(
-  plugin: Plugin,
-  folder: string | undefined,
-  args: Arguments,
-  context: Context,
-): undefined {
-  const { what, fix } = howCallsReach(plugin);
-  const hint = fix === undefined ? what : `${what}: ${fix}`;
-  return installService(serviceOf(plugin, folder), args, context, hint);
 }
 
 export function pluginText(plugin: Plugin, env: Readonly<Record<string, string>>): string {
@@ -99,7 +92,7 @@ export async function runServer(
   const file = storeFile(stateDir);
   const inode = statOf(file)?.ino;
   const greeting = greetingOf(identityOf(plugin), stateDir);
-  const queues = new CallQueues();
+  const last = new Map<string, Promise<unknown>>();
   await serve({
     ...options,
     // If the state folder was removed, changes would not be on record anywhere.
@@ -108,7 +101,7 @@ export async function runServer(
     answer: async (call) => {
       const start = performance.now();
       const [command, container] = plugin.subjectOf(call);
-      const said = await queues.run(container, () => answerCall(run, call, driver));
+      const said = await inTurn(last, container, () => answerCall(run, call, driver));
       if (said.status !== 0 || verbose) {
         const took = Math.round(performance.now() - start);
         const words = new TextDecoder().decode(said.out).replace(/\s+/g, " ");
@@ -122,22 +115,21 @@ export async function runServer(
 }
 
 /**
- * Runs the calls for one container one after another. An engine makes one call for a container at a
- * time, but it may kill the caller of one that still runs here. The next must then wait for that.
+ * Runs a call when the one before it for the same container has ended. An engine makes one at a time,
+ * but it may kill the caller of one that still runs here. @param last The last call of each container.
  */
-class CallQueues {
-  #last = new Map<string, Promise<unknown>>();
-
-  async run<T>(container: string, call: () => Promise<T>): Promise<T> {
-    if (container === "") return await call();
-    const before = this.#last.get(container);
-    const result = before ? before.then(call, call) : call();
-    this.#last.set(container, result);
-    try {
-      return await result;
-    } finally {
-      if (this.#last.get(container) === result) this.#last.delete(container);
-    }
+async function inTurn<T>(
+  last: Map<string, Promise<unknown>>,
+  container: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  const before = container === "" ? undefined : last.get(container);
+  const result = before ? before.then(call, call) : call();
+  last.set(container, result);
+  try {
+    return await result;
+  } finally {
+    if (last.get(container) === result) last.delete(container);
   }
 }
 

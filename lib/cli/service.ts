@@ -1,12 +1,9 @@
-// The commands `install` and `uninstall` of this program's services.
+// The commands that install and uninstall this program's services.
 import { statOf } from "../base/files.ts";
 import { install, isBooted, type Service, uninstall, unitsToEnable } from "../install/service.ts";
 import { lastingProgram, thisProgram } from "../install/program.ts";
 import { unitsText } from "../install/unit.ts";
-import type { Arguments, Context } from "./command.ts";
-
-/** The option of each `install`. */
-export const PRINT_UNIT = { "--print-unit": "print the systemd units, and do nothing else" };
+import type { Arguments, Command, Context, Options } from "./command.ts";
 
 /** Makes a service for a command line that starts this program, in an environment. */
 export type MakeService = (
@@ -14,13 +11,42 @@ export type MakeService = (
   env: Readonly<Record<string, string>>,
 ) => Service;
 
-/** Installs a service, and says what to do next. @param hint A line before that. */
-export function installService(
-  make: MakeService,
-  args: Pick<Arguments, "on">,
-  { print, warn }: Pick<Context, "print" | "warn">,
-  hint?: string,
-): undefined {
+/** The parts of the commands `install` and `uninstall` that services have of their own. */
+interface ServiceForm {
+  /** The units that the example of `install` enables, and the lines of it after that. */
+  example: string[];
+  /** The options of `install`. */
+  options?: Options;
+  /** Whether both commands take the folder of an executable. */
+  hasFolder?: boolean;
+  /** Makes the service of either command's arguments. */
+  make(args: Arguments): MakeService | Promise<MakeService>;
+}
+
+/** Makes the commands that install and uninstall the service of a command. */
+export function serviceCommands(
+  command: string,
+  { example: [units, ...next], options, hasFolder = false, make }: ServiceForm,
+): Record<"install" | "uninstall", Command> {
+  const reload = "systemctl daemon-reload";
+  const enable = `systemctl enable --now ${units}`;
+  return {
+    install: {
+      usage: `[OPTIONS]${hasFolder ? " [DIR]" : ""}`,
+      example: [`ipvlan ${command} install`, reload, enable, ...next].join("\n"),
+      options: { ...options, "--print-unit": "print the systemd units, and do nothing else" },
+      run: async (args, context) => installService(await make(args), args, context),
+    },
+    uninstall: {
+      usage: hasFolder ? "[DIR]" : "",
+      example: `ipvlan ${command} uninstall\n${reload}`,
+      run: async (args, context) => await uninstallService(await make(args), context),
+    },
+  };
+}
+
+/** Installs a service, and says what to do next. */
+function installService(make: MakeService, args: Arguments, { print, warn }: Context): undefined {
   const service = make(lastingProgram(), Deno.env.toObject());
   if (args.on("print-unit")) {
     print(unitsText(service.units));
@@ -30,7 +56,7 @@ export function installService(
   const hasUnits = service.executable === undefined || isBooted();
   const paths = install(hasUnits ? service : { ...service, units: {} });
   paths.forEach(print);
-  if (hint !== undefined) warn(hint);
+  if (service.hint) warn(service.hint());
   if (!hasUnits) {
     warn(`Next: ipvlan ${service.command} serve`);
     return;
@@ -40,10 +66,7 @@ export function installService(
 }
 
 /** Uninstalls a service, and says what is left and what to do next. */
-export async function uninstallService(
-  make: MakeService,
-  { print, warn }: Pick<Context, "print" | "warn">,
-): Promise<undefined> {
+async function uninstallService(make: MakeService, { print, warn }: Context): Promise<undefined> {
   const service = make(thisProgram(), {});
   const { command, socket } = service;
   const { removed, used } = await uninstall(service);

@@ -16,6 +16,8 @@ export interface Service {
   executable?: { path: string; text: string };
   /** The socket of its server. */
   socket?: string;
+  /** Says what is worth knowing after it is installed. */
+  hint?(): string;
 }
 
 /** The folder of the units of packages. */

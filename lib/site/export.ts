@@ -4,7 +4,7 @@ import { withoutEmpty } from "../base/objects.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
-import { bareAddresses, type Family, familyOf } from "../ipam/address.ts";
+import { bareAddresses, familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
 import { type Records, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
@@ -47,8 +47,8 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
   }
   const value = withoutEmpty({
     name: wholeSite(records, [...networks, ...made]),
-    networks: byName(networks, networkValue),
-    sandboxes: byName(made, sandboxValue),
+    networks: Object.fromEntries(networks.map((each) => [each.name, networkValue(each)])),
+    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each)])),
   });
   return { value, notices };
 }
@@ -112,29 +112,16 @@ function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<st
 }
 
 /** @param usual The link name that the driver would choose. */
-function connectionValue(
-  endpoint: Endpoint,
-  usual: string,
-): Record<string, unknown> {
+function connectionValue(endpoint: Endpoint, usual: string): Record<string, unknown> {
   const { aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes } = endpoint;
-  const of = (family: Family) => {
-    const own = bareAddresses(endpoint).filter((address) => familyOf(address) === family);
-    return own.length > 1 ? own : own[0];
-  };
+  const { 4: ip = [], 6: ip6 = [] } = Object.groupBy(bareAddresses(endpoint), familyOf);
   return withoutEmpty({
-    ip: of(4),
-    ip6: of(6),
+    ip: ip.length > 1 ? ip : ip[0],
+    ip6: ip6.length > 1 ? ip6 : ip6[0],
     aliases,
     ifname: ifname === usual ? undefined : ifname,
     link_local_ips: linkLocalAddresses,
     gw_priority: gatewayPriority,
     routes: moreRoutes,
   });
-}
-
-function byName<T extends { name: string }>(
-  items: readonly T[],
-  valueOf: (item: T) => unknown,
-): Record<string, unknown> {
-  return Object.fromEntries(items.map((item) => [item.name, valueOf(item)]));
 }

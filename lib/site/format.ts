@@ -140,10 +140,10 @@ const SUBNET = mapping({
 }, ["subnet"]);
 
 const IPAM: Record<string, Key> = {
-  driver: {
-    help: "default: this host gives the addresses; etcd: a pool that hosts share",
-    shape: { kind: "choice", of: ["default", ETCD] },
-  },
+  driver: key(
+    "default: this host gives the addresses; etcd: a pool that hosts share",
+    choice("default", ETCD),
+  ),
   // `settle` checks their values.
   ...Object.fromEntries(IPAM_FIELDS.map((field) => {
     const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Arguments, Command } from "../command.ts";
 import { agentUnit } from "../../install/unit.ts";
-import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
+import { type MakeService, serviceCommands } from "../service.ts";
 
 const OPTIONS = {
   "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
@@ -32,18 +32,8 @@ export const agent: Command = {
   },
 };
 
-export const install: Command = {
-  usage: "[OPTIONS]",
-  example: `ipvlan agent install
-systemctl daemon-reload
-systemctl enable --now ipvlan-agent.service`,
-  options: { ...OPTIONS, ...PRINT_UNIT },
-  run: (args, context) => installService(agentService(readHostsFile(args)), args, context),
-};
-
-export const uninstall: Command = {
-  usage: "",
-  example: `ipvlan agent uninstall
-systemctl daemon-reload`,
-  run: (_args, context) => uninstallService(agentService(), context),
-};
+export const { install, uninstall } = serviceCommands("agent", {
+  example: ["ipvlan-agent.service"],
+  options: OPTIONS,
+  make: (args) => agentService(readHostsFile(args)),
+});

@@ -7,7 +7,7 @@ import { neededVariables, passedSocket, serverUnits } from "../../install/unit.t
 import { Interrupt } from "../../base/signals.ts";
 import { PLUGIN_NAME } from "../../engine/plugins.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
-import { installService, type MakeService, PRINT_UNIT, uninstallService } from "../service.ts";
+import { type MakeService, serviceCommands } from "../service.ts";
 import { shellLine } from "../../base/printable.ts";
 import metadata from "../../../deno.json" with { type: "json" };
 import { makeBundle } from "../../install/bundle.ts";
@@ -52,27 +52,19 @@ export function dockerService(words: readonly string[]): MakeService {
   });
 }
 
-/** `ipvlan docker install`. */
-export const install: Command = {
-  usage: "[OPTIONS]",
-  example: `ipvlan docker install
-systemctl daemon-reload
-systemctl enable --now ipvlan-docker.socket ipvlan-docker.service
-docker network create -d ${PLUGIN_NAME} --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
-  options: { ...POOLS, ...PRINT_UNIT },
-  run(args, context) {
+export const { install, uninstall } = serviceCommands("docker", {
+  example: [
+    "ipvlan-docker.socket ipvlan-docker.service",
+    `docker network create -d ${PLUGIN_NAME} --subnet=192.168.20.0/24 -o parent=eth0.20 ipvlan20`,
+  ],
+  options: POOLS,
+  make: (args) => {
     const etcd = readAccess(args, true);
-    const words = etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [];
-    return installService(dockerService(words), args, context);
+    return dockerService(
+      etcd ? ipamEntries(etcd).flatMap((each) => ["--ipam-opt", each.join("=")]) : [],
+    );
   },
-};
-
-export const uninstall: Command = {
-  usage: "",
-  example: `ipvlan docker uninstall
-systemctl daemon-reload`,
-  run: (_args, context) => uninstallService(dockerService([]), context),
-};
+});
 
 export const bundle: Command = {
   usage: "DIR",
