@@ -16,7 +16,6 @@ import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { runnerIn } from "../iproute2/netlink_runner.ts";
 import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
-import { findFiles } from "../driver/run/files.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
 import { gatherFirewall } from "./firewall.ts";
@@ -57,7 +56,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     held: [],
     shared: state.problem === undefined ? await gatherShared(folder) : [],
     routingDaemons: state.networks.some(({ advertise }) => advertise !== undefined)
-      ? await findRoutingDaemons(signal)
+      ? await findRoutingDaemons()
       : [],
     parents: [],
   };
@@ -180,21 +179,20 @@ export function gatherState(folder: string): StateFacts {
   return facts;
 }
 
-/** Prints the `comm` files of FRR's zebra and of BIRD; BIRD 1 has another program for IPv6. */
-const FIND = "grep -lxE 'zebra|bird6?' /proc/[0-9]*/comm";
+/** FRR's zebra, and BIRD; BIRD 1 has another program for IPv6. */
+const ROUTING_DAEMONS = /^(zebra|bird6?)$/;
 
 /** Names the routing daemons in this network namespace, or in one that this user may not see. */
-async function findRoutingDaemons(signal: AbortSignal | undefined): Promise<string[]> {
-  await using shell = new Shell({ signal });
-  const folders = (await shell.run(FIND, [])).out.map((path) => path.replace(/\/comm$/, ""));
-  if (folders.length === 0) return [];
-  const files = ["/proc/self", ...folders].map((folder) => `${folder}/ns/net`);
-  const [own, ...others] = await findFiles(shell.run, ...files);
-  const elsewhere = others.filter(({ ino }) => ino !== own?.ino).map(({ path }) => path);
-  const here = folders.filter((folder) => !elsewhere.includes(`${folder}/ns/net`));
-  const names = here.map((folder) => `${folder}/comm`).join(" ");
-  const { out } = await shell.run(`cat ${names} < /dev/null`, []);
-  return [...new Set(out)].sort();
+async function findRoutingDaemons(): Promise<string[]> {
+  const netnsOf = (pid: string) => Deno.readLink(`/proc/${pid}/ns/net`).catch(() => undefined);
+  const own = await netnsOf("self");
+  const found = new Set<string>();
+  for (const { name: pid } of Deno.readDirSync("/proc")) {
+    const program = await readText(`/proc/${pid}/comm`);
+    if (!ROUTING_DAEMONS.test(program)) continue;
+    if ([own, undefined].includes(await netnsOf(pid))) found.add(program);
+  }
+  return [...found].sort();
 }
 
 /**
