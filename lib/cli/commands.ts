@@ -63,45 +63,36 @@ const SUMMARIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The modules by the first words of their commands. One exports its only command as its default, or
- * several under their last words.
+ * The modules, each with the first words of its commands. One exports its only command as its default,
+ * or several under their last words.
  */
-const MODULES: Readonly<Record<string, () => Promise<object>>> = {
-  network: () => import("./commands/network.ts"),
-  address: () => import("./commands/address.ts"),
-  run: () => import("./commands/run.ts"),
-  exec: () => import("./commands/run.ts"),
-  ps: () => import("./commands/sandbox.ts"),
-  rm: () => import("./commands/sandbox.ts"),
-  inspect: () => import("./commands/sandbox.ts"),
-  stop: () => import("./commands/sandbox.ts"),
-  kill: () => import("./commands/sandbox.ts"),
-  wait: () => import("./commands/sandbox.ts"),
-  logs: () => import("./commands/sandbox.ts"),
-  attach: () => import("./commands/attach.ts"),
-  restore: () => import("./commands/restore.ts"),
-  doctor: () => import("./commands/doctor.ts"),
-  graph: () => import("./commands/graph.ts"),
-  agent: () => import("./commands/agent.ts"),
-  host: () => import("./commands/host.ts"),
-  advertise: () => import("./commands/advertise.ts"),
-  apply: () => import("./commands/site.ts"),
-  diff: () => import("./commands/site.ts"),
-  destroy: () => import("./commands/site.ts"),
-  export: () => import("./commands/site.ts"),
-  netavark: () => import("./commands/netavark.ts"),
-  cni: () => import("./commands/cni.ts"),
-  docker: () => import("./commands/docker.ts"),
-  lab: () => import("./commands/lab.ts"),
-  version: () => import("./commands/version.ts"),
-  completion: () => import("./commands/completion.ts"),
-};
+const MODULES: [load: () => Promise<object>, ...words: string[]][] = [
+  [() => import("./commands/network.ts"), "network"],
+  [() => import("./commands/address.ts"), "address"],
+  [() => import("./commands/run.ts"), "run", "exec"],
+  [() => import("./commands/sandbox.ts"), "ps", "rm", "inspect", "stop", "kill", "wait", "logs"],
+  [() => import("./commands/attach.ts"), "attach"],
+  [() => import("./commands/restore.ts"), "restore"],
+  [() => import("./commands/doctor.ts"), "doctor"],
+  [() => import("./commands/graph.ts"), "graph"],
+  [() => import("./commands/agent.ts"), "agent"],
+  [() => import("./commands/host.ts"), "host"],
+  [() => import("./commands/advertise.ts"), "advertise"],
+  [() => import("./commands/site.ts"), "apply", "diff", "destroy", "export"],
+  [() => import("./commands/netavark.ts"), "netavark"],
+  [() => import("./commands/cni.ts"), "cni"],
+  [() => import("./commands/docker.ts"), "docker"],
+  [() => import("./commands/lab.ts"), "lab"],
+  [() => import("./commands/version.ts"), "version"],
+  [() => import("./commands/completion.ts"), "completion"],
+];
 
 export const COMMANDS: Readonly<Record<string, Entry>> = Object.fromEntries(
   Object.entries(SUMMARIES).map(([name, summary]): [string, Entry] => {
     const [first = "", last = "default"] = name.split(" ");
+    const [loadModule] = MODULES.find(([, ...words]) => words.includes(first))!;
     const load = async () => {
-      const commands = await MODULES[first]!() as Record<string, Command>;
+      const commands = await loadModule() as Record<string, Command>;
       return commands[last] ?? commands[first]!;
     };
     return [name, { summary, load }];

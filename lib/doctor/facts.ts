@@ -69,11 +69,7 @@ export interface FirewallRule {
 }
 
 /** `sys_vendor`, `product_name` and `chassis_asset_tag` of `/sys/class/dmi/id`; empty if missing. */
-export interface MachineFacts {
-  vendor: string;
-  product: string;
-  assetTag: string;
-}
+export type MachineFacts = Record<"vendor" | "product" | "assetTag", string>;
 
 /** The state folder and its records, which are those that are ready. */
 export interface StateFacts {

@@ -61,14 +61,6 @@ export async function uninstall(service: Service): Promise<{ removed: string[]; 
   return { removed: change(service, () => undefined, inUse), used };
 }
 
-interface ServiceFile {
-  path: string;
-  text: string;
-  mode: number;
-  /** A line that the file has in every version of this program. No other program writes it. */
-  mark: string;
-}
-
 /**
  * The text of an executable file that runs `ipvlan` with a command and the arguments of the file.
  * It sets the variables that `ipvlan` needs, as an engine may have another environment than the
@@ -94,7 +86,8 @@ function executableMark(command: string): string {
   return `# Written by "ipvlan ${command} install".`;
 }
 
-function filesOf({ command, units, executable }: Service): ServiceFile[] {
+/** The files of a service. Its mark is a line that only this program writes, in every version. */
+function filesOf({ command, units, executable }: Service) {
   return [
     ...executable ? [{ ...executable, mode: 0o755, mark: executableMark(command) }] : [],
     ...Object.entries(units).map(([name, text]) => ({
@@ -109,7 +102,7 @@ function filesOf({ command, units, executable }: Service): ServiceFile[] {
 /** Gives each file its new text, or removes it. Returns the paths of the changed files. */
 function change(
   service: Service,
-  newText: (file: ServiceFile) => string | undefined,
+  newText: (file: { path: string; text: string }) => string | undefined,
   problems: readonly IpvlanError[] = [],
 ): string[] {
   const files = filesOf(service)
