@@ -37,7 +37,6 @@ export async function groupPasses(
   to: Receiver,
   options: PingOptions = {},
 ): Promise<Finding> {
-  await answerGroups(to.netns);
   const result = await pingGroup(kind, from, to, { ...options, seconds: REPLY_TIMEOUT });
   const sentence = `A ${kind} passes from ${describeNetns(from)} to ${to.netns}`;
   return finding(sentence, result.reply !== undefined, result);
@@ -53,7 +52,6 @@ export async function groupDoesNotPass(
   to: Receiver,
   options: PingOptions = {},
 ): Promise<Finding> {
-  await answerGroups(to.netns);
   const [group, unicast] = await Promise.all([
     pingGroup(kind, from, to, { ...options, seconds: SILENCE_TIME }),
     ping(from, to.address, { ...options, seconds: REPLY_TIMEOUT }),
@@ -65,13 +63,18 @@ export async function groupDoesNotPass(
   );
 }
 
-/** Pings a broadcast or multicast address. It determines no link, so the route to the receiver does. */
+/**
+ * Pings a broadcast or multicast address. It determines no link, so the route to the receiver does.
+ * First it sets the receiver's kernel to answer. Linux ignores such pings by default
+ * (`icmp_echo_ignore_broadcasts` in `Documentation/networking/ip-sysctl.rst`).
+ */
 async function pingGroup(
   kind: "broadcast" | "multicast",
   from: string | undefined,
   to: Receiver,
   request: PingRequest,
 ): Promise<PingResult> {
+  await writeSysctls(to.netns, ["net/ipv4/icmp_echo_ignore_broadcasts"], "0");
   const broadcast = kind === "broadcast";
   return await ping(from, broadcast ? BROADCAST : ALL_HOSTS, {
     ...request,
@@ -87,12 +90,4 @@ async function linkTowards(from: string | undefined, address: string): Promise<s
   // 10.0.1.9 via 10.0.0.1 dev eth0 src 10.0.0.2 uid 0
   const { output } = await runIp(from, "route", "get", target);
   return / dev (\S+)/.exec(output)?.[1];
-}
-
-/**
- * Sets a namespace to answer pings to broadcast and multicast addresses. Linux ignores them by default
- * (`icmp_echo_ignore_broadcasts` in `Documentation/networking/ip-sysctl.rst`).
- */
-async function answerGroups(netns: string): Promise<void> {
-  await writeSysctls(netns, ["net/ipv4/icmp_echo_ignore_broadcasts"], "0");
 }

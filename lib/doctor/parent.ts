@@ -149,57 +149,56 @@ async function whoHas(
 /** Diagnoses one parent: whether it can be one, whether frames can leave, and who else uses it. */
 export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnosis[] {
   if (!facts.view) return [];
-  const { name } = parent;
-  const { links } = facts.view.host;
-  const networks = facts.state.networks.filter((network) => network.parent === name);
+  const examined = lookAt(parent, facts, facts.view);
   const found = [
-    ...diagnoseFitness(parent, networks, facts),
-    ...diagnoseCarrier(name, links),
-    ...diagnoseWireless(parent),
-    ...diagnoseMode(name, networks, facts.view),
-    ...diagnoseMtu(name, networks, facts.view),
-    ...diagnoseAddresses(parent),
-    ...diagnoseHolders(name, networks, facts),
+    ...diagnoseFitness(examined),
+    ...diagnoseCarrier(examined),
+    ...diagnoseWireless(examined),
+    ...diagnoseMode(examined),
+    ...diagnoseMtu(examined),
+    ...diagnoseAddresses(examined),
+    ...diagnoseHolders(examined),
   ];
-  return found.length > 0 ? found : [about(`parent ${name}`).ok(summary(name, facts))];
+  return found.length > 0 ? found : [examined.subject.ok(summary(examined))];
 }
 
-/** The ipvlan links on a parent in all namespaces, each with the name of its namespace. */
-function ipvlansOn(name: string, { host, others }: DoctorView) {
-  const parent = host.links.find((link) => link.name === name);
-  return [host, ...others].flatMap(({ netns, links }) =>
-    links.filter((link) => parent && isIpvlanOn(parent, link, netns))
-      .map((link) => ({ ...link, netns }))
+/** Finds what all facts say of a parent, and the ipvlan links on it in all namespaces. */
+function lookAt(parent: ParentFacts, facts: DoctorFacts, { host, others }: DoctorView) {
+  const { name } = parent;
+  const { links } = host;
+  const link = links.find((link) => link.name === name);
+  const ipvlans = [host, ...others].flatMap(({ netns, links }) =>
+    links.filter((each) => link && isIpvlanOn(link, each, netns)).map((each) => ({
+      ...each,
+      netns,
+    }))
   );
+  const networks = facts.state.networks.filter((network) => network.parent === name);
+  const { problems, make, carrier } = chooseParent(name, links);
+  const subject = about(`parent ${name}`);
+  return { ...parent, facts, links, link, ipvlans, networks, problems, make, carrier, subject };
 }
 
-function summary(name: string, { view, links }: DoctorFacts): string {
-  const link = view!.host.links.find((link) => link.name === name);
+type Examined = ReturnType<typeof lookAt>;
+
+function summary({ link, ipvlans: [ipvlan], facts }: Examined): string {
   if (!link) return "It is not there, and is made with the network";
-  const [ipvlan] = ipvlansOn(name, view!);
   if (ipvlan?.info.type === "ipvlan") {
     const { mode, flag } = ipvlan.info;
     return `It carries ipvlan links; mode ${mode}, flag ${flag} go for all on it`;
   }
-  return links?.ipvlan ? "Nothing else prevents ipvlan links" : "It can carry ipvlan links";
+  return facts.links?.ipvlan ? "Nothing else prevents ipvlan links" : "It can carry ipvlan links";
 }
 
-function diagnoseFitness(
-  { name, problem }: ParentFacts,
-  networks: readonly Network[],
-  { state, view }: DoctorFacts,
-): Diagnosis[] {
-  const subject = about(`parent ${name}`);
-  const { links } = view!.host;
-  const link = links.find((link) => link.name === name);
-  const { problems: all, make } = chooseParent(name, links);
+function diagnoseFitness(examined: Examined): Diagnosis[] {
+  const { name, link, links, networks, make, problem, subject, facts } = examined;
   // diagnoseCarrier() reports a link that is down.
-  const problems = all.filter((problem) => !isIpvlanError(problem, "parent-down"));
+  const problems = examined.problems.filter((each) => !isIpvlanError(each, "parent-down"));
   if (!link && networks.length > 0) {
     const users = networks.map((network) => network.name).join(", ");
     const what = `It is not there, and these networks are on it: ${users}`;
     const sub = make.at(-1);
-    const fix = state.made.some((each) => each.name === name)
+    const fix = facts.state.made.some((each) => each.name === name)
       ? "ipvlan restore"
       : sub?.type === "vlan"
       ? shellLine`ip link add link ${sub.link} name ${name} up type vlan id ${sub.id}`
@@ -219,14 +218,14 @@ function fixFor(link: Link, links: readonly Link[]): string | undefined {
 }
 
 /** Diagnoses whether frames can leave the parent. Reports the lowest link that stops them. */
-function diagnoseCarrier(name: string, links: readonly Link[]): Diagnosis[] {
+function diagnoseCarrier({ name, links, subject }: Examined): Diagnosis[] {
   const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
   if (!lowest) return [];
   const which = lowest.name === name ? "It" : `The link "${lowest.name}" below it`;
   const [what, fix] = lowest.up
     ? ["has no carrier, so nothing leaves", "check the cable, the switch's port, or the other end"]
     : ["is down, so nothing passes", shellLine`ip link set dev ${lowest.name} up`];
-  return [about(`parent ${name}`).broken(`${which} ${what}`, fix)];
+  return [subject.broken(`${which} ${what}`, fix)];
 }
 
 function passes({ up, flags }: Link): boolean {
@@ -246,17 +245,17 @@ function chainOf(name: string, links: readonly Link[]): Link[] {
   return chain;
 }
 
-function diagnoseWireless({ name, wireless }: ParentFacts): Diagnosis[] {
+function diagnoseWireless({ wireless, subject }: Examined): Diagnosis[] {
   if (wireless.length === 0) return [];
   const what =
     `The link "${wireless[0]}" is wireless: an access point passes ipvlan's frames, as ` +
     "all have the one MAC address that it knows, but some keep to one IP address for each";
-  return [about(`parent ${name}`).warning(what, "try it, or use a wired link")];
+  return [subject.warning(what, "try it, or use a wired link")];
 }
 
-function diagnoseMode(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
-  const [network] = networks;
-  const [link] = ipvlansOn(name, view);
+function diagnoseMode(
+  { name, networks: [network], ipvlans: [link], subject }: Examined,
+): Diagnosis[] {
   if (!network || link?.info.type !== "ipvlan") return [];
   // A link in another namespace does not show its parent's name.
   if (!conflictProblem(name, network, [], [{ ...link, link: name }])) return [];
@@ -268,12 +267,10 @@ function diagnoseMode(name: string, networks: readonly Network[], view: DoctorVi
   const ip = link.netns === undefined ? "ip" : shellLine`ip -n ${link.netns}`;
   const { mode, flag } = network;
   const fix = `${ip} ${shellLine`link set dev ${link.name} type ipvlan mode ${mode} ${flag}`}`;
-  return [about(`parent ${name}`).broken(what, fix)];
+  return [subject.broken(what, fix)];
 }
 
-function diagnoseMtu(name: string, networks: readonly Network[], view: DoctorView): Diagnosis[] {
-  const subject = about(`parent ${name}`);
-  const carrier = chooseParent(name, view.host.links).carrier;
+function diagnoseMtu({ networks, carrier, ipvlans, subject }: Examined): Diagnosis[] {
   return networks.flatMap((network) => {
     const { mtu } = network;
     if (mtu === undefined || !carrier) return [];
@@ -283,8 +280,7 @@ function diagnoseMtu(name: string, networks: readonly Network[], view: DoctorVie
         "larger packets are dropped";
       return [subject.broken(what, shellLine`ip link set dev ${carrier.name} mtu ${mtu}`)];
     }
-    return ipvlansOn(name, view)
-      .filter((link) => link.netns !== undefined && link.mtu !== mtu)
+    return ipvlans.filter((link) => link.netns !== undefined && link.mtu !== mtu)
       .filter((link) => link.alias?.split(" ").includes(network.name))
       .map(({ netns, name: ifname, mtu: now }) =>
         subject.warning(
@@ -296,8 +292,7 @@ function diagnoseMtu(name: string, networks: readonly Network[], view: DoctorVie
   });
 }
 
-function diagnoseAddresses({ name, addresses }: ParentFacts): Diagnosis[] {
-  const subject = about(`parent ${name}`);
+function diagnoseAddresses({ addresses, subject }: Examined): Diagnosis[] {
   const found = addresses.flatMap(({ address, network, sandbox, answer }) => {
     if (typeof answer === "string") return [];
     const whose = sandbox === undefined
@@ -320,12 +315,8 @@ function diagnoseAddresses({ name, addresses }: ParentFacts): Diagnosis[] {
 }
 
 /** Reports links of others that hold addresses of the networks. */
-function diagnoseHolders(
-  name: string,
-  networks: readonly Network[],
-  { held, state: { endpoints } }: DoctorFacts,
-): Diagnosis[] {
-  const subject = about(`parent ${name}`);
+function diagnoseHolders({ name, networks, subject, facts }: Examined): Diagnosis[] {
+  const { held, state: { endpoints } } = facts;
   return networks.flatMap((network) => {
     const prefixes = prefixesOf(network.subnets);
     return held.filter(({ parent }) => parent === name).flatMap(({ address, holder, names }) => {
