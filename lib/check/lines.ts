@@ -1,4 +1,4 @@
-// Compares the addresses of a link, and the routes of a namespace, with expected ones in any order.
+// Compares what `ip` prints of links, their addresses and routes with what is expected, in any order.
 import { linkName } from "../iproute2/words.ts";
 import { type CommandResult, describeNetns, type Finding, finding, runIp } from "./finding.ts";
 

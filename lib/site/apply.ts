@@ -42,7 +42,10 @@ export async function apply(
     requireConsent(plan, ({ disruptive, file }) => disruptive || file !== undefined, options);
     const steps: Steps = { ...options, signal, notices };
     try {
-      await requireNetworks(stoppable, plan);
+      // Check all new networks before any change. One may conflict with a network to be removed first.
+      if (plan.removeNetworks.length === 0) {
+        throwProblems(await stoppable.problemsOf(plan.createNetworks));
+      }
       await carryOut(stoppable, plan, steps);
       const checks = options.dryRun ? [] : await check(stoppable, desired, { ...options, signal });
       return { changes: planLines(plan.changes), notices, checks };
@@ -112,13 +115,6 @@ function interruptible(driver: Driver, signal: AbortSignal | undefined) {
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort, { once: true });
   return { driver: driver.withSignal(interrupt.signal), signal: interrupt.signal };
-}
-
-/** Checks all new networks on this machine before any change. */
-async function requireNetworks(driver: Driver, plan: Plan): Promise<void> {
-  // A new network may conflict only with one that will be removed first.
-  if (plan.removeNetworks.length > 0) return;
-  throwProblems(await driver.problemsOf(plan.createNetworks));
 }
 
 async function check(

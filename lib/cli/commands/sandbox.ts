@@ -12,6 +12,7 @@ import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 import { nodeModule } from "../../base/node.ts";
+import { pause } from "../../base/waiting.ts";
 
 /** How often to poll for the end of processes, in milliseconds. */
 const INTERVAL = 50;
@@ -43,14 +44,10 @@ export async function unlessRemoved<T>(call: () => Promise<T>): Promise<T | unde
  * Waits until a sandbox has no process. Returns `false` at the deadline. It polls, as the kernel
  * gives no notice. It takes an id: meanwhile, another sandbox may get its name.
  */
-async function waitForEnd(
-  driver: Driver,
-  sandbox: string,
-  deadline = Infinity,
-): Promise<boolean> {
+async function waitForEnd(driver: Driver, sandbox: string, deadline = Infinity): Promise<boolean> {
   while ((await driver.processes(sandbox)).length > 0) {
     if (performance.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    await pause(INTERVAL);
   }
   return true;
 }
