@@ -35,15 +35,13 @@ export function readTemplate(format: string, others: string): Template {
 /** The fields of an item for a template and JSON, under Docker's names. */
 export type Fields<Item> = Readonly<Record<string, (item: Item) => Struct[string]>>;
 
-export type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
-
 export interface Listing<Item> {
   key(item: Item): string;
   fields: Fields<Item>;
   /** The headers of fields in a table, where they are not their names: `CREATED AT` of `CreatedAt`. */
   headers?: Readonly<Record<string, string>>;
   /** The usual table; by default, it has all fields. */
-  columns?: Columns<Item>;
+  columns?: Fields<Item>;
 }
 
 export function printList<Item>(
@@ -59,7 +57,7 @@ export function printList<Item>(
     case "keys":
       return items.map(key).forEach(print);
     case "table": {
-      const cells = columns ? Object.values(columns) : Object.values(fields);
+      const cells = Object.values(columns ?? fields);
       const header = columns ? Object.keys(columns) : names.map(headerOf);
       return print(table(header, items.map((item) => cells.map((cell) => String(cell(item))))));
     }

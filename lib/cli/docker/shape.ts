@@ -17,7 +17,7 @@ import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts"
 import type { PoolUsage } from "../../ipam/mod.ts";
 import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import type { Struct, Value } from "../../template/mod.ts";
-import type { Columns, Fields } from "./list.ts";
+import type { Fields } from "./list.ts";
 import { ownerText } from "../../engine/owners.ts";
 
 /** A network as `docker network inspect` shows it. @param usage Of its subnets, in their order. */
@@ -278,15 +278,13 @@ export function duration(milliseconds: number): string {
 export function networkColumns(
   networks: readonly Network[],
   id: (network: Network) => string,
-): Columns<Network> {
+): Fields<Network> {
+  const fields = networkFields(id);
+  const hasIpam = networks.some(({ ipam }) => ipam);
+  const names = ["Name", "Driver", "Mode", "Parent", "Subnets", ...hasIpam ? ["IPAM"] : []];
   return {
     "NETWORK ID": id,
-    NAME: ({ name }) => name,
-    DRIVER: () => "ipvlan",
-    MODE: ({ mode }) => mode,
-    PARENT: ({ parent }) => parent,
-    SUBNETS: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
-    ...networks.some(({ ipam }) => ipam) && { IPAM: ({ ipam }) => ipam?.driver ?? "default" },
+    ...Object.fromEntries(names.map((name) => [name.toUpperCase(), fields[name]!])),
     ...ownerColumn(networks),
   };
 }
@@ -296,7 +294,7 @@ export function sandboxColumns(
   sandboxes: readonly SeenSandbox[],
   name: (sandbox: SeenSandbox) => string,
   containers: ReadonlyMap<string, string>,
-): Columns<SeenSandbox> {
+): Fields<SeenSandbox> {
   return {
     NAME: name,
     CREATED: ({ created }) => created.slice(0, 19).replace("T", " "),

@@ -7,7 +7,7 @@ import {
   networkFields,
   sandboxColumns,
 } from "../../../lib/cli/docker/shape.ts";
-import { table } from "../../../lib/cli/docker/list.ts";
+import { type Fields, table } from "../../../lib/cli/docker/list.ts";
 import { requireOwn } from "../../../lib/cli/own.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
@@ -44,8 +44,8 @@ const SANDBOXES = [
 ];
 
 /** The rows of a table, as printed. */
-function printed<T>(rows: readonly T[], columns: Record<string, (row: T) => string>): string[] {
-  const cells = rows.map((row) => Object.values(columns).map((cell) => cell(row)));
+function printed<T>(rows: readonly T[], columns: Fields<T>): string[] {
+  const cells = rows.map((row) => Object.values(columns).map((cell) => String(cell(row))));
   return table(Object.keys(columns), cells).split("\n");
 }
 
