@@ -1,23 +1,13 @@
 // Reports changes on record to etcd: addresses in use, and addresses given up. The latter are
 // marked on record before etcd is asked, so that no process of this host takes them meanwhile.
-import { type Step, under } from "./etcd.ts";
-import {
-  type BlockValue,
-  type KeyValue,
-  readBlock,
-  readClaim,
-  readWish,
-  type WishValue,
-} from "./values.ts";
-import { bitsOf, blockSize, countOf, lastPart } from "./keys.ts";
+import type { Step } from "./etcd.ts";
+import { type BlockValue, readBlock, readClaim, type WishValue } from "./values.ts";
+import { bitsOf, blockSize, countOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { isOwn } from "./types.ts";
-
-/** How many wishes are answered at a time. */
-const WISHES_AT_ONCE = 8;
 
 /** Rounds to try before the next call does the rest. */
 const ROUNDS = 20;
@@ -27,27 +17,17 @@ export function countUntold(records: ClaimRecords, pool: PoolRecord): number {
   return records.untold(pool.id).length + changedBlocks(records, pool).length;
 }
 
-/**
- * Brings etcd in sync with the record of a pool. Grants the wishes of other hosts that it finds on
- * the way, each once: a wish is in etcd until its host has seen the answer.
- * @param granted The id of a host whose wish is granted already.
- */
-export async function settlePool(
-  session: Session,
-  pool: PoolRecord,
-  granted?: string,
-): Promise<void> {
+/** Brings etcd in sync with the record of a pool. */
+export async function settlePool(session: Session, pool: PoolRecord): Promise<void> {
   const { records, keys, hostId, etcd: { damage } } = session;
   const passed = new Set<string>();
-  const answered = new Set([hostId, granted]);
   for (let round = 0; round < ROUNDS; round++) {
     const singles = records.untold(pool.id).filter(({ block, address }) =>
       block === undefined && !passed.has(address)
     );
     const blocks = blocksToReport(records, pool);
     if (singles.length + blocks.length === 0) return;
-    const wishes: KeyValue[] = [];
-    for (const first of blocks) wishes.push(...await reportBlock(session, pool, first));
+    for (const first of blocks) await reportBlock(session, pool, first);
     for (const { address } of singles) {
       // A damaged key stops only its own address, unless it is the key of this host.
       await reportAddress(session, pool, address).catch((error) => {
@@ -55,12 +35,6 @@ export async function settlePool(
         damage.pass(error);
         passed.add(address);
       });
-    }
-    for (const pair of wishes) {
-      const [id, wish] = [lastPart(pair.key), damage.read(readWish, pair)];
-      if (!wish || answered.has(id)) continue;
-      answered.add(id);
-      session.store.transaction(() => giveWish(records, pool, wish));
     }
   }
 }
@@ -146,17 +120,13 @@ interface BlockReport {
   given: AddressRecord[];
 }
 
-/** Reports the changes of a block to etcd. Returns the wishes about the pool. */
-async function reportBlock(
-  session: Session,
-  pool: PoolRecord,
-  first: string,
-): Promise<KeyValue[]> {
+/** Reports the changes of a block to etcd. */
+async function reportBlock(session: Session, pool: PoolRecord, first: string): Promise<void> {
   const { keys, records, hostId, etcd } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
   let report: BlockReport | undefined;
-  const wishes = await session.change(
+  await session.change(
     () => {
       report = planReport(session, pool, first);
       if (!report) return undefined;
@@ -171,29 +141,23 @@ async function reportBlock(
       ];
       if (block.state === "giving") steps.push({ delete: { key } });
       else if (kept !== block.kept) steps.push({ put: { key, value: JSON.stringify(value) } });
-      const wishes = keys.wish(pool.subnet);
       return {
         compare: [{ key, revision: block.revision }],
-        success: [...steps, { range: { ...under(wishes), limit: WISHES_AT_ONCE } }],
+        success: steps,
         failure: [{ key }],
       };
     },
-    ({ succeeded, revision, ranges: [pairs] }) => {
-      if (succeeded) {
-        recordReported(session, pool, report!, revision);
-        return pairs!;
-      }
-      const pair = pairs![0];
+    ({ succeeded, revision, ranges }) => {
+      if (succeeded) return recordReported(session, pool, report!, revision);
+      const pair = ranges[0]![0];
       const value = etcd.damage.read(readBlock, pair);
       const block = records.block(pool.id, first)!;
       if (value?.token === block.token) {
         // An earlier attempt took effect, but its answer was lost.
         adoptBlock(records, pool, first, { set: value.set, revision: pair!.modRevision });
       } else loseBlock(records, pool, block);
-      return [];
     },
   );
-  return wishes ?? [];
 }
 
 /** Decides which changes of a block to report, and records what is given up. */

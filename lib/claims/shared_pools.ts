@@ -280,11 +280,11 @@ export class SharedPools implements Disposable {
     const { store, hostname } = this.options;
     const idOf = (session: Session) => Promise.resolve(session.hostId);
     const begin = () => pools.calls.run(access, idOf, { check: "agent" });
-    const answer = async (subnet: string, host: string, wish: WishValue) => {
+    const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
       store.transaction(() => giveWish(this.#records, pool, wish));
-      await pools.#settlePool(pool, host);
+      await pools.#settlePool(pool);
     };
     yield* watchClaims({ ...reader, begin, hostname, answer, signal });
   }
@@ -324,16 +324,16 @@ export class SharedPools implements Disposable {
     });
   }
 
-  async #settlePool({ id, access }: PoolRecord, granted?: string): Promise<void> {
-    const finish = (session: Session) => this.#finish(session, id, granted);
+  async #settlePool({ id, access }: PoolRecord): Promise<void> {
+    const finish = (session: Session) => this.#finish(session, id);
     await this.calls.run(access, finish, { isReport: true });
   }
 
   /** Brings etcd in sync with a pool, and deletes one that this host leaves. */
-  async #finish(session: Session, id: string, granted?: string): Promise<void> {
+  async #finish(session: Session, id: string): Promise<void> {
     const pool = this.#records.pool(id);
     if (!pool) return;
-    await settlePool(session, pool, granted);
+    await settlePool(session, pool);
     if (pool.leaving) await leavePool(session, pool);
   }
 }

@@ -24,7 +24,7 @@ interface WatchParts extends Reader {
   /** Makes sure that this host is registered in etcd. Resolves to its id. */
   begin: () => Promise<string>;
   hostname: string;
-  answer: (subnet: string, host: string, wish: WishValue) => Promise<void>;
+  answer: (subnet: string, wish: WishValue) => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -110,7 +110,7 @@ async function answerWish(
   const { subnet, last } = partsOf(pair.key);
   if (last === hostId) return;
   const wish = etcd.damage.read(readWish, pair);
-  if (wish) await unlessError(["etcd-unreachable"], () => answer(subnet, last, wish));
+  if (wish) await unlessError(["etcd-unreachable"], () => answer(subnet, wish));
 }
 
 /** Keeps the host alive in etcd, whatever becomes of the agent's watch and of its password. */

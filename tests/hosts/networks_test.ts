@@ -282,7 +282,7 @@ test(
     await a.pools.settle();
     const damaged = [
       ...["claims/10.7.0.0-24/0a070003", "claims/10.7.0.0-24/0a070009", "claims/10.7.0.0-24/zz"],
-      ...["blocks/10.7.0.0-24/0a070020", "blocks/10.7.0.0-24/0a0700", "wishes/10.7.0.0-24/0"],
+      ...["blocks/10.7.0.0-24/0a070020", "blocks/10.7.0.0-24/0a0700"],
       ...["hosts/0", "pools/junk", "pools/10.99.0.1-24", "networks/bad"],
     ].map((key) => `${access.prefix}/${key}`);
     for (const key of damaged) await putText(key, "{ no JSON");

@@ -212,7 +212,7 @@ function watch(etcd: Etcd, hostId: string, answer: (wish: WishValue) => void = (
     options: within,
     begin: () => Promise.resolve(hostId),
     hostname: "a",
-    answer: (_subnet, _host, wish) => Promise.resolve(answer(wish)),
+    answer: (_subnet, wish) => Promise.resolve(answer(wish)),
     signal: stop.signal,
   });
   const end = async () => {

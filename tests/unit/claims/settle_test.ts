@@ -147,22 +147,6 @@ Deno.test("a single address whose claim is another host's is lost, or forgotten 
   }
 });
 
-Deno.test("a report answers wishes of other hosts, and not one of this host itself", () =>
-  withBlock(async ({ records, host, pool, put, get, take, settle }) => {
-    const wish = (id: string) => `wishes/10.7.0.0-24/${id}`;
-    await put({ [wish(host().id)]: {}, [wish("0")]: "{ no JSON" });
-    take();
-    await settle();
-    const [block] = records.blocks(pool().id);
-    assertEquals(block!.free, 0xfffen);
-    await put({ [wish("b")]: {} });
-    take();
-    await settle();
-    // Of 14 that are free, 7 are given up.
-    assertEquals(records.blocks(pool().id)[0]!.free, 0xfe00n);
-    assertEquals(readBlock((await get(BLOCK.key))!).set, 0xfe03n);
-  }));
-
 Deno.test("an unused block stays if more than half of it is free, and it is the only one to take from", () =>
   withBlock(async ({ records, pool, settle }) => {
     const { id } = pool();
