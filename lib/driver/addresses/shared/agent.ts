@@ -3,7 +3,6 @@
 // to etcd when it is reachable again.
 import { prefixOf } from "../../../claims/access.ts";
 import { textOf } from "../../../claims/keys.ts";
-import type { SharedPools } from "../../../claims/shared_pools.ts";
 import type { EtcdAccess, SharedChange } from "../../../claims/types.ts";
 import { IpvlanError } from "../../../base/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
@@ -64,7 +63,7 @@ export async function runAgent(
     report(`Following ${prefixOf(access)} in etcd at ${access.endpoints.join(", ")}`);
     const stop = new AbortController();
     const done = watchPrefix(parts, access, AbortSignal.any([ended, stop.signal]), notify, changed)
-      .catch(fail);
+      .catch((error) => stop.signal.aborted || fail(error));
     return { access: JSON.stringify(access), stop, done };
   };
   const watches = new Map<string, ReturnType<typeof start>>();
@@ -90,7 +89,7 @@ export async function runAgent(
       }
       const now = await addresses();
       const pools = now === own ? undefined : (await parts.openShared())?.withSignal(ended);
-      if (pools) await mend(parts, pools, ended, notify);
+      if (pools) (await reconcile(parts, pools)).forEach(notify);
       own = now;
       await pause(INTERVAL, ended);
     }
@@ -125,7 +124,7 @@ async function watchPrefix(
     if (change.kind !== "listed" && !isWanted) continue;
     if (isBroken) notify(`etcd is within reach again under ${prefix}`);
     isBroken = false;
-    await mend(parts, pools, signal, notify);
+    (await reconcile(parts, pools)).forEach(notify);
   }
 }
 
@@ -145,21 +144,5 @@ async function write(
     (await hosts.refresh(stale, [], { ...wait, signal })).forEach(({ message }) => notify(message));
   } catch (error) {
     if (!signal.aborted) notify((error as Error).message);
-  }
-}
-
-/** Reconciles the record with etcd when either may have changed alone. Failures go to `notify`. */
-async function mend(
-  parts: Parts<"store" | "namespaces" | "wait">,
-  pools: SharedPools,
-  signal: AbortSignal,
-  notify: (sentence: string) => void,
-): Promise<void> {
-  try {
-    (await reconcile(parts, pools)).forEach(notify);
-  } catch (error) {
-    if (signal.aborted) return;
-    if (!(error instanceof IpvlanError)) throw error;
-    notify(error.message);
   }
 }

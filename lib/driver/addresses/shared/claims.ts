@@ -157,15 +157,15 @@ async function release(
 ): Promise<ClaimPlace[]> {
   const { store } = parts;
   const shared = pools.some(isShared) ? await parts.openShared() : undefined;
-  const changed: NamedNetwork[] = [];
+  const stale = new Set<string>();
   const released = store.transaction(() =>
     pools.flatMap((pool) =>
       remove(pool).map(({ address }): ClaimPlace => {
         if (shared && isShared(pool)) {
           const { access } = pool.ipam;
           const id = poolId(access, pool.subnet);
-          const network = shared.holder(id, address)?.network;
-          changed.push({ prefix: prefixOf(access), network });
+          const holder = shared.holder(id, address);
+          networkIds(store, prefixOf(access), [holder?.network]).forEach((id) => stale.add(id));
           shared.release(id, address);
         }
         return { pool: pool.id, address };
@@ -174,7 +174,7 @@ async function release(
   );
   if (!shared) return released;
   if (released.length > 0) await tell(shared);
-  await refreshNamed(parts, changed);
+  await refresh(parts, stale);
   for (const { id, ipam, subnet } of pools.filter(isShared)) {
     if (store.pool(id)) continue;
     // If etcd is unreachable, `restore` does it later.
@@ -198,7 +198,7 @@ export async function nameClaims(
     const key = attempt(() => keyOf(user));
     return key.ok ? [[key.value, user] as const] : [];
   }));
-  const changed: NamedNetwork[] = [];
+  const stale = new Set<string>();
   store.transaction(() => {
     for (const { id, ipam: { access }, subnet } of own()) {
       const [prefix, shared] = [prefixOf(access), poolId(access, subnet)];
@@ -208,11 +208,12 @@ export async function nameClaims(
         const [before, now] = [pools.holder(shared, address), claimHolder(engine, holder, user)];
         if (!before || JSON.stringify(before) === JSON.stringify(now)) continue;
         pools.describe(shared, address, now);
-        changed.push({ prefix, network: before.network }, { prefix, network: now.network });
+        const names = [before.network, now.network];
+        networkIds(store, prefix, names).forEach((id) => stale.add(id));
       }
     }
   });
-  return [...await tell(pools), ...await refreshNamed(parts, changed)];
+  return [...await tell(pools), ...await refresh(parts, stale)];
 }
 
 function keyOf({ prefix, address }: Pick<ClaimUser, "prefix" | "address">): string {
@@ -225,23 +226,9 @@ function claimHolder(engine: EngineName, holder: string, user: ClaimUser | undef
   return { sandbox: `${engine}:${user.name}`, network: user.network, names };
 }
 
-/** A network on which users of claims are found by name. */
-interface NamedNetwork {
-  prefix: string;
-  /** Its name; `undefined` if the user is not found by name. */
-  network: string | undefined;
-}
-
-/** Writes the hosts files on networks whose claims have new users. Resolves to failures. */
-async function refreshNamed(
-  { store, hosts, wait }: UserParts,
-  changed: readonly NamedNetwork[],
-): Promise<string[]> {
-  const named = Map.groupBy(changed, ({ prefix }) => prefix);
-  const stale = [...named].flatMap(([prefix, networks]) =>
-    networkIds(store, prefix, networks.flatMap(({ network }) => network ?? []))
-  );
-  if (stale.length === 0) return [];
-  const failures = await hosts.refresh(stale, [], wait);
+/** Writes the hosts files on networks, by id. Resolves to failures. */
+async function refresh({ hosts, wait }: UserParts, stale: ReadonlySet<string>): Promise<string[]> {
+  if (stale.size === 0) return [];
+  const failures = await hosts.refresh([...stale], [], wait);
   return [...failures.values()].map(({ message }) => message);
 }

@@ -54,8 +54,12 @@ export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[
   return subnets;
 }
 
-/** The ids of this host's networks with these names under a prefix. */
-export function networkIds(store: Store, prefix: string, names: Iterable<string>): string[] {
+/** The ids of this host's networks with these names under a prefix. A user may have no network. */
+export function networkIds(
+  store: Store,
+  prefix: string,
+  names: Iterable<string | undefined>,
+): string[] {
   const wanted = new Set(names);
   return store.networks({ shared: true })
     .filter(({ name, ipam }) => wanted.has(name) && prefixOf(ipam!.access) === prefix)
