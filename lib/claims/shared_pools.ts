@@ -86,7 +86,10 @@ export class SharedPools implements Disposable {
     );
   }
 
-  /** Joins a pool. @throws {"shared-pool-differs" | "shared-pools-overlap"} */
+  /**
+   * Joins a pool. Asks etcd only if the record does not say the same already.
+   * @throws {"shared-pool-differs" | "shared-pools-overlap"}
+   */
   async join(
     access: EtcdAccess,
     subnet: string,

@@ -78,10 +78,7 @@ export async function claimAddress(
   if (same !== undefined) return withLength(pool, same);
   const taken = await takeFree(parts, pools, pool, claim);
   try {
-    store.transaction(() => {
-      const { address } = parts.pools.ofPool(pool).take(taken.address);
-      store.putClaim({ pool: pool.id, address, holder: claim.holder ?? "" });
-    });
+    store.transaction(() => addClaim(parts, pool, { ...claim, address: taken.address }));
   } catch (error) {
     giveBack(parts, pools, [taken]);
     throw error;

@@ -110,18 +110,14 @@ export function reservedOf(subnet: NetworkSubnet): Record<string, string> {
   };
 }
 
-/** Joins pools, all or only those that a crash has left out, and claims this host's addresses. */
+/** Joins the pools of a network, and claims this host's addresses in them. */
 export async function joinPools(
   pools: SharedPools,
   network: SharedNetwork,
   addrs: readonly Addr[],
-  isNew = false,
 ): Promise<void> {
-  const known = new Set(isNew ? [] : pools.pools().map(({ id }) => id));
-  const { access } = network.ipam;
   for (const subnet of reservingSubnets(network)) {
-    const id = poolId(access, subnet.subnet);
-    if (!known.has(id)) await pools.join(access, subnet.subnet, reservedOf(subnet));
+    const { id } = await pools.join(network.ipam.access, subnet.subnet, reservedOf(subnet));
     await pools.claimOwn(id, addrs);
   }
 }
@@ -138,7 +134,7 @@ export async function shareNetwork(
   const pools = await parts.openShared();
   if (!pools) return [];
   await pools.defineNetwork(network.ipam.access, network.name, settingsFor(network));
-  await joinPools(pools, network, await parts.namespaces.host().addr.show(), true);
+  await joinPools(pools, network, await parts.namespaces.host().addr.show());
   return await tell(pools);
 }
 
