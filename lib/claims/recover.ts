@@ -22,7 +22,7 @@ export async function recoverPool(
   pool: PoolRecord,
   findLinked: FindLinked,
 ): Promise<string[]> {
-  const { keys, records, etcd } = session;
+  const { keys, records, etcd, hostId } = session;
   const mended: string[] = [];
   // etcd may have lost the pool's key, or another host may have made it anew.
   pool = await rejoinPool(session, pool);
@@ -34,9 +34,14 @@ export async function recoverPool(
   for (const block of records.blocks(pool.id)) {
     mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
   }
-  mended.push(...await dropBlocks(session, pool, blocks));
-  mended.push(...await recoverClaims(session, pool, findLinked));
-  return mended;
+  const orphans = [...blocks].filter(([first, pair]) =>
+    etcd.damage.read(readBlock, pair)?.host === hostId && !records.block(pool.id, first)
+  );
+  await deleteKeys(session, orphans);
+  const given = orphans.map(([first]) =>
+    `The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`
+  );
+  return [...mended, ...given, ...await recoverClaims(session, pool, findLinked)];
 }
 
 /** Brings a block on record in sync with its key, and makes the key anew if it is gone. */
@@ -99,23 +104,6 @@ async function recoverBlock(
   return [`The block at ${name} is another host's now`];
 }
 
-/** Gives back the blocks of this host in etcd that have no record. */
-async function dropBlocks(
-  session: Session,
-  pool: PoolRecord,
-  blocks: ReadonlyMap<string, KeyValue>,
-): Promise<string[]> {
-  const { records, hostId, etcd } = session;
-  const mended: string[] = [];
-  for (const [first, pair] of blocks) {
-    const host = etcd.damage.read(readBlock, pair)?.host;
-    if (host !== hostId || records.block(pool.id, first)) continue;
-    await deleteKeys(session, [pair]);
-    mended.push(`The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`);
-  }
-  return mended;
-}
-
 /** Deletes the claims of this host that have no record, unless a link has the address. */
 async function recoverClaims(
   session: Session,
@@ -151,9 +139,7 @@ async function recoverClaims(
   const kept = orphans.filter(([address]) => linked.has(textOf(address)));
   const unused = orphans.filter((orphan) => !kept.includes(orphan));
   store.transaction(() => kept.forEach(([address]) => giveWish(records, pool, { address })));
-  for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
-    await deleteKeys(session, unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair));
-  }
+  await deleteKeys(session, unused);
   return [
     ...kept.map(([address, pair]) => {
       const why = `the sandbox "${readClaim(pair).sandbox}" is not on record and runs`;
@@ -163,13 +149,17 @@ async function recoverClaims(
   ];
 }
 
-/** Deletes keys that nobody has changed since they were read. */
-async function deleteKeys(session: Session, pairs: readonly KeyValue[]): Promise<void> {
-  await session.change(
-    () => ({
+/** Deletes the keys of blocks or claims, unless something has changed since they were read. */
+async function deleteKeys(
+  session: Session,
+  unused: readonly (readonly [address: string, pair: KeyValue])[],
+): Promise<void> {
+  for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
+    const pairs = unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair);
+    const transaction = {
       compare: pairs.map(({ key, modRevision }) => ({ key, revision: modRevision })),
       success: pairs.map(({ key }) => ({ delete: { key } })),
-    }),
-    () => {},
-  );
+    };
+    await session.change(() => transaction, () => {});
+  }
 }
