@@ -1,8 +1,9 @@
 // Lists hosts and what they hold, and removes one that is gone for good, without the records.
-import { type Etcd, under } from "./etcd.ts";
+import { type Etcd, type Transaction, under } from "./etcd.ts";
 import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
+import { removeFromNetwork } from "./networks.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
 import { IpvlanError } from "../base/errors.ts";
 
@@ -94,7 +95,7 @@ export async function removeHost(
   ownId: string | undefined,
   force: boolean,
 ): Promise<RemovedHost> {
-  const { keys } = reader;
+  const { etcd, keys, options } = reader;
   let hosts = await registeredHosts(reader);
   const isMeant = ({ id, name }: SharedHost) => id === idOrName || name === idOrName;
   // A half-removed host is found by its claims and blocks.
@@ -110,7 +111,10 @@ export async function removeHost(
   await deleteKey(reader, found, force);
   await deleteOwn(reader, found, keys.block(), readBlock);
   const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
-  await removeFromNetworks(reader, id);
+  const transact = (transaction: Transaction) => etcd.transact(transaction, options());
+  for await (const { pair } of etcd.values(under(keys.network()), readNetwork, options)) {
+    await removeFromNetwork({ transact }, pair.key, pair, id);
+  }
   return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
 }
 
@@ -168,26 +172,4 @@ async function deleteOwn(
     }
   }
   return [...deleted];
-}
-
-/** Removes a host from all networks. A network without a host is deleted. */
-async function removeFromNetworks({ etcd, keys, options }: Reader, id: string): Promise<void> {
-  const networks = etcd.values(under(keys.network()), readNetwork, options);
-  for await (const { pair: listed } of networks) {
-    let pair: KeyValue | undefined = listed;
-    for (;;) {
-      const network = etcd.damage.read(readNetwork, pair);
-      if (!pair || !network?.hosts.includes(id)) break;
-      const { key, modRevision } = pair;
-      const hosts = network.hosts.filter((other) => other !== id);
-      const value = JSON.stringify({ ...network, hosts });
-      const { succeeded, ranges } = await etcd.transact({
-        compare: [{ key, revision: modRevision }],
-        success: [hosts.length === 0 ? { delete: { key } } : { put: { key, value } }],
-        failure: [{ key }],
-      }, options());
-      if (succeeded) break;
-      pair = ranges[0]![0];
-    }
-  }
 }

@@ -1,4 +1,5 @@
 // The settings of networks, the same on all of their hosts. Every change is a compare-and-swap.
+import type { Outcome, Transaction } from "./etcd.ts";
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
 import { differences } from "./keys.ts";
 import type { Session } from "./session.ts";
@@ -11,7 +12,9 @@ export async function defineNetwork(
   name: string,
   settings: SharedSettings,
 ): Promise<SharedSettings> {
-  return (await swap(session, name, (there) => {
+  const key = session.keys.network(name);
+  const [[pair]] = await session.read({ key });
+  return (await swapNetwork(session, key, pair, (there) => {
     if (!there) return { settings, hosts: [session.hostId] };
     const differing = differences(
       Object.keys(settings),
@@ -24,10 +27,22 @@ export async function defineNetwork(
   }))!.settings;
 }
 
-/** Removes this host from a network. A network without a host is deleted. */
+/** Removes this host from a network. */
 export async function forgetNetwork(session: Session, name: string): Promise<void> {
-  await swap(session, name, (there) => {
-    const hosts = there?.hosts.filter((id) => id !== session.hostId) ?? [];
+  const key = session.keys.network(name);
+  const [[pair]] = await session.read({ key });
+  await removeFromNetwork(session, key, pair, session.hostId);
+}
+
+/** Removes a host from a network. A network without a host is deleted. */
+export async function removeFromNetwork(
+  etcd: Changing,
+  key: string,
+  pair: KeyValue | undefined,
+  host: string,
+): Promise<void> {
+  await swapNetwork(etcd, key, pair, (there) => {
+    const hosts = there?.hosts.filter((id) => id !== host) ?? [];
     return there && hosts.length > 0 ? { ...there, hosts } : undefined;
   });
 }
@@ -44,27 +59,28 @@ function canonical(value: unknown): string {
   );
 }
 
+/** A session, or etcd without one. */
+interface Changing {
+  transact: (transaction: Transaction) => Promise<Outcome>;
+}
+
 /** Changes a network by a function. Retries if another host has changed it meanwhile. */
-async function swap(
-  session: Session,
-  name: string,
+async function swapNetwork(
+  etcd: Changing,
+  key: string,
+  pair: KeyValue | undefined,
   make: (there: NetworkValue | undefined) => NetworkValue | undefined,
 ): Promise<NetworkValue | undefined> {
-  const key = session.keys.network(name);
-  let [[pair]] = await session.read({ key });
   for (;;) {
     const wanted = make(pair && readNetwork(pair));
     const value = JSON.stringify(wanted);
     if (value === pair?.value) return wanted;
-    const other: KeyValue[] | undefined = await session.change(
-      () => ({
-        compare: [{ key, revision: pair?.modRevision ?? 0 }],
-        success: [value === undefined ? { delete: { key } } : { put: { key, value } }],
-        failure: [{ key }],
-      }),
-      ({ succeeded, ranges }) => succeeded ? undefined : ranges[0]!,
-    );
-    if (!other) return value === undefined ? undefined : JSON.parse(value);
-    [pair] = other;
+    const { succeeded, ranges } = await etcd.transact({
+      compare: [{ key, revision: pair?.modRevision ?? 0 }],
+      success: [value === undefined ? { delete: { key } } : { put: { key, value } }],
+      failure: [{ key }],
+    });
+    if (succeeded) return value === undefined ? undefined : JSON.parse(value);
+    pair = ranges[0]![0];
   }
 }

@@ -44,13 +44,10 @@ export async function leavePool(session: Session, pool: PoolRecord): Promise<voi
   const { id, subnet, revision } = pool;
   const key = keys.pool(subnet);
   const [blocks, claims] = [under(keys.block(subnet)), under(keys.claim(subnet))];
-  await session.change(
-    () => ({
-      compare: [{ key, revision }, { ...blocks, revision: 0 }, { ...claims, revision: 0 }],
-      success: [{ delete: { key } }],
-    }),
-    () => {},
-  );
+  await session.transact({
+    compare: [{ key, revision }, { ...blocks, revision: 0 }, { ...claims, revision: 0 }],
+    success: [{ delete: { key } }],
+  });
   store.transaction(() => {
     const isEmpty = records.addresses(id).length + records.blocks(id).length === 0;
     if (records.pool(id)?.leaving && isEmpty) records.deletePool(id);
@@ -67,15 +64,12 @@ async function ensureKey(session: Session, pool: SharedPool): Promise<number> {
     const { ranges: [pairs], revision } = await etcd.read([all], session.options());
     const there = findPool(pool, pairs!, etcd.damage);
     if (there) return there.modRevision;
-    const made = await session.change(
-      () => ({
-        // No pool has been added or changed since all were read.
-        compare: [{ ...all, revision: revision + 1, is: "LESS" }],
-        success: [{ put }],
-      }),
-      ({ succeeded, revision }) => succeeded ? revision : undefined,
-    );
-    if (made !== undefined) return made;
+    const made = await session.transact({
+      // No pool has been added or changed since all were read.
+      compare: [{ ...all, revision: revision + 1, is: "LESS" }],
+      success: [{ put }],
+    });
+    if (made.succeeded) return made.revision;
   }
 }
 

@@ -156,10 +156,9 @@ async function deleteKeys(
 ): Promise<void> {
   for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
     const pairs = unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair);
-    const transaction = {
+    await session.transact({
       compare: pairs.map(({ key, modRevision }) => ({ key, revision: modRevision })),
       success: pairs.map(({ key }) => ({ delete: { key } })),
-    };
-    await session.change(() => transaction, () => {});
+    });
   }
 }

@@ -153,6 +153,11 @@ export class Session {
     });
   }
 
+  /** Carries out a transaction that needs nothing on record. */
+  async transact(transaction: Transaction): Promise<Outcome> {
+    return (await this.change(() => transaction, (outcome) => outcome))!;
+  }
+
   /** Reads ranges, all at one revision. Resolves to the keys of each. */
   async read<const R extends Range[]>(...ranges: R): Promise<{ [Each in keyof R]: KeyValue[] }> {
     const answer = await this.etcd.read(ranges, this.options());
