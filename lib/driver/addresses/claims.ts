@@ -7,7 +7,7 @@ import { firstUsable, formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
 import { parseSubnets } from "../../ipam/subnet.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
-import { accessProblems, fileProblems, settleAccess } from "../model/ipam_options.ts";
+import { accessProblems, settleAccess } from "../model/ipam_options.ts";
 import { engineOf, networkParent } from "../model/names.ts";
 import { usedPrefixes } from "./pools.ts";
 import type { Parts } from "./parts.ts";
@@ -142,8 +142,7 @@ function findOrMake(parts: ClaimParts, request: SubnetPoolRequest): AddressPool 
 
 /** Decides on the pool of a request, or throws all its problems. */
 function decidePool({ owner, subnet, ipRange, gateway, ipam }: SubnetPoolRequest): AddressPool {
-  throwProblems(ipam ? accessProblems(ipam.access) : []);
-  throwProblems(ipam ? fileProblems(ipam.access) : []);
+  throwProblems(ipam ? accessProblems(ipam.access, true) : []);
   const { subnets: [parsed] } = accept(parseSubnets([{ subnet, ipRange, gateway }]));
   const { prefix, range } = parsed!;
   const reason = whyNoSubnet(prefix);

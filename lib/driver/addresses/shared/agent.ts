@@ -6,7 +6,7 @@ import { textOf } from "../../../claims/keys.ts";
 import type { EtcdAccess, SharedChange } from "../../../claims/types.ts";
 import { IpvlanError } from "../../../base/errors.ts";
 import type { FileLock } from "../../run/lock.ts";
-import { KnownNames, NamesFile } from "./known_names.ts";
+import { KnownNames } from "./known_names.ts";
 import type { Parts } from "../parts.ts";
 import { accesses, reconcile } from "./pools.ts";
 import { Coalescer, pause } from "../../../base/waiting.ts";
@@ -45,14 +45,13 @@ export async function runAgent(
   const { signal = new AbortController().signal } = parts.wait;
   using locked = lock?.tryExclusive();
   if (lock && !locked) throw new IpvlanError("agent-runs");
-  const names = new KnownNames(parts.store);
-  const file = hostsFile === undefined ? undefined : new NamesFile(hostsFile, parts.store, names);
+  const names = new KnownNames(parts.store, hostsFile);
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, failed.signal]);
   // The signal also ends a look at the links, or a restore.
   const fail = (error: unknown) => ended.aborted || failed.abort(error);
   const working = beside(ended).catch(fail);
-  const writing = new Coalescer(() => write(parts, names, file, ended, notify), async (took) => {
+  const writing = new Coalescer(() => write(parts, names, ended, notify), async (took) => {
     await pause(Math.min(Math.max(REST.times * took, REST.least), REST.most), ended);
   });
   const changed = async (prefix: string, change: SharedChange) => {
@@ -132,14 +131,13 @@ async function watchPrefix(
 async function write(
   { hosts, wait }: Parts<"hosts" | "wait">,
   names: KnownNames,
-  file: NamesFile | undefined,
   signal: AbortSignal,
   notify: (sentence: string) => void,
 ): Promise<void> {
   if (signal.aborted) return;
   try {
     const stale = await names.record();
-    file?.write();
+    names.writeFile();
     if (stale.length === 0) return;
     (await hosts.refresh(stale, [], { ...wait, signal })).forEach(({ message }) => notify(message));
   } catch (error) {

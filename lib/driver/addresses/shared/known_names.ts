@@ -29,11 +29,25 @@ interface Known {
   stale: Set<string>;
 }
 
+/** The beginning of the file of all names. */
+const MARK = "# Written by ipvlan agent; changes will be lost";
+
 /** The names of all addresses in the pools under some prefixes. */
 export class KnownNames {
   readonly #known = new Map<string, Known>();
+  #written: string | undefined;
 
-  constructor(private readonly store: Store) {}
+  /**
+   * @param file A file for a DNS server such as dnsmasq, in the form of hosts(5). It is written at once
+   * without names, to fail if that fails. @throws {"invalid-option"}
+   */
+  constructor(private readonly store: Store, private readonly file?: string) {
+    try {
+      this.writeFile();
+    } catch (error) {
+      throw invalidOption("hosts file", file!, (error as Error).message);
+    }
+  }
 
   async change(prefix: string, change: SharedChange): Promise<void> {
     if (change.kind === "broken") return;
@@ -54,10 +68,6 @@ export class KnownNames {
   /** Forgets the names under a prefix that this host no longer shares. They stay on record. */
   forget(prefix: string): void {
     this.#known.delete(prefix);
-  }
-
-  all(): [prefix: string, names: Iterable<KnownName>][] {
-    return [...this.#known].map(([prefix, { names }]) => [prefix, names.values()]);
   }
 
   /** Records the changed names of other hosts. Resolves to the networks with stale hosts files. */
@@ -84,6 +94,33 @@ export class KnownNames {
       stale.clear();
     }
     return ids;
+  }
+
+  /** Writes all names into the file, if there is one and it has others. */
+  writeFile(): void {
+    if (this.file === undefined) return;
+    const text = [MARK, ...this.#lines(), ""].join("\n");
+    if (text === this.#written) return;
+    // A DNS server that watches the folder must never see half a file.
+    replaceFile(this.file, text, 0o644);
+    this.#written = text;
+  }
+
+  /** The lines of the addresses in the pools that this host shares, by prefix and address. */
+  #lines(): string[] {
+    const pools = this.store.shared.pools();
+    return [...this.#known].flatMap(([prefix, { names }]) => {
+      const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
+      const known = sharedSubnets(this.store, prefix);
+      const isThere = ({ network, parsed }: KnownName) =>
+        (known.get(network) ?? subnets).some((each) => contains(each, parsed));
+      return [...names.values()].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
+        .flatMap(({ network, address, names }) => {
+          // Another host may name a network like a public domain.
+          const good = names.filter((name) => known.has(network) || !name.includes("."));
+          return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
+        });
+    });
   }
 
   #under(prefix: string): Known {
@@ -113,49 +150,4 @@ function put({ names, unrecorded }: Known, address: string, name: KnownName | un
 
 function textOf(name: KnownName | undefined): string {
   return name ? [name.host, name.network, ...name.names].join(" ") : "";
-}
-
-const MARK = "# Written by ipvlan agent; changes will be lost";
-
-/** A file in the form of hosts(5) with all names, for a DNS server such as dnsmasq. */
-export class NamesFile {
-  #written: string | undefined;
-
-  /** Writes the file without names, to fail at once if that fails. @throws {"invalid-option"} */
-  constructor(
-    private readonly path: string,
-    private readonly store: Store,
-    private readonly names: KnownNames,
-  ) {
-    try {
-      this.write();
-    } catch (error) {
-      throw invalidOption("hosts file", path, (error as Error).message);
-    }
-  }
-
-  write(): void {
-    const text = [MARK, ...this.#lines(), ""].join("\n");
-    if (text === this.#written) return;
-    // A DNS server that watches the folder must never see half a file.
-    replaceFile(this.path, text, 0o644);
-    this.#written = text;
-  }
-
-  /** The lines of the addresses in the pools that this host shares, by prefix and address. */
-  #lines(): string[] {
-    const pools = this.store.shared.pools();
-    return [...this.names.all()].flatMap(([prefix, names]) => {
-      const subnets = prefixesOf(pools.filter((pool) => pool.prefix === prefix));
-      const known = sharedSubnets(this.store, prefix);
-      const isThere = ({ network, parsed }: KnownName) =>
-        (known.get(network) ?? subnets).some((each) => contains(each, parsed));
-      return [...names].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
-        .flatMap(({ network, address, names }) => {
-          // Another host may name a network like a public domain.
-          const good = names.filter((name) => known.has(network) || !name.includes("."));
-          return good.length > 0 ? [`${address} ${good.join(" ")}`] : [];
-        });
-    });
-  }
 }

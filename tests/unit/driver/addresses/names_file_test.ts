@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { SharedClaim } from "../../../../lib/claims/types.ts";
-import { KnownNames, NamesFile } from "../../../../lib/driver/addresses/shared/known_names.ts";
+import { KnownNames } from "../../../../lib/driver/addresses/shared/known_names.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
 import { network } from "../../../kit/values.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
@@ -28,10 +28,9 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
   putPool(store, "/x", "10.0.0.0/24");
   putPool(store, "/y", "10.0.0.0/24");
   const path = `${folder.path}/hosts`;
-  const names = new KnownNames(store);
-  const file = new NamesFile(path, store, names);
+  const names = new KnownNames(store, path);
   const lines = () => {
-    file.write();
+    names.writeFile();
     return Deno.readTextFileSync(path).trim().split("\n").slice(1);
   };
   assertEquals(lines(), []);
@@ -39,6 +38,11 @@ Deno.test("the file has the names of the pools that this host shares, and nothin
   await names.change("/x", { kind: "listed", claims: [...listed, claim("10.0.0.2", "web")] });
   await names.change("/y", { kind: "claimed", claim: claim("10.0.0.2", "else", "else.lan") });
   assertEquals(lines(), ["10.0.0.2 web", "10.0.0.3 db", "10.0.0.2 else"]);
+  // Those of this host itself are there, too.
+  const own = { ...claim("10.0.0.4", "own"), host: "1" };
+  await names.change("/y", { kind: "claimed", claim: own });
+  assertEquals(lines().at(-1), "10.0.0.4 own");
+  await names.change("/y", { kind: "freed", address: "10.0.0.4" });
   // A claim without names any more, one that is free, and an etcd that is out of reach.
   await names.change("/x", { kind: "claimed", claim: claim("10.0.0.3") });
   await names.change("/x", { kind: "freed", address: "10.0.0.9" });
@@ -62,8 +66,7 @@ Deno.test("a longer name is one of a network that this host has, and its address
   const subnets = [{ subnet: "10.0.0.0/24", auxAddresses: {} }];
   store.putNetwork(network("lan", { ipam: { driver: "etcd", access }, subnets }), "ready");
   const path = `${folder.path}/hosts`;
-  const names = new KnownNames(store);
-  const file = new NamesFile(path, store, names);
+  const names = new KnownNames(store, path);
   const listed = [
     claim("10.0.0.2", "web", "web.lan", "github.com", "LOCALHOST."),
     // On the wrong network, and on one that only another host has.
@@ -74,7 +77,7 @@ Deno.test("a longer name is one of a network that this host has, and its address
   ];
   const lines = async () => {
     await names.change("/x", { kind: "listed", claims: listed });
-    file.write();
+    names.writeFile();
     return Deno.readTextFileSync(path).trim().split("\n").slice(1);
   };
   assertEquals(await lines(), ["10.0.0.2 web web.lan", "10.0.0.3 github", "10.1.0.5 c1"]);
@@ -92,12 +95,12 @@ Deno.test("a file that cannot be written is found out at once", async () => {
   await using folder = await temporaryFolder();
   using store = Store.copy("/nonexistent");
   assertThrowsError(
-    () => new NamesFile(`${folder.path}/none/hosts`, store, new KnownNames(store)),
+    () => new KnownNames(store, `${folder.path}/none/hosts`),
     "invalid-option",
     `${folder.path}/none`,
   );
   assertThrowsError(
-    () => new NamesFile("/proc", store, new KnownNames(store)),
+    () => new KnownNames(store, "/proc"),
     "invalid-option",
     "/proc",
   );
@@ -109,6 +112,6 @@ Deno.test("links that another user has put into the folder are not followed", as
   const [path, victim] = [`${folder.path}/hosts`, `${folder.path}/victim`];
   Deno.writeTextFileSync(victim, "victim");
   for (const link of [path, `${folder.path}/.hosts.new`]) Deno.symlinkSync(victim, link);
-  new NamesFile(path, store, new KnownNames(store));
+  new KnownNames(store, path);
   assertEquals([Deno.readTextFileSync(victim), Deno.lstatSync(path).isFile], ["victim", true]);
 });
