@@ -175,8 +175,8 @@ export class Pools {
   }
 
   #with(pool: Pool, { bits }: Address, use: AddressUse): Pools {
-    const used = withMember(pool.used, bits, use === "taken");
-    const avoided = withMember(pool.avoided, bits, use !== "free");
+    const used = use === "taken" ? pool.used.add(bits) : pool.used.delete(bits);
+    const avoided = use === "free" ? pool.avoided.delete(bits) : pool.avoided.add(bits);
     const changed = { subnet: pool.subnet, used, avoided };
     return new Pools(this.#pools.map((other) => other === pool ? changed : other));
   }
@@ -191,12 +191,6 @@ function poolOf<T extends { subnet: Subnet }>(candidates: readonly T[], address:
   const found = candidates.find(isHomeOf(address));
   if (found) return found;
   throw outsideSubnet("address", address, candidates.map(({ subnet }) => subnet.prefix));
-}
-
-/** The set with an integer, or without it. */
-function withMember(set: RangeSet, value: bigint, isMember: boolean): RangeSet {
-  if (set.has(value) === isMember) return set;
-  return isMember ? set.add(value) : set.delete(value);
 }
 
 /** The addresses that no endpoint can have: the unusable and the reserved ones. */

@@ -51,8 +51,9 @@ export class RangeSet {
     return count;
   }
 
-  /** Returns the set with one more integer, which must not be in it yet. */
+  /** Returns the set with an integer. */
   add(value: bigint): RangeSet {
+    if (this.has(value)) return this;
     const tree = this.#tree.clone();
     const below = tree.getPairOrNextLower(value);
     const first = below !== undefined && below[1] === value - 1n ? below[0] : value;
@@ -62,6 +63,7 @@ export class RangeSet {
     return new RangeSet(tree);
   }
 
+  /** Returns the set without an integer. */
   delete(value: bigint): RangeSet {
     const range = this.#rangeOf(value);
     if (range === undefined) return this;
