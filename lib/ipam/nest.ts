@@ -30,17 +30,12 @@ export function nestSubnets(
       subnet,
       prefix: parsed.ok ? parsed.value : undefined,
       gateways: gateway === undefined ? [] : [gateway],
-      ranges: ipRange === undefined ? [] : [ipRange],
+      ipRanges: ipRange === undefined ? [] : [ipRange],
       auxAddresses: Object.entries(auxAddresses ?? {}),
     };
   });
   const readable = homes.flatMap(({ prefix }) => prefix ?? []);
-  const place = (
-    field: readonly (string | number)[],
-    role: AddressRole,
-    text: string,
-    put: (home: typeof homes[number]) => void,
-  ) => {
+  const find = (field: string, place: string | number, role: AddressRole, text: string) => {
     const found = attempt(() => {
       const inner = role === "ip-range" ? parsePrefix(text).prefix : parseAddress(text);
       const home = homes.find(({ prefix }) => prefix && contains(prefix, inner));
@@ -48,12 +43,11 @@ export function nestSubnets(
       if (home || homes.length > 0 && readable.length === 0) return home;
       throw outsideSubnet(role, inner, readable);
     });
-    if (!found.ok) problems.push(...found.problems.map((problem) => problem.at(...field)));
-    else if (found.value) put(found.value);
+    if (found.ok) return found.value;
+    problems.push(...found.problems.map((problem) => problem.at(field, place)));
   };
   for (const [index, text] of loose.gateways.entries()) {
-    if (text === NO_GATEWAY) continue;
-    place(["gateways", index], "gateway", text, ({ gateways }) => gateways.push(text));
+    if (text !== NO_GATEWAY) find("gateways", index, "gateway", text)?.gateways.push(text);
   }
   const none = loose.gateways.indexOf(NO_GATEWAY);
   if (none >= 0) {
@@ -68,15 +62,13 @@ export function nestSubnets(
     }
   }
   for (const [index, text] of loose.ipRanges.entries()) {
-    place(["ipRanges", index], "ip-range", text, ({ ranges }) => ranges.push(text));
+    find("ipRanges", index, "ip-range", text)?.ipRanges.push(text);
   }
   for (const [name, text] of Object.entries(loose.auxAddresses)) {
-    place(["auxAddresses", name], "auxiliary address", text, ({ auxAddresses }) => {
-      auxAddresses.push([name, text]);
-    });
+    find("auxAddresses", name, "auxiliary address", text)?.auxAddresses.push([name, text]);
   }
-  for (const { prefix, gateways, ranges } of homes) {
-    const once = [["gateways", "gateway", gateways], ["ipRanges", "ip-range", ranges]] as const;
+  for (const { prefix, gateways, ipRanges } of homes) {
+    const once = [["gateways", "gateway", gateways], ["ipRanges", "ip-range", ipRanges]] as const;
     for (const [field, what, values] of once) {
       if (!prefix || values.length < 2) continue;
       const subnet = formatPrefix(prefix);
@@ -84,7 +76,7 @@ export function nestSubnets(
     }
   }
   return {
-    subnets: homes.map(({ subnet, gateways: [gateway], ranges: [ipRange], auxAddresses }) => ({
+    subnets: homes.map(({ subnet, gateways: [gateway], ipRanges: [ipRange], auxAddresses }) => ({
       subnet,
       ...(gateway !== undefined && { gateway }),
       ...(ipRange !== undefined && { ipRange }),
