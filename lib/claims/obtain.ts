@@ -23,12 +23,6 @@ import type { WishValue } from "./values.ts";
 /** How long other hosts have to grant a wish, in milliseconds. */
 const WISH_TIMEOUT = 3000;
 
-/** A new address, or a wish that others may grant; with neither, a new block is on record. */
-interface Found {
-  address?: string;
-  wish?: Wish;
-}
-
 /** Takes an address of a pool: see `SharedPools.take`. Returns it in hexadecimal digits. */
 export async function takeAddress(
   calls: Calls,
@@ -45,18 +39,20 @@ export async function takeAddress(
   try {
     while (address === undefined) {
       const isLast = performance.now() > deadline;
-      const found: Found = await calls.run(access, async (session) => {
-        const address = kept();
-        if (address !== undefined) return { address };
-        const found = await obtain(session, poolOf(records, id), request, wish);
-        // Take it now: another process of this host could give back the block as unused.
-        return found.address ?? found.wish ? found : { address: kept() };
-      });
-      if (found.wish && isLast) throw found.wish.error;
-      address = found.address;
-      if (!found.wish) continue;
+      const found: Wish | string | undefined = await calls.run(
+        access,
+        async (session) =>
+          kept() ?? await obtain(session, poolOf(records, id), request, wish) ??
+            // Take it now: another process of this host could give back the block as unused.
+            kept(),
+      );
+      if (typeof found !== "object") {
+        address = found;
+        continue;
+      }
+      if (isLast) throw found.error;
       if (!wish) deadline = performance.now() + WISH_TIMEOUT;
-      wish = found.wish;
+      wish = found;
       await untilGranted(calls, access, wish, deadline);
     }
   } finally {
@@ -66,30 +62,30 @@ export async function takeAddress(
   return address;
 }
 
+/** Resolves to a new address, or a wish that others may grant; else, a new block is on record. */
 async function obtain(
   session: Session,
   pool: PoolRecord,
   request: Request,
   wish: Wish | undefined,
-): Promise<Found> {
+): Promise<Wish | string | undefined> {
   // The wanted address may be one that this host gave up, and etcd does not know that yet.
   await settlePool(session, pool);
   const { address, range } = request;
   if (address !== undefined) {
     const claimed = await claimAddress(session, pool, address, request);
-    if (claimed.kind === "taken") return { address };
+    if (claimed.kind === "taken") return address;
     if (claimed.kind === "held") {
       const { host, sandbox } = claimed.claim;
       const [name] = await namesOf(session, [host]);
       throw sharedAddressHeld(address, sandbox, host === session.hostId ? undefined : name);
     }
-    return { wish: wish ?? await putWish(session, pool, request, new Set([claimed.host])) };
+    return wish ?? await putWish(session, pool, request, new Set([claimed.host]));
   }
   // The block is on record, and the caller takes one of its addresses.
-  if (await takeBlock(session, pool, range)) return {};
+  if (await takeBlock(session, pool, range)) return undefined;
   const { taken, keepers } = await claimAny(session, pool, request);
-  if (taken !== undefined) return { address: taken };
-  return { wish: wish ?? await putWish(session, pool, request, keepers) };
+  return taken ?? wish ?? await putWish(session, pool, request, keepers);
 }
 
 /** Waits until a block changes, or the time is up. */
