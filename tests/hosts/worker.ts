@@ -44,8 +44,9 @@ async function recorded(
     recorder.write({ call, kind: "done", number, address: result ?? address });
     return result;
   } catch (error) {
-    if (!(error instanceof IpvlanError)) throw error;
-    recorder.write({ call, kind: "failed", number, address, error: error.code });
+    if (!(error instanceof UserError)) throw error;
+    const why = error instanceof IpvlanError ? error.code : error.name;
+    recorder.write({ call, kind: "failed", number, address, error: why });
   }
 }
 
