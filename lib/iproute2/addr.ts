@@ -1,5 +1,5 @@
-import { addressBytes, AF } from "../netlink/address.ts";
-import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
+import { addressBytes, AF, prefixBytes } from "../netlink/address.ts";
+import { attribute, type Reader, u32, VERB_FLAGS } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { Addr, AddrSpec } from "./addr_types.ts";
@@ -36,9 +36,13 @@ export function tokenSet(dev: string, token: string): Change {
   return { line: `token set ${addressWord(token, "token", 6)} dev ${linkName(dev)}` };
 }
 
+function wholeAddress({ address, prefixLength }: Pick<AddrSpec, "address" | "prefixLength">) {
+  return prefixLength === undefined ? address : `${address}/${prefixLength}`;
+}
+
 /** The words of an address on a link. `ip` takes one without a length, but may then delete several. */
 function addressWords({ dev, address, prefixLength, peer }: AddrSpec): string[] {
-  const whole = prefixLength === undefined ? address : `${address}/${prefixLength}`;
+  const whole = wholeAddress({ address, prefixLength });
   const [local, length] = prefixWord(whole, "address").split("/");
   if (length === undefined) {
     const example = `${address}/${addressFamily(address) === 6 ? 64 : 24}`;
@@ -168,28 +172,25 @@ const FLAGS: readonly [name: string, bit: number][] = [
 /** Puts an address on a link, or takes it off. */
 function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
   const { dev, peer, nodad, optimistic, noprefixroute } = spec;
-  const [text = "", length = spec.prefixLength] = spec.address.split("/");
-  const isIPv6 = text.includes(":");
+  const { family, length, bytes: local } = prefixBytes(wholeAddress(spec));
   const given = spec.scope === undefined ? undefined : numberOf("rt_scopes", spec.scope);
   if (spec.scope !== undefined && given === undefined) return undefined;
   return (socket) => {
     const index = requireIndex(socket, dev);
-    const local = addressBytes(text);
     // A loopback address is valid in this host only (`default_scope` in `ip/ipaddress.c`).
-    const usual = verb === "add" && !isIPv6 && local[0] === 127 ? "host" : "global";
+    const usual = verb === "add" && family === 4 && local[0] === 127 ? "host" : "global";
     const scope = given ?? numberOf("rt_scopes", usual)!;
     const flags = (nodad ? NODAD : 0) | (optimistic ? OPTIMISTIC : 0) |
       (noprefixroute ? NOPREFIXROUTE : 0);
     socket.change({
       type: RTM[verb],
       flags: VERB_FLAGS[verb],
-      write: (writer) => {
-        writer.u8(isIPv6 ? AF.INET6 : AF.INET).u8(Number(length)).u8(flags & 0xff).u8(scope);
-        writer.u32(index);
-        writer.attribute(IFA.LOCAL, local);
-        writer.attribute(IFA.ADDRESS, peer === undefined ? local : addressBytes(peer));
-        if (flags > 0xff) writer.attribute(IFA.FLAGS, u32(flags));
-      },
+      body: [
+        [AF[family], length, flags, scope, u32(index)],
+        attribute(IFA.LOCAL, local),
+        attribute(IFA.ADDRESS, peer === undefined ? local : addressBytes(peer)),
+        flags > 0xff && attribute(IFA.FLAGS, u32(flags)),
+      ],
     });
   };
 }
@@ -197,8 +198,7 @@ function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
 /** Reads all addresses, or those of one link. */
 function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
   const only = dev === undefined ? 0 : requireIndex(socket, dev);
-  const request = { type: RTM.GETADDR, write: (writer: Writer) => writer.u32(0).u32(only) };
-  const found = socket.list(request, (body) => {
+  const found = socket.list({ type: RTM.GETADDR, body: [u32(0), u32(only)] }, (body) => {
     const index = body.u32(4);
     // Old kernels list the addresses of all links.
     return only === 0 || index === only ? { index, ...parseAddr(body) } : undefined;
@@ -212,7 +212,7 @@ function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
 
 function parseAddr(body: Reader): Omit<Addr, "dev"> {
   const attributes = body.after(FIXED);
-  const isIPv6 = body.u8(0) === AF.INET6;
+  const isIPv6 = body.u8(0) === AF[6];
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);
   const other = attributes.get(IFA.ADDRESS)?.ip();
   const address = attributes.get(IFA.LOCAL)?.ip() ?? other!;

@@ -1,5 +1,5 @@
 import type { InfoData, LinkBase } from "./kinds/kind.ts";
-import { readLink, readLinks, sendLinkAdd, sendLinkDel, sendLinkSet } from "./link_netlink.ts";
+import { readLink, readLinks, readSame, sendLink, sendLinkDel } from "./link_netlink.ts";
 import {
   ADDRGENMODES,
   isLinkType,
@@ -33,7 +33,7 @@ export function linkAdd(spec: LinkSpec): Change {
     ...(spec.up ? ["up"] : []),
     ...kindWords("add", spec.type, spec),
   ];
-  return { line: words.join(" "), send: sendLinkAdd(spec) };
+  return { line: words.join(" "), send: sendLink(spec, "add") };
 }
 
 /** The change `link set …`. @throws {"invalid-word"} A value cannot be written. */
@@ -48,7 +48,7 @@ export function linkSet(which: LinkTarget, changes: LinkChanges): Change {
   }
   if (up !== undefined) words.push(up ? "up" : "down");
   if (type !== undefined) words.push(...kindWords("set", type, changes as Partial<LinkSpec>));
-  return { line: words.join(" "), send: sendLinkSet(which, changes) };
+  return { line: words.join(" "), send: sendLink(changes, "set", which) };
 }
 
 /** The words of the attributes that a new link can have and that can be changed. */
@@ -182,20 +182,17 @@ export function parseLink(
   const { info_kind: kind, info_data = {} } = linkinfo;
   const { link, linkIndex } = linkBelow(row, linkinfo);
   return {
+    ...readSame((key) => row[key]),
     index: row.ifindex as number,
-    name: row.ifname as string,
     flags,
     up: flags.includes("UP"),
     state: row.operstate as Link["state"],
-    mtu: row.mtu as number,
     address: row.address as string | undefined,
     group: row.group as string,
-    alias: row.ifalias as string || undefined,
     master: row.master as string | undefined,
     masterKind: linkinfo.info_slave_kind,
     link,
     linkIndex: linkIndex ?? indexByName.get(link ?? ""),
-    linkNetnsid: row.link_netnsid as number | undefined,
     addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
     info: isLinkType(kind)
@@ -203,16 +200,6 @@ export function parseLink(
       : { type: "other", kind: kind ?? "device" },
     altnames: (row.altnames ?? []) as string[],
     permaddr: row.permaddr as string | undefined,
-    promiscuity: row.promiscuity as number,
-    minMtu: row.min_mtu as number,
-    maxMtu: row.max_mtu as number,
-    // `ip` does not print a 0.
-    txqlen: (row.txqlen ?? 0) as number,
-    numTxQueues: row.num_tx_queues as number,
-    numRxQueues: row.num_rx_queues as number | undefined,
-    gsoMaxSize: row.gso_max_size as number,
-    parentBus: row.parentbus as string | undefined,
-    parentDev: row.parentdev as string | undefined,
   };
 }
 

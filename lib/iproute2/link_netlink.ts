@@ -2,10 +2,10 @@
 // `include/uapi/linux/if_link.h`, `if_arp.h` and `rtnetlink.h` of the kernel.
 import { AF, hardwareAddress, macBytes } from "../netlink/address.ts";
 import { ERRNO, type OpenFile, SystemError, unlessErrno } from "../netlink/libc.ts";
-import { Reader, u32, u8, VERB_FLAGS, type Writer } from "../netlink/message.ts";
+import { attribute, type Bytes, nested, Reader, u32, VERB_FLAGS } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import { openNamespace } from "../netlink/namespace.ts";
-import type { NetlinkSocket } from "../netlink/socket.ts";
+import type { NetlinkSocket, Request } from "../netlink/socket.ts";
 import type { LinkBase } from "./kinds/kind.ts";
 import {
   ADDRGENMODES,
@@ -15,6 +15,7 @@ import {
   type LinkChanges,
   type LinkSpec,
   type LinkTarget,
+  type LinkType,
 } from "./link_types.ts";
 import type { Send } from "./runner.ts";
 import { fromNetnsFolder, pathToEnter } from "./words.ts";
@@ -36,19 +37,40 @@ const IFLA = {
   GROUP: 27,
   NET_NS_FD: 28,
   EXT_MASK: 29,
-  PROMISCUITY: 30,
-  NUM_TX_QUEUES: 31,
-  NUM_RX_QUEUES: 32,
-  LINK_NETNSID: 37,
-  GSO_MAX_SIZE: 41,
-  MIN_MTU: 50,
-  MAX_MTU: 51,
   PROP_LIST: 52,
   ALT_IFNAME: 53,
   PERM_ADDRESS: 54,
-  PARENT_DEV_NAME: 56,
-  PARENT_DEV_BUS_NAME: 57,
 } as const;
+
+/** The key in the JSON of `ip`, the number and the form of the attribute, the value if there is none. */
+type Same = readonly [key: string, type: number, form: "u32" | "i32" | "text", usual?: number];
+
+/** The properties of a link that `ip` prints as the kernel gives them. */
+const SAME = {
+  name: ["ifname", IFLA.IFNAME, "text"],
+  mtu: ["mtu", IFLA.MTU, "u32"],
+  alias: ["ifalias", IFLA.IFALIAS, "text"],
+  linkNetnsid: ["link_netnsid", 37, "i32"],
+  promiscuity: ["promiscuity", 30, "u32"],
+  minMtu: ["min_mtu", 50, "u32"],
+  maxMtu: ["max_mtu", 51, "u32"],
+  // `ip` does not print a 0.
+  txqlen: ["txqlen", IFLA.TXQLEN, "u32", 0],
+  numTxQueues: ["num_tx_queues", 31, "u32"],
+  numRxQueues: ["num_rx_queues", 32, "u32"],
+  gsoMaxSize: ["gso_max_size", 41, "u32"],
+  parentBus: ["parentbus", 57, "text"],
+  parentDev: ["parentdev", 56, "text"],
+} satisfies { [Name in keyof Link]?: Same };
+
+/** Reads those properties. An empty text counts as left out. */
+export function readSame(read: (...same: Same) => unknown): Pick<Link, keyof typeof SAME> {
+  const all = Object.entries<Same>(SAME).map(([name, same]) => {
+    const value = read(...same);
+    return [name, value === "" ? undefined : value ?? same[3]];
+  });
+  return Object.fromEntries(all);
+}
 
 /** The attributes in `IFLA_LINKINFO`. */
 const INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4 } as const;
@@ -121,63 +143,53 @@ const HARDWARE: Readonly<Record<number, string>> = {
   ...{ 825: "6lowpan", 0xfffe: "none", 0xffff: "void" },
 };
 
-/** Makes a link; `undefined` if only `ip` can make it. */
-export function sendLinkAdd(spec: LinkSpec): Send | undefined {
-  const { write } = kindOf(spec.type);
-  const attributes = attributesOf(spec);
-  if (!write || !attributes) return undefined;
-  return (socket) => {
-    const below = "link" in spec ? requireIndex(socket, spec.link) : undefined;
-    using target = targetOf(socket, spec.netns);
-    socket.change({
-      type: RTM.NEWLINK,
-      flags: VERB_FLAGS.add,
-      write: (writer) => {
-        writeHeader(writer, spec.index, spec.up);
-        if (below !== undefined) writer.attribute(IFLA.LINK, u32(below));
-        attributes(writer, target);
-        writer.attribute(IFLA.LINKINFO, (writer) => {
-          writer.attribute(INFO.KIND, bytesOf(spec.type));
-          writer.attribute(INFO.DATA, (writer) => write(writer, "add", spec));
-        });
-      },
-    });
-  };
-}
+/** A link to make, or the changes of one. */
+type Asked = Partial<LinkBase<LinkType>> & Omit<LinkChanges, "type"> & { link?: string };
 
-/** Changes a link; `undefined` if only `ip` can. */
-export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | undefined {
-  const { alias, master, addrgenmode, up, netns, type } = changes;
+/** Makes a link, or changes one; `undefined` if only `ip` can. */
+export function sendLink(
+  asked: Asked,
+  verb: "add" | "set",
+  which: LinkTarget = { index: asked.index ?? 0 },
+): Send | undefined {
+  const { link, netns, mtu, txqlen, group, address, alias, master, addrgenmode, up, type } = asked;
   // Like `ip`: before Linux 6.2, even the name that it has is "busy" for a link that is up.
-  const name = changes.name === which ? undefined : changes.name;
-  const attributes = attributesOf({ ...changes, name });
+  const name = asked.name === which ? undefined : asked.name;
   const write = type && kindOf(type).write;
-  if (!attributes || type && !write) return undefined;
+  const mac = address === undefined ? undefined : macBytes(address);
+  const number = group === undefined ? undefined : numberOf("group", group);
+  const isKnown = (type === undefined || write) && (address === undefined || mac) &&
+    (group === undefined || number !== undefined);
+  if (!isKnown) return undefined;
   return (socket) => {
-    const index = typeof which === "string" ? requireIndex(socket, which) : which.index;
+    const index = indexOf(socket, which);
+    const below = link === undefined ? undefined : requireIndex(socket, link);
     const masterIndex = master ? requireIndex(socket, master) : 0;
     using target = targetOf(socket, netns);
     socket.change({
       type: RTM.NEWLINK,
-      write: (writer) => {
-        writeHeader(writer, index, up);
-        attributes(writer, target);
-        if (alias !== undefined) writer.attribute(IFLA.IFALIAS, bytesOf(alias ?? ""));
-        if (master !== undefined) writer.attribute(IFLA.MASTER, u32(masterIndex));
-        if (addrgenmode !== undefined) {
-          const mode = u8(ADDRGENMODES.indexOf(addrgenmode));
-          writer.attribute(IFLA.AF_SPEC, (writer) => {
-            writer.attribute(AF.INET6, (writer) => writer.attribute(INET6_ADDR_GEN_MODE, mode));
-          });
-        }
-        if (type) {
-          writer.attribute(IFLA.LINKINFO, (writer) => {
-            writer.attribute(INFO.KIND, bytesOf(type));
-            const spec = changes as Partial<LinkSpec>;
-            writer.attribute(INFO.DATA, (writer) => write?.(writer, "set", spec));
-          });
-        }
-      },
+      flags: verb === "add" ? VERB_FLAGS.add : 0,
+      body: [
+        header(index, up),
+        below !== undefined && attribute(IFLA.LINK, u32(below)),
+        name !== undefined && attribute(IFLA.IFNAME, bytesOf(name)),
+        target && attribute(IFLA.NET_NS_FD, u32(target.fd)),
+        mtu !== undefined && attribute(IFLA.MTU, u32(mtu)),
+        txqlen !== undefined && attribute(IFLA.TXQLEN, u32(txqlen)),
+        number !== undefined && attribute(IFLA.GROUP, u32(number)),
+        mac && attribute(IFLA.ADDRESS, mac),
+        alias !== undefined && attribute(IFLA.IFALIAS, bytesOf(alias ?? "")),
+        master !== undefined && attribute(IFLA.MASTER, u32(masterIndex)),
+        addrgenmode !== undefined && nested(
+          IFLA.AF_SPEC,
+          nested(AF[6], attribute(INET6_ADDR_GEN_MODE, ADDRGENMODES.indexOf(addrgenmode))),
+        ),
+        type && nested(
+          IFLA.LINKINFO,
+          attribute(INFO.KIND, bytesOf(type)),
+          nested(INFO.DATA, write?.(verb, asked as Partial<LinkSpec>)),
+        ),
+      ],
     });
   };
 }
@@ -185,23 +197,16 @@ export function sendLinkSet(which: LinkTarget, changes: LinkChanges): Send | und
 /** Deletes a link. */
 export function sendLinkDel(which: LinkTarget): Send {
   return (socket) => {
-    const index = typeof which === "string" ? requireIndex(socket, which) : which.index;
-    socket.change({ type: RTM.DELLINK, write: (writer) => writeHeader(writer, index) });
+    socket.change({ type: RTM.DELLINK, body: header(indexOf(socket, which)) });
   };
 }
 
 /** Reads all links, or those of one kind. */
 export function readLinks(socket: NetlinkSocket, type: string | undefined): Link[] {
+  const ofType = type !== undefined && attribute(INFO.KIND, bytesOf(type));
   const list = () =>
-    socket.list({
-      type: RTM.GETLINK,
-      write: (writer) => {
-        writeHeader(writer).attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
-        if (type === undefined) return;
-        // Old kernels list all links.
-        writer.attribute(IFLA.LINKINFO, (writer) => writer.attribute(INFO.KIND, bytesOf(type)));
-      },
-    }, (body) => {
+    socket.list(asking(ofType && nested(IFLA.LINKINFO, ofType)), (body) => {
+      // Old kernels list all links.
       const kind = body.after(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
       return type === undefined || kind === type ? parse(body) : undefined;
     });
@@ -221,18 +226,22 @@ export function requireIndex(socket: NetlinkSocket, name: string): number {
   throw new SystemError(ERRNO.ENODEV, `Cannot find device "${name}"`);
 }
 
+function indexOf(socket: NetlinkSocket, which: LinkTarget): number {
+  return typeof which === "string" ? requireIndex(socket, which) : which.index;
+}
+
 /**
  * Asks for a link by its name. SIOCGIFINDEX would be shorter, but for a missing link the kernel then
  * starts `modprobe` (`dev_load` in `net/core/dev_ioctl.c`).
  */
-function byName(name: string) {
-  return {
-    type: RTM.GETLINK,
-    write: (writer: Writer) => {
-      writeHeader(writer).attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
-      writer.attribute(IFLA.IFNAME, bytesOf(name));
-    },
-  };
+function byName(name: string): Request {
+  return asking(attribute(IFLA.IFNAME, bytesOf(name)));
+}
+
+/** Asks for links. @param filter The attribute of those that are meant. */
+function asking(filter: Bytes): Request {
+  const mask = attribute(IFLA.EXT_MASK, u32(needsCounters ? 0 : SKIP_STATS));
+  return { type: RTM.GETLINK, body: [header(), mask, filter] };
 }
 
 /** Returns a function that finds the names of links by their indexes. @param known Some of them. */
@@ -267,8 +276,6 @@ function withNames(socket: NetlinkSocket, all: readonly Parsed[]): Link[] {
 
 function parse(body: Reader): Parsed {
   const attributes = body.after(FIXED);
-  const number = (type: number) => attributes.get(type)?.u32();
-  const text = (type: number) => attributes.get(type)?.text() || undefined;
   const info = attributes.get(IFLA.LINKINFO);
   const kind = info?.get(INFO.KIND)?.text();
   const flags = flagsOf(body.u32(8));
@@ -280,26 +287,25 @@ function parse(body: Reader): Parsed {
   const address = mac(IFLA.ADDRESS);
   const permanent = mac(IFLA.PERM_ADDRESS);
   const data = info?.get(INFO.DATA);
-  const netnsid = attributes.get(IFLA.LINK_NETNSID)?.i32();
+  const same = readSame((_key, type, form) => attributes.get(type)?.[form]());
+  const netnsid = same.linkNetnsid;
   // Of a vxlan link, the kernel gives the index of the link itself in another namespace.
   const isVxlan = kind === "vxlan";
-  const below = (isVxlan ? data?.get(IFLA_VXLAN_LINK)?.u32() : number(IFLA.LINK)) || undefined;
-  const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF.INET6);
+  const below = (isVxlan ? data?.get(IFLA_VXLAN_LINK) : attributes.get(IFLA.LINK))?.u32() ||
+    undefined;
+  const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF[6]);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
   needsCounters ||= inet6 !== undefined && mode === undefined;
   const link: Link = {
+    ...same,
     index: body.i32(4),
-    name: attributes.get(IFLA.IFNAME)!.text(),
     flags,
     up: flags.includes("UP"),
     state: STATES[attributes.get(IFLA.OPERSTATE)?.u8() ?? 0]!,
-    mtu: number(IFLA.MTU)!,
     address,
-    group: nameOf("group", number(IFLA.GROUP) ?? 0),
-    alias: text(IFLA.IFALIAS),
+    group: nameOf("group", attributes.get(IFLA.GROUP)?.u32() ?? 0),
     masterKind: info?.get(INFO.SLAVE_KIND)?.text(),
     linkIndex: isVxlan && netnsid !== undefined ? undefined : below,
-    linkNetnsid: netnsid,
     addrgenmode: mode === undefined ? undefined : ADDRGENMODES[mode],
     linkType: HARDWARE[hardware] ?? `[${hardware}]`,
     info: isLinkType(kind)
@@ -308,17 +314,12 @@ function parse(body: Reader): Parsed {
     altnames: [...attributes.get(IFLA.PROP_LIST)?.all() ?? []]
       .filter(([type]) => type === IFLA.ALT_IFNAME).map(([, name]) => name.text()),
     permaddr: permanent === address ? undefined : permanent,
-    promiscuity: number(IFLA.PROMISCUITY)!,
-    minMtu: number(IFLA.MIN_MTU)!,
-    maxMtu: number(IFLA.MAX_MTU)!,
-    txqlen: number(IFLA.TXQLEN) ?? 0,
-    numTxQueues: number(IFLA.NUM_TX_QUEUES)!,
-    numRxQueues: number(IFLA.NUM_RX_QUEUES),
-    gsoMaxSize: number(IFLA.GSO_MAX_SIZE)!,
-    parentBus: text(IFLA.PARENT_DEV_BUS_NAME),
-    parentDev: text(IFLA.PARENT_DEV_NAME),
   };
-  return { link, below: netnsid === undefined ? below : undefined, master: number(IFLA.MASTER) };
+  return {
+    link,
+    below: netnsid === undefined ? below : undefined,
+    master: attributes.get(IFLA.MASTER)?.u32(),
+  };
 }
 
 function flagsOf(bits: number): string[] {
@@ -332,25 +333,6 @@ function flagsOf(bits: number): string[] {
   ];
 }
 
-/** Writes the attributes that a new link can have and that can be changed; `undefined`: only `ip` can. */
-function attributesOf(
-  { name, mtu, txqlen, group, address }: Partial<LinkBase>,
-): ((writer: Writer, target: OpenFile | undefined) => void) | undefined {
-  const mac = address === undefined ? undefined : macBytes(address);
-  const number = group === undefined ? undefined : numberOf("group", group);
-  if ((address !== undefined && !mac) || (group !== undefined && number === undefined)) {
-    return undefined;
-  }
-  return (writer, target) => {
-    if (name !== undefined) writer.attribute(IFLA.IFNAME, bytesOf(name));
-    if (target) writer.attribute(IFLA.NET_NS_FD, u32(target.fd));
-    if (mtu !== undefined) writer.attribute(IFLA.MTU, u32(mtu));
-    if (txqlen !== undefined) writer.attribute(IFLA.TXQLEN, u32(txqlen));
-    if (number !== undefined) writer.attribute(IFLA.GROUP, u32(number));
-    if (mac) writer.attribute(IFLA.ADDRESS, mac);
-  };
-}
-
 /** Opens the namespace to make or move a link in: its name, or the absolute path of its file. */
 function targetOf({ libc }: NetlinkSocket, netns: string | undefined): OpenFile | undefined {
   if (netns === undefined) return undefined;
@@ -359,8 +341,8 @@ function targetOf({ libc }: NetlinkSocket, netns: string | undefined): OpenFile 
 }
 
 /** Writes `struct ifinfomsg`. @param up Whether to set the link up or down; left out, neither. */
-function writeHeader(writer: Writer, index = 0, up?: boolean): Writer {
-  return writer.u32(0).u32(index).u32(up ? IFF_UP : 0).u32(up === undefined ? 0 : IFF_UP);
+function header(index = 0, up?: boolean): Bytes {
+  return [u32(0), u32(index), u32(up ? IFF_UP : 0), u32(up === undefined ? 0 : IFF_UP)];
 }
 
 /** A text as bytes. The kernel takes a name with or without a NUL at its end. */

@@ -1,5 +1,5 @@
-import { addressBytes, AF, hardwareAddress, macBytes } from "../netlink/address.ts";
-import { type Reader, VERB_FLAGS, type Writer } from "../netlink/message.ts";
+import { AF, hardwareAddress, macBytes, prefixBytes } from "../netlink/address.ts";
+import { attribute, type Reader, u16, u32, VERB_FLAGS } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, requireIndex } from "./link_netlink.ts";
 import { ask, type Change, make, type Runner, type Send } from "./runner.ts";
@@ -159,17 +159,17 @@ function sendNeigh(
   const isDel = verb === "del";
   const mac = isDel || address === undefined ? undefined : macBytes(address);
   if (!isDel && address !== undefined && !mac) return undefined;
+  const { family, bytes } = prefixBytes(dst);
   return (socket) => {
     const index = requireIndex(socket, dev);
     socket.change({
       type: isDel ? RTM.DELNEIGH : RTM.NEWNEIGH,
       flags: VERB_FLAGS[verb],
-      write: (writer) => {
-        writer.u32(dst.includes(":") ? AF.INET6 : AF.INET).u32(index);
-        writer.u16(isDel ? 0 : STATE_BITS[state]).u8(flag).u8(0);
-        writer.attribute(NDA_DST, addressBytes(dst));
-        if (mac) writer.attribute(NDA_LLADDR, mac);
-      },
+      body: [
+        [u32(AF[family]), u32(index), u16(isDel ? 0 : STATE_BITS[state]), flag, 0],
+        attribute(NDA_DST, bytes),
+        mac && attribute(NDA_LLADDR, mac),
+      ],
     });
   };
 }
@@ -179,12 +179,11 @@ function readNeighs(
   { dev, state, proxy }: Partial<NeighSpec>,
 ): Neigh[] {
   const only = dev === undefined ? undefined : requireIndex(socket, dev);
-  const write = (writer: Writer) => writer.u32(0).u32(0).u16(0).u8(proxy ? PROXY : 0).u8(0);
-  const request = { type: RTM.GETNEIGH, write };
-  const found = socket.list(request, (body) => {
+  const body = [u32(0), u32(0), u16(0), proxy ? PROXY : 0, 0];
+  const found = socket.list({ type: RTM.GETNEIGH, body }, (body) => {
     const index = body.i32(4);
     const neigh = parseNeigh(body);
-    const isOfIP = [AF.INET, AF.INET6].some((family) => family === body.u8(0));
+    const isOfIP = Object.values(AF).some((family) => family === body.u8(0));
     const isWanted = state === undefined
       ? proxy || !["NOARP", "NONE"].includes(neigh.state)
       : neigh.state === state;

@@ -1,8 +1,16 @@
 // Routes in netlink messages: added, replaced, deleted and read as `ip route` does. The numbers are
 // those of `include/uapi/linux/rtnetlink.h` of the kernel.
-import { addressBytes, AF } from "../netlink/address.ts";
+import { addressBytes, AF, prefixBytes } from "../netlink/address.ts";
 import { ERRNO, unlessErrno } from "../netlink/libc.ts";
-import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
+import {
+  attribute,
+  type Bytes,
+  nested,
+  type Reader,
+  u16,
+  u32,
+  VERB_FLAGS,
+} from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { AddrSpec } from "./addr_types.ts";
@@ -86,28 +94,27 @@ export function sendRoute(
   const scope = numberOf("rt_scopes", spec.scope ?? usualScope(verb, type, via, family));
   if (protocol === undefined || table === undefined || scope === undefined) return undefined;
   if (nexthops.length > 0) return undefined;
-  const [address, length] = destination(spec.dst, family);
+  const dst = destination(spec.dst);
   return (socket) => {
     const link = dev === undefined ? undefined : requireIndex(socket, dev);
     socket.change({
       type: RTM[verb],
       flags: VERB_FLAGS[verb],
-      write: (writer) => {
-        writer.u8(family === 6 ? AF.INET6 : AF.INET).u8(length).u8(0).u8(0);
-        writer.u8(table < 256 ? table : 0).u8(protocol).u8(scope).u8(TYPES.indexOf(type));
-        writer.u32(onlink ? ONLINK : 0);
-        if (length > 0) writer.attribute(RTA.DST, addressBytes(address));
-        if (via !== undefined) writeGateway(writer, via, family);
-        if (link !== undefined) writer.attribute(RTA.OIF, u32(link));
-        if (table >= 256) writer.attribute(RTA.TABLE, u32(table));
-        if (src !== undefined) writer.attribute(RTA.PREFSRC, addressBytes(src));
-        if (metric !== undefined) writer.attribute(RTA.PRIORITY, u32(metric));
-        if (mtu === undefined && advmss === undefined) return;
-        writer.attribute(RTA.METRICS, (metrics) => {
-          if (mtu !== undefined) metrics.attribute(RTAX.mtu, u32(mtu));
-          if (advmss !== undefined) metrics.attribute(RTAX.advmss, u32(advmss));
-        });
-      },
+      body: [
+        [AF[family], dst.length, 0, 0],
+        [table < 256 ? table : 0, protocol, scope, TYPES.indexOf(type), u32(onlink ? ONLINK : 0)],
+        dst.bytes && attribute(RTA.DST, dst.bytes),
+        via !== undefined && gateway(via, family),
+        link !== undefined && attribute(RTA.OIF, u32(link)),
+        table >= 256 && attribute(RTA.TABLE, u32(table)),
+        src !== undefined && attribute(RTA.PREFSRC, addressBytes(src)),
+        metric !== undefined && attribute(RTA.PRIORITY, u32(metric)),
+        (mtu ?? advmss) !== undefined && nested(
+          RTA.METRICS,
+          mtu !== undefined && attribute(RTAX.mtu, u32(mtu)),
+          advmss !== undefined && attribute(RTAX.advmss, u32(advmss)),
+        ),
+      ],
     });
   };
 }
@@ -122,38 +129,36 @@ function usualScope(verb: string, type: string, via: string | undefined, family:
   return via === undefined ? "link" : "global";
 }
 
-function destination(dst: string, family: 4 | 6): [address: string, length: number] {
-  if (dst === "default") return ["", 0];
-  const [address = "", length = family === 6 ? "128" : "32"] = dst.split("/");
-  return [address, Number(length)];
+/** The length of a destination, and its bytes unless it is the default. */
+function destination(dst: string): { length: number; bytes?: Uint8Array } {
+  const { length, bytes } = prefixBytes(dst === "default" ? "::/0" : dst);
+  return { length, bytes: length > 0 ? bytes : undefined };
 }
 
 /** Writes a next hop, which may be of the other family (RFC 5549). */
-function writeGateway(writer: Writer, via: string, family: 4 | 6): void {
-  const isIPv6 = via.includes(":");
-  const bytes = addressBytes(via);
-  if (isIPv6 === (family === 6)) writer.attribute(RTA.GATEWAY, bytes);
-  else writer.attribute(RTA.VIA, Uint8Array.of(isIPv6 ? AF.INET6 : AF.INET, 0, ...bytes));
+function gateway(via: string, family: 4 | 6): Bytes {
+  const hop = prefixBytes(via);
+  return hop.family === family
+    ? attribute(RTA.GATEWAY, hop.bytes)
+    : attribute(RTA.VIA, [u16(AF[hop.family]), hop.bytes]);
 }
 
 /** Deletes the routes of a link to one destination with one metric, if there are any. */
 export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
   const family = dst.includes(":") ? 6 : 4;
-  const [address, length] = destination(dst, family);
-  const bytes = length > 0 ? addressBytes(address).join() : undefined;
+  const { length, bytes } = destination(dst);
   return (socket) => {
     const link = requireIndex(socket, dev);
     const found = list(socket, family, {}, (body) => {
       const attributes = body.after(FIXED);
       const isMeant = attributes.get(RTA.OIF)?.u32() === link && body.u8(1) === length &&
-        attributes.get(RTA.DST)?.bytes().join() === bytes &&
+        attributes.get(RTA.DST)?.bytes().join() === bytes?.join() &&
         (attributes.get(RTA.PRIORITY)?.u32() ?? 0) === metric;
       return isMeant ? body.bytes() : undefined;
     });
+    // The kernel deletes some routes together with others.
     for (const body of found) {
-      // The kernel deletes some routes together with others.
-      const request = { type: RTM.del, write: (writer: Writer) => writer.bytes(body) };
-      unlessErrno([ERRNO.ESRCH], () => socket.change(request));
+      unlessErrno([ERRNO.ESRCH], () => socket.change({ type: RTM.del, body }));
     }
   };
 }
@@ -188,18 +193,17 @@ function list<T>(
   { link, origin = 0, number = 0 }: { link?: number; origin?: number; number?: number },
   read: (body: Reader) => T | undefined,
 ): T[] {
-  const familyNumber = family === 6 ? AF.INET6 : AF.INET;
   const request = {
     type: RTM.GETROUTE,
-    write: (writer: Writer) => {
-      writer.u32(familyNumber).u8(0).u8(origin).u16(0).u32(0);
-      if (number !== 0) writer.attribute(RTA.TABLE, u32(number));
-      if (link !== undefined) writer.attribute(RTA.OIF, u32(link));
-    },
+    body: [
+      [u32(AF[family]), 0, origin, u16(0), u32(0)],
+      number !== 0 && attribute(RTA.TABLE, u32(number)),
+      link !== undefined && attribute(RTA.OIF, u32(link)),
+    ],
   };
   const readWanted = (body: Reader) => {
     // A kernel without IPv6 answers with the routes of IPv4.
-    const isOther = body.u8(0) !== familyNumber || (body.u32(8) & CLONED) !== 0;
+    const isOther = body.u8(0) !== AF[family] || (body.u32(8) & CLONED) !== 0;
     return isOther ? undefined : read(body);
   };
   // There may be no such table, or no IPv6.

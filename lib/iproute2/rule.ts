@@ -1,6 +1,6 @@
-import { addressBytes, AF } from "../netlink/address.ts";
+import { AF, prefixBytes } from "../netlink/address.ts";
 import { ERRNO, unlessErrno } from "../netlink/libc.ts";
-import { type Reader, u32, VERB_FLAGS, type Writer } from "../netlink/message.ts";
+import { attribute, type Reader, u32, VERB_FLAGS } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import { protocolWord, tableWord } from "./route.ts";
 import { ask, type Change, make, NeedsProgram, type Runner, type Send } from "./runner.ts";
@@ -233,29 +233,24 @@ function sendRule(
   );
   const number = table === undefined ? undefined : numberOf("rt_tables", table);
   if (!isPlain || src === undefined || number === undefined) return undefined;
-  const [address = "", length = family === 6 ? 128 : 32] = src.split("/");
+  const { length, bytes } = prefixBytes(src);
   return (socket) =>
     socket.change({
       type: RTM[verb],
       flags: VERB_FLAGS[verb],
-      write: (writer) => {
-        writer.u8(family === 6 ? AF.INET6 : AF.INET).u8(0).u8(Number(length)).u8(0);
-        writer.u8(number < 256 ? number : 0).u8(0).u8(0).u8(LOOKUP).u32(0);
-        writer.attribute(FRA.SRC, addressBytes(address));
-        if (priority !== undefined) writer.attribute(FRA.PRIORITY, u32(priority));
-        if (number >= 256) writer.attribute(FRA.TABLE, u32(number));
-      },
+      body: [
+        [AF[family], 0, length, 0, number < 256 ? number : 0, 0, 0, LOOKUP, u32(0)],
+        attribute(FRA.SRC, bytes),
+        priority !== undefined && attribute(FRA.PRIORITY, u32(priority)),
+        number >= 256 && attribute(FRA.TABLE, u32(number)),
+      ],
     });
 }
 
 /** Reads the rules of a family as the rows that `ip` prints. @throws {NeedsProgram} One is not plain. */
 function readRules(socket: NetlinkSocket, family: 4 | 6): Record<string, unknown>[] {
-  const number = family === 6 ? AF.INET6 : AF.INET;
-  const request = {
-    type: RTM.GETRULE,
-    write: (writer: Writer) => writer.u32(number).u32(0).u32(0),
-  };
-  const read = (body: Reader) => body.u8(0) === number ? row(body, family) : undefined;
+  const request = { type: RTM.GETRULE, body: [u32(AF[family]), u32(0), u32(0)] };
+  const read = (body: Reader) => body.u8(0) === AF[family] ? row(body, family) : undefined;
   // A kernel without IPv6 has no rules of it.
   return unlessErrno([ERRNO.EOPNOTSUPP], () => socket.list(request, read)) ?? [];
 }

@@ -1,7 +1,17 @@
 // IP and MAC addresses as the bytes of a message.
 
 /** The numbers of the families (`include/linux/socket.h`). */
-export const AF = { INET: 2, INET6: 10 } as const;
+export const AF = { 4: 2, 6: 10 } as const;
+
+/** The family of a valid address or prefix, and the bytes and the length of the prefix. */
+export function prefixBytes(
+  text: string,
+): { family: 4 | 6; length: number; bytes: Uint8Array } {
+  const [address = "", length] = text.split("/");
+  const family = address.includes(":") ? 6 : 4;
+  const bytes = addressBytes(address);
+  return { family, length: Number(length ?? 8 * bytes.length), bytes };
+}
 
 /** The bytes of a valid IP address: 4 or 16. */
 export function addressBytes(text: string): Uint8Array {

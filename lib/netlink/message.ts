@@ -26,83 +26,52 @@ export const VERB_FLAGS = {
 /** Marks an attribute as one that has others in it. */
 const NESTED = 0x8000;
 
-export type Value = Uint8Array | ((writer: Writer) => void);
+/** Bytes to send: one, some, or lists of them. What is `undefined` or `false` is left out. */
+export type Bytes = number | Uint8Array | readonly Bytes[] | undefined | false;
 
-/** Writes a message. It grows as needed. */
-export class Writer {
-  #bytes = new Uint8Array(256);
-  #view = new DataView(this.#bytes.buffer);
-  #length = HEADER_LENGTH;
-
-  bytes(bytes: ArrayLike<number>): this {
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
-    return this;
-  }
-
-  u8(value: number): this {
-    return this.bytes([value]);
-  }
-
-  u16(value: number): this {
-    this.#reserve(2);
-    this.#view.setUint16(this.#length, value, true);
-    this.#length += 2;
-    return this;
-  }
-
-  u32(value: number): this {
-    this.#reserve(4);
-    this.#view.setUint32(this.#length, value, true);
-    this.#length += 4;
-    return this;
-  }
-
-  /** Writes an attribute (`struct nlattr`): its length, its type, and its value, to a multiple of 4. */
-  attribute(type: number, value: Value): this {
-    const start = this.#length;
-    this.u16(0).u16(typeof value === "function" ? type | NESTED : type);
-    if (typeof value === "function") value(this);
-    else this.bytes(value);
-    this.#view.setUint16(start, this.#length - start, true);
-    while (this.#length % 4 !== 0) this.u8(0);
-    return this;
-  }
-
-  finish(type: number, flags: number, sequence: number): Uint8Array<ArrayBuffer> {
-    this.#view.setUint32(0, this.#length, true);
-    this.#view.setUint16(4, type, true);
-    this.#view.setUint16(6, flags, true);
-    this.#view.setUint32(8, sequence, true);
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const bytes = new Uint8Array(2 * (this.#length + count));
-    bytes.set(this.#bytes);
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
-  }
+function flat(bytes: Bytes): number[] {
+  if (bytes === undefined || bytes === false) return [];
+  if (typeof bytes === "number") return [bytes];
+  return bytes instanceof Uint8Array ? [...bytes] : bytes.flatMap(flat);
 }
 
-/** A number of 8 bits as the value of an attribute. */
-export function u8(value: number): Uint8Array {
-  return Uint8Array.of(value);
+/** Writes a whole message. */
+export function message(
+  type: number,
+  flags: number,
+  sequence: number,
+  body: Bytes,
+): Uint8Array<ArrayBuffer> {
+  const bytes = flat(body);
+  const length = HEADER_LENGTH + bytes.length;
+  // A byte is the lowest 8 bits of its number.
+  return Uint8Array.from(
+    flat([u32(length), u16(type), u16(flags), u32(sequence), u32(0), bytes]),
+  );
 }
 
-export function u16(value: number): Uint8Array {
-  return Uint8Array.of(value, value >>> 8);
+/** Writes an attribute (`struct nlattr`): its length, its type, and its value, to a multiple of 4. */
+export function attribute(type: number, value: Bytes): Bytes {
+  const bytes = flat(value);
+  return [u16(4 + bytes.length), u16(type), bytes, Array<number>(-bytes.length & 3).fill(0)];
+}
+
+/** Writes an attribute that has others in it. */
+export function nested(type: number, ...attributes: Bytes[]): Bytes {
+  return attribute(type | NESTED, attributes);
+}
+
+export function u16(value: number): number[] {
+  return [value, value >>> 8];
 }
 
 /** A number of 16 bits in the byte order of the network. */
-export function be16(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 8, value);
+export function be16(value: number): number[] {
+  return [value >>> 8, value];
 }
 
-export function u32(value: number): Uint8Array {
-  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+export function u32(value: number): number[] {
+  return [value, value >>> 8, value >>> 16, value >>> 24];
 }
 
 /** A part of a message that is read: its fixed fields by offset, then its attributes by type. */

@@ -1,5 +1,5 @@
 import { EINTR, type Libc, OpenFile, SystemError } from "./libc.ts";
-import { FLAG, HEADER_LENGTH, Reader, Writer } from "./message.ts";
+import { type Bytes, FLAG, HEADER_LENGTH, message, Reader } from "./message.ts";
 
 /** The numbers of sockets and messages, named as the kernel's headers name them. */
 const AF_NETLINK = 16;
@@ -28,11 +28,11 @@ const view = new DataView(buffer.buffer);
 /** How often to read a list again that changed while the kernel wrote it. */
 const MAX_DUMPS = 5;
 
-/** A message to send: its type and flags, and what writes its body. */
+/** A message to send. */
 export interface Request {
   type: number;
   flags?: number;
-  write(writer: Writer): void;
+  body: Bytes;
 }
 
 /** A socket of rtnetlink(7). It acts in the network namespace in which it was opened. */
@@ -57,14 +57,14 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** Asks for a change. @throws {SystemError} The kernel refused. */
-  change({ type, flags = 0, write }: Request): void {
-    this.#send(type, flags | FLAG.REQUEST | FLAG.ACK, write);
+  change({ type, flags = 0, body }: Request): void {
+    this.#send(type, flags | FLAG.REQUEST | FLAG.ACK, body);
     this.#receive(() => true);
   }
 
   /** Asks for one object. @throws {SystemError} There is none. */
-  ask<T>({ type, write }: Request, read: (body: Reader) => T): T {
-    this.#send(type, FLAG.REQUEST, write);
+  ask<T>({ type, body }: Request, read: (body: Reader) => T): T {
+    this.#send(type, FLAG.REQUEST, body);
     let found: { value: T } | undefined;
     this.#receive((body) => {
       found = { value: read(body) };
@@ -75,10 +75,10 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** Lists what `read` does not leave out. Reads the list again if it changed meanwhile. */
-  list<T>({ type, write }: Request, read: (body: Reader) => T | undefined): T[] {
+  list<T>({ type, body }: Request, read: (body: Reader) => T | undefined): T[] {
     for (let dumps = 1;; dumps++) {
       const found: T[] = [];
-      this.#send(type, FLAG.REQUEST | FLAG.DUMP, write);
+      this.#send(type, FLAG.REQUEST | FLAG.DUMP, body);
       const isWhole = this.#receive((body) => {
         const value = read(body);
         if (value !== undefined) found.push(value);
@@ -101,12 +101,10 @@ export class NetlinkSocket implements Disposable {
     this.#file[Symbol.dispose]();
   }
 
-  #send(type: number, flags: number, write: (writer: Writer) => void): void {
-    const writer = new Writer();
-    write(writer);
-    const message = writer.finish(type, flags, ++this.#sequence);
+  #send(type: number, flags: number, body: Bytes): void {
+    const bytes = message(type, flags, ++this.#sequence, body);
     const { send } = this.libc.calls;
-    this.#transfer("talk to", () => send(this.#file.fd, message, BigInt(message.length), 0));
+    this.#transfer("talk to", () => send(this.#file.fd, bytes, BigInt(bytes.length), 0));
   }
 
   /**

@@ -1,4 +1,4 @@
-import { u16, u32, type Writer } from "../../netlink/message.ts";
+import { attribute, u16 } from "../../netlink/message.ts";
 import { oneOf } from "../words.ts";
 import { type Attribute, choice, type InfoOf, type Kind, kind, type LinkBase } from "./kind.ts";
 
@@ -43,18 +43,15 @@ const flag: Attribute<{ type: string }, IpvlanFlag> = {
   read: (data) => IPVLAN_FLAGS.find((flag) => data[flag]) ?? "bridge",
   // Each flag but the first is a bit.
   get: (data) => IPVLAN_FLAGS[data.get(ATTRIBUTE.FLAGS)?.u16() ?? 0] ?? "bridge",
+  put: (value) => attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(value))),
 };
 const ofIpvlan = { mode: choice("mode", IPVLAN_MODES, [ATTRIBUTE.MODE, "u16"]), flag };
-const write = (writer: Writer, { mode, flag }: Partial<Pick<IpvlanSpec, "mode" | "flag">>) => {
-  if (mode) writer.attribute(ATTRIBUTE.MODE, u16(IPVLAN_MODES.indexOf(mode)));
-  if (flag) writer.attribute(ATTRIBUTE.FLAGS, u16(IPVLAN_FLAGS.indexOf(flag)));
-};
 
 /** How an ipvlan link is made and read back. */
-export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", ofIpvlan, { write });
+export const ipvlan: Kind<IpvlanSpec, InfoOf<IpvlanSpec>> = kind("ipvlan", ofIpvlan);
 
 /** How an ipvtap link is made and read back. */
-export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", ofIpvlan, { write });
+export const ipvtap: Kind<IpvtapSpec, InfoOf<IpvtapSpec>> = kind("ipvtap", ofIpvlan);
 
 /** The macvlan modes (`MACVLAN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru", "source"] as const;
@@ -80,27 +77,18 @@ export interface MacvtapSpec extends Omit<MacvlanSpec, "type"> {
   type: "macvtap";
 }
 
-/** The kernel's numbers of the modes. */
-const MACVLAN_NUMBERS = [1, 2, 4, 8, 16];
 const IFLA_MACVLAN_MODE = 1;
 
 // A macvtap link takes the attributes of a macvlan link.
 const ofMacvlan = {
   mode: choice("mode", MACVLAN_MODES, [IFLA_MACVLAN_MODE, "u32"], {
     default: "bridge",
-    numbers: MACVLAN_NUMBERS,
+    numbers: [1, 2, 4, 8, 16],
   }),
-};
-const writeMacvlan = (writer: Writer, { mode }: Pick<MacvlanSpec, "mode">) => {
-  if (mode) writer.attribute(IFLA_MACVLAN_MODE, u32(MACVLAN_NUMBERS[MACVLAN_MODES.indexOf(mode)]!));
 };
 
 /** How a macvlan link is made and read back. */
-export const macvlan: Kind<MacvlanSpec, InfoOf<MacvlanSpec>> = kind("macvlan", ofMacvlan, {
-  write: writeMacvlan,
-});
+export const macvlan: Kind<MacvlanSpec, InfoOf<MacvlanSpec>> = kind("macvlan", ofMacvlan);
 
 /** How a macvtap link is made and read back. */
-export const macvtap: Kind<MacvtapSpec, InfoOf<MacvtapSpec>> = kind("macvtap", ofMacvlan, {
-  write: writeMacvlan,
-});
+export const macvtap: Kind<MacvtapSpec, InfoOf<MacvtapSpec>> = kind("macvtap", ofMacvlan);

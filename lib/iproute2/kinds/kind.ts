@@ -1,4 +1,4 @@
-import type { Reader, Writer } from "../../netlink/message.ts";
+import { attribute, be16, type Bytes, type Reader, u16, u32 } from "../../netlink/message.ts";
 import { invalidWord, oneOf, wholeNumber } from "../words.ts";
 
 /** The attributes of any new link. The kernel chooses those left out. */
@@ -52,7 +52,7 @@ export interface Kind<Spec, Info, Fixed extends string = never> {
    *
    * @internal
    */
-  write?(writer: Writer, verb: "add" | "set", spec: Partial<Spec>): void;
+  write?(verb: "add" | "set", spec: Partial<Spec>): Bytes;
 }
 
 /** The `info_data` of `ip -details -json link show`. */
@@ -77,6 +77,8 @@ export interface SetAttribute<Spec, Value> {
   readonly default?: Value;
   /** The words for `ip link add`. @throws {"invalid-word"} The value cannot be written. */
   words(value: Value, spec: Spec): string[];
+  /** Writes it into a netlink message. Of equal attributes, the kernel heeds the last. */
+  put?(value: Value, spec: Partial<Spec>): Bytes;
 }
 
 /** An attribute that can be set and read back. */
@@ -94,6 +96,7 @@ export type Attributes<Spec extends KindSpec, Info> = {
     : SetAttribute<Spec, NonNullable<Spec[Name]>>;
 };
 
+/** Makes a kind from its attributes. Netlink can make one if it can write all of them. */
 export function kind<
   Spec extends KindSpec,
   Info extends Pick<Spec, "type">,
@@ -101,48 +104,39 @@ export function kind<
 >(
   type: Spec["type"],
   attributes: Attributes<Spec, Info>,
-  { fixed = [], write }: {
-    fixed?: readonly Fixed[];
-    write?(writer: Writer, spec: NoInfer<Partial<Spec>>): void;
-  } = {},
+  fixed: readonly Fixed[] = [],
 ): Kind<Spec, Info, Fixed> {
   // The attributes have different types. Here each one gets the value of its own name.
-  const entries = Object.entries<
-    SetAttribute<Spec, unknown> & { read?(data: InfoData): unknown; get?(data: Reader): unknown }
-  >(attributes);
+  type Any = SetAttribute<Spec, unknown> & Partial<Attribute<Spec, unknown>>;
+  const entries = Object.entries<Any>(attributes);
+  const given = (verb: "add" | "set", spec: Partial<Spec>) => {
+    const values: Readonly<Record<string, unknown>> = { ...spec };
+    return entries.flatMap(([name, attribute]) => {
+      const value = values[name] ?? (verb === "add" ? attribute.default : undefined);
+      return value === undefined ? [] : [{ name, attribute, value }];
+    });
+  };
+  const info = (read: (attribute: Any) => unknown): Info => {
+    const readable = entries.filter(([, { read }]) => read);
+    const values = readable.map(([name, attribute]) => [name, read(attribute)]);
+    return { type, ...Object.fromEntries(values) };
+  };
   return {
     fixed,
-    words: (verb, spec) => {
-      const values = new Map<string, unknown>(Object.entries(spec));
-      return entries.flatMap(([name, attribute]) => {
-        const value = values.get(name) ?? (verb === "add" ? attribute.default : undefined);
-        if (value === undefined) return [];
+    words: (verb, spec) =>
+      given(verb, spec).flatMap(({ name, attribute, value }) => {
         if (verb === "set" && fixed.some((each) => each === name)) {
           const rule = "the kernel does not change it: delete the link and make it again";
           throw invalidWord(`${type} ${name}`, String(value), rule);
         }
         return attribute.words(value, spec as Spec);
-      });
-    },
-    parse: (data) => {
-      const read = entries.flatMap(([name, { read }]) => read ? [[name, read(data)]] : []);
-      return { type, ...Object.fromEntries(read) };
-    },
-    read: (data) => {
-      const read = entries.flatMap(([name, { get }]) => get ? [[name, get(data)]] : []);
-      return { type, ...Object.fromEntries(read) };
-    },
-    write: write && ((writer, verb, spec) => {
-      const usual = entries.flatMap(([name, attribute]) =>
-        attribute.default === undefined ? [] : [[name, attribute.default]]
-      );
-      write(writer, verb === "add" ? { ...Object.fromEntries(usual), ...defined(spec) } : spec);
-    }),
+      }),
+    parse: (data) => info(({ read }) => read!(data)),
+    read: (data) => info(({ get }) => get!(data)),
+    write: entries.every(([, { put }]) => put)
+      ? (verb, spec) => given(verb, spec).map(({ attribute, value }) => attribute.put!(value, spec))
+      : undefined,
   };
-}
-
-function defined<T extends object>(spec: T): T {
-  return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined)) as T;
 }
 
 /**
@@ -152,7 +146,9 @@ function defined<T extends object>(spec: T): T {
 type AttributeOptions<Value> = { default?: Value; printedAs?: string };
 
 /** Where an attribute is in a netlink message: its number (`IFLA_*`), and the width of its value. */
-type At = readonly [type: number, width: "u8" | "u16" | "be16" | "u32"];
+type At = readonly [type: number, width: keyof typeof WRITE];
+
+const WRITE = { u8: (value: number) => value, u16, be16, u32 };
 
 type Typed = Pick<KindSpec, "type">;
 
@@ -165,7 +161,7 @@ export function choice<Value extends string>(
   name: string,
   choices: readonly Value[],
   [type, width]: At,
-  { default: usual, printedAs = name, numbers }: AttributeOptions<Value> & {
+  { default: usual, printedAs = name, numbers = [...choices.keys()] }: AttributeOptions<Value> & {
     numbers?: readonly number[];
   } = {},
 ): Attribute<Typed, Value> {
@@ -173,10 +169,8 @@ export function choice<Value extends string>(
     default: usual,
     words: (value, { type }) => [name, oneOf(value, `${type} ${name}`, choices)],
     read: (data) => data[printedAs] as Value,
-    get: (data) => {
-      const value = data.get(type)?.[width]() ?? -1;
-      return choices[numbers ? numbers.indexOf(value) : value] as Value;
-    },
+    get: (data) => choices[numbers.indexOf(data.get(type)?.[width]() ?? -1)] as Value,
+    put: (value) => attribute(type, WRITE[width](numbers[choices.indexOf(value)]!)),
   };
 }
 
@@ -193,5 +187,6 @@ export function number(
     words: (value, { type }) => [name, wholeNumber(value, `${type} ${name}`, least, most)],
     read: (data) => data[printedAs] as number,
     get: (data) => data.get(type)?.[width]() as number,
+    put: (value) => attribute(type, WRITE[width](value)),
   };
 }

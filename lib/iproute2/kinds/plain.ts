@@ -5,9 +5,7 @@ import { type InfoOf, type Kind, kind, type LinkBase, number } from "./kind.ts";
 export type DummySpec = LinkBase<"dummy">;
 
 /** How a dummy is made and read back. */
-export const dummy: Kind<DummySpec, InfoOf<DummySpec>> = kind("dummy", {}, {
-  write: () => {},
-});
+export const dummy: Kind<DummySpec, InfoOf<DummySpec>> = kind("dummy", {});
 
 /** A `veth`: one end of a virtual cable, made with its other end. */
 export interface VethSpec extends LinkBase<"veth"> {
@@ -23,7 +21,7 @@ export const veth: Kind<VethSpec, Pick<VethSpec, "type">, "peer"> = kind("veth",
       ...(netns === undefined ? [] : ["netns", netnsTarget(netns)]),
     ],
   },
-}, { fixed: ["peer"] });
+}, ["peer"]);
 
 /** A `vrf`: a master whose ports route by a table of their own. */
 export interface VrfSpec extends LinkBase<"vrf"> {
@@ -34,4 +32,4 @@ export interface VrfSpec extends LinkBase<"vrf"> {
 /** How a VRF is made and read back. */
 export const vrf: Kind<VrfSpec, InfoOf<VrfSpec>, "table"> = kind("vrf", {
   table: number("table", 1, 0xffff_ffff, [1, "u32"]),
-}, { fixed: ["table"] });
+}, ["table"]);

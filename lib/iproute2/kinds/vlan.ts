@@ -1,4 +1,4 @@
-import { be16, u16, u32 } from "../../netlink/message.ts";
+import { attribute, u32 } from "../../netlink/message.ts";
 import {
   type Attribute,
   choice,
@@ -65,31 +65,21 @@ export const vlan: Kind<VlanSpec, InfoOf<VlanSpec>, "protocol" | "id"> = kind("v
   mvrp: flag("mvrp", BITS.mvrp),
   looseBinding: flag("loose_binding", BITS.looseBinding),
   bridgeBinding: flag("bridge_binding", BITS.bridgeBinding),
-}, {
-  fixed: ["protocol", "id"],
-  write: (writer, spec) => {
-    const { protocol, id } = spec;
-    if (protocol) {
-      const number = PROTOCOL_NUMBERS[VLAN_PROTOCOLS.indexOf(protocol)]!;
-      writer.attribute(ATTRIBUTE.PROTOCOL, be16(number));
-    }
-    if (id !== undefined) writer.attribute(ATTRIBUTE.ID, u16(id));
-    const given = Object.entries(BITS).filter(([name]) =>
-      spec[name as keyof typeof BITS] !== undefined
-    );
-    const sum = (all: typeof given) => all.reduce((sum, [, bit]) => sum | bit, 0);
-    if (given.length === 0) return;
-    const set = given.filter(([name]) => spec[name as keyof typeof BITS]);
-    writer.attribute(ATTRIBUTE.FLAGS, Uint8Array.of(...u32(sum(set)), ...u32(sum(given))));
-  },
-});
+}, ["protocol", "id"]);
 
 /** A flag, which `ip` reads as `on` or `off`, and prints in upper case in a list. */
-function flag(name: string, bit: number): Attribute<unknown, boolean> {
+function flag(name: string, bit: number): Attribute<VlanSpec, boolean> {
   return {
     words: (value) => [name, value ? "on" : "off"],
     read: ({ flags = [] }) => (flags as string[]).includes(name.toUpperCase()),
     get: (data) => ((data.get(ATTRIBUTE.FLAGS)?.u32() ?? 0) & bit) !== 0,
+    // The flags share an attribute, so each writes all that are given: their values, and their bits.
+    put: (_value, spec) => {
+      const sum = (...values: unknown[]) =>
+        Object.entries(BITS).filter(([name]) => values.includes(spec[name as keyof typeof BITS]))
+          .reduce((sum, [, bit]) => sum | bit, 0);
+      return attribute(ATTRIBUTE.FLAGS, [u32(sum(true)), u32(sum(true, false))]);
+    },
   };
 }
 

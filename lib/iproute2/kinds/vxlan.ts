@@ -96,7 +96,7 @@ export const vxlan: Kind<VxlanSpec, VxlanInfo, typeof FIXED[number]> = kind("vxl
     // `ip` does not print a 0.
     read: ({ limit = 0 }) => limit as number,
   },
-}, { fixed: FIXED });
+}, FIXED);
 
 /** The address of either family, if it is not 0. */
 function addressIn(data: Reader, types: readonly number[]): string | undefined {

@@ -1,15 +1,29 @@
 import { assertEquals } from "@std/assert";
-import { be16, HEADER_LENGTH, Reader, u16, u32, u8, Writer } from "../../../lib/netlink/message.ts";
+import {
+  attribute,
+  be16,
+  type Bytes,
+  HEADER_LENGTH,
+  message,
+  nested,
+  Reader,
+  u16,
+  u32,
+} from "../../../lib/netlink/message.ts";
 import { nameOf, numberOf } from "../../../lib/netlink/names.ts";
 
 const reader = (bytes: Uint8Array<ArrayBuffer>, fixed: number) =>
   new Reader(new DataView(bytes.buffer, bytes.byteOffset), HEADER_LENGTH, bytes.length, fixed);
 
 Deno.test("a message is written as the kernel's headers say, byte by byte", () => {
-  const writer = new Writer();
-  writer.u32(7).attribute(3, new TextEncoder().encode("d0"));
-  writer.attribute(18, (writer) => writer.attribute(1, u8(9)).attribute(2, () => {}));
-  assertEquals(Array.from(writer.finish(16, 5, 0x01020304)), [
+  const body: Bytes = [
+    u32(7),
+    attribute(3, new TextEncoder().encode("d0")),
+    undefined,
+    false,
+    nested(18, attribute(1, 9), nested(2)),
+  ];
+  assertEquals(Array.from(message(16, 5, 0x01020304, body)), [
     ...[44, 0, 0, 0, 16, 0, 5, 0, 4, 3, 2, 1, 0, 0, 0, 0],
     ...[7, 0, 0, 0],
     ...[6, 0, 3, 0, 0x64, 0x30, 0, 0],
@@ -17,16 +31,15 @@ Deno.test("a message is written as the kernel's headers say, byte by byte", () =
   ]);
 });
 
-Deno.test("what is written is read back, also if it is longer than the first buffer", () => {
+Deno.test("what is written is read back", () => {
   const long = "x".repeat(1000);
-  const writer = new Writer();
-  writer.u8(1).u8(2).u16(0xfffe).u32(0xfffffffe);
-  writer.attribute(1, u32(0xfffffffe)).attribute(2, u16(0xfffe)).attribute(3, be16(0x8100));
-  writer.attribute(4, new TextEncoder().encode(`${long}\0rest`));
-  writer.attribute(5, (writer) => {
-    for (const each of [1, 2, 3]) writer.attribute(6, u8(each));
-  });
-  const read = reader(writer.finish(1, 0, 1), 8);
+  const body = [
+    [1, 2, u16(0xfffe), u32(0xfffffffe)],
+    [attribute(1, u32(0xfffffffe)), attribute(2, u16(0xfffe)), attribute(3, be16(0x8100))],
+    attribute(4, new TextEncoder().encode(`${long}\0rest`)),
+    nested(5, [1, 2, 3].map((each) => attribute(6, each))),
+  ];
+  const read = reader(message(1, 0, 1, body), 8);
   assertEquals([read.u8(0), read.u8(1), read.u16(2), read.u32(4)], [1, 2, 0xfffe, 0xfffffffe]);
   assertEquals([read.get(1)?.u32(), read.get(1)?.i32()], [0xfffffffe, -2]);
   assertEquals([read.get(2)?.u16(), read.get(3)?.be16()], [0xfffe, 0x8100]);
@@ -39,7 +52,7 @@ Deno.test("what is written is read back, also if it is longer than the first buf
 });
 
 Deno.test("a damaged message is read as far as it is whole", () => {
-  const bytes = new Writer().attribute(1, u32(1)).attribute(2, u32(2)).finish(1, 0, 1);
+  const bytes = message(1, 0, 1, [attribute(1, u32(1)), attribute(2, u32(2))]);
   for (
     const [at, value] of [[HEADER_LENGTH + 8, 255], [HEADER_LENGTH + 8, 3], [HEADER_LENGTH, 0]]
   ) {
