@@ -40,8 +40,11 @@ export interface Output {
   isWhole?: boolean;
 }
 
-/** The outcome of a line: its rows (none for a change), its error, or that it did not run. */
-export type Outcome = { rows: Record<string, unknown>[] } | { error: unknown } | "not run";
+/** The rows that `ip` has printed for a line; none for a change. */
+export type Printed = { rows: Record<string, unknown>[] };
+
+/** The outcome of a line: its answer, its error, or that it did not run. */
+export type Outcome<Answer = Printed> = Answer | { error: unknown } | "not run";
 
 /**
  * The most lines in a burst. For each link that it makes in another namespace, `ip` keeps a file open

@@ -10,16 +10,9 @@ import {
 } from "../netlink/libc.ts";
 import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { commandOf } from "./batch.ts";
+import { commandOf, type Outcome } from "./batch.ts";
 import { ipCommandError } from "./errors.ts";
-import {
-  ask,
-  type DirectRunner,
-  NeedsProgram,
-  type Query,
-  type Runner,
-  type Send,
-} from "./runner.ts";
+import { NeedsProgram } from "./runner.ts";
 import { Session } from "./session.ts";
 import type { RunProgram } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
@@ -34,107 +27,55 @@ interface NetlinkOptions {
   settings: readonly string[];
   /** Keeps later bursts from starting: their calls fail with its reason. */
   signal?: AbortSignal;
-  /** Runs the bursts with a line that only `ip` can run. */
-  program: Runner;
 }
 
-/** A change or a question that waits for its turn. */
-interface Pending extends PromiseWithResolvers<unknown> {
+/** A line, and what does it by netlink; without that, only `ip` can. */
+export interface DirectLine {
   line: string;
-  /** Does it by netlink; left out, only `ip` can. */
-  run?: (socket: NetlinkSocket) => unknown;
-  runProgram: () => Promise<unknown>;
+  direct?: (socket: NetlinkSocket) => unknown;
 }
+
+type DirectOutcome = Outcome<{ value: unknown }>;
 
 /** How long to keep the thread before other code gets a turn, in milliseconds, and how often to look. */
 const [STRETCH, PER_LOOK] = [10, 4];
 
 /**
- * Runs all calls of a turn by netlink, as a `Session` does with one `ip`: in their order, each seeing
- * what those before it have done. If one of them has no messages, the whole burst goes to a session.
+ * Runs the bursts of a session by netlink: in their order, each line seeing what those before it have
+ * done.
  *
  * The thread enters the namespace only to open files and a socket there, and leaves it at once. So it
  * starts no program, and leaves nothing running when this process is killed.
  */
-export class NetlinkRunner implements DirectRunner {
-  #queue: Pending[] = [];
-  /** The queued questions with no change after them, by line and part. */
-  #shared = new Map<string, Promise<unknown>>();
-  #running: Promise<void> | undefined;
-
+export class NetlinkTransport {
   constructor(private readonly libc: Libc, private readonly options: NetlinkOptions) {}
 
-  async change(line: string, send?: Send): Promise<void> {
-    const { program } = this.options;
-    this.#shared.clear();
-    await this.#add(line, send, () => program.change(line));
-  }
-
-  query(line: string): Promise<Record<string, unknown>[]> {
-    const { program } = this.options;
-    return this.#add(line, undefined, () => program.query(line));
-  }
-
-  ask<T>(query: Query<T>): Promise<T> {
-    const { line, part = "", read } = query;
-    const key = `${line}\n${part}`;
-    const shared = this.#shared.get(key);
-    if (shared) return shared as Promise<T>;
-    const answer = this.#add(line, read, () => ask(this.options.program, query));
-    this.#shared.set(key, answer);
-    return answer;
-  }
-
-  #add<T>(
-    line: string,
-    run: ((socket: NetlinkSocket) => T) | undefined,
-    runProgram: () => Promise<T>,
-  ): Promise<T> {
-    const pending = Promise.withResolvers<T>();
-    this.#queue.push({ line, run, runProgram, ...pending } as Pending);
-    this.#running ??= this.#run();
-    return pending.promise;
-  }
-
-  async #run(): Promise<void> {
-    // When this resolves, the other calls of the same turn are in the queue.
-    await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const burst = this.#queue.splice(0);
-      this.#shared.clear();
-      await (burst.every(({ run }) => run) ? this.#runBurst(burst) : runPrograms(burst));
-    }
-    this.#running = undefined;
-  }
-
-  async #runBurst(burst: readonly Pending[]): Promise<void> {
+  /** Runs lines up to the first that only `ip` can run. */
+  async run(lines: readonly DirectLine[]): Promise<DirectOutcome[]> {
     const { force, signal } = this.options;
-    const rest = [...burst];
+    const outcomes: DirectOutcome[] = [];
+    const filled = (rest: DirectOutcome) =>
+      Array.from(lines, (_line, index) => outcomes[index] ?? rest);
     try {
       signal?.throwIfAborted();
       using socket = this.#open();
       let start = performance.now();
-      for (let count = 1; rest.length > 0; count++) {
-        const pending = rest.shift()!;
+      for (const { line, direct } of lines) {
         try {
-          pending.resolve(pending.run!(socket));
+          outcomes.push({ value: direct!(socket) });
         } catch (error) {
-          if (error instanceof NeedsProgram) {
-            await pending.runProgram().then(pending.resolve, pending.reject);
-            continue;
-          }
-          const refused = this.#errorOf(error, pending.line);
-          pending.reject(refused);
-          if (!force) throw refused;
+          if (error instanceof NeedsProgram) return filled("not run");
+          outcomes.push({ error: this.#errorOf(error, line) });
+          if (!force) return filled(outcomes.at(-1)!);
         }
         // To ask for the time is slow in some virtual machines.
-        if (count % PER_LOOK > 0 || performance.now() - start < STRETCH) continue;
+        if (outcomes.length % PER_LOOK > 0 || performance.now() - start < STRETCH) continue;
         await new Promise((resolve) => setTimeout(resolve));
         start = performance.now();
       }
+      return outcomes;
     } catch (error) {
-      const failure = this.#errorOf(error);
-      for (const { reject } of [...rest, ...force ? [] : this.#queue.splice(0)]) reject(failure);
+      return filled({ error: this.#errorOf(error) });
     }
   }
 
@@ -188,12 +129,6 @@ function nameOfErrno(number: number): IpErrno {
   return names.find((name) => ERRNO[name] === number) ?? "unknown";
 }
 
-async function runPrograms(burst: readonly Pending[]): Promise<void> {
-  await Promise.allSettled(
-    burst.map(({ runProgram, resolve, reject }) => runProgram().then(resolve, reject)),
-  );
-}
-
 /** What the runner of a namespace needs. */
 interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal"> {
   /** The C library, if netlink may be used. */
@@ -202,12 +137,13 @@ interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal
   run: RunProgram;
 }
 
-/** Makes the runner of a namespace: by netlink if it may be used, and with `ip` for the rest. */
+/** Makes the session of a namespace: by netlink if it may be used, and with `ip` for the rest. */
 export function runnerIn(
   { netlink, netns, force, settings = [], signal, run }: RunnerOptions,
-): Runner {
-  const program = new Session(new ProcessPerBurst({ program: "ip", netns, force }, run, settings));
-  return netlink
-    ? new NetlinkRunner(netlink, { netns, force, settings, signal, program })
-    : program;
+): Session {
+  return new Session(
+    new ProcessPerBurst({ program: "ip", netns, force }, run, settings),
+    undefined,
+    netlink && new NetlinkTransport(netlink, { netns, force, settings, signal }),
+  );
 }

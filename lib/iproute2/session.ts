@@ -1,15 +1,14 @@
 import {
-  type BatchLine,
-  batchOf,
   closedError,
   commandOf,
   isOfIPv6,
   lineProblem,
   MAX_LINES,
   type Outcome,
-  outcomesOf,
+  type Printed,
 } from "./batch.ts";
-import type { Runner } from "./runner.ts";
+import type { DirectLine, NetlinkTransport } from "./netlink_runner.ts";
+import type { Query, Runner, Send } from "./runner.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
@@ -25,8 +24,15 @@ export interface SessionOptions {
   signal?: AbortSignal;
 }
 
+/** What a line resolves to: what `ip` has printed, or the answer by netlink. */
+type Answer = Printed | { value: unknown };
+
 /** A line without an outcome yet. */
-type PendingLine = BatchLine & PromiseWithResolvers<Record<string, unknown>[]>;
+interface PendingLine extends DirectLine, PromiseWithResolvers<Answer> {
+  isQuery: boolean;
+  /** Tells it by netlink from another query with the same line. */
+  part?: string;
+}
 
 /**
  * Runs lines in one network namespace, by `ip -batch -`.
@@ -63,9 +69,8 @@ export class Session implements Runner, AsyncDisposable {
   readonly command: string;
   readonly #transport: ProcessPerBurst;
   readonly #shell: ProgramRunner | undefined;
+  readonly #netlink: NetlinkTransport | undefined;
   #queue: PendingLine[] = [];
-  /** The queued queries with no change after them, by line. */
-  #shared = new Map<string, PendingLine>();
   /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
   /** Settles with the current burst. */
@@ -77,12 +82,14 @@ export class Session implements Runner, AsyncDisposable {
    * fail with it.
    *
    * @param shell The shell that starts the transport's programs, if it ends with the session.
+   * @param netlink Runs the bursts without a line that only `ip` can run.
    *
    * @internal
    */
-  constructor(transport: ProcessPerBurst, shell?: ProgramRunner) {
+  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: NetlinkTransport) {
     this.#transport = transport;
     this.#shell = shell;
+    this.#netlink = netlink;
     this.command = commandOf(transport.program);
   }
 
@@ -118,8 +125,11 @@ export class Session implements Runner, AsyncDisposable {
    * @throws {"namespace-not-found"} The namespace does not exist any more.
    * @throws {"session-closed"} The program was killed before the line was known to be done.
    */
-  async change(line: string): Promise<void> {
-    await this.#ask(line, false);
+  async change(line: string): Promise<void>;
+  /** @internal */
+  async change(line: string, send?: Send): Promise<void>;
+  async change(line: string, send?: Send): Promise<void> {
+    await this.#add({ line, direct: send, isQuery: false });
   }
 
   /**
@@ -129,7 +139,13 @@ export class Session implements Runner, AsyncDisposable {
    * @throws {"ip-command"} The line was refused, or printed something else than JSON.
    */
   query(line: string): Promise<Record<string, unknown>[]> {
-    return this.#ask(line, true);
+    return this.ask({ line, parse: (rows) => rows });
+  }
+
+  /** @internal */
+  async ask<T>({ line, part, parse, read: direct }: Query<T>): Promise<T> {
+    const answer = await this.#add({ line, part, direct, isQuery: true });
+    return "rows" in answer ? parse(answer.rows) : answer.value as T;
   }
 
   /** Ends the session after all pending lines. Later lines are refused. */
@@ -141,15 +157,11 @@ export class Session implements Runner, AsyncDisposable {
     await this.#shell?.[Symbol.asyncDispose]();
   }
 
-  #ask(line: string, isQuery: boolean): Promise<Record<string, unknown>[]> {
-    const error = this.#closed ?? lineProblem(this.#transport.program, line);
+  #add(asked: Omit<PendingLine, keyof PromiseWithResolvers<Answer>>): Promise<Answer> {
+    const error = this.#closed ?? lineProblem(this.#transport.program, asked.line);
     if (error) return Promise.reject(error);
-    const equal = isQuery ? this.#shared.get(line) : undefined;
-    if (equal) return equal.promise;
-    const pending = { line, isQuery, ...Promise.withResolvers<Record<string, unknown>[]>() };
+    const pending = { ...asked, ...Promise.withResolvers<Answer>() };
     this.#queue.push(pending);
-    if (isQuery) this.#shared.set(line, pending);
-    else this.#shared.clear();
     this.#running ??= this.#run();
     return pending.promise;
   }
@@ -157,38 +169,51 @@ export class Session implements Runner, AsyncDisposable {
   async #run(): Promise<void> {
     // When this resolves, the other lines of the same turn are in the queue.
     await (this.#burst = Promise.resolve());
-    while (this.#queue.length > 0) {
-      const alone = this.#queue.findIndex(isOfIPv6);
-      const count = alone === -1 ? MAX_LINES : Math.min(MAX_LINES, alone || 1);
-      const lines = this.#queue.splice(0, count);
-      this.#shared.clear();
-      await (this.#burst = this.#runBurst(lines));
-    }
+    while (this.#queue.length > 0) await (this.#burst = this.#runBurst());
     this.#running = undefined;
   }
 
-  async #runBurst(lines: readonly PendingLine[]): Promise<void> {
-    const outcomes = await this.#outcomesOf(lines);
-    this.#queue.unshift(...lines.filter((_line, index) => outcomes[index] === "not run"));
-    for (const [index, outcome] of outcomes.entries()) conclude(lines[index]!, outcome);
-    const failed = outcomes.find((outcome) => typeof outcome === "object" && "error" in outcome);
+  async #runBurst(): Promise<void> {
+    const netlink = this.#queue.every(({ direct }) => direct) ? this.#netlink : undefined;
+    const alone = this.#queue.findIndex(isOfIPv6);
+    const count = alone === -1 ? MAX_LINES : Math.min(MAX_LINES, alone || 1);
+    const lines = this.#queue.splice(0, netlink ? Infinity : count);
+    const first = firstOfEqual(lines, ({ line, part = "" }) => netlink ? `${line}\n${part}` : line);
+    const unique = [...new Set(first)];
+    const outcomes = await (netlink ?? this.#transport).run(unique)
+      .catch((error): Outcome<Answer>[] => unique.map(() => ({ error })));
+    const outcomeOf = new Map(unique.map((line, index) => [line, outcomes[index]!]));
+    const left: PendingLine[] = [];
+    for (const [index, line] of lines.entries()) {
+      const outcome = outcomeOf.get(first[index]!)!;
+      // What netlink has not run, only `ip` can.
+      if (outcome === "not run") left.push({ ...line, direct: undefined });
+      conclude(line, outcome);
+    }
+    this.#queue.unshift(...left);
+    const isError = (outcome: Outcome<Answer>) => outcome !== "not run" && "error" in outcome;
+    const failed = outcomes.find(isError);
     if (!failed || this.#transport.program.force) return;
     for (const pending of this.#queue.splice(0)) conclude(pending, failed);
   }
-
-  async #outcomesOf(lines: readonly PendingLine[]): Promise<Outcome[]> {
-    const { program } = this.#transport;
-    try {
-      const batch = batchOf(program, lines);
-      return outcomesOf(program, batch, await this.#transport.run(batch));
-    } catch (error) {
-      return lines.map(() => ({ error }));
-    }
-  }
 }
 
-function conclude({ resolve, reject }: PendingLine, outcome: Outcome): void {
+/** For each line, the first equal query with no change between them, or the line itself. */
+function firstOfEqual(
+  lines: readonly PendingLine[],
+  keyOf: (line: PendingLine) => string,
+): PendingLine[] {
+  const first = new Map<string, PendingLine>();
+  return lines.map((line) => {
+    if (!line.isQuery) first.clear();
+    const found = first.get(keyOf(line)) ?? line;
+    if (line.isQuery) first.set(keyOf(line), found);
+    return found;
+  });
+}
+
+function conclude({ resolve, reject }: PendingLine, outcome: Outcome<Answer>): void {
   if (outcome === "not run") return;
   if ("error" in outcome) reject(outcome.error);
-  else resolve(outcome.rows);
+  else resolve(outcome);
 }

@@ -1,6 +1,13 @@
 import { shellWord } from "../base/printable.ts";
 import { IpvlanError } from "../base/errors.ts";
-import { type Batch, batchArgs, type BatchProgram, type Output } from "./batch.ts";
+import {
+  batchArgs,
+  type BatchLine,
+  batchOf,
+  type BatchProgram,
+  type Outcome,
+  outcomesOf,
+} from "./batch.ts";
 import type { RunProgram } from "./shell.ts";
 import { pathToEnter, withNetnsFolder } from "./words.ts";
 
@@ -40,8 +47,10 @@ export class ProcessPerBurst {
     this.#run = run;
   }
 
-  /** Runs a batch to the end of its program. @throws {"session-closed"} The shell has ended. */
-  async run({ input, isOfIPv6 }: Batch): Promise<Output> {
+  /** Runs lines to the end of their program. @throws {"session-closed"} The shell has ended. */
+  async run(lines: readonly BatchLine[]): Promise<Outcome[]> {
+    const batch = batchOf(this.program, lines);
+    const { input, isOfIPv6 } = batch;
     const command = isOfIPv6 ? this.#commandOfIPv6 : this.#command;
     const { code, out, err } = await this.#run(command, input);
     // A shell returns this status if it does not find the program (sh(1)).
@@ -52,7 +61,7 @@ export class ProcessPerBurst {
     }
     // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
     const isWhole = code <= 128 || code === 255;
-    return { out, err, ended: `exit status ${code}`, isWhole };
+    return outcomesOf(this.program, batch, { out, err, ended: `exit status ${code}`, isWhole });
   }
 }
 

@@ -14,11 +14,12 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkDel, linkSet } from "../../lib/iproute2/link.ts";
 import type { LinkChanges, LinkSpec, LinkType } from "../../lib/iproute2/link_types.ts";
 import { KINDS } from "../../lib/iproute2/link_types.ts";
-import { NetlinkRunner } from "../../lib/iproute2/netlink_runner.ts";
+import { runnerIn } from "../../lib/iproute2/netlink_runner.ts";
 import { routeChange, routeFlush } from "../../lib/iproute2/route.ts";
 import type { Route, RouteSpec } from "../../lib/iproute2/route_types.ts";
 import { ruleChange, type RuleSpec } from "../../lib/iproute2/rule.ts";
 import { type Change, make, type Runner } from "../../lib/iproute2/runner.ts";
+import type { RunProgram } from "../../lib/iproute2/shell.ts";
 import { look } from "../../lib/iproute2/view.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
 import { openLibc } from "../../lib/netlink/libc.ts";
@@ -29,16 +30,10 @@ import { freshNetns } from "../kit/worlds.ts";
 const { libc } = openLibc();
 assert(libc, "no netlink here");
 
-/** Fails for what only `ip` can do, so that nothing is compared with itself. */
-const NONE: Runner = {
-  change: (line) => Promise.reject(new Error(`only ip can: ${line}`)),
-  query: (line) => Promise.reject(new Error(`only ip can: ${line}`)),
-};
-
-/** `ip` by netlink alone. */
-function byNetlink(netns: string | undefined, program: Runner = NONE): Ip {
-  const options = { netns, force: true, settings: [], program };
-  return new Ip(new NetlinkRunner(libc!, options));
+/** Netlink alone. It fails for what only `ip` can do, so that nothing is compared with itself. */
+function byNetlink(netns: string | undefined): Ip {
+  const run: RunProgram = (_command, input) => Promise.reject(new Error(`only ip can: ${input}`));
+  return new Ip(runnerIn({ netlink: libc, netns, force: true, run }));
 }
 
 Deno.test("each kind of link is read the same, and is made the same where netlink can", async () => {

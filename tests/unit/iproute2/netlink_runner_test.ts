@@ -1,18 +1,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { NetlinkRunner } from "../../../lib/iproute2/netlink_runner.ts";
+import { runnerIn } from "../../../lib/iproute2/netlink_runner.ts";
 import { NeedsProgram, type Query } from "../../../lib/iproute2/runner.ts";
 import { openLibc, SystemError } from "../../../lib/netlink/libc.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
-import { Collector } from "../../kit/fake_ip.ts";
+import { FakeShell } from "../../kit/fake_ip.ts";
 
 const { libc } = openLibc();
 assert(libc, "no C library here");
 
-/** A runner in this namespace, in which nothing is changed, and the program that it falls back to. */
+/** A runner in this namespace, in which nothing is changed, and the lines of the program that it falls back to. */
 function runnerWith(options: { force?: boolean; netns?: string; signal?: AbortSignal } = {}) {
-  const program = new Collector([{ by: "ip" }]);
-  const all = { force: true, settings: [], program, ...options };
-  return { program, runner: new NetlinkRunner(libc!, all) };
+  const shell = new FakeShell();
+  const answer = { out: '[{"by":"ip"}]' };
+  shell.replies = { b: answer, c: answer };
+  const runner = runnerIn({ netlink: libc!, force: true, run: shell.run, ...options });
+  /** The lines that `ip` has run. */
+  const lines = () => shell.inputs.flat().filter((line) => line.length === 1);
+  return { lines, runner };
 }
 
 const question = <T>(line: string, read?: () => T): Query<T | string> => ({
@@ -26,7 +30,7 @@ const refused = () => {
 };
 
 Deno.test("a burst runs in its order, and each call has its own outcome", async () => {
-  const { runner, program } = runnerWith();
+  const { runner, lines } = runnerWith();
   const done: string[] = [];
   const results = await Promise.allSettled([
     runner.change("a", () => void done.push("a")),
@@ -42,7 +46,7 @@ Deno.test("a burst runs in its order, and each call has its own outcome", async 
   assertEquals([error.command, error.reason, error.errno], [
     ...["ip c", "RTNETLINK answers: File exists", "EEXIST"],
   ]);
-  assertEquals(program.lines, []);
+  assertEquals(lines(), []);
 });
 
 Deno.test("without force, what comes after a failure does not run", async () => {
@@ -61,24 +65,25 @@ Deno.test("without force, what comes after a failure does not run", async () => 
 });
 
 Deno.test("a burst with a line that only ip can run goes to ip, whole", async () => {
-  const { runner, program } = runnerWith();
+  const { runner, lines } = runnerWith();
   const answers = await Promise.all([
     runner.change("a", () => assert(false)),
     runner.ask(question("b", () => 7)),
     runner.query("c"),
   ]);
-  assertEquals([answers, program.lines], [[undefined, "ip", [{ by: "ip" }]], ["a", "b", "c"]]);
+  assertEquals([answers, lines()], [[undefined, "ip", [{ by: "ip" }]], ["a", "b", "c"]]);
   assertEquals(await runner.ask(question("b", () => 7)), 7);
 });
 
-Deno.test("a question that needs a permission goes to ip alone", async () => {
-  const { runner, program } = runnerWith();
+Deno.test("from a question that needs a permission on, a burst goes to ip", async () => {
+  const { runner, lines } = runnerWith();
   const needs = question("b", () => {
     throw new NeedsProgram();
   });
   const one = question("a", () => 1);
-  assertEquals(await Promise.all([runner.ask(one), runner.ask(needs)]), [1, "ip"]);
-  assertEquals(program.lines, ["b"]);
+  const asked = [runner.ask(one), runner.ask(needs), runner.change("d", () => assert(false))];
+  assertEquals(await Promise.all(asked), [1, "ip", undefined]);
+  assertEquals(lines(), ["b", "d"]);
 });
 
 Deno.test("equal questions with no change between them share an answer", async () => {
