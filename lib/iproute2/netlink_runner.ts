@@ -107,7 +107,7 @@ export class NetlinkTransport {
 
   #set({ fd }: OpenFile, value: string): void {
     if (Number(this.libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
-    throw this.libc.error((text) => `Cannot set a link's sysctl to ${value}: ${text}`);
+    throw this.libc.error(`Cannot set a link's sysctl to ${value}`);
   }
 
   #errorOf(error: unknown, line?: string): unknown {

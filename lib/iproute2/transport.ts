@@ -30,29 +30,25 @@ import { pathToEnter, withNetnsFolder } from "./words.ts";
  * Ctrl-C would end it (see `spawn`), and it shares that of the shell.
  */
 export class ProcessPerBurst {
-  readonly program: BatchProgram;
   readonly #command: string;
-  readonly #commandOfIPv6: string;
-  readonly #run: RunProgram;
 
   /** Starts no process yet. @param settings Settings of links, made first: {@linkcode linkSetting}. */
-  constructor(program: BatchProgram, run: RunProgram, settings: readonly string[] = []) {
-    const command = (...options: string[]) => {
-      const words = [program.program, ...options, ...batchArgs(program)];
-      return withNetnsFolder(program.netns, words.join(" "));
-    };
-    this.program = program;
-    this.#commandOfIPv6 = command("-6");
-    this.#command = settings.length === 0 ? command() : commandWithSettings(program, settings);
-    this.#run = run;
+  constructor(
+    readonly program: BatchProgram,
+    private readonly runProgram: RunProgram,
+    settings: readonly string[] = [],
+  ) {
+    this.#command = settings.length === 0
+      ? commandOfBatch(program)
+      : commandWithSettings(program, settings);
   }
 
   /** Runs lines to the end of their program. @throws {"session-closed"} The shell has ended. */
   async run(lines: readonly BatchLine[]): Promise<Outcome[]> {
     const batch = batchOf(this.program, lines);
     const { input, isOfIPv6 } = batch;
-    const command = isOfIPv6 ? this.#commandOfIPv6 : this.#command;
-    const { code, out, err } = await this.#run(command, input);
+    const command = isOfIPv6 ? commandOfBatch(this.program, "-6") : this.#command;
+    const { code, out, err } = await this.runProgram(command, input);
     // A shell returns this status if it does not find the program (sh(1)).
     if (code === 127) {
       const isNsenter = err.some((line) => line.includes("nsenter"));
@@ -63,6 +59,11 @@ export class ProcessPerBurst {
     const isWhole = code <= 128 || code === 255;
     return outcomesOf(this.program, batch, { out, err, ended: `exit status ${code}`, isWhole });
   }
+}
+
+function commandOfBatch(program: BatchProgram, ...options: string[]): string {
+  const words = [program.program, ...options, ...batchArgs(program)];
+  return withNetnsFolder(program.netns, words.join(" "));
 }
 
 /**

@@ -84,24 +84,16 @@ export class Libc {
     this.#errno = new Deno.UnsafePointerView(calls.__errno_location()!);
   }
 
-  /** The error of a call that has just returned -1. @param sentence Tells it, with the error's text. */
-  error(sentence: (text: string) => string): SystemError {
-    return this.errorOf(this.#errno.getInt32(), sentence);
-  }
-
-  errorOf(errno: number, sentence: (text: string) => string): SystemError {
+  /** The error of a call, by default of one that has just returned -1. @param what What has failed. */
+  error(what: string, errno = this.#errno.getInt32()): SystemError {
     const text = Deno.UnsafePointerView.getCString(this.calls.strerror(errno)!);
-    return new SystemError(errno, sentence(text));
+    return new SystemError(errno, `${what}: ${text}`);
   }
 
   /** Opens a file. @throws {SystemError} */
-  open(
-    path: string,
-    flags: number,
-    sentence = (text: string) => `Cannot open ${path}: ${text}`,
-  ): OpenFile {
+  open(path: string, flags: number, what = `Cannot open ${path}`): OpenFile {
     const fd = this.calls.open(cString(path), flags | O_CLOEXEC | O_NONBLOCK, 0);
-    if (fd < 0) throw this.error(sentence);
+    if (fd < 0) throw this.error(what);
     return new OpenFile(this, fd);
   }
 }

@@ -20,16 +20,12 @@ let own: OpenFile | undefined;
  * opens stays in that namespace. If the thread cannot come back, the process ends at once.
  *
  * @param enter The call that goes there, which returns 0.
+ * @param what What has failed if it does not.
  */
-function away<T>(
-  libc: Libc,
-  enter: () => number,
-  sentence: (text: string) => string,
-  run: () => T,
-): T {
+function away<T>(libc: Libc, enter: () => number, what: string, run: () => T): T {
   // This process always comes back, so its namespace stays the same.
   own ??= libc.open(OWN, OPEN.RDONLY);
-  if (enter() !== 0) throw libc.error(sentence);
+  if (enter() !== 0) throw libc.error(what);
   try {
     return run();
   } finally {
@@ -42,22 +38,21 @@ function away<T>(
 
 /** Opens the file of a namespace. @throws {SystemError} The message is that of `ip`. */
 export function openNamespace(libc: Libc, path: string, name: string): OpenFile {
-  const sentence = (text: string) => `Cannot open network namespace "${name}": ${text}`;
-  return libc.open(path, OPEN.RDONLY, sentence);
+  return libc.open(path, OPEN.RDONLY, `Cannot open network namespace "${name}"`);
 }
 
 /** Runs a synchronous function in a namespace, whose name is for messages. They are those of `ip`. */
 export function inNamespace<T>(libc: Libc, path: string, name: string, run: () => T): T {
   using file = openNamespace(libc, path, name);
-  const sentence = (text: string) => `setting the network namespace "${name}" failed: ${text}`;
-  return away(libc, () => libc.calls.setns(file.fd, CLONE_NEWNET), sentence, run);
+  const what = `setting the network namespace "${name}" failed`;
+  return away(libc, () => libc.calls.setns(file.fd, CLONE_NEWNET), what, run);
 }
 
 /** Makes a namespace with a name. @throws {SystemError} The name is taken, or a right is missing. */
 export function makeNamespace(libc: Libc, name: string): void {
-  const sentence = (text: string) => `Failed to create a new network namespace "${name}": ${text}`;
+  const what = `Failed to create a new network namespace "${name}"`;
   withNewFile(libc, name, (path) => {
-    away(libc, () => libc.calls.unshare(CLONE_NEWNET), sentence, () => bind(libc, OWN, path));
+    away(libc, () => libc.calls.unshare(CLONE_NEWNET), what, () => bind(libc, OWN, path));
   });
 }
 
@@ -72,7 +67,7 @@ export function deleteName(libc: Libc, name: string): void {
   // It fails if the file leads to no namespace any more. Then the file is deleted all the same.
   libc.calls.umount2(cString(path), MNT_DETACH);
   if (libc.calls.unlink(cString(path)) !== 0) {
-    throw libc.error((text) => `Cannot remove namespace file "${path}": ${text}`);
+    throw libc.error(`Cannot remove namespace file "${path}"`);
   }
 }
 
@@ -87,8 +82,8 @@ export function namesOfNamespaces(): string[] | undefined {
 function withNewFile(libc: Libc, name: string, mount: (path: string) => void): void {
   makeFolder(libc);
   const path = `${FOLDER}/${name}`;
-  const sentence = (text: string) => `Cannot create namespace file "${path}": ${text}`;
-  libc.open(path, OPEN.RDONLY | OPEN.CREAT | OPEN.EXCL, sentence)[Symbol.dispose]();
+  const what = `Cannot create namespace file "${path}"`;
+  libc.open(path, OPEN.RDONLY | OPEN.CREAT | OPEN.EXCL, what)[Symbol.dispose]();
   try {
     mount(path);
   } catch (error) {
@@ -106,12 +101,12 @@ function makeFolder(libc: Libc): void {
   const folder = cString(FOLDER);
   const none = cString("none");
   if (libc.calls.mkdir(folder, 0o755) !== 0) {
-    const error = libc.error((text) => `mkdir ${FOLDER} failed: ${text}`);
+    const error = libc.error(`mkdir ${FOLDER} failed`);
     if (error.errno !== ERRNO.EEXIST) throw error;
   }
   const mount = (source: string, flags: number, what: string) => {
     const done = libc.calls.mount(cString(source), folder, none, BigInt(flags), null) === 0;
-    return done ? undefined : libc.error((text) => `mount --${what} ${FOLDER} failed: ${text}`);
+    return done ? undefined : libc.error(`mount --${what} ${FOLDER} failed`);
   };
   const share = () => mount("", MS.SHARED | MS.REC, "make-shared");
   using lock = libc.open(FOLDER, OPEN.RDONLY);
@@ -128,5 +123,5 @@ function makeFolder(libc: Libc): void {
 function bind(libc: Libc, from: string, to: string): void {
   const done = libc.calls.mount(cString(from), cString(to), cString("none"), BigInt(MS.BIND), null);
   if (done === 0) return;
-  throw libc.error((text) => `Bind ${from.replace("thread-", "")} -> ${to} failed: ${text}`);
+  throw libc.error(`Bind ${from.replace("thread-", "")} -> ${to} failed`);
 }

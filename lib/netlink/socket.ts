@@ -44,7 +44,7 @@ export class NetlinkSocket implements Disposable {
   /** Opens a socket in the namespace of this thread. @throws {SystemError} */
   constructor(libc: Libc) {
     const fd = libc.calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (fd < 0) throw libc.error((text) => `Cannot open netlink socket: ${text}`);
+    if (fd < 0) throw libc.error("Cannot open netlink socket");
     this.libc = libc;
     this.#file = new OpenFile(libc, fd);
     // If the kernel sends no answer, the thread must not wait for ever: 10 seconds (`struct timeval`).
@@ -148,7 +148,7 @@ export class NetlinkSocket implements Disposable {
     for (;;) {
       const length = Number(call());
       if (length > 0) return length;
-      const error = this.libc.error((text) => `Cannot ${what} rtnetlink: ${text}`);
+      const error = this.libc.error(`Cannot ${what} rtnetlink`);
       if (error.errno !== EINTR) throw error;
     }
   }
@@ -159,6 +159,6 @@ export class NetlinkSocket implements Disposable {
     if (errno <= 0) return;
     const said = details?.get(NLMSGERR_ATTR_MSG)?.text();
     if (said !== undefined) throw new SystemError(errno, `Error: ${said}`);
-    throw this.libc.errorOf(errno, (text) => `RTNETLINK answers: ${text}`);
+    throw this.libc.error("RTNETLINK answers", errno);
   }
 }
