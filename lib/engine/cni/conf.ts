@@ -9,7 +9,6 @@ import { PLUGIN_NAME } from "../plugins.ts";
 import {
   askedAddresses,
   ipamSection,
-  type LinkKeys,
   linkKeys,
   OPTIONS,
   SETTLED_BY_NETWORK,
@@ -93,12 +92,8 @@ export class ConfReader {
     return { conf, problems: this.#problems };
   }
 
-  #report(code: number, sentence: string): void {
+  #wrong(sentence: string, code: number = CODE.conf): void {
     this.#problems.push(cniError(code, sentence));
-  }
-
-  #wrong(sentence: string): void {
-    this.#report(CODE.conf, sentence);
   }
 
   #read<T>(reader: Reader<T>, value: unknown): T {
@@ -117,7 +112,7 @@ export class ConfReader {
     const reason = "reason" in parsed
       ? `on standard input ${parsed.reason}`
       : `is ${show(parsed.value)}, and no object`;
-    this.#report(CODE.decoding, `The configuration ${reason}`);
+    this.#wrong(`The configuration ${reason}`, CODE.decoding);
   }
 
   #fill(conf: Conf, values: Record<string, unknown>): void {
@@ -154,13 +149,13 @@ export class ConfReader {
     if (!isCniVersion(cniVersion)) {
       const sentence = `The version ${show(cniVersion ?? "")} of the configuration is not ` +
         `supported: write one of ${CNI_VERSIONS.join(", ")} as its cniVersion`;
-      return this.#report(CODE.version, sentence);
+      return this.#wrong(sentence, CODE.version);
     }
     const since = SINCE[this.command];
     if (since !== undefined && !isAtLeast(cniVersion, since)) {
       const sentence = `The version ${cniVersion} of the configuration has no ${this.command}: ` +
         `write ${since} or later as its cniVersion`;
-      this.#report(CODE.version, sentence);
+      this.#wrong(sentence, CODE.version);
     }
   }
 
@@ -179,14 +174,10 @@ export class ConfReader {
   }
 
   #fillLink(conf: Conf, values: Record<string, unknown>, ipamType: string | undefined): void {
-    const settled = SETTLED_BY_NETWORK.filter((key) =>
-      values.network !== undefined && values[key] !== undefined
-    );
-    for (const key of settled) {
-      this.#wrong(`The key "${key}" does not go with "network": the network has it already`);
-    }
+    const isSettled = (key: string) =>
+      values.network !== undefined && SETTLED_BY_NETWORK.includes(key);
     const isChained = this.command === "ADD" || this.command === "CHECK";
-    const left = Object.entries(values).filter(([key]) => !settled.includes(key));
+    const left = Object.entries(values).filter(([key]) => !isSettled(key));
     const reader = linkKeys(ipamType === PLUGIN_NAME, isChained);
     const keys = this.#read(reader, Object.fromEntries(left))!;
     const given = keys as Record<string, unknown>;
@@ -198,10 +189,16 @@ export class ConfReader {
     conf.vlan = keys.vlan;
     conf.options = options;
     conf.linkInContainer = keys.linkInContainer ?? false;
-    if (conf.linkInContainer) this.#refuseHostKeys(values);
     if (keys.dns) conf.dns = keys.dns;
     conf.previous = keys.prevResult;
-    this.#fillSource(conf, values, keys, ipamType);
+    conf.routes = keys.ipam?.routes ?? keys.routes;
+    if (keys.network !== undefined) {
+      conf.source = { kind: "network", network: keys.network };
+    } else if (values.subnets !== undefined || keys.ipam) {
+      const { subnets = [], etcd } = keys.ipam ?? keys;
+      conf.source = { kind: "subnets", subnets, ...etcd && { etcd } };
+    }
+    this.#refuseContradictions(conf, values, ipamType);
     const isWrong = values.prevResult !== undefined && conf.previous === undefined;
     if (this.command === "ADD" && !isWrong) this.#followPrevious(conf);
     if (this.command === "CHECK" && values.prevResult === undefined) {
@@ -209,44 +206,32 @@ export class ConfReader {
     }
   }
 
-  /** Refuses keys that need a parent of the host. */
-  #refuseHostKeys(values: Record<string, unknown>): void {
-    const why = {
-      vlan: 'make the VLAN link in the container first, and name it as the "master"',
-      network: "the parent of that network is a link of the host",
-    };
-    for (const [key, reason] of Object.entries(why)) {
-      if (values[key] === undefined) continue;
-      this.#wrong(`The key "${key}" does not go with "linkInContainer": ${reason}`);
-    }
-  }
-
-  /** Finds the source of the addresses, and refuses keys that contradict it. */
-  #fillSource(
-    conf: Conf,
+  /** Refuses keys that do not go together, and those that need others. */
+  #refuseContradictions(
+    { linkInContainer, source: { kind } }: Conf,
     values: Record<string, unknown>,
-    keys: LinkKeys,
     ipamType: string | undefined,
   ): void {
-    if (keys.network !== undefined) {
-      conf.source = { kind: "network", network: keys.network };
-      conf.routes = keys.routes;
-    } else if (values.subnets !== undefined || keys.ipam) {
-      if (values.subnets !== undefined && ipamType !== undefined) {
-        this.#wrong('The key "subnets" does not go with "ipam": leave one of the two out');
-      }
-      const { subnets = [], etcd } = keys.ipam ?? keys;
-      conf.source = { kind: "subnets", subnets, ...etcd && { etcd } };
-      conf.routes = keys.ipam?.routes ?? keys.routes;
-    } else {
-      if (values.etcd !== undefined) {
-        this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
-      }
-      if (values.routes === undefined) return;
-      this.#wrong(
-        'The key "routes" needs "subnets" or "network": other routes come with addresses',
-      );
+    const refuse = (key: string, other: string, why: string) => {
+      if (values[key] === undefined) return;
+      this.#wrong(`The key "${key}" does not go with "${other}": ${why}`);
+    };
+    if (values.network !== undefined) {
+      for (const key of SETTLED_BY_NETWORK) refuse(key, "network", "the network has it already");
+    } else if (ipamType !== undefined) {
+      refuse("subnets", "ipam", "leave one of the two out");
     }
+    if (linkInContainer) {
+      const why = 'make the VLAN link in the container first, and name it as the "master"';
+      refuse("vlan", "linkInContainer", why);
+      refuse("network", "linkInContainer", "the parent of that network is a link of the host");
+    }
+    if (kind === "network" || kind === "subnets") return;
+    if (values.etcd !== undefined) {
+      this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
+    }
+    if (values.routes === undefined) return;
+    this.#wrong('The key "routes" needs "subnets" or "network": other routes come with addresses');
   }
 
   /** Takes addresses and master from the plugin before this one, as the reference plugin does. */

@@ -126,7 +126,7 @@ const COMMON = [
 ];
 
 /** The values of the keys for a link, without those of options. */
-export interface LinkKeys {
+interface LinkKeys {
   linkInContainer?: boolean;
   vlan?: number;
   subnets?: SubnetSpec[];
