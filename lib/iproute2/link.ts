@@ -134,17 +134,10 @@ export class LinkVerbs {
   async show(which: string | { type?: string } = {}): Promise<Link | Link[]> {
     if (typeof which === "string") {
       const name = linkName(which);
-      const found = await ask(this.runner, {
-        // The index of the link below is that of the link of this name.
-        line: "link show",
-        part: which,
-        parse: (rows) => parseLinks(rows).find((link) => link.name === which),
-        read: (socket) => readLink(socket, which),
-      });
-      if (!found) {
-        throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
-      }
-      return found;
+      // Among all, the index of the link below is that of the link of this name.
+      const found = (await this.show()).find((link) => link.name === which);
+      if (found) return found;
+      throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
     }
     const { type } = which;
     return await ask(this.runner, {

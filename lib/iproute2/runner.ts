@@ -15,8 +15,6 @@ export interface Change {
 export interface Query<T> {
   /** The line, without `ip` before it. */
   readonly line: string;
-  /** Tells it from another question with the same line. */
-  readonly part?: string;
   /** Reads the answer from the rows that `ip` prints. */
   parse(rows: Record<string, unknown>[]): T;
   /** Asks by netlink; left out, only `ip` can. */

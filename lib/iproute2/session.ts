@@ -30,8 +30,6 @@ type Answer = Printed | { value: unknown };
 /** A line without an outcome yet. */
 interface PendingLine extends DirectLine, PromiseWithResolvers<Answer> {
   isQuery: boolean;
-  /** Tells it by netlink from another query with the same line. */
-  part?: string;
 }
 
 /**
@@ -143,8 +141,8 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   /** @internal */
-  async ask<T>({ line, part, parse, read: direct }: Query<T>): Promise<T> {
-    const answer = await this.#add({ line, part, direct, isQuery: true });
+  async ask<T>({ line, parse, read: direct }: Query<T>): Promise<T> {
+    const answer = await this.#add({ line, direct, isQuery: true });
     return "rows" in answer ? parse(answer.rows) : answer.value as T;
   }
 
@@ -178,7 +176,7 @@ export class Session implements Runner, AsyncDisposable {
     const alone = this.#queue.findIndex(isOfIPv6);
     const count = alone === -1 ? MAX_LINES : Math.min(MAX_LINES, alone || 1);
     const lines = this.#queue.splice(0, netlink ? Infinity : count);
-    const first = firstOfEqual(lines, ({ line, part = "" }) => netlink ? `${line}\n${part}` : line);
+    const first = firstOfEqual(lines);
     const unique = [...new Set(first)];
     const outcomes = await (netlink ?? this.#transport).run(unique)
       .catch((error): Outcome<Answer>[] => unique.map(() => ({ error })));
@@ -199,15 +197,12 @@ export class Session implements Runner, AsyncDisposable {
 }
 
 /** For each line, the first equal query with no change between them, or the line itself. */
-function firstOfEqual(
-  lines: readonly PendingLine[],
-  keyOf: (line: PendingLine) => string,
-): PendingLine[] {
+function firstOfEqual(lines: readonly PendingLine[]): PendingLine[] {
   const first = new Map<string, PendingLine>();
-  return lines.map((line) => {
-    if (!line.isQuery) first.clear();
-    const found = first.get(keyOf(line)) ?? line;
-    if (line.isQuery) first.set(keyOf(line), found);
+  return lines.map((pending) => {
+    if (!pending.isQuery) first.clear();
+    const found = first.get(pending.line) ?? pending;
+    if (pending.isQuery) first.set(pending.line, found);
     return found;
   });
 }

@@ -85,7 +85,7 @@ export class Libc {
   }
 
   /** The error of a call, by default of one that has just returned -1. @param what What has failed. */
-  error(what: string, errno = this.#errno.getInt32()): SystemError {
+  error(what: string, errno: number = this.#errno.getInt32()): SystemError {
     const text = Deno.UnsafePointerView.getCString(this.calls.strerror(errno)!);
     return new SystemError(errno, `${what}: ${text}`);
   }

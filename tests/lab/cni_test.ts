@@ -420,9 +420,7 @@ Deno.test("GC removes exactly the attachments that are not valid: 150 of 200", a
   const add = async (driver: EngineDriver, id: string) => {
     const plans = ifnames.map((ifname) => {
       const call = { command: "ADD", id, netns: `/run/netns/${id}`, ifname, conf };
-      const read = readRequest(variablesOf(call), inputOf(call));
-      if (!read.ok) throw new Error(read.problems.join("\n"));
-      return planLink(read.request, undefined);
+      return planLink(readRequest(variablesOf(call), inputOf(call)), undefined);
     });
     const labels = Object.assign({}, ...plans.map(({ labels }) => labels));
     const connections = plans.map(({ connection }) => ({ ...connection, network: "cni:lan" }));
@@ -561,10 +559,9 @@ Deno.test("a network without a link, as a kill between the two leaves it, is in 
   const call = { id: "c1", netns: one.path, conf: LAN };
   const leave = async () => {
     const add = { ...call, command: "ADD" };
-    const read = readRequest(variablesOf(add), inputOf(add));
-    if (!read.ok) throw new Error(read.problems.join("\n"));
+    const { settled } = readRequest(variablesOf(add), inputOf(add));
     await using driver = await EngineDriver.open();
-    await driver.createSettled(read.request.settled!);
+    await driver.createSettled(settled!);
   };
   const valid = { "cni.dev/valid-attachments": [] };
   for (const end of [{ ...call, command: "DEL" }, { command: "GC", conf: { ...LAN, ...valid } }]) {

@@ -47,23 +47,18 @@ export async function runPlugin(
 ): Promise<PluginAnswer> {
   if (variables.CNI_COMMAND === "VERSION") return { status: 0, output: versionAnswer(text) };
   const cniVersion = versionOf(text);
-  const failed = (problems: readonly IpvlanErrorOf<"cni">[]) => ({
-    status: 1,
-    output: errorAnswer(cniVersion, problems),
-  });
   try {
-    const read = readRequest(variables, text);
-    if (!read.ok) return failed(read.problems);
-    const { command, conf: { source, isIpam }, environment: { path } } = read.request;
+    const request = readRequest(variables, text);
+    const { command, conf: { source, isIpam }, environment: { path } } = request;
     const delegate = source.kind === "ipam"
       ? { type: source.type, path, variables, text, folder, log }
       : undefined;
     const run = (isIpam ? RUN_AS_IPAM : RUN)[command];
-    const result = await withDriver((driver) => run({ ...read.request, driver, delegate, warn }));
+    const result = await withDriver((driver) => run({ ...request, driver, delegate, warn }));
     return result ? { status: 0, output: formatResult(result, cniVersion) } : { status: 0 };
   } catch (error) {
     if (!(error instanceof IpvlanError)) warn(`${(error as Error).stack ?? error}`);
-    return failed(toCniErrors(error));
+    return { status: 1, output: errorAnswer(cniVersion, toCniErrors(error)) };
   }
 }
 

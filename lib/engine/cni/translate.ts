@@ -24,7 +24,7 @@ import {
 } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
 import { type Result, type ResultAddress, toResultRoute, toRoute } from "./result.ts";
-import type { IpvlanErrorOf } from "../../base/errors.ts";
+import { errorOf, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
 
 /** A call of the plugin that is not VERSION. */
 export interface CniRequest {
@@ -38,17 +38,12 @@ export interface CniRequest {
   settled?: Settlement;
 }
 
-/** Reads a call of the plugin and its configuration, or finds everything that is wrong. */
-export function readRequest(
-  variables: Variables,
-  text: string,
-): { ok: true; request: CniRequest } | { ok: false; problems: IpvlanErrorOf<"cni">[] } {
+/** Reads a call of the plugin and its configuration. @throws {"cni"} All that is wrong with them. */
+export function readRequest(variables: Variables, text: string): CniRequest {
   const environment = readEnvironment(variables);
   const { command } = environment;
   // Without a command, the rest cannot be checked.
-  if (command === undefined || command === "VERSION") {
-    return { ok: false, problems: environment.problems };
-  }
+  if (command === undefined || command === "VERSION") throw errorOf(environment.problems);
   const { conf, problems: confProblems } = new ConfReader(command, environment.ip).read(text);
   const removes = command === "DEL" || command === "GC";
   const settled = removes ? undefined : settleConf(conf);
@@ -68,8 +63,8 @@ export function readRequest(
       "looked for there";
     problems.push(cniError(CODE.environment, sentence));
   }
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, request: { command, environment, conf, settled } };
+  throwProblems(problems);
+  return { command, environment, conf, settled };
 }
 
 export function sandboxName(containerId: string): string {

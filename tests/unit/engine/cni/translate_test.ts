@@ -34,9 +34,7 @@ const ENVIRONMENT = {
 };
 
 function request(conf: unknown, more: Record<string, string> = {}): CniRequest {
-  const read = readRequest({ ...ENVIRONMENT, ...more }, JSON.stringify(conf));
-  if (!read.ok) throw new AggregateError(read.problems, read.problems.join("\n"));
-  return read.request;
+  return readRequest({ ...ENVIRONMENT, ...more }, JSON.stringify(conf));
 }
 
 const OWN = {
