@@ -211,7 +211,7 @@ function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
 }
 
 function parseAddr(body: Reader): Omit<Addr, "dev"> {
-  const attributes = body.after(FIXED);
+  const attributes = body.part(FIXED);
   const isIPv6 = body.u8(0) === AF[6];
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);
   const other = attributes.get(IFA.ADDRESS)?.ip();

@@ -207,7 +207,7 @@ export function readLinks(socket: NetlinkSocket, type: string | undefined): Link
   const list = () =>
     socket.list(asking(ofType && nested(IFLA.LINKINFO, ofType)), (body) => {
       // Old kernels list all links.
-      const kind = body.after(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
+      const kind = body.part(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
       return type === undefined || kind === type ? parse(body) : undefined;
     });
   return withNames(socket, wholly(list));
@@ -275,7 +275,7 @@ function withNames(socket: NetlinkSocket, all: readonly Parsed[]): Link[] {
 }
 
 function parse(body: Reader): Parsed {
-  const attributes = body.after(FIXED);
+  const attributes = body.part(FIXED);
   const info = attributes.get(IFLA.LINKINFO);
   const kind = info?.get(INFO.KIND)?.text();
   const flags = flagsOf(body.u32(8));
@@ -309,7 +309,7 @@ function parse(body: Reader): Parsed {
     addrgenmode: mode === undefined ? undefined : ADDRGENMODES[mode],
     linkType: HARDWARE[hardware] ?? `[${hardware}]`,
     info: isLinkType(kind)
-      ? kindOf(kind).read(data ?? new Reader(new DataView(new ArrayBuffer(0)), 0, 0))
+      ? kindOf(kind).read(data ?? new Reader(new DataView(new ArrayBuffer(0))))
       : { type: "other", kind: kind ?? "device" },
     altnames: [...attributes.get(IFLA.PROP_LIST)?.all() ?? []]
       .filter(([type]) => type === IFLA.ALT_IFNAME).map(([, name]) => name.text()),

@@ -200,7 +200,7 @@ function readNeighs(
 }
 
 function parseNeigh(body: Reader): Omit<Neigh, "dev"> {
-  const attributes = body.after(FIXED);
+  const attributes = body.part(FIXED);
   const bits = body.u16(8);
   const address = attributes.get(NDA_LLADDR)?.bytes();
   return {

@@ -150,7 +150,7 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
   return (socket) => {
     const link = requireIndex(socket, dev);
     const found = list(socket, family, {}, (body) => {
-      const attributes = body.after(FIXED);
+      const attributes = body.part(FIXED);
       const isMeant = attributes.get(RTA.OIF)?.u32() === link && body.u8(1) === length &&
         attributes.get(RTA.DST)?.bytes().join() === bytes?.join() &&
         (attributes.get(RTA.PRIORITY)?.u32() ?? 0) === metric;
@@ -173,7 +173,7 @@ export function readRoutes(
   const number = table === "all" ? 0 : numberOf("rt_tables", table ?? "main") ?? -1;
   if (origin === -1 || number === -1) return [];
   const found = list(socket, family, { link, origin, number }, (body) => {
-    const attributes = body.after(FIXED);
+    const attributes = body.part(FIXED);
     const isWanted = (link === undefined || linksOf(attributes).includes(link)) &&
       (origin === undefined || body.u8(5) === origin);
     return isWanted ? parse(body, family) : undefined;
@@ -228,7 +228,7 @@ function hopsOf(attributes: Reader): Hop[] {
     if (length < HOP) break;
     const flags = flagsOf(all.u8(at + 2));
     hops.push({
-      via: gatewayOf(all.part(at, length).after(HOP)),
+      via: gatewayOf(all.part(at + HOP, at + length)),
       link: all.i32(at + 4),
       weight: all.u8(at + 3) + 1,
       onlink: flags.includes("onlink"),
@@ -252,12 +252,12 @@ function parse(
   body: Reader,
   family: 4 | 6,
 ): { route: Omit<Route, "nexthops">; link: number | undefined; hops: Hop[] } {
-  const attributes = body.after(FIXED);
+  const attributes = body.part(FIXED);
   const flags = flagsOf(body.u32(8));
   const length = body.u8(1);
   const address = attributes.get(RTA.DST)?.ip();
   const isHost = length === (family === 6 ? 128 : 32);
-  const measures = attributes.get(RTA.METRICS)?.after(0);
+  const measures = attributes.get(RTA.METRICS);
   const [mtu, advmss] = [RTAX.mtu, RTAX.advmss].map((type) => measures?.get(type)?.u32());
   const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
   const route = {

@@ -256,7 +256,7 @@ function readRules(socket: NetlinkSocket, family: 4 | 6): Record<string, unknown
 }
 
 function row(body: Reader, family: 4 | 6): Record<string, unknown> {
-  const attributes = body.after(FIXED);
+  const attributes = body.part(FIXED);
   const suppressed = attributes.get(FRA.SUPPRESS_PREFIXLEN)?.u32() ?? NONE;
   const isPlain = [...attributes.all()].every(([type]) => KNOWN.includes(type)) &&
     suppressed === NONE && body.u8(7) === LOOKUP && body.u8(3) === 0 && body.u32(8) === 0;

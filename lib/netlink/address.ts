@@ -16,14 +16,8 @@ export function prefixBytes(
 /** The bytes of a valid IP address: 4 or 16. */
 export function addressBytes(text: string): Uint8Array {
   if (!text.includes(":")) return Uint8Array.from(text.split("."), Number);
-  // The last 32 bits may be written as an IPv4 address (RFC 4291, section 2.2).
-  const [, head = "", ...tail] = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text) ?? [];
-  const [a, b, c, d] = tail.map(Number);
-  const plain = head === ""
-    ? text
-    : `${head}${(a! * 256 + b!).toString(16)}:${(c! * 256 + d!).toString(16)}`;
   const groupsOf = (part = "") => part === "" ? [] : part.split(":");
-  const [before, after] = plain.split("::").map(groupsOf);
+  const [before, after] = plainText(text).split("::").map(groupsOf);
   const zeros = Array(8 - before!.length - (after?.length ?? 0)).fill("0");
   const groups = after ? [...before!, ...zeros, ...after] : before!;
   return Uint8Array.from(groups.flatMap((group) => {
@@ -35,31 +29,21 @@ export function addressBytes(text: string): Uint8Array {
 /** An IP address as inet_ntop(3) writes it: RFC 5952, and IPv4 in the last 32 bits if the rest is 0. */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  const groups = Array.from(
+  const hex = Array.from(
     { length: 8 },
-    (_, index) => bytes[2 * index]! << 8 | bytes[2 * index + 1]!,
+    (_, index) => (bytes[2 * index]! << 8 | bytes[2 * index + 1]!).toString(16),
   );
-  const run = longestZeros(groups);
+  const head = hex.slice(0, 6).join(":");
   // `::1.2.3.4` and `::ffff:1.2.3.4`, but `::1` and `::`.
-  const isCompatible = run.start === 0 && run.length === 6;
-  const isMapped = run.start === 0 && run.length === 5 && groups[5] === 0xffff;
-  if (isCompatible || isMapped) {
-    return `::${isMapped ? "ffff:" : ""}${bytes.subarray(12).join(".")}`;
-  }
-  const hex = groups.map((group) => group.toString(16));
-  if (run.length < 2) return hex.join(":");
-  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.length).join(":")}`;
+  const isCompatible = head === "0:0:0:0:0:0" && hex[6] !== "0";
+  const isMapped = head === "0:0:0:0:0:ffff";
+  if (!isCompatible && !isMapped) return plainText(hex.join(":"));
+  return `::${isMapped ? "ffff:" : ""}${bytes.subarray(12).join(".")}`;
 }
 
-function longestZeros(groups: readonly number[]): { start: number; length: number } {
-  let longest = { start: 0, length: 0 };
-  for (let start = 0; start < groups.length; start++) {
-    let length = 0;
-    while (groups[start + length] === 0) length++;
-    if (length > longest.length) longest = { start, length };
-    start += length;
-  }
-  return longest;
+/** Writes a valid IPv6 address as RFC 5952 says, without an IPv4 address in it. */
+function plainText(text: string): string {
+  return new URL(`http://[${text}]`).hostname.slice(1, -1);
 }
 
 /** The bytes of a hardware address of pairs of digits; `undefined` if the text is another. */

@@ -74,52 +74,42 @@ export function u32(value: number): number[] {
   return [value, value >>> 8, value >>> 16, value >>> 24];
 }
 
-/** A part of a message that is read: its fixed fields by offset, then its attributes by type. */
+/** A part of a message that is read: fixed fields by their offset, or attributes by their type. */
 export class Reader {
-  readonly #view: DataView;
-  readonly #start: number;
-  readonly #end: number;
-  readonly #firstAttribute: number;
   #attributes: Map<number, Reader> | undefined;
 
-  /** Reads from `start` to `end`, with attributes after some bytes of fixed fields. */
-  constructor(view: DataView, start: number, end: number, fixed = 0) {
-    this.#view = view;
-    this.#start = start;
-    this.#end = end;
-    this.#firstAttribute = start + fixed;
-  }
+  constructor(private readonly view: DataView<ArrayBuffer>) {}
 
   get length(): number {
-    return this.#end - this.#start;
+    return this.view.byteLength;
   }
 
   u8(offset = 0): number {
-    return this.#view.getUint8(this.#start + offset);
+    return this.view.getUint8(offset);
   }
 
   u16(offset = 0): number {
-    return this.#view.getUint16(this.#start + offset, true);
+    return this.view.getUint16(offset, true);
   }
 
   /** A number of 16 bits in the byte order of the network. */
   be16(offset = 0): number {
-    return this.#view.getUint16(this.#start + offset);
+    return this.view.getUint16(offset);
   }
 
   u32(offset = 0): number {
-    return this.#view.getUint32(this.#start + offset, true);
+    return this.view.getUint32(offset, true);
   }
 
   /** A number of 32 bits with a sign. */
   i32(offset = 0): number {
-    return this.#view.getInt32(this.#start + offset, true);
+    return this.view.getInt32(offset, true);
   }
 
   /** A copy of the bytes. */
   bytes(offset = 0): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#view.buffer as ArrayBuffer, this.#view.byteOffset)
-      .slice(this.#start + offset, this.#end);
+    const { buffer, byteOffset, byteLength } = this.view;
+    return new Uint8Array(buffer, byteOffset, byteLength).slice(offset);
   }
 
   /** The text before the first NUL. */
@@ -134,33 +124,24 @@ export class Reader {
     return addressText(this.bytes(offset));
   }
 
-  /** The same part, with its attributes after some bytes of fixed fields. */
-  after(fixed: number): Reader {
-    return new Reader(this.#view, this.#start, this.#end, fixed);
-  }
-
-  part(offset: number, length: number): Reader {
-    return new Reader(this.#view, this.#start + offset, this.#start + offset + length);
+  /** The part from an offset on: the attributes behind fixed fields. */
+  part(offset: number, end: number = Math.max(offset, this.length)): Reader {
+    const { buffer, byteOffset } = this.view;
+    return new Reader(new DataView(buffer, byteOffset + offset, end - offset));
   }
 
   /** An attribute by its type; `undefined` if there is none. Of several, the last. */
   get(type: number): Reader | undefined {
-    if (!this.#attributes) {
-      this.#attributes = new Map();
-      for (const [type, value] of this.all()) this.#attributes.set(type, value);
-    }
+    this.#attributes ??= new Map(this.all());
     return this.#attributes.get(type);
   }
 
   /** All attributes, each with its type. */
   *all(): Generator<[type: number, value: Reader]> {
-    for (let at = this.#firstAttribute; at + 4 <= this.#end;) {
-      const length = this.#view.getUint16(at, true);
-      if (length < 4 || at + length > this.#end) return;
-      yield [
-        this.#view.getUint16(at + 2, true) & 0x3fff,
-        new Reader(this.#view, at + 4, at + length),
-      ];
+    for (let at = 0; at + 4 <= this.length;) {
+      const length = this.u16(at);
+      if (length < 4 || at + length > this.length) return;
+      yield [this.u16(at + 2) & 0x3fff, this.part(at + 4, at + length)];
       at += (length + 3) & ~3;
     }
   }

@@ -23,7 +23,7 @@ const IFREQ_LENGTH = 40;
 
 /** The most bytes of an answer. The kernel's are at most 32 KiB (`netlink_dump`). */
 const buffer = new Uint8Array(65_536);
-const view = new DataView(buffer.buffer);
+const whole = new Reader(new DataView(buffer.buffer));
 
 /** How often to read a list again that changed while the kernel wrote it. */
 const MAX_DUMPS = 5;
@@ -94,7 +94,7 @@ export class NetlinkSocket implements Disposable {
     new DataView(request.buffer).setInt32(IFNAMSIZ, index, true);
     const { ioctl } = this.libc.calls;
     if (ioctl(this.#file.fd, BigInt(SIOCGIFNAME), request) < 0) return undefined;
-    return new Reader(new DataView(request.buffer), 0, IFNAMSIZ).text();
+    return new Reader(new DataView(request.buffer, 0, IFNAMSIZ)).text();
   }
 
   [Symbol.dispose](): void {
@@ -121,12 +121,12 @@ export class NetlinkSocket implements Disposable {
         () => this.libc.calls.recv(this.#file.fd, buffer, BigInt(buffer.length), 0),
       );
       for (let at = 0; at + HEADER_LENGTH <= length;) {
-        const header = new Reader(view, at, length);
+        const header = whole.part(at, length);
         const end = at + header.u32(0);
         if (end < at + HEADER_LENGTH || end > length) {
           throw new Error("A netlink message is cut off");
         }
-        const body = new Reader(view, at + HEADER_LENGTH, end);
+        const body = whole.part(at + HEADER_LENGTH, end);
         at = (end + 3) & ~3;
         // The rest of the answer to a message before, whose reader threw.
         if (header.u32(8) !== this.#sequence) continue;
@@ -135,7 +135,7 @@ export class NetlinkSocket implements Disposable {
         if (type === NLMSG_DONE || type === NLMSG_ERROR) {
           // The header of the request is between the number and the attributes.
           const fixed = 4 + (type === NLMSG_ERROR ? HEADER_LENGTH : 0);
-          this.#throwIfRefused(body, flags & NLM_F_ACK_TLVS ? body.after(fixed) : undefined);
+          this.#throwIfRefused(body, flags & NLM_F_ACK_TLVS ? body.part(fixed) : undefined);
           return isWhole;
         }
         if (read(body)) return isWhole;

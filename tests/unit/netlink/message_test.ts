@@ -12,8 +12,8 @@ import {
 } from "../../../lib/netlink/message.ts";
 import { nameOf, numberOf } from "../../../lib/netlink/names.ts";
 
-const reader = (bytes: Uint8Array<ArrayBuffer>, fixed: number) =>
-  new Reader(new DataView(bytes.buffer, bytes.byteOffset), HEADER_LENGTH, bytes.length, fixed);
+const reader = (bytes: Uint8Array<ArrayBuffer>) =>
+  new Reader(new DataView(bytes.buffer, bytes.byteOffset)).part(HEADER_LENGTH);
 
 Deno.test("a message is written as the kernel's headers say, byte by byte", () => {
   const body: Bytes = [
@@ -39,8 +39,9 @@ Deno.test("what is written is read back", () => {
     attribute(4, new TextEncoder().encode(`${long}\0rest`)),
     nested(5, [1, 2, 3].map((each) => attribute(6, each))),
   ];
-  const read = reader(message(1, 0, 1, body), 8);
-  assertEquals([read.u8(0), read.u8(1), read.u16(2), read.u32(4)], [1, 2, 0xfffe, 0xfffffffe]);
+  const fixed = reader(message(1, 0, 1, body));
+  assertEquals([fixed.u8(0), fixed.u8(1), fixed.u16(2), fixed.u32(4)], [1, 2, 0xfffe, 0xfffffffe]);
+  const read = fixed.part(8);
   assertEquals([read.get(1)?.u32(), read.get(1)?.i32()], [0xfffffffe, -2]);
   assertEquals([read.get(2)?.u16(), read.get(3)?.be16()], [0xfffe, 0x8100]);
   assertEquals(read.get(4)?.text(), long);
@@ -48,7 +49,7 @@ Deno.test("what is written is read back", () => {
     ...[1, 2, 3].map((each) => [6, each]),
   ]);
   assertEquals(read.get(7), undefined);
-  assertEquals(read.after(0).length, read.length);
+  assertEquals(fixed.length - read.length, 8);
 });
 
 Deno.test("a damaged message is read as far as it is whole", () => {
@@ -57,7 +58,7 @@ Deno.test("a damaged message is read as far as it is whole", () => {
     const [at, value] of [[HEADER_LENGTH + 8, 255], [HEADER_LENGTH + 8, 3], [HEADER_LENGTH, 0]]
   ) {
     const damaged = bytes.slice().with(at!, value!) as Uint8Array<ArrayBuffer>;
-    const found = [...reader(damaged, 0).all()].map(([type]) => type);
+    const found = [...reader(damaged).all()].map(([type]) => type);
     assertEquals(found, at === HEADER_LENGTH ? [] : [1]);
   }
 });
