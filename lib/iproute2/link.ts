@@ -1,5 +1,12 @@
-import type { InfoData, LinkBase } from "./kinds/kind.ts";
-import { readLink, readLinks, readSame, sendLink, sendLinkDel } from "./link_netlink.ts";
+import type { InfoData } from "./kinds/kind.ts";
+import {
+  type AskedLink,
+  readLink,
+  readLinks,
+  readSame,
+  sendLink,
+  sendLinkDel,
+} from "./link_netlink.ts";
 import {
   ADDRGENMODES,
   isLinkType,
@@ -9,7 +16,6 @@ import {
   type LinkChanges,
   type LinkSpec,
   type LinkTarget,
-  type LinkType,
 } from "./link_types.ts";
 import { ask, type Change, make, type Runner } from "./runner.ts";
 import {
@@ -28,33 +34,18 @@ import { isIpvlanError } from "../base/errors.ts";
 /** The change `link add …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkAdd(spec: LinkSpec): Change {
   const below = "link" in spec ? ["link", linkName(spec.link, "parent")] : [];
-  const words = [
-    ...["link", "add", ...below, ...attributeWords(spec)],
-    ...(spec.up ? ["up"] : []),
-    ...kindWords("add", spec.type, spec),
-  ];
+  const words = ["link", "add", ...below, ...attributeWords(spec, "add")];
   return { line: words.join(" "), send: sendLink(spec, "add") };
 }
 
 /** The change `link set …`. @throws {"invalid-word"} A value cannot be written. */
 export function linkSet(which: LinkTarget, changes: LinkChanges): Change {
-  const { alias, master, addrgenmode, up, type } = changes;
-  const words = ["link", "set", "dev", targetWord(which), ...attributeWords(changes)];
-  if (alias !== undefined) words.push("alias", alias === null ? "''" : word(alias, "alias"));
-  if (master === null) words.push("nomaster");
-  else if (master !== undefined) words.push("master", linkName(master, "master"));
-  if (addrgenmode !== undefined) {
-    words.push("addrgenmode", oneOf(addrgenmode, "addrgenmode", ADDRGENMODES));
-  }
-  if (up !== undefined) words.push(up ? "up" : "down");
-  if (type !== undefined) words.push(...kindWords("set", type, changes as Partial<LinkSpec>));
+  const words = ["link", "set", "dev", targetWord(which), ...attributeWords(changes, "set")];
   return { line: words.join(" "), send: sendLink(changes, "set", which) };
 }
 
-/** The words of the attributes that a new link can have and that can be changed. */
-function attributeWords(
-  { name, netns, index, mtu, txqlen, group, address }: Partial<LinkBase>,
-): string[] {
+function attributeWords(asked: AskedLink, verb: "add" | "set"): string[] {
+  const { name, netns, index, mtu, txqlen, group, address, alias, master, up, type } = asked;
   const words: string[] = [];
   if (name !== undefined) words.push("name", linkName(name));
   if (netns !== undefined) words.push("netns", netnsTarget(netns));
@@ -67,12 +58,19 @@ function attributeWords(
   // The kernel's group is 32 bits wide; `ip` ends its process over one above `INT_MAX`.
   if (group !== undefined) words.push("group", nameOrNumber(group, "link group", 0x7fff_ffff));
   if (address !== undefined) words.push("address", word(address, "MAC address"));
+  if (alias !== undefined) words.push("alias", alias === null ? "''" : word(alias, "alias"));
+  if (master === null) words.push("nomaster");
+  else if (master !== undefined) words.push("master", linkName(master, "master"));
+  if (asked.addrgenmode !== undefined) {
+    words.push("addrgenmode", oneOf(asked.addrgenmode, "addrgenmode", ADDRGENMODES));
+  }
+  if (up || up === false && verb === "set") words.push(up ? "up" : "down");
+  // All words after the type are the kind's.
+  if (type !== undefined) {
+    words.push("type", oneOf(type, "link type", Object.keys(KINDS)));
+    words.push(...kindOf(type).words(verb, asked as Partial<LinkSpec>));
+  }
   return words;
-}
-
-function kindWords(verb: "add" | "set", type: LinkType, spec: Partial<LinkSpec>): string[] {
-  const name = oneOf(type, "link type", Object.keys(KINDS));
-  return ["type", name, ...kindOf(type).words(verb, spec)];
 }
 
 /** The change `link del …`. @throws {"invalid-word"} No link can have the name or the index. */

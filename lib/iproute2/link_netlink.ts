@@ -144,11 +144,11 @@ const HARDWARE: Readonly<Record<number, string>> = {
 };
 
 /** A link to make, or the changes of one. */
-type Asked = Partial<LinkBase<LinkType>> & Omit<LinkChanges, "type"> & { link?: string };
+export type AskedLink = Partial<LinkBase<LinkType>> & Omit<LinkChanges, "type"> & { link?: string };
 
 /** Makes a link, or changes one; `undefined` if only `ip` can. */
 export function sendLink(
-  asked: Asked,
+  asked: AskedLink,
   verb: "add" | "set",
   which: LinkTarget = { index: asked.index ?? 0 },
 ): Send | undefined {

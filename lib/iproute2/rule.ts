@@ -69,13 +69,8 @@ export type Rule = RuleSelectors & Required<Pick<RuleSelectors, "family" | "prio
 /** Fields of a rule that say that its link or the target of `goto` does not exist. */
 const STATES = ["iif_detached", "oif_detached", "unresolved"];
 
+/** The change `rule add …` (or `del`), with `-6` for IPv6. @throws {"invalid-word"} It says too little, … */
 export function ruleChange(verb: "add" | "del", rule: RuleSpec | Rule): Change {
-  const line = ruleLine(verb, rule);
-  return { line, send: sendRule(verb, rule, line.startsWith("-6") ? 6 : 4) };
-}
-
-/** The line, with `-6` before it for IPv6. @throws {"invalid-word"} The rule says too little, … */
-export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
   const { src, dst, priority, not, iif, oif, fwmark, fwmask, protocol } = rule;
   const { action = "lookup", table, goto, suppressPrefixLength } = rule;
   const family = rule.family ?? addressFamily(src ?? "") ?? addressFamily(dst ?? "");
@@ -108,7 +103,8 @@ export function ruleLine(verb: "add" | "del", rule: RuleSpec | Rule): string {
     ? "it needs a table to look into, or another action"
     : undefined;
   if (problem !== undefined) throw invalidWord("rule", words.join(" "), problem);
-  return [family === 6 ? "-6 rule" : "rule", verb, ...not ? ["not"] : [], ...words].join(" ");
+  words.unshift(family === 6 ? "-6 rule" : "rule", verb, ...not ? ["not"] : []);
+  return { line: words.join(" "), send: sendRule(verb, rule, family ?? 4) };
 }
 
 function priorityWord(priority: number): string {

@@ -8,11 +8,13 @@ import { neighChange, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/n
 import { netnsAdd, netnsDel, NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { routeChange, routeFlush, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import type { RouteSpec } from "../../../lib/iproute2/route_types.ts";
-import { ruleLine, type RuleSpec, RuleVerbs } from "../../../lib/iproute2/rule.ts";
+import { ruleChange, type RuleSpec, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { anyLink, type SpecOf } from "../../kit/arbitraries.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { isIpvlanError } from "../../../lib/base/errors.ts";
 import { assertThrowsError } from "../../kit/errors.ts";
+
+const ruleLine = (...rule: Parameters<typeof ruleChange>) => ruleChange(...rule).line;
 
 /** The lines of each kind: with as little as it needs, and with every attribute. */
 const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {

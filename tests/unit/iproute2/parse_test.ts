@@ -7,7 +7,7 @@ import { NetnsVerbs } from "../../../lib/iproute2/netns.ts";
 import { defaultLink, routeChange, RouteVerbs } from "../../../lib/iproute2/route.ts";
 import type { Route } from "../../../lib/iproute2/route_types.ts";
 import { printedDestination } from "../../../lib/iproute2/words.ts";
-import { parseRule, ruleLine, RuleVerbs } from "../../../lib/iproute2/rule.ts";
+import { parseRule, ruleChange, RuleVerbs } from "../../../lib/iproute2/rule.ts";
 import { Collector } from "../../kit/fake_ip.ts";
 import { addr, route, vlanInfo } from "../../kit/values.ts";
 import { assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
@@ -546,7 +546,7 @@ Deno.test("a route that is shown can be given", async () => {
 // Rows that iproute2 6.1 printed on Linux 6.18 (`ip -details -json rule show`).
 Deno.test("a rule that is shown can be given, unless a part of it has no word here", () => {
   const given = (family: 4 | 6, row: Record<string, unknown>) =>
-    ruleLine("add", parseRule(family, row));
+    ruleChange("add", parseRule(family, row)).line;
   const all = { src: "all", protocol: "unspec" };
   assertEquals(
     given(4, {
