@@ -1,4 +1,5 @@
 // The server for calls of a plugin, by the protocol of `caller.ts`: it saves starting `ipvlan`.
+import { Buffer } from "node:buffer";
 import { createServer, type Socket } from "node:net";
 import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
 import type { PluginCall } from "./plugins.ts";
@@ -100,23 +101,15 @@ const NEWLINE = 10;
 
 /** Returns a function that takes the next piece of a call: its length in a line, and the call. */
 export function callTaker(): (chunk: Uint8Array) => Uint8Array | "incomplete" | "invalid" {
-  let head = "";
-  let body: Uint8Array | undefined;
-  let received = 0;
+  let all: Uint8Array = new Uint8Array();
   return (chunk) => {
-    let rest = chunk;
-    if (!body) {
-      const end = chunk.indexOf(NEWLINE);
-      head += new TextDecoder().decode(chunk.subarray(0, end < 0 ? undefined : end));
-      const size = Number(head);
-      if (!/^\d*$/.test(head) || head.length > MAX_DIGITS || size > MAX_CALL) return "invalid";
-      if (end < 0) return "incomplete";
-      body = new Uint8Array(size);
-      rest = chunk.subarray(end + 1);
-    }
-    if (received + rest.length > body.length) return "invalid";
-    body.set(rest, received);
-    received += rest.length;
-    return received === body.length ? body : "incomplete";
+    all = Buffer.concat([all, chunk]);
+    const end = all.indexOf(NEWLINE);
+    const head = new TextDecoder().decode(all.subarray(0, end < 0 ? undefined : end));
+    const size = Number(head);
+    if (!/^\d*$/.test(head) || head.length > MAX_DIGITS || size > MAX_CALL) return "invalid";
+    const received = all.length - end - 1;
+    if (end < 0 || received < size) return "incomplete";
+    return received === size ? all.subarray(end + 1) : "invalid";
   };
 }

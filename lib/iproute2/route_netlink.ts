@@ -24,6 +24,7 @@ import {
   type RouteSpec,
 } from "./route_types.ts";
 import type { Send } from "./runner.ts";
+import { printedDestination } from "./words.ts";
 
 const RTM = { add: 24, replace: 24, del: 25, GETROUTE: 26 } as const;
 
@@ -226,26 +227,22 @@ function hopsOf(attributes: Reader): Hop[] {
   for (let at = 0; at + HOP <= all.length;) {
     const length = all.u16(at);
     if (length < HOP) break;
-    const flags = flagsOf(all.u8(at + 2));
     hops.push({
-      via: gatewayOf(all.part(at + HOP, at + length)),
+      ...hopOf(all.part(at + HOP, at + length), all.u8(at + 2)),
       link: all.i32(at + 4),
       weight: all.u8(at + 3) + 1,
-      onlink: flags.includes("onlink"),
-      flags,
     });
     at += (length + 3) & ~3;
   }
   return hops;
 }
 
-function gatewayOf(attributes: Reader): string | undefined {
+/** Reads a next hop, or a route with one. */
+function hopOf(attributes: Reader, bits: number): Pick<Route, "via" | "onlink" | "flags"> {
+  const flags = FLAGS.filter(([, bit]) => bits & bit).map(([name]) => name);
   // The family comes before the address of another one.
-  return attributes.get(RTA.GATEWAY)?.ip() ?? attributes.get(RTA.VIA)?.ip(2);
-}
-
-function flagsOf(bits: number): string[] {
-  return FLAGS.filter(([, bit]) => bits & bit).map(([name]) => name);
+  const via = attributes.get(RTA.GATEWAY)?.ip() ?? attributes.get(RTA.VIA)?.ip(2);
+  return { via, onlink: flags.includes("onlink"), flags };
 }
 
 function parse(
@@ -253,19 +250,14 @@ function parse(
   family: 4 | 6,
 ): { route: Omit<Route, "nexthops">; link: number | undefined; hops: Hop[] } {
   const attributes = body.part(FIXED);
-  const flags = flagsOf(body.u32(8));
-  const length = body.u8(1);
   const address = attributes.get(RTA.DST)?.ip();
-  const isHost = length === (family === 6 ? 128 : 32);
   const measures = attributes.get(RTA.METRICS);
   const [mtu, advmss] = [RTAX.mtu, RTAX.advmss].map((type) => measures?.get(type)?.u32());
   const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
   const route = {
-    via: gatewayOf(attributes),
-    onlink: flags.includes("onlink"),
-    flags,
+    ...hopOf(attributes, body.u32(8)),
     family,
-    dst: address === undefined ? "default" : isHost ? address : `${address}/${length}`,
+    dst: printedDestination(`${address ?? "::"}/${body.u8(1)}`),
     table: nameOf("rt_tables", number),
     src: attributes.get(RTA.PREFSRC)?.ip(),
     metric: attributes.get(RTA.PRIORITY)?.u32(),
