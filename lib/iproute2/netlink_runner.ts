@@ -12,7 +12,7 @@ import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { commandOf, type Outcome } from "./batch.ts";
 import { ipCommandError } from "./errors.ts";
-import { NeedsProgram } from "./runner.ts";
+import { type DirectLine, NeedsProgram } from "./runner.ts";
 import { Session } from "./session.ts";
 import type { RunProgram } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
@@ -27,12 +27,6 @@ interface NetlinkOptions {
   settings: readonly string[];
   /** Keeps later bursts from starting: their calls fail with its reason. */
   signal?: AbortSignal;
-}
-
-/** A line, and what does it by netlink; without that, only `ip` can. */
-export interface DirectLine {
-  line: string;
-  direct?: (socket: NetlinkSocket) => unknown;
 }
 
 type DirectOutcome = Outcome<{ value: unknown }>;

@@ -21,6 +21,12 @@ export interface Query<T> {
   read?(socket: NetlinkSocket): T;
 }
 
+/** A line, and what does it by netlink; without that, only `ip` can. */
+export interface DirectLine {
+  line: string;
+  direct?: (socket: NetlinkSocket) => unknown;
+}
+
 /** Thrown by {@linkcode Query.read}: only `ip` can answer, as this process lacks a permission. */
 export class NeedsProgram extends Error {}
 

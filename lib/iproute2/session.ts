@@ -7,8 +7,7 @@ import {
   type Outcome,
   type Printed,
 } from "./batch.ts";
-import type { DirectLine, NetlinkTransport } from "./netlink_runner.ts";
-import type { Query, Runner, Send } from "./runner.ts";
+import type { DirectLine, Query, Runner, Send } from "./runner.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
@@ -22,6 +21,11 @@ export interface SessionOptions {
   program?: "ip" | "bridge";
   /** Ends the session at once. All pending and later calls fail with the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** A transport that runs lines up to the first that only `ip` can run. */
+interface Netlink {
+  run(lines: readonly DirectLine[]): Promise<Outcome<{ value: unknown }>[]>;
 }
 
 /** What a line resolves to: what `ip` has printed, or the answer by netlink. */
@@ -67,7 +71,7 @@ export class Session implements Runner, AsyncDisposable {
   readonly command: string;
   readonly #transport: ProcessPerBurst;
   readonly #shell: ProgramRunner | undefined;
-  readonly #netlink: NetlinkTransport | undefined;
+  readonly #netlink: Netlink | undefined;
   #queue: PendingLine[] = [];
   /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
@@ -84,7 +88,7 @@ export class Session implements Runner, AsyncDisposable {
    *
    * @internal
    */
-  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: NetlinkTransport) {
+  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: Netlink) {
     this.#transport = transport;
     this.#shell = shell;
     this.#netlink = netlink;
