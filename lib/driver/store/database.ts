@@ -19,8 +19,8 @@ type SqlValue = string | number | null;
 /** A row as SQLite gives it, by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
 
-/** The conditions of a query, each with the value for its `?`, or `true`; `undefined` is none. */
-export type Conditions = Record<string, string | true | undefined>;
+/** The text that each of these must be, or `true` for a condition; `undefined` selects all. */
+export type Selection = Record<string, string | true | undefined>;
 
 /** The store's SQLite file, `ipvlan.db` in the state folder. Its errors name that folder. */
 export class Database implements Disposable {
@@ -155,10 +155,23 @@ export class Database implements Disposable {
     return this.#explain(() => this.#prepared(sql).all(...values));
   }
 
-  /** Reads the rows that meet all conditions. */
-  select(select: string, order: string, conditions: Conditions = {}): Row[] {
-    const given = Object.entries(conditions).filter(([, value]) => value !== undefined);
-    const where = given.length > 0 ? ` WHERE ${given.map(([text]) => text).join(" AND ")}` : "";
+  /**
+   * Reads the rows that are selected.
+   * @param selectors The expressions of what is selected by, if it is no column. One for a text may
+   * have its own `?1`.
+   */
+  select(
+    select: string,
+    order: string,
+    selection: Selection = {},
+    selectors: Readonly<Record<string, string>> = {},
+  ): Row[] {
+    const given = Object.entries(selection).filter(([, value]) => value !== undefined);
+    const conditions = given.map(([name, value]) => {
+      const { [name]: expression = name } = selectors;
+      return value === true || expression.includes("?") ? expression : `${expression} = ?`;
+    });
+    const where = given.length > 0 ? ` WHERE ${conditions.join(" AND ")}` : "";
     const values = given.map(([, value]) => value).filter((value) => typeof value === "string");
     return this.rows(`${select}${where} ORDER BY ${order}`, ...values);
   }

@@ -1,11 +1,10 @@
-import type { SQLOutputValue } from "node:sqlite";
 import { ClaimRecords } from "../../claims/records.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
 import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { settleOptions } from "../model/options.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
 import { AddressLog } from "./address_log.ts";
-import { type Conditions, Database, type Row } from "./database.ts";
+import { Database, type Row, type Selection } from "./database.ts";
 import {
   DETAIL_NAMES,
   type EndpointRecord,
@@ -13,7 +12,7 @@ import {
   type RecordKinds,
   type State,
 } from "./records.ts";
-import { BELOW, ID, OWNED, PARENT, RANGED, SHARED, WITH_HOSTS, WITH_MORE } from "./tables.ts";
+import { SELECTORS } from "./tables.ts";
 
 /** A record, its state, and if that is `updating`, what the network will be. */
 export type Stated<T> = T & { state: State; next?: Network };
@@ -48,27 +47,19 @@ export interface SharedName {
   names: readonly string[];
 }
 
-/** Selects records by some of their texts, and by what is true of them. */
-type Selection<Text extends string, Flag extends string> =
-  & { [Name in Text]?: string }
-  & { [Name in Flag]?: true };
+type Texts<Name extends string> = { [Each in Name]?: string };
+type Flags<Name extends string> = { [Each in Name]?: true };
 
 /** Reads endpoints. A network that is not on record is NULL. */
 const SELECT_ENDPOINTS = `SELECT id, state,
   (SELECT id FROM network WHERE id = endpoint.network) AS network,
   sandbox, ifname, ordinal, ip, ip6, aliases, record FROM endpoint`;
 
-/** Whether the first value is one of the further addresses of an endpoint. */
-export const IS_MORE = `id IN (SELECT id FROM endpoint WHERE ${WITH_MORE}
-  AND ?1 IN (SELECT value FROM json_each(record, '$.moreAddresses')))`;
-
 const SELECT_HOST_ENTRIES = `SELECT endpoint.state, network, name AS networkName, sandbox, ordinal,
   ip, ip6, aliases FROM endpoint LEFT JOIN network ON network.id = network`;
 
 /** The options that a network has if its record has none: an earlier version did not record all. */
 const DEFAULTS = settleOptions({}).options;
-
-const UNREADY = "state <> 'ready'";
 
 const UPDATE_RECORD = "DO UPDATE SET state = excluded.state, record = excluded.record";
 
@@ -117,21 +108,9 @@ export class Store implements Disposable {
 
   /** Networks by name: all, or those on a parent, of engines, with a range, shared, half done. */
   networks(
-    { name, id, parent, owned, ranged, shared, unready }: Selection<
-      "name" | "id" | "parent",
-      "owned" | "ranged" | "shared" | "unready"
-    > = {},
+    which: Texts<"name" | "id" | "parent"> & Flags<"owned" | "ranged" | "shared" | "unready"> = {},
   ): Stated<Network>[] {
-    const conditions = {
-      "name = ?": name,
-      "id = ?": id,
-      [`${PARENT} = ?`]: parent,
-      [OWNED]: owned,
-      [RANGED]: ranged,
-      [SHARED]: shared,
-      [UNREADY]: unready,
-    };
-    return this.#stated("network", conditions, () => DEFAULTS);
+    return this.#select("network", "name, state, record", "name", which, () => DEFAULTS);
   }
 
   network(name: string): Stated<Network> | undefined {
@@ -157,10 +136,8 @@ export class Store implements Disposable {
   }
 
   /** The links that the driver made in the host's namespace, in order: all, or those on a link. */
-  links({ on, name }: { on?: string; name?: string } = {}): LinkSpec[] {
-    const conditions = { [`${BELOW} = ?`]: on, "name = ?": name };
-    return this.db.select("SELECT name, record FROM link", "rowid", conditions)
-      .map(({ name, record }) => this.#check("link", name, { ...parsed(record), name }));
+  links(which: Texts<"on" | "name"> = {}): LinkSpec[] {
+    return this.#select("link", "name, record", "rowid", which);
   }
 
   link(name: string): LinkSpec | undefined {
@@ -177,17 +154,10 @@ export class Store implements Disposable {
   }
 
   /** Sandboxes by name: all, or those half done, or with names of their own in their hosts file. */
-  sandboxes(
-    { name, id, unready, withHosts }: Selection<"name" | "id", "unready" | "withHosts"> = {},
-  ): Stated<Sandbox>[] {
-    const conditions = {
-      "name = ?": name,
-      [`${ID} = ?`]: id,
-      [UNREADY]: unready,
-      [WITH_HOSTS]: withHosts,
-    };
+  sandboxes(which: Texts<"name" | "id"> & Flags<"unready" | "withHosts"> = {}): Stated<Sandbox>[] {
     // A sandbox that an earlier version recorded has no id.
-    return this.#stated("sandbox", conditions, (name) => ({ id: name }));
+    const named = ({ name }: Row) => ({ id: name });
+    return this.#select("sandbox", "name, state, record", "name", which, named);
   }
 
   sandbox(name: string): Stated<Sandbox> | undefined {
@@ -209,18 +179,12 @@ export class Store implements Disposable {
 
   /** Endpoints: all, or those of a network (by id) or a sandbox, with an address, or half done. */
   endpoints(
-    { network, sandbox, address, unready }: Selection<
-      "network" | "sandbox" | "address",
-      "unready"
-    > = {},
+    { address, ...which }: Texts<"network" | "sandbox" | "address"> & Flags<"unready"> = {},
   ): Stated<EndpointRecord>[] {
     const family = address !== undefined && familyOf(address) === 6 ? "ip6" : "ip";
-    return this.db.select(SELECT_ENDPOINTS, "sandbox, ordinal", {
-      [`(${family} = ?1 OR ${IS_MORE})`]: address,
-      "network = ?": network,
-      "sandbox = ?": sandbox,
-      [UNREADY]: unready,
-    }).map((row) => this.#endpoint(row));
+    const selection = { [family]: address, ...which };
+    return this.db.select(SELECT_ENDPOINTS, "sandbox, ordinal", selection, SELECTORS.endpoint)
+      .map((row) => this.#endpoint(row));
   }
 
   /** The endpoints on a network (by id) with aliases, or whose sandbox has a name in any case. */
@@ -237,7 +201,6 @@ export class Store implements Disposable {
       ...ip !== null && { ip },
       ...ip6 !== null && { ip6 },
       aliases: parsed(aliases),
-      state: row.state as State,
     });
   }
 
@@ -271,9 +234,8 @@ export class Store implements Disposable {
     }
   }
 
-  pools({ id }: { id?: string } = {}): AddressPool[] {
-    return this.db.select("SELECT id, record FROM pool", "id", { "id = ?": id })
-      .map(({ id, record }) => this.#check("pool", id, { ...parsed(record), id }));
+  pools(which: Texts<"id"> = {}): AddressPool[] {
+    return this.#select("pool", "id, record", "id", which);
   }
 
   pool(id: string): AddressPool | undefined {
@@ -295,15 +257,15 @@ export class Store implements Disposable {
 
   /** The claims in an address pool, or those of one holder in it. */
   claims(pool: string, holder?: string): PoolClaim[] {
-    return this.#claims({ "pool = ?": pool, "holder = ?": holder });
+    return this.#claims({ pool, holder });
   }
 
   claimsOf(address: string): PoolClaim[] {
-    return this.#claims({ "address = ?": address });
+    return this.#claims({ address });
   }
 
-  #claims(conditions: Conditions): PoolClaim[] {
-    return this.db.select("SELECT pool, address, holder FROM claim", "address", conditions)
+  #claims(selection: Selection): PoolClaim[] {
+    return this.db.select("SELECT pool, address, holder FROM claim", "address", selection)
       .map((row) => ({ ...row }) as unknown as PoolClaim);
   }
 
@@ -326,8 +288,8 @@ export class Store implements Disposable {
   /** The names of other hosts' sandboxes on a network, or on all networks under a prefix. */
   sharedNames(prefix: string, network?: string): SharedName[] {
     return this.db.select("SELECT prefix, network, address, names FROM shared_name", "rowid", {
-      "prefix = ?": prefix,
-      "network = ?": network,
+      prefix,
+      network,
     }).map(({ names, ...row }) => {
       // A damaged record has no names, until etcd tells them again.
       const list = parsed(names);
@@ -359,28 +321,27 @@ export class Store implements Disposable {
     this.db[Symbol.dispose]();
   }
 
-  /** Reads networks or sandboxes. @param defaults The fields that a record may lack. */
-  #stated<Kind extends "network" | "sandbox">(
+  /** Reads records. @param defaults The fields that a record may lack. */
+  #select<Kind extends keyof RecordKinds>(
     kind: Kind,
-    conditions: Conditions,
-    defaults: (name: SQLOutputValue) => object,
+    columns: string,
+    order: string,
+    which: Selection,
+    defaults = (_row: Row): object => ({}),
   ): Stated<RecordKinds[Kind]>[] {
-    return this.db.select(`SELECT name, state, record FROM ${kind}`, "name", conditions).map(
-      (row) => {
-        const { name, record } = row;
-        const value = { ...defaults(name!), ...parsed(record), name, state: row.state as State };
-        return this.#check(kind, name, value);
-      },
+    const select = `SELECT ${columns} FROM ${kind}`;
+    return this.db.select(select, order, which, SELECTORS[kind]).map(({ record, ...row }) =>
+      this.#check(kind, row.name ?? row.id, { ...defaults(row), ...parsed(record), ...row })
     );
   }
 
   /** Returns a record. @throws {"store-unusable"} It is damaged. */
-  #check<Kind extends keyof RecordKinds, T>(
+  #check<Kind extends keyof RecordKinds>(
     kind: Kind,
     name: unknown,
-    value: T,
-  ): T & RecordKinds[Kind] {
-    if (isRecord(kind, value)) return value;
+    value: object,
+  ): Stated<RecordKinds[Kind]> {
+    if (isRecord(kind, value)) return value as Stated<RecordKinds[Kind]>;
     const record = `its record of the ${kind} ${JSON.stringify(name)} is damaged`;
     throw this.db.damaged(`${record}: put back a copy of the folder, or remove it to start anew`);
   }

@@ -77,44 +77,56 @@ export const MIGRATIONS: Readonly<Record<number, string>> = { 0: TABLES, 3: FROM
 /** The newest version of the tables, kept in the database's `user_version`. */
 export const VERSION = 4;
 
-/** The parent of a network, and the link below a link. A damaged record has none. */
-export const [PARENT, BELOW] = ["parent", "link"].map((field) =>
-  `CASE WHEN json_valid(record) THEN record ->> '${field}' END`
-);
+/** An expression about a record. Nothing is true of a damaged one. */
+const ofRecord = (expression: string) => `CASE WHEN json_valid(record) THEN ${expression} END`;
 
-export const OWNED = isOwnedSql("name");
+const UNREADY = "state <> 'ready'";
 
-/** Whether a network has a range for automatic addresses. */
-export const RANGED = `CASE WHEN json_valid(record)
-  THEN record ->> 'subnets' LIKE '%"ipRange":%' END`;
+const WITH_MORE = ofRecord("record ->> 'moreAddresses' IS NOT NULL");
 
-/** Whether several hosts share the addresses of a network. */
-export const SHARED = `CASE WHEN json_valid(record) THEN record ->> 'ipam' IS NOT NULL END`;
+/** Whether the first value is one of the further addresses of an endpoint. */
+const IS_MORE = `id IN (SELECT id FROM endpoint WHERE ${WITH_MORE}
+  AND ?1 IN (SELECT value FROM json_each(record, '$.moreAddresses')))`;
 
-/** The id of a sandbox. One that an earlier version recorded has none. */
-export const ID = "CASE WHEN json_valid(record) THEN record ->> 'id' END";
+/** What records are selected by, besides their columns: expressions for texts, and conditions. */
+export const SELECTORS = {
+  network: {
+    parent: ofRecord("record ->> 'parent'"),
+    owned: isOwnedSql("name"),
+    /** Whether it has a range for automatic addresses. */
+    ranged: ofRecord(`record ->> 'subnets' LIKE '%"ipRange":%'`),
+    /** Whether several hosts share its addresses. */
+    shared: ofRecord("record ->> 'ipam' IS NOT NULL"),
+    unready: UNREADY,
+  },
+  /** Its link below. */
+  link: { on: ofRecord("record ->> 'link'") },
+  sandbox: {
+    /** One that an earlier version recorded has none. */
+    id: ofRecord("record ->> 'id'"),
+    /** Whether it has names of its own in its hosts file. */
+    withHosts: ofRecord("record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL"),
+    unready: UNREADY,
+  },
+  endpoint: { ip: `(ip = ?1 OR ${IS_MORE})`, ip6: `(ip6 = ?1 OR ${IS_MORE})`, unready: UNREADY },
+  pool: {},
+};
 
-/** Whether a sandbox has names of its own in its hosts file. */
-export const WITH_HOSTS = `CASE WHEN json_valid(record)
-  THEN record ->> 'hostname' IS NOT NULL OR record ->> 'hosts' IS NOT NULL END`;
-
-/** Whether an endpoint has several addresses of a family. */
-export const WITH_MORE = `CASE WHEN json_valid(record)
-  THEN record ->> 'moreAddresses' IS NOT NULL END`;
+const { network: NETWORK, link: LINK, sandbox: SANDBOX } = SELECTORS;
 
 /** The indexes. SQLite uses an index of an expression only for the same expression. */
 export const INDEXES = `
-  CREATE INDEX IF NOT EXISTS network_parent ON network (${PARENT});
+  CREATE INDEX IF NOT EXISTS network_parent ON network (${NETWORK.parent});
   DROP INDEX IF EXISTS network_owned;
-  CREATE INDEX IF NOT EXISTS network_of_engine ON network (${PARENT}) WHERE ${OWNED};
-  CREATE INDEX IF NOT EXISTS network_ranged ON network (${PARENT}) WHERE ${RANGED};
-  CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${SHARED};
-  CREATE INDEX IF NOT EXISTS link_below ON link (${BELOW});
-  CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE state <> 'ready';
-  CREATE INDEX IF NOT EXISTS sandbox_id ON sandbox (${ID});
-  CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE state <> 'ready';
-  CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${WITH_HOSTS};
-  CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE state <> 'ready';
+  CREATE INDEX IF NOT EXISTS network_of_engine ON network (${NETWORK.parent}) WHERE ${NETWORK.owned};
+  CREATE INDEX IF NOT EXISTS network_ranged ON network (${NETWORK.parent}) WHERE ${NETWORK.ranged};
+  CREATE INDEX IF NOT EXISTS network_shared ON network (name) WHERE ${NETWORK.shared};
+  CREATE INDEX IF NOT EXISTS link_below ON link (${LINK.on});
+  CREATE INDEX IF NOT EXISTS network_unready ON network (name) WHERE ${UNREADY};
+  CREATE INDEX IF NOT EXISTS sandbox_id ON sandbox (${SANDBOX.id});
+  CREATE INDEX IF NOT EXISTS sandbox_unready ON sandbox (name) WHERE ${UNREADY};
+  CREATE INDEX IF NOT EXISTS sandbox_hosts ON sandbox (name) WHERE ${SANDBOX.withHosts};
+  CREATE INDEX IF NOT EXISTS endpoint_unready ON endpoint (sandbox, ordinal) WHERE ${UNREADY};
   CREATE INDEX IF NOT EXISTS endpoint_more ON endpoint (id) WHERE ${WITH_MORE};
   CREATE INDEX IF NOT EXISTS endpoint_ip ON endpoint (ip);
   CREATE INDEX IF NOT EXISTS endpoint_ip6 ON endpoint (ip6);

@@ -5,7 +5,8 @@ import { Database } from "../../../../lib/driver/store/database.ts";
 import { isOwnedSql } from "../../../../lib/driver/model/names.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { stateFolder } from "../../../../lib/driver/model/state_folder.ts";
-import { IS_MORE, Store } from "../../../../lib/driver/store/store.ts";
+import { Store } from "../../../../lib/driver/store/store.ts";
+import { SELECTORS } from "../../../../lib/driver/store/tables.ts";
 import type { AddressPool, Network } from "../../../../lib/driver/model/types.ts";
 import { IDENTITY, network, sandboxRecord } from "../../../kit/values.ts";
 import { assertRejectsError, assertThrowsError } from "../../../kit/errors.ts";
@@ -188,7 +189,7 @@ Deno.test("an endpoint is found by each of its addresses, without a look at the 
   store.deleteEndpoint("more");
   assertEquals(store.addressLog.since(logged), own);
   using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
-  const query = `SELECT * FROM endpoint WHERE (ip = ?1 OR ${IS_MORE})`;
+  const query = `SELECT * FROM endpoint WHERE ${SELECTORS.endpoint.ip}`;
   const plan = JSON.stringify(db.prepare(`EXPLAIN QUERY PLAN ${query}`).all("10.0.0.1"));
   assertMatch(plan, /USING INDEX endpoint_ip .*USING (COVERING )?INDEX endpoint_more/);
   assertEquals(/SCAN endpoint(?! USING)/.test(plan), false, plan);
