@@ -48,7 +48,7 @@ export async function recover(
   for (const each of unfinished) {
     wait.signal?.throwIfAborted();
     const { kind, name, state } = each;
-    const failure = await failureOf(() => drop(unstoppable, each));
+    const failure = await failureOf(() => each.drop(unstoppable));
     if (failure === undefined) recovery.undone.push(`The ${kind} "${name}" was left ${state}`);
     else recovery.missing.push({ kind, name, reason: `It was left ${state}: ${failure}` });
   }
@@ -62,9 +62,8 @@ interface Unfinished {
   name: string;
   /** Its state: `half made`, `half disconnected`. */
   state: string;
-  record: { network: Network; next?: Network } | { sandbox: Sandbox } | {
-    endpoint: EndpointRecord;
-  };
+  /** Removes it, or undoes the update of a network. */
+  drop: (parts: DriverParts) => Promise<void>;
 }
 
 /** Describes what a crash left, in the order of removal. Endpoints of a sandbox go with it. */
@@ -83,7 +82,12 @@ export function findUnfinished(
       kind: "sandbox",
       name: sandbox.name,
       state: half(state),
-      record: { sandbox },
+      drop: async (parts) => {
+        const { store } = parts;
+        const endpoints = store.endpoints({ sandbox: sandbox.name });
+        store.transaction(() => setState(store, { sandbox, endpoints }, "removing"));
+        await dropSandbox(parts, sandbox);
+      },
     })),
     ...endpoints.filter(({ sandbox }) => !gone.has(sandbox)).map((
       { state, ...endpoint },
@@ -91,31 +95,19 @@ export function findUnfinished(
       kind: "sandbox",
       name: endpoint.sandbox,
       state: half(state, "connected", "disconnected"),
-      record: { endpoint },
+      drop: async (parts) => {
+        const { store } = parts;
+        store.transaction(() => store.putEndpoint(endpoint, "removing"));
+        await dropEndpoint(parts, endpoint);
+      },
     })),
     ...networks.map(({ state, next, ...network }): Unfinished => ({
       kind: "network",
       name: network.name,
       state: next ? "half updated" : half(state),
-      record: { network, ...next && { next } },
+      drop: (parts) => next ? undoUpdate(parts, network, next) : dropNetwork(parts, network),
     })),
   ];
-}
-
-async function drop(parts: DriverParts, { record }: Unfinished): Promise<void> {
-  const { store } = parts;
-  if ("network" in record) {
-    const { network, next } = record;
-    return await (next ? undoUpdate(parts, network, next) : dropNetwork(parts, network));
-  }
-  if ("endpoint" in record) {
-    store.transaction(() => setState(store, { endpoints: [record.endpoint] }, "removing"));
-    return await dropEndpoint(parts, record.endpoint);
-  }
-  const { sandbox } = record;
-  const endpoints = store.endpoints({ sandbox: sandbox.name });
-  store.transaction(() => setState(store, { sandbox, endpoints }, "removing"));
-  await dropSandbox(parts, sandbox);
 }
 
 /** Whether the engine has forgotten a sandbox, and will not take its link from the host. */

@@ -51,15 +51,6 @@ Deno.test("the endpoints of an unfinished sandbox are not found beside it", () =
   ]);
 });
 
-Deno.test("a record comes without its state", () => {
-  const [only] = findUnfinished({
-    networks: [inState("making", network("n"))],
-    sandboxes: [],
-    endpoints: [],
-  });
-  assertEquals(only?.record, { network: network("n") });
-});
-
 Deno.test("in the way of a new sandbox are sandboxes with its name, or its address on the same parent", () => {
   using store = Store.copy("/nowhere");
   const networks = { lan: "eth0", twin: "eth0", far: "eth1" };
