@@ -1,7 +1,7 @@
 import type { RunProgram } from "../../iproute2/shell.ts";
 import { netnsPath } from "../../iproute2/words.ts";
 import { OWN } from "./enterable.ts";
-import { findKnownFiles, type FoundFile, readKnown } from "../run/files.ts";
+import { findKnownFiles, readKnown } from "../run/files.ts";
 import type { Sandbox } from "../model/types.ts";
 import { invalidOption } from "../../base/errors.ts";
 
@@ -24,54 +24,46 @@ export class BorrowedNamespaces {
    */
   async identify(path: string, mayCome = false): Promise<string | undefined> {
     netnsPath(path);
-    const { own, host, found } = await this.#find([path]);
-    const file = found.get(path);
-    // All namespaces are files of one file system (nsfs), and no others are.
-    const isThere = file?.dev === own.dev;
-    if (isThere && file.ino !== host.ino) return await this.#identityOf(file);
-    if (!isThere && mayCome && /\/netns\/[^/]+$/.test(path)) return undefined;
+    const file = (await this.#find([path])).get(path);
+    if (file?.identity !== undefined && !file.isHost) return file.identity;
+    if (file?.identity === undefined && mayCome && /\/netns\/[^/]+$/.test(path)) return undefined;
     const missing = file ? "it is not a namespace" : "there is no such file, or it cannot be read";
-    const rule = isThere ? "it is that of the host itself" : missing;
-    throw invalidOption("namespace", path, rule);
+    throw invalidOption(
+      "namespace",
+      path,
+      file?.isHost ? "it is that of the host itself" : missing,
+    );
   }
 
   async isHost(path: string): Promise<boolean> {
-    const { host, found } = await this.#find([path]);
-    const file = found.get(path);
-    return file?.dev === host.dev && file.ino === host.ino;
+    return (await this.#find([path])).get(path)?.isHost ?? false;
   }
 
   /** The sandboxes whose namespace exists. Without an identity on record, any there counts. */
   async present(sandboxes: readonly Sandbox[]): Promise<Set<string>> {
-    const paths = new Set(sandboxes.flatMap(({ path }) => path ?? []));
-    if (paths.size === 0) return new Set();
-    const { own, found } = await this.#find([...paths]);
-    const identities = new Map<string | undefined, string>();
-    for (const file of found.values()) {
-      if (file.dev === own.dev) identities.set(file.path, await this.#identityOf(file));
-    }
+    const files = await this.#find(sandboxes.flatMap(({ path }) => path ?? []));
     return new Set(
-      sandboxes.filter(({ path, namespaceId }) => {
-        const identity = identities.get(path);
+      sandboxes.filter(({ path = "", namespaceId }) => {
+        const identity = files.get(path)?.identity;
         return identity !== undefined && (namespaceId ?? identity) === identity;
       }).map(({ name }) => name),
     );
   }
 
-  /** Finds the files that lead to namespaces, and those of this process's and the host's. */
-  async #find(paths: readonly string[]): Promise<{
-    own: FoundFile;
-    host: FoundFile;
-    found: ReadonlyMap<string, FoundFile>;
-  }> {
-    const host = this.host === undefined ? OWN : `/run/netns/${this.host}`;
-    const files = await findKnownFiles(this.run, OWN, host, ...paths);
-    const found = new Map(files.map((file) => [file.path, file]));
-    return { own: found.get(OWN)!, host: found.get(host)!, found };
-  }
-
-  /** Makes an identity with the id of this boot, as the kernel numbers namespaces anew after each. */
-  async #identityOf({ ino }: FoundFile): Promise<string> {
-    return `${await readKnown(this.run, BOOT_ID)} ${ino}`;
+  /** Finds files. One that leads to a namespace has the identity of that. */
+  async #find(
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, { identity?: string; isHost: boolean }>> {
+    if (paths.length === 0) return new Map();
+    const hostPath = this.host === undefined ? OWN : `/run/netns/${this.host}`;
+    const files = await findKnownFiles(this.run, ...new Set([OWN, hostPath, ...paths]));
+    const [own, host] = [OWN, hostPath].map((path) => files.find((file) => file.path === path)!);
+    // The kernel numbers namespaces anew after each boot.
+    const boot = await readKnown(this.run, BOOT_ID);
+    return new Map(files.map(({ path, dev, ino }) => [path, {
+      // All namespaces are files of one file system (nsfs), and no others are.
+      identity: dev === own!.dev ? `${boot} ${ino}` : undefined,
+      isHost: dev === host!.dev && ino === host!.ino,
+    }]));
   }
 }
