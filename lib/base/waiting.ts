@@ -25,8 +25,6 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | unde
 
 /** Runs a function once for all calls that are made at the same time. */
 export class Coalescer<T> {
-  readonly #run: (options: WaitOptions) => Promise<T>;
-  readonly #rest: (took: number) => Promise<void>;
   #running: Promise<unknown> = Promise.resolve();
   #next: { calls: number; done: Promise<T>; giveUp: AbortController } | undefined;
 
@@ -35,12 +33,9 @@ export class Coalescer<T> {
    * the next run, after one of so many milliseconds.
    */
   constructor(
-    run: (options: WaitOptions) => Promise<T>,
-    rest = (_took: number): Promise<void> => Promise.resolve(),
-  ) {
-    this.#run = run;
-    this.#rest = rest;
-  }
+    private readonly run: (options: WaitOptions) => Promise<T>,
+    private readonly rest = (_took: number): Promise<void> => Promise.resolve(),
+  ) {}
 
   /** Runs the function after the call. Calls while it runs share the next run. */
   async request({ signal, waiting }: WaitOptions = {}): Promise<T> {
@@ -62,8 +57,8 @@ export class Coalescer<T> {
       giveUp.signal.throwIfAborted();
       this.#next = undefined;
       const start = performance.now();
-      const run = this.#run({ signal: giveUp.signal, waiting });
-      this.#running = run.catch(() => {}).then(() => this.#rest(performance.now() - start));
+      const run = this.run({ signal: giveUp.signal, waiting });
+      this.#running = run.catch(() => {}).then(() => this.rest(performance.now() - start));
       return run;
     });
     return { calls: 0, done, giveUp };

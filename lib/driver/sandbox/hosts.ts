@@ -21,10 +21,7 @@ type Failures = ReadonlyMap<string, IpvlanErrorOf<"hosts-file">>;
 
 /** Keeps the hosts files of a driver's sandboxes in sync with its store. */
 export class HostsFiles implements Disposable {
-  readonly #store: Store;
-  readonly #remote: (network: string) => readonly RemoteName[];
   readonly #lock: FileLock | undefined;
-  readonly #writer: HostsWriter;
   /** The files that may be stale: those of all sandboxes on these networks, and of these sandboxes. */
   #stale = { networks: new Set<string>(), sandboxes: new Set<string>() };
   readonly #refreshes = new Coalescer((options) => this.#refresh(options));
@@ -34,15 +31,12 @@ export class HostsFiles implements Disposable {
    * @param lock The lock file, for one writer at a time. Without it, nothing is written.
    */
   constructor(
-    store: Store,
-    remote: (network: string) => readonly RemoteName[],
+    private readonly store: Store,
+    private readonly remote: (network: string) => readonly RemoteName[],
     lock: string | undefined,
-    writer: HostsWriter = new HostsWriter(),
+    private readonly writer = new HostsWriter(),
   ) {
-    this.#store = store;
-    this.#remote = remote;
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
-    this.#writer = writer;
   }
 
   /**
@@ -68,7 +62,7 @@ export class HostsFiles implements Disposable {
     if (!this.#lock) return new Map();
     // Lock before reading the store, so that no other process writes older lines last.
     using _lock = await this.#lock.exclusive(options);
-    this.#writer.begin(this.#lock.path);
+    this.writer.begin(this.#lock.path);
     const stale = this.#stale;
     this.#stale = { networks: new Set(), sandboxes: new Set() };
     try {
@@ -83,10 +77,10 @@ export class HostsFiles implements Disposable {
   }
 
   #sync(stale: StaleHosts): Failures {
-    const store = this.#store;
+    const store = this.store;
     const { files, removed } = planHosts({
       endpoints: store.hostEntries(),
-      remote: this.#remote,
+      remote: this.remote,
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
@@ -100,13 +94,13 @@ export class HostsFiles implements Disposable {
       }
     };
     for (const { sandbox, text } of files) {
-      attempt(sandbox, () => this.#writer.write(sandbox, text));
+      attempt(sandbox, () => this.writer.write(sandbox, text));
     }
-    for (const sandbox of removed) attempt(sandbox, () => this.#writer.remove(sandbox));
+    for (const sandbox of removed) attempt(sandbox, () => this.writer.remove(sandbox));
     return failures;
   }
 
   [Symbol.dispose](): void {
-    this.#writer[Symbol.dispose]();
+    this.writer[Symbol.dispose]();
   }
 }

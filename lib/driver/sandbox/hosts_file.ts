@@ -41,10 +41,6 @@ export class HostsWriter implements Disposable {
   readonly #id = crypto.randomUUID();
   readonly #open = new Map<string, OpenFile>();
   readonly #editOf = remembering(editHosts);
-  /** The text to append to a file; `undefined` if appending is not enough. */
-  readonly #missing = remembering((old, text) =>
-    text.startsWith(old) ? text.slice(old.length) : undefined
-  );
 
   /** @param folder Where `ip netns exec NAME` finds the files that it mounts over `/etc`. */
   constructor(private readonly folder = "/etc/netns", private readonly mostOpen = 1024) {}
@@ -62,8 +58,8 @@ export class HostsWriter implements Disposable {
     if (!open) return;
     const { file } = open;
     try {
-      const missing = open.text === undefined ? undefined : this.#missing(open.text, text);
-      if (missing !== undefined) {
+      if (open.text !== undefined && text.startsWith(open.text)) {
+        const missing = text.slice(open.text.length);
         writeAll(file, missing);
         open.size += missing.length;
       } else {
@@ -125,8 +121,8 @@ export class HostsWriter implements Disposable {
 }
 
 /** Returns a function that remembers its last result: the files of most sandboxes are alike. */
-function remembering<T>(run: (old: string, text: string) => T): (old: string, text: string) => T {
-  let last: { old: string; text: string; result: T } | undefined;
+function remembering(run: typeof editHosts): typeof editHosts {
+  let last: { old: string; text: string; result: HostsEdit } | undefined;
   return (old, text) => {
     if (last?.old !== old || last.text !== text) last = { old, text, result: run(old, text) };
     return last.result;
