@@ -78,25 +78,22 @@ export class HostsFiles implements Disposable {
 
   #sync(stale: StaleHosts): Failures {
     const store = this.store;
-    const { files, removed } = planHosts({
+    const texts = planHosts({
       endpoints: store.hostEntries(),
       remote: this.remote,
       settings: new Map(store.sandboxes({ withHosts: true }).map((each) => [each.name, each])),
       exists: (sandbox) => (store.sandbox(sandbox)?.state ?? "removing") !== "removing",
     }, stale);
     const failures = new Map<string, IpvlanErrorOf<"hosts-file">>();
-    const attempt = (sandbox: string, change: () => void) => {
+    for (const [sandbox, text] of texts) {
       try {
-        change();
+        if (text === undefined) this.writer.remove(sandbox);
+        else this.writer.write(sandbox, text);
       } catch (cause) {
         const fields = { sandbox, reason: (cause as Error).message };
         failures.set(sandbox, new IpvlanError("hosts-file", fields, { cause }));
       }
-    };
-    for (const { sandbox, text } of files) {
-      attempt(sandbox, () => this.writer.write(sandbox, text));
     }
-    for (const sandbox of removed) attempt(sandbox, () => this.writer.remove(sandbox));
     return failures;
   }
 

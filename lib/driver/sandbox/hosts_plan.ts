@@ -32,25 +32,24 @@ export interface RemoteName {
   names: readonly string[];
 }
 
-/** Decides which stale hosts files to write, with which lines of the driver, and which to remove. */
+/** Decides on the driver's lines in each stale hosts file, by sandbox; `undefined` removes the file. */
 export function planHosts(
   { endpoints, settings, exists, remote = () => [] }: HostsFacts,
   stale: StaleHosts,
-): { files: { sandbox: string; text: string }[]; removed: string[] } {
+): Map<string, string | undefined> {
   const kept = endpoints.filter(({ state }) => state !== "removing");
   const byNetwork = Map.groupBy(kept, ({ network }) => network);
   // An engine's sandboxes have names and files of the engine's own.
   const hasFile = ({ sandbox }: HostEntry) => !isOwned(sandbox);
   const bySandbox = Map.groupBy(kept.filter(hasFile), ({ sandbox }) => sandbox);
-  const removed: string[] = [];
+  const texts = new Map<string, string | undefined>();
   for (const sandbox of stale.sandboxes) {
     if (bySandbox.has(sandbox) || isOwned(sandbox)) continue;
     if (exists(sandbox)) bySandbox.set(sandbox, []);
-    else removed.push(sandbox);
+    else texts.set(sandbox, undefined);
   }
   // Most sandboxes share their networks with others, so their lines are rendered once.
   const rendered = new Map<string, string>();
-  const files: { sandbox: string; text: string }[] = [];
   for (const [sandbox, own] of bySandbox) {
     const networks = networksOf(own);
     if (!stale.sandboxes.has(sandbox) && !networks.some((id) => stale.networks.has(id))) continue;
@@ -60,9 +59,9 @@ export function planHosts(
     const key = networks.join();
     const text = given ? render(ownHostLines(given, own)) : rendered.get(key) ?? render([]);
     if (!given) rendered.set(key, text);
-    files.push({ sandbox, text });
+    texts.set(sandbox, text);
   }
-  return { files, removed };
+  return texts;
 }
 
 /** The ids of a sandbox's networks, in the order in which names are looked up. */

@@ -57,13 +57,16 @@ function planOf(
     settings: new Map([["own", { hostname: "h" }]]),
     exists: (sandbox: string) => sandbox === "alone",
   };
-  const { files, removed } = planHosts(facts, {
-    sandboxes: new Set(sandboxes),
-    networks: new Set(networks),
-  });
+  const stale = { sandboxes: new Set(sandboxes), networks: new Set(networks) };
+  const texts = [...planHosts(facts, stale)];
   const names = (text: string) =>
     text.split("\n").slice(3, -1).map((line) => line.replace(MARK, "").split(" ").at(-1));
-  return { files: files.map(({ sandbox, text }) => [sandbox, ...names(text)]), removed };
+  return {
+    files: texts.flatMap(([sandbox, text]) =>
+      text === undefined ? [] : [[sandbox, ...names(text)]]
+    ),
+    removed: texts.flatMap(([sandbox, text]) => text === undefined ? [sandbox] : []),
+  };
 }
 
 const SECOND = { ordinal: 1 };
