@@ -154,16 +154,13 @@ export function withdrawals(
 ): Step[] {
   const { sandbox: netns, ifname: dev, ip6 } = endpoint;
   const policies = [from, to].map((network) => policyOf(network, endpoint, siblings));
-  const [old, wanted] = [from, to].map((
-    network,
-    index,
-  ) => [...linkRoutes(network, endpoint, siblings), ...policies[index]!.routes]) as [
-    RouteSpec[],
-    RouteSpec[],
-  ];
+  const [old, wanted] = [from, to].map((network, index) => [
+    ...linkRoutes(network, endpoint, siblings),
+    ...policies[index]!.routes,
+  ]);
   // One route to a destination takes the place of another one.
   const place = ({ dst, table, metric }: RouteSpec) => [dst, table, metric].join();
-  const places = new Set(wanted.map(place));
+  const places = new Set(wanted!.map(place));
   const isSeen = (route: RouteSpec) =>
     seen?.routes.some((found) => found.dev === dev && isSameRoute(found, route));
   const isReset = (name: "mtu" | "txqlen") => from[name] !== undefined && to[name] === undefined;
@@ -176,7 +173,7 @@ export function withdrawals(
     ...(policies[1]!.rules.length > 0 ? [] : policies[0]!.rules)
       .filter((rule) => seen?.rules?.some((found) => isSameRule(found, rule)))
       .map((rule) => ruleChange("del", rule)),
-    ...old.filter((route) => !places.has(place(route)) && isSeen(route))
+    ...old!.filter((route) => !places.has(place(route)) && isSeen(route))
       .map((route) => routeChange("del", route)),
     ...neighbours(to).map((each) => neighChange("replace", each)),
     // Deleting one that is not there would fail.

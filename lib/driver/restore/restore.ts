@@ -68,11 +68,8 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
     sandboxes.map((each) => restoreSandbox(parts, each, endpoints.get(each.name) ?? [], facts)),
   );
   const connected = new Set(restored.flatMap((each) => [...each.connected]));
-  const beside = await restoreHostSteps(parts, {
-    ...{ networks, lost, connected },
-    endpoints: all,
-    links: after,
-  });
+  const host = { networks, endpoints: all, connected, lost, links: after };
+  const beside = await restoreHostSteps(parts, host);
   const names = sandboxes.map(({ name }) => name);
   const stale: ReadonlyMap<string, Error> = await hosts.refresh([], names, wait)
     .catch((error) => new Map(names.map((name) => [name, error])));

@@ -152,10 +152,8 @@ export class Namespaces {
     const runnerOf: RunnerOf = (place, undoing, settings) => {
       const namespaces = undoing ? this.unstoppable : this;
       if (place === CALLER) return namespaces.caller().session;
-      if (place !== undefined) return namespaces.inside(place, undoing, settings).session;
-      const { host } = this.options;
-      const isShared = settings.length === 0;
-      return (isShared ? namespaces.host() : namespaces.inside(host, undoing, settings)).session;
+      if (place === undefined && settings.length === 0) return namespaces.host().session;
+      return namespaces.inside(place ?? this.options.host, undoing, settings).session;
     };
     const unlessStopped = async () => {
       if (!unstoppable) signal?.throwIfAborted();
