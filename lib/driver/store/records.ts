@@ -151,8 +151,17 @@ const LINK = kind("a link", (value) => {
 
 const STATIC = { dst: prefix, via: optional(address) };
 
-/** The fields of an endpoint that no query selects by. */
-const DETAILS = {
+const ENDPOINT = object({
+  state,
+  id: text,
+  // The store gives null for a network that it does not have.
+  network: text,
+  sandbox: text,
+  ifname: text,
+  ordinal: whole,
+  ip: optional(address),
+  ip6: optional(address),
+  aliases: list(text),
   moreAddresses: optional(list(address)),
   routes: optional(list(object({
     ...STATIC,
@@ -168,23 +177,6 @@ const DETAILS = {
   gatewayPriority: optional(whole),
   prefixLengths: optional(record(whole)),
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
-};
-
-/** The names of the fields of an endpoint that no query selects by. */
-export const DETAIL_NAMES = Object.keys(DETAILS) as (keyof typeof DETAILS)[];
-
-const ENDPOINT = object({
-  ...DETAILS,
-  state,
-  id: text,
-  // The store gives null for a network that it does not have.
-  network: text,
-  sandbox: text,
-  ifname: text,
-  ordinal: whole,
-  ip: optional(address),
-  ip6: optional(address),
-  aliases: list(text),
 });
 
 const POOL = object<AddressPool>({

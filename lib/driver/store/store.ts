@@ -5,13 +5,7 @@ import { settleOptions } from "../model/options.ts";
 import type { AddressPool, Claim, Network, Sandbox } from "../model/types.ts";
 import { AddressLog } from "./address_log.ts";
 import { Database, type Row, type Selection } from "./database.ts";
-import {
-  DETAIL_NAMES,
-  type EndpointRecord,
-  isRecord,
-  type RecordKinds,
-  type State,
-} from "./records.ts";
+import { type EndpointRecord, isRecord, type RecordKinds, type State } from "./records.ts";
 import { SELECTORS } from "./tables.ts";
 
 /** A record, its state, and if that is `updating`, what the network will be. */
@@ -217,10 +211,9 @@ export class Store implements Disposable {
   /** Adds an endpoint, or changes its state. */
   putEndpoint(endpoint: EndpointRecord, state: State): void {
     this.addressLog.add(...endpointAddresses(endpoint));
-    const { id, network, sandbox, ifname, ordinal, ip = null, ip6 = null } = endpoint;
-    const aliases = JSON.stringify(endpoint.aliases);
-    const details = Object.fromEntries(DETAIL_NAMES.map((name) => [name, endpoint[name]]));
-    const record = JSON.stringify(details);
+    const { id, network, sandbox, ifname, ordinal, ip = null, ip6 = null, ...rest } = endpoint;
+    const { aliases: names, ...details } = rest;
+    const [aliases, record] = [JSON.stringify(names), JSON.stringify(details)];
     const row = { id, state, network, sandbox, ifname, ordinal, ip, ip6, aliases, record };
     const onConflict = "ON CONFLICT (id) DO UPDATE SET state = excluded.state";
     this.db.insert("INSERT INTO endpoint", row, onConflict);
