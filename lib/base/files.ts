@@ -83,16 +83,7 @@ export function unlessMissing<T>(run: () => T): T | undefined {
 }
 
 /** The status of a file; `undefined` if it does not exist or may not be read. */
-export function statOf(path: string): Deno.FileInfo | undefined {
-  return found(path, Deno.statSync);
-}
-
-/** The same without following a link. */
-export function lstatOf(path: string): Deno.FileInfo | undefined {
-  return found(path, Deno.lstatSync);
-}
-
-function found(path: string, look: (path: string) => Deno.FileInfo): Deno.FileInfo | undefined {
+export function statOf(path: string, look = Deno.statSync): Deno.FileInfo | undefined {
   try {
     return look(path);
   } catch (error) {
@@ -104,4 +95,9 @@ function found(path: string, look: (path: string) => Deno.FileInfo): Deno.FileIn
     if (isMissing || isNoName) return undefined;
     throw error;
   }
+}
+
+/** The same without following a link. */
+export function lstatOf(path: string): Deno.FileInfo | undefined {
+  return statOf(path, Deno.lstatSync);
 }

@@ -34,7 +34,7 @@ export class HostsFiles implements Disposable {
     private readonly store: Store,
     private readonly remote: (network: string) => readonly RemoteName[],
     lock: string | undefined,
-    private readonly writer = new HostsWriter(),
+    private readonly writer: HostsWriter = new HostsWriter(),
   ) {
     this.#lock = lock === undefined ? undefined : new FileLock(lock);
   }
