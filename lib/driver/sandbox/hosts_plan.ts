@@ -51,7 +51,9 @@ export function planHosts(
   // Most sandboxes share their networks with others, so their lines are rendered once.
   const rendered = new Map<string, string>();
   for (const [sandbox, own] of bySandbox) {
-    const networks = networksOf(own);
+    // In the order in which names are looked up.
+    const networks = own.toSorted((one, other) => one.ordinal - other.ordinal)
+      .map(({ network }) => network);
     if (!stale.sandboxes.has(sandbox) && !networks.some((id) => stale.networks.has(id))) continue;
     const given = settings.get(sandbox);
     const render = (lines: readonly string[]) =>
@@ -62,11 +64,6 @@ export function planHosts(
     texts.set(sandbox, text);
   }
   return texts;
-}
-
-/** The ids of a sandbox's networks, in the order in which names are looked up. */
-function networksOf(own: readonly HostEntry[]): string[] {
-  return own.toSorted((one, other) => one.ordinal - other.ordinal).map(({ network }) => network);
 }
 
 /** Renders the lines of a sandbox's hosts file (hosts(5)): its own, and those of its networks. */

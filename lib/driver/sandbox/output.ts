@@ -20,12 +20,10 @@ const LOST = new TextEncoder().encode("\n(ipvlan: output is missing here, as it 
 
 export class KeptOutput {
   readonly #folder: string;
-  readonly #isRehearsal: boolean;
 
   /** Keeps the output in a state folder. A rehearsal removes nothing. */
-  constructor(stateFolder: string, isRehearsal: boolean) {
+  constructor(stateFolder: string, private readonly isRehearsal: boolean) {
     this.#folder = resolve(stateFolder, "output");
-    this.#isRehearsal = isRehearsal;
   }
 
   of(sandbox: string): string {
@@ -50,7 +48,7 @@ export class KeptOutput {
   }
 
   remove(sandbox: string): void {
-    if (this.#isRehearsal) return;
+    if (this.isRehearsal) return;
     // Rename it first: a running command may add a file while the folder is being emptied.
     const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
     const change = () => {
