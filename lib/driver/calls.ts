@@ -8,7 +8,7 @@ import { createNetwork, hostFacts, linkFacts, newIdentity } from "./network/crea
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
 import { besideOthers, type Settlement } from "./network/settle.ts";
 import { inTheWay, recover, type Recovery, removeStale } from "./restore/leftovers.ts";
-import { rehearsed, watched, type WrapRunner } from "./run/namespaces.ts";
+import { reported, type WrapRunner } from "./run/namespaces.ts";
 import { lateSignal } from "./run/programs.ts";
 import { isReady, withoutState } from "./store/store.ts";
 import type { DriverParts } from "./addresses/parts.ts";
@@ -144,5 +144,6 @@ export class Calls {
 }
 
 function wrapOf({ verbose, dryRun }: DriverOptions): WrapRunner | undefined {
-  return dryRun ? rehearsed(dryRun) : verbose ? watched(verbose) : undefined;
+  const report = dryRun ?? verbose;
+  return report && reported(report, dryRun !== undefined);
 }

@@ -22,44 +22,25 @@ export type WrapRunner = (
   settings: readonly string[],
 ) => Runner;
 
-/** Reports each line that changes something, before it runs. */
-export function watched(report: (command: string) => void): WrapRunner {
+/**
+ * Reports each line that changes something, before it runs. In a rehearsal, it does not run, and
+ * queries may find no namespace.
+ */
+export function reported(report: (command: string) => void, isRehearsal: boolean): WrapRunner {
   return (runner, netns, settings): DirectRunner => {
-    const reportLine = reporter(report, netns, settings);
+    const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
+    for (const each of settings) report(`${enter}sysctl -w ${shellWord(each)}`);
+    const looked = async <T>(look: () => Promise<T>, nothing: () => T) =>
+      isRehearsal ? await unlessError(["namespace-not-found"], look) ?? nothing() : await look();
     return {
-      change: (line, send) => {
-        reportLine(line);
-        return make(runner, { line, send });
+      change: async (line, send) => {
+        report(commandOf({ program: "ip", netns }, line));
+        if (!isRehearsal) await make(runner, { line, send });
       },
-      query: (line) => runner.query(line),
-      ask: (query) => ask(runner, query),
+      query: (line) => looked(() => runner.query(line), () => []),
+      ask: (query) => looked(() => ask(runner, query), () => query.parse([])),
     };
   };
-}
-
-/** Reports each line that changes something, and does not run it. Queries may find no namespace. */
-export function rehearsed(report: (command: string) => void): WrapRunner {
-  return (runner, netns, settings): DirectRunner => {
-    const reportLine = reporter(report, netns, settings);
-    const orNothing = async <T>(look: () => Promise<T>, nothing: () => T) =>
-      await unlessError(["namespace-not-found"], look) ?? nothing();
-    return {
-      change: (line) => Promise.resolve(reportLine(line)),
-      query: (line) => orNothing(() => runner.query(line), () => []),
-      ask: (query) => orNothing(() => ask(runner, query), () => query.parse([])),
-    };
-  };
-}
-
-/** Reports the commands that give links their settings. Returns a function that reports a line. */
-function reporter(
-  report: (command: string) => void,
-  netns: string | undefined,
-  settings: readonly string[],
-): (line: string) => void {
-  const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
-  for (const each of settings) report(`${enter}sysctl -w ${shellWord(each)}`);
-  return (line) => report(commandOf({ program: "ip", netns }, line));
 }
 
 /** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Namespaces, rehearsed, watched } from "../../../../lib/driver/run/namespaces.ts";
+import { Namespaces, reported } from "../../../../lib/driver/run/namespaces.ts";
 import { CALLER } from "../../../../lib/driver/run/plan.ts";
 import { Programs } from "../../../../lib/driver/run/programs.ts";
 import { FakeShell } from "../../../kit/fake_ip.ts";
@@ -25,7 +25,7 @@ const STEPS = [
 Deno.test("a plan runs in one process for each namespace, and prints each line before it runs", async () => {
   const shell = new FakeShell();
   const said: string[] = [];
-  const wrap = watched((command) => said.push(command));
+  const wrap = reported((command) => said.push(command), false);
   {
     await using programs = new Programs(() => shell);
     const namespaces = new Namespaces({ host: "h", programs, wrap });
@@ -69,7 +69,7 @@ Deno.test("the shell is started when it is needed, and anew when it has ended", 
 Deno.test("a dry run prints every line, runs none, and finds nothing in a namespace that does not exist", async () => {
   const shell = new FakeShell();
   const said: string[] = [];
-  const wrap = rehearsed((command) => said.push(command));
+  const wrap = reported((command) => said.push(command), true);
   await using programs = new Programs(() => shell);
   const namespaces = new Namespaces({ programs, wrap });
   await namespaces.apply(STEPS);
@@ -96,13 +96,13 @@ Deno.test("settings of links are made by a shell in the namespace and becomes ip
     { netns: "c1", line: "x", settings: ["net/ipv6/conf/e-1/disable_ipv6=1"] },
     { netns: "c1", line: "y", settings: ["net/ipv6/conf/e-2/disable_ipv6=1"] },
   ];
-  for (const wrap of [watched, rehearsed]) {
+  for (const isRehearsal of [false, true]) {
     const shell = new FakeShell();
     const said: string[] = [];
     await using programs = new Programs(() => shell);
     const namespaces = new Namespaces({
       programs,
-      wrap: wrap((command) => said.push(command)),
+      wrap: reported((command) => said.push(command), isRehearsal),
     });
     await namespaces.apply(steps);
     assertEquals(said, [
@@ -111,7 +111,7 @@ Deno.test("settings of links are made by a shell in the namespace and becomes ip
       "ip -n c1 x",
       "ip -n c1 y",
     ]);
-    if (wrap === rehearsed) assertEquals(shell.commands, []);
+    if (isRehearsal) assertEquals(shell.commands, []);
     else {
       const files = [1, 2].map((index) => `net/ipv6/conf/e-${index}/disable_ipv6=1`).join(" ");
       const [command = "", ...more] = shell.commands;
