@@ -69,6 +69,8 @@ export interface ErrorTable {
   };
   /** The gateway of a network did not answer before an endpoint was to be used (`-o probe=gateway`). */
   "gateway-silent": { gateway: string; network: string; parent: string };
+  /** A sandbox has no address on a network whose addresses a DHCP server gives. */
+  "no-lease": { sandbox: string; network: string; reason: string };
   /** A subnet overlaps a subnet of another network on the same parent. */
   "subnet-in-use": { subnet: string; other: string; network: string; parent: string };
   /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */

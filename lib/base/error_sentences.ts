@@ -24,6 +24,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ping: "iputils-ping",
   sh: "dash",
   stat: "coreutils",
+  udhcpc: "busybox, which has this DHCP client,",
   timeout: "coreutils",
   xargs: "findutils",
 };
@@ -96,6 +97,8 @@ export const SENTENCES: {
   "gateway-silent": ({ gateway, network, parent }) =>
     `The gateway ${gateway} of network "${network}" does not answer on "${parent}": check it, the ` +
     "cable and the VLAN",
+  "no-lease": ({ sandbox, network, reason }) =>
+    `The sandbox "${sandbox}" got no address by DHCP on network "${network}": ${reason}`,
   "subnet-in-use": ({ subnet, other, network, parent }) =>
     `Pool overlaps with other one on this address space: ${subnet}, and ${other} of network ` +
     `"${network}" on the same parent "${parent}"; choose another subnet or parent, or remove ` +

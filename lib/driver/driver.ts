@@ -269,11 +269,15 @@ export class Driver implements AsyncDisposable {
     await this.#calls.removeTransient([...networks.values()]);
   }
 
-  /** The ids of the processes in a sandbox. */
+  /** The ids of the processes in a sandbox, without its DHCP clients. */
   async processes(sandbox: string): Promise<number[]> {
-    const { store, processes } = this.#calls.parts;
+    const { store, processes, dhcp } = this.#calls.parts;
     const { id, name, path } = findSandbox(store, sandbox);
-    const pids = await processes.in(name, path);
+    const [all, clients] = await Promise.all([
+      processes.in(name, path),
+      dhcp.pids(store.endpoints({ sandbox: name })),
+    ]);
+    const pids = all.filter((pid) => !clients.includes(pid));
     // If the id has changed, they may be the processes of a later sandbox of this name.
     if (store.sandbox(name)?.id === id) return pids;
     throw new IpvlanError("sandbox-not-found", { sandbox, known: [] });
@@ -451,8 +455,8 @@ export class Driver implements AsyncDisposable {
 
   /** Yields the same in one piece, and then all further output until the command has ended. */
   followOutput(sandbox: string): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    const { id, name, path } = findSandbox(this.#calls.parts.store, sandbox);
-    const isBusy = async () => (await this.#calls.parts.processes.in(name, path)).length > 0;
+    const { id } = findSandbox(this.#calls.parts.store, sandbox);
+    const isBusy = async () => (await this.processes(id)).length > 0;
     return this.#calls.parts.output.follow(id, isBusy, this.#calls.parts.wait.signal);
   }
 
@@ -494,8 +498,9 @@ export class Driver implements AsyncDisposable {
   async restore(seconds = 0): Promise<RestoreReport> {
     return await restoreUntil(seconds, this.#calls.parts, async () => {
       // Ask etcd who holds the addresses before any link comes up.
-      const notices = await this.#calls.reconcile();
+      const said = await this.#calls.reconcile();
       const report = await this.#calls.exclusive(restoreAll);
+      const notices = [...said, ...report.notices ?? []];
       return notices.length > 0 ? { ...report, notices } : report;
     });
   }

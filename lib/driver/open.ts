@@ -1,5 +1,6 @@
 import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
+import { DhcpClients } from "./sandbox/dhcp.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
 import { chooseTransport } from "../netlink/choose.ts";
 import type { Libc } from "../netlink/libc.ts";
@@ -56,6 +57,8 @@ export interface DriverBase extends
     "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared" | "hasAgent"
   > {
   host: string | undefined;
+  /** The state folder. */
+  folder: string;
   wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
   report: ((command: string) => void) | undefined;
@@ -102,6 +105,7 @@ export function openBase(
   let closed: Promise<void> | undefined;
   return {
     host,
+    folder,
     wrap,
     notices: dryRun ? [] : guardStateFolder(folder),
     store,
@@ -167,7 +171,7 @@ export function makeParts(
   telling: AbortSignal | undefined,
 ): DriverParts {
   const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, netlink, hasAgent } = base;
+  const { report, isRehearsal, netlink, hasAgent, folder } = base;
   const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
   const options = { host, lock, programs, wrap, pathOf, netlink, isRehearsal };
   const namespaces = new Namespaces({ ...options, ...wait });
@@ -183,6 +187,7 @@ export function makeParts(
       hosts,
       pools,
       output,
+      dhcp: new DhcpClients({ folder, processes, report, isRehearsal, ...wait }),
       settings,
       openShared: openWith(base, wait, telling),
       hasAgent,

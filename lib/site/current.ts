@@ -56,12 +56,21 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
       .map(({ name, endpoints, labels, ...more }): DesiredSandbox => ({
         ...settingsOf(more),
         name,
-        connections: endpoints.map(asConnection),
+        connections: withoutLeases(endpoints, networks).map(asConnection),
         command: startedCommand(labels) ?? [],
         labels: userLabels(labels),
       })),
     checks: [],
   };
+}
+
+/** Endpoints without the addresses that a DHCP server would give again. */
+export function withoutLeases(
+  endpoints: readonly Endpoint[],
+  networks: readonly Network[],
+): Endpoint[] {
+  const leased = networks.filter(({ dhcp }) => dhcp).map(({ name }) => name);
+  return endpoints.map((each) => leased.includes(each.network) ? { ...each, ip: undefined } : each);
 }
 
 /** The connection that would make the same endpoint. */

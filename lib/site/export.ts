@@ -6,7 +6,7 @@ import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { bareAddresses, familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
-import { type Records, withoutOwned } from "./current.ts";
+import { type Records, withoutLeases, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { keyOf } from "./shape.ts";
 
@@ -48,7 +48,7 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
   const value = withoutEmpty({
     name: wholeSite(records, [...networks, ...made]),
     networks: Object.fromEntries(networks.map((each) => [each.name, networkValue(each)])),
-    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each)])),
+    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each, networks)])),
   });
   return { value, notices };
 }
@@ -97,8 +97,12 @@ function underKeys(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [keyOf(field), value]));
 }
 
-function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {
-  const connections = endpoints.map((endpoint, index): [string, unknown] => [
+function sandboxValue(
+  { endpoints, labels, ...more }: SandboxDetails,
+  networks: readonly Network[],
+): Record<string, unknown> {
+  const own = withoutLeases(endpoints, networks);
+  const connections = own.map((endpoint, index): [string, unknown] => [
     endpoint.network,
     connectionValue(endpoint, `eth${index}`),
   ]);

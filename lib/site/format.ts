@@ -1,4 +1,5 @@
 import { MAX_PRIORITY } from "../driver/model/routes.ts";
+import { DHCP } from "../driver/model/dhcp.ts";
 import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
 import { linkLocalProblem } from "../driver/model/link_local.ts";
 import { nameProblem } from "../driver/model/names.ts";
@@ -141,8 +142,8 @@ const SUBNET = mapping({
 
 const IPAM: Record<string, Key> = {
   driver: key(
-    "default: this host gives the addresses; etcd: a pool that hosts share",
-    choice("default", ETCD),
+    "default: this host gives the addresses; etcd: a pool that hosts share; dhcp: as dhcp: 10",
+    choice("default", ETCD, DHCP),
   ),
   // `settle` checks their values.
   ...Object.fromEntries(IPAM_FIELDS.map((field) => {

@@ -1,3 +1,4 @@
+import { DHCP, DHCP_TIMEOUT } from "../driver/model/dhcp.ts";
 import { ETCD } from "../driver/model/ipam_options.ts";
 import {
   NETWORK_OPTIONS,
@@ -74,6 +75,7 @@ export function toSiteNetwork(name: string, values: NetworkValues, report: Repor
         ...settleOptions({}).options,
         ipam: { driver, access: { endpoints: [], ...access } },
       },
+      ...driver === DHCP && { dhcp: DHCP_TIMEOUT },
       ...driverOpts as Partial<NetworkOptions>,
       ...driverOpts.routes !== undefined && { routes: parseRoutes(driverOpts.routes) },
       ...more,

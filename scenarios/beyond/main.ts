@@ -5,6 +5,7 @@
  */
 import { main, SUITES } from "../kit/mod.ts";
 import cniRoutes from "./cni_routes.ts";
+import dhcp from "./dhcp.ts";
 import firewall from "./firewall.ts";
 import duplicates from "./duplicates.ts";
 import hostAccess from "./host_access.ts";
@@ -27,6 +28,7 @@ const scenarios = [
   proxy,
   ipv6,
   duplicates,
+  dhcp,
   waysOut,
   mtu,
   firewall,

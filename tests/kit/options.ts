@@ -34,7 +34,7 @@ export function networkWith(name: OptionName, value?: unknown): NetworkSpec {
     name: "n",
     parent: "eth0",
     subnets: [
-      ...name === "ipv4" ? [] : ["10.0.0.0/24"],
+      ...name === "ipv4" || name === "dhcp" && value !== undefined ? [] : ["10.0.0.0/24"],
       ...["ipv4", "ipv6Mode", "dad", "proxy"].includes(name) ? ["2001:db8::/64"] : [],
     ],
   };

@@ -166,8 +166,9 @@ Deno.test("what an option is in the kernel is set, seen when it is changed, mend
       assertEquals(await kernel(), empty, "something is left");
     };
     for (const name of OPTION_NAMES) {
-      // What they do shows only with others on the LAN: see `driver_lan_test.ts`.
-      if (["ipv6Mode", "dad", "probe"].includes(name)) continue;
+      // What they do shows only with others on the LAN: see `driver_lan_test.ts`, and for `dhcp`
+      // `tests/engines/dnsmasq_test.ts`.
+      if (["ipv6Mode", "dad", "probe", "dhcp"].includes(name)) continue;
       const isWhole = await t.step(name, async () => {
         const [one, other] = twoValues(name);
         const otherwise = await make(networkWith(name, other));

@@ -26,6 +26,7 @@ import {
   readRoutes,
   ROUTE_OPTION,
 } from "../option_values.ts";
+import { DHCP, DHCP_TIMEOUT } from "../../driver/model/dhcp.ts";
 import {
   ETCD,
   IPAM_NAMES,
@@ -50,7 +51,8 @@ const CREATE_OPTIONS: Options = {
   "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
   "--attachable": "no effect: every sandbox can be connected to every network",
   "--scope SCOPE": "local: a network is one machine's",
-  "--ipam-driver DRIVER": "default: this host gives the addresses; etcd: a pool that hosts share",
+  "--ipam-driver DRIVER":
+    "default: this host gives the addresses; etcd: a pool that hosts share; dhcp: -o dhcp=10",
   "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
 };
 
@@ -90,6 +92,7 @@ export function readNetworkSpec(
   const ipam = readIpam(args, surroundings, problems);
   const routes = [...readRoutes(args), ...given.options.routes ?? []];
   const spec: NetworkSpec = {
+    ...args.value("ipam-driver") === DHCP && { dhcp: DHCP_TIMEOUT },
     ...given.options,
     ...routes.length > 0 && { routes },
     // A flag with the value false is not the same as no flag.
@@ -116,8 +119,8 @@ function readIpam(
     const read = readIpamOptions(words, surroundings);
     if (read.ok) return { driver: ETCD, access: read.access };
     problems.push(...read.problems);
-  } else if (driver !== "default") {
-    const rule = "write default, by which this host alone gives the addresses, or etcd";
+  } else if (driver !== "default" && driver !== DHCP) {
+    const rule = "write default, by which this host alone gives the addresses, etcd or dhcp";
     problems.push(invalidOption("ipam-driver", driver, rule));
   } else if (words.length > 0) {
     // Do not repeat the values: they may be secrets.

@@ -3,6 +3,7 @@
 // them with empty values, as templates ask for all columns. `Interface` and `Owner` are ours.
 import { nodeModule } from "../../base/node.ts";
 import { engineOf, isOwned } from "../../driver/model/names.ts";
+import { ipamDriver } from "../../driver/model/dhcp.ts";
 import { ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
@@ -35,7 +36,7 @@ export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUs
     EnableIPv4: hasFamily(network, 4),
     EnableIPv6: hasFamily(network, 6),
     IPAM: {
-      Driver: network.ipam?.driver ?? "default",
+      Driver: ipamDriver(network),
       Options: new Map(network.ipam ? ipamEntries(network.ipam.access) : []),
       Config: network.subnets.map(ipamConfig),
     },
@@ -116,7 +117,7 @@ export function networkFields(id: (network: Network) => string): Fields<Network>
     Mode: ({ mode }) => mode,
     Parent: ({ parent }) => parent,
     Subnets: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(","),
-    IPAM: ({ ipam }) => ipam?.driver ?? "default",
+    IPAM: ipamDriver,
     Owner: ({ name }) => engineOf(name) ?? "",
   };
 }
@@ -280,7 +281,7 @@ export function networkColumns(
   id: (network: Network) => string,
 ): Fields<Network> {
   const fields = networkFields(id);
-  const hasIpam = networks.some(({ ipam }) => ipam);
+  const hasIpam = networks.some(({ ipam, dhcp }) => ipam ?? dhcp);
   const names = ["Name", "Driver", "Mode", "Parent", "Subnets", ...hasIpam ? ["IPAM"] : []];
   return {
     "NETWORK ID": id,

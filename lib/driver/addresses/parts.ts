@@ -1,6 +1,7 @@
 import type { SharedPools } from "../../claims/shared_pools.ts";
 import type { BorrowedNamespaces } from "../sandbox/borrowed.ts";
 import type { KeptOutput } from "../sandbox/output.ts";
+import type { DhcpClients } from "../sandbox/dhcp.ts";
 import type { HostsFiles } from "../sandbox/hosts.ts";
 import type { Namespaces } from "../run/namespaces.ts";
 import type { KnownPools } from "./pools.ts";
@@ -20,6 +21,7 @@ export interface DriverParts {
   /** Applies the settings of sandboxes besides their networks. */
   settings: SettingsKeeper;
   output: KeptOutput;
+  dhcp: DhcpClients;
   /** Opens the pools that several hosts share; resolves to none in a dry run, which asks no etcd. */
   openShared: () => Promise<SharedPools | undefined>;
   /** Whether an agent runs. It keeps the names of other hosts' sandboxes on record. */

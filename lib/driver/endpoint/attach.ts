@@ -22,6 +22,7 @@ import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 import { type AttachRequest, decide, type PresentEndpoint } from "./attach_request.ts";
 import { askSteps } from "./ask.ts";
+import { obtainLeases } from "./lease.ts";
 import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";
 import {
   type NetworkEndpoint,
@@ -242,7 +243,7 @@ export function reserve(
 /** Makes what is reserved, or undoes it. Resolves to why hosts files lack its names. */
 async function make(
   parts: DriverParts,
-  { sandbox, planned, steps, records }: Reservation,
+  { sandbox, present, planned, steps, records }: Reservation,
   facts: HostFacts | undefined,
   held: HeldAddresses,
 ): Promise<IpvlanErrorOf<"hosts-file">[]> {
@@ -253,8 +254,16 @@ async function make(
   // It is awaited below. Until then, its failure must not end the program as an unhandled rejection.
   hostsWritten.catch(() => {});
   try {
+    const lease = async () => {
+      const leased = planned.filter(({ network }) => network.dhcp);
+      if (leased.length === 0) return;
+      const siblings = siblingsOf([...present, ...planned].map(({ endpoint }) => endpoint));
+      await obtainLeases(parts, leased, siblings, "making");
+      await hosts.refresh(leased.map(({ network }) => network.id), [sandbox.name], wait);
+    };
     const finish = async () => {
       await requireParents(parts, sandbox.name, planned, facts);
+      await lease();
       const own = (await hostsWritten).get(sandbox.name);
       if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
@@ -262,7 +271,9 @@ async function make(
     };
     const lookFor = (address: string) =>
       held.lookFor(address, networkWith(planned, address).parent, sandbox.name);
-    await namespaces.apply(steps, finish, lookFor);
+    const orRelease = (error: unknown) =>
+      unstoppable.dhcp.release(records.endpoints).then(() => Promise.reject(error));
+    await namespaces.apply(steps, () => finish().catch(orRelease), lookFor);
     return [...(await hostsWritten).values()];
   } catch (error) {
     await hostsWritten.catch(() => {});

@@ -70,6 +70,12 @@ export function decideEndpoint(
   if (present.some((each) => each.network.id === network.id) && !isOwned(sandbox)) {
     problems.push(new IpvlanError("already-connected", { sandbox, network: network.name }));
   }
+  if (network.dhcp && isOwned(sandbox)) {
+    const rule =
+      "a DHCP server gives its addresses, for sandboxes of ipvlan's own: CNI has an IPAM " +
+      "plugin dhcp, and Docker and Podman choose addresses before there is a namespace";
+    problems.push(invalidOption("network", network.name, rule));
+  }
   if (options.macAddress !== undefined) {
     problems.push(new IpvlanError("mac-address", { macAddress: options.macAddress }));
   }
@@ -249,6 +255,10 @@ function takeAddress(
   facts: EndpointFacts,
 ): TakenAddress | undefined {
   const { subnets, foreignAddresses } = facts.network;
+  if (given !== undefined && facts.network.dhcp) {
+    const rule = `a DHCP server gives the addresses of "${facts.network.name}": leave it out`;
+    throw invalidOption(`IPv${family} address`, given, rule);
+  }
   if (given !== undefined) {
     const take = foreignAddresses ? takeForeign : takeGiven;
     return { ...take(pools, family, given, facts), notices: [] };

@@ -109,8 +109,11 @@ export async function removeSandbox(
     const sandbox = findSandbox(store, name);
     return { sandbox, endpoints: store.endpoints({ sandbox: sandbox.name }) };
   };
-  await removeRecords(parts, find, async ({ sandbox }) => {
-    if (kills && !isRehearsal) await processes.killAll(sandbox.name, sandbox.path);
+  await removeRecords(parts, find, async ({ sandbox, endpoints }) => {
+    if (kills && !isRehearsal) {
+      await parts.dhcp.release(endpoints);
+      await processes.killAll(sandbox.name, sandbox.path);
+    }
     await dropSandbox(parts, sandbox);
   });
 }
@@ -299,9 +302,10 @@ export async function dropSandbox(parts: DriverParts, sandbox: Sandbox): Promise
 
 /** Removes what endpoints have in the host. It runs before their links go, so no packet is lost. */
 async function withdrawEndpoints(
-  parts: Parts<"store" | "namespaces">,
+  parts: Parts<"store" | "namespaces" | "dhcp">,
   endpoints: readonly EndpointRecord[],
 ): Promise<void> {
+  await parts.dhcp.release(endpoints);
   const steps = endpoints.flatMap((endpoint) => {
     const network = parts.store.networkById(endpoint.network);
     return network ? hostSteps(network, endpoint) : [];

@@ -56,13 +56,15 @@ export function siblingsOf(endpoints: readonly EndpointRecord[]): Siblings {
 /** Lists the addresses of an endpoint's link with their gateways, IPv4 first. */
 export function linkAddresses(
   network: Network,
-  endpoint: Addresses & Pick<EndpointRecord, "prefixLengths">,
+  endpoint: Addresses & Pick<EndpointRecord, "prefixLengths" | "gateway">,
 ): EndpointAddress[] {
   const hasGateway = wayOut(network) === "gateway";
-  const { prefixLengths: lengths } = endpoint;
+  const { prefixLengths: lengths, gateway: router } = endpoint;
   return endpointAddresses(endpoint).map((address) => {
     const foreign = lengths?.[address] ?? lengths?.[familyOf(address) === 6 ? "ip6" : "ip"];
-    if (foreign !== undefined) return { address: `${address}/${foreign}` };
+    if (foreign !== undefined) {
+      return { address: `${address}/${foreign}`, ...hasGateway && router && { gateway: router } };
+    }
     const home = homeOf(network.subnets, address);
     if (!home) {
       const rule = `its record is damaged, as it is in no subnet of network "${network.name}"`;

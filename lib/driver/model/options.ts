@@ -8,6 +8,7 @@ import {
   endpointAdverts,
   networkAdverts,
 } from "./advertise.ts";
+import { DHCP, dhcpProblems } from "./dhcp.ts";
 import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
 import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
@@ -183,6 +184,17 @@ export const NETWORK_OPTIONS: {
     changes: true,
     cni: "probe",
     problems: probeProblems,
+  },
+  // The clients are in `lib/driver/sandbox/dhcp.ts`.
+  dhcp: {
+    label: "DHCP",
+    help: "have a DHCP server of the LAN give the addresses, and wait so many seconds for one",
+    value: { kind: "number", what: "a number of seconds", range: [1, 600] },
+    default: undefined,
+    none: "off",
+    driverOption: DHCP,
+    docker: () => "Docker chooses addresses before there is a namespace that a client could run in",
+    problems: dhcpProblems,
   },
   advertise: {
     label: "advertise",

@@ -60,6 +60,11 @@ export interface NetworkOptions {
   /** What must answer before an endpoint is used: the gateways of its subnets, or nothing. */
   probe?: "gateway";
   /**
+   * How long to wait for an IPv4 address of the LAN's DHCP server (RFC 2131), in seconds. Left out, the
+   * network gives the addresses itself.
+   */
+  dhcp?: number;
+  /**
    * The routes of an L3 network that the host has for a routing daemon to announce: one to each
    * subnet (`subnet`), or one to each address of an endpoint (`address`).
    */

@@ -62,7 +62,7 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
     labels,
     ...(spec.owner && { owner: spec.owner }),
     ...(spec.transient && { transient: true }),
-    ...(spec.foreignAddresses && { foreignAddresses: true }),
+    ...((spec.foreignAddresses || options.dhcp) && { foreignAddresses: true }),
     ...(spec.ipam && { ipam: settleIpam(spec.ipam) }),
   };
   const notices = subnets.ok ? subnets.notices : [];
@@ -176,17 +176,19 @@ export function toSettled(network: Network): SettledNetwork {
     parent,
     ...settled
   } = network;
+  if (settled.dhcp) delete settled.foreignAddresses;
   return isolated ? settled : { ...settled, parent };
 }
 
 /** Checks the subnets of each family against the options for IPv4, IPv6 and the MTU. */
 function familyProblems(
-  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses }: EngineNetworkSpec,
+  { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses, dhcp }: EngineNetworkSpec,
 ): IpvlanError[] {
   const texts = subnets.map((subnet) => typeof subnet === "string" ? subnet : subnet.subnet);
   const hasFamily = (family: number) => texts.some((text) => familyOf(text) === family);
-  if (foreignAddresses) {
-    const rule = "the network has foreign addresses, and no subnets of its own";
+  if (foreignAddresses || dhcp) {
+    const who = dhcp ? "a DHCP server" : "an engine";
+    const rule = `${who} gives the addresses, so the network has no subnets of its own`;
     return texts.map((text, index) => invalidOption("subnet", text, rule).at("subnets", index));
   }
   const rule = "a subnet of that family is given: leave one of the two out";

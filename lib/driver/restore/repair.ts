@@ -388,7 +388,7 @@ export function hasTables(
 }
 
 export async function seeSandboxes(
-  parts: Parts<"store" | "namespaces" | "borrowed">,
+  parts: Parts<"store" | "namespaces" | "borrowed" | "dhcp">,
   sandboxes: readonly SandboxDetails[],
 ): Promise<SeenSandbox[]> {
   const { store, namespaces } = parts;
@@ -419,17 +419,19 @@ export async function seeSandboxes(
     const own = endpoints.get(name) ?? [];
     const seen = isThere ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
     const siblings = siblingsOf(own);
-    const repairs = new Map(own.map((endpoint) => {
-      const network = networks.get(endpoint.network)!;
-      const view = { seen, siblings, path: sandbox.path, beside };
-      const repair = endpointRepair(network, endpoint, view);
-      const cut = cutOffProblem(network, links);
-      if (cut) {
-        repair.changes.push(cut.message);
-        if (repair.state === "up") repair.state = "changed";
-      }
-      return [endpoint.ifname, repair];
-    }));
+    const repairs = new Map(
+      await Promise.all(own.map(async (endpoint) => {
+        const network = networks.get(endpoint.network)!;
+        const view = { seen, siblings, path: sandbox.path, beside };
+        const repair = endpointRepair(network, endpoint, view);
+        const cut = cutOffProblem(network, links);
+        const more = network.dhcp && seen ? await parts.dhcp.problemsOf(endpoint) : [];
+        if (cut) more.push(cut.message);
+        repair.changes.push(...more);
+        if (more.length > 0 && repair.state === "up") repair.state = "changed";
+        return [endpoint.ifname, repair] as const;
+      })),
+    );
     const isWhole = repairs.values().every(({ state }) => state === "up");
     return {
       ...sandbox,

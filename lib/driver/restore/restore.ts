@@ -12,6 +12,7 @@ import type { Link } from "../../iproute2/link_types.ts";
 import { netnsDel } from "../../iproute2/netns.ts";
 import { restoreHostSteps } from "../network/host_steps.ts";
 import { askSteps } from "../endpoint/ask.ts";
+import { obtainLeases } from "../endpoint/lease.ts";
 import { siblingsOf } from "../endpoint/routes.ts";
 import { deleteLinks } from "../endpoint/links.ts";
 import { linkIndex, sandboxSteps } from "../endpoint/steps.ts";
@@ -127,6 +128,8 @@ interface Restored {
   reasons: readonly string[];
   /** The other host that has its address now, if nothing else is wrong. */
   holder?: string;
+  /** Sentences for the user, if nothing is wrong. */
+  notices?: readonly string[];
 }
 
 export function toReport(
@@ -143,11 +146,13 @@ export function toReport(
       reason: [...new Set(reasons)].join("; "),
       ...holder !== undefined && { holder },
     }));
+  const notices = restored.flatMap(({ notices = [] }) => notices);
   return {
     networks: namesOf("network"),
     sandboxes: namesOf("sandbox"),
     missing: [...missing, ...failed],
     undone,
+    ...notices.length > 0 && { notices },
   };
 }
 
@@ -168,7 +173,7 @@ interface HostView {
 
 /** Restores a sandbox. Deletes a link if another host has its address now. */
 async function restoreSandbox(
-  parts: Parts<"store" | "namespaces" | "settings" | "isRehearsal" | "wait">,
+  parts: Parts<"store" | "namespaces" | "settings" | "processes" | "dhcp" | "isRehearsal" | "wait">,
   sandbox: Sandbox,
   endpoints: readonly EndpointRecord[],
   { networks, lost, doubts, links, indexes, names }: HostView,
@@ -176,6 +181,7 @@ async function restoreSandbox(
   const { namespaces, settings } = parts;
   const { name, path } = sandbox;
   const reasons: string[] = [];
+  const notices: string[] = [];
   const connected = new Set<EndpointRecord>();
   const taken = endpoints.filter((each) => isIpvlanError(doubts.get(each), "address-held"));
   const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
@@ -189,6 +195,8 @@ async function restoreSandbox(
     const hasName = names.has(name);
     const seen = hasName ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
+    // A client keeps the namespace that it is in, also when that has lost its name.
+    if (!seen && !parts.isRehearsal) await parts.processes.kill(await parts.dhcp.pids(own));
     const siblings = siblingsOf(endpoints);
     const repairs = own.filter(({ network }) => !lost.has(network)).map((endpoint) => {
       const network = networks.get(endpoint.network)!;
@@ -225,6 +233,10 @@ async function restoreSandbox(
       if (!failed.includes(endpoint)) connected.add(endpoint);
     }
     if (!seen) await settings.apply(name, sandbox);
+    const there = [...connected].map((endpoint) => {
+      return { network: networks.get(endpoint.network)!, endpoint };
+    });
+    notices.push(...await obtainLeases(parts, there, siblings, "ready"));
   });
   if (failure !== undefined) reasons.push(failure);
   const nameOf = ({ network }: EndpointRecord) => networks.get(network)!.name;
@@ -239,7 +251,7 @@ async function restoreSandbox(
   const [held] = taken.map((each) => doubts.get(each) as IpvlanErrorOf<"address-held">);
   // More reasons mean that something else is wrong, too.
   const holder = reasons.length === taken.length ? held?.holder : undefined;
-  return { kind: "sandbox", name, reasons, connected, holder };
+  return { kind: "sandbox", name, reasons, connected, holder, notices };
 }
 
 /** Whether the link of an endpoint is made anew. The address of a link that is there is in use. */

@@ -77,6 +77,7 @@ kill_all() {
 export class Processes {
   /** Calls during a search share the next one: the running search may have missed their process. */
   readonly #all = new Coalescer(() => this.#search("ns/net"));
+  readonly #open = new Coalescer(() => this.#search(`fd/${LOCK_FD}`));
 
   /** @param lock The lock file, which each `ip` of a driver has open: see {@linkcode Namespaces}. */
   constructor(private readonly run: RunProgram, private readonly lock?: string) {}
@@ -88,6 +89,14 @@ export class Processes {
       : (await findKnownFiles(this.run, path))[0];
     if (!file) return [];
     return (await this.#all.request()).filter(({ ino }) => ino === file.ino).map(({ pid }) => pid);
+  }
+
+  /** The ids of the processes that have a file open at {@linkcode LOCK_FD}. */
+  async holding(path: string): Promise<number[]> {
+    const file = statOf(path);
+    if (!file) return [];
+    return (await this.#open.request())
+      .filter(({ dev, ino }) => dev === file.dev && ino === file.ino).map(({ pid }) => pid);
   }
 
   /** Sends a signal to processes, and passes over those that have ended. @throws {"missing-rights"} */
@@ -124,15 +133,10 @@ export class Processes {
 
   /** Waits for the `ip` of killed drivers. The caller must hold the exclusive lock and run none. */
   async idle({ signal, waiting }: WaitOptions = {}): Promise<void> {
-    const lock = this.lock;
-    const file = lock === undefined ? undefined : statOf(lock);
-    if (lock === undefined || !file) return;
+    const { lock } = this;
+    if (lock === undefined) return;
     let busy: number[] = [];
-    const isIdle = async () => {
-      busy = (await this.#search(`fd/${LOCK_FD}`))
-        .filter(({ dev, ino }) => dev === file.dev && ino === file.ino).map(({ pid }) => pid);
-      return busy.length === 0;
-    };
+    const isIdle = async () => (busy = await this.holding(lock)).length === 0;
     // Without a notice, as it is usually idle at once.
     if (await isIdle()) return;
     using _notice = sayIfLong(

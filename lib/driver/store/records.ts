@@ -56,6 +56,8 @@ export interface EndpointRecord
   aliases: string[];
   /** The prefix lengths of foreign addresses, by address; of an earlier version, by `ip` and `ip6`. */
   prefixLengths?: Record<string, number>;
+  /** The next hop of its default route, if a DHCP server gives the addresses. */
+  gateway?: string;
 }
 
 const prefix = parsed(parsePrefix);
@@ -176,6 +178,7 @@ const ENDPOINT = object({
   linkLocalAddresses: optional(list(address)),
   gatewayPriority: optional(whole),
   prefixLengths: optional(record(whole)),
+  gateway: optional(address),
   parent: optional(kind("a link name", (value) => attempt(() => linkName(String(value))).ok)),
 });
 

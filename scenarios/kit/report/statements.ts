@@ -100,6 +100,8 @@ const BEYOND = {
     "An L3 network in the LAN's own subnet is reached with no route set, and where the kernel cannot it is refused",
   "ASK-4": "IPv6 as one says: none, only the subnets', or SLAAC with addresses that stay the same",
   "ASK-5": "Duplicate address detection as one says: a holder on the LAN is found and named",
+  "ASK-6":
+    "Sandboxes of one parent have leases of a DHCP server, renew, keep and give back each of them",
   "ASK-7":
     "A sandbox has no gateway, static routes, or the default route of its best network, as one says",
   "ASK-8":

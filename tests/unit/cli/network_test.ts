@@ -70,7 +70,7 @@ Deno.test("all words that cannot be read are reported at once", () => {
     ...[
       "--driver=bridge",
       "--scope=swarm",
-      "--ipam-driver=dhcp",
+      "--ipam-driver=host-local",
       "--subnet=10.0.0.0/24",
       "--gateway=10.0.1.1",
       "--aux-address=printer",
@@ -85,9 +85,18 @@ Deno.test("all words that cannot be read are reported at once", () => {
     'The label "=x" is not valid: write NAME=VALUE',
     "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
     "Subnet 10.0.0.0/24 has more than one gateway (10.0.0.1, 10.0.0.2): give only one",
-    'The ipam-driver "dhcp" is not valid: write default, by which this host alone gives the ' +
-    "addresses, or etcd",
+    'The ipam-driver "host-local" is not valid: write default, by which this host alone gives the ' +
+    "addresses, etcd or dhcp",
   ]);
+});
+
+Deno.test("the IPAM driver dhcp stands for an option of the network, which says how long to wait", () => {
+  const given = (...words: string[]) => {
+    const { spec, problems } = read("--ipam-driver=dhcp", ...words);
+    return [spec.dhcp, spec.ipam, problems];
+  };
+  assertEquals(given(), [10, undefined, []]);
+  assertEquals(given("-o", "dhcp=30"), [30, undefined, []]);
 });
 
 Deno.test("the IPAM driver etcd has options, and no other one has", () => {

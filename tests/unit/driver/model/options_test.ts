@@ -73,7 +73,7 @@ for (const name of OPTION_NAMES) {
       ? ", parent: eth0, mode: l3"
       : name === "proxy"
       ? ", parent: eth0, mode: l3s"
-      : ["ipv6Mode", "dad", "probe"].includes(name)
+      : ["ipv6Mode", "dad", "probe", "dhcp"].includes(name)
       ? ", parent: eth0"
       : name === "routes"
       ? ", parent: eth0, subnets: [10.0.0.0/24]"
@@ -108,10 +108,10 @@ Deno.test("a value that an option cannot have is refused, with what it may be", 
 });
 
 Deno.test("a number may be the least or the greatest one, and no other beyond them", () => {
-  const ranges = { mtu: [68, 65535], txqlen: [1, 2 ** 31 - 1] } as const;
+  const ranges = { mtu: [68, 65535], txqlen: [1, 2 ** 31 - 1], dhcp: [1, 600] } as const;
   const numbers = OPTION_NAMES.filter((name) => NETWORK_OPTIONS[name].value.kind === "number");
   assertEquals(Object.keys(ranges), numbers);
-  for (const name of ["mtu", "txqlen"] as const) {
+  for (const name of ["mtu", "txqlen", "dhcp"] as const) {
     const [least, greatest] = ranges[name];
     const refused = [least - 1, least, greatest, greatest + 1]
       .map((value) => optionProblems(name, value).length > 0);
