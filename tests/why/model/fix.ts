@@ -1,11 +1,12 @@
 // What to change so that a packet arrives. Each change is made in a copy of the view, and offered only
 // if the packet arrives there.
 import { familyOf } from "../../../lib/ipam/address.ts";
+import type { Addr } from "../../../lib/iproute2/addr_types.ts";
 import type { Link } from "../../../lib/iproute2/link_types.ts";
 import type { Flow } from "./route.ts";
 import type { Step } from "./walk.ts";
 import { type Answer, why } from "./why.ts";
-import { addressesOf, isIn, type Node, type Port, type WhyView, World } from "./world.ts";
+import { addressesOf, isIn, type Node, type Port, sysctl, type WhyView, World } from "./world.ts";
 
 /** A change: the command that makes it, and the same in a view. */
 interface Change {
@@ -28,7 +29,9 @@ export function findFix(
 ): string | undefined {
   const last = [...answer.there, ...answer.back].at(-1);
   const node = last && nodeOf(view, last.netns);
-  if (answer.verdict !== "no" || !node) return undefined;
+  // Nothing makes an address answer that nobody has.
+  const isKnown = new World(view).holderOf(flow.dst) !== undefined;
+  if (answer.verdict !== "no" || !node || !isKnown) return undefined;
   return changesFor(view, node, last, flow.dst).find(({ make }) => {
     const copy = structuredClone(view);
     make(copy, nodeOf(copy, last.netns)!);
@@ -49,7 +52,7 @@ function changesFor(
   target: string,
 ): Change[] {
   const ip = (line: string) => ipIn(node.netns) + line;
-  const sysctl = (path: string, value: number): Change => ({
+  const set = (path: string, value: number): Change => ({
     line: `${node.netns === undefined ? "" : `ip netns exec ${node.netns} `}sysctl -w ` +
       `net.${path.replaceAll("/", ".")}=${value}`,
     make: (_, { sysctls }) => {
@@ -65,12 +68,12 @@ function changesFor(
   const family = familyOf(about);
   switch (code) {
     case "not-forwarding":
-      return [sysctl(family === 4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", 1)];
+      return [set(family === 4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", 1)];
     case "rp-filter":
-      return [sysctl(`ipv4/conf/${dev}/rp_filter`, 2)];
+      return [set(`ipv4/conf/${dev}/rp_filter`, 2)];
     case "echo-ignored":
       return ["ipv4/icmp_echo_ignore_all", "ipv6/icmp/echo_ignore_all"]
-        .map((path) => sysctl(path, 0));
+        .map((path) => set(path, 0));
     case "link-down":
     case "no-carrier":
       return setUp(view, node, dev);
@@ -91,7 +94,7 @@ function changesFor(
     case "no-route":
     case "dead-end":
     case "no-answer":
-      return neighboursOf(view, node, about).flatMap(([via, by]) =>
+      return nextHops(view, node, about).flatMap(([via, by]) =>
         // In place of a next hop that is not there, or by one where there was none.
         (code === "no-answer" ? ["default", target] : [about]).map((dst): Change => ({
           line: ip(`${family === 6 ? "-6 " : ""}route replace ${dst} via ${via} dev ${by}`),
@@ -148,23 +151,27 @@ function ipIn(netns: string | undefined): string {
   return netns === undefined ? "ip " : `ip -n ${netns} `;
 }
 
-/** The addresses of other namespaces on the links of one, each with the link. */
-function neighboursOf(
-  { host, others }: WhyView,
-  node: Node,
-  address: string,
-): [via: string, dev: string][] {
+/**
+ * The addresses on the links of a namespace by which others pass packets on, each with the link: those
+ * of namespaces that forward, and of parents, as ipvlan takes from these what is for a sandbox.
+ */
+function nextHops(view: WhyView, node: Node, address: string): [via: string, dev: string][] {
   const family = familyOf(address);
-  const here = node.addrs.filter((each) => each.family === family && each.scope === "global");
-  const away = [host, ...others].filter(({ netns }) => netns !== node.netns)
-    .flatMap(({ addrs }) =>
-      addrs.filter((each) => each.family === family && each.scope === "global")
-    );
-  return here.flatMap(({ address: own, prefixLength, dev }) =>
-    away.flatMap((each): [string, string][] =>
-      each.address !== address && isIn(`${own}/${prefixLength}`, each.address)
-        ? [[each.address, dev]]
-        : []
-    )
+  const world = new World(view);
+  const isOf = (addr: Addr) => addr.family === family && addr.scope === "global";
+  const passes = (other: Node, { dev }: Addr) => {
+    const link = other.links.find(({ name }) => name === dev);
+    return sysctl(
+      other,
+      family === 4 ? `ipv4/conf/${dev}/forwarding` : "ipv6/conf/all/forwarding",
+    ) ||
+      link && world.above(link, "ipvlan").length > 0;
+  };
+  const away = world.nodes.filter(({ netns }) => netns !== node.netns).flatMap((other) =>
+    other.addrs.filter((addr) => isOf(addr) && addr.address !== address && passes(other, addr))
+  );
+  return node.addrs.filter(isOf).flatMap(({ address: own, prefixLength, dev }) =>
+    away.filter((each) => isIn(`${own}/${prefixLength}`, each.address))
+      .map((each): [string, string] => [each.address, dev])
   );
 }
