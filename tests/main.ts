@@ -12,7 +12,7 @@ import { check, files, published, runStages, scenarios, testFiles, tests } from 
  * `deno task test:engines` runs all of them.
  */
 const ENGINES = {
-  tests: /\/(containerd|dnsmasq\+etcd|etcd|frr|podman4)\w*_test\.ts$/,
+  tests: /\/(containerd|dnsmasq(\+etcd)?|etcd|frr|podman4)\w*_test\.ts$/,
   scenarios: ["docker-two-hosts@docker26", "cni@containerd21"],
 };
 

@@ -22,7 +22,7 @@ class World implements AsyncDisposable {
   /** The namespace of the host. */
   host = "";
 
-  static async make(dhcp = 10): Promise<World> {
+  static async make(dhcp = 10, range = "192.168.1.100,192.168.1.199"): Promise<World> {
     const world = new World();
     const undo = world.#undo;
     const { path: folder } = undo.use(await temporaryFolder());
@@ -37,7 +37,7 @@ class World implements AsyncDisposable {
     world.lan = lan;
     world.host = host.name;
     world.server = undo.use(
-      await DhcpServer.start(lan, "192.168.1.100,192.168.1.199", `${folder}/leases`),
+      await DhcpServer.start(lan, range, `${folder}/leases`),
     );
     world.stateDir = `${folder}/state`;
     world.#options = { host: host.name, stateDir: world.stateDir };
@@ -196,6 +196,18 @@ Deno.test("an address that another sandbox of the parent has is not used", async
   );
   for (const name of ["c1", "c2"]) await driver.removeSandbox(name);
   await driver.removeNetwork("other");
+  await world.assertClean();
+});
+
+Deno.test("a server that gives the address of the parent takes nothing from the host", async () => {
+  await using world = await World.make(10, "192.168.1.250,192.168.1.250");
+  await succeed("ip", "-n", world.host, "addr", "add", "192.168.1.250/24", "dev", "eth0");
+  await assertRejectsError(
+    () => world.run("c1"),
+    "no-lease",
+    'the server gives 192.168.1.250, which the parent "eth0" has: check its range',
+  );
+  await succeed("ip", "netns", "exec", world.lan, "ping", "-c", "1", "-W", "5", "192.168.1.250");
   await world.assertClean();
 });
 

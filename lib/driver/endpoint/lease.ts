@@ -27,16 +27,24 @@ export async function obtainLeases(
 ): Promise<string[]> {
   const changes = await Promise.all(endpoints.map(async ({ network, endpoint }) => {
     if (!network.dhcp) return [];
+    const { parent } = network;
     const { lease, server } = await dhcp.obtain(network, endpoint);
     if (!lease || hasLease(endpoint, lease)) return [];
+    const ofParent = await namespaces.host().addr.show({ dev: parent });
     const before = { ...endpoint };
     const { id, sandbox, ifname } = Object.assign(endpoint, { gateway: undefined }, lease);
     const user = store.endpoints({ address: lease.ip }).find((other) =>
-      other.id !== id && store.networkById(other.network)!.parent === network.parent
+      other.id !== id && store.networkById(other.network)!.parent === parent
     );
     if (user) {
       const holder = `the sandbox "${user.sandbox}"`;
       throw new IpvlanError("address-held", { address: lease.ip, holder });
+    }
+    // ipvlan would take from the host what is for its own address.
+    if (ofParent.some(({ address }) => address === lease.ip)) {
+      const reason =
+        `the server gives ${lease.ip}, which the parent "${parent}" has: check its range`;
+      throw new IpvlanError("no-lease", { sandbox, network: network.name, reason });
     }
     store.transaction(() => {
       store.deleteEndpoint(id);
