@@ -23,13 +23,18 @@ function parseLine(line: string, isFlag: (word: string) => boolean): Line {
  * Whether lines match the expected ones. Compares some values always, and every other one that an
  * expected line has. Ignores link-local lines unless expected.
  */
-function matchLines(all: Line[], wanted: Line[], compared: string[]): boolean {
+function matchLines(
+  all: Line[],
+  wanted: Line[],
+  compared: string[],
+  linkLocal: RegExp,
+): boolean {
   const fits = (line: Line, other: Line) =>
     line.name === other.name &&
     [...compared, ...other.values.keys()]
       .every((key) => line.values.get(key) === other.values.get(key));
   const found = all.filter(({ name }) =>
-    !name.startsWith("fe80:") || wanted.some((other) => other.name === name)
+    !linkLocal.test(name) || wanted.some((other) => other.name === name)
   );
   return found.length === wanted.length &&
     wanted.every((other) => found.some((line) => fits(line, other))) &&
@@ -42,7 +47,7 @@ export function matchesAddrs(printed: string, expected: readonly string[]): bool
   // … peer ADDRESS brd ADDRESS scope SCOPE FLAG… LABEL; only IPv4 has a label.
   const lines = [...printed.matchAll(/^\s+inet6? (\S+)(?:.* scope \S+)?(.*)$/gm)];
   const found = lines.map(([, address, flags]) => parse(`${address} ${flags}`));
-  return matchLines(found, expected.map(parse), ["tentative", "dadfailed"]);
+  return matchLines(found, expected.map(parse), ["tentative", "dadfailed"], /^fe80:/);
 }
 
 /** Words of a route that have no value. */
@@ -52,7 +57,7 @@ const FLAGS = ["onlink", "linkdown", "dead", "pervasive", "offload", "trap"];
 export function matchesRoutes(printed: string, expected: readonly string[]): boolean {
   const parse = (line: string) => parseLine(line, (word) => FLAGS.includes(word));
   const found = printed.split("\n").filter((line) => line.trim() !== "").map(parse);
-  return matchLines(found, expected.map(parse), ["via", "dev", "src"]);
+  return matchLines(found, expected.map(parse), ["via", "dev", "src"], /^fe80::\/64$/);
 }
 
 /**

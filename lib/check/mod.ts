@@ -27,6 +27,5 @@
  */
 export type { Evidence, Finding } from "./finding.ts";
 export { groupDoesNotPass, groupPasses, type Receiver } from "./group.ts";
-export { addressesEqual, routesEqual } from "./lines.ts";
-export { hasMac, linkIsGone, linkShows } from "./lines.ts";
+export { addressesEqual, hasMac, linkIsGone, linkShows, routesEqual } from "./lines.ts";
 export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";

@@ -56,7 +56,7 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
       .map(({ name, endpoints, labels, ...more }): DesiredSandbox => ({
         ...settingsOf(more),
         name,
-        connections: withoutLeases(endpoints, networks).map(asConnection),
+        connections: endpoints.map(asConnection),
         command: startedCommand(labels) ?? [],
         labels: userLabels(labels),
       })),
@@ -64,13 +64,9 @@ export function asDesired(site: string, { networks, sandboxes }: Current): Desir
   };
 }
 
-/** Endpoints without the addresses that a DHCP server would give again. */
-export function withoutLeases(
-  endpoints: readonly Endpoint[],
-  networks: readonly Network[],
-): Endpoint[] {
-  const leased = networks.filter(({ dhcp }) => dhcp).map(({ name }) => name);
-  return endpoints.map((each) => leased.includes(each.network) ? { ...each, ip: undefined } : each);
+/** The addresses of an endpoint that are asked for to make the same: a DHCP server gives its own. */
+export function askedAddresses(endpoint: Endpoint): string[] {
+  return endpoint.leased ? [] : bareAddresses(endpoint);
 }
 
 /** The connection that would make the same endpoint. */
@@ -80,7 +76,7 @@ export function asConnection(endpoint: Endpoint): Connection {
     network,
     aliases,
     ifname,
-    ...addressFields(bareAddresses(endpoint)),
+    ...addressFields(askedAddresses(endpoint)),
     ...extrasOf(endpoint),
   };
 }

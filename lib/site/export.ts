@@ -4,9 +4,9 @@ import { withoutEmpty } from "../base/objects.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
-import { bareAddresses, familyOf } from "../ipam/address.ts";
+import { familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
-import { type Records, withoutLeases, withoutOwned } from "./current.ts";
+import { askedAddresses, type Records, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { keyOf } from "./shape.ts";
 
@@ -48,7 +48,7 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
   const value = withoutEmpty({
     name: wholeSite(records, [...networks, ...made]),
     networks: Object.fromEntries(networks.map((each) => [each.name, networkValue(each)])),
-    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each, networks)])),
+    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each)])),
   });
   return { value, notices };
 }
@@ -97,12 +97,8 @@ function underKeys(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [keyOf(field), value]));
 }
 
-function sandboxValue(
-  { endpoints, labels, ...more }: SandboxDetails,
-  networks: readonly Network[],
-): Record<string, unknown> {
-  const own = withoutLeases(endpoints, networks);
-  const connections = own.map((endpoint, index): [string, unknown] => [
+function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {
+  const connections = endpoints.map((endpoint, index): [string, unknown] => [
     endpoint.network,
     connectionValue(endpoint, `eth${index}`),
   ]);
@@ -118,7 +114,7 @@ function sandboxValue(
 /** @param usual The link name that the driver would choose. */
 function connectionValue(endpoint: Endpoint, usual: string): Record<string, unknown> {
   const { aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes } = endpoint;
-  const { 4: ip = [], 6: ip6 = [] } = Object.groupBy(bareAddresses(endpoint), familyOf);
+  const { 4: ip = [], 6: ip6 = [] } = Object.groupBy(askedAddresses(endpoint), familyOf);
   return withoutEmpty({
     ip: ip.length > 1 ? ip : ip[0],
     ip6: ip6.length > 1 ? ip6 : ip6[0],

@@ -1,6 +1,10 @@
 import { MAX_PRIORITY } from "../driver/model/routes.ts";
-import { DHCP } from "../driver/model/dhcp.ts";
-import { ETCD, IPAM_FIELDS, IPAM_OPTIONS } from "../driver/model/ipam_options.ts";
+import {
+  IPAM_DRIVERS,
+  IPAM_DRIVERS_HELP,
+  IPAM_FIELDS,
+  IPAM_OPTIONS,
+} from "../driver/model/ipam_options.ts";
 import { linkLocalProblem } from "../driver/model/link_local.ts";
 import { nameProblem } from "../driver/model/names.ts";
 import {
@@ -141,10 +145,7 @@ const SUBNET = mapping({
 }, ["subnet"]);
 
 const IPAM: Record<string, Key> = {
-  driver: key(
-    "default: this host gives the addresses; etcd: a pool that hosts share; dhcp: as dhcp: 10",
-    choice("default", ETCD, DHCP),
-  ),
+  driver: key(IPAM_DRIVERS_HELP, choice(...Object.keys(IPAM_DRIVERS))),
   // `settle` checks their values.
   ...Object.fromEntries(IPAM_FIELDS.map((field) => {
     const shape = field === "endpoints" ? listOf(text("a URL")) : text("a text");

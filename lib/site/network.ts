@@ -1,5 +1,5 @@
-import { DHCP, DHCP_TIMEOUT } from "../driver/model/dhcp.ts";
-import { ETCD } from "../driver/model/ipam_options.ts";
+import { DHCP_TIMEOUT } from "../driver/model/dhcp.ts";
+import { DHCP, ETCD } from "../driver/model/ipam_options.ts";
 import {
   NETWORK_OPTIONS,
   OPTION_NAMES,

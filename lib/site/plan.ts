@@ -11,7 +11,7 @@ import type {
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
 import { bareAddresses, endpointAddresses } from "../ipam/address.ts";
 import { formatAddress, parseAddress } from "../ipam/mod.ts";
-import { asConnection, asDesired, type Current, withoutLeases } from "./current.ts";
+import { asConnection, asDesired, type Current } from "./current.ts";
 import {
   foreignError,
   inUseError,
@@ -305,7 +305,7 @@ class Planner {
   /** The connections of the site, and in their place those of others, of a sandbox made anew. */
   #withForeignConnections(own: readonly Connection[], before: readonly Endpoint[]): Connection[] {
     const all = [...own];
-    for (const [index, endpoint] of withoutLeases(before, this.#current.networks).entries()) {
+    for (const [index, endpoint] of before.entries()) {
       const isThere = all.some(({ network }) => network === endpoint.network);
       if (!isThere && !this.#ofSite.has(endpoint.network)) {
         all.splice(index, 0, asConnection(endpoint));

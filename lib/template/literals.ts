@@ -30,7 +30,7 @@ function readString(written: string): string | undefined {
 
 /** Reads a number. A whole number that is not exact as one is a bigint. */
 function readNumber(written: string): number | bigint | undefined {
-  // Go takes 0755 for octal. It is refused, so that nobody gets another number than in Docker.
+  // Go reads 0755 as an octal number. It is refused here, as its value would differ from Docker's.
   if (!/^(?:[+-]?(?:0|[1-9]\d*)(?:\.\d+)?|0x[\da-fA-F]+)$/.test(written)) return undefined;
   const value = Number(written);
   return written.includes(".") || Number.isSafeInteger(value) ? value : BigInt(written);

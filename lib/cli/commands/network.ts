@@ -26,9 +26,12 @@ import {
   readRoutes,
   ROUTE_OPTION,
 } from "../option_values.ts";
-import { DHCP, DHCP_TIMEOUT } from "../../driver/model/dhcp.ts";
+import { DHCP_TIMEOUT } from "../../driver/model/dhcp.ts";
 import {
+  DHCP,
   ETCD,
+  IPAM_DRIVERS,
+  IPAM_DRIVERS_HELP,
   IPAM_NAMES,
   type IpamSurroundings,
   readIpamOptions,
@@ -51,8 +54,7 @@ const CREATE_OPTIONS: Options = {
   "-o, --opt NAME=VALUE...": `an option of the driver: ${DRIVER_OPTIONS.join(", ")}`,
   "--attachable": "no effect: every sandbox can be connected to every network",
   "--scope SCOPE": "local: a network is one machine's",
-  "--ipam-driver DRIVER":
-    "default: this host gives the addresses; etcd: a pool that hosts share; dhcp: -o dhcp=10",
+  "--ipam-driver DRIVER": IPAM_DRIVERS_HELP,
   "--ipam-opt NAME=VALUE...": `an option of the IPAM driver etcd: ${IPAM_NAMES.join(", ")}`,
 };
 
@@ -119,8 +121,8 @@ function readIpam(
     const read = readIpamOptions(words, surroundings);
     if (read.ok) return { driver: ETCD, access: read.access };
     problems.push(...read.problems);
-  } else if (driver !== "default" && driver !== DHCP) {
-    const rule = "write default, by which this host alone gives the addresses, etcd or dhcp";
+  } else if (!Object.hasOwn(IPAM_DRIVERS, driver)) {
+    const rule = `choose one of ${Object.keys(IPAM_DRIVERS).join(", ")}`;
     problems.push(invalidOption("ipam-driver", driver, rule));
   } else if (words.length > 0) {
     // Do not repeat the values: they may be secrets.

@@ -3,8 +3,7 @@
 // them with empty values, as templates ask for all columns. `Interface` and `Owner` are ours.
 import { nodeModule } from "../../base/node.ts";
 import { engineOf, isOwned } from "../../driver/model/names.ts";
-import { ipamDriver } from "../../driver/model/dhcp.ts";
-import { ipamEntries } from "../../driver/model/ipam_options.ts";
+import { ipamDriver, ipamEntries } from "../../driver/model/ipam_options.ts";
 import { toDriverOptions } from "../../driver/model/options.ts";
 import type {
   Endpoint,

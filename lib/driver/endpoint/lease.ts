@@ -26,9 +26,9 @@ export async function obtainLeases(
   state: State,
 ): Promise<string[]> {
   const changes = await Promise.all(endpoints.map(async ({ network, endpoint }) => {
-    if (!network.dhcp) return [];
-    const { parent } = network;
-    const { lease, server } = await dhcp.obtain(network, endpoint);
+    const { parent, dhcp: timeout } = network;
+    if (timeout === undefined) return [];
+    const { lease, server } = await dhcp.obtain(endpoint, network, timeout);
     if (!lease || hasLease(endpoint, lease)) return [];
     const ofParent = await namespaces.host().addr.show({ dev: parent });
     const before = { ...endpoint };

@@ -262,6 +262,7 @@ export function toEndpoint(
     sandbox,
     ifname,
     ...addressFields(addresses.map(({ address }) => address)),
+    ...network.dhcp && { leased: true },
     ...gateway && { gateway },
     ...gateway6 && { gateway6 },
     ...defaultEndpoint(all, 4)?.id === id && { defaultRoute: true },

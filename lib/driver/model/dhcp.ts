@@ -1,34 +1,19 @@
 import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import type { SettledNetwork } from "./types.ts";
 
-/** The name of the IPAM driver that stands for the option `dhcp`. */
-export const DHCP = "dhcp";
-
-/** Where the addresses of a network come from. */
-export function ipamDriver({ ipam, dhcp }: Pick<SettledNetwork, "ipam" | "dhcp">): string {
-  return dhcp ? DHCP : ipam?.driver ?? "default";
-}
-
 /** How long to wait for a DHCP server where nothing says how long, in seconds. */
 export const DHCP_TIMEOUT = 10;
 
-/** The options of a network that need its addresses before a DHCP server has given them. */
-const TOO_EARLY = {
-  hostAccess: "host_access",
-  policyRoutes: "policy_routes",
-  probe: "probe",
-} as const;
-
 /** Checks the option `dhcp`: a DHCP server of the LAN gives the IPv4 addresses (RFC 2131). */
 export function dhcpProblems(network: SettledNetwork, isolated: boolean): IpvlanError[] {
-  const { dhcp, mode, ipv4, ipv6Mode, dad = "off", ipam, owner } = network;
+  const { dhcp, mode, ipv4, ipv6Mode, dad = "off", hostAccess, policyRoutes, ipam, owner } =
+    network;
   if (dhcp === undefined) return [];
-  const early = [
-    ...Object.entries(TOO_EARLY).flatMap(([name, option]) =>
-      network[name as keyof typeof TOO_EARLY] ? [option] : []
-    ),
-    ...dad === "off" ? [] : ["dad"],
-  ];
+  const early = Object.entries({
+    dad: dad !== "off",
+    host_access: hostAccess,
+    policy_routes: policyRoutes,
+  });
   const rules = [
     ...owner ? ["an engine gives its sandboxes their addresses itself"] : [],
     ...ipam ? [`${ipam.driver} gives the addresses: leave one of the two out`] : [],
@@ -38,7 +23,7 @@ export function dhcpProblems(network: SettledNetwork, isolated: boolean): Ipvlan
     ...ipv6Mode === "static"
       ? ["it gives no IPv6 addresses; choose ipv6=slaac, or leave that out"]
       : [],
-    ...early.map((option) =>
+    ...early.filter(([, isGiven]) => isGiven).map(([option]) =>
       `the option ${option} needs the addresses before there is a lease: leave it out`
     ),
   ];

@@ -1,5 +1,5 @@
-// The options of the IPAM driver `etcd`, by which a network or an engine takes its addresses from a
-// pool in etcd: reads them from `--ipam-opt` and the environment, and checks them.
+// The IPAM drivers, and the options of `etcd`, by which a network or an engine takes its addresses from
+// a pool in etcd: reads them from `--ipam-opt` and the environment, and checks them.
 import { resolve } from "node:path";
 import { accessProblems as claimsProblems, etcdOption, readAccess } from "../../claims/access.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
@@ -11,10 +11,26 @@ import {
   isIpvlanError,
 } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import type { NetworkIpam } from "./types.ts";
+import type { Network, NetworkIpam } from "./types.ts";
 
-/** The name of the IPAM driver that keeps addresses in etcd. */
-export const ETCD = "etcd";
+/** The names of the IPAM drivers that a network can have. */
+export const [ETCD, DHCP] = ["etcd", "dhcp"] as const;
+
+/** The IPAM drivers, each with where the addresses of a network come from. */
+export const IPAM_DRIVERS = {
+  default: "this host gives the addresses",
+  [ETCD]: "a pool that hosts share",
+  [DHCP]: "the LAN's DHCP server",
+};
+
+/** A description of them in a line. */
+export const IPAM_DRIVERS_HELP: string = Object.entries(IPAM_DRIVERS)
+  .map(([driver, source]) => `${driver}: ${source}`).join("; ");
+
+/** The IPAM driver of a network. `dhcp` stands for the option of that name. */
+export function ipamDriver({ ipam, dhcp }: Pick<Network, "ipam" | "dhcp">): string {
+  return dhcp ? DHCP : ipam?.driver ?? "default";
+}
 
 export interface IpamOption {
   /** Its name behind `--ipam-opt`, and with underscores in a site file. */

@@ -8,7 +8,7 @@ import {
   endpointAdverts,
   networkAdverts,
 } from "./advertise.ts";
-import { DHCP, dhcpProblems } from "./dhcp.ts";
+import { dhcpProblems } from "./dhcp.ts";
 import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
 import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
@@ -192,7 +192,7 @@ export const NETWORK_OPTIONS: {
     value: { kind: "number", what: "a number of seconds", range: [1, 600] },
     default: undefined,
     none: "off",
-    driverOption: DHCP,
+    driverOption: "dhcp",
     docker: () => "Docker chooses addresses before there is a namespace that a client could run in",
     problems: dhcpProblems,
   },

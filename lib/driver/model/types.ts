@@ -356,6 +356,8 @@ export interface Endpoint extends EndpointExtras {
   ip6?: string;
   /** Its other addresses with their prefix lengths, of either family; `undefined` for none. */
   moreAddresses?: readonly string[];
+  /** Whether a DHCP server gives its IPv4 address; `undefined` if not. */
+  leased?: true;
   /** The next hop of the network's IPv4 default route; `undefined` if that names none. */
   gateway?: string;
   /** The same for IPv6. */

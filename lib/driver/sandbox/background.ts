@@ -78,15 +78,7 @@ export async function startInBackground(
   const [program, ...args] = folder === undefined
     ? words
     : ["sh", "-c", KEEP_OUTPUT, "sh", folder, line, cwd ?? ".", ...command];
-  const child = new Deno.Command(program!, {
-    args,
-    ...(folder === undefined ? { cwd, env } : {}),
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-    detached: true,
-  }).spawn();
-  child.unref();
+  const child = startApart(program!, args, folder === undefined ? { cwd, env } : {});
   let isOver = false;
   child.status.then(() => isOver = true);
   const hasEnded = () => isOver || (folder !== undefined && read(folder, "status") !== "");
@@ -106,6 +98,19 @@ export async function startInBackground(
     }
     throw error;
   }
+}
+
+/** Starts a program that may outlive this one, without input and output. */
+export function startApart(
+  program: string,
+  args: string[],
+  options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
+): Deno.ChildProcess {
+  const [stdin, stdout, stderr] = ["null", "null", "null"] as const;
+  const command = { ...options, args, stdin, stdout, stderr, detached: true };
+  const child = new Deno.Command(program, command).spawn();
+  child.unref();
+  return child;
 }
 
 function read(folder: string, name: string): string {

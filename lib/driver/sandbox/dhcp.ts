@@ -4,13 +4,13 @@ import { resolve } from "node:path";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { statOf, unlessMissing } from "../../base/files.ts";
 import { sayIfLong, untilClosed, type WaitOptions, Watch } from "../../base/waiting.ts";
-import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
+import { addressIn, familyOf } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { DHCP_TIMEOUT } from "../model/dhcp.ts";
 import { isOnLink } from "../model/routes.ts";
 import type { Network } from "../model/types.ts";
 import { LOCK_FD } from "../run/namespaces.ts";
 import type { EndpointRecord } from "../store/records.ts";
+import { startApart } from "./background.ts";
 import type { Processes } from "./processes.ts";
 
 /** What a DHCP server has given to an endpoint, as it is on record. */
@@ -27,18 +27,18 @@ export function readLease(text: string): { lease?: Lease; server?: string } {
   const { ip, prefix } = parsed.value;
   const subnets = [{ subnet: formatPrefix(prefix) }];
   const near = (other: string) => {
-    const found = attempt(() => formatAddress(parseAddress(other)));
+    const found = attempt(() => addressIn(other));
     const isNear = found.ok && familyOf(other) === 4 && isOnLink(other, subnets);
     return isNear ? found.value : undefined;
   };
   const gateway = near(router);
-  const lease = { ip, prefixLengths: { ip: prefix.length }, ...gateway && { gateway } };
+  const lease = { ip, prefixLengths: { [ip]: prefix.length }, ...gateway && { gateway } };
   return { lease, server: near(server) };
 }
 
 /** Whether an endpoint on record has what a lease gives. */
 export function hasLease(endpoint: EndpointRecord, { ip, prefixLengths, gateway }: Lease): boolean {
-  return endpoint.ip === ip && endpoint.prefixLengths?.ip === prefixLengths.ip &&
+  return endpoint.ip === ip && endpoint.prefixLengths?.[ip] === prefixLengths[ip] &&
     endpoint.gateway === gateway;
 }
 
@@ -82,25 +82,23 @@ interface ClientsOptions extends WaitOptions {
 
 /** Starts, finds and ends the DHCP clients of endpoints. */
 export class DhcpClients {
-  readonly #options: ClientsOptions;
-
-  constructor(options: ClientsOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: ClientsOptions) {}
 
   /**
    * Returns the lease of an endpoint. Starts a client unless one runs, and waits for the server. It
    * asks for the address on record, by an identifier that no other endpoint has: all links of a parent
    * have one MAC address. A dry run starts none, and has no lease.
    *
+   * @param timeout How long to wait, in seconds.
    * @throws {"program-not-found"} There is no client.
    * @throws {"no-lease"} No server has given an address in time.
    */
   async obtain(
-    { name: network, parent, dhcp: timeout = DHCP_TIMEOUT }: Network,
     endpoint: EndpointRecord,
+    { name: network, parent }: Pick<Network, "name" | "parent">,
+    timeout: number,
   ): Promise<ReturnType<typeof readLease>> {
-    const { isRehearsal, signal, waiting } = this.#options;
+    const { isRehearsal, signal, waiting } = this.options;
     const folder = this.#folderOf(endpoint);
     const client = await this.#runs(endpoint) ? undefined : await this.#start(endpoint);
     if (isRehearsal) return this.leaseOf(endpoint);
@@ -140,7 +138,7 @@ export class DhcpClients {
 
   /** The processes that are clients of endpoints, or run what these start. */
   async pids(endpoints: readonly EndpointRecord[]): Promise<number[]> {
-    const { processes } = this.#options;
+    const { processes } = this.options;
     const files = endpoints.map((endpoint) => `${this.#folderOf(endpoint)}/client`);
     return (await Promise.all(files.map((file) => processes.holding(file)))).flat();
   }
@@ -150,7 +148,7 @@ export class DhcpClients {
    * that is still there. A client that does not end is killed.
    */
   async release(endpoints: readonly EndpointRecord[]): Promise<void> {
-    const { processes, report, isRehearsal } = this.#options;
+    const { processes, report, isRehearsal } = this.options;
     const own = endpoints.filter((endpoint) => statOf(this.#folderOf(endpoint)));
     await Promise.all(own.map(async (endpoint) => {
       const pids = await this.pids([endpoint]);
@@ -169,19 +167,19 @@ export class DhcpClients {
   }
 
   #folderOf({ id }: EndpointRecord): string {
-    return resolve(this.#options.folder, "dhcp", id);
+    return resolve(this.options.folder, "dhcp", id);
   }
 
   async #runs(endpoint: EndpointRecord): Promise<boolean> {
     const pids = await this.pids([endpoint]);
     // One that an earlier namespace of its sandbox has kept does not count.
-    const inside = pids.length > 0 ? await this.#options.processes.in(endpoint.sandbox) : [];
+    const inside = pids.length > 0 ? await this.options.processes.in(endpoint.sandbox) : [];
     return pids.some((pid) => inside.includes(pid));
   }
 
   /** Starts a client. The result gets its exit status when it has ended. */
   async #start(endpoint: EndpointRecord): Promise<{ status?: number }> {
-    const { report, isRehearsal } = this.#options;
+    const { report, isRehearsal } = this.options;
     const { id, sandbox, ifname, ip } = endpoint;
     const folder = this.#folderOf(endpoint);
     const words = [
@@ -190,18 +188,11 @@ export class DhcpClients {
     ];
     report?.(["ip", "netns", "exec", sandbox, "udhcpc", ...words].join(" "));
     if (isRehearsal) return {};
-    await this.#options.processes.kill(await this.pids([endpoint]));
+    await this.options.processes.kill(await this.pids([endpoint]));
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     unlessMissing(() => Deno.removeSync(`${folder}/lease`));
     Deno.writeTextFileSync(`${folder}/script`, SCRIPT, { mode: 0o700 });
-    const child = new Deno.Command("sh", {
-      args: ["-c", START, "sh", `${Deno.pid}`, folder, sandbox, ...words],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      detached: true,
-    }).spawn();
-    child.unref();
+    const child = startApart("sh", ["-c", START, "sh", `${Deno.pid}`, folder, sandbox, ...words]);
     const client: { status?: number } = {};
     child.status.then(({ code }) => client.status = code);
     return client;

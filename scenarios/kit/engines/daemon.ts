@@ -5,6 +5,7 @@
  * @module
  */
 import { which } from "../../../lab/machine.ts";
+import { orAbort } from "../../../lib/base/waiting.ts";
 import { type Ran, run, succeed } from "../program.ts";
 
 /** The options for starting a daemon. */
@@ -21,12 +22,17 @@ export interface DaemonOptions {
 export class Daemon implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #signal: Deno.Signal;
-  readonly #ready = Promise.withResolvers<void>();
   readonly #read: Promise<void>;
   #log = "";
-  #ended = false;
+  /** Its exit status, once it has ended. */
+  #status: number | undefined;
+  /** Settles when the log grows or the daemon ends. */
+  #news = Promise.withResolvers<void>();
 
-  private constructor(command: readonly string[], { ready, env, signal }: DaemonOptions) {
+  private constructor(
+    command: readonly string[],
+    { env, signal }: Omit<DaemonOptions, "ready">,
+  ) {
     const [program = "", ...args] = command;
     this.#signal = signal ?? "SIGTERM";
     this.#child = new Deno.Command(program, {
@@ -36,7 +42,7 @@ export class Daemon implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    this.#read = this.#readLog(ready);
+    this.#read = this.#readLog();
   }
 
   /**
@@ -46,18 +52,39 @@ export class Daemon implements AsyncDisposable {
    */
   static async start(command: readonly string[], options: DaemonOptions): Promise<Daemon> {
     const daemon = new Daemon(command, options);
-    await daemon.#ready.promise;
+    await daemon.says((log) => options.ready.test(log));
     return daemon;
   }
 
-  async #readLog(ready: RegExp): Promise<void> {
+  /**
+   * Waits until its log passes a check.
+   *
+   * @throws {Error} if it ends before, or the signal is aborted, with its log.
+   */
+  async says(check: (log: string) => boolean, signal?: AbortSignal): Promise<void> {
+    while (!check(this.#log)) {
+      if (this.#status !== undefined) throw this.#error(`ended with status ${this.#status}`);
+      await orAbort(this.#news.promise, signal)
+        .catch(() => Promise.reject(this.#error("has not said what was waited for")));
+    }
+  }
+
+  #error(what: string): Error {
+    return new Error(`The daemon ${what}; its log:\n${this.#log}`);
+  }
+
+  async #readLog(): Promise<void> {
     for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
       this.#log += text;
-      if (ready.test(this.#log)) this.#ready.resolve();
+      this.#tell();
     }
-    const { code } = await this.#child.status;
-    this.#ended = true;
-    this.#ready.reject(new Error(`The daemon ended with status ${code}; its log:\n${this.#log}`));
+    this.#status = (await this.#child.status).code;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
   }
 
   /** Its process id. */
@@ -72,7 +99,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Sends it a signal, and waits until it has ended. */
   async end(signal: Deno.Signal = this.#signal): Promise<void> {
-    if (!this.#ended) this.#child.kill(signal);
+    if (this.#status === undefined) this.#child.kill(signal);
     await this.#read;
   }
 

@@ -29,18 +29,10 @@ export class DhcpServer implements AsyncDisposable {
     );
   }
 
-  /** Its log. */
-  get log(): string {
-    return this.#daemon.log;
-  }
-
-  /** Waits until it has logged a message about an address so many times. */
+  /** Waits until it has logged a message about an address so many times, for at most 10 seconds. */
   async logs(message: string, address: string, times = 1): Promise<void> {
-    const count = () => this.#daemon.log.split(`${message}(eth0) ${address} `).length - 1;
-    for (let tries = 0; tries < 500 && count() < times; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    if (count() < times) throw new Error(`No ${message} of ${address}:\n${this.#daemon.log}`);
+    const isThere = (log: string) => log.split(`${message}(eth0) ${address} `).length > times;
+    await this.#daemon.says(isThere, AbortSignal.timeout(10_000));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -58,4 +58,6 @@ Deno.test("matchesRoutes counts link-local routes only where one is expected", (
   const rest = ["2001:db8:abc9::/64 dev eth0", "default via 2001:db8:abc9::22 dev eth0"];
   assertEquals(matchesRoutes(V6, [...rest, "fe80::/64 dev eth0"]), true);
   assertEquals(matchesRoutes(V6, [...rest, "fe80::/64 dev eth1"]), false);
+  // Only the prefix: a route to one address is made by somebody.
+  assertEquals(matchesRoutes(`${V6}\nfe80::1 dev eth0`, rest), false);
 });

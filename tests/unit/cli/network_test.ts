@@ -85,8 +85,7 @@ Deno.test("all words that cannot be read are reported at once", () => {
     'The label "=x" is not valid: write NAME=VALUE',
     "Gateway 10.0.1.1 is outside subnet 10.0.0.0/24: give one inside it",
     "Subnet 10.0.0.0/24 has more than one gateway (10.0.0.1, 10.0.0.2): give only one",
-    'The ipam-driver "host-local" is not valid: write default, by which this host alone gives the ' +
-    "addresses, etcd or dhcp",
+    'The ipam-driver "host-local" is not valid: choose one of default, etcd, dhcp',
   ]);
 });
 

@@ -29,7 +29,7 @@ export function findFix(
 ): string | undefined {
   const last = [...answer.there, ...answer.back].at(-1);
   const node = last && nodeOf(view, last.netns);
-  // Nothing makes an address answer that nobody has.
+  // If no namespace has the address, no command helps.
   const isKnown = new World(view).holderOf(flow.dst) !== undefined;
   if (answer.verdict !== "no" || !node || !isKnown) return undefined;
   return changesFor(view, node, last, flow.dst).find(({ make }) => {

@@ -434,7 +434,7 @@ Deno.test("in every order of their start, services get the addresses that are re
       for (const { endpoint } of planned) store.putEndpoint(endpoint, "ready");
       return planned[0]!.endpoint.ip;
     };
-    // One says its address itself, which nobody has reserved: it has to start before the others.
+    // This service asks for an address that nobody has reserved, so it starts before the others.
     const first = start("ntp", "192.168.1.3");
     const given = Object.fromEntries(order.map((name) => [name, start(name)]));
     const wanted = ["192.168.1.5", "192.168.1.6", "192.168.1.7"];

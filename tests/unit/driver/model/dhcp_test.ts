@@ -28,6 +28,7 @@ Deno.test("a network with DHCP has no subnet, and nothing that needs its address
     [{ subnets: ["192.168.1.0/24"] }, noSubnets],
     [{ ipv6Mode: "static" }, "it gives no IPv6 addresses; choose ipv6=slaac, or leave that out"],
     [{ dad: "on" }, `the option dad ${early}`],
+    [{ probe: "gateway" }, "the network knows no gateway of its subnets"],
     [{ hostAccess: true }, `the option host_access ${early}`],
     [{ policyRoutes: "auto" }, `the option policy_routes ${early}`],
     [{ ipam: etcd }, "etcd gives the addresses: leave one of the two out"],

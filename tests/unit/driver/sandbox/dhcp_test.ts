@@ -3,7 +3,7 @@ import { hasLease, readLease } from "../../../../lib/driver/sandbox/dhcp.ts";
 import { endpointRecord, network } from "../../../kit/values.ts";
 
 Deno.test("a lease has an address with its length, and what of the rest can be used", () => {
-  const lease = { ip: "192.168.1.100", prefixLengths: { ip: 24 } };
+  const lease = { ip: "192.168.1.100", prefixLengths: { "192.168.1.100": 24 } };
   const read = (...lines: string[]) => readLease(lines.join("\n"));
   assertEquals(read("192.168.1.100/24", "192.168.1.2", "192.168.1.1", ""), {
     lease: { ...lease, gateway: "192.168.1.1" },
@@ -29,9 +29,15 @@ Deno.test("a lease has an address with its length, and what of the rest can be u
 });
 
 Deno.test("a lease is compared with the record in each of its parts", () => {
-  const lease = { ip: "192.168.1.100", prefixLengths: { ip: 24 }, gateway: "192.168.1.1" };
+  const lease = {
+    ip: "192.168.1.100",
+    prefixLengths: { "192.168.1.100": 24 },
+    gateway: "192.168.1.1",
+  };
   const endpoint = endpointRecord("c1", network("lan"), lease);
   assertEquals(hasLease(endpoint, lease), true);
-  const others = [{ ip: "192.168.1.9" }, { prefixLengths: { ip: 25 } }, { gateway: undefined }];
+  const others = [{ ip: "192.168.1.9" }, { prefixLengths: { "192.168.1.100": 25 } }, {
+    gateway: undefined,
+  }];
   for (const other of others) assertEquals(hasLease(endpoint, { ...lease, ...other }), false);
 });
