@@ -58,31 +58,24 @@ export function endpointAdverts(
   return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));
 }
 
-/** Checks the option `advertise` of a network, without looking at other networks. */
-export function advertiseProblems(
+/** Finds why a network cannot advertise, without looking at other networks. */
+export function whyNoAdverts(
   { advertise, mode, parent, foreignAddresses }: SettledNetwork,
   isolated: boolean,
-): IpvlanError[] {
-  if (advertise === undefined) return [];
-  const wrong = (rule: string) => [
-    invalidOption("advertise", advertise, rule).at("advertise"),
-  ];
+): string | undefined {
   if (isolated) {
-    return wrong("the network is isolated, so nothing reaches its sandboxes; give it a parent");
+    return "the network is isolated, so nothing reaches its sandboxes; give it a parent";
   }
   if (networkParent({ parent }).kind === "sandbox") {
-    return wrong("its parents are links of the sandboxes, so no route of the host leads to it");
+    return "its parents are links of the sandboxes, so no route of the host leads to it";
   }
   if (mode === "l2") {
-    return wrong(
-      "the mode is l2, where the sandboxes are on the parent's own segment and need no route; " +
-        "choose l3 or l3s",
-    );
+    return "the mode is l2, where the sandboxes are on the parent's own segment and need no route; " +
+      "choose l3 or l3s";
   }
   if (foreignAddresses && advertise === "subnet") {
-    return wrong("the network has foreign addresses, and no subnets; choose address");
+    return "the network has foreign addresses, and no subnets; choose address";
   }
-  return [];
 }
 
 /**

@@ -4,7 +4,6 @@
 // The kernel carries nothing between a parent and the ipvlan links on it, but what one of these links
 // sends to another (`ipvlan_queue_xmit` in `drivers/net/ipvlan/ipvlan_core.c`). The host's link has
 // addresses outside of every subnet, so it takes none of the pool, and the host keeps its routes.
-import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { type Addresses, endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import type { NeighSpec } from "../../iproute2/neigh.ts";
 import { networkParent } from "./names.ts";
@@ -27,23 +26,17 @@ export function hostLink(parent: string): string {
   return `h-${parent.slice(-13)}`;
 }
 
-/** Checks the option. */
-export function hostAccessProblems(
-  { hostAccess, parent, internal, flag }: SettledNetwork,
-): IpvlanError[] {
-  if (!hostAccess) return [];
-  const wrong = (rule: string) => [invalidOption("host access", "true", rule).at("hostAccess")];
-  if (internal) return wrong("the network is internal, so nothing else reaches its sandboxes");
+/** Finds why a network cannot have the option. */
+export function whyNoHostAccess({ parent, internal, flag }: SettledNetwork): string | undefined {
+  if (internal) return "the network is internal, so nothing else reaches its sandboxes";
   if (networkParent({ parent }).kind === "sandbox") {
-    return wrong("its parents are links of the sandboxes, and the host has none on them");
+    return "its parents are links of the sandboxes, and the host has none on them";
   }
   // `ipvlan_xmit_mode_l2` and `ipvlan_xmit_mode_l3` in `ipvlan_core.c` give a link nothing of another
   // one: `private` drops it, and `vepa` sends it out.
-  if (flag === "bridge") return [];
-  return wrong(
-    `with the flag ${flag} the kernel carries nothing between the links of a parent; ` +
-      "use the flag bridge",
-  );
+  if (flag === "bridge") return undefined;
+  return `with the flag ${flag} the kernel carries nothing between the links of a parent; ` +
+    "use the flag bridge";
 }
 
 /** The families of a network. One with foreign addresses may have both. */

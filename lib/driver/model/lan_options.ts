@@ -1,29 +1,25 @@
 // The options that say what a network takes from its LAN and asks there: `ipv6`, `dad`, `probe`. Pure
 // functions.
-import { invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import type { LinkSetting } from "../../iproute2/sysctl.ts";
 import { wayOut } from "./routes.ts";
 import type { Network, SettledNetwork } from "./types.ts";
 
-/** Checks the option together with the mode, the parent and the subnets. */
-export function ipv6Problems(
+/** Finds why a network cannot have its option `ipv6`. */
+export function whyNoIpv6Mode(
   { ipv6Mode, mode, subnets, foreignAddresses }: SettledNetwork,
   isolated: boolean,
-): IpvlanError[] {
-  if (ipv6Mode === undefined) return [];
-  const wrong = (rule: string) => [invalidOption("IPv6 addresses", ipv6Mode, rule).at("ipv6Mode")];
+): string | undefined {
   const hasIPv6 = subnets.some(({ subnet }) => familyOf(subnet) === 6);
   if (ipv6Mode === "off") {
-    return hasIPv6 ? wrong("an IPv6 subnet is given: leave one of the two out") : [];
+    return hasIPv6 ? "an IPv6 subnet is given: leave one of the two out" : undefined;
   }
   if (ipv6Mode === "static") {
-    return hasIPv6 || foreignAddresses ? [] : wrong("no IPv6 subnet is given: give one");
+    return hasIPv6 || foreignAddresses ? undefined : "no IPv6 subnet is given: give one";
   }
-  if (isolated) return wrong("the network is isolated, so no router reaches it; give it a parent");
-  return mode === "l2" ? [] : wrong(
-    `the mode is ${mode}, where the kernel gives no router's advertisement to a link; choose l2`,
-  );
+  if (isolated) return "the network is isolated, so no router reaches it; give it a parent";
+  if (mode === "l2") return undefined;
+  return `the mode is ${mode}, where the kernel gives no router's advertisement to a link; choose l2`;
 }
 
 /** The settings that decide what IPv6 a link has before it comes up. */
@@ -53,27 +49,20 @@ export function endAlike(one: string, other: string): boolean {
   return half(one) === half(other);
 }
 
-/** Checks the option `dad` together with the mode, the parent and the subnets. */
-export function dadProblems(network: SettledNetwork, isolated: boolean): IpvlanError[] {
+/** Finds why a network cannot have its option `dad`. */
+export function whyNoDad(network: SettledNetwork, isolated: boolean): string | undefined {
   const { dad, subnets, foreignAddresses } = network;
-  if (dad === undefined || dad === "off") return [];
+  if (dad === "off") return undefined;
   const hasIPv6 = foreignAddresses || subnets.some(({ subnet }) => familyOf(subnet) === 6);
-  const rule = whyNobody(network, isolated) ??
+  return whyNobody(network, isolated) ??
     (dad === "optimistic" && !hasIPv6 ? "it is for IPv6, and no IPv6 subnet is given" : undefined);
-  return rule === undefined
-    ? []
-    : [invalidOption("duplicate address detection", dad, rule).at("dad")];
 }
 
-/** Checks the option `probe` together with the mode, the parent and the subnets. */
-export function probeProblems(network: SettledNetwork, isolated: boolean): IpvlanError[] {
-  const { probe, internal, mode, foreignAddresses } = network;
-  if (probe === undefined) return [];
-  const rule = whyNobody(network, isolated) ??
-    (foreignAddresses || wayOut({ mode, internal, isolated }) !== "gateway"
-      ? "the network knows no gateway of its subnets"
-      : undefined);
-  return rule === undefined ? [] : [invalidOption("probe", probe, rule).at("probe")];
+/** Finds why a network cannot have its option `probe`. */
+export function whyNoProbe(network: SettledNetwork, isolated: boolean): string | undefined {
+  const hasGateway = !network.foreignAddresses && wayOut({ ...network, isolated }) === "gateway";
+  return whyNobody(network, isolated) ??
+    (hasGateway ? undefined : "the network knows no gateway of its subnets");
 }
 
 /** Finds why a network cannot ask its LAN. */

@@ -2,17 +2,12 @@ import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
 import { exactly, fits, list, optional, type Reader, text } from "../../base/reader.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../iproute2/kinds/ipvlan.ts";
-import {
-  advertiseProblems,
-  elsewhereProblems,
-  endpointAdverts,
-  networkAdverts,
-} from "./advertise.ts";
+import { elsewhereProblems, endpointAdverts, networkAdverts, whyNoAdverts } from "./advertise.ts";
 import { dhcpProblems } from "./dhcp.ts";
-import { endpointAccessSteps, hostAccessProblems, hostAccessSteps } from "./host_access.ts";
-import { dadProblems, ipv6Problems, probeProblems } from "./lan_options.ts";
+import { endpointAccessSteps, hostAccessSteps, whyNoHostAccess } from "./host_access.ts";
+import { whyNoDad, whyNoIpv6Mode, whyNoProbe } from "./lan_options.ts";
 import { parentProblems } from "./names.ts";
-import { endpointProxySteps, networkProxySteps, proxyProblems } from "./proxy.ts";
+import { endpointProxySteps, networkProxySteps, whyNoProxy } from "./proxy.ts";
 import type { NetworkIndex } from "./network_index.ts";
 import type { OptionStep, OwnStep } from "./option_steps.ts";
 import { parseRoutes, routeProblems, routesText, usualRoute } from "./routes.ts";
@@ -54,7 +49,9 @@ export interface NetworkOption<T> {
   cni?: string;
   /** Finds why a network of Docker's cannot have a value: Docker itself sets its links up. */
   docker?(value: T): string | undefined;
-  /** Checks it together with the other options. */
+  /** Finds why a network cannot have it, because of its other options. */
+  whyNot?(network: SettledNetwork, isolated: boolean): string | undefined;
+  /** The same, where there may be several reasons, or the fault is in a part of its value. */
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
   /** Checks it against other networks. */
   conflicts?(network: SettledNetwork, others: NetworkIndex): IpvlanError[];
@@ -155,7 +152,7 @@ export const NETWORK_OPTIONS: {
     docker: () =>
       "Docker itself decides on the IPv6 of its containers; give them " +
       "--sysctl net.ipv6.conf.eth0.accept_ra=0 for none of a router's addresses",
-    problems: ipv6Problems,
+    whyNot: whyNoIpv6Mode,
   },
   // What is asked is in `lib/driver/endpoint/ask.ts`.
   dad: {
@@ -172,7 +169,7 @@ export const NETWORK_OPTIONS: {
       value === "optimistic"
         ? "Docker itself adds IPv6 addresses, without it; choose on"
         : undefined,
-    problems: dadProblems,
+    whyNot: whyNoDad,
   },
   probe: {
     label: "probe",
@@ -183,7 +180,7 @@ export const NETWORK_OPTIONS: {
     driverOption: "probe",
     changes: true,
     cni: "probe",
-    problems: probeProblems,
+    whyNot: whyNoProbe,
   },
   // The clients are in `lib/driver/sandbox/dhcp.ts`.
   dhcp: {
@@ -205,7 +202,7 @@ export const NETWORK_OPTIONS: {
     driverOption: "advertise",
     changes: true,
     cni: "advertise",
-    problems: advertiseProblems,
+    whyNot: whyNoAdverts,
     conflicts: elsewhereProblems,
     ofNetwork: networkAdverts,
     ofEndpoint: endpointAdverts,
@@ -219,7 +216,7 @@ export const NETWORK_OPTIONS: {
     driverOption: "host_access",
     changes: true,
     cni: "hostAccess",
-    problems: hostAccessProblems,
+    whyNot: whyNoHostAccess,
     ofNetwork: hostAccessSteps,
     ofEndpoint: endpointAccessSteps,
   },
@@ -231,7 +228,7 @@ export const NETWORK_OPTIONS: {
     none: "false",
     driverOption: "proxy",
     cni: "proxy",
-    problems: proxyProblems,
+    whyNot: whyNoProxy,
     ofNetwork: networkProxySteps,
     ofEndpoint: endpointProxySteps,
   },
@@ -331,6 +328,22 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
         return read.ok ? [] : read.problems;
       });
   }
+}
+
+/** Checks an option that a network has together with the others. */
+export function problemsBeside(
+  name: OptionName,
+  network: SettledNetwork,
+  isolated: boolean,
+): IpvlanError[] {
+  const { [name]: value } = network;
+  if (value === undefined) return [];
+  const { label, whyNot, problems } = NETWORK_OPTIONS[name];
+  const rule = whyNot?.(network, isolated);
+  return [
+    ...rule === undefined ? [] : [invalidOption(label, String(value), rule).at(name)],
+    ...problems?.(network, isolated) ?? [],
+  ];
 }
 
 const ROUTES: Reader<StaticRoute[]> = list(exactly({ dst: text, via: optional(text) }));

@@ -21,28 +21,22 @@ export const PARENT_SETTINGS = ["ipv4/forwarding", "ipv6/forwarding", "ipv6/prox
 
 type ParentSetting = typeof PARENT_SETTINGS[number];
 
-/** Checks the option together with the mode, the parent and the other options. */
-export function proxyProblems(
-  { proxy, mode, parent, ipv4, foreignAddresses, advertise }: SettledNetwork,
+/** Finds why a network cannot have the option. */
+export function whyNoProxy(
+  { mode, parent, ipv4, foreignAddresses, advertise }: SettledNetwork,
   isolated: boolean,
-): IpvlanError[] {
-  if (!proxy) return [];
-  const wrong = (rule: string) => [invalidOption("proxy", "true", rule).at("proxy")];
-  if (isolated) return wrong("the network is isolated, so no machine asks; give it a parent");
+): string | undefined {
+  if (isolated) return "the network is isolated, so no machine asks; give it a parent";
   if (networkParent({ parent }).kind === "sandbox") {
-    return wrong("its parents are links of the sandboxes, and the host answers for none on them");
+    return "its parents are links of the sandboxes, and the host answers for none on them";
   }
   if (mode === "l2") {
-    return wrong("the mode is l2, where the sandboxes answer for themselves; leave it out");
+    return "the mode is l2, where the sandboxes answer for themselves; leave it out";
   }
-  if (advertise !== undefined) {
-    return wrong("the LAN finds the sandboxes without a router; leave out advertise");
-  }
-  if (mode === "l3s" || !ipv4 && !foreignAddresses) return [];
-  return wrong(
-    "the mode is l3, where the kernel gives the LAN's ARP requests to a sandbox, which does not " +
-      "answer them; choose l3s, or a network without IPv4",
-  );
+  if (advertise) return "the LAN finds the sandboxes without a router; leave out advertise";
+  if (mode === "l3s" || !ipv4 && !foreignAddresses) return undefined;
+  return "the mode is l3, where the kernel gives the LAN's ARP requests to a sandbox, which does not " +
+    "answer them; choose l3s, or a network without IPv4";
 }
 
 /** Finds the settings that a network needs; none for a parent that cannot be. */

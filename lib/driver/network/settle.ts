@@ -19,7 +19,7 @@ import {
   parentProblems,
 } from "../model/names.ts";
 import { NetworkIndex } from "../model/network_index.ts";
-import { NETWORK_OPTIONS, OPTION_NAMES, settleOptions } from "../model/options.ts";
+import { NETWORK_OPTIONS, OPTION_NAMES, problemsBeside, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
 import type {
   EngineNetworkSpec,
@@ -78,7 +78,7 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
     ...optionProblems,
     // An option with a wrong value is already refused.
     ...OPTION_NAMES.filter((option) => !optionProblems.some(({ field }) => field[0] === option))
-      .flatMap((option) => NETWORK_OPTIONS[option].problems?.(network, isolated) ?? []),
+      .flatMap((option) => problemsBeside(option, network, isolated)),
     ...familyProblems(spec),
     ...ipamProblems(spec),
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
