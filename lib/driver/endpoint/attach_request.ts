@@ -14,7 +14,7 @@ import { decideEndpoint } from "./decide.ts";
 import { type NetworkEndpoint, staticRoutes } from "./routes.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
-import { isOwned, nameProblem, networkParent, ownedNameProblem } from "../model/names.ts";
+import { isOwned, nameProblem, networkParent } from "../model/names.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { nameIsUsed } from "../sandbox/processes.ts";
@@ -210,7 +210,7 @@ function sandboxProblems(
       : nameIsUsed(name);
     return isThere ? [] : [new IpvlanError("sandbox-gone", { sandbox: name })];
   }
-  const problem = owner ? ownedNameProblem("sandbox", name, owner) : nameProblem("sandbox", name);
+  const problem = nameProblem("sandbox", name, owner);
   if (problem) return [problem];
   if (record) return [new IpvlanError("sandbox-exists", { sandbox: name, foreign: false })];
   if (owner) {

@@ -10,44 +10,36 @@ const PREDEFINED = ["bridge", "default", "host", "none"];
  * Checks the name of a network, a sandbox, an alias or a site. It becomes a file name and a word of
  * an `ip` line. The names of sandboxes and aliases also become host names, whose labels have at most
  * 63 characters (RFC 1123).
+ *
+ * @param owner The engine that it belongs to. Then the name is the engine's, a colon, and the engine's
+ * own name or id. No other name of the driver or of its files has a colon.
  */
 export function nameProblem(
   what: "network" | "sandbox" | "alias" | "site",
   name: string,
+  owner?: Owner,
 ): IpvlanErrorOf<"invalid-name"> | undefined {
-  const rule = name.length > 63
-    ? "it is longer than 63 characters"
-    : !WORD.test(name)
-    ? WORD_RULE
-    : what === "network" && PREDEFINED.includes(name)
-    ? "in run --network, it is a word of its own"
-    : what === "sandbox" && /^\d+$/.test(name)
-    ? "ip takes digits alone for a process id"
-    : what === "sandbox" || what === "alias"
-    ? whyNoHostName(name)
-    : undefined;
+  const rule = owner ? whyNotOwned(name, owner) : whyNoName(what, name);
   return rule === undefined ? rule : new IpvlanError("invalid-name", { what, value: name, rule });
 }
 
 const WORD = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 const WORD_RULE = "letters and digits, and after the first also _ . and -";
 
-/**
- * Checks the name of an engine's network or sandbox: the engine's name, a colon, and the engine's own
- * name or id. No other name of the driver or of its files has a colon.
- */
-export function ownedNameProblem(
-  what: "network" | "sandbox",
-  name: string,
-  { engine }: Owner,
-): IpvlanErrorOf<"invalid-name"> | undefined {
+function whyNoName(what: string, name: string): string | undefined {
+  if (name.length > 63) return "it is longer than 63 characters";
+  if (!WORD.test(name)) return WORD_RULE;
+  if (what === "network" && PREDEFINED.includes(name)) {
+    return "in run --network, it is a word of its own";
+  }
+  if (what === "sandbox" && /^\d+$/.test(name)) return "ip takes digits alone for a process id";
+  return what === "sandbox" || what === "alias" ? whyNoHostName(name) : undefined;
+}
+
+function whyNotOwned(name: string, { engine }: Owner): string | undefined {
+  if (name.length > 255) return "it is longer than 255 characters";
   const rest = name.startsWith(`${engine}:`) ? name.slice(engine.length + 1) : "";
-  const rule = name.length > 255
-    ? "it is longer than 255 characters"
-    : !WORD.test(rest)
-    ? `${engine}: and then ${WORD_RULE}`
-    : undefined;
-  return rule === undefined ? rule : new IpvlanError("invalid-name", { what, value: name, rule });
+  return WORD.test(rest) ? undefined : `${engine}: and then ${WORD_RULE}`;
 }
 
 /**

@@ -11,13 +11,7 @@ import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
-import {
-  isOwned,
-  nameProblem,
-  networkParent,
-  ownedNameProblem,
-  parentProblems,
-} from "../model/names.ts";
+import { isOwned, nameProblem, networkParent, parentProblems } from "../model/names.ts";
 import { NetworkIndex } from "../model/network_index.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, problemsBeside, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
@@ -72,7 +66,7 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
       `The parent "${parent}" is not used, as an internal network has a dummy of its own`,
     );
   }
-  const problem = owner ? ownedNameProblem("network", name, owner) : nameProblem("network", name);
+  const problem = nameProblem("network", name, owner);
   const problems = [
     ...problem ? [problem.at("name")] : [],
     ...optionProblems,

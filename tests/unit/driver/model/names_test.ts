@@ -6,7 +6,6 @@ import {
   nameProblem,
   namesOn,
   networkParent,
-  ownedNameProblem,
   parentNames,
   parentProblems,
   subInterfaceProblems,
@@ -49,7 +48,7 @@ Deno.test("the name alone tells whose a network or a sandbox is", () => {
   const engines = ["docker", "cni", "netavark"] as const;
   for (const engine of engines) {
     const name = `${engine}:a.b-c_d`;
-    assertEquals(ownedNameProblem("network", name, { engine, id: "" }), undefined);
+    assertEquals(nameProblem("network", name, { engine, id: "" }), undefined);
     assertEquals([engineOf(name), isOwned(name)], [engine, true]);
   }
   for (const name of ["docker", "a.b-c_d", ""]) {
@@ -165,7 +164,7 @@ Deno.test("a parent may stand on the links that are in its name", () => {
 
 Deno.test("an id of an engine is of any length that engines have, and an error does not repeat a longer one", () => {
   const problem = (id: string) =>
-    ownedNameProblem("sandbox", `cni:${id}`, { engine: "cni", id })?.message;
+    nameProblem("sandbox", `cni:${id}`, { engine: "cni", id })?.message;
   assertEquals(["a", "a".repeat(64), "a".repeat(251)].map(problem), Array(3).fill(undefined));
   const rule = "is not valid: it is longer than 255 characters";
   for (const length of [252, 10_000]) {
