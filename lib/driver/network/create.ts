@@ -7,7 +7,6 @@ import { parentNames } from "../model/names.ts";
 import { statOf } from "../../base/files.ts";
 import { isGranted } from "../../base/permissions.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
-import type { Namespaces } from "../run/namespaces.ts";
 import { forwardingFacts } from "./host_steps.ts";
 import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { byLinkName, type MadeLinks } from "./parent.ts";
@@ -37,14 +36,12 @@ export async function createNetwork(
   const identity = newIdentity();
   const existing = neighboursOf(store, shared.network);
   const [settled] = besideOthers([shared], existing);
-  // With all facts of the host, a refusal names the link in the way.
-  const decideByAll = async () =>
-    accept(decideNetwork(settled!, identity, existing, await hostFacts(parts, [shared.network])));
-  const decideByFew = async () =>
-    decideNetwork(settled!, identity, existing, await factsFor(parts, shared.network));
+  const decideBy = async (few: boolean) =>
+    decideNetwork(settled!, identity, existing, await hostFacts(parts, [shared.network], few));
   // In a dry run, and for a transient network, no test in the kernel would find a conflict.
-  const first = isRehearsal || shared.network.transient ? undefined : await decideByFew();
-  const decided = first?.ok ? first : await decideByAll();
+  const first = isRehearsal || shared.network.transient ? undefined : await decideBy(true);
+  // With all facts of the host, a refusal names the link in the way.
+  const decided = first?.ok ? first : accept(await decideBy(false));
   const { network, links, notices } = decided;
   store.transaction(() => {
     store.putNetwork(network, "making");
@@ -64,7 +61,7 @@ export async function createNetwork(
       store.deleteNetwork(network.id);
       for (const { name } of links) store.deleteLink(name);
     });
-    await decideByAll();
+    accept(await decideBy(false));
     throw error;
   }
   return { value: network, notices };
@@ -127,55 +124,39 @@ async function withSharedSettings(
   return settings ? settle(accept(takeOver(settled.spec, settings)).spec) : settled;
 }
 
-/** Reads only the facts that a network may need: its parent, and the links below that. */
-async function factsFor(
+/**
+ * Reads the facts that decisions on networks need.
+ *
+ * @param few Whether to read only the links of a network's parent: see {@linkcode lookAtLinks}.
+ */
+export async function hostFacts(
   { namespaces, store }: Parts<"store" | "namespaces">,
-  network: SettledNetwork,
+  networks: readonly SettledNetwork[],
+  few = false,
 ): Promise<HostFacts> {
   const ip = namespaces.host();
-  return {
-    ...kernelHas(),
-    ...await lookAtLinks(ip, parentNames(network)),
-    ...await proxyFacts(namespaces, [network]),
-    routes: wantsPool(network) ? await ip.route.show(4) : [],
-    pools: wantsPool(network) ? store.pools() : [],
-  };
-}
-
-function kernelHas(): Pick<HostFacts, "release" | "hasOptimisticDad"> {
-  const path = "/proc/sys/net/ipv6/conf/all/optimistic_dad";
-  const hasOptimisticDad = isGranted({ name: "read", path })
-    ? statOf(path) !== undefined
-    : undefined;
-  return { release: Deno.osRelease(), hasOptimisticDad };
-}
-
-/** Reads the facts that decisions on networks need. */
-export async function hostFacts(
-  parts: Parts<"store" | "namespaces">,
-  networks: readonly SettledNetwork[],
-): Promise<HostFacts> {
-  const { namespaces, store } = parts;
-  const [facts, routes, proxied] = await Promise.all([
-    linkFacts(parts),
-    // Only the choice of an IPv4 subnet depends on the routes.
-    namespaces.host().route.show(4),
-    proxyFacts(namespaces, networks),
+  const proxied = networks.filter(({ proxy }) => proxy).flatMap((each) =>
+    parentNames(each)[0] ?? []
+  );
+  const [facts, routes, forwarding] = await Promise.all([
+    few ? lookAtLinks(ip, networks.flatMap(parentNames)) : linkFacts({ namespaces }),
+    networks.some(wantsPool) ? ip.route.show(4) : [],
+    proxied.length > 0 ? forwardingFacts(namespaces, proxied) : {},
   ]);
-  return { ...facts, routes, ...proxied, pools: store.pools() };
+  const release = Deno.osRelease();
+  const pools = store.pools();
+  return { release, hasOptimisticDad: hasOptimisticDad(), ...facts, routes, ...forwarding, pools };
 }
 
-/** Reads the facts that only networks with the option `proxy` need. */
-async function proxyFacts(
-  namespaces: Namespaces,
-  networks: readonly SettledNetwork[],
-): Promise<Pick<HostFacts, "settings" | "routed">> {
-  const parents = networks.flatMap((each) => each.proxy ? parentNames(each).slice(0, 1) : []);
-  return parents.length > 0 ? await forwardingFacts(namespaces, parents) : {};
+/** Whether the kernel has `optimistic_dad`; `undefined` if this process may not look. */
+function hasOptimisticDad(): boolean | undefined {
+  const path = "/proc/sys/net/ipv6/conf/all/optimistic_dad";
+  return isGranted({ name: "read", path }) ? statOf(path) !== undefined : undefined;
 }
 
+/** Reads the facts that decisions on endpoints need. */
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.host(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });
-  return { ...kernelHas(), ...seen, routes: [] };
+  return { release: Deno.osRelease(), ...seen, routes: [] };
 }
