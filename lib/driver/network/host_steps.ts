@@ -259,21 +259,21 @@ const RA = 9;
  * Brings the host in sync with what was restored: does the steps of restored networks and endpoints,
  * and undoes those of the others, so that no router sends packets here for nothing.
  *
+ * @param links The links of the host.
  * @param lost The ids of the networks that could not be restored.
  * @param connected The endpoints that are restored.
- * @param links The links of the host.
  * @param former What a network was, whose other steps are undone.
  * @returns The error of each network whose steps failed, by the network's id.
  */
 export async function restoreHostSteps(
   parts: Parts<"namespaces">,
-  { networks, lost, endpoints, connected, links, former }: {
+  { networks, links, lost = new Set(), endpoints = [], connected = new Set(), former }: {
     networks: readonly Network[];
-    former?: Network;
-    lost: ReadonlySet<string>;
-    endpoints: readonly EndpointRecord[];
-    connected: ReadonlySet<EndpointRecord>;
     links: ReadonlyMap<string, Link>;
+    lost?: ReadonlySet<string>;
+    endpoints?: readonly EndpointRecord[];
+    connected?: ReadonlySet<EndpointRecord>;
+    former?: Network;
   },
 ): Promise<Map<string, Error>> {
   const byNetwork = Map.groupBy(endpoints, ({ network }) => network);

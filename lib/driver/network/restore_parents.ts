@@ -1,10 +1,9 @@
 import { IpvlanError } from "../../base/errors.ts";
 import { linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
-import { findHostSteps, hostSteps, makeHostSteps } from "./host_steps.ts";
+import { restoreHostSteps } from "./host_steps.ts";
 import { aliasSteps, linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
-import { stepKey } from "../model/option_steps.ts";
 import { byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
@@ -16,12 +15,13 @@ export async function restoreParent(
   parts: Parts<"store" | "namespaces">,
   network: Network,
 ): Promise<void> {
+  const networks = [network];
   const links = await parts.namespaces.host().link.show();
-  const failure = (await restoreParents(parts, [network], links)).get(network.id);
-  if (failure) throw failure;
-  const steps = hostSteps(network);
-  const { seen } = await findHostSteps(parts, steps);
-  await parts.namespaces.apply(makeHostSteps(steps.filter((step) => !seen.has(stepKey(step)))));
+  const failed = await restoreParents(parts, networks, links);
+  const failures = failed.size > 0
+    ? failed
+    : await restoreHostSteps(parts, { networks, links: byLinkName(links) });
+  for (const failure of failures.values()) throw failure;
 }
 
 /** Restores the parents of networks. Resolves to the failures, by network id. */

@@ -62,8 +62,7 @@ export async function restore(parts: DriverParts, recovery: Recovery): Promise<R
   const { lost } = facts;
   // Before the sandboxes, as the host's routes to them lead to links of these networks.
   if (accessed.length > 0) {
-    const none = { endpoints: [], connected: new Set<EndpointRecord>() };
-    await restoreHostSteps(parts, { networks: accessed, lost, links: after, ...none });
+    await restoreHostSteps(parts, { networks: accessed, lost, links: after });
   }
   const restored = await Promise.all(
     sandboxes.map((each) => restoreSandbox(parts, each, endpoints.get(each.name) ?? [], facts)),

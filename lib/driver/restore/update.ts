@@ -141,8 +141,8 @@ async function change(
   const others = store.networks({ parent: name }).map(withoutState).filter((each) =>
     each.id !== id
   );
-  const beside = { networks: [to, ...others], former: from, lost: new Set<string>() };
-  const failures = await restoreHostSteps(parts, { ...beside, endpoints, connected, links });
+  const beside = { networks: [to, ...others], former: from, links, endpoints, connected };
+  const failures = await restoreHostSteps(parts, beside);
   for (const failure of failures.values()) throw failure;
   // The kernel gives the links of a parent its new MTU.
   const dummy = parent && parent.mtu !== found!.mtu ? [linkSet(name, { mtu })] : [];
