@@ -67,7 +67,7 @@ export class Calls {
       return this.exclusive(run);
     });
     // Once for all calls that end together.
-    await this.base.store.sync();
+    await this.parts.store.sync();
     return result;
   }
 

@@ -583,13 +583,13 @@ export class Driver implements AsyncDisposable {
 
   /** Kills processes; on a dry run, reports the commands. */
   async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
-    const { report, isRehearsal } = this.#calls.base;
+    const { parts: { isRehearsal, processes }, base: { report } } = this.#calls;
     // This program itself may run in a sandbox.
     if (pids.includes(Deno.pid)) {
       throw invalidOption("sandbox", sandbox, "this program is in it itself");
     }
     pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
-    if (!isRehearsal) await this.#calls.parts.processes.kill(pids, signal);
+    if (!isRehearsal) await processes.kill(pids, signal);
   }
 }
 

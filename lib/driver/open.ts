@@ -3,15 +3,19 @@ import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { DhcpClients } from "./sandbox/dhcp.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
 import { chooseTransport } from "../netlink/choose.ts";
-import type { Libc } from "../netlink/libc.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
-import { Namespaces, programsWith, type WrapRunner } from "./run/namespaces.ts";
+import {
+  Namespaces,
+  type NamespacesOptions,
+  programsWith,
+  type WrapRunner,
+} from "./run/namespaces.ts";
 import { KeptOutput } from "./sandbox/output.ts";
-import type { DriverParts } from "./addresses/parts.ts";
+import type { DriverParts, Parts } from "./addresses/parts.ts";
 import { KnownPools } from "./addresses/pools.ts";
 import { remoteNames } from "./addresses/shared/names.ts";
 import { Processes } from "./sandbox/processes.ts";
-import { lateSignal, type Programs } from "./run/programs.ts";
+import { lateSignal } from "./run/programs.ts";
 import { SettingsKeeper } from "./sandbox/settings.ts";
 import { hostNames } from "./model/host_access.ts";
 import { stateFolder } from "./model/state_folder.ts";
@@ -51,28 +55,24 @@ export interface DriverOptions {
 }
 
 /** The parts that drivers with different signals share. */
-export interface DriverBase extends
-  Pick<
+export interface DriverBase {
+  /** Those of {@linkcode DriverParts} that are the same for all. Their pools know no signal. */
+  shared: Pick<
     DriverParts,
     "store" | "hosts" | "pools" | "output" | "isRehearsal" | "openShared" | "hasAgent"
-  > {
-  host: string | undefined;
+  >;
+  /** The options of namespaces, besides the signal. */
+  namespaces: NamespacesOptions;
   /** The state folder. */
   folder: string;
-  wrap: WrapRunner | undefined;
   /** Called with each command that changes something. */
   report: ((command: string) => void) | undefined;
   /** Sentences for the user about changes on opening. */
   notices: readonly string[];
-  programs: Programs;
   /** Ends the processes, and closes the store and the shared pools. The next time it does nothing. */
   close: () => Promise<void>;
-  /** The file that each `ip` has open: see {@linkcode Namespaces}. */
-  programLock: string | undefined;
   /** Held by the agent while it runs; `undefined` in a dry run. */
   agentLock: FileLock | undefined;
-  /** Does what it can by netlink; left out, `ip` does everything. */
-  netlink: Libc | undefined;
   /** The lock of calls. Without a file, it never blocks. */
   lock: StateLock;
   /** The lock of sequences of calls. */
@@ -85,15 +85,14 @@ export function openBase(
   wrap?: WrapRunner,
 ): DriverBase {
   const folder = stateDir ?? stateFolder();
-  const store = dryRun ? Store.copy(folder) : Store.open(folder);
+  const isRehearsal = dryRun !== undefined;
+  const store = isRehearsal ? Store.copy(folder) : Store.open(folder);
   // A dry run locks nothing.
-  const file = (name: string) => dryRun ? undefined : `${folder}/${name}`;
-  const transport = chooseTransport();
-  if (!transport.libc && !transport.isAskedFor) {
-    verbose?.(`# The program ip runs all lines: ${transport.reason}`);
-  }
-  const programLock = file("ip.lock");
-  const programs = programsWith(programLock);
+  const file = (name: string) => isRehearsal ? undefined : `${folder}/${name}`;
+  const { libc: netlink, isAskedFor, reason } = chooseTransport();
+  if (!netlink && !isAskedFor) verbose?.(`# The program ip runs all lines: ${reason}`);
+  const lock = file("ip.lock");
+  const programs = programsWith(lock);
   const agentFile = file("agent.lock");
   const agentLock = agentFile === undefined ? undefined : new FileLock(agentFile);
   const others = (network: string) => [
@@ -101,25 +100,24 @@ export function openBase(
     ...remoteNames(store, network),
   ];
   const hosts = new HostsFiles(store, others, file("hosts.lock"));
-  const { openShared, closeShared } = sharedPools(store, folder, dryRun !== undefined, waiting);
+  const { openShared, closeShared } = sharedPools(store, folder, isRehearsal, waiting);
+  const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
   let closed: Promise<void> | undefined;
   return {
-    host,
+    shared: {
+      store,
+      hosts,
+      pools: new KnownPools(store),
+      output: new KeptOutput(folder, isRehearsal),
+      openShared,
+      hasAgent: () => agentLock?.isTaken() ?? false,
+      isRehearsal,
+    },
+    namespaces: { host, lock, programs, wrap, pathOf, netlink, isRehearsal },
     folder,
-    wrap,
-    notices: dryRun ? [] : guardStateFolder(folder),
-    store,
-    programLock,
-    programs,
-    hosts,
-    pools: new KnownPools(store),
+    notices: isRehearsal ? [] : guardStateFolder(folder),
     report: dryRun ?? verbose,
-    netlink: transport.libc,
-    isRehearsal: dryRun !== undefined,
-    openShared,
-    output: new KeptOutput(folder, dryRun !== undefined),
     agentLock,
-    hasAgent: () => agentLock?.isTaken() ?? false,
     lock: new StateLock(file("lock")),
     sequences: new StateLock(file("sequence.lock")),
     close: () =>
@@ -141,7 +139,7 @@ function sharedPools(
   folder: string,
   isRehearsal: boolean,
   waiting: WaitOptions["waiting"],
-): { openShared: DriverBase["openShared"]; closeShared: () => Promise<void> } {
+): { openShared: DriverParts["openShared"]; closeShared: () => Promise<void> } {
   if (isRehearsal) {
     return { openShared: () => Promise.resolve(undefined), closeShared: () => Promise.resolve() };
   }
@@ -170,28 +168,20 @@ export function makeParts(
   wait: WaitOptions,
   telling: AbortSignal | undefined,
 ): DriverParts {
-  const { host, wrap, store, programLock: lock, programs, hosts, pools, output } = base;
-  const { report, isRehearsal, netlink, hasAgent, folder } = base;
-  const pathOf = (sandbox: string) => store.sandbox(sandbox)?.path;
-  const options = { host, lock, programs, wrap, pathOf, netlink, isRehearsal };
-  const namespaces = new Namespaces({ ...options, ...wait });
+  const { folder, report, shared } = base;
+  const { isRehearsal } = shared;
+  const { host, lock } = base.namespaces;
+  const namespaces = new Namespaces({ ...base.namespaces, ...wait });
   const partsOn = (namespaces: Namespaces, wait: WaitOptions, telling: AbortSignal | undefined) => {
     const processes = new Processes(namespaces.run, lock);
-    const settings = new SettingsKeeper({ run: namespaces.run, report, isRehearsal });
-    const borrowed = new BorrowedNamespaces(namespaces.run, host);
     return {
-      store,
+      ...shared,
       namespaces,
-      borrowed,
       processes,
-      hosts,
-      pools,
-      output,
       dhcp: new DhcpClients({ folder, processes, report, isRehearsal, ...wait }),
-      settings,
-      openShared: openWith(base, wait, telling),
-      hasAgent,
-      isRehearsal,
+      settings: new SettingsKeeper({ run: namespaces.run, report, isRehearsal }),
+      borrowed: new BorrowedNamespaces(namespaces.run, host),
+      openShared: openWith(shared, wait, telling),
       wait,
     };
   };
@@ -208,7 +198,7 @@ export function makeParts(
 
 /** Returns a function that opens the shared pools with the signals of calls. */
 function openWith(
-  { openShared }: DriverBase,
+  { openShared }: Parts<"openShared">,
   { signal, waiting }: WaitOptions,
   telling: AbortSignal | undefined,
 ): DriverParts["openShared"] {

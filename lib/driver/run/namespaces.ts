@@ -46,7 +46,7 @@ export function reported(report: (command: string) => void, isRehearsal: boolean
 /** The file descriptor of the lock file in each `ip` of a driver: see {@linkcode Namespaces}. */
 export const LOCK_FD = 9;
 
-interface NamespacesOptions extends WaitOptions {
+export interface NamespacesOptions extends WaitOptions {
   /** The namespace that is the host; by default that of this process. */
   host?: string;
   /** The lock file, which each `ip` has open. It is made if missing, in an existing folder. */
