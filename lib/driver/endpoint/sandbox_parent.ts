@@ -11,8 +11,8 @@ import { DEFAULT_METRIC, linkRoutes, type NetworkEndpoint } from "./routes.ts";
 import { linkIndex } from "./steps.ts";
 import { networkParent } from "../model/names.ts";
 import type { Parts } from "../addresses/parts.ts";
-import { mtuProblems, parentSubnetProblems } from "../network/decide.ts";
-import { chooseParent, conflictProblem } from "../network/parent.ts";
+import { carrierProblems } from "../network/decide.ts";
+import { chooseParent } from "../network/parent.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
 import { lookInside } from "../run/namespaces.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -54,18 +54,10 @@ export function decideSandboxParent(
   const named = attempt(() => asked === undefined ? undefined : linkName(asked, "parent"));
   if (!named.ok) return named;
   const parent = asked ?? defaultLink(seen.routes);
-  const link = seen.links.find(({ name }) => name === parent);
-  if (parent === undefined || !link) {
+  if (parent === undefined || !seen.links.some(({ name }) => name === parent)) {
     return failed(new IpvlanError("sandbox-parent", { sandbox, parent }));
   }
-  const { mode, flag, mtu, subnets } = network;
-  const conflict = conflictProblem(parent, { mode, flag }, [], seen.links);
-  const problems = [
-    ...chooseParent(parent, seen.links).problems,
-    ...conflict ? [conflict] : [],
-    ...mtuProblems(mtu, link),
-    ...mode === "l2" ? [] : parentSubnetProblems(subnets, parent, mode, seen.addrs),
-  ];
+  const problems = carrierProblems(network, parent, chooseParent(parent, seen.links), seen);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, parent };
 }
 

@@ -25,7 +25,7 @@ import {
   standsOn,
 } from "./parent.ts";
 import type { Step } from "../run/plan.ts";
-import type { HostFacts } from "../model/facts.ts";
+import type { HostFacts, SeenNamespace } from "../model/facts.ts";
 import { type Settlement, settleSubnets } from "./settle.ts";
 import type { Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
 import { usedPrefixes } from "../addresses/pools.ts";
@@ -49,7 +49,7 @@ export function decideNetwork(
   networks: readonly Network[],
   facts: HostFacts,
 ): Decision<DecidedNetwork> {
-  const { parent: named, mode, flag, mtu, dad, proxy } = settlement.network;
+  const { parent: named, mtu, dad } = settlement.network;
   const parent = named ?? `di-${identity.id.slice(0, 12)}`;
   const pool = choosePool(settlement, networks, facts);
   const subnets = [...settlement.network.subnets, ...pool.ok ? pool.subnets : []];
@@ -58,15 +58,12 @@ export function decideNetwork(
   const changed = changedSettings(network, networks, facts);
   if (changed.length > 0) network.changed = changed;
   const choice = chooseLinks(network, facts.links);
-  const conflict = conflictProblem(parent, { mode, flag }, [], facts.links);
   const tooOld = kernelProblem(facts.release);
   const isNoMtu = settlement.problems.some(({ field }) => field[0] === "mtu");
   const problems = [
     ...tooOld ? [tooOld] : [],
     ...settlement.problems,
-    ...choice.problems.map((problem) => problem.at("parent")),
-    ...isNoMtu ? [] : mtuProblems(mtu, choice.carrier),
-    ...conflict ? [conflict.at("parent")] : [],
+    ...carrierProblems({ ...network, mtu: isNoMtu ? undefined : mtu }, parent, choice, facts),
     ...dad === "optimistic" && facts.hasOptimisticDad === false
       ? [
         invalidOption("duplicate address detection", dad, "this kernel cannot do it; choose on")
@@ -74,7 +71,6 @@ export function decideNetwork(
       ]
       : [],
     ...pool.ok ? [] : pool.problems,
-    ...mode === "l2" || proxy ? [] : parentSubnetProblems(subnets, parent, mode, facts.addrs),
     ...routerProblems(network, facts),
   ];
   if (problems.length > 0) return { ok: false, problems };
@@ -100,8 +96,24 @@ function chooseLinks(network: Network, links: readonly Link[]): ParentChoice {
   return chooseParent(parent, links);
 }
 
+/** Finds why a link cannot be the parent of a network: in itself, and by the network's options. */
+export function carrierProblems(
+  { mode, flag, mtu, proxy, subnets }: Network,
+  parent: string,
+  { problems, carrier }: ParentChoice,
+  { links, addrs }: Pick<SeenNamespace, "links" | "addrs">,
+): IpvlanError[] {
+  const conflict = conflictProblem(parent, { mode, flag }, [], links);
+  return [
+    ...problems.map((problem) => problem.at("parent")),
+    ...mtuProblems(mtu, carrier),
+    ...conflict ? [conflict.at("parent")] : [],
+    ...mode === "l2" || proxy ? [] : parentSubnetProblems(subnets, parent, mode, addrs),
+  ];
+}
+
 /** Refuses an MTU above that of the link that sends the packets. */
-export function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
+function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (!carrier || mtu === undefined || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;
   return [invalidOption("MTU", String(mtu), rule).at("mtu")];
@@ -126,7 +138,7 @@ function choosePool(
 }
 
 /** Finds subnets that overlap one of the parent's addresses: in the L3 modes, only with `proxy`. */
-export function parentSubnetProblems(
+function parentSubnetProblems(
   subnets: readonly NetworkSubnet[],
   parent: string,
   mode: IpvlanMode,
