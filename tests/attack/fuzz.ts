@@ -472,6 +472,6 @@ function useStore(folder: string, driver: EngineDriver): void {
   const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
   for (const { name } of records.networks) driver.inspectNetwork(name);
   exportSite(records);
-  parentsPlan(networks, { networks, made: byLinkName(store.links()), links: host().links });
+  parentsPlan(networks, byLinkName(store.links()), host().links);
   settleAll([{ name: "new" }], networks);
 }

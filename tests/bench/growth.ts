@@ -198,7 +198,7 @@ async function seed(stateDir: string, count: number): Promise<void> {
       store.putNetwork(network, "ready");
       store.putLink(link);
       changes.push(make(ip.session, linkAdd(link)));
-      changes.push(make(ip.session, linkSet(parent, { alias: aliasOf([name]) })));
+      changes.push(make(ip.session, linkSet(parent, { alias: aliasOf(name) })));
     }
   });
   await Promise.all(changes);

@@ -82,7 +82,7 @@ export function endpoint(parent: string, network: string, more: Partial<Link> = 
   const group = String(LINK_GROUP);
   const info: LinkInfo = { type: "ipvlan", mode: "l2", flag: "bridge" };
   const below = { ...on(parent), linkNetnsid: 0 };
-  return link("eth0", { ...below, info, group, alias: aliasOf([network]), ...more });
+  return link("eth0", { ...below, info, group, alias: aliasOf(network), ...more });
 }
 
 /** An address, from `192.168.1.2/24`. */

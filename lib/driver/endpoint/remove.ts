@@ -7,10 +7,10 @@ import { shareNetwork, unshareNetwork } from "../addresses/shared/network.ts";
 import { pooledAddresses, tell } from "../addresses/shared/pools.ts";
 import { isOwned } from "../model/names.ts";
 import type { Network, PruneReport, Sandbox } from "../model/types.ts";
-import { aliasSteps, probeName } from "../network/decide.ts";
+import { probeName } from "../network/decide.ts";
 import { hostSteps, removeHostSteps, unshared } from "../network/host_steps.ts";
-import { linksOf } from "../network/create.ts";
-import { byLinkName, isOurs, standsOn } from "../network/parent.ts";
+import { unneededLinks } from "../network/create.ts";
+import { isOurs } from "../network/parent.ts";
 import { restoreParent } from "../network/restore_parents.ts";
 import { findNetwork, findSandbox } from "../store/find.ts";
 import type { EndpointRecord, State } from "../store/records.ts";
@@ -251,21 +251,13 @@ export async function dropNetwork(
     ? []
     : store.networks({ parent: network.parent }).filter(({ id }) => id !== network.id);
   await removeHostSteps(parts, unshared(beside, neighbours));
-  const { own, made, others } = linksOf(store, network);
-  if (network.transient && own.length === 0) return store.deleteNetwork(network.id);
-  const isNeeded = (name: string) => others.some(({ parent }) => standsOn(parent, name, made));
-  const names = [probeName(network), ...own.map(({ name }) => name)];
+  const unneeded = unneededLinks(store, network);
+  if (network.transient && unneeded.length === 0) return store.deleteNetwork(network.id);
   const { link } = namespaces.host();
+  const names = [probeName(network), ...unneeded];
   const found = await Promise.all(names.map((name) => link.find(name)));
-  const ours = byLinkName(found.filter((each) => each !== undefined).filter(isOurs));
-  const exists = (name: string) => ours.has(name);
-  // A link is deleted before the one below it.
-  const unneeded = own.map(({ name }) => name).filter((name) => !isNeeded(name)).toReversed();
-  const kept = own.filter(({ name }) => isNeeded(name) && exists(name));
-  await namespaces.apply([
-    ...[probeName(network), ...unneeded].filter(exists).map((name) => linkDel(name)),
-    ...aliasSteps(kept, others, made),
-  ]);
+  const ours = found.filter((each) => each !== undefined && isOurs(each));
+  await namespaces.apply(ours.map((each) => linkDel(each!.name)));
   store.transaction(() => {
     store.deleteNetwork(network.id);
     for (const name of unneeded) store.deleteLink(name);

@@ -143,7 +143,7 @@ export function endpointSteps(
     explain: (error) => explainIpvlanAdd(error, parent),
   });
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
-  const alias = linkSet(ifname, { alias: aliasOf([network.name]) });
+  const alias = linkSet(ifname, { alias: aliasOf(network.name) });
   const beside = makeHostSteps(hostSteps(network, endpoint), { mac });
   const policy = policyOf(network, endpoint, siblings);
   if (endpoint.handOver) {

@@ -1,4 +1,3 @@
-import type { LinkSpec } from "../../iproute2/link_types.ts";
 import { accept, failureOf, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { accessProblems, fileProblems } from "../model/ipam_options.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../model/options.ts";
@@ -8,11 +7,9 @@ import { statOf } from "../../base/files.ts";
 import { isGranted } from "../../base/permissions.ts";
 import { look, lookAtLinks } from "../../iproute2/view.ts";
 import { forwardingFacts } from "./host_steps.ts";
-import { aliasSteps, decideNetwork, networkSteps, wantsPool } from "./decide.ts";
-import { byLinkName, type MadeLinks } from "./parent.ts";
+import { decideNetwork, networkSteps, wantsPool } from "./decide.ts";
 import { besideOthers, settle, type Settlement } from "./settle.ts";
 import type { Parts } from "../addresses/parts.ts";
-import type { Step } from "../run/plan.ts";
 import { randomHex } from "../../base/random.ts";
 import { shareNetwork, takeOver, unshareNetwork } from "../addresses/shared/network.ts";
 import { type Store, withoutState } from "../store/store.ts";
@@ -49,7 +46,7 @@ export async function createNetwork(
   });
   try {
     notices.push(...await shareNetwork(parts, network));
-    const steps = [...networkSteps(network, links, existing), ...aliasChanges(store, network)];
+    const steps = networkSteps(network, links, existing);
     await namespaces.apply(steps, () => store.putNetwork(network, "ready"));
   } catch (error) {
     // The record stays for what is left in the kernel, so the next exclusive call removes both.
@@ -82,33 +79,21 @@ function neighboursOf(store: Store, network: SettledNetwork): Network[] {
   return all.map(withoutState);
 }
 
-/** The steps that write the name of a new network into the aliases of its links. */
-export function aliasChanges(store: Store, network: Network): Step[] {
-  const { own, made, others } = linksOf(store, network);
-  return aliasSteps(own, [...others, network], made, others);
-}
-
 /**
- * Finds the links that the driver made for a network: its parent and those below, the lowest first. Also
- * finds the links made on top of these, and the other networks that may need one of them.
+ * Finds the links that the driver made for a network and that nothing else needs, the highest first: its
+ * parent, and those below.
  */
-export function linksOf(
-  store: Store,
-  { id, parent }: Network,
-): { own: LinkSpec[]; made: MadeLinks; others: Network[] } {
-  const own: LinkSpec[] = [];
+export function unneededLinks(store: Store, { id, parent }: Network): string[] {
+  const unneeded: string[] = [];
   for (let link = store.link(parent); link;) {
-    own.unshift(link);
+    const { name } = link;
+    const others = store.networks({ parent: name }).filter((each) => each.id !== id);
+    const above = store.links({ on: name }).filter((upper) => !unneeded.includes(upper.name));
+    if (others.length > 0 || above.length > 0) break;
+    unneeded.push(name);
     link = "link" in link ? store.link(link.link) : undefined;
   }
-  const made = byLinkName(own.slice(0, 1).flatMap((lowest) => linksOn(store, lowest)));
-  const users = [...made.keys()].flatMap((parent) => store.networks({ parent }));
-  return { own, made, others: users.filter((each) => each.id !== id).map(withoutState) };
-}
-
-/** A link that the driver made, with all links that it made on top of it. */
-function linksOn(store: Store, link: LinkSpec): LinkSpec[] {
-  return [link, ...store.links({ on: link.name }).flatMap((upper) => linksOn(store, upper))];
+  return unneeded;
 }
 
 /** Asks etcd for the settings of a shared network, and takes them over. */

@@ -20,9 +20,7 @@ import {
   conflictProblem,
   explainIpvlanAdd,
   LINK_GROUP,
-  type MadeLinks,
   type ParentChoice,
-  standsOn,
 } from "./parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { HostFacts, SeenNamespace } from "../model/facts.ts";
@@ -153,12 +151,16 @@ function parentSubnetProblems(
   });
 }
 
-export function linkSteps(links: readonly LinkSpec[]): Step[] {
-  return links.map((link) => ({
-    ...linkAdd(link),
-    undo: linkDel(link.name),
-    explain: (error) => explainLinkAdd(error, link.type),
-  }));
+/** The steps that make links for a network. Their alias has its name, also when others use them. */
+export function linkSteps(links: readonly LinkSpec[], network: string): Step[] {
+  return links.flatMap((link): Step[] => [
+    {
+      ...linkAdd(link),
+      undo: linkDel(link.name),
+      explain: (error) => explainLinkAdd(error, link.type),
+    },
+    linkSet(link.name, { alias: aliasOf(network) }),
+  ]);
 }
 
 /** The name of the ipvlan link that tests the parent of a new network. */
@@ -190,22 +192,9 @@ export function networkSteps(
     },
     linkDel(name),
   ];
-  return [...linkSteps(links), ...probe, ...makeHostSteps(own, { owned: unshared(own, others) })];
-}
-
-/** The steps that write networks into the alias of each link; undoing writes back those `before`. */
-export function aliasSteps(
-  links: readonly LinkSpec[],
-  networks: readonly Network[],
-  made: MadeLinks,
-  before: readonly Network[] = networks,
-): Step[] {
-  return links.map(({ name }) => {
-    const change = (served: readonly Network[]) => {
-      const names = served.filter(({ parent }) => standsOn(parent, name, made))
-        .map((network) => network.name);
-      return linkSet(name, { alias: aliasOf(names) });
-    };
-    return { ...change(networks), undo: change(before) };
-  });
+  return [
+    ...linkSteps(links, network.name),
+    ...probe,
+    ...makeHostSteps(own, { owned: unshared(own, others) }),
+  ];
 }

@@ -19,9 +19,9 @@ export function isOurs(link: Link): boolean {
   return link.group === String(LINK_GROUP);
 }
 
-/** The alias of a link that the driver makes: the networks that need it, cut after 255 bytes. */
-export function aliasOf(networks: readonly string[]): string {
-  return `ipvlan-kit ${networks.join(" ")}`.slice(0, 255);
+/** The alias of a link that the driver makes for a network, cut after 255 bytes. */
+export function aliasOf(network: string): string {
+  return `ipvlan-kit ${network}`.slice(0, 255);
 }
 
 /** Why nothing passes over a link; `undefined` if something does. */
@@ -256,12 +256,4 @@ export function linksUnder(parent: string, made: MadeLinks): LinkSpec[] {
   const link = made.get(parent);
   if (link === undefined) return [];
   return "link" in link ? [...linksUnder(link.link, made), link] : [link];
-}
-
-/** Whether a link is the parent or below it, as far as the links that the driver made tell. */
-export function standsOn(parent: string, link: string, made: MadeLinks): boolean {
-  const own = linksUnder(parent, made);
-  const [lowest] = own;
-  return parent === link || own.some(({ name }) => name === link) ||
-    (lowest !== undefined && "link" in lowest && lowest.link === link);
 }

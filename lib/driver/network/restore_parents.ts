@@ -2,12 +2,11 @@ import { IpvlanError } from "../../base/errors.ts";
 import { linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { restoreHostSteps } from "./host_steps.ts";
-import { aliasSteps, linkSteps } from "./decide.ts";
+import { linkSteps } from "./decide.ts";
 import { networkParent } from "../model/names.ts";
 import { byLinkName, isOurs, linksUnder, type MadeLinks } from "./parent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import type { Step } from "../run/plan.ts";
-import { withoutState } from "../store/store.ts";
 import type { Network } from "../model/types.ts";
 
 /** Makes a network's parent again if the driver made it before, and does its options' host steps. */
@@ -31,8 +30,7 @@ export async function restoreParents(
   links: readonly Link[],
 ): Promise<Map<string, Error>> {
   const made = byLinkName(store.links());
-  const all = store.networks().map(withoutState);
-  const { foreign, problems, levels } = parentsPlan(networks, { networks: all, made, links });
+  const { foreign, problems, levels } = parentsPlan(networks, made, links);
   for (const name of foreign) store.deleteLink(name);
   const failures = new Map<string, Error>();
   for (const level of levels) {
@@ -64,11 +62,8 @@ interface ParentsPlan {
  */
 export function parentsPlan(
   restored: readonly Network[],
-  { networks, made, links }: {
-    networks: readonly Network[];
-    made: MadeLinks;
-    links: readonly Link[];
-  },
+  made: MadeLinks,
+  links: readonly Link[],
 ): ParentsPlan {
   const found = byLinkName(links);
   const plan: ParentsPlan = { foreign: [], problems: new Map(), levels: [] };
@@ -90,7 +85,7 @@ export function parentsPlan(
       const link = found.get(name);
       if (link && !isOurs(link)) plan.foreign.push(name);
       const steps = !link
-        ? [...linkSteps([spec]), ...aliasSteps([spec], networks, made)]
+        ? linkSteps([spec], network.name)
         : isOurs(link) && !link.up
         ? [linkSet(name, { up: true })]
         : [];

@@ -230,7 +230,7 @@ function linkOf(
     link.info.type === "ipvlan" && !(isOurs(link) && link.alias === undefined)
   );
   return ipvlan.find(({ index }) => index === linkIndex(endpoint)) ??
-    ipvlan.find(({ alias }) => alias === aliasOf([network])) ??
+    ipvlan.find(({ alias }) => alias === aliasOf(network)) ??
     ipvlan.find((link) =>
       link.name === ifname && link.alias === undefined &&
       parent !== undefined && link.linkIndex === parent.index
@@ -244,7 +244,7 @@ function markDifferences(
   { ifname }: EndpointRecord,
   parent: Link | undefined,
 ): string[] {
-  const mark = aliasOf([network.name]);
+  const mark = aliasOf(network.name);
   const isOnParent = parent === undefined || linkIndex === undefined || linkIndex === parent.index;
   return [
     ...name === ifname ? [] : [`The link ${ifname} is missing, as it has the name ${name}`],

@@ -155,7 +155,7 @@ Deno.test("only an engine's network has parents in its sandboxes, and none that 
 });
 
 Deno.test("restore makes no parent in a sandbox, and sees a parent that has another name", () => {
-  const plan = parentsPlan([NET], { networks: [NET], made: new Map(), links: [ETH0] });
+  const plan = parentsPlan([NET], new Map(), [ETH0]);
   assertEquals([plan.levels, plan.problems.size], [[], 0]);
   const own = endpoint("eth0", NET.name, { name: "net1", index: 1073816389, linkIndex: 2 });
   const seen = (parent: string, mode: "l2" | "l3" = "l2", net: Network = NET): SeenNamespace => ({

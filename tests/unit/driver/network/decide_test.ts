@@ -1,11 +1,11 @@
 import { settleAll } from "../../../../lib/driver/network/settle.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { aliasChanges, newIdentity } from "../../../../lib/driver/network/create.ts";
+import { newIdentity, unneededLinks } from "../../../../lib/driver/network/create.ts";
 import { Store } from "../../../../lib/driver/store/store.ts";
 import type { HostFacts } from "../../../../lib/driver/model/facts.ts";
 import { subnetsOf } from "../../../../lib/driver/model/subnets.ts";
-import { aliasSteps, decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
-import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
+import { decideNetwork, networkSteps } from "../../../../lib/driver/network/decide.ts";
+import { LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
 import type { Network, NetworkSpec } from "../../../../lib/driver/model/types.ts";
 import { formatAddress, formatPrefix } from "../../../../lib/ipam/mod.ts";
 import type { IpvlanMode } from "../../../../lib/iproute2/kinds/ipvlan.ts";
@@ -252,7 +252,7 @@ Deno.test("all problems of a network are reported at once", () => {
   }
 });
 
-Deno.test("the lines of a network make its links, try the parent, and note whom a link serves", () => {
+Deno.test("the lines of a network make its links, note whom they are for, and try the parent", () => {
   const { network, links } = decided({ name: "q", parent: "eth0.20.30", mode: "l3", flag: "vepa" });
   const probe = "p-0123456789ab";
   assertEquals(plainSteps(networkSteps(network, links)), [
@@ -260,29 +260,26 @@ Deno.test("the lines of a network make its links, try the parent, and note whom 
       line: "link add link eth0 name eth0.20 group 6910070 up type vlan protocol 802.1ad id 20",
       undo: { line: "link del dev eth0.20" },
     },
+    { line: 'link set dev eth0.20 alias "ipvlan-kit q"' },
     {
       line:
         "link add link eth0.20 name eth0.20.30 group 6910070 up type vlan protocol 802.1Q id 30",
       undo: { line: "link del dev eth0.20.30" },
     },
+    { line: 'link set dev eth0.20.30 alias "ipvlan-kit q"' },
     {
       line: `link add link eth0.20.30 name ${probe} group 6910070 type ipvlan mode l3 vepa`,
       undo: { line: `link del dev ${probe}` },
     },
     { line: `link del dev ${probe}` },
   ]);
-  const before = [{ ...network, name: "old" }];
-  const aliases = aliasSteps(links.slice(0, 1), [...before, network], byLinkName(links), before);
-  assertEquals(plainSteps(aliases), [{
-    line: 'link set dev eth0.20 alias "ipvlan-kit old q"',
-    undo: { line: 'link set dev eth0.20 alias "ipvlan-kit old"' },
-  }]);
 });
 
 Deno.test("a dummy has the MTU that was asked for, and a parent that exists is left alone", () => {
   const isolated = decided({ name: "n", mtu: 1400 });
   assertEquals(networkSteps(isolated.network, isolated.links).map(({ line }) => line), [
     "link add name di-0123456789ab mtu 1400 group 6910070 up type dummy",
+    'link set dev di-0123456789ab alias "ipvlan-kit n"',
     "link add link di-0123456789ab name p-0123456789ab group 6910070 type ipvlan mode l2 bridge",
     "link del dev p-0123456789ab",
   ]);
@@ -308,40 +305,30 @@ Deno.test("no pool is chosen for a network whose subnets are wrong", () => {
   assertEquals(codes({ subnets: ["10.0.0.0/33"] }), ["invalid-prefix"]);
 });
 
-Deno.test("a new network's name goes into the aliases of its links, and out again when it is undone", () => {
+Deno.test("a network's links go from the highest to the lowest, as far as nothing else needs them", () => {
   using store = Store.copy("/nowhere");
-  const links = [
-    { type: "vlan", name: "eth0.20", link: "eth0", id: 20, group: LINK_GROUP, up: true } as const,
-    {
-      type: "vlan",
-      name: "eth0.20.30",
-      link: "eth0.20",
-      id: 30,
-      group: LINK_GROUP,
-      up: true,
-    } as const,
-  ];
-  for (const each of links) store.putLink(each);
+  const vlan = { type: "vlan", group: LINK_GROUP, up: true } as const;
+  store.putLink({ ...vlan, name: "eth0.20", link: "eth0", id: 20 });
+  store.putLink({ ...vlan, name: "eth0.20.30", link: "eth0.20", id: 30 });
+  store.putLink({ ...vlan, name: "eth0.20.31", link: "eth0.20", id: 31 });
   const made = (name: string, parent: string) => {
     const each = network(name, { parent });
     store.putNetwork(each, "ready");
     return each;
   };
+  const [one, twin, far] = [
+    made("one", "eth0.20.30"),
+    made("twin", "eth0.20.30"),
+    made("f", "eth1"),
+  ];
+  assertEquals(unneededLinks(store, far), []);
+  assertEquals(unneededLinks(store, one), []);
+  store.deleteNetwork(twin.id);
+  assertEquals(unneededLinks(store, one), ["eth0.20.30"]);
+  store.deleteLink("eth0.20.31");
+  assertEquals(unneededLinks(store, one), ["eth0.20.30", "eth0.20"]);
   made("low", "eth0.20");
-  made("far", "eth1");
-  const lines = (each: Network) =>
-    aliasChanges(store, each).map(({ line, undo }) => [line, undo?.line]);
-  assertEquals(lines(made("high", "eth0.20.30")), [
-    [
-      'link set dev eth0.20 alias "ipvlan-kit low high"',
-      'link set dev eth0.20 alias "ipvlan-kit low"',
-    ],
-    [
-      'link set dev eth0.20.30 alias "ipvlan-kit high"',
-      'link set dev eth0.20.30 alias "ipvlan-kit "',
-    ],
-  ]);
-  assertEquals(lines(made("plain", "eth0")), []);
+  assertEquals(unneededLinks(store, one), ["eth0.20.30"]);
 });
 
 Deno.test("the id of a new network has 64 hexadecimal digits, and no other one's", () => {

@@ -28,7 +28,7 @@ function there(made: LinkSpec, changes: Partial<Link> = {}): Link {
 const MADE = [vlan("eth0.20", "eth0", 20), vlan("eth0.20.30", "eth0.20", 30)];
 
 function parent(net = TAGS, links: Link[] = [ETH0], made: LinkSpec[] = MADE) {
-  const plan = parentsPlan([net], { networks: [net], made: byLinkName(made), links });
+  const plan = parentsPlan([net], byLinkName(made), links);
   assertEquals(plan.problems.size, 0);
   return { foreign: plan.foreign, lines: plan.levels.flatMap(linesOf) };
 }
@@ -38,7 +38,7 @@ function linesOf(links: { steps: { line: string }[] }[]): string[] {
 }
 
 function missing(net = TAGS, links: Link[] = [], made: LinkSpec[] = MADE): string {
-  const plan = parentsPlan([net], { networks: [net], made: byLinkName(made), links });
+  const plan = parentsPlan([net], byLinkName(made), links);
   const problem = plan.problems.get(net.id);
   assertError(problem, "parent-not-found");
   assertEquals(plan.levels, []);
@@ -94,11 +94,7 @@ Deno.test("a link of the driver's that is down is set up, and another's is not",
 
 Deno.test("a sub-interface with another tag than on record is a problem, and is not touched", () => {
   const other = there(MADE[0]!, { info: vlanInfo(99) });
-  const plan = parentsPlan([TAGS], {
-    networks: [TAGS],
-    made: byLinkName(MADE),
-    links: [ETH0, other],
-  });
+  const plan = parentsPlan([TAGS], byLinkName(MADE), [ETH0, other]);
   const problem = plan.problems.get(TAGS.id);
   assertError(problem, "invalid-parent");
   assertMatch(problem.message, /"eth0.20" is not VLAN 20 \(802.1Q\) of "eth0" any more/);
@@ -107,11 +103,7 @@ Deno.test("a sub-interface with another tag than on record is a problem, and is 
 
 Deno.test("a sub-interface stands on a link that is up, and on none that another program set down", () => {
   const down = (changes: Partial<Link>) =>
-    parentsPlan([TAGS], {
-      networks: [TAGS],
-      made: byLinkName(MADE),
-      links: [ETH0, there(MADE[0]!, { up: false, ...changes })],
-    });
+    parentsPlan([TAGS], byLinkName(MADE), [ETH0, there(MADE[0]!, { up: false, ...changes })]);
   const { problems, levels } = down({ group: "default" });
   assertEquals(problems.get(TAGS.id)?.message.includes('"eth0.20"'), true);
   assertEquals(levels, []);
@@ -129,7 +121,7 @@ Deno.test("each part of a sub-interface's tag counts: its id, its protocol, and 
     const made = [{ ...MADE[0]!, ...spec } as LinkSpec];
     const net = network("tag", { parent: "eth0.20" });
     const links = [ETH0, there(MADE[0]!, changes)];
-    return parentsPlan([net], { networks: [net], made: byLinkName(made), links }).problems
+    return parentsPlan([net], byLinkName(made), links).problems
       .get(net.id)?.message.match(/is not (.*) any more/)?.[1];
   };
   const ad = { protocol: "802.1ad" } as const;
@@ -149,10 +141,9 @@ Deno.test("a parent in the sandboxes is nobody's to restore", () => {
 
 Deno.test("a link that several networks need is made once, and each link before those on it", () => {
   const both = [network("lower", { parent: "eth0.20" }), TAGS];
-  const facts = { networks: both, made: byLinkName(MADE), links: [ETH0] };
-  const { levels } = parentsPlan(both, facts);
+  const { levels } = parentsPlan(both, byLinkName(MADE), [ETH0]);
   assertEquals(levels.map((links) => links.map(({ name }) => name)), [["eth0.20"], ["eth0.20.30"]]);
-  assertEquals(linesOf(levels[0]!)[1], 'link set dev eth0.20 alias "ipvlan-kit lower tags"');
+  assertEquals(linesOf(levels[0]!)[1], 'link set dev eth0.20 alias "ipvlan-kit lower"');
 });
 
 const NOTHING = { links: [LO], addrs: [], routes: [] };
