@@ -181,18 +181,15 @@ export function overlapProblems(
   added: NetworkEndpoint,
   present: readonly NetworkEndpoint[],
 ): IpvlanErrorOf<"route-overlap">[] {
-  const routesOf = ({ network, endpoint }: NetworkEndpoint) =>
-    routedSubnets(network, endpoint).map((subnet) => ({
-      subnet,
-      network: network.name,
-      text: `${subnet} dev ${endpoint.ifname}`,
-    }));
-  const staticOf = ({ network, endpoint }: NetworkEndpoint) =>
-    staticRoutes(network, endpoint).map(({ dst }) => ({
-      subnet: dst,
-      network: network.name,
-      text: `${dst} dev ${endpoint.ifname}`,
-    }));
+  const described = (subnet: string, { network, endpoint }: NetworkEndpoint) => ({
+    subnet,
+    network: network.name,
+    text: `${subnet} dev ${endpoint.ifname}`,
+  });
+  const routesOf = (each: NetworkEndpoint) =>
+    routedSubnets(each.network, each.endpoint).map((subnet) => described(subnet, each));
+  const staticOf = (each: NetworkEndpoint) =>
+    staticRoutes(each.network, each.endpoint).map(({ dst }) => described(dst, each));
   const [own, others] = [routesOf(added), present.flatMap(routesOf)];
   // A route that is wider than a subnet takes nothing from it.
   const taken = [

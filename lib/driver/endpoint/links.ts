@@ -14,6 +14,7 @@ import type { Link } from "../../iproute2/link_types.ts";
 import { make } from "../../iproute2/runner.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
 import { linkIndex, policyOf, temporaryName } from "./steps.ts";
+import type { SeenNamespace } from "../model/facts.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Parts } from "../addresses/parts.ts";
@@ -33,11 +34,7 @@ interface LinkRemoval {
   isLost?: true;
 }
 
-/** The links of a namespace, and their addresses. */
-interface SeenLinks {
-  links: readonly Link[];
-  addrs: readonly Addr[];
-}
+type SeenLinks = Pick<SeenNamespace, "links" | "addrs">;
 
 /**
  * Returns the index of an endpoint's parent in the host; `undefined` if it is not known. Then a link

@@ -18,9 +18,6 @@ export const HOST_ADDRESS: Readonly<Record<Family, string>> = {
   6: "fd69:7076:6c61:6e00::1",
 };
 
-/** The name by which sandboxes find the host. */
-const HOST_NAME = "host.internal";
-
 /** The name of the host's link on a parent. Names differ at their ends: `eth0.20`, `eth0.30`. */
 export function hostLink(parent: string): string {
   return `h-${parent.slice(-13)}`;
@@ -118,5 +115,5 @@ export function hostNames(
 ): { address: string; names: readonly string[] }[] {
   if (!network?.hostAccess) return [];
   return familiesOf(network)
-    .map((family) => ({ address: HOST_ADDRESS[family], names: [HOST_NAME] }));
+    .map((family) => ({ address: HOST_ADDRESS[family], names: ["host.internal"] }));
 }

@@ -54,13 +54,6 @@ export function isHostStep<T extends OptionStep>(step: T): step is Extract<T, Ho
   return step.kind.endsWith(".add");
 }
 
-/** The link that a step makes or needs. */
-export function linkOfStep(step: HostStep): string | undefined {
-  if (step.kind === "route.add") return step.route.dev;
-  if (step.kind === "link.add") return step.link.name;
-  return step.kind === "addr.add" ? step.addr.dev : step.dev;
-}
-
 /** A step in words: `the route to 10.1.0.5/32`. */
 export function stepText(step: HostStep): string {
   if (step.kind === "route.add") return `the route to ${step.route.dst}`;

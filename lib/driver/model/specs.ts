@@ -86,14 +86,14 @@ export const engineNetworkSpec: Reader<EngineNetworkSpec> = exactly<EngineNetwor
 
 const staticRoute: Fields<StaticRoute> = { dst: text, via: optional(text) };
 
-const route = exactly<EndpointRoute>({
+export const routeFields: Fields<EndpointRoute> = {
   ...staticRoute,
   metric: optional(whole),
   table: optional(whole),
   scope: optional(text as Reader<NonNullable<EndpointRoute["scope"]>>),
   mtu: optional(whole),
   advmss: optional(whole),
-});
+};
 
 const connectFields: Fields<ConnectOptions> = {
   ip: optional(text),
@@ -103,7 +103,7 @@ const connectFields: Fields<ConnectOptions> = {
   aliases: optional(list(text)),
   macAddress: optional(text),
   ifname: optional(text),
-  routes: optional(list(route)),
+  routes: optional(list(exactly(routeFields))),
   moreRoutes: optional(list(exactly(staticRoute))),
   linkLocalAddresses: optional(list(text)),
   gatewayPriority: optional(whole),

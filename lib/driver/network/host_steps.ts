@@ -21,7 +21,6 @@ import {
   type HostSetting,
   type HostStep,
   isHostStep,
-  linkOfStep,
   type LinkStep,
   type RouteStep,
   stepKey,
@@ -194,29 +193,25 @@ async function readRoutes(
 export async function findHostSteps(
   parts: Parts<"namespaces">,
   steps: readonly HostStep[],
-): Promise<{ seen: Set<string>; broken: HostStep[] }> {
+): Promise<{ seen: Set<string>; broken: LinkStep[] }> {
   const { namespaces } = parts;
   const { link, addr, neigh } = namespaces.host();
   const seen = new Set<string>();
-  const broken: HostStep[] = [];
-  const protocols = new Set<RouteSpec["protocol"]>();
-  const links = new Map<string, LinkStep>();
-  for (const step of steps) {
-    if (step.kind === "route.add") protocols.add(step.route.protocol);
-    if (step.kind === "link.add") links.set(step.link.name, step);
-  }
+  const broken: LinkStep[] = [];
+  const protocols = steps.flatMap((step) => step.kind === "route.add" ? [step.route.protocol] : []);
+  const links = steps.filter((step) => step.kind === "link.add");
   const settings = steps.filter((step) => step.kind === "setting.add");
   const textOf = ({ dev, setting }: HostSetting) => linkSetting(dev, setting);
   const hasProxies = steps.some(({ kind }) => kind === "proxy.add");
   const [routes, made, proxies] = await Promise.all([
-    readRoutes(parts, [...protocols]),
+    readRoutes(parts, [...new Set(protocols)]),
     settingsMade(namespaces, settings.map(textOf)),
     hasProxies ? neigh.show({ proxy: true }) : [],
   ]);
   for (const step of settings) if (made.has(textOf(step))) seen.add(stepKey(step));
   for (const { dst, dev } of proxies) seen.add(stepKey({ kind: "proxy.add", dst, dev }));
   await Promise.all(
-    links.values().map(async (step) => {
+    new Map(links.map((step) => [step.link.name, step])).values().map(async (step) => {
       const { name, link: parent } = step.link;
       const found = await link.find(name);
       if (!found || !isOurs(found)) return;
@@ -231,10 +226,8 @@ export async function findHostSteps(
       }
     }),
   );
-  const gone = broken.map(linkOfStep);
-  for (const step of routes) {
-    if (!gone.includes(linkOfStep(step) ?? "")) seen.add(stepKey(step));
-  }
+  const gone = broken.map(({ link }) => link.name);
+  for (const step of routes) if (!gone.includes(step.route.dev ?? "")) seen.add(stepKey(step));
   return { seen, broken };
 }
 

@@ -1,5 +1,5 @@
 // The records of the store, and their checks: the store's file may be damaged, or changed by hand.
-import { accessFields, ownerFields, settingsFields } from "../model/specs.ts";
+import { accessFields, ownerFields, routeFields, settingsFields } from "../model/specs.ts";
 import { attempt } from "../../base/errors.ts";
 import {
   fits,
@@ -165,14 +165,7 @@ const ENDPOINT = object({
   ip6: optional(address),
   aliases: list(text),
   moreAddresses: optional(list(address)),
-  routes: optional(list(object({
-    ...STATIC,
-    metric: optional(whole),
-    table: optional(whole),
-    scope: optional(text),
-    mtu: optional(whole),
-    advmss: optional(whole),
-  }))),
+  routes: optional(list(object({ ...routeFields, ...STATIC }))),
   moreRoutes: optional(list(object(STATIC))),
   handOver: optional(oneOf(true)),
   linkLocalAddresses: optional(list(address)),
