@@ -126,30 +126,36 @@ async function askAgain(runner: Runner, dst: string, dev: string): Promise<void>
   await make(runner, neighAsk(dst, dev, "replace"));
 }
 
+/** Waits until a look finds what it waits for. @param more See {@linkcode sayIfLong}. */
+function untilFound(
+  sentence: string,
+  more: number,
+  look: (ip: Ip, elapsed: number, looks: number) => Promise<boolean>,
+): Step["awaits"] {
+  return async (runner, { signal, waiting }) => {
+    using _notice = sayIfLong(waiting, () => sentence, more);
+    const ip = new Ip(runner);
+    const start = performance.now();
+    for (let looks = 0; !await look(ip, performance.now() - start, looks); looks++) {
+      await orAbort(pause(INTERVAL, signal), signal);
+    }
+  };
+}
+
 /** Waits until a gateway answers. */
 function untilAnswered(
-  { network, endpoint }: NetworkEndpoint,
+  { network: { name, parent: usual }, endpoint: { parent = usual } }: NetworkEndpoint,
   dst: string,
   dev: string,
 ): Step["awaits"] {
-  return async (runner, { signal, waiting }) => {
-    const ip = new Ip(runner);
-    using _notice = sayIfLong(waiting, () => `Asking the gateway ${dst} of "${network.name}"`);
-    const start = performance.now();
-    for (let looks = 1;; looks++) {
-      const entry = (await ip.neigh.show({ dev })).find((each) => each.dst === dst);
-      if (entry?.address !== undefined) return;
-      if (performance.now() - start > PATIENCE) {
-        const { name } = network;
-        const { parent = network.parent } = endpoint;
-        throw new IpvlanError("gateway-silent", { gateway: dst, network: name, parent });
-      }
-      await orAbort(pause(INTERVAL, signal), signal);
-      // In its first two seconds, a link has no address that a neighbour solicitation could come from.
-      if (looks % (AGAIN / INTERVAL) > 0) continue;
-      await askAgain(runner, dst, dev);
-    }
-  };
+  return untilFound(`Asking the gateway ${dst} of "${name}"`, 0, async (ip, elapsed, looks) => {
+    // In its first two seconds, a link has no address that a neighbour solicitation could come from.
+    if (looks > 0 && looks % (AGAIN / INTERVAL) === 0) await askAgain(ip.session, dst, dev);
+    const entry = (await ip.neigh.show({ dev })).find((each) => each.dst === dst);
+    if (entry?.address !== undefined) return true;
+    if (elapsed <= PATIENCE) return false;
+    throw new IpvlanError("gateway-silent", { gateway: dst, network: name, parent });
+  });
 }
 
 /** Waits until the kernel has looked for other holders of a link's IPv6 addresses (RFC 4862). */
@@ -157,27 +163,17 @@ export function untilDetected(
   { network, endpoint }: NetworkEndpoint,
   addresses: readonly string[],
 ): Step["awaits"] {
-  return async (runner, { signal, waiting }) => {
-    const { ifname: dev, parent = network.parent } = endpoint;
-    const ip = new Ip(runner);
-    using _notice = sayIfLong(
-      waiting,
-      () => `Waiting until the addresses on "${dev}" are usable`,
-      DETECTION / 2,
-    );
-    const start = performance.now();
-    for (;;) {
-      const own = (await ip.addr.show({ dev })).filter((each) => addresses.includes(each.address));
-      const failed = own.find(({ flags }) => flags.includes("dadfailed"));
-      if (failed) {
-        const holder = `a machine on the LAN of "${parent}"`;
-        throw new IpvlanError("address-held", { address: failed.address, holder });
-      }
-      if (!own.some(({ flags }) => flags.includes("tentative"))) return;
-      if (performance.now() - start > DETECTION) {
-        throw new IpvlanError("network-cut-off", { network: network.name, parent, state: "down" });
-      }
-      await orAbort(pause(INTERVAL, signal), signal);
+  const { ifname: dev, parent = network.parent } = endpoint;
+  const sentence = `Waiting until the addresses on "${dev}" are usable`;
+  return untilFound(sentence, DETECTION / 2, async (ip, elapsed) => {
+    const own = (await ip.addr.show({ dev })).filter((each) => addresses.includes(each.address));
+    const failed = own.find(({ flags }) => flags.includes("dadfailed"));
+    if (failed) {
+      const holder = `a machine on the LAN of "${parent}"`;
+      throw new IpvlanError("address-held", { address: failed.address, holder });
     }
-  };
+    if (!own.some(({ flags }) => flags.includes("tentative"))) return true;
+    if (elapsed <= DETECTION) return false;
+    throw new IpvlanError("network-cut-off", { network: network.name, parent, state: "down" });
+  });
 }

@@ -66,14 +66,12 @@ export function releaseReservations(
 ): ReservedAddress[] {
   return store.transaction(() => {
     const { reservations = [], ...network } = findSettled(store, networkName);
-    const [gone, left] = [true, false].map((isGone) =>
-      reservations.filter((each) => (each.name === name) === isGone)
-    ) as [ReservedAddress[], ReservedAddress[]];
+    const gone = reservations.filter((each) => each.name === name);
+    const left = reservations.filter((each) => each.name !== name);
     if (gone.length === 0) {
       throw invalidOption("name", name, `"${network.name}" has no address reserved for it`);
     }
-    const kept = left.length > 0 ? { ...network, reservations: left } : network;
-    store.putNetwork(kept, "ready");
+    store.putNetwork({ ...network, ...left.length > 0 && { reservations: left } }, "ready");
     return gone;
   });
 }
