@@ -1,9 +1,65 @@
 import { feed, type RunProgram, spawn } from "./shell.ts";
+import { type Libc, SystemError } from "../netlink/libc.ts";
+import { inNamespace } from "../netlink/namespace.ts";
 import { linkName, netnsName, pathToEnter } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
+import { unlessMissing } from "../base/files.ts";
+import { isGranted } from "../base/permissions.ts";
 import { shellWord } from "../base/printable.ts";
 
 const FOLDER = "/proc/sys/";
+
+/**
+ * The settings that decide whether a namespace accepts, answers and forwards packets, as paths under
+ * `/proc/sys`. A `*` stands for each link, and for `all` (the kernel's `ip-sysctl.rst`).
+ */
+const DECISIVE = [
+  "net/ipv4/icmp_echo_ignore_all",
+  ...["forwarding", "rp_filter", "arp_ignore", "accept_local"]
+    .map((name) => `net/ipv4/conf/*/${name}`),
+  "net/ipv6/icmp/echo_ignore_all",
+  "net/ipv6/conf/*/forwarding",
+];
+
+/** Reads the settings of a namespace that decide where packets go: see {@linkcode NamespaceView}. */
+export async function readSysctls(
+  run: RunProgram,
+  libc: Libc | undefined,
+  netns?: string,
+): Promise<Record<string, number>> {
+  // `/proc/sys/net` shows a process the settings of its own namespace.
+  if (libc && isGranted({ name: "read" })) {
+    if (netns === undefined) return readHere();
+    try {
+      return inNamespace(libc, pathToEnter(netns), netns, readHere);
+    } catch (error) {
+      if (error instanceof SystemError) throw new IpvlanError("namespace-not-found", { netns });
+      throw error;
+    }
+  }
+  const enter = netns === undefined ? "" : `nsenter --net=${pathToEnter(netns)} `;
+  // The shell there finds other links than this one would.
+  const { out } = await run(
+    `${enter}sh -c 'grep -Hs . ${FOLDER}${DECISIVE.join(` ${FOLDER}`)}'`,
+    [],
+  );
+  // A link's name has no colon (`dev_valid_name` in `net/core/dev.c`).
+  const pairs = out.map((line) => line.slice(FOLDER.length).split(":"));
+  return Object.fromEntries(pairs.map(([path, value]) => [path, Number(value)]));
+}
+
+function readHere(): Record<string, number> {
+  const paths = DECISIVE.flatMap((pattern) => {
+    const [folder, name] = pattern.split("/*/");
+    if (name === undefined) return [pattern];
+    const links = unlessMissing(() => Array.from(Deno.readDirSync(FOLDER + folder))) ?? [];
+    return links.map((link) => `${folder}/${link.name}/${name}`);
+  });
+  return Object.fromEntries(paths.flatMap((path) => {
+    const text = unlessMissing(() => Deno.readTextFileSync(FOLDER + path));
+    return text === undefined ? [] : [[path, Number(text)]];
+  }));
+}
 
 /** Writes one value to kernel settings of a namespace: `net/ipv4/ip_forward`. @throws {"sysctl"} */
 export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {

@@ -5,21 +5,28 @@ import type { Link } from "./link_types.ts";
 import type { Route } from "./route_types.ts";
 import { runnerIn } from "./netlink_runner.ts";
 import { chooseTransport } from "../netlink/choose.ts";
+import type { Libc } from "../netlink/libc.ts";
 import { type RunProgram, Shell } from "./shell.ts";
+import { readSysctls } from "./sysctl.ts";
 import { fileOf, fromNetnsFolder } from "./words.ts";
 import type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view_types.ts";
 
 /** A namespace to look into; without a name, the caller's own. */
-type Place = { netns?: string; ip: Ip };
+type Place = { netns?: string; ip: Ip; run?: RunProgram; netlink?: Libc };
 
 /** Looks into one namespace, in one burst. Fails as {@linkcode lookInto} does. */
-export async function look<W extends Wanted>({ netns, ip }: Place, wanted: W): Promise<Seen<W>> {
-  const { links, addrs, routes, rules } = wanted;
+export async function look<W extends Wanted>(
+  { netns, ip, run, netlink }: Place,
+  wanted: W,
+): Promise<Seen<W>> {
+  const { links, addrs, routes, rules, neighs, sysctls } = wanted;
   const looks: { [Part in keyof Wanted]: Promise<NamespaceView[Part]> } = {
     ...(links && { links: ip.link.show() }),
     ...(addrs && { addrs: ip.addr.show() }),
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
     ...(rules && { rules: ip.rule.show() }),
+    ...(neighs && { neighs: ip.neigh.show() }),
+    ...(sysctls && run && { sysctls: readSysctls(run, netlink, netns) }),
   };
   const parts = await Promise.all(
     Object.entries(looks).map(async ([part, found]) => [part, await found] as const),
@@ -174,7 +181,8 @@ class Places implements AsyncDisposable {
     const netlink = this.#netlink;
     const run: RunProgram = (command, input) =>
       (this.#shells[shell] ??= new Shell({ signal })).run(command, input);
-    return { netns, ip: new Ip(runnerIn({ netlink, netns, force: false, signal, run })) };
+    const ip = new Ip(runnerIn({ netlink, netns, force: false, signal, run }));
+    return { netns, ip, run, netlink };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Addr } from "./addr_types.ts";
 import type { Link } from "./link_types.ts";
+import type { Neigh } from "./neigh.ts";
 import type { Route } from "./route_types.ts";
 import type { Rule } from "./rule.ts";
 
@@ -41,10 +42,19 @@ export interface NamespaceView {
   routes: Route[];
   /** Its routing rules of both families. */
   rules: Rule[];
+  /** Its neighbours of both families. */
+  neighs: Neigh[];
+  /**
+   * Its settings of forwarding, source checks, ARP and IPv6, by their paths under `/proc/sys`:
+   * `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. Those that the kernel lacks are left out.
+   */
+  sysctls: Record<string, number>;
 }
 
 /** The parts of a {@linkcode NamespaceView} to read; the routes of the main tables, or of all. */
-export type Wanted = { links?: true; addrs?: true; routes?: "main" | "all"; rules?: true };
+export type Wanted =
+  & { [Part in "links" | "addrs" | "rules" | "neighs" | "sysctls"]?: true }
+  & { routes?: "main" | "all" };
 
 /** The parts of a namespace that were asked for. */
 export type Seen<W extends Wanted> = Pick<

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import "../kit/seed.ts";
-import { succeeds } from "../kit/command.ts";
+import { ipvlan, succeeds } from "../kit/command.ts";
+import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
 import { counts, differences } from "../why/compare.ts";
-import { addressOf, findFix, lookAtAll, nodeOf, why, World } from "../why/model/mod.ts";
 import { worlds } from "../why/worlds.ts";
 
 Deno.test("in random worlds, a ping comes back where the model says so, and nowhere else", async () => {
@@ -128,25 +128,52 @@ for (const [mistake, { lines = [], from, to, rule, fix }] of Object.entries(MIST
       await run("c3", "l3");
     }
     await shell(...lines);
-    const netns = from === "host" ? undefined : from;
     const ask = async () => {
-      const view = await lookAtAll(() => true);
-      const target = nodeOf(view, to);
-      const dst = target ? addressOf(target, nodeOf(view, netns)!)! : to;
-      const answer = why(new World(view), nodeOf(view, netns)!, { dst });
-      return { ...answer, dst, fix: findFix(view, netns, { dst }, answer) };
+      const { status, out, err } = await ipvlan("why", "--json", from, to);
+      assertEquals(err, "");
+      return { status, ...JSON.parse(out) };
     };
     const answer = await ask();
-    assertEquals([answer.there, answer.back].flat().at(-1)!.code, rule);
-    assertEquals([answer.verdict, answer.fix], ["no", fix]);
+    assertEquals([...answer.there, ...answer.back].at(-1).code, rule);
+    assertEquals([answer.status, answer.verdict, answer.fix], [1, "no", fix]);
     const ping = [...from === "host" ? [] : ["ip", "netns", "exec", from], "ping", "-c1", "-W2"];
-    assertEquals(await reaches([...ping, answer.dst]), false);
+    assertEquals(await reaches([...ping, answer.to]), false);
     if (fix === undefined) return;
     await shell(fix);
-    assertEquals(await reaches([...ping, answer.dst]), true);
-    assertEquals((await ask()).verdict, "yes");
+    assertEquals(await reaches([...ping, answer.to]), true);
+    const { status, verdict } = await ask();
+    assertEquals([status, verdict], [0, "yes"]);
   });
 }
+
+Deno.test("ipvlan why says the same in words, from a link of the host, and refuses what is nothing", async () => {
+  await using _host = await commandHost();
+  await succeeds("network", "create", "--subnet=192.168.1.0/24", "-o", "parent=eth0", "lan");
+  for (const name of ["c1", "c2"]) await succeeds("run", "-d", "--net=lan", "--name", name);
+  await shell("ip addr add 192.168.1.250/24 dev eth0", "ip -n c2 link set eth0 down");
+  const why = async (...words: string[]) => {
+    const { status, out, err } = await ipvlan("why", ...words);
+    return [status, out || err];
+  };
+  const [down = ""] = blocks("docs/why.md", "text");
+  assertEquals(await why("c1", "c2"), [1, down.trimEnd()]);
+  await shell("ip -n c1 rule add ipproto icmp lookup main priority 9");
+  assertEquals(await why("c1", "192.168.1.9"), [
+    3,
+    "c1 may or may not reach 192.168.1.9: c1: what happens here is not known: rule 9 looks at more " +
+    "[unknown]\nthere:\n ✗ c1: what happens here is not known: rule 9 looks at more",
+  ]);
+  const [status, text] = await why("host:eth0", "c1");
+  assertEquals([status, `${text}`.split("\n")[0]], [
+    1,
+    "host:eth0 does not reach c1 (192.168.1.2): the host eth0: a host and the sandboxes on its " +
+    "parent never hear each other's questions, here for 192.168.1.2 [host-apart]",
+  ]);
+  for (const words of [["c9", "c1"], ["c1", "nobody"], ["host:eth9", "c1"], ["c1", "::1::"]]) {
+    const [status, said] = await why(...words);
+    assertEquals([status, `${said}`.split("\n").length], [1, 1], `${said}`);
+  }
+});
 
 async function shell(...lines: string[]): Promise<void> {
   for (const line of lines) {

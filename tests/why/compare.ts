@@ -4,18 +4,19 @@
  * @module
  */
 import { openLibc } from "../../lib/netlink/libc.ts";
+import { lookAround } from "../../lib/iproute2/view.ts";
 import { inNamespace, namesOfNamespaces } from "../../lib/netlink/namespace.ts";
 import {
   type Answer,
   findFix,
-  lookAtAll,
   type Node,
   stepText,
   type Verdict,
+  WANTED,
   why,
   type WhyView,
   World,
-} from "./model/mod.ts";
+} from "../../lib/why/mod.ts";
 import { run, runWith } from "../kit/processes.ts";
 import { pingAll } from "./ping.ts";
 import { build, PREFIX, type WorldSpec } from "./worlds.ts";
@@ -70,10 +71,15 @@ export const counts: Record<Verdict | "worlds" | "pairs" | "fixes", number> = {
 /** How often the model did not know, by the rule at which its path ended. */
 export const causes: Record<string, number> = {};
 
+async function lookAtWorld(): Promise<WhyView> {
+  const view = await lookAround(WANTED);
+  return { ...view, others: view.others.filter(({ netns }) => netns!.startsWith(PREFIX)) };
+}
+
 /** Looks until nothing changes any more: the kernel sets links and IPv6 addresses up in its own time. */
 async function settled(): Promise<WhyView> {
   for (let last = "";;) {
-    const view = await lookAtAll((netns) => netns.startsWith(PREFIX));
+    const view = await lookAtWorld();
     const text = JSON.stringify(view.others, (key, value) => key === "neighs" ? undefined : value);
     if (text === last && !text.includes('"tentative"')) return view;
     last = text;

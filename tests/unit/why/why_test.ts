@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { findFix, type Node, stepText, why, type WhyView, World } from "../../why/model/mod.ts";
-import { findRoute, sourceFor } from "../../why/model/route.ts";
+import { findFix, type Node, stepText, why, type WhyView, World } from "../../../lib/why/mod.ts";
+import { findRoute, sourceFor } from "../../../lib/why/route.ts";
+import { RULES } from "../../../lib/why/rules.ts";
+import { readPage } from "../../kit/pages.ts";
 
 type Link = Node["links"][number];
 
@@ -169,4 +171,15 @@ Deno.test("a step in words says where, and what it is about", () => {
     "c1 eth0: a host and the sandboxes on its parent never hear each other's questions, " +
     "here for 192.168.1.250",
   ]);
+});
+
+Deno.test("the page has each rule with its code, its words and its source", () => {
+  const rows = readPage("docs/why.md").split("\n").filter((line) => /^\| `/.test(line))
+    .map((line) => line.split("|").slice(1, 4).map((cell) => cell.trim()));
+  const rules = Object.entries(RULES).map(([code, { says, source }]) => [
+    `\`${code}\``,
+    says.replace("{}", "…"),
+    source.replace(/^-$/, ""),
+  ]);
+  assertEquals(rows, rules);
 });

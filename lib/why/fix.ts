@@ -1,8 +1,8 @@
 // What to change so that a packet arrives. Each change is made in a copy of the view, and offered only
 // if the packet arrives there.
-import { familyOf } from "../../../lib/ipam/address.ts";
-import type { Addr } from "../../../lib/iproute2/addr_types.ts";
-import type { Link } from "../../../lib/iproute2/link_types.ts";
+import { familyOf } from "../ipam/address.ts";
+import type { Addr } from "../iproute2/addr_types.ts";
+import type { Link } from "../iproute2/link_types.ts";
 import type { Flow } from "./route.ts";
 import type { Step } from "./walk.ts";
 import { type Answer, why } from "./why.ts";

@@ -5,9 +5,8 @@
  * @module
  */
 export { findFix, nodeOf } from "./fix.ts";
-export { lookAtAll } from "./look.ts";
 export { addressOf } from "./route.ts";
-export { stepText } from "./text.ts";
+export { stepText, toText } from "./text.ts";
 export type { Verdict } from "./walk.ts";
 export { type Answer, why } from "./why.ts";
-export { type Node, type WhyView, World } from "./world.ts";
+export { type Node, WANTED, type WhyView, World } from "./world.ts";

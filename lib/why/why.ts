@@ -1,5 +1,5 @@
-import { familyOf } from "../../../lib/ipam/address.ts";
-import type { Link } from "../../../lib/iproute2/link_types.ts";
+import { familyOf } from "../ipam/address.ts";
+import type { Link } from "../iproute2/link_types.ts";
 import { End, type Step, type Verdict, Walk } from "./walk.ts";
 import { type Node, sysctl, type World } from "./world.ts";
 

@@ -1,7 +1,7 @@
 // Which route a packet takes in its namespace, and from which address: pure functions on what was seen.
-import { familyOf } from "../../../lib/ipam/address.ts";
-import { DEAD_ENDS, type Route } from "../../../lib/iproute2/route_types.ts";
-import type { Rule } from "../../../lib/iproute2/rule.ts";
+import { familyOf } from "../ipam/address.ts";
+import { DEAD_ENDS, type Route } from "../iproute2/route_types.ts";
+import type { Rule } from "../iproute2/rule.ts";
 import { addressesOf, isIn, type Node, sharedBits } from "./world.ts";
 
 /** The part of a packet that routes look at. */

@@ -1,7 +1,7 @@
 // Follows a packet through a world, step by step, as the kernels in it would carry it.
-import { familyOf } from "../../../lib/ipam/address.ts";
-import type { Link } from "../../../lib/iproute2/link_types.ts";
-import type { Route } from "../../../lib/iproute2/route_types.ts";
+import { familyOf } from "../ipam/address.ts";
+import type { Link } from "../iproute2/link_types.ts";
+import type { Route } from "../iproute2/route_types.ts";
 import { askerOf, findRoute, type Flow, routeText, sourceFor } from "./route.ts";
 import type { Code } from "./rules.ts";
 import { addressesOf, linkSysctl, type Node, type Port, sysctl, type World } from "./world.ts";

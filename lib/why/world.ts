@@ -1,19 +1,23 @@
 // A view as a world in which packets travel: which link stands on which, also over the borders of
 // namespaces, and which addresses ipvlan knows on a parent.
-import { contains, parseAddress, parsePrefix } from "../../../lib/ipam/mod.ts";
-import { prefixAround } from "../../../lib/ipam/prefix.ts";
-import type { Addr } from "../../../lib/iproute2/addr_types.ts";
-import type { Link } from "../../../lib/iproute2/link_types.ts";
-import type { Neigh } from "../../../lib/iproute2/neigh.ts";
-import type { NamespaceView, View } from "../../../lib/iproute2/view_types.ts";
+import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { prefixAround } from "../ipam/prefix.ts";
+import type { Addr } from "../iproute2/addr_types.ts";
+import type { Link } from "../iproute2/link_types.ts";
+import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
 
 /** The parts of each namespace that decide where a packet goes. */
-export interface Node extends NamespaceView {
-  /** Its neighbours of both families. */
-  neighs: Neigh[];
-  /** Its settings, by their paths under `/proc/sys`: `{ "net/ipv4/conf/eth0/rp_filter": 2 }`. */
-  sysctls: Record<string, number>;
-}
+export const WANTED = {
+  links: true,
+  addrs: true,
+  routes: "all",
+  rules: true,
+  neighs: true,
+  sysctls: true,
+} as const satisfies Wanted;
+
+/** A namespace, as it was seen. */
+export type Node = Seen<typeof WANTED>;
 
 /** The view in which packets are followed. */
 export type WhyView = View<Node>;

@@ -1,0 +1,61 @@
+import { addressIn, familyOf } from "../../ipam/address.ts";
+import { invalidOption } from "../../base/errors.ts";
+import { lookAround } from "../../iproute2/view.ts";
+import { netnsOf } from "../../iproute2/words.ts";
+import {
+  addressOf,
+  findFix,
+  type Node,
+  nodeOf,
+  toText,
+  WANTED,
+  why,
+  World,
+} from "../../why/mod.ts";
+import type { Command } from "../command.ts";
+
+const STATUSES = { yes: 0, no: 1, leaves: 3, unknown: 3 } as const;
+
+export default {
+  usage: "[OPTIONS] FROM TO",
+  example: `ipvlan why c1 c2
+ipvlan why c1 192.168.1.250
+ipvlan why host:eth0 c1`,
+  options: { "--json": "print an object with verdict, there, back and fix" },
+  asks: true,
+  statuses: [
+    ["0", "it is reached"],
+    ["1", "it is not, or an error"],
+    ["2", "misuse"],
+    ["3", "that is not known: the packet leaves what is in view, or is treated in an unknown way"],
+  ],
+  async run(args, { open, print, interrupted: signal }) {
+    const [from = "", to = ""] = args.positionals;
+    await using driver = await open();
+    const sandboxes = driver.listSandboxes();
+    const files = sandboxes.flatMap(({ path }) => path ?? []);
+    const view = await lookAround(WANTED, { files, signal });
+    const find = (name: string): Node | undefined => {
+      const path = sandboxes.find((each) => each.name === name)?.path;
+      return name === "host" ? view.host : nodeOf(view, path === undefined ? name : netnsOf(path));
+    };
+    const [, name = from, link] = find(from) ? [] : /^(.*):([^:]+)$/.exec(from) ?? [];
+    const node = find(name);
+    if (!node) throw invalidOption("name", name, "give host, a sandbox or a network namespace");
+    const target = find(to);
+    const dst = target ? addressOf(target, node) : addressIn(to);
+    if (dst === undefined) {
+      throw invalidOption("target", to, "it has no address: give one that has");
+    }
+    const family = familyOf(dst);
+    const src = node.addrs.find((each) => each.dev === link && each.family === family)?.address;
+    if (link !== undefined && src === undefined) {
+      throw invalidOption("link", link, `give a link of ${name} that has an IPv${family} address`);
+    }
+    const answer = why(new World(view), node, { dst, src });
+    const fix = findFix(view, node.netns, { dst, src }, answer);
+    if (args.on("json")) print(JSON.stringify({ from, to: dst, ...answer, fix }, null, 4));
+    else print(toText(answer, { from, to: target ? `${to} (${dst})` : dst, fix }));
+    return STATUSES[answer.verdict];
+  },
+} satisfies Command;
