@@ -6,6 +6,7 @@ import type { IpvlanError } from "../base/errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link_types.ts";
 import type { Seen, View } from "../iproute2/view_types.ts";
+import type { Chain } from "../why/ruleset.ts";
 
 export type DoctorView = View<Seen<{ links: true; addrs: true }>>;
 
@@ -24,7 +25,7 @@ export interface DoctorFacts {
   modulesOnDisk: string[];
   machine: MachineFacts;
   /** The rules of the host's firewall, if there is a network. */
-  firewall: FirewallRule[];
+  firewall: Chain[];
   /** Whether `/etc/hosts` exists: `ip netns exec` mounts a sandbox's hosts file over it. */
   hostsFile: boolean;
   plugins: { engine: EngineName; what: string; fix?: string }[];
@@ -54,18 +55,6 @@ export interface SharedFacts {
   hosts: (Omit<SharedHost, "claims" | "kept"> & { addresses: number })[];
   /** The id of this host; `undefined` before it has one. */
   ownId: string | undefined;
-}
-
-/** A rule of iptables or nftables. */
-export interface FirewallRule {
-  /** The rule as `iptables-save` prints it, or the place of one of nftables: `inet t c handle 4`. */
-  text: string;
-  /** The hooks of netfilter that it is reached from: `FORWARD`. */
-  hooks: readonly string[];
-  /** The source that it names, an address or a prefix; left out for any. */
-  from?: string;
-  to?: string;
-  translates: boolean;
 }
 
 /** `sys_vendor`, `product_name` and `chassis_asset_tag` of `/sys/class/dmi/id`; empty if missing. */

@@ -18,7 +18,7 @@ import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
-import { gatherFirewall } from "./firewall.ts";
+import { readFirewall } from "../why/ruleset.ts";
 import { gatherParent } from "./parent.ts";
 
 /** What to examine. */
@@ -47,7 +47,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     transport: { reason, fix },
     modulesOnDisk: await modulesOnDisk(release),
     machine: await gatherMachine(),
-    firewall: state.networks.length > 0 ? await gatherFirewall() : [],
+    firewall: state.networks.length > 0 ? await readFirewall() : [],
     hostsFile: statOf("/etc/hosts") !== undefined,
     plugins: [CNI, NETAVARK].filter(({ folder }) => statOf(`${folder}/${PLUGIN_NAME}`))
       .map((plugin) => ({ engine: plugin.command, ...howCallsReach(plugin) })),

@@ -64,6 +64,7 @@ export const RULES = {
     says: "drops the packet, as the route to its source {} is by another link (rp_filter)",
     source: SYSCTL,
   },
+  "firewall": { says: "the firewall drops the packet: {}", source: "iptables(8), nft(8)" },
   "accepted": { says: "has the address {}", source: "ip-address(8)" },
   "not-forwarding": { says: "has no address {}, and forwards no packets", source: SYSCTL },
   "forwarded": { says: "forwards the packet to {}", source: SYSCTL },

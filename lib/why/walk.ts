@@ -3,7 +3,9 @@ import { familyOf } from "../ipam/address.ts";
 import type { Link } from "../iproute2/link_types.ts";
 import type { Route } from "../iproute2/route_types.ts";
 import { askerOf, findRoute, type Flow, routeText, sourceFor } from "./route.ts";
+import { judge, type Passing } from "./firewall.ts";
 import type { Code } from "./rules.ts";
+import type { Hook } from "./ruleset.ts";
 import { addressesOf, linkSysctl, type Node, type Port, sysctl, type World } from "./world.ts";
 
 /** One thing that happens to a packet. */
@@ -63,14 +65,19 @@ export class Walk {
   /** Whether the packet passes only while a neighbour is known from other traffic. */
   isDoubtful = false;
   readonly #world: World;
+  /** The packet that this one replies to; left out, it is a request. */
+  readonly #request?: Walk;
   /** The MAC addresses that links know from questions that they heard. */
   readonly #heard: Map<Link, Map<string, string>>;
+  /** The namespaces whose connection tracking has seen the packet. */
+  readonly #tracked = new Set<Node>();
   /** The places where the last frame was lost. */
   #lost: { verdict: End["verdict"]; step: Step }[] = [];
 
-  constructor(world: World, heard: Map<Link, Map<string, string>>) {
+  constructor(world: World, request?: Walk) {
     this.#world = world;
-    this.#heard = heard;
+    this.#request = request;
+    this.#heard = request ? request.#heard : new Map();
   }
 
   /** Sends a packet from a namespace, and follows it. @throws {End} It does not arrive. */
@@ -81,10 +88,13 @@ export class Walk {
     if (src === undefined) return this.#end("no", "no-source", { netns: node.netns }, dst);
     const packet = { src, dst, ttl: TTL };
     if (route.type !== "local") {
-      return this.#out(this.#wayOut(node, route), route.via ?? dst, packet);
+      const out = this.#wayOut(node, route);
+      this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: out.link.name });
+      return this.#out(out, route.via ?? dst, packet);
     }
     const lo = node.links.find(({ name }) => name === "lo");
     if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
+    this.#filterLoop(node, packet);
     this.#step("own-address", { netns: node.netns }, dst);
     return { node, packet };
   }
@@ -105,6 +115,47 @@ export class Walk {
 
   #unknown(at: Pick<Step, "netns" | "link">, about: string): never {
     return this.#end("unknown", "unknown", at, about);
+  }
+
+  /** Lets the packet pass hooks of a namespace's firewall, in their order. */
+  #filter(
+    node: Node,
+    hooks: readonly Hook[],
+    { src, dst }: Partial<Packet>,
+    links: { iif?: string; oif?: string },
+    type: Passing["type"] = this.#echoType(dst!),
+  ): void {
+    if (!node.firewall) return;
+    // Questions for neighbours are not tracked (`nf_conntrack_icmpv6.c`).
+    const isEcho = type !== 135 && type !== 136;
+    if (isEcho && (hooks[0] === "OUTPUT" || hooks[0] === "PREROUTING")) this.#tracked.add(node);
+    const state = isEcho ? this.#stateIn(node) : "untracked";
+    const family = type < 10 ? 4 : 6;
+    for (const hook of hooks) {
+      const passing = { hook, family, from: src, to: dst, ...links, type, state } as const;
+      const { drop, unknown } = judge(node.firewall, passing);
+      if (drop !== undefined) this.#end("no", "firewall", { netns: node.netns }, drop);
+      if (unknown !== undefined) {
+        this.#unknown({ netns: node.netns }, `the firewall's rule ${unknown}`);
+      }
+    }
+  }
+
+  /** What connection tracking in a namespace takes the packet for. */
+  #stateIn(node: Node): Passing["state"] {
+    if (!this.#request) return "new";
+    return this.#request.#tracked.has(node) ? "established" : "invalid";
+  }
+
+  #echoType(dst: string): Passing["type"] {
+    const [request, reply] = familyOf(dst) === 4 ? [8, 0] as const : [128, 129] as const;
+    return this.#request ? reply : request;
+  }
+
+  /** The same of a packet to an address of its own namespace. */
+  #filterLoop(node: Node, packet: Packet): void {
+    this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: "lo" });
+    this.#filter(node, ["PREROUTING", "INPUT"], packet, { iif: "lo" });
   }
 
   /** Finds the route of a packet that leaves a namespace or comes into it. */
@@ -161,10 +212,15 @@ export class Walk {
     const flow = { dst: packet.dst, src: packet.src, oif: isIPv4 ? parent.link.name : undefined };
     // IPv4 takes what has no route by the parent to be on its wire (`ip_route_output_key_hash_rcu`).
     const { route: found, unknown } = findRoute(parent.node, flow);
-    if (isIPv4 && !found && unknown === undefined) return this.#out(parent, packet.dst, packet);
-    const route = found ?? this.#requireRoute(at, parent.node, flow);
-    if (route.type === "local") return this.#keep(parent, packet);
-    return this.#out(this.#wayOut(parent.node, route), route.via ?? packet.dst, packet);
+    const isOnWire = isIPv4 && !found && unknown === undefined;
+    const route = isOnWire ? undefined : found ?? this.#requireRoute(at, parent.node, flow);
+    if (route?.type === "local") {
+      this.#filterLoop(parent.node, packet);
+      return this.#keep(parent, packet);
+    }
+    const out = route ? this.#wayOut(parent.node, route) : parent;
+    this.#filter(out.node, ["OUTPUT", "POSTROUTING"], packet, { oif: out.link.name });
+    return this.#out(out, route?.via ?? packet.dst, packet);
   }
 
   #keep(port: Port, packet: Packet): Delivery {
@@ -186,6 +242,7 @@ export class Walk {
     const answering = this.#frames(port, { to: ALL, key: hop, tags: [] })
       .filter((each) => answers(each, hop, asker));
     if (answering.length === 0) return this.#giveUp(port, hop);
+    if (familyOf(hop) === 6) this.#filterQuestion(port, answering, hop, asker);
     for (const each of asker === undefined ? [] : answering) {
       const heard = this.#heard.get(each.link) ?? new Map<string, string>();
       this.#heard.set(each.link, heard.set(asker!, link.address!));
@@ -202,6 +259,21 @@ export class Walk {
     );
     if (!first) this.isDoubtful = true;
     return address!;
+  }
+
+  /** Lets a neighbour solicitation and its answer pass firewalls: they are IPv6 packets, too. */
+  #filterQuestion(asking: Port, answering: readonly Port[], hop: string, asker?: string): void {
+    const [question, answer] = [{ src: asker }, { src: hop, dst: asker }];
+    const send = ({ node, link }: Port, packet: Partial<Packet>, type: 135 | 136) =>
+      this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: link.name }, type);
+    const receive = ({ node, link }: Port, packet: Partial<Packet>, type: 135 | 136) =>
+      this.#filter(node, ["PREROUTING", "INPUT"], packet, { iif: link.name }, type);
+    send(asking, question, 135);
+    for (const each of answering) {
+      receive(each, question, 135);
+      send(each, answer, 136);
+    }
+    receive(asking, answer, 136);
   }
 
   /** Ends a path whose frame got nowhere: by what is not known, else by the first known reason. */
@@ -326,23 +398,31 @@ export class Walk {
   }
 
   /** A link's stack gets a packet: it keeps it, forwards it or drops it. */
-  #input(port: Port, packet: Packet): Delivery {
+  #input(port: Port, packet: Packet, isFiltered = true): Delivery {
     const { node, link } = port;
     const at = placeOf(port);
     const { dst } = packet;
     const isL3S = this.#world.modeOn(link) === "l3s";
     const sandbox = isL3S ? this.#world.lookUp(link, dst) : undefined;
+    const iif = link.name;
     if (sandbox) {
+      // It passes no hook of the sandbox: `ipvlan_nf_input` is the last one on INPUT.
+      this.#filter(node, ["PREROUTING", "INPUT"], packet, { iif });
       this.#step("to-sandbox", at, nameOf(sandbox));
-      return this.#input(sandbox, packet);
+      return this.#input(sandbox, packet, false);
     }
-    const isIPv4 = familyOf(dst) === 4;
-    if (isIPv4) this.#checkSource(port, packet);
+    if (isFiltered) this.#filter(node, ["PREROUTING"], packet, { iif });
+    if (familyOf(dst) === 4) this.#checkSource(port, packet);
     const route = this.#requireInput(port, packet);
-    if (route.type === "local") return this.#keep(port, packet);
+    if (route.type === "local") {
+      if (isFiltered) this.#filter(node, ["INPUT"], packet, { iif });
+      return this.#keep(port, packet);
+    }
     if (packet.ttl <= 1) this.#end("no", "ttl", at);
     this.#step("forwarded", at, dst);
     const out = this.#wayOut(node, route);
+    this.#filter(node, ["FORWARD"], packet, { iif, oif: out.link.name });
+    this.#filter(node, ["POSTROUTING"], packet, { oif: out.link.name });
     return this.#out(out, route.via ?? dst, { ...packet, ttl: packet.ttl - 1 });
   }
 

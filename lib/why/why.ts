@@ -1,7 +1,6 @@
 import { familyOf } from "../ipam/address.ts";
-import type { Link } from "../iproute2/link_types.ts";
 import { End, type Step, type Verdict, Walk } from "./walk.ts";
-import { type Node, sysctl, type World } from "./world.ts";
+import { type Node, sysctl, type WhyView, type World } from "./world.ts";
 
 /** Whether an echo request is answered, and how it travels. */
 export interface Answer {
@@ -20,8 +19,8 @@ export interface Answer {
  * @param flow The address that is asked, and the address to ask from, if it is not the kernel's choice.
  */
 export function why(world: World, node: Node, flow: { dst: string; src?: string }): Answer {
-  const heard = new Map<Link, Map<string, string>>();
-  const [there, back] = [new Walk(world, heard), new Walk(world, heard)];
+  const there = new Walk(world);
+  const back = new Walk(world, there);
   const answer = (verdict: Verdict) => ({ verdict, there: there.steps, back: back.steps });
   try {
     const { node: receiver, packet } = there.send(node, flow);
@@ -37,4 +36,17 @@ export function why(world: World, node: Node, flow: { dst: string; src?: string 
     if (error instanceof End) return answer(error.verdict);
     throw error;
   }
+}
+
+/**
+ * Finds the namespaces whose firewalls may decide on an answer and are not in the view yet: those on
+ * the path, and those that a better path could lead through.
+ */
+export function firewallsFor({ host, others }: WhyView, dst: string, answer: Answer): Node[] {
+  const onPath = new Set([...answer.there, ...answer.back].map(({ netns }) => netns));
+  const forwards = `ipv${familyOf(dst)}/conf/all/forwarding`;
+  return [host, ...others].filter((node) =>
+    !node.firewall && (onPath.has(node.netns) || sysctl(node, forwards) ||
+      node.addrs.some(({ address }) => address === dst))
+  );
 }

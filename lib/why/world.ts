@@ -5,6 +5,7 @@ import { prefixAround } from "../ipam/prefix.ts";
 import type { Addr } from "../iproute2/addr_types.ts";
 import type { Link } from "../iproute2/link_types.ts";
 import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
+import type { Chain } from "./ruleset.ts";
 
 /** The parts of each namespace that decide where a packet goes. */
 export const WANTED = {
@@ -17,7 +18,10 @@ export const WANTED = {
 } as const satisfies Wanted;
 
 /** A namespace, as it was seen. */
-export type Node = Seen<typeof WANTED>;
+export interface Node extends Seen<typeof WANTED> {
+  /** Its firewall; left out, it has none. */
+  firewall?: readonly Chain[];
+}
 
 /** The view in which packets are followed. */
 export type WhyView = View<Node>;

@@ -10,6 +10,9 @@ import {
   type Answer,
   findFix,
   type Node,
+  nodeOf,
+  readFirewall,
+  type Step,
   stepText,
   type Verdict,
   WANTED,
@@ -17,6 +20,7 @@ import {
   type WhyView,
   World,
 } from "../../lib/why/mod.ts";
+import { which } from "../../lab/machine.ts";
 import { run, runWith } from "../kit/processes.ts";
 import { pingAll } from "./ping.ts";
 import { build, PREFIX, type WorldSpec } from "./worlds.ts";
@@ -27,6 +31,9 @@ async function ip(args: string[], lines: readonly string[]): Promise<string> {
   return (await runWith(lines.map((line) => `${line}\n`).join(""), "ip", { args: words })).stderr;
 }
 
+/** Whether this machine has iptables. Where it has not, worlds are made without their rules. */
+const hasFirewall = which("iptables-restore") !== undefined;
+
 /** Removes all namespaces of worlds. */
 async function clean(): Promise<void> {
   const names = namesOfNamespaces() ?? [];
@@ -34,7 +41,7 @@ async function clean(): Promise<void> {
 }
 
 async function make(spec: WorldSpec): Promise<void> {
-  const { first, lines, sysctls } = build(spec);
+  const { first, lines, sysctls, firewalls } = build(spec);
   const err = await ip([], first);
   if (err) throw new Error(err);
   const { libc } = openLibc();
@@ -55,10 +62,15 @@ async function make(spec: WorldSpec): Promise<void> {
     await ip(["-n", netns], lines.slice(at, end).map(([, line]) => line));
     at = end;
   }
+  for (const { netns, family, text } of hasFirewall ? firewalls : []) {
+    const words = [`--net=/run/netns/${netns}`, `ip${family === 4 ? "" : "6"}tables-restore`];
+    const { code, stderr } = await runWith(text, "nsenter", { args: words });
+    if (code !== 0) throw new Error(`${stderr}\n${text}`);
+  }
 }
 
 /** The sums over all worlds. */
-export const counts: Record<Verdict | "worlds" | "pairs" | "fixes", number> = {
+export const counts: Record<Verdict | "worlds" | "pairs" | "fixes" | "dropped", number> = {
   worlds: 0,
   pairs: 0,
   fixes: 0,
@@ -66,6 +78,7 @@ export const counts: Record<Verdict | "worlds" | "pairs" | "fixes", number> = {
   no: 0,
   leaves: 0,
   unknown: 0,
+  dropped: 0,
 };
 
 /** How often the model did not know, by the rule at which its path ended. */
@@ -99,6 +112,9 @@ export async function differences(spec: WorldSpec): Promise<string[]> {
   try {
     await make(spec);
     const view = await settled();
+    for (const { netns } of hasFirewall ? build(spec).firewalls : []) {
+      nodeOf(view, netns)!.firewall = await readFirewall(netns);
+    }
     const world = new World(view);
     const nodes = view.others.filter(({ netns }) => netns !== `${PREFIX}sw`);
     const pairs = nodes.flatMap((node) =>
@@ -113,6 +129,7 @@ export async function differences(spec: WorldSpec): Promise<string[]> {
       const { answer } = pair;
       counts.pairs++;
       counts[answer.verdict]++;
+      if (lastOf(answer).code === "firewall") counts.dropped++;
       const isKnown = answer.verdict === "yes" || answer.verdict === "no";
       if (!isKnown) count(answer);
       return !isKnown || (answer.verdict === "yes") === answered[index] ? [] : [sentence(pair)];
@@ -128,9 +145,13 @@ async function ping(pairs: readonly Pair[]): Promise<boolean[]> {
   return await pingAll(pings, pairs.map(({ answer }) => answer.verdict === "yes"));
 }
 
-function count({ there, back }: Answer): void {
-  const steps = [...there, ...back];
-  const { code, about } = steps.find((each) => each.code === "answer-lost") ?? steps.at(-1)!;
+function lastOf({ there, back }: Answer): Step {
+  return [...there, ...back].at(-1)!;
+}
+
+function count(answer: Answer): void {
+  const steps = [...answer.there, ...answer.back];
+  const { code, about } = steps.find((each) => each.code === "answer-lost") ?? lastOf(answer);
   const cause = code === "unknown" ? `${code}: ${about}` : code;
   causes[cause] = (causes[cause] ?? 0) + 1;
 }

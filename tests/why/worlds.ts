@@ -37,6 +37,15 @@ export interface Endpoint {
 export interface Sandbox {
   endpoints: Endpoint[];
   sysctls: string[];
+  rules: FirewallRule[];
+}
+
+/** A rule of iptables. */
+export interface FirewallRule {
+  family: 4 | 6;
+  hook: typeof HOOKS[number];
+  condition: string;
+  target: string;
 }
 
 export interface Host {
@@ -45,6 +54,7 @@ export interface Host {
   /** Its address in each VLAN; none where it is left out. */
   vlans: Machine["vlans"];
   sysctls: string[];
+  rules: FirewallRule[];
   /** Whether its link is down. */
   isDown: boolean;
 }
@@ -52,7 +62,7 @@ export interface Host {
 export interface WorldSpec {
   hosts: Host[];
   /** The VLANs in which the router is the gateway; without forwarding, it is none. */
-  router: { vlans: number[]; forwards: boolean; knows: boolean };
+  router: { vlans: number[]; forwards: boolean; knows: boolean; rules: FirewallRule[] };
 }
 
 const often = <T>(usual: T, ...rare: T[]): fc.Arbitrary<T> =>
@@ -60,6 +70,48 @@ const often = <T>(usual: T, ...rare: T[]): fc.Arbitrary<T> =>
     weight: 1,
     arbitrary: fc.constantFrom(usual, ...rare),
   });
+
+const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
+
+const CONDITIONS = {
+  4: [
+    "-s 10.0.0.0/24",
+    "-d 10.0.0.0/24",
+    "! -s 10.20.0.0/16",
+    "-d 10.100.0.0/16",
+    "-p icmp",
+    "-p tcp",
+  ],
+  6: ["-s fd00:0::/64", "-d fd00:0::/64", "! -s fd00:20::/64", "-p icmpv6", "-p udp"],
+  both: [
+    ...["", "-i eth0", "-o eth0", "! -i lo", "-i eth+", "-o eth0.20"],
+    ...["NEW", "ESTABLISHED", "INVALID", "NEW,UNTRACKED"].map((state) =>
+      `-m conntrack --ctstate ${state}`
+    ),
+  ],
+};
+
+const firewallRule: fc.Arbitrary<FirewallRule> = fc.constantFrom(4, 6).chain((family) =>
+  fc.record({
+    family: fc.constant(family),
+    hook: fc.constantFrom(...HOOKS),
+    condition: fc.constantFrom(
+      ...CONDITIONS[family],
+      ...CONDITIONS.both,
+      family === 4 ? "-p icmp --icmp-type 8" : "-p icmpv6 --icmpv6-type 129",
+    ),
+    target: fc.constantFrom("ACCEPT", "DROP", "RETURN", "OTHER"),
+  })
+).filter(({ hook, condition }) =>
+  // iptables refuses these.
+  !(condition.includes("-i ") && ["OUTPUT", "POSTROUTING"].includes(hook)) &&
+  !(condition.includes("-o ") && ["INPUT", "PREROUTING"].includes(hook))
+);
+
+const rules = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<FirewallRule[]>([]) },
+  { weight: 1, arbitrary: fc.array(firewallRule, { minLength: 1, maxLength: 3 }) },
+);
 
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   net: fc.nat(2),
@@ -84,6 +136,7 @@ const sandbox: fc.Arbitrary<Sandbox> = fc.record({
       ]),
     },
   ),
+  rules,
 });
 
 const host: fc.Arbitrary<Host> = fc.record({
@@ -101,6 +154,7 @@ const host: fc.Arbitrary<Host> = fc.record({
     requiredKeys: [],
   }),
   sysctls: fc.subarray(["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"]),
+  rules,
   isDown: often(false, true),
 });
 
@@ -111,6 +165,7 @@ export const worlds: fc.Arbitrary<WorldSpec> = fc.record({
     vlans: fc.subarray([0, 20, 30]),
     forwards: often(true, false),
     knows: often(true, false),
+    rules,
   }),
 });
 
@@ -121,6 +176,8 @@ export interface Built {
   /** The lines in each namespace, in order. */
   lines: [netns: string, line: string][];
   sysctls: [netns: string, setting: string][];
+  /** The rules of the firewall in each namespace, as `iptables-restore` takes them. */
+  firewalls: { netns: string; family: 4 | 6; text: string }[];
 }
 
 /** The beginning of the names of all namespaces. */
@@ -132,6 +189,7 @@ export function build({ hosts, router }: WorldSpec): Built {
   const first: string[] = [`netns add ${PREFIX}sw`];
   const lines: Built["lines"] = [];
   const sysctls: Built["sysctls"] = [];
+  const firewalls: Built["firewalls"] = [];
   const to = (netns: string, ...more: string[]) => {
     for (const line of more) lines.push([PREFIX + netns, line]);
   };
@@ -158,6 +216,22 @@ export function build({ hosts, router }: WorldSpec): Built {
     to("sw", `link set p-${netns} master br0 up`);
     to(netns, "link set eth0 up");
   };
+  const filter = (netns: string, rules: readonly FirewallRule[]) => {
+    for (const family of [4, 6] as const) {
+      const own = rules.filter((rule) => rule.family === family);
+      if (own.length === 0) continue;
+      const text = [
+        "*mangle",
+        ":OTHER - [0:0]",
+        `-A OTHER -s ${family === 4 ? "10.0.0.0/25" : "fd00:0::/32"} -j RETURN`,
+        "-A OTHER -j DROP",
+        ...own.map(({ hook, condition, target }) => `-A ${hook} ${condition} -j ${target}`),
+        "COMMIT",
+        "",
+      ].join("\n");
+      firewalls.push({ netns: PREFIX + netns, family, text });
+    }
+  };
   to("sw", "link add br0 type bridge", "link set br0 up");
 
   const join = (netns: string, vlan: number) => {
@@ -183,6 +257,7 @@ export function build({ hosts, router }: WorldSpec): Built {
       "net/ipv6/conf/all/forwarding=1",
     ]);
   }
+  filter("r", router.rules);
   plug("pc");
   address("pc", 0, 99);
   to("pc", "route add default via 10.0.0.1", "-6 route add default via fd00:0::1");
@@ -191,6 +266,7 @@ export function build({ hosts, router }: WorldSpec): Built {
     const name = `h${h}`;
     plug(name);
     for (const setting of host.sysctls) sysctls.push([PREFIX + name, setting]);
+    filter(name, host.rules);
     for (const vlan of VLANS) {
       join(name, vlan);
       if (host.vlans[vlan] !== undefined) address(name, vlan, 10 + h);
@@ -213,9 +289,10 @@ export function build({ hosts, router }: WorldSpec): Built {
         `-6 route add fd00:${100 + h}:${n}::/64 via fd00:${parent}::${10 + h}`,
       );
     }
-    for (const [s, { endpoints, sysctls: settings }] of host.sandboxes.entries()) {
+    for (const [s, { endpoints, sysctls: settings, rules }] of host.sandboxes.entries()) {
       const inside = `h${h}s${s}`;
       add(inside);
+      filter(inside, rules);
       for (const setting of settings) sysctls.push([PREFIX + inside, setting]);
       for (const [e, endpoint] of endpoints.entries()) {
         const n = endpoint.net % nets.length;
@@ -251,5 +328,5 @@ export function build({ hosts, router }: WorldSpec): Built {
     }
     if (host.isDown) to(name, "link set eth0 down");
   }
-  return { first, lines, sysctls };
+  return { first, lines, sysctls, firewalls };
 }

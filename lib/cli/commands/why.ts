@@ -5,8 +5,10 @@ import { netnsOf } from "../../iproute2/words.ts";
 import {
   addressOf,
   findFix,
+  firewallsFor,
   type Node,
   nodeOf,
+  readFirewall,
   toText,
   WANTED,
   why,
@@ -52,7 +54,11 @@ ipvlan why host:eth0 c1`,
     if (link !== undefined && src === undefined) {
       throw invalidOption("link", link, `give a link of ${name} that has an IPv${family} address`);
     }
-    const answer = why(new World(view), node, { dst, src });
+    const ask = () => why(new World(view), node, { dst, src });
+    let answer = ask();
+    for (let unread; (unread = firewallsFor(view, dst, answer)).length > 0; answer = ask()) {
+      await Promise.all(unread.map(async (each) => each.firewall = await readFirewall(each.netns)));
+    }
     const fix = findFix(view, node.netns, { dst, src }, answer);
     if (args.on("json")) print(JSON.stringify({ from, to: dst, ...answer, fix }, null, 4));
     else print(toText(answer, { from, to: target ? `${to} (${dst})` : dst, fix }));

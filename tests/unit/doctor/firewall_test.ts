@@ -1,15 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { diagnoseFirewall, readIptables, readNft } from "../../../lib/doctor/firewall.ts";
+import { diagnoseFirewall } from "../../../lib/doctor/firewall.ts";
+import { type Chain, readIptables, readNft } from "../../../lib/why/ruleset.ts";
 import type { IpvlanMode } from "../../../mod.ts";
 import { network } from "../../kit/values.ts";
 
 /** The rules of `iptables-save` that doctor warns of, on a network with 10.1.0.9 and fd00:10::9. */
 function warned(mode: IpvlanMode, ...rules: string[]): string[] {
-  const text = ["*filter", ":INPUT ACCEPT [0:0]", ...rules, "COMMIT"].join("\n");
-  return warnings(mode, readIptables(text));
+  const chains = new Set(rules.map((rule) => /^-A (\S+)/.exec(rule)![1]));
+  const heads = [...chains].map((chain) => `:${chain} ACCEPT [0:0]`);
+  const text = ["*filter", ...heads, ...rules, "COMMIT"].join("\n");
+  return warnings(mode, readIptables(text, 4));
 }
 
-function warnings(mode: IpvlanMode, rules: ReturnType<typeof readIptables>): string[] {
+function warnings(mode: IpvlanMode, rules: Chain[]): string[] {
   const subnets = [{ subnet: "10.1.0.0/24", auxAddresses: {} }, {
     subnet: "fd00:10::/64",
     auxAddresses: {},
@@ -91,8 +94,9 @@ Deno.test("the rules of nftables are read where iptables has not printed them", 
     ],
   });
   const rules = readNft(printed);
-  assertEquals(warnings("l3", rules), ["inet fw own handle 2", "inet fw nat handle 3"]);
-  assertEquals(warnings("l3s", rules), ["inet fw own handle 2"]);
+  const dead = ["inet fw fwd handle 4", "inet fw own handle 2"];
+  assertEquals(warnings("l3", rules), dead.toSpliced(1, 0, "inet fw nat handle 3"));
+  assertEquals(warnings("l3s", rules), dead);
   const ofIptables = printed.replaceAll('"inet"', '"ip"');
   assertEquals(readNft(ofIptables, ["fw"]), []);
 });

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { findFix, type Node, stepText, why, type WhyView, World } from "../../../lib/why/mod.ts";
 import { findRoute, sourceFor } from "../../../lib/why/route.ts";
 import { RULES } from "../../../lib/why/rules.ts";
+import { readIptables } from "../../../lib/why/ruleset.ts";
 import { readPage } from "../../kit/pages.ts";
 
 type Link = Node["links"][number];
@@ -182,4 +183,38 @@ Deno.test("the page has each rule with its code, its words and its source", () =
     source.replace(/^-$/, ""),
   ]);
   assertEquals(rows, rules);
+});
+
+Deno.test("in L3S, packets from outside pass the host's INPUT, and in L2 none of its hooks", () => {
+  const end = (mode: "l2" | "l3s", netns: string | undefined, hook: string) => {
+    const view = twoSandboxes(mode, "bridge");
+    // The machine of the LAN is at the other end of the host's link.
+    const info = { type: "veth" } as const;
+    const lan = link(9, "eth0", {
+      info,
+      linkIndex: 2,
+      linkNetnsid: 1,
+      address: "02:00:00:00:00:02",
+    });
+    Object.assign(view.host.links[0]!, { info, linkIndex: 9, linkNetnsid: 1 });
+    view.others.push(node("lan", [[lan, "192.168.1.9"]]));
+    const text = `*filter\n:${hook} DROP [0:0]\nCOMMIT\n`;
+    const at = netns === undefined ? view.host : view.others.find((each) => each.netns === netns)!;
+    at.firewall = readIptables(text, 4);
+    if (mode === "l3s") {
+      view.others[0]!.links[0]!.flags.push("NOARP");
+      const via = { dst: "192.168.1.2", via: "192.168.1.250", dev: "eth0" };
+      view.others[2]!.routes.unshift({ ...view.others[2]!.routes[1]!, ...via });
+    }
+    const { verdict, end } = ask(view, "lan", "192.168.1.2");
+    return verdict === "yes" ? verdict : end;
+  };
+  assertEquals(["INPUT", "OUTPUT", "FORWARD"].map((hook) => end("l3s", undefined, hook)), [
+    "firewall",
+    "firewall",
+    "yes",
+  ]);
+  assertEquals(["INPUT", "OUTPUT"].map((hook) => end("l3s", "c1", hook)), ["yes", "firewall"]);
+  assertEquals(["INPUT", "OUTPUT"].map((hook) => end("l2", undefined, hook)), ["yes", "yes"]);
+  assertEquals(["INPUT", "OUTPUT"].map((hook) => end("l2", "c1", hook)), ["firewall", "firewall"]);
 });

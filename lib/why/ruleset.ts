@@ -1,0 +1,235 @@
+// The rules of iptables and nftables, read from what `iptables-save` and `nft` print into one form.
+import { unlessError } from "../base/errors.ts";
+import { feed, spawn } from "../iproute2/shell.ts";
+import { pathToEnter } from "../iproute2/words.ts";
+
+/** The hooks of netfilter that IP packets pass. */
+export const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
+/** One of them. */
+export type Hook = typeof HOOKS[number];
+
+/** What a rule asks of a packet. */
+export interface Condition {
+  /** The part of a packet; `other` is one that is not read. */
+  on: "family" | "from" | "to" | "iif" | "oif" | "protocol" | "type" | "state" | "mark" | "other";
+  /** The values of which it has to be one: an address or a prefix, a link, a word. */
+  is: readonly string[];
+  /** Whether it has to be none of them. */
+  not?: boolean;
+}
+
+/** A rule of a chain. */
+export interface FirewallRule {
+  /** The rule as `iptables-save` prints it, or the place of one of nftables: `inet t c handle 4`. */
+  text: string;
+  conditions: readonly Condition[];
+  /** What it does. `next` goes on with the next rule; `changes` may do anything else to the packet. */
+  does: "accept" | "drop" | "return" | "next" | "changes" | "translates" | "jump" | "goto";
+  /** The {@linkcode Chain.id} to go on with: of `jump` and `goto`. */
+  target?: string;
+}
+
+/** A chain of rules. */
+export interface Chain {
+  /** The family, the table and the name: `ip filter INPUT`. */
+  id: string;
+  /** The hook that it hangs on; left out, other chains lead to it. */
+  hook?: Hook;
+  /** What becomes of a packet that no rule decides on. */
+  policy: "accept" | "drop";
+  rules: FirewallRule[];
+}
+
+const ON: Readonly<Record<string, Condition["on"]>> = {
+  "-s": "from",
+  "-d": "to",
+  "-i": "iif",
+  "-o": "oif",
+  "-p": "protocol",
+  "--ctstate": "state",
+  "--state": "state",
+  "--icmp-type": "type",
+  "--icmpv6-type": "type",
+  "--mark": "mark",
+};
+
+const TARGETS: Readonly<Record<string, FirewallRule["does"]>> = {
+  ACCEPT: "accept",
+  DROP: "drop",
+  REJECT: "drop",
+  RETURN: "return",
+  LOG: "next",
+  NFLOG: "next",
+  MASQUERADE: "translates",
+  SNAT: "translates",
+};
+
+/** Reads the rules that `iptables-save` or `ip6tables-save` prints. */
+export function readIptables(printed: string, family: 4 | 6): Chain[] {
+  return printed.split(/^\*/m).slice(1).flatMap((table) => {
+    const id = (chain: string) => `${family === 4 ? "ip" : "ip6"} ${/^\S+/.exec(table)} ${chain}`;
+    const chains = [...table.matchAll(/^:(\S+) (\S+)/gm)].map(([, name = "", policy]): Chain => ({
+      id: id(name),
+      hook: HOOKS.find((hook) => hook === name),
+      policy: policy === "DROP" ? "drop" : "accept",
+      rules: [],
+    }));
+    for (const [text, name = "", words = ""] of table.matchAll(/^-A (\S+)(.*)$/gm)) {
+      const [, before = words, how, target] = /^(.*) -([jg]) (\S+)/.exec(words) ?? [];
+      const own = target !== undefined && chains.some((chain) => chain.id === id(target));
+      const rule: FirewallRule = {
+        text,
+        conditions: [{ on: "family", is: [String(family)] }, ...readConditions(before)],
+        does: own ? how === "g" ? "goto" : "jump" : TARGETS[target ?? "LOG"] ?? "changes",
+        ...own && { target: id(target) },
+      };
+      chains.find((chain) => chain.id === id(name))?.rules.push(rule);
+    }
+    return chains;
+  });
+}
+
+function readConditions(text: string): Condition[] {
+  const words = text.match(/"(?:\\.|[^"])*"|\S+/g) ?? [];
+  return words.flatMap((word, index): Condition[] => {
+    if (!word.startsWith("-") || word === "-m" || word === "--comment") return [];
+    const on = ON[word] ?? "other";
+    const value = words[index + 1] ?? "";
+    const not = words[index - 1] === "!";
+    return [{ on, is: on === "state" ? value.toLowerCase().split(",") : [value], not }];
+  });
+}
+
+// The parts of the JSON of libnftables-json(5) that are read.
+type NftValue = string | number | { prefix: { addr: string; len: number } } | { set: NftValue[] };
+interface NftMatch {
+  op: string;
+  left: {
+    payload?: { protocol?: string; field?: string };
+    meta?: { key: string };
+    ct?: { key: string };
+  };
+  right: NftValue | NftValue[];
+}
+interface NftStatement extends Record<string, unknown> {
+  match?: NftMatch;
+  jump?: { target: string };
+  goto?: { target: string };
+}
+interface NftPlace {
+  family: string;
+  table: string;
+}
+interface NftItem {
+  chain?: NftPlace & { name: string; hook?: string; policy?: string };
+  rule?: NftPlace & { chain: string; handle: number; expr: NftStatement[] };
+}
+
+/** Reads the rules that `nft -j list ruleset` prints. @param skipped The tables of iptables. */
+export function readNft(printed: string, skipped: readonly string[] = []): Chain[] {
+  const items: NftItem[] = JSON.parse(printed).nftables;
+  const isRead = ({ family, table }: NftPlace) =>
+    family === "inet" || ["ip", "ip6"].includes(family) && !skipped.includes(table);
+  const id = ({ family, table }: NftPlace, chain: string) => `${family} ${table} ${chain}`;
+  const chains = items.flatMap(({ chain }): Chain[] =>
+    chain && isRead(chain)
+      ? [{
+        id: id(chain, chain.name),
+        hook: HOOKS.find((hook) => hook === chain.hook?.toUpperCase()),
+        policy: chain.policy === "drop" ? "drop" : "accept",
+        rules: [],
+      }]
+      : []
+  );
+  for (const { rule } of items) {
+    const chain = rule && chains.find((chain) => chain.id === id(rule, rule.chain));
+    if (!chain) continue;
+    const { family } = rule;
+    const last = rule.expr.findLast((each) => doesOf(each) !== "next") ?? {};
+    const target = (last.jump ?? last.goto)?.target;
+    chain.rules.push({
+      text: `${chain.id} handle ${rule.handle}`,
+      conditions: [
+        ...family === "inet" ? [] : [{ on: "family" as const, is: [family === "ip" ? "4" : "6"] }],
+        ...rule.expr.flatMap((each) =>
+          each.match ? readMatch(each.match) : each.limit ? [OTHER] : []
+        ),
+      ],
+      does: doesOf(last),
+      ...target !== undefined && { target: id(rule, target) },
+    });
+  }
+  return chains;
+}
+
+const OTHER: Condition = { on: "other", is: [] };
+
+const STATEMENTS: Readonly<Record<string, FirewallRule["does"]>> = {
+  ...{ accept: "accept", drop: "drop", reject: "drop", return: "return" },
+  ...{ jump: "jump", goto: "goto", masquerade: "translates", snat: "translates" },
+  ...{ match: "next", counter: "next", log: "next", limit: "next", comment: "next" },
+};
+
+function doesOf(statement: NftStatement): FirewallRule["does"] {
+  const [name] = Object.keys(statement);
+  return name === undefined ? "next" : STATEMENTS[name] ?? "changes";
+}
+
+function readMatch({ op, left: { payload, meta, ct }, right }: NftMatch): Condition[] {
+  const is = [right].flat().flatMap(valuesOf);
+  const not = op === "!=";
+  if (!["==", "!=", "in"].includes(op) || is.includes(undefined)) return [OTHER];
+  const condition = (on: Condition["on"]): Condition => ({ on, is: is as string[], not });
+  switch (payload?.protocol) {
+    case "ip":
+    case "ip6": {
+      const family: Condition = { on: "family", is: [payload.protocol === "ip" ? "4" : "6"] };
+      const on = { saddr: "from", daddr: "to", protocol: "protocol" } as const;
+      return [family, condition(on[payload.field as keyof typeof on] ?? "other")];
+    }
+    case "icmp":
+    case "icmpv6":
+      return [
+        { on: "protocol", is: [payload.protocol] },
+        condition(payload.field === "type" ? "type" : "other"),
+      ];
+    case "tcp":
+    case "udp":
+    case "sctp":
+      return [{ on: "protocol", is: [payload.protocol] }, OTHER];
+  }
+  const keys = { iifname: "iif", oifname: "oif", l4proto: "protocol", mark: "mark" } as const;
+  const on = meta && keys[meta.key as keyof typeof keys];
+  return [condition(on ?? (ct?.key === "state" ? "state" : "other"))];
+}
+
+function valuesOf(value: NftValue): (string | undefined)[] {
+  if (typeof value !== "object") return String(value).startsWith("@") ? [undefined] : [`${value}`];
+  if ("set" in value) return value.set.flatMap(valuesOf);
+  return "prefix" in value ? [`${value.prefix.addr}/${value.prefix.len}`] : [undefined];
+}
+
+/** The tables that iptables has in nftables: `iptables-save` prints their rules, too. */
+const IPTABLES_TABLES = ["filter", "nat", "mangle", "raw", "security"];
+
+/** Reads the rules of a namespace's firewall, with those of the programs that there are. */
+export async function readFirewall(netns?: string): Promise<Chain[]> {
+  const enter = netns === undefined ? [] : ["nsenter", `--net=${pathToEnter(netns)}`];
+  const print = async (...command: string[]) =>
+    await unlessError(["program-not-found"], async () => {
+      const [program = "", ...args] = [...enter, ...command];
+      const { success, out } = await feed(spawn(program, args), "");
+      return success ? out : undefined;
+    }) ?? "";
+  const [four, six, nft] = await Promise.all([
+    print("iptables-save"),
+    print("ip6tables-save"),
+    print("nft", "-j", "list", "ruleset"),
+  ]);
+  const tables = four + six === "" ? [] : IPTABLES_TABLES;
+  return [
+    ...readIptables(four, 4),
+    ...readIptables(six, 6),
+    ...nft === "" ? [] : readNft(nft, tables),
+  ];
+}
