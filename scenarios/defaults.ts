@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, linkShows, reaches, routesEqual } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { linkShows, routesEqual } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { type Host, main, scenario } from "./kit/mod.ts";

@@ -3,15 +3,14 @@
  *
  * @module
  */
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
 import {
   addressesEqual,
-  doesNotReach,
   hasMac,
   linkIsGone,
   linkShows,
-  reaches,
   routesEqual,
-} from "../lib/check/mod.ts";
+} from "./kit/machines/lines.ts";
 import { isEqual, linksAlike } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 

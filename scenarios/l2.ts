@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, hasMac, reaches, routesEqual } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { hasMac, routesEqual } from "./kit/machines/lines.ts";
 import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 

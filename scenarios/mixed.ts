@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, linkShows, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { linkShows } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";

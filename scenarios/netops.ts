@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Finding, reaches, routesEqual } from "../lib/check/mod.ts";
+import { type Finding, reaches } from "../lib/check/mod.ts";
+import { routesEqual } from "./kit/machines/lines.ts";
 import { isEqual, taggedWith } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 

@@ -3,14 +3,14 @@
  *
  * @module
  */
+import { reaches } from "../lib/check/mod.ts";
 import {
   addressesEqual,
   hasMac,
   linkIsGone,
   linkShows,
-  reaches,
   routesEqual,
-} from "../lib/check/mod.ts";
+} from "./kit/machines/lines.ts";
 import { isEqual } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 

@@ -5,7 +5,8 @@
  * @module
  */
 import { IpvlanError } from "../lib/base/errors.ts";
-import { doesNotReach, type Finding, linkIsGone, linkShows, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, type Finding, reaches } from "../lib/check/mod.ts";
+import { linkIsGone, linkShows } from "./kit/machines/lines.ts";
 import { run } from "../lib/check/finding.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
 import { isRefused } from "./kit/machines/checks.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, linkIsGone, linkShows, reaches, routesEqual } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { linkIsGone, linkShows, routesEqual } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import type { Link } from "../lib/iproute2/link_types.ts";
 import { isEqual, linksAlike, taggedWith } from "./kit/machines/checks.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { hasMac, reaches } from "../lib/check/mod.ts";
+import { reaches } from "../lib/check/mod.ts";
+import { hasMac } from "./kit/machines/lines.ts";
 import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, hasMac, reaches, routesEqual } from "../lib/check/mod.ts";
+import { reaches } from "../lib/check/mod.ts";
+import { addressesEqual, hasMac, routesEqual } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";

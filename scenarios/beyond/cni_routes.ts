@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { reaches, routesEqual } from "../../lib/check/mod.ts";
+import { reaches } from "../../lib/check/mod.ts";
+import { routesEqual } from "../kit/machines/lines.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { isEqual } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";

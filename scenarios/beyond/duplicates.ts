@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, type Finding, reaches } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual } from "../kit/machines/lines.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { statOf } from "../../lib/base/files.ts";
 import type { ConnectOptions, NetworkSpec } from "../../lib/driver/mod.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, reaches, routesEqual } from "../../lib/check/mod.ts";
+import { reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, routesEqual } from "../kit/machines/lines.ts";
 import type { Addr } from "../../lib/iproute2/mod.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Finding, linkShows, reaches } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { linkShows } from "../kit/machines/lines.ts";
 import { isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Host, type Scenario } from "../kit/mod.ts";
 

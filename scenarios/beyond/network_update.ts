@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Finding, linkShows, reaches } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { linkShows } from "../kit/machines/lines.ts";
 import { run } from "../../lib/check/finding.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";

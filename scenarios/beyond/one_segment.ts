@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, doesNotReach, reaches } from "../../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual } from "../kit/machines/lines.ts";
 import type { Endpoint } from "../../lib/driver/mod.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";

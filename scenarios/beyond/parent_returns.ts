@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, type Finding, reaches } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual } from "../kit/machines/lines.ts";
 import { isEqual } from "../kit/machines/checks.ts";
 import { orAbort } from "../../lib/base/waiting.ts";
 import { beyondScenario, type Host, type Scenario } from "../kit/mod.ts";

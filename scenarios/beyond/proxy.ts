@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, type Finding, reaches, routesEqual } from "../../lib/check/mod.ts";
+import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
+import { routesEqual } from "../kit/machines/lines.ts";
 import type { ErrorCode } from "../../lib/base/errors.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { run } from "../../lib/check/finding.ts";

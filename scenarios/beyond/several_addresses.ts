@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, type Finding, reaches, routesEqual } from "../../lib/check/mod.ts";
+import { type Finding, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, routesEqual } from "../kit/machines/lines.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";

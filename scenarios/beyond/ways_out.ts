@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addressesEqual, doesNotReach, reaches, routesEqual } from "../../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../../lib/check/mod.ts";
+import { addressesEqual, routesEqual } from "../kit/machines/lines.ts";
 import { isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
 

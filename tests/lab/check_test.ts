@@ -1,16 +1,18 @@
 import { assertEquals } from "@std/assert";
 import {
-  addressesEqual,
   doesNotReach,
   type Finding,
   groupDoesNotPass,
   groupPasses,
+  reaches,
+} from "../../lib/check/mod.ts";
+import {
+  addressesEqual,
   hasMac,
   linkIsGone,
   linkShows,
-  reaches,
   routesEqual,
-} from "../../lib/check/mod.ts";
+} from "../../scenarios/kit/machines/lines.ts";
 import { macsLearned, taggedWith } from "../../scenarios/kit/machines/checks.ts";
 import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { matchesAddrs } from "../../../lib/check/lines.ts";
+import { matchesAddrs } from "../../../scenarios/kit/machines/lines.ts";
 
 /** What `ip addr show dev eth0` prints (iproute2 6.1), the link-local address shortened. */
 const SHOWN =

@@ -1,6 +1,12 @@
 // Compares what `ip` prints of links, their addresses and routes with what is expected, in any order.
-import { linkName } from "../iproute2/words.ts";
-import { type CommandResult, describeNetns, type Finding, finding, runIp } from "./finding.ts";
+import { linkName } from "../../../lib/iproute2/words.ts";
+import {
+  type CommandResult,
+  describeNetns,
+  type Finding,
+  finding,
+  runIp,
+} from "../../../lib/check/finding.ts";
 
 /** A line of `ip`: its first word, and from its other words to their values; "" for a flag. */
 interface Line {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { matchesRoutes } from "../../../lib/check/lines.ts";
+import { matchesRoutes } from "../../../scenarios/kit/machines/lines.ts";
 
 /** What `ip -4 route show` and `ip -6 route show` print in a container in L2 mode (iproute2 6.1). */
 const V4 = `default via 192.168.30.1 dev eth0 
