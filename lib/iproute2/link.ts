@@ -171,7 +171,8 @@ export function parseLink(
   const flags = (row.flags as string[]).filter((flag) => flag !== "M-DOWN");
   const linkinfo = (row.linkinfo ?? {}) as LinkInfoRow;
   const { info_kind: kind, info_data = {} } = linkinfo;
-  const { link, linkIndex } = linkBelow(row, linkinfo);
+  // `ip` prints a null for a link in another namespace.
+  const link = row.link as string | null ?? undefined;
   return {
     ...readSame((key) => row[key]),
     index: row.ifindex as number,
@@ -183,7 +184,7 @@ export function parseLink(
     master: row.master as string | undefined,
     masterKind: linkinfo.info_slave_kind,
     link,
-    linkIndex: linkIndex ?? indexByName.get(link ?? ""),
+    linkIndex: row.link_index as number | undefined ?? indexByName.get(link ?? ""),
     addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
     info: isLinkType(kind)
@@ -195,18 +196,3 @@ export function parseLink(
 }
 
 type LinkInfoRow = { info_kind?: string; info_data?: InfoData; info_slave_kind?: string };
-
-/** The name of the link below if it is in this namespace, its index if it is in another. */
-function linkBelow(
-  { link, link_index, link_netnsid }: Record<string, unknown>,
-  { info_kind, info_data }: LinkInfoRow,
-): { link?: string; linkIndex?: number } {
-  // Only that of a vxlan link is in `info_data`. Others have it beside the name (`IFLA_LINK`).
-  if (info_kind !== "vxlan") {
-    return { link: link as string ?? undefined, linkIndex: link_index as number | undefined };
-  }
-  // In another namespace, `ip` prints the name of the link that has the same index here, and the
-  // kernel gives the index of the link itself (`dev_get_iflink` in its `net/core/dev.c`).
-  if (link_netnsid !== undefined) return {};
-  return { link: info_data?.link as string | undefined };
-}

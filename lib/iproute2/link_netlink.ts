@@ -78,9 +78,6 @@ const INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4 } as const;
 /** The attribute of IPv6 in `IFLA_AF_SPEC` (`IFLA_INET6_ADDR_GEN_MODE`). */
 const INET6_ADDR_GEN_MODE = 8;
 
-/** The attribute of a vxlan link that has the index of the link below. */
-const IFLA_VXLAN_LINK = 3;
-
 /** Leaves the counters out of an answer, which are half of it (`RTEXT_FILTER_SKIP_STATS`). */
 const SKIP_STATS = 8;
 
@@ -289,10 +286,7 @@ function parse(body: Reader): Parsed {
   const data = info?.get(INFO.DATA);
   const same = readSame((_key, type, form) => attributes.get(type)?.[form]());
   const netnsid = same.linkNetnsid;
-  // Of a vxlan link, the kernel gives the index of the link itself in another namespace.
-  const isVxlan = kind === "vxlan";
-  const below = (isVxlan ? data?.get(IFLA_VXLAN_LINK) : attributes.get(IFLA.LINK))?.u32() ||
-    undefined;
+  const below = attributes.get(IFLA.LINK)?.u32() || undefined;
   const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF[6]);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
   needsCounters ||= inet6 !== undefined && mode === undefined;
@@ -305,7 +299,7 @@ function parse(body: Reader): Parsed {
     address,
     group: nameOf("group", attributes.get(IFLA.GROUP)?.u32() ?? 0),
     masterKind: info?.get(INFO.SLAVE_KIND)?.text(),
-    linkIndex: isVxlan && netnsid !== undefined ? undefined : below,
+    linkIndex: below,
     addrgenmode: mode === undefined ? undefined : ADDRGENMODES[mode],
     linkType: HARDWARE[hardware] ?? `[${hardware}]`,
     info: isLinkType(kind)

@@ -3,7 +3,6 @@ import { dummy, veth, vrf } from "./kinds/plain.ts";
 import { ipvlan, ipvtap, macvlan, macvtap } from "./kinds/ipvlan.ts";
 import type { Kind, LinkBase } from "./kinds/kind.ts";
 import { bridge, vlan } from "./kinds/vlan.ts";
-import { vxlan } from "./kinds/vxlan.ts";
 
 /** How the kernel generates IPv6 addresses (`IN6_ADDR_GEN_MODE_*` in `include/uapi/linux/if_link.h`). */
 export const ADDRGENMODES = ["eui64", "none", "stable_secret", "random"] as const;
@@ -20,7 +19,6 @@ export const KINDS = {
   bridge,
   bond,
   vrf,
-  vxlan,
 } as const;
 
 /** A kind of link that can be made. */
@@ -97,7 +95,7 @@ export interface Link {
   /**
    * The index of the link below it, in that link's own namespace. For a link in this namespace, `ip`
    * prints only the name: then this is the index of the shown link with that name, or `undefined` if a
-   * filter has left it out. For a `vxlan` link, the index of a link in another namespace is unknown.
+   * filter has left it out.
    */
   linkIndex?: number;
   /**

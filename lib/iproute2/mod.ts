@@ -17,7 +17,6 @@ export { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "./kinds/ipvlan.ts";
 export type { MacvlanMode, MacvlanSpec, MacvtapSpec } from "./kinds/ipvlan.ts";
 export type { Kind, LinkBase } from "./kinds/kind.ts";
 export { type BridgeSpec, VLAN_PROTOCOLS, type VlanProtocol, type VlanSpec } from "./kinds/vlan.ts";
-export type { VxlanSpec } from "./kinds/vxlan.ts";
 export type { LinkVerbs } from "./link.ts";
 export { ADDRGENMODES, type KINDS, type LinkType } from "./link_types.ts";
 export type { KindChanges, Link, LinkChanges, LinkInfo, LinkSpec } from "./link_types.ts";

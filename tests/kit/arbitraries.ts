@@ -16,9 +16,7 @@ import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../lib/iproute
 import { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
 import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
-import type { VxlanSpec } from "../../lib/iproute2/kinds/vxlan.ts";
 import { KINDS, type LinkSpec, type LinkType } from "../../lib/iproute2/link_types.ts";
-import { addressFamily } from "../../lib/iproute2/words.ts";
 import "./seed.ts";
 
 /** The spec of a kind of link. */
@@ -83,18 +81,6 @@ export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
     adSelect: fc.constantFrom("stable", "bandwidth", "count"),
   },
   vrf: { table: u32.filter((table) => table > 0) },
-  vxlan: {
-    id: fc.nat(0xff_ffff),
-    remote: fc.constantFrom("192.0.2.2", "239.1.1.1", "2001:db8::2", "ff0e::7"),
-    local: fc.constantFrom("192.0.2.1", "2001:db8::1"),
-    dev: below,
-    dstport: fc.integer({ min: 1, max: 65535 }),
-    ttl: fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom("auto", "inherit")),
-    learning: fc.boolean(),
-    proxy: fc.boolean(),
-    ageing: u32,
-    maxaddress: u32,
-  },
 };
 
 /** The attributes that a spec must have. */
@@ -114,7 +100,6 @@ const REQUIRED: { [Type in LinkType]: Record<RequiredNames<SpecOf<Type>>, true> 
   bridge: {},
   bond: { mode: true },
   vrf: { table: true },
-  vxlan: { id: true },
 };
 
 /** Draws a link of a kind that the kernel accepts: all required attributes, and some others. */
@@ -133,7 +118,6 @@ export const anyLink: fc.Arbitrary<LinkSpec> = fc.constantFrom(...Object.keys(KI
 /** Leaves out attributes that the kernel refuses or changes because of the others. */
 function possible(spec: LinkSpec): LinkSpec {
   if (spec.type === "bond") return possibleBond(spec);
-  if (spec.type === "vxlan") return possibleVxlan(spec);
   return spec;
 }
 
@@ -145,14 +129,6 @@ function possibleBond({ lacpRate, arpInterval, updelay, downdelay, ...spec }: Bo
   const delay = (factor?: number) =>
     spec.miimon !== undefined && factor !== undefined ? factor * spec.miimon : undefined;
   return { ...spec, ...defined({ updelay: delay(updelay), downdelay: delay(downdelay) }) };
-}
-
-function possibleVxlan({ local, ...spec }: VxlanSpec): VxlanSpec {
-  const isGroup = ["239.1.1.1", "ff0e::7"].includes(spec.remote ?? "");
-  if (isGroup) spec = { ...spec, dev: BELOW };
-  const fits = local !== undefined &&
-    (spec.remote === undefined || addressFamily(spec.remote) === addressFamily(local));
-  return fits ? { ...spec, local } : spec;
 }
 
 /** The properties that have a value. */

@@ -151,43 +151,6 @@ const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
     { type: "vrf", name: "r", table: 0xffff_ffff },
     "link add name r type vrf table 4294967295",
   ]],
-  vxlan: [
-    [{ type: "vxlan", name: "x", id: 0 }, "link add name x type vxlan id 0 dstport 4789"],
-    [
-      {
-        type: "vxlan",
-        name: "x",
-        id: 0xff_ffff,
-        remote: "239.1.1.1",
-        local: "192.0.2.1",
-        dev: "e",
-        dstport: 8472,
-        ttl: 7,
-        learning: false,
-        proxy: true,
-        ageing: 60,
-        maxaddress: 5,
-      },
-      "link add name x type vxlan id 16777215 group 239.1.1.1 local 192.0.2.1 dev e dstport 8472 " +
-      "ttl 7 nolearning proxy ageing 60 maxaddress 5",
-    ],
-    [
-      {
-        type: "vxlan",
-        name: "x",
-        id: 7,
-        remote: "ff::1",
-        ttl: "inherit",
-        learning: true,
-        proxy: false,
-      },
-      "link add name x type vxlan id 7 remote ff::1 dstport 4789 ttl inherit learning noproxy",
-    ],
-    [
-      { type: "vxlan", name: "x", id: 7, remote: "FF0e::1", ttl: "auto" },
-      "link add name x type vxlan id 7 group FF0e::1 dstport 4789 ttl auto",
-    ],
-  ],
 };
 const LINKS: [LinkSpec, string][] = Object.values(LINES).flat();
 
@@ -213,7 +176,6 @@ const CHANGES: [LinkChanges, string][] = [
   [{ type: "vlan", gvrp: true, looseBinding: false }, " type vlan gvrp on loose_binding off"],
   [{ type: "bridge", vlanProtocol: "802.1ad" }, " type bridge vlan_protocol 802.1ad"],
   [{ type: "bond", miimon: 0 }, " type bond miimon 0"],
-  [{ type: "vxlan", remote: "192.0.2.7", ageing: 5 }, " type vxlan remote 192.0.2.7 ageing 5"],
 ];
 
 const ADDRS: [AddrSpec, string][] = [
@@ -407,7 +369,6 @@ Deno.test("a bad value is refused before a line is written", () => {
   const dummy = { type: "dummy", name: "d" } as const;
   const ipvlan = { type: "ipvlan", name: "i", link: "e", mode: "l2" } as const;
   const bond = { type: "bond", name: "b", mode: "802.3ad" } as const;
-  const vxlan = { type: "vxlan", name: "x", id: 7 } as const;
   const evil = "l2\nlink del dev e";
   const neigh = { dst: "10.0.0.9", dev: "e" };
   const route = { dst: "10.0.0.0/8" };
@@ -440,16 +401,6 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1", "2001:db8::1"] }),
     () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1,192.0.2.2"] }),
     () => linkAdd({ ...bond, arpIpTarget: Array.from({ length: 17 }, (_, i) => `192.0.2.${i}`) }),
-    () => linkAdd({ ...vxlan, id: 2 ** 24 }),
-    () => linkAdd({ ...vxlan, remote: "192.0.2.0/24" }),
-    () => linkAdd({ ...vxlan, local: "239.1.1.1" }),
-    () => linkAdd({ ...vxlan, local: "ff02::1" }),
-    () => linkAdd({ ...vxlan, local: "192.0.2.1", remote: "2001:db8::2" }),
-    () => linkAdd({ ...vxlan, dev: "a b" }),
-    () => linkAdd({ ...vxlan, dstport: 0 }),
-    () => linkAdd({ ...vxlan, ttl: 0 }),
-    () => linkAdd({ ...vxlan, ttl: 256 }),
-    () => linkAdd({ ...vxlan, ttl: "1" as "auto" }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b c" } }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b", netns: "1" } }),
     () => linkSet("a b", {}),
@@ -471,7 +422,6 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkSet("e", { type: "vlan", protocol: "802.1ad" } as LinkChanges),
     () => linkSet("e", { type: "vrf", table: 7 } as unknown as LinkChanges),
     () => linkSet("e", { type: "veth", peer: { name: "f" } } as unknown as LinkChanges),
-    () => linkSet("e", { type: "vxlan", dstport: 7 } as LinkChanges),
     () => linkDel("-all"),
     () => linkSet("e", { group: 1.5 }),
     () => linkSet("e", { group: 2 ** 31 }),

@@ -255,73 +255,6 @@ const INFOS: { [Type in LinkType]: [Record<string, unknown> | undefined, InfoOf<
     ],
   ],
   vrf: [[{ table: 4_000_000_000 }, { type: "vrf", table: 4_000_000_000 }]],
-  vxlan: [
-    [
-      {
-        id: 42,
-        group: "239.1.1.1",
-        local: "10.0.0.1",
-        link: "d0",
-        port_range: { low: 0, high: 0 },
-        port: 4789,
-        learning: false,
-        proxy: true,
-        ttl: 7,
-        ageing: 60,
-        limit: 5,
-      },
-      {
-        type: "vxlan",
-        id: 42,
-        remote: "239.1.1.1",
-        local: "10.0.0.1",
-        dstport: 4789,
-        ttl: 7,
-        learning: false,
-        proxy: true,
-        ageing: 60,
-        maxaddress: 5,
-      },
-    ],
-    [
-      {
-        id: 43,
-        remote6: "2001:db8::2",
-        local6: "2001:db8::1",
-        port: 8472,
-        learning: true,
-        ageing: 0,
-      },
-      {
-        type: "vxlan",
-        id: 43,
-        remote: "2001:db8::2",
-        local: "2001:db8::1",
-        dstport: 8472,
-        ttl: "inherit",
-        learning: true,
-        proxy: false,
-        ageing: 0,
-        maxaddress: 0,
-      },
-    ],
-    [
-      // iproute2 6.4 and newer also print what is false.
-      { id: 44, port: 4789, learning: true, proxy: false, ttl: 0, ageing: 300 },
-      {
-        type: "vxlan",
-        id: 44,
-        remote: undefined,
-        local: undefined,
-        dstport: 4789,
-        ttl: "auto",
-        learning: true,
-        proxy: false,
-        ageing: 300,
-        maxaddress: 0,
-      },
-    ],
-  ],
 };
 
 Deno.test("each kind has its own facts", () => {
@@ -339,24 +272,6 @@ Deno.test("each kind has its own facts", () => {
   for (const [linkinfo, info] of others) {
     assertEquals(parseLink({ ...DUMMY, linkinfo }).info, info);
   }
-});
-
-Deno.test("a vxlan link's device is its link below, unless it is in another namespace", () => {
-  const device = { ...COMMON, ifindex: 5, ifname: "e" };
-  const vxlan = {
-    ...COMMON,
-    ifindex: 9,
-    ifname: "x",
-    linkinfo: { info_kind: "vxlan", info_data: { id: 7, link: "e", port: 4789 } },
-  };
-  const [here, elsewhere] = parseLinks([
-    vxlan,
-    { ...vxlan, link_index: 9, link_netnsid: 0 },
-    device,
-  ]);
-  assertEquals([here?.link, here?.linkIndex], ["e", 5]);
-  assertEquals([elsewhere?.link, elsewhere?.linkIndex], [undefined, undefined]);
-  assertEquals(elsewhere?.linkNetnsid, 0);
 });
 
 Deno.test("link show takes one row or many", async () => {

@@ -52,8 +52,6 @@ export const changes: LinkChanges[] = [
   { type: "vlan", id: 7 },
   // @ts-expect-error Nor this.
   { type: "vlan", protocol: "802.1ad" },
-  // @ts-expect-error Nor this.
-  { type: "vxlan", id: 7 },
   // @ts-expect-error It changes nothing of this kind.
   { type: "vrf", table: 7 },
   // @ts-expect-error Nor of this.
