@@ -109,6 +109,7 @@ Deno.test("the main module exports all that its rooms do", async () => {
     "SubnetPoolRequest",
     "extrasOf",
     "possibleParents",
+    "restoreSentences",
     "settle",
     "settleAll",
     "toSettled",

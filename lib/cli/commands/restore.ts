@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { lastingProgram } from "../../install/program.ts";
 import { systemdUnit } from "../../install/unit.ts";
+import { restoreSentences } from "../../driver/model/types.ts";
 import { invalidOption } from "../../base/errors.ts";
 
 function readSeconds(text: string): number {
@@ -30,11 +31,7 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
     const report = await driver.restore(dryRun ? 0 : seconds);
     if (args.on("json")) print(JSON.stringify(report, null, 4));
     else {
-      report.undone.forEach(warn);
-      report.notices?.forEach(warn);
-      for (const { kind, name, reason } of report.missing) {
-        warn(`The ${kind} "${name}" could not be restored: ${reason}`);
-      }
+      restoreSentences(report).forEach(warn);
       const { networks, sandboxes } = report;
       if (!dryRun) {
         print(`${networks.length} network(s) and ${sandboxes.length} sandbox(es) are there`);

@@ -564,6 +564,14 @@ export interface RestoreReport {
   notices?: string[];
 }
 
+/** Says in sentences what a call of `restore` has undone, noticed and missed. */
+export function restoreSentences({ undone, notices = [], missing }: RestoreReport): string[] {
+  const failed = missing.map(({ kind, name, reason }) =>
+    `The ${kind} "${name}" could not be restored: ${reason}`
+  );
+  return [...undone, ...notices, ...failed];
+}
+
 /** Picks the optional properties of an endpoint, without the unset ones. */
 export function extrasOf(
   { linkLocalAddresses, gatewayPriority, moreRoutes }: EndpointExtras,

@@ -6,7 +6,7 @@ import type { Link } from "../../iproute2/link_types.ts";
 import type { AgentOptions } from "../addresses/shared/agent.ts";
 import type { Parts } from "../addresses/parts.ts";
 import { networkParent } from "../model/names.ts";
-import type { Network, RestoreReport } from "../model/types.ts";
+import { type Network, type RestoreReport, restoreSentences } from "../model/types.ts";
 import { byLinkName, linksUnder, type MadeLinks, whyCutOff } from "../network/parent.ts";
 import { LinkMonitor, stoppedLinks } from "../run/monitor.ts";
 import { isReady } from "../store/store.ts";
@@ -130,14 +130,7 @@ async function problemsOf(
   signal: AbortSignal,
 ): Promise<string[]> {
   try {
-    const { missing, undone, notices = [] } = await restoreOnce();
-    return [
-      ...undone,
-      ...notices,
-      ...missing.map(({ kind, name, reason }) =>
-        `The ${kind} "${name}" could not be restored: ${reason}`
-      ),
-    ];
+    return restoreSentences(await restoreOnce());
   } catch (error) {
     if (signal.aborted || !(error instanceof IpvlanError)) throw error;
     return [error.message];
