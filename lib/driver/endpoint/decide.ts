@@ -40,16 +40,16 @@ export interface EndpointFacts {
   /** The network's pools, in which the addresses of its endpoints are taken. */
   pools: Pools;
   sandbox: string;
-  /** The endpoints that the sandbox has. */
-  present: readonly NetworkEndpoint[];
-  /** The endpoints of other sandboxes on the network that may have one of its names. */
-  neighbours: readonly EndpointRecord[];
+  /** The endpoints that the sandbox has; left out, none. */
+  present?: readonly NetworkEndpoint[];
+  /** The endpoints of other sandboxes on the network that may have one of its names, if any. */
+  neighbours?: readonly EndpointRecord[];
   /** The addresses of the parent, which no endpoint on it can have. */
   parentAddresses: readonly string[];
-  /** The addresses that other links on the parent are known to hold. */
-  held: readonly HeldAddress[];
+  /** The addresses that other links on the parent are known to hold, if any. */
+  held?: readonly HeldAddress[];
   /** Finds another holder of an address that the endpoint asks for; `undefined` if it is free. */
-  holderElsewhere(address: string): string | undefined;
+  holderElsewhere?(address: string): string | undefined;
   /** Its parent, if that is a link of the sandbox; left out, the network's parent. */
   parent?: string;
   /** Whether another program has given the sandbox a route to a destination of the endpoint. */
@@ -62,7 +62,7 @@ export function decideEndpoint(
   id: string,
   facts: EndpointFacts,
 ): Decision<DecidedEndpoint> {
-  const { network, sandbox, present } = facts;
+  const { network, sandbox, present = [] } = facts;
   const { aliases = [], linkLocalAddresses = [], gatewayPriority = 0, handOver } = options;
   const { moreRoutes = [] } = options;
   const problems: IpvlanError[] = [];
@@ -217,7 +217,7 @@ function isWithin({ subnet: inner }: { subnet: string }, { subnet }: { subnet: s
 function nameConflicts(
   sandbox: string,
   aliases: readonly string[],
-  { network: { name: network }, neighbours }: EndpointFacts,
+  { network: { name: network }, neighbours = [] }: EndpointFacts,
 ): IpvlanErrorOf<"name-in-use">[] {
   const shared = (names: readonly string[], others: readonly string[]) => {
     const known = new Set(others.map((name) => name.toLowerCase()));
@@ -280,7 +280,7 @@ function takeForeign(
   }
   const { length } = parsePrefix(given).prefix;
   const address = formatAddress(parseAddress(given.slice(0, given.indexOf("/"))));
-  const holder = holderElsewhere(address);
+  const holder = holderElsewhere?.(address);
   if (holder !== undefined) throw new IpvlanError("address-held", { address, holder });
   return { address, length, pools };
 }
@@ -290,7 +290,7 @@ function takeNext(
   pools: Pools,
   family: Family,
   except: readonly string[],
-  { network, parentAddresses, held }: EndpointFacts,
+  { network, parentAddresses, held = [] }: EndpointFacts,
 ): TakenAddress {
   const avoided = new Set([
     ...except,
@@ -325,7 +325,7 @@ function takeGiven(
   pools: Pools,
   family: Family,
   given: string,
-  { network, parentAddresses, held, holderElsewhere }: EndpointFacts,
+  { network, parentAddresses, held = [], holderElsewhere }: EndpointFacts,
 ): Omit<TakenAddress, "notices"> {
   if (familyOf(given) !== family) {
     throw invalidOption(`IPv${family} address`, given, `it is an IPv${familyOf(given)} address`);
@@ -333,7 +333,7 @@ function takeGiven(
   const { address, pools: rest } = pools.take(given);
   const holder = parentAddresses.includes(address)
     ? `the parent "${network.parent}" of the host`
-    : held.find((each) => each.address === address)?.holder ?? holderElsewhere(address);
+    : held.find((each) => each.address === address)?.holder ?? holderElsewhere?.(address);
   if (holder !== undefined) throw new IpvlanError("address-held", { address, holder });
   return { address, pools: rest };
 }

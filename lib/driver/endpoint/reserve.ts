@@ -44,10 +44,7 @@ export async function reserveAddress(
         network,
         pools: pools.of(network),
         sandbox: name,
-        present: [],
-        neighbours: [],
         parentAddresses: globalAddrs(parent, addrs).map(({ address }) => address),
-        held: [],
         holderElsewhere: (address) => holderElsewhere(store, network, address, name),
       })).endpoint,
     );
