@@ -45,15 +45,15 @@ export class SiteText {
   readonly value: unknown;
   /** Problems of duplicate keys, which do not prevent checking the values. */
   readonly duplicates: readonly IpvlanErrorOf<"site-file">[];
-  #file: string;
-  #aliases: ReadonlyMap<string, string>;
   #document: Document;
   #lines = new LineCounter();
 
   /** Reads YAML 1.2 with merge keys (`<<`) as in `compose.yaml`. @throws {"site-file"} */
-  constructor(file: string, text: string, aliases: ReadonlyMap<string, string>) {
-    this.#file = file;
-    this.#aliases = aliases;
+  constructor(
+    private readonly file: string,
+    text: string,
+    private readonly aliases: ReadonlyMap<string, string>,
+  ) {
     const document = this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       merge: true,
@@ -122,13 +122,13 @@ export class SiteText {
   }
 
   #at(offset: number, reason: string, path: Path = []): IpvlanErrorOf<"site-file"> {
-    return fileProblem(this.#file, reason, this.#lines.linePos(offset).line, placeOf(path));
+    return fileProblem(this.file, reason, this.#lines.linePos(offset).line, placeOf(path));
   }
 
   #pair({ items }: YAMLMap, step: string | number): Found | undefined {
     const pairOf = (name: unknown) =>
       items.findLast(({ key }) => isScalar(key) && String(key.value) === name);
-    const pair = pairOf(step) ?? pairOf(this.#aliases.get(String(step)));
+    const pair = pairOf(step) ?? pairOf(this.aliases.get(String(step)));
     if (!isScalar(pair?.key)) return undefined;
     return { step: String(pair.key.value), offset: pair.key.range![0], node: pair.value };
   }

@@ -66,9 +66,6 @@ export function makeRollback(site: string, before: Current, now: Current): Plan 
 type Loss = "itself" | "meanwhile";
 
 class Planner {
-  readonly #desired: Desired;
-  readonly #current: Current;
-  readonly #files: Files;
   readonly #problems: IpvlanError[] = [];
   readonly #networks: ReadonlyMap<string, Network>;
   readonly #sandboxes: ReadonlyMap<string, SandboxDetails>;
@@ -80,10 +77,11 @@ class Planner {
   readonly #claims: ReadonlyMap<string, Map<string, string>>;
   readonly #plan: Plan;
 
-  constructor(desired: Desired, current: Current, files: Files) {
-    this.#desired = desired;
-    this.#current = current;
-    this.#files = files;
+  constructor(
+    private readonly desired: Desired,
+    private readonly current: Current,
+    private readonly files: Files,
+  ) {
     this.#networks = byName(current.networks);
     this.#sandboxes = byName(current.sandboxes);
     const own = current.networks.filter((each) => this.#isOwn(each));
@@ -112,9 +110,9 @@ class Planner {
   }
 
   make(): Plan {
-    const { networks, sandboxes } = this.#desired;
+    const { networks, sandboxes } = this.desired;
     // The networks that stay. One that has a name of ours is refused below.
-    const others = this.#current.networks.filter(({ name }) => !this.#ofSite.has(name));
+    const others = this.current.networks.filter(({ name }) => !this.#ofSite.has(name));
     const settlements = settleAll(networks, others);
     for (const [index, spec] of networks.entries()) {
       const { network, problems } = settlements[index]!;
@@ -122,13 +120,13 @@ class Planner {
       this.#planNetwork(spec, network);
     }
     const wanted = { networks: byName(networks), sandboxes: byName(sandboxes) };
-    for (const network of this.#current.networks) {
+    for (const network of this.current.networks) {
       if (!this.#isOwn(network) || wanted.networks.has(network.name)) continue;
       this.#change("-", "network", network, { loss: "itself" });
       this.#removeNetwork(network.name);
     }
     for (const sandbox of sandboxes) this.#planSandbox(sandbox);
-    for (const sandbox of this.#current.sandboxes) {
+    for (const sandbox of this.current.sandboxes) {
       if (!this.#isOwn(sandbox) || wanted.sandboxes.has(sandbox.name)) continue;
       this.#change("-", "sandbox", sandbox, { loss: "itself" });
       this.#plan.removeSandboxes.push(sandbox.name);
@@ -147,7 +145,7 @@ class Planner {
       return;
     }
     if (!this.#isOwn(network)) {
-      this.#problems.push(foreignError(this.#desired, "network", network));
+      this.#problems.push(foreignError(this.desired, "network", network));
       return;
     }
     const differences = networkDifferences(toSettled(network), settled);
@@ -168,7 +166,7 @@ class Planner {
     const { site, removeNetworks } = this.#plan;
     this.#removed.add(name);
     removeNetworks.push(name);
-    const strangers = this.#current.sandboxes.filter((each) =>
+    const strangers = this.current.sandboxes.filter((each) =>
       !this.#isOwn(each) && each.endpoints.some(({ network }) => network === name)
     );
     if (strangers.length > 0) {
@@ -184,7 +182,7 @@ class Planner {
       return;
     }
     if (!this.#isOwn(sandbox)) {
-      this.#problems.push(foreignError(this.#desired, "sandbox", sandbox));
+      this.#problems.push(foreignError(this.desired, "sandbox", sandbox));
       return;
     }
     const started = startedCommand(sandbox.labels) ?? [];
@@ -216,7 +214,7 @@ class Planner {
   #changeSandbox(wanted: DesiredSandbox, sandbox: SandboxDetails): void {
     const { name, command } = wanted;
     const details: string[] = [];
-    const isDown = this.#current.down.includes(name);
+    const isDown = this.current.down.includes(name);
     if (isDown) {
       this.#plan.restore.push(name);
       details.push("is brought back, as its namespace is gone");
@@ -272,7 +270,7 @@ class Planner {
   }
 
   #labelsOf(kind: Change["kind"], name: string, labels?: Labels, command?: readonly string[]) {
-    const source = this.#files.sourceOf(kind, name);
+    const source = this.files.sourceOf(kind, name);
     return siteLabels({ name: this.#plan.site, source }, labels, command);
   }
 
@@ -284,7 +282,7 @@ class Planner {
     const names = new Set([...Object.keys(now), ...Object.keys(labels)]);
     if (names.values().every((each) => now[each] === labels[each])) return;
     const { label, takeOver } = this.#plan;
-    const list = this.#files.otherFile(now) === undefined ? label : takeOver;
+    const list = this.files.otherFile(now) === undefined ? label : takeOver;
     list.push({ kind, name, labels });
   }
 
@@ -299,7 +297,7 @@ class Planner {
   }
 
   #isOwn({ labels }: { labels: Labels }): boolean {
-    return labels[SITE_LABEL] === this.#desired.name;
+    return labels[SITE_LABEL] === this.desired.name;
   }
 
   /** The connections of the site, and in their place those of others, of a sandbox made anew. */
@@ -327,7 +325,7 @@ class Planner {
     { name, labels = {} }: { name: string; labels?: Labels },
     { details = [], loss }: { details?: string[]; loss?: Loss },
   ): void {
-    const file = sign === "+" ? undefined : this.#files.otherFile(labels);
+    const file = sign === "+" ? undefined : this.files.otherFile(labels);
     this.#plan.changes.push({
       sign,
       kind,

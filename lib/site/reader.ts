@@ -13,17 +13,12 @@ const MAX_VALUES = 1_000_000;
  * A wrong value is reported by a path of main names, and left out.
  */
 export class ShapeReader {
-  #report: Report;
-  #tooMany: IpvlanError;
   #left = MAX_VALUES;
 
-  constructor(report: Report, tooMany: IpvlanError) {
-    this.#report = report;
-    this.#tooMany = tooMany;
-  }
+  constructor(private readonly report: Report, private readonly tooMany: IpvlanError) {}
 
   read(shape: Shape, value: unknown, path: Path): unknown {
-    if (this.#left-- === 0) throw this.#tooMany;
+    if (this.#left-- === 0) throw this.tooMany;
     const fit = shapesOf(shape).find(({ kind }) => KINDS[kind] === kindOf(value));
     if (!fit) return this.#wrongKind(shape, value, path);
     switch (fit.kind) {
@@ -37,7 +32,7 @@ export class ShapeReader {
     }
     const reason = reasonAgainst(fit, value);
     if (reason === undefined) return value;
-    this.#report(path, reason);
+    this.report(path, reason);
   }
 
   #readNamed(shape: NamedShape, value: Map<unknown, unknown>, path: Path): unknown {
@@ -46,7 +41,7 @@ export class ShapeReader {
       const name = this.#key(key, path);
       if (name === undefined) continue;
       const problem = shape.names.judge?.(name);
-      if (problem) this.#report([...path, name], problem.message);
+      if (problem) this.report([...path, name], problem.message);
       const read = this.read(shape.of, withDefault(item, shape.of), [...path, name]);
       if (read !== undefined) result.set(name, read);
     }
@@ -65,13 +60,13 @@ export class ShapeReader {
       if (!entry) {
         const known = keys.flatMap(([main, { alias }]) => [main, alias ?? main]);
         const hint = didYouMean(name, known) || `; there are ${Object.keys(shape.keys).join(", ")}`;
-        this.#report([...path, name], `There is no such key${hint}`);
+        this.report([...path, name], `There is no such key${hint}`);
         continue;
       }
       const [main, { shape: inner, field = fieldOf(main) }] = entry;
       const other = written.get(main);
       if (other !== undefined) {
-        this.#report([...path, name], `It says the same as "${other}": give one of them`);
+        this.report([...path, name], `It says the same as "${other}": give one of them`);
         continue;
       }
       written.set(main, name);
@@ -80,14 +75,14 @@ export class ShapeReader {
     }
     const { required = [] } = shape;
     for (const name of required) {
-      if (!written.has(name)) this.#report(path, `Missing key: ${name}`);
+      if (!written.has(name)) this.report(path, `Missing key: ${name}`);
     }
     return required.every((name) => name in result) ? result : undefined;
   }
 
   #key(key: unknown, path: Path): string | undefined {
     if (typeof key === "string" || typeof key === "number") return String(key);
-    this.#report(path, `A key is ${show(key)}, where a text belongs`);
+    this.report(path, `A key is ${show(key)}, where a text belongs`);
   }
 
   #wrongKind(shape: Shape, value: unknown, path: Path): undefined {
@@ -96,7 +91,7 @@ export class ShapeReader {
     const isPlain = typeof value === "number" || typeof value === "boolean";
     const hint = isPlain && isText ? `: write it as "${value}"` : "";
     const shown = value === null ? "Nothing" : show(value).replace(/^a /, "A ");
-    this.#report(path, `${shown} is where ${wanted.map(noun).join(" or ")} belongs${hint}`);
+    this.report(path, `${shown} is where ${wanted.map(noun).join(" or ")} belongs${hint}`);
   }
 }
 
