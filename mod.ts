@@ -60,6 +60,7 @@ export {
 } from "./lib/base/errors.ts";
 export {
   type AddressRole,
+  ERRORS,
   type ErrorTable,
   type IpErrno,
   type UnusableReason,

@@ -1,5 +1,4 @@
-import type { ErrorTable } from "./error_codes.ts";
-import { SENTENCES } from "./error_sentences.ts";
+import { ERRORS, type ErrorTable } from "./error_codes.ts";
 
 /** The code of an error. It stays the same between versions. */
 export type ErrorCode = keyof ErrorTable;
@@ -40,7 +39,7 @@ class CodedError extends UserError {
   #problems?: readonly IpvlanError[];
 
   constructor(code: ErrorCode, fields: object = {}, options?: ErrorOptions) {
-    const sentence = SENTENCES[code] as (fields: object) => string;
+    const sentence = ERRORS[code] as (fields: object) => string;
     super(sentence(fields), options);
     this.name = "IpvlanError";
     this.code = code;

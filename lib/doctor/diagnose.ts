@@ -4,7 +4,7 @@ import { chooseParent } from "../driver/network/parent.ts";
 import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
-import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_sentences.ts";
+import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_codes.ts";
 import { kernelProblem, MODULES } from "../iproute2/kernel.ts";
 import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";

@@ -1,5 +1,5 @@
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
-import { OLDEST_KERNEL } from "../base/error_sentences.ts";
+import { OLDEST_KERNEL } from "../base/error_codes.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
 import type { LinkSpec } from "./link_types.ts";

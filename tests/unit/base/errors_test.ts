@@ -18,21 +18,21 @@ import {
   notUndone,
   throwProblems,
 } from "../../../lib/base/errors.ts";
-import { SENTENCES } from "../../../lib/base/error_sentences.ts";
+import { ERRORS } from "../../../lib/base/error_codes.ts";
 import { readPage } from "../../kit/pages.ts";
 
 const PAGE = "docs/errors.md";
 
 /** The rows of the page, from the table of codes: each code, its fields, and when it comes. */
 function rows(): string[][] {
-  const source = readPage("lib/base/error_codes.ts").split("export interface ErrorTable {")[1]!;
-  const entry = /\/\*\*([\s\S]*?)\*\/\s+"([\w-]+)":\s*(object|\{[\s\S]*?\n? *\});\n/g;
+  const source = readPage("lib/base/error_codes.ts").split("export const ERRORS = {")[1]!;
+  const entry = /\/\*\*([\s\S]*?)\*\/\s+"([\w-]+)": \((?:\s*its: (\{[\s\S]*?\}),?\s*)?\): string/g;
   return [...source.matchAll(entry)].map(([, comment = "", code = "", type = ""]) => {
     const when = comment.replaceAll(/\s*\n\s*\*\s*/g, " ").trim();
     // The fields of what is in a list are the element's own.
     let own = type.slice(1, -1);
     while (own.includes("{")) own = own.replaceAll(/\{[^{}]*\}/g, "");
-    const fields = type === "object" ? [] : [...own.matchAll(/(?:^|[\s;])(\w+)\??:/g)];
+    const fields = [...own.matchAll(/(?:^|[\s;])(\w+)\??:/g)];
     return [`\`${code}\``, fields.map(([, name]) => `\`${name}\``).join(" "), when];
   });
 }
@@ -51,7 +51,7 @@ Deno.test("the page of errors has each code with its fields", async () => {
     "The codes have changed. If you want that, write the page again: UPDATE_GOLDEN=1 deno test -A " +
       "tests/unit/base/errors_test.ts",
   );
-  assertEquals(rows().map(([code]) => code!.slice(1, -1)), Object.keys(SENTENCES));
+  assertEquals(rows().map(([code]) => code!.slice(1, -1)), Object.keys(ERRORS));
 });
 
 Deno.test("the code of an error tells its fields, and one error has all problems of a request", () => {
