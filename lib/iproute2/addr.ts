@@ -121,8 +121,13 @@ function hasAddrs(rows: readonly Record<string, unknown>[]): boolean {
 
 /** The addresses of a link from its row of `ip -json addr show`. */
 export function parseAddrs(link: Record<string, unknown>): Addr[] {
-  return (link.addr_info as Record<string, unknown>[]).map((row) => ({
-    dev: link.ifname as string,
+  const rows = link.addr_info as Record<string, unknown>[];
+  return rows.map((row) => parseAddr(link.ifname as string, row));
+}
+
+function parseAddr(dev: string, row: Record<string, unknown>): Addr {
+  return {
+    dev,
     family: row.family === "inet6" ? 6 : 4,
     address: row.local as string,
     prefixLength: row.prefixlen as number,
@@ -133,7 +138,7 @@ export function parseAddrs(link: Record<string, unknown>): Addr[] {
     noprefixroute: row.noprefixroute === true,
     // `ip` prints each flag as a field of its own.
     flags: Object.keys(row).filter((key) => row[key] === true),
-  }));
+  };
 }
 
 /** The addresses of a link that belong to its network: not the link-local ones. */
@@ -198,19 +203,18 @@ function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
 /** Reads all addresses, or those of one link. */
 function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
   const only = dev === undefined ? 0 : requireIndex(socket, dev);
+  const nameAt = linkNames(socket);
   const found = socket.list({ type: RTM.GETADDR, body: [u32(0), u32(only)] }, (body) => {
     const index = body.u32(4);
     // Old kernels list the addresses of all links.
-    return only === 0 || index === only ? { index, ...parseAddr(body) } : undefined;
+    const dev = only === 0 || index === only ? nameAt(index) : undefined;
+    return dev === undefined ? undefined : { index, addr: parseAddr(dev, rowOf(body)) };
   });
-  const nameAt = linkNames(socket);
-  return found.sort((one, other) => one.index - other.index).flatMap(({ index, ...addr }) => {
-    const dev = nameAt(index);
-    return dev === undefined ? [] : [{ ...addr, dev }];
-  });
+  return found.sort((one, other) => one.index - other.index).map(({ addr }) => addr);
 }
 
-function parseAddr(body: Reader): Omit<Addr, "dev"> {
+/** An address as the row that `ip` prints. */
+function rowOf(body: Reader): Record<string, unknown> {
   const attributes = body.part(FIXED);
   const isIPv6 = body.u8(0) === AF[6];
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);
@@ -220,14 +224,11 @@ function parseAddr(body: Reader): Omit<Addr, "dev"> {
   const flags = FLAGS.filter(([, bit]) => (bits & bit) !== 0 !== (bit === PERMANENT))
     .map(([name]) => name === "secondary" && isIPv6 ? "temporary" : name);
   return {
-    family: isIPv6 ? 6 : 4,
-    address,
-    prefixLength: body.u8(1),
-    peer: other === address ? undefined : other,
-    scope: nameOf("rt_scopes", body.u8(3)) as AddrSpec["scope"],
-    nodad: (bits & NODAD) !== 0,
-    optimistic: (bits & OPTIMISTIC) !== 0,
-    noprefixroute: (bits & NOPREFIXROUTE) !== 0,
-    flags,
+    family: isIPv6 ? "inet6" : "inet",
+    local: address,
+    prefixlen: body.u8(1),
+    address: other === address ? undefined : other,
+    scope: nameOf("rt_scopes", body.u8(3)),
+    ...Object.fromEntries(flags.map((flag) => [flag, true])),
   };
 }

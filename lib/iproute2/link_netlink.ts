@@ -201,19 +201,20 @@ export function sendLinkDel(which: LinkTarget): Send {
 /** Reads all links, or those of one kind. */
 export function readLinks(socket: NetlinkSocket, type: string | undefined): Link[] {
   const ofType = type !== undefined && attribute(INFO.KIND, bytesOf(type));
-  const list = () =>
+  const nameAt = linkNames(socket);
+  return wholly(() =>
     socket.list(asking(ofType && nested(IFLA.LINKINFO, ofType)), (body) => {
       // Old kernels list all links.
       const kind = body.part(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
-      return type === undefined || kind === type ? parse(body) : undefined;
-    });
-  return withNames(socket, wholly(list));
+      return type === undefined || kind === type ? parse(body, nameAt) : undefined;
+    })
+  );
 }
 
 /** Reads one link; `undefined` if there is none. */
 export function readLink(socket: NetlinkSocket, name: string): Link | undefined {
-  const found = unlessErrno([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), parse)));
-  return found && withNames(socket, [found])[0];
+  const read = (body: Reader) => parse(body, linkNames(socket));
+  return unlessErrno([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), read)));
 }
 
 /** The index of a link. @throws {SystemError} There is none: the message is that of `ip`. */
@@ -241,12 +242,12 @@ function asking(filter: Bytes): Request {
   return { type: RTM.GETLINK, body: [header(), mask, filter] };
 }
 
-/** Returns a function that finds the names of links by their indexes. @param known Some of them. */
-export function linkNames(
-  socket: NetlinkSocket,
-  known: readonly Pick<Link, "index" | "name">[] = [],
-): (index: number | undefined) => string | undefined {
-  const names = new Map<number, string | undefined>(known.map(({ index, name }) => [index, name]));
+/** Finds the name of a link by its index; `undefined` without a link. */
+export type NameAt = (index: number | undefined) => string | undefined;
+
+/** Finds names, and asks once for each. It can do so while the answer to another message is read. */
+export function linkNames(socket: NetlinkSocket): NameAt {
+  const names = new Map<number, string | undefined>();
   return (index) => {
     if (index === undefined) return undefined;
     if (!names.has(index)) names.set(index, socket.nameOf(index));
@@ -254,24 +255,7 @@ export function linkNames(
   };
 }
 
-/** A link without the names of others, and their indexes. */
-interface Parsed {
-  link: Link;
-  below?: number;
-  master?: number;
-}
-
-/** Adds the names of other links of the namespace. */
-function withNames(socket: NetlinkSocket, all: readonly Parsed[]): Link[] {
-  const nameAt = linkNames(socket, all.map(({ link }) => link));
-  return all.map(({ link, below, master }) => ({
-    ...link,
-    master: nameAt(master),
-    link: nameAt(below),
-  }));
-}
-
-function parse(body: Reader): Parsed {
+function parse(body: Reader, nameAt: NameAt): Link {
   const attributes = body.part(FIXED);
   const info = attributes.get(IFLA.LINKINFO);
   const kind = info?.get(INFO.KIND)?.text();
@@ -290,7 +274,7 @@ function parse(body: Reader): Parsed {
   const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF[6]);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
   needsCounters ||= inet6 !== undefined && mode === undefined;
-  const link: Link = {
+  return {
     ...same,
     index: body.i32(4),
     flags,
@@ -298,7 +282,9 @@ function parse(body: Reader): Parsed {
     state: STATES[attributes.get(IFLA.OPERSTATE)?.u8() ?? 0]!,
     address,
     group: nameOf("group", attributes.get(IFLA.GROUP)?.u32() ?? 0),
+    master: nameAt(attributes.get(IFLA.MASTER)?.u32()),
     masterKind: info?.get(INFO.SLAVE_KIND)?.text(),
+    link: netnsid === undefined ? nameAt(below) : undefined,
     linkIndex: below,
     addrgenmode: mode === undefined ? undefined : ADDRGENMODES[mode],
     linkType: HARDWARE[hardware] ?? `[${hardware}]`,
@@ -308,11 +294,6 @@ function parse(body: Reader): Parsed {
     altnames: [...attributes.get(IFLA.PROP_LIST)?.all() ?? []]
       .filter(([type]) => type === IFLA.ALT_IFNAME).map(([, name]) => name.text()),
     permaddr: permanent === address ? undefined : permanent,
-  };
-  return {
-    link,
-    below: netnsid === undefined ? below : undefined,
-    master: attributes.get(IFLA.MASTER)?.u32(),
   };
 }
 

@@ -180,22 +180,17 @@ function readNeighs(
 ): Neigh[] {
   const only = dev === undefined ? undefined : requireIndex(socket, dev);
   const body = [u32(0), u32(0), u16(0), proxy ? PROXY : 0, 0];
-  const found = socket.list({ type: RTM.GETNEIGH, body }, (body) => {
+  const nameAt = linkNames(socket);
+  return socket.list({ type: RTM.GETNEIGH, body }, (body) => {
     const index = body.i32(4);
-    const neigh = parseNeigh(body);
+    const dev = nameAt(index);
     const isOfIP = Object.values(AF).some((family) => family === body.u8(0));
+    if (!isOfIP || dev === undefined || (only ?? index) !== index) return undefined;
+    const neigh = { ...parseNeigh(body), dev, ...proxy && { proxy } };
     const isWanted = state === undefined
       ? proxy || !["NOARP", "NONE"].includes(neigh.state)
       : neigh.state === state;
-    const isOn = (only ?? index) === index;
-    return isOfIP && isWanted && isOn
-      ? { index, neigh: { ...neigh, ...proxy && { proxy } } }
-      : undefined;
-  });
-  const nameAt = linkNames(socket);
-  return found.flatMap(({ index, neigh }) => {
-    const name = nameAt(index);
-    return name === undefined ? [] : [{ ...neigh, dev: name }];
+    return isWanted ? neigh : undefined;
   });
 }
 

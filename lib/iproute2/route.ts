@@ -150,7 +150,7 @@ export class RouteVerbs {
     const routes = await ask(this.runner, {
       line: words.join(" "),
       parse: (rows) => rows.map((row) => parseRoute(family, row, dev)),
-      read: (socket) => readRoutes(socket, family, filter),
+      read: (socket) => readRoutes(socket, family, filter).map((row) => parseRoute(family, row)),
     });
     return routes.filter((route) => table === "all" || route.table === String(table));
   }

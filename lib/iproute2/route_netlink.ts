@@ -13,16 +13,8 @@ import {
 } from "../netlink/message.ts";
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import type { AddrSpec } from "./addr_types.ts";
-import { linkNames, requireIndex } from "./link_netlink.ts";
-import {
-  DEAD_ENDS,
-  type NextHop,
-  type Route,
-  type RouteFilter,
-  type RouteGroup,
-  type RouteSpec,
-} from "./route_types.ts";
+import { linkNames, type NameAt, requireIndex } from "./link_netlink.ts";
+import type { Route, RouteFilter, RouteGroup, RouteSpec } from "./route_types.ts";
 import type { Send } from "./runner.ts";
 import { printedDestination } from "./words.ts";
 
@@ -164,27 +156,23 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
   };
 }
 
+/** Reads routes as the rows that `ip` prints. */
 export function readRoutes(
   socket: NetlinkSocket,
   family: 4 | 6,
   { dev, table, protocol }: RouteFilter,
-): Route[] {
+): Record<string, unknown>[] {
   const link = dev === undefined ? undefined : requireIndex(socket, dev);
   const origin = protocol === undefined ? undefined : numberOf("rt_protos", protocol) ?? -1;
   const number = table === "all" ? 0 : numberOf("rt_tables", table ?? "main") ?? -1;
   if (origin === -1 || number === -1) return [];
-  const found = list(socket, family, { link, origin, number }, (body) => {
-    const attributes = body.part(FIXED);
-    const isWanted = (link === undefined || linksOf(attributes).includes(link)) &&
-      (origin === undefined || body.u8(5) === origin);
-    return isWanted ? parse(body, family) : undefined;
-  });
   const nameAt = linkNames(socket);
-  return found.map(({ route, link, hops }) => ({
-    ...route,
-    dev: DEAD_ENDS.includes(route.type) ? undefined : nameAt(link),
-    nexthops: hops.map(({ link, ...hop }) => ({ ...hop, dev: nameAt(link) })),
-  } as Route));
+  return list(socket, family, { link, origin, number }, (body) => {
+    if (origin !== undefined && body.u8(5) !== origin) return undefined;
+    const route = rowOf(body, nameAt);
+    const isWanted = dev === undefined || [route, ...route.nexthops].some((hop) => hop.dev === dev);
+    return isWanted ? route : undefined;
+  });
 }
 
 /** Lists routes. Old kernels heed no filter, and list the routes of all. */
@@ -212,60 +200,41 @@ function list<T>(
   return unlessErrno(none, () => socket.list(request, readWanted)) ?? [];
 }
 
-/** The links that a route leaves by. */
-function linksOf(attributes: Reader): number[] {
-  const link = attributes.get(RTA.OIF)?.u32();
-  return link === undefined ? hopsOf(attributes).map(({ link }) => link) : [link];
+/** A route as the row that `ip` prints. */
+function rowOf(body: Reader, nameAt: NameAt) {
+  const attributes = body.part(FIXED);
+  const address = attributes.get(RTA.DST)?.ip() ?? "::";
+  const measures = attributes.get(RTA.METRICS);
+  const [mtu, advmss] = [RTAX.mtu, RTAX.advmss].map((type) => measures?.get(type)?.u32());
+  return {
+    ...hopOf(attributes, body.u32(8)),
+    type: TYPES[body.u8(7)] ?? String(body.u8(7)),
+    dst: printedDestination(`${address}/${body.u8(1)}`),
+    dev: nameAt(attributes.get(RTA.OIF)?.u32()),
+    table: nameOf("rt_tables", attributes.get(RTA.TABLE)?.u32() ?? body.u8(4)),
+    protocol: nameOf("rt_protos", body.u8(5)),
+    scope: nameOf("rt_scopes", body.u8(6)),
+    prefsrc: attributes.get(RTA.PREFSRC)?.ip(),
+    metric: attributes.get(RTA.PRIORITY)?.u32(),
+    metrics: [{ mtu, advmss }],
+    nexthops: hopsOf(attributes.get(RTA.MULTIPATH), nameAt),
+  };
 }
 
-type Hop = Omit<NextHop, "dev"> & { link: number };
-
-function hopsOf(attributes: Reader): Hop[] {
-  const all = attributes.get(RTA.MULTIPATH);
-  if (!all) return [];
-  const hops: Hop[] = [];
-  for (let at = 0; at + HOP <= all.length;) {
+function hopsOf(all: Reader | undefined, nameAt: NameAt) {
+  const hops = [];
+  for (let at = 0; all && at + HOP <= all.length;) {
     const length = all.u16(at);
     if (length < HOP) break;
-    hops.push({
-      ...hopOf(all.part(at + HOP, at + length), all.u8(at + 2)),
-      link: all.i32(at + 4),
-      weight: all.u8(at + 3) + 1,
-    });
+    const hop = hopOf(all.part(at + HOP, at + length), all.u8(at + 2));
+    hops.push({ ...hop, dev: nameAt(all.i32(at + 4)), weight: all.u8(at + 3) + 1 });
     at += (length + 3) & ~3;
   }
   return hops;
 }
 
-/** Reads a next hop, or a route with one. */
-function hopOf(attributes: Reader, bits: number): Pick<Route, "via" | "onlink" | "flags"> {
-  const flags = FLAGS.filter(([, bit]) => bits & bit).map(([name]) => name);
-  // The family comes before the address of another one.
-  const via = attributes.get(RTA.GATEWAY)?.ip() ?? attributes.get(RTA.VIA)?.ip(2);
-  return { via, onlink: flags.includes("onlink"), flags };
-}
-
-function parse(
-  body: Reader,
-  family: 4 | 6,
-): { route: Omit<Route, "nexthops">; link: number | undefined; hops: Hop[] } {
-  const attributes = body.part(FIXED);
-  const address = attributes.get(RTA.DST)?.ip();
-  const measures = attributes.get(RTA.METRICS);
-  const [mtu, advmss] = [RTAX.mtu, RTAX.advmss].map((type) => measures?.get(type)?.u32());
-  const number = attributes.get(RTA.TABLE)?.u32() ?? body.u8(4);
-  const route = {
-    ...hopOf(attributes, body.u32(8)),
-    family,
-    dst: printedDestination(`${address ?? "::"}/${body.u8(1)}`),
-    table: nameOf("rt_tables", number),
-    src: attributes.get(RTA.PREFSRC)?.ip(),
-    metric: attributes.get(RTA.PRIORITY)?.u32(),
-    ...mtu !== undefined && { mtu },
-    ...advmss !== undefined && { advmss },
-    scope: nameOf("rt_scopes", body.u8(6)) as AddrSpec["scope"],
-    protocol: nameOf("rt_protos", body.u8(5)),
-    type: (TYPES[body.u8(7)] ?? String(body.u8(7))) as Route["type"],
-  };
-  return { route, link: attributes.get(RTA.OIF)?.u32(), hops: hopsOf(attributes) };
+/** A next hop, or a route with one. The family comes before the address of another one. */
+function hopOf(attributes: Reader, bits: number) {
+  const gateway = attributes.get(RTA.GATEWAY)?.ip() ?? attributes.get(RTA.VIA)?.ip(2);
+  return { gateway, flags: FLAGS.filter(([, bit]) => bits & bit).map(([name]) => name) };
 }
