@@ -6,8 +6,8 @@ import {
   type NextHop,
   type Route,
   ROUTE_TYPES,
-  type RouteGroup,
   type RouteSpec,
+  type RouteTarget,
 } from "./route_types.ts";
 import { ask, type Change, make, type Runner } from "./runner.ts";
 import {
@@ -91,13 +91,12 @@ export function protocolWord(protocol: number | string): string {
  * The change `route flush …`: deletes the routes of a link to one destination with one metric, if
  * there are any. @throws {"invalid-word"} A value cannot be written.
  */
-export function routeFlush(group: RouteGroup): Change {
-  const { dst, dev, metric } = group;
+export function routeFlush(dst: string, dev: string, metric: number): Change {
   // `ip` takes the family from the prefix, but only with all tables (`iproute_list_flush_or_save`).
   const prefix = dst === "default" ? "0.0.0.0/0" : prefixWord(dst, "route");
   const line = `route flush table all exact ${prefix} dev ${linkName(dev)} ` +
     `metric ${wholeNumber(metric, "metric", 0, 0xffff_ffff)}`;
-  return { line, send: sendRouteFlush(group) };
+  return { line, send: sendRouteFlush(dst, dev, metric) };
 }
 
 /**
@@ -139,7 +138,7 @@ export class RouteVerbs {
    */
   async show(
     family: 4 | 6,
-    filter: { dev?: string; table?: number | string; protocol?: number | string } = {},
+    filter: Pick<RouteTarget, "table" | "protocol"> & { dev?: string } = {},
   ): Promise<Route[]> {
     const { dev, table = "main", protocol } = filter;
     // A line with `-6` needs its own process. A prefix tells the family, but `ip` heeds it only with all

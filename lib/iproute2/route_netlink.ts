@@ -14,7 +14,7 @@ import {
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, type NameAt, requireIndex } from "./link_netlink.ts";
-import type { Route, RouteFilter, RouteGroup, RouteSpec } from "./route_types.ts";
+import type { Route, RouteSpec, RouteTarget } from "./route_types.ts";
 import type { Send } from "./runner.ts";
 import { printedDestination } from "./words.ts";
 
@@ -137,7 +137,7 @@ function gateway(via: string, family: 4 | 6): Bytes {
 }
 
 /** Deletes the routes of a link to one destination with one metric, if there are any. */
-export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
+export function sendRouteFlush(dst: string, dev: string, metric: number): Send {
   const family = dst.includes(":") ? 6 : 4;
   const { length, bytes } = destination(dst);
   return (socket) => {
@@ -160,7 +160,7 @@ export function sendRouteFlush({ dst, dev, metric }: RouteGroup): Send {
 export function readRoutes(
   socket: NetlinkSocket,
   family: 4 | 6,
-  { dev, table, protocol }: RouteFilter,
+  { dev, table, protocol }: Pick<RouteTarget, "table" | "protocol"> & { dev?: string },
 ): Record<string, unknown>[] {
   const link = dev === undefined ? undefined : requireIndex(socket, dev);
   const origin = protocol === undefined ? undefined : numberOf("rt_protos", protocol) ?? -1;

@@ -96,21 +96,3 @@ export interface NextHop {
   /** The flags, as in {@linkcode Route.flags}. */
   flags: string[];
 }
-
-/** The routes to read: of one link, of one table, or with one protocol. */
-export interface RouteFilter {
-  /** Their link. */
-  dev?: string;
-  /** Their table: a number, a name, or `all`; left out, `main`. */
-  table?: number | string;
-  /** Their origin: its number, or its name. */
-  protocol?: number | string;
-}
-
-/** The routes to delete: those of a link to one destination with one metric. */
-export interface RouteGroup {
-  /** The destination: a prefix, or `default`. */
-  dst: string;
-  dev: string;
-  metric: number;
-}

@@ -216,7 +216,7 @@ const anyChange: fc.Arbitrary<() => Change> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.tuple(anyPrefix, anyName, fc.constantFrom(0, 7, 1024))
-      .map(([dst, dev, metric]) => () => routeFlush({ dst, dev, metric })),
+      .map(([dst, dev, metric]) => () => routeFlush(dst, dev, metric)),
   },
 );
 

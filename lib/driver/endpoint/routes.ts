@@ -208,7 +208,7 @@ export function rerouteSteps(
   // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
   // they were changed already when another network was connected.
   const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
-    inside(routeFlush({ dst, dev, metric }));
+    inside(routeFlush(dst, dev, metric));
   const make = (route: RouteSpec) => inside(routeChange("replace", route));
   return [
     ...defaultRoutes(network, endpoint, before)

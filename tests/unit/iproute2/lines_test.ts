@@ -314,7 +314,7 @@ Deno.test("neighbours and rules are one line each, those of IPv6 with -6 where i
 });
 
 Deno.test("the metric of a flush and the table of a route are numbers in the kernel's range", () => {
-  const line = (metric: number) => routeFlush({ dst: "10.0.0.0/8", dev: "e", metric }).line;
+  const line = (metric: number) => routeFlush("10.0.0.0/8", "e", metric).line;
   assertEquals([0, 0xffff_ffff].map((metric) => line(metric).split(" ").at(-1)), [
     ...["0", "4294967295"],
   ]);
@@ -356,7 +356,7 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
     }
   }
   assertEquals(
-    ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush({ dst, dev: "e", metric: 7 }).line),
+    ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush(dst, "e", 7).line),
     ["0.0.0.0/0", "::/0", "10.0.0.0/8"].map((prefix) =>
       `route flush table all exact ${prefix} dev e metric 7`
     ),
@@ -500,9 +500,9 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => routeChange("add", { dst: "default", via: "fe80::1", src: "10.0.0.1" }),
     () => routeChange("add", { dst: "default", dev: "e", src: "2001:db8::1" }),
     () => routeChange("add", { dst: "default", metric: 2 ** 32 }),
-    () => routeFlush({ dst: "all", dev: "e", metric: 0 }),
-    () => routeFlush({ dst: "default", dev: "e e", metric: 0 }),
-    () => routeFlush({ dst: "default", dev: "e", metric: -1 }),
+    () => routeFlush("all", "e", 0),
+    () => routeFlush("default", "e e", 0),
+    () => routeFlush("default", "e", -1),
     () => netnsAdd("a b"),
     () => netnsDel(".."),
   ];
