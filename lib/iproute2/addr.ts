@@ -20,9 +20,7 @@ import {
 export function addrAdd(spec: AddrSpec): Change {
   const words = ["addr add", ...addressWords(spec)];
   if (spec.scope !== undefined) words.push("scope", nameOrNumber(spec.scope, "scope", 255));
-  if (spec.nodad) words.push("nodad");
-  if (spec.optimistic) words.push("optimistic");
-  if (spec.noprefixroute) words.push("noprefixroute");
+  words.push(...SET_FLAGS.filter((flag) => spec[flag]));
   return { line: words.join(" "), send: sendAddr("add", spec) };
 }
 
@@ -153,30 +151,28 @@ const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
 /** The bytes of `struct ifaddrmsg`. */
 const FIXED = 8;
 
-const NODAD = 2;
-const OPTIMISTIC = 4;
-const NOPREFIXROUTE = 0x200;
-const PERMANENT = 0x80;
+/** The bits of the flags, by their names in `ip` (`ifa_flag_data` in its `ip/ipaddress.c`). */
+const FLAGS = {
+  secondary: 1,
+  nodad: 2,
+  optimistic: 4,
+  dadfailed: 8,
+  home: 0x10,
+  deprecated: 0x20,
+  tentative: 0x40,
+  dynamic: 0x80,
+  mngtmpaddr: 0x100,
+  noprefixroute: 0x200,
+  autojoin: 0x400,
+  "stable-privacy": 0x800,
+};
 
-/** The names of the flags, as `ip` prints them (`ifa_flag_data` in its `ip/ipaddress.c`). */
-const FLAGS: readonly [name: string, bit: number][] = [
-  ["secondary", 1],
-  ["nodad", NODAD],
-  ["optimistic", OPTIMISTIC],
-  ["dadfailed", 8],
-  ["home", 0x10],
-  ["deprecated", 0x20],
-  ["tentative", 0x40],
-  ["dynamic", PERMANENT],
-  ["mngtmpaddr", 0x100],
-  ["noprefixroute", NOPREFIXROUTE],
-  ["autojoin", 0x400],
-  ["stable-privacy", 0x800],
-];
+/** The flags that an address can be given. */
+const SET_FLAGS = ["nodad", "optimistic", "noprefixroute"] as const;
 
 /** Puts an address on a link, or takes it off. */
 function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
-  const { dev, peer, nodad, optimistic, noprefixroute } = spec;
+  const { dev, peer } = spec;
   const { family, length, bytes: local } = prefixBytes(wholeAddress(spec));
   const given = spec.scope === undefined ? undefined : numberOf("rt_scopes", spec.scope);
   if (spec.scope !== undefined && given === undefined) return undefined;
@@ -185,8 +181,7 @@ function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
     // A loopback address is valid in this host only (`default_scope` in `ip/ipaddress.c`).
     const usual = verb === "add" && family === 4 && local[0] === 127 ? "host" : "global";
     const scope = given ?? numberOf("rt_scopes", usual)!;
-    const flags = (nodad ? NODAD : 0) | (optimistic ? OPTIMISTIC : 0) |
-      (noprefixroute ? NOPREFIXROUTE : 0);
+    const flags = SET_FLAGS.reduce((bits, flag) => bits | (spec[flag] ? FLAGS[flag] : 0), 0);
     socket.change({
       type: RTM[verb],
       flags: VERB_FLAGS[verb],
@@ -220,8 +215,9 @@ function rowOf(body: Reader): Record<string, unknown> {
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);
   const other = attributes.get(IFA.ADDRESS)?.ip();
   const address = attributes.get(IFA.LOCAL)?.ip() ?? other!;
-  // `ip` prints `dynamic` for an address without the flag for permanent ones.
-  const flags = FLAGS.filter(([, bit]) => (bits & bit) !== 0 !== (bit === PERMANENT))
+  // The bit of `dynamic` says that an address is permanent.
+  const flags = Object.entries(FLAGS)
+    .filter(([name, bit]) => (bits & bit) !== 0 !== (name === "dynamic"))
     .map(([name]) => name === "secondary" && isIPv6 ? "temporary" : name);
   return {
     family: isIPv6 ? "inet6" : "inet",

@@ -117,9 +117,8 @@ function usualScope(verb: string, type: string, via: string | undefined, family:
   if (family === 6) return "global";
   if (type === "local") return "host";
   if (["broadcast", "multicast", "anycast"].includes(type)) return "link";
-  if (!["unicast", "none"].includes(type)) return verb === "del" ? "nowhere" : "global";
   if (verb === "del") return "nowhere";
-  return via === undefined ? "link" : "global";
+  return type === "unicast" && via === undefined ? "link" : "global";
 }
 
 /** The length of a destination, and its bytes unless it is the default. */
