@@ -19,6 +19,7 @@ import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 
 interface NetlinkOptions {
+  libc: Libc;
   /** The namespace that it acts in: a name, or a path as `ip -n` takes it; left out, the caller's. */
   netns?: string;
   /** Whether it continues after a change that failed. */
@@ -35,87 +36,83 @@ type DirectOutcome = Outcome<{ value: unknown }>;
 const [STRETCH, PER_LOOK] = [10, 4];
 
 /**
- * Runs the bursts of a session by netlink: in their order, each line seeing what those before it have
- * done.
+ * Runs a burst of a session by netlink, up to the first line that only `ip` can run. Each line sees
+ * what those before it have done.
  *
  * The thread enters the namespace only to open files and a socket there, and leaves it at once. So it
  * starts no program, and leaves nothing running when this process is killed.
  */
-export class NetlinkTransport {
-  constructor(private readonly libc: Libc, private readonly options: NetlinkOptions) {}
-
-  /** Runs lines up to the first that only `ip` can run. */
-  async run(lines: readonly DirectLine[]): Promise<DirectOutcome[]> {
-    const { force, signal } = this.options;
-    const outcomes: DirectOutcome[] = [];
-    const filled = (rest: DirectOutcome) =>
-      Array.from(lines, (_line, index) => outcomes[index] ?? rest);
-    try {
-      signal?.throwIfAborted();
-      using socket = this.#open();
-      let start = performance.now();
-      for (const { line, direct } of lines) {
-        try {
-          outcomes.push({ value: direct!(socket) });
-        } catch (error) {
-          if (error instanceof NeedsProgram) return filled("not run");
-          outcomes.push({ error: this.#errorOf(error, line) });
-          if (!force) return filled(outcomes.at(-1)!);
-        }
-        // To ask for the time is slow in some virtual machines.
-        if (outcomes.length % PER_LOOK > 0 || performance.now() - start < STRETCH) continue;
-        await new Promise((resolve) => setTimeout(resolve));
-        start = performance.now();
+async function runDirectly(
+  options: NetlinkOptions,
+  lines: readonly DirectLine[],
+): Promise<DirectOutcome[]> {
+  const { force, netns, signal } = options;
+  const outcomes: DirectOutcome[] = [];
+  const filled = (rest: DirectOutcome) =>
+    Array.from(lines, (_line, index) => outcomes[index] ?? rest);
+  try {
+    signal?.throwIfAborted();
+    using socket = openSocket(options);
+    let start = performance.now();
+    for (const { line, direct } of lines) {
+      try {
+        outcomes.push({ value: direct!(socket) });
+      } catch (error) {
+        if (error instanceof NeedsProgram) return filled("not run");
+        outcomes.push({ error: errorOf(error, netns, line) });
+        if (!force) return filled(outcomes.at(-1)!);
       }
-      return outcomes;
-    } catch (error) {
-      return filled({ error: this.#errorOf(error) });
+      // To ask for the time is slow in some virtual machines.
+      if (outcomes.length % PER_LOOK > 0 || performance.now() - start < STRETCH) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      start = performance.now();
     }
+    return outcomes;
+  } catch (error) {
+    return filled({ error: errorOf(error, netns) });
   }
+}
 
-  /** Opens a socket in the namespace, and makes the settings. */
-  #open(): NetlinkSocket {
-    const { netns, settings } = this.options;
-    using files = new DisposableStack();
-    using opened = new DisposableStack();
-    const open = () => {
-      // A link may have been renamed or deleted, and a kernel without IPv6 has no settings of it.
-      const writes = settings.flatMap((setting) => {
-        const at = setting.lastIndexOf("=");
-        const path = `/proc/sys/${setting.slice(0, at)}`;
-        const open = () => files.use(this.libc.open(path, OPEN.WRONLY));
-        const file = unlessErrno([ERRNO.ENOENT], open);
-        return file ? [{ file, value: setting.slice(at + 1) }] : [];
-      });
-      return { writes, socket: opened.use(new NetlinkSocket(this.libc)) };
-    };
-    const { writes, socket } = netns === undefined
-      ? open()
-      : inNamespace(this.libc, pathToEnter(netns), netns, open);
-    for (const { file, value } of writes) {
-      unlessErrno([ERRNO.ENOENT], () => this.#set(file, value));
-    }
-    opened.move();
-    return socket;
+/** Opens a socket in the namespace, and makes the settings. */
+function openSocket({ libc, netns, settings }: NetlinkOptions): NetlinkSocket {
+  using files = new DisposableStack();
+  using opened = new DisposableStack();
+  const open = () => {
+    // A link may have been renamed or deleted, and a kernel without IPv6 has no settings of it.
+    const writes = settings.flatMap((setting) => {
+      const at = setting.lastIndexOf("=");
+      const path = `/proc/sys/${setting.slice(0, at)}`;
+      const open = () => files.use(libc.open(path, OPEN.WRONLY));
+      const file = unlessErrno([ERRNO.ENOENT], open);
+      return file ? [{ file, value: setting.slice(at + 1) }] : [];
+    });
+    return { writes, socket: opened.use(new NetlinkSocket(libc)) };
+  };
+  const { writes, socket } = netns === undefined
+    ? open()
+    : inNamespace(libc, pathToEnter(netns), netns, open);
+  for (const { file, value } of writes) {
+    unlessErrno([ERRNO.ENOENT], () => writeSetting(libc, file, value));
   }
+  opened.move();
+  return socket;
+}
 
-  #set({ fd }: OpenFile, value: string): void {
-    if (Number(this.libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
-    throw this.libc.error(`Cannot set a link's sysctl to ${value}`);
-  }
+function writeSetting(libc: Libc, { fd }: OpenFile, value: string): void {
+  if (Number(libc.calls.write(fd, new TextEncoder().encode(value), 1n)) === 1) return;
+  throw libc.error(`Cannot set a link's sysctl to ${value}`);
+}
 
-  #errorOf(error: unknown, line?: string): unknown {
-    if (!(error instanceof SystemError)) return error;
-    const { netns } = this.options;
-    if (line === undefined && netns !== undefined && error.errno === ERRNO.ENOENT) {
-      return new IpvlanError("namespace-not-found", { netns });
-    }
-    const said = ipCommandError(commandOf({ program: "ip", netns }, line), error.message);
-    // A sentence of the kernel may tell more than its number, which stands for several failures.
-    if (said.errno !== "unknown") return said;
-    const { command, reason } = said;
-    return new IpvlanError("ip-command", { command, reason, errno: nameOfErrno(error.errno) });
+function errorOf(error: unknown, netns: string | undefined, line?: string): unknown {
+  if (!(error instanceof SystemError)) return error;
+  if (line === undefined && netns !== undefined && error.errno === ERRNO.ENOENT) {
+    return new IpvlanError("namespace-not-found", { netns });
   }
+  const said = ipCommandError(commandOf({ program: "ip", netns }, line), error.message);
+  // A sentence of the kernel may tell more than its number, which stands for several failures.
+  if (said.errno !== "unknown") return said;
+  const { command, reason } = said;
+  return new IpvlanError("ip-command", { command, reason, errno: nameOfErrno(error.errno) });
 }
 
 function nameOfErrno(number: number): IpErrno {
@@ -133,11 +130,11 @@ interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal
 
 /** Makes the session of a namespace: by netlink if it may be used, and with `ip` for the rest. */
 export function runnerIn(
-  { netlink, netns, force, settings = [], signal, run }: RunnerOptions,
+  { netlink: libc, netns, force, settings = [], signal, run }: RunnerOptions,
 ): Session {
   return new Session(
     new ProcessPerBurst({ program: "ip", netns, force }, run, settings),
     undefined,
-    netlink && new NetlinkTransport(netlink, { netns, force, settings, signal }),
+    libc && ((lines) => runDirectly({ libc, netns, force, settings, signal }, lines)),
   );
 }

@@ -23,10 +23,8 @@ export interface SessionOptions {
   signal?: AbortSignal;
 }
 
-/** A transport that runs lines up to the first that only `ip` can run. */
-interface Netlink {
-  run(lines: readonly DirectLine[]): Promise<Outcome<{ value: unknown }>[]>;
-}
+/** Runs lines by netlink up to the first that only `ip` can run. */
+type RunDirectly = (lines: readonly DirectLine[]) => Promise<Outcome<{ value: unknown }>[]>;
 
 /** What a line resolves to: what `ip` has printed, or the answer by netlink. */
 type Answer = Printed | { value: unknown };
@@ -71,7 +69,7 @@ export class Session implements Runner, AsyncDisposable {
   readonly command: string;
   readonly #transport: ProcessPerBurst;
   readonly #shell: ProgramRunner | undefined;
-  readonly #netlink: Netlink | undefined;
+  readonly #netlink: RunDirectly | undefined;
   #queue: PendingLine[] = [];
   /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
@@ -88,7 +86,7 @@ export class Session implements Runner, AsyncDisposable {
    *
    * @internal
    */
-  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: Netlink) {
+  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: RunDirectly) {
     this.#transport = transport;
     this.#shell = shell;
     this.#netlink = netlink;
@@ -182,7 +180,7 @@ export class Session implements Runner, AsyncDisposable {
     const lines = this.#queue.splice(0, netlink ? Infinity : count);
     const first = firstOfEqual(lines);
     const unique = [...new Set(first)];
-    const outcomes = await (netlink ?? this.#transport).run(unique)
+    const outcomes = await (netlink?.(unique) ?? this.#transport.run(unique))
       .catch((error): Outcome<Answer>[] => unique.map(() => ({ error })));
     const outcomeOf = new Map(unique.map((line, index) => [line, outcomes[index]!]));
     const left: PendingLine[] = [];
