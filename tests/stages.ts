@@ -183,7 +183,7 @@ const SLOW_FILES =
  */
 const NEEDED_MODULES: Readonly<Record<string, readonly string[]>> = {
   "tests/lab/driver_refusal_test.ts": ["bonding", "macvlan", "sit", "vrf"],
-  "tests/lab/iproute2_link_test.ts": ["bonding", "ipvtap", "macvlan", "macvtap", "vrf"],
+  "tests/lab/iproute2_link_test.ts": ["ipvtap", "macvlan", "macvtap", "vrf"],
 };
 
 /**

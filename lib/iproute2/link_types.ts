@@ -1,4 +1,3 @@
-import { bond } from "./kinds/bond.ts";
 import { dummy, veth, vrf } from "./kinds/plain.ts";
 import { ipvlan, ipvtap, macvlan, macvtap } from "./kinds/ipvlan.ts";
 import type { Kind, LinkBase } from "./kinds/kind.ts";
@@ -17,7 +16,6 @@ export const KINDS = {
   macvlan,
   macvtap,
   bridge,
-  bond,
   vrf,
 } as const;
 

@@ -10,7 +10,6 @@ export type { Addr, AddrSpec } from "./addr_types.ts";
 export { Bridge, type PortVlan } from "./bridge.ts";
 export { Ip } from "./ip.ts";
 export { type KernelFacts, kernelFacts } from "./kernel.ts";
-export { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "./kinds/bond.ts";
 export type { DummySpec, VethSpec, VrfSpec } from "./kinds/plain.ts";
 export type { IpvlanFlag, IpvlanMode, IpvlanSpec, IpvtapSpec } from "./kinds/ipvlan.ts";
 export { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "./kinds/ipvlan.ts";

@@ -12,7 +12,6 @@ import {
   parsePrefix,
   type Prefix,
 } from "../../lib/ipam/mod.ts";
-import { BOND_MODES, type BondSpec, XMIT_HASH_POLICIES } from "../../lib/iproute2/kinds/bond.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES } from "../../lib/iproute2/kinds/ipvlan.ts";
 import type { LinkBase } from "../../lib/iproute2/kinds/kind.ts";
 import { VLAN_PROTOCOLS } from "../../lib/iproute2/kinds/vlan.ts";
@@ -62,24 +61,6 @@ export const DRAWN: { [Type in LinkType]: Drawn<SpecOf<Type>> } = {
     vlanProtocol: fc.constantFrom(...VLAN_PROTOCOLS),
     vlanStats: fc.boolean(),
   },
-  bond: {
-    mode: fc.constantFrom(...BOND_MODES),
-    miimon: fc.integer({ min: 1, max: 1000 }),
-    updelay: fc.nat(10),
-    downdelay: fc.nat(10),
-    arpInterval: fc.integer({ min: 1, max: 1000 }),
-    arpIpTarget: fc.uniqueArray(fc.ipV4().filter((address) => !/^(0|255)\./.test(address)), {
-      maxLength: 16,
-    }),
-    primaryReselect: fc.constantFrom("always", "better", "failure"),
-    failOverMac: fc.constantFrom("none", "active", "follow"),
-    // Linux 5.10, the oldest kernel that this is run on, has all but the last.
-    xmitHashPolicy: fc.constantFrom(...XMIT_HASH_POLICIES.slice(0, -1)),
-    numGratArp: fc.nat(255),
-    minLinks: fc.nat(0x7fff_ffff),
-    lacpRate: fc.constantFrom("slow", "fast"),
-    adSelect: fc.constantFrom("stable", "bandwidth", "count"),
-  },
   vrf: { table: u32.filter((table) => table > 0) },
 };
 
@@ -98,7 +79,6 @@ const REQUIRED: { [Type in LinkType]: Record<RequiredNames<SpecOf<Type>>, true> 
   macvlan: { link: true },
   macvtap: { link: true },
   bridge: {},
-  bond: { mode: true },
   vrf: { table: true },
 };
 
@@ -106,36 +86,14 @@ const REQUIRED: { [Type in LinkType]: Record<RequiredNames<SpecOf<Type>>, true> 
 export function anySpec(type: LinkType, name: string): fc.Arbitrary<LinkSpec> {
   const drawn: Record<string, fc.Arbitrary<unknown>> = DRAWN[type];
   const requiredKeys = Object.keys(REQUIRED[type]);
-  return fc.record(drawn, { requiredKeys }).map((attributes) =>
-    possible({ type, name, ...attributes } as LinkSpec)
-  );
+  return fc.record(drawn, { requiredKeys }).map((
+    attributes,
+  ) => ({ type, name, ...attributes } as LinkSpec));
 }
 
 /** Draws a link of any kind. */
 export const anyLink: fc.Arbitrary<LinkSpec> = fc.constantFrom(...Object.keys(KINDS))
   .chain((type) => anySpec(type as LinkType, "x"));
-
-/** Leaves out attributes that the kernel refuses or changes because of the others. */
-function possible(spec: LinkSpec): LinkSpec {
-  if (spec.type === "bond") return possibleBond(spec);
-  return spec;
-}
-
-function possibleBond({ lacpRate, arpInterval, updelay, downdelay, ...spec }: BondSpec): BondSpec {
-  if (spec.mode === "802.3ad") spec = { ...spec, ...defined({ lacpRate }) };
-  const canAsk = !["802.3ad", "balance-tlb", "balance-alb"].includes(spec.mode);
-  if (canAsk && spec.miimon === undefined) return { ...spec, ...defined({ arpInterval }) };
-  // The kernel rounds a delay down to a multiple of `miimon`.
-  const delay = (factor?: number) =>
-    spec.miimon !== undefined && factor !== undefined ? factor * spec.miimon : undefined;
-  return { ...spec, ...defined({ updelay: delay(updelay), downdelay: delay(downdelay) }) };
-}
-
-/** The properties that have a value. */
-function defined<Value extends object>(value: Value): Partial<Value> {
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(entries) as Partial<Value>;
-}
 
 const width = (family: Family) => family === 4 ? 32 : 128;
 

@@ -39,25 +39,6 @@ const PLAIN: { [Type in LinkType]: [SpecOf<Type>, LinkInfo] } = {
     { type: "bridge", name: "x" },
     { type: "bridge", vlanFiltering: false, vlanProtocol: "802.1Q", vlanStats: false },
   ],
-  bond: [
-    { type: "bond", name: "x", mode: "active-backup" },
-    {
-      type: "bond",
-      mode: "active-backup",
-      miimon: 0,
-      updelay: 0,
-      downdelay: 0,
-      arpInterval: 0,
-      arpIpTarget: [],
-      primaryReselect: "always",
-      failOverMac: "none",
-      xmitHashPolicy: "layer2",
-      numGratArp: 1,
-      minLinks: 0,
-      lacpRate: "slow",
-      adSelect: "stable",
-    },
-  ],
   vrf: [{ type: "vrf", name: "x", table: 100 }, { type: "vrf", table: 100 }],
 };
 

@@ -139,12 +139,6 @@ export function kind<
   };
 }
 
-/**
- * The options of an attribute: the value to set if the spec has none, and the name under which `ip`
- * prints it, if different from the word that sets it.
- */
-type AttributeOptions<Value> = { default?: Value; printedAs?: string };
-
 /** Where an attribute is in a netlink message: its number (`IFLA_*`), and the width of its value. */
 type At = readonly [type: number, width: keyof typeof WRITE];
 
@@ -161,31 +155,30 @@ export function choice<Value extends string>(
   name: string,
   choices: readonly Value[],
   [type, width]: At,
-  { default: usual, printedAs = name, numbers = [...choices.keys()] }: AttributeOptions<Value> & {
+  { default: usual, numbers = [...choices.keys()] }: {
+    default?: Value;
     numbers?: readonly number[];
   } = {},
 ): Attribute<Typed, Value> {
   return {
     default: usual,
     words: (value, { type }) => [name, oneOf(value, `${type} ${name}`, choices)],
-    read: (data) => data[printedAs] as Value,
+    read: (data) => data[name] as Value,
     get: (data) => choices[numbers.indexOf(data.get(type)?.[width]() ?? -1)] as Value,
     put: (value) => attribute(type, WRITE[width](numbers[choices.indexOf(value)]!)),
   };
 }
 
-/** An attribute that is a whole number in a range: `miimon 100`. */
+/** An attribute that is a whole number in a range: `id 20`. */
 export function number(
   name: string,
   least: number,
   most: number,
   [type, width]: At,
-  { default: usual, printedAs = name }: AttributeOptions<number> = {},
 ): Attribute<Typed, number> {
   return {
-    default: usual,
     words: (value, { type }) => [name, wholeNumber(value, `${type} ${name}`, least, most)],
-    read: (data) => data[printedAs] as number,
+    read: (data) => data[name] as number,
     get: (data) => data.get(type)?.[width]() as number,
     put: (value) => attribute(type, WRITE[width](value)),
   };

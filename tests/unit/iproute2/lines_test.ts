@@ -115,38 +115,6 @@ const LINES: { [Type in LinkType]: [SpecOf<Type>, string][] } = {
       "link add name br type bridge vlan_filtering 0 vlan_stats_enabled 0 vlan_stats_per_port 0",
     ],
   ],
-  bond: [
-    [
-      { type: "bond", name: "b", mode: "balance-xor" },
-      "link add name b type bond mode balance-xor",
-    ],
-    [
-      { type: "bond", name: "b", mode: "802.3ad", arpIpTarget: [] },
-      "link add name b type bond mode 802.3ad",
-    ],
-    [
-      {
-        type: "bond",
-        name: "b",
-        mode: "802.3ad",
-        miimon: 100,
-        updelay: 200,
-        downdelay: 300,
-        arpInterval: 0,
-        arpIpTarget: ["192.0.2.1", "192.0.2.2"],
-        primaryReselect: "better",
-        failOverMac: "follow",
-        xmitHashPolicy: "layer3+4",
-        numGratArp: 3,
-        minLinks: 2,
-        lacpRate: "fast",
-        adSelect: "bandwidth",
-      },
-      "link add name b type bond mode 802.3ad miimon 100 updelay 200 downdelay 300 arp_interval 0 " +
-      "arp_ip_target 192.0.2.1,192.0.2.2 primary_reselect better fail_over_mac follow " +
-      "xmit_hash_policy layer3+4 num_grat_arp 3 min_links 2 lacp_rate fast ad_select bandwidth",
-    ],
-  ],
   vrf: [[
     { type: "vrf", name: "r", table: 0xffff_ffff },
     "link add name r type vrf table 4294967295",
@@ -175,7 +143,6 @@ const CHANGES: [LinkChanges, string][] = [
   [{ type: "macvlan", mode: "vepa", up: true }, " up type macvlan mode vepa"],
   [{ type: "vlan", gvrp: true, looseBinding: false }, " type vlan gvrp on loose_binding off"],
   [{ type: "bridge", vlanProtocol: "802.1ad" }, " type bridge vlan_protocol 802.1ad"],
-  [{ type: "bond", miimon: 0 }, " type bond miimon 0"],
 ];
 
 const ADDRS: [AddrSpec, string][] = [
@@ -368,7 +335,6 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
 Deno.test("a bad value is refused before a line is written", () => {
   const dummy = { type: "dummy", name: "d" } as const;
   const ipvlan = { type: "ipvlan", name: "i", link: "e", mode: "l2" } as const;
-  const bond = { type: "bond", name: "b", mode: "802.3ad" } as const;
   const evil = "l2\nlink del dev e";
   const neigh = { dst: "10.0.0.9", dev: "e" };
   const route = { dst: "10.0.0.0/8" };
@@ -396,11 +362,6 @@ Deno.test("a bad value is refused before a line is written", () => {
     () => linkAdd({ type: "macvlan", name: "m", link: "e", mode: "l2" as "vepa" }),
     () => linkAdd({ type: "vrf", name: "r", table: 0 }),
     () => linkAdd({ type: "vrf", name: "r", table: 2 ** 32 }),
-    () => linkAdd({ ...bond, mode: "6" as "802.3ad" }),
-    () => linkAdd({ ...bond, miimon: -1 }),
-    () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1", "2001:db8::1"] }),
-    () => linkAdd({ ...bond, arpIpTarget: ["192.0.2.1,192.0.2.2"] }),
-    () => linkAdd({ ...bond, arpIpTarget: Array.from({ length: 17 }, (_, i) => `192.0.2.${i}`) }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b c" } }),
     () => linkAdd({ type: "veth", name: "a", peer: { name: "b", netns: "1" } }),
     () => linkSet("a b", {}),
