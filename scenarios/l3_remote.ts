@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { doesNotReach, groupDoesNotPass, groupPasses, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { groupDoesNotPass, groupPasses } from "./kit/machines/group.ts";
 import { linkShows } from "./kit/machines/lines.ts";
 import { isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { groupDoesNotPass } from "../../lib/check/mod.ts";
+import { groupDoesNotPass } from "../kit/machines/group.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { isEqual } from "../kit/machines/checks.ts";
 import { DockerHost } from "../kit/engines/docker.ts";

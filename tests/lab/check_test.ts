@@ -1,11 +1,6 @@
 import { assertEquals } from "@std/assert";
-import {
-  doesNotReach,
-  type Finding,
-  groupDoesNotPass,
-  groupPasses,
-  reaches,
-} from "../../lib/check/mod.ts";
+import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
+import { groupDoesNotPass, groupPasses } from "../../scenarios/kit/machines/group.ts";
 import {
   addressesEqual,
   hasMac,

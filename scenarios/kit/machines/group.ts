@@ -1,6 +1,6 @@
-import { writeSysctls } from "../iproute2/sysctl.ts";
-import { addressWord } from "../iproute2/words.ts";
-import { describeNetns, type Finding, finding, runIp } from "./finding.ts";
+import { writeSysctls } from "../../../lib/iproute2/sysctl.ts";
+import { addressWord } from "../../../lib/iproute2/words.ts";
+import { describeNetns, type Finding, finding, runIp } from "../../../lib/check/finding.ts";
 import {
   ping,
   type PingOptions,
@@ -9,7 +9,7 @@ import {
   REPLY_TIMEOUT,
   SILENCE_TIME,
   wasTried,
-} from "./reach.ts";
+} from "../../../lib/check/reach.ts";
 
 /** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
 const BROADCAST = "255.255.255.255";
