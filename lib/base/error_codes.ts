@@ -159,7 +159,7 @@ export const ERRORS = {
   /** An engine's network exists already, and some of its settings differ: `mode`, `subnets`, … */
   "network-differs": (its: { network: string; settings: readonly string[] }): string =>
     `The network "${its.network}" exists already with another ${its.settings.join(", ")}: remove ` +
-    "all that is connected to it, or choose another name",
+    "all that is connected to it or reserved on it, or choose another name",
   /** A network or a sandbox belongs to an engine, and only the engine may change it. */
   "owned-by-engine": (
     its: { what: "network" | "sandbox"; subject: string; engine: string; removal: string },

@@ -2,7 +2,7 @@
 // parts, its locks, and the work that both ask for.
 import type { AttachRequest } from "./endpoint/attach_request.ts";
 import { attach, type Attached, takenNamespace } from "./endpoint/attach.ts";
-import { removeTransient } from "./endpoint/remove.ts";
+import { isUnused, removeTransient } from "./endpoint/remove.ts";
 import { lookForParents } from "./endpoint/sandbox_parent.ts";
 import { createNetwork, hostFacts, linkFacts, newIdentity } from "./network/create.ts";
 import { type DecidedNetwork, decideNetwork } from "./network/decide.ts";
@@ -133,12 +133,14 @@ export class Calls {
     });
   }
 
-  /** Removes the transient ones of some networks if they have no endpoint. */
+  /** Removes the transient ones of some networks if they are unused. */
   async removeTransient(networks: readonly Network[]): Promise<void> {
     const { store } = this.parts;
-    const isUnused = ({ id, transient }: Network) =>
-      transient && store.endpoints({ network: id }).length === 0;
-    if (!networks.some(isUnused)) return;
+    const isLeft = ({ id }: Network) => {
+      const network = store.networkById(id);
+      return network?.transient && isUnused(store, network);
+    };
+    if (!networks.some(isLeft)) return;
     await this.exclusive(({ unstoppable }) => removeTransient(unstoppable, networks));
   }
 }

@@ -394,11 +394,16 @@ export class Driver implements AsyncDisposable {
     );
   }
 
-  /** Releases the addresses that a network reserves for a name. Resolves to them. */
+  /**
+   * Releases the addresses that a network reserves for a name. Resolves to them. A network that an
+   * engine made for its containers goes with the last one, if none of them is left.
+   */
   async releaseReservations(network: string, name: string): Promise<ReservedAddress[]> {
     const { store } = this.#calls.parts;
     // deno-lint-ignore require-await
-    return await this.#calls.shared(async () => releaseReservations(store, network, name));
+    const gone = await this.#calls.shared(async () => releaseReservations(store, network, name));
+    await this.#calls.removeTransient([findNetwork(store, network)]);
+    return gone;
   }
 
   /** Replaces the labels of networks and sandboxes. */

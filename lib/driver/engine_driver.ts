@@ -128,6 +128,12 @@ export class EngineDriver extends Driver {
     return removed;
   }
 
+  /** Removes a transient network if nothing is connected to it, and nothing reserved on it. */
+  async removeUnused(name: string): Promise<void> {
+    const network = this.#calls.parts.store.network(name);
+    if (network) await this.#calls.removeTransient([network]);
+  }
+
   /**
    * Requests an address pool, from which an engine gives addresses to its own links. Requests of one
    * engine with the same subnet and range get the same pool. It exists until it is released as often as

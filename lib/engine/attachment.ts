@@ -43,7 +43,7 @@ export async function attach(
     } catch (error) {
       // Another process has just removed the network with its last sandbox.
       if (isIpvlanError(error, "network-not-found") && error.network === name) continue;
-      await removeUnused(driver, name);
+      await driver.removeUnused(name);
       throw error;
     }
   }
@@ -60,19 +60,10 @@ export async function recover(
   await removeLeft(driver, network);
 }
 
-/** Removes a transient network that a killed call left without sandboxes. Whether it is gone. */
+/** Removes a transient network that a killed call left unused. Whether it is gone. */
 export async function removeLeft(driver: EngineDriver, name: string): Promise<boolean> {
-  if (driver.findNetwork(name)?.transient) {
-    await unlessError(["network-not-found"], async () => {
-      if (driver.inspectNetwork(name).endpoints.length === 0) await removeUnused(driver, name);
-    });
-  }
+  await driver.removeUnused(name);
   return driver.findNetwork(name) === undefined;
-}
-
-/** Removes a network if nothing is connected to it. */
-async function removeUnused(driver: EngineDriver, name: string): Promise<void> {
-  await unlessError(["network-in-use", "network-not-found"], () => driver.removeNetwork(name));
 }
 
 /** Makes a network if it does not exist. Resolves to the notices. */

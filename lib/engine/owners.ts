@@ -20,7 +20,8 @@ const ENGINES: Readonly<
   },
   cni: {
     title: "CNI",
-    removeNetwork: () => "remove the containers or pods on it, and it goes with the last of them",
+    removeNetwork: () =>
+      "remove the containers or pods on it, and release what it reserves: it goes with the last",
     removeSandbox: (id) => `remove the container or pod ${id.slice(0, SHORT)}`,
   },
   netavark: {

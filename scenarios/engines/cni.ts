@@ -303,7 +303,36 @@ const cni: Scenario[] = engineScenario(
           failsWith(`CHECK finds what ${line} has done`, await check(c1, "192.168.20.2/24"), what),
         );
       }
-      await Promise.all([runtime.stop("c1"), runtime.stop("c2")]);
+      await runtime.stop("c2");
+
+      tour.step("a pod db-0 comes and goes, others come, and db-0 comes again: keepAddresses");
+      const keeps = { ...LAN, cniVersion: runtime.cniVersion, name: "kept", keepAddresses: true };
+      const pod = async (command: string, id: string, name: string) =>
+        await pluginLine(command, keeps, {
+          CNI_CONTAINERID: id,
+          CNI_IFNAME: "pod0",
+          CNI_NETNS: c1.netns,
+          CNI_ARGS: `"K8S_POD_NAMESPACE=prod;K8S_POD_NAME=${name}"`,
+        });
+      const gets = async (id: string, name: string, address: string) =>
+        shows(`${name} gets ${address}`, await pod("ADD", id, name), `"${address}/24"`);
+      await tour.holds("ENG-9", await gets("p1", "db-0", "192.168.20.3"));
+      await tour.perform(await pod("DEL", "p1", "db-0"));
+      await tour.holds(
+        "ENG-9",
+        shows("the list has db-0", "ipvlan address ls", "prod/db-0"),
+        await gets("p2", "web-0", "192.168.20.4"),
+      );
+      await tour.perform(await pod("DEL", "p2", "web-0"));
+      await tour.holds("ENG-9", await gets("p3", "db-0", "192.168.20.3"));
+      await tour.perform(await pod("DEL", "p3", "db-0"));
+      await tour.perform("ipvlan address release cni:kept prod/db-0");
+      await tour.holds("ENG-9", await gets("p4", "new-0", "192.168.20.3"));
+      await tour.perform(await pod("DEL", "p4", "new-0"));
+      for (const name of ["new-0", "web-0"]) {
+        await tour.perform(`ipvlan address release cni:kept prod/${name}`);
+      }
+      await runtime.stop("c1");
     }
     await tour.perform("rm /opt/cni/bin/ipvlan-kit");
     await tour.holds("ENG-6", nothingIsLeft(ip, before));

@@ -371,6 +371,82 @@ Deno.test("a chained plugin takes parent and addresses from the plugin before", 
   assertEquals((await seen(one) as { addrs: unknown }).addrs, ["10.9.0.7/24 dev eth0"]);
 });
 
+Deno.test("with keepAddresses, a pod gets its addresses again, and nobody else does", async () => {
+  await using host = await commandHost();
+  const before = await host.dump();
+  const conf = { ...LAN, keepAddresses: true };
+  const add = async (id: string, pod: string, netns: string) => {
+    const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=prod;K8S_POD_NAME=${pod}`;
+    const { ips } = await pluginSucceeds({ command: "ADD", id, netns, args, conf });
+    return ips.map(({ address }) => address);
+  };
+  const del = (id: string) => pluginSucceeds({ command: "DEL", id, netns: "", conf });
+  const [db, web] = [
+    ["192.168.20.2/24", "2001:db8:20::2/64"],
+    ["192.168.20.3/24", "2001:db8:20::3/64"],
+  ];
+  {
+    await using one = await engineNamespace();
+    await using two = await engineNamespace();
+    assertEquals(await add("c1", "db-0", one.path), db);
+    // Kubernetes starts the next pod of a name only when the last one is gone.
+    const twice = { command: "ADD", id: "c2", netns: two.path, conf };
+    const args = "K8S_POD_NAMESPACE=prod;K8S_POD_NAME=db-0";
+    assertMatch(await pluginFails({ ...twice, args }), /192\.168\.20\.2 .*in use/);
+    await del("c1");
+    assertEquals(await add("c2", "web-0", two.path), web);
+    // A name of another namespace is another name.
+    assertMatch(
+      await pluginFails({
+        ...twice,
+        id: "c3",
+        args: `IP=192.168.20.2;${args.replace("prod", "test")}`,
+      }),
+      /192\.168\.20\.2 .*"prod\/db-0"/,
+    );
+    await del("c2");
+  }
+  // Nothing that cleans up takes it: neither GC nor restore, nor another configuration.
+  await pluginSucceeds({ command: "GC", conf: { ...conf, "cni.dev/valid-attachments": [] } });
+  await succeeds("restore");
+  await using three = await engineNamespace();
+  const other = { command: "ADD", id: "c4", netns: three.path, conf: { ...conf, mode: "l3" } };
+  const named = { ...other, args: "K8S_POD_NAMESPACE=prod;K8S_POD_NAME=x" };
+  assertMatch(await pluginFails(named), /^7 .*reserved on it/);
+  assertMatch(await pluginFails({ command: "STATUS", conf: other.conf }), /^50 .*reserved on it/);
+  const listed = await succeeds("address", "ls");
+  for (const address of [...db, ...web]) assertStringIncludes(listed, address.split("/")[0]!);
+  // A node crashes without DEL, and the pod comes back before anybody cleans up.
+  {
+    const lost = await engineNamespace();
+    assertEquals(await add("c5", "db-0", lost.path), db);
+    await lost.end();
+  }
+  assertEquals(await add("c6", "db-0", three.path), db);
+  await del("c6");
+  await succeeds("address", "release", "cni:lan", "prod/db-0");
+  assertEquals(await add("c7", "y", three.path), db);
+  await del("c7");
+  await succeeds("address", "release", "cni:lan", "prod/y");
+  await succeeds("address", "release", "cni:lan", "prod/web-0");
+  assertEquals(await host.dump(), before);
+});
+
+Deno.test("STATUS counts reserved addresses as used", async () => {
+  await using _host = await commandHost();
+  await using one = await engineNamespace();
+  const conf = { ...LAN, master: "eth0", subnets: ["192.168.20.0/30"], keepAddresses: true };
+  const args = "K8S_POD_NAMESPACE=prod;K8S_POD_NAME=db-0";
+  await pluginSucceeds({ command: "ADD", id: "c1", netns: one.path, args, conf });
+  await pluginSucceeds({ command: "DEL", id: "c1", conf });
+  assertMatch(
+    await pluginFails({ command: "STATUS", conf }),
+    /^50 Subnet 192.168.20.0\/30 has no free address/,
+  );
+  await succeeds("address", "release", "cni:lan", "prod/db-0");
+  await pluginSucceeds({ command: "STATUS", conf });
+});
+
 Deno.test("STATUS says what is in the way of another container", async () => {
   await using host = await commandHost();
   await using one = await engineNamespace();

@@ -35,7 +35,6 @@ export const release: Command = {
   async run(args, { open, print, dryRun }) {
     const [network = "", name = ""] = args.positionals;
     await using driver = await open();
-    requireOwn(driver, { networks: [network] });
     const gone = await driver.releaseReservations(network, name);
     if (!dryRun) print(addressesIn(gone));
   },

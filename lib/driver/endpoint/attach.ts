@@ -20,10 +20,16 @@ import { byPlace, type Step } from "../run/plan.ts";
 import { noticeHosts } from "../sandbox/hosts.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
-import { type AttachRequest, decide, type PresentEndpoint } from "./attach_request.ts";
+import {
+  type AttachRequest,
+  decide,
+  type PlannedEndpoint,
+  type PresentEndpoint,
+} from "./attach_request.ts";
 import { askSteps } from "./ask.ts";
 import { obtainLeases } from "./lease.ts";
 import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";
+import { reserveMore } from "./reserve.ts";
 import {
   type NetworkEndpoint,
   rerouteSteps,
@@ -57,7 +63,7 @@ export interface Attached {
 interface Reservation {
   sandbox: Sandbox;
   present: NetworkEndpoint[];
-  planned: NetworkEndpoint[];
+  planned: PlannedEndpoint[];
   notices: string[];
   steps: Step[];
   /** The records in state `making`; with the sandbox if it is new. */
@@ -267,7 +273,15 @@ async function make(
       const own = (await hostsWritten).get(sandbox.name);
       if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);
-      store.transactionAhead(() => setState(store, records, "ready"));
+      store.transactionAhead(() => {
+        setState(store, records, "ready");
+        for (const { network: { id }, endpoint, reserveAs } of planned) {
+          if (reserveAs === undefined) continue;
+          const { state, next, ...network } = store.networkById(id)!;
+          const addresses = endpointAddresses(endpoint);
+          store.putNetwork(reserveMore(network, reserveAs, addresses), state, next);
+        }
+      });
     };
     const lookFor = (address: string) =>
       held.lookFor(address, networkWith(planned, address).parent, sandbox.name);

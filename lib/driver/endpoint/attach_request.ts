@@ -11,6 +11,7 @@ import { addressFields, endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
+import { reservationProblems, reservedFor } from "./reserve.ts";
 import { type NetworkEndpoint, staticRoutes } from "./routes.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
@@ -42,11 +43,16 @@ export interface PresentEndpoint extends NetworkEndpoint {
   endpoint: Stated<EndpointRecord>;
 }
 
+/** An endpoint to make, and the name for which the network reserves its addresses. */
+export interface PlannedEndpoint extends NetworkEndpoint {
+  reserveAs?: string;
+}
+
 /** The records that a request is about, and the endpoints to make. */
 interface DecidedRequest {
   record: Stated<Sandbox> | undefined;
   present: PresentEndpoint[];
-  planned: NetworkEndpoint[];
+  planned: PlannedEndpoint[];
   notices: string[];
 }
 
@@ -79,10 +85,10 @@ function decideEndpoints(
   present: readonly PresentEndpoint[],
   facts: HostFacts | undefined,
   held: HeldAddresses,
-): Decision<{ planned: NetworkEndpoint[]; notices: string[] }> {
+): Decision<{ planned: PlannedEndpoint[]; notices: string[] }> {
   const inside = facts?.inside;
   const problems: IpvlanError[] = [];
-  const planned: NetworkEndpoint[] = [];
+  const planned: PlannedEndpoint[] = [];
   const pools = new Map<string, Pools>();
   const notices: string[] = [];
   for (const { network: name, ...options } of connections) {
@@ -93,6 +99,8 @@ function decideEndpoints(
     }
     const { network } = target;
     const { id, parent } = network;
+    const { reserveAs } = options;
+    if (reserveAs !== undefined) problems.push(...reservationProblems(network));
     const inner = networkParent(network).kind === "sandbox"
       ? decideSandboxParent(network, sandbox, options, inside)
       : undefined;
@@ -105,8 +113,7 @@ function decideEndpoints(
       .filter((other) => other.network.parent === parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
-    const own = network.reservations?.filter((each) => each.name === sandbox) ?? [];
-    const kept = addressFields(own.map(({ address }) => address));
+    const kept = addressFields(reservedFor(network, reserveAs ?? sandbox));
     const { ip = kept.ip, ip6 = kept.ip6 } = options;
     // Who says an address has those that it says.
     const isAsked = (options.ip ?? options.ip6) !== undefined;
@@ -123,7 +130,7 @@ function decideEndpoints(
       holderElsewhere: (address) =>
         given.includes(address)
           ? `the sandbox "${sandbox}"`
-          : holderElsewhere(store, network, address, sandbox),
+          : holderElsewhere(store, network, address, reserveAs ?? sandbox),
       parent: inner?.parent,
       isSecond: inside && ((endpoint) => isSecond(network, endpoint, inside)),
     });
@@ -132,7 +139,7 @@ function decideEndpoints(
       continue;
     }
     const { endpoint } = decision;
-    planned.push({ network, endpoint });
+    planned.push({ network, endpoint, reserveAs });
     pools.set(id, decision.pools);
     notices.push(...decision.notices, ...hopNotices(store, network, endpoint));
   }

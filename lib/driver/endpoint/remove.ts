@@ -25,11 +25,8 @@ export async function pruneNetworks(
   { store, unstoppable, wait }: Parts<"store" | "wait" | "unstoppable">,
   matches: (network: Network) => boolean,
 ): Promise<PruneReport> {
-  const unused = store.networks().filter(isReady).map(withoutState)
-    .filter(({ id, reservations }) =>
-      !reservations && store.endpoints({ network: id }).length === 0
-    )
-    .filter(matches);
+  const unused = store.networks().filter((network) => isReady(network) && isUnused(store, network))
+    .map(withoutState).filter(matches);
   const report: PruneReport = { removed: [], failed: [] };
   for (const network of unused) {
     const { name } = network;
@@ -46,7 +43,12 @@ export async function pruneNetworks(
   return report;
 }
 
-/** Removes transient networks without endpoints. The caller must hold the exclusive lock. */
+/** Whether a network has no endpoints, and reserves no address. */
+export function isUnused(store: Store, { id, reservations }: Network): boolean {
+  return !reservations && store.endpoints({ network: id }).length === 0;
+}
+
+/** Removes transient networks that are unused. The caller must hold the exclusive lock. */
 export async function removeTransient(
   parts: Parts<"store" | "namespaces" | "openShared">,
   networks: readonly Network[],
@@ -54,10 +56,8 @@ export async function removeTransient(
   const { store } = parts;
   for (const { id } of networks) {
     const network = store.networkById(id);
-    const isUnused = network?.transient && isReady(network) &&
-      store.endpoints({ network: id }).length === 0;
     // A network in etcd stays while etcd is out of reach. The call itself has succeeded by now.
-    if (isUnused) {
+    if (network?.transient && isReady(network) && isUnused(store, network)) {
       await unlessError(OUT_OF_REACH, () => removeNetwork(parts, withoutState(network)));
     }
   }

@@ -108,6 +108,7 @@ const connectFields: Fields<ConnectOptions> = {
   linkLocalAddresses: optional(list(text)),
   gatewayPriority: optional(whole),
   handOver: optional(oneOf(true)),
+  reserveAs: optional(text),
   parent: optional(text),
 };
 

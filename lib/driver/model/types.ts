@@ -148,7 +148,7 @@ export interface SettledNetwork extends NetworkOptions {
   labels: Record<string, string>;
   /** The engine that the network belongs to. Left out, it is `ipvlan`'s own. */
   owner?: Owner;
-  /** Whether the network is removed with its last endpoint. */
+  /** Whether the network is removed with its last endpoint or reservation. */
   transient?: true;
   /**
    * Whether an engine gives the addresses. Then the network has no subnets, and each connection
@@ -159,9 +159,9 @@ export interface SettledNetwork extends NetworkOptions {
   ipam?: NetworkIpam;
 }
 
-/** An address that a network keeps for one sandbox, which need not exist. */
+/** An address that a network keeps for one name, whose sandbox need not exist. */
 export interface ReservedAddress {
-  /** The name of the sandbox. */
+  /** The name of the sandbox; for an engine, one of its own: `default/db-0`. */
   name: string;
   /** The address, without a prefix length. */
   address: string;
@@ -300,6 +300,11 @@ export interface ConnectOptions extends EndpointExtras {
    * sandbox, names it there, and gives it its addresses and routes.
    */
   handOver?: true;
+  /**
+   * The name for which the network reserves the addresses, also beyond the endpoint; left out, what it
+   * reserves for the name of the sandbox counts, and nothing more is reserved.
+   */
+  reserveAs?: string;
   /**
    * The link of the sandbox to use as parent, on an engine's network with parents in its sandboxes.
    * Left out, the link of the sandbox's default route.

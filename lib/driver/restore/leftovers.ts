@@ -13,6 +13,7 @@ import {
   removeSandbox,
   setState,
 } from "../endpoint/remove.ts";
+import { reservedFor } from "../endpoint/reserve.ts";
 import { linkIndex } from "../endpoint/steps.ts";
 import { isOwned } from "../model/names.ts";
 import type { Connection, Network, RestoreReport, Sandbox } from "../model/types.ts";
@@ -186,11 +187,15 @@ export function inTheWay(
   name: string,
   connections: readonly Connection[],
 ): Set<string> {
-  const holders = connections.flatMap(({ network, ...given }) => {
-    const parent = store.network(network)?.parent;
+  const holders = connections.flatMap(({ network: networkName, ...given }) => {
+    const network = store.network(networkName);
+    const parent = network?.parent;
+    const reserved = network ? reservedFor(network, given.reserveAs ?? name) : [];
     // An engine may add the prefix length.
     const wanted = attempt(() => endpointAddresses(given).map((text) => addressIn(text)));
-    return (wanted.ok ? wanted.value : []).flatMap((address) => store.endpoints({ address }))
+    return [...reserved, ...wanted.ok ? wanted.value : []].flatMap((address) =>
+      store.endpoints({ address })
+    )
       .filter((endpoint) => store.networkById(endpoint.network)?.parent === parent);
   });
   return new Set([name, ...holders.map(({ sandbox }) => sandbox)]);

@@ -47,6 +47,8 @@ export interface Conf {
   master?: string;
   /** Whether the parent is a link of the container; without a master, that of its default route. */
   linkInContainer: boolean;
+  /** Whether a pod keeps its addresses for the next one of its name. */
+  keepAddresses: boolean;
   vlan?: number;
   options: Partial<Omit<NetworkOptions, "parent">>;
   source: AddressSource;
@@ -82,6 +84,7 @@ export class ConfReader {
       name: "",
       isIpam: false,
       linkInContainer: false,
+      keepAddresses: false,
       options: {},
       source: { kind: "previous" },
       ips: [],
@@ -189,6 +192,7 @@ export class ConfReader {
     conf.vlan = keys.vlan;
     conf.options = options;
     conf.linkInContainer = keys.linkInContainer ?? false;
+    conf.keepAddresses = keys.keepAddresses ?? false;
     if (keys.dns) conf.dns = keys.dns;
     conf.previous = keys.prevResult;
     conf.routes = keys.ipam?.routes ?? keys.routes;
@@ -208,7 +212,7 @@ export class ConfReader {
 
   /** Refuses keys that do not go together, and those that need others. */
   #refuseContradictions(
-    { linkInContainer, source: { kind } }: Conf,
+    { linkInContainer, keepAddresses, source: { kind } }: Conf,
     values: Record<string, unknown>,
     ipamType: string | undefined,
   ): void {
@@ -226,7 +230,12 @@ export class ConfReader {
       refuse("vlan", "linkInContainer", why);
       refuse("network", "linkInContainer", "the parent of that network is a link of the host");
     }
+    if (keepAddresses) refuse("etcd", "keepAddresses", "other hosts know nothing of reservations");
     if (kind === "network" || kind === "subnets") return;
+    if (keepAddresses) {
+      const why = "other plugins keep their own addresses";
+      this.#wrong(`The key "keepAddresses" needs "subnets" or "network": ${why}`);
+    }
     if (values.etcd !== undefined) {
       this.#wrong('The key "etcd" needs "subnets": hosts share the addresses of these');
     }

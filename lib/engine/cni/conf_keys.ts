@@ -128,6 +128,7 @@ const COMMON = [
 /** The values of the keys for a link, without those of options. */
 interface LinkKeys {
   linkInContainer?: boolean;
+  keepAddresses?: boolean;
   vlan?: number;
   subnets?: SubnetSpec[];
   etcd?: EtcdAccess;
@@ -143,6 +144,7 @@ export function linkKeys(isOwn: boolean, isChained: boolean): Reader<LinkKeys | 
   return only({
     ...Object.fromEntries(COMMON.map((key) => [key, anything])),
     linkInContainer: flag,
+    keepAddresses: flag,
     ...settledKeys,
     ipam: isOwn ? ipamKeys : () => undefined,
     routes,

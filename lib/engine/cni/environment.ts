@@ -21,13 +21,18 @@ export interface Environment extends AttachmentKey {
   netns: string;
   /** The address that `CNI_ARGS` asks for: `IP=192.168.1.77`. */
   ip?: string;
+  /** The pod that `CNI_ARGS` names: `default/db-0`. */
+  pod?: string;
   /** The folders in which to look for plugins. */
   path: string[];
   problems: IpvlanErrorOf<"cni">[];
 }
 
-/** The id of a container (CNI 1.1, section 2, "Parameters"). */
-const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** The arguments that name a pod of Kubernetes, which keeps these names when it is made anew. */
+export const POD_KEYS = ["K8S_POD_NAMESPACE", "K8S_POD_NAME"];
+
+/** The id of a container (CNI 1.1, section 2, "Parameters"), or a name of a pod. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
@@ -49,7 +54,7 @@ export function readEnvironment(variables: Variables): Environment {
     problems,
   };
   if (command === undefined || !ABOUT_ATTACHMENT.includes(command)) return read;
-  if (!CONTAINER_ID.test(read.containerId)) {
+  if (!NAME.test(read.containerId)) {
     wrong("CNI_CONTAINERID", "give letters and digits, and after the first also _ . and -");
   }
   if (!attempt(() => linkName(read.ifname)).ok) {
@@ -69,5 +74,7 @@ export function readEnvironment(variables: Variables): Environment {
     wrong("CNI_ARGS", "an ipvlan link has the MAC address of its parent, so leave MAC out");
   }
   read.ip = args.get("IP");
+  const pod = POD_KEYS.map((key) => args.get(key) ?? "");
+  if (pod.every((name) => NAME.test(name))) read.pod = pod.join("/");
   return read;
 }

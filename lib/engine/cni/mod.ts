@@ -195,7 +195,8 @@ async function statusProblems(call: Call): Promise<readonly IpvlanError[]> {
   const found = driver.findNetwork(name);
   if (!found) return await driver.problemsOfFirst(network);
   // ADD makes an unused network anew.
-  const isUsed = driver.inspectNetwork(name).endpoints.length > 0;
+  const { endpoints, reservations } = driver.inspectNetwork(name);
+  const isUsed = endpoints.length > 0 || reservations !== undefined;
   const settings = isUsed ? differences(network.network, found) : [];
   return [
     ...settings.length > 0 ? [new IpvlanError("network-differs", { network: name, settings })] : [],

@@ -20,6 +20,7 @@ import {
   type AttachmentKey,
   type CniCommand,
   type Environment,
+  POD_KEYS,
   readEnvironment,
 } from "./environment.ts";
 import { cniError, CODE } from "./errors.ts";
@@ -63,6 +64,12 @@ export function readRequest(variables: Variables, text: string): CniRequest {
       "looked for there";
     problems.push(cniError(CODE.environment, sentence));
   }
+  if (command === "ADD" && conf.keepAddresses && environment.pod === undefined) {
+    const sentence =
+      `The key "keepAddresses" needs the names of a pod: ${POD_KEYS.join(" and ")} ` +
+      "in CNI_ARGS";
+    problems.push(cniError(CODE.environment, sentence));
+  }
   throwProblems(problems);
   return { command, environment, conf, settled };
 }
@@ -100,7 +107,7 @@ export function planLink(
   { environment, conf }: CniRequest,
   given: Result | undefined,
 ): AttachmentSpec & { connection: ConnectOptions } {
-  const { containerId, ifname, netns } = environment;
+  const { containerId, ifname, netns, pod } = environment;
   const wanted = given ? followGiven(given) : { ...addressFields(conf.ips), routes: conf.routes };
   const inside = conf.linkInContainer ? { parent: conf.master } : {};
   return {
@@ -108,7 +115,7 @@ export function planLink(
     owner: { engine: "cni", id: containerId },
     path: netns,
     labels: { [confLabel(ifname)]: conf.name },
-    connection: { ifname, ...wanted, ...inside },
+    connection: { ifname, ...wanted, ...inside, ...conf.keepAddresses && { reserveAs: pod } },
   };
 }
 

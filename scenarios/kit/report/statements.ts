@@ -74,6 +74,7 @@ const ENGINES = {
   "ENG-6": "CNI's GC and CHECK do what the specification says",
   "ENG-7": "Podman with netavark: networks, static addresses, aliases, teardown",
   "ENG-8": "50 containers at once: 50 addresses, and after their removal nothing is left",
+  "ENG-9": "CNI: a pod that comes again has the addresses of its name, and nobody else gets them",
 } as const;
 
 /** The statements about several hosts: shared pools, announced routes, names. */

@@ -1,13 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { differences, removeLeft } from "../../../lib/engine/attachment.ts";
-import {
-  type EngineDriver,
-  type Network,
-  type NetworkSpec,
-  settle,
-} from "../../../lib/driver/mod.ts";
+import { differences } from "../../../lib/engine/attachment.ts";
+import { type Network, type NetworkSpec, settle } from "../../../lib/driver/mod.ts";
 import { network } from "../../kit/values.ts";
-import { IpvlanError } from "../../../lib/base/errors.ts";
 
 const ETCD = (prefix?: string, at = "http://10.0.0.1:2379") => ({
   driver: "etcd" as const,
@@ -40,33 +34,4 @@ Deno.test("a network is another one by each setting of its links, and by its poo
   assertEquals(different({}, { ipam: ETCD() }), ["ipam"]);
   assertEquals(different({ ipam: ETCD() }, { ipam: ETCD(undefined, "http://10.0.0.2:2379") }), []);
   assertEquals(different({ ipam: ETCD("/a") }, { ipam: ETCD("/b") }), ["ipam"]);
-});
-
-Deno.test("a network that goes with its last sandbox is removed if it has none, and no other one", async () => {
-  /** A stand-in for a driver that has one network. */
-  const remove = async (
-    found: Partial<Network> | undefined,
-    { sandboxes = 0, refuses = false } = {},
-  ) => {
-    let known = found && network("n", found);
-    const driver = {
-      findNetwork: () => known,
-      inspectNetwork() {
-        if (!known) throw new IpvlanError("network-not-found", { network: "n", known: [] });
-        return { endpoints: Array.from({ length: sandboxes }) };
-      },
-      removeNetwork() {
-        if (refuses) throw new IpvlanError("network-in-use", { network: "n", sandboxes: [] });
-        known = undefined;
-        return Promise.resolve();
-      },
-    };
-    return await removeLeft(driver as unknown as EngineDriver, "n");
-  };
-  assertEquals(await remove({ transient: true }), true);
-  assertEquals(await remove({ transient: true }, { sandboxes: 1 }), false);
-  assertEquals(await remove({}), false);
-  assertEquals(await remove(undefined), true);
-  // Another call has connected a sandbox meanwhile.
-  assertEquals(await remove({ transient: true }, { refuses: true }), false);
 });

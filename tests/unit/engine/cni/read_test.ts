@@ -221,6 +221,35 @@ Deno.test("linkInContainer is read, and refused with what needs a parent of the 
   ]);
 });
 
+Deno.test("keepAddresses wants the names of a pod, for ADD only, and addresses that are ours", () => {
+  const keeps = { ...OWN, keepAddresses: true };
+  const pod = { ...CTR, CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=prod;K8S_POD_NAME=db-0" };
+  assertEquals([OWN, keeps].map((conf) => accepted(pod, conf).conf.keepAddresses), [false, true]);
+  assertEquals(accepted(pod, keeps).environment.pod, "prod/db-0");
+  const missing = '4 The key "keepAddresses" needs the names of a pod: K8S_POD_NAMESPACE and ' +
+    "K8S_POD_NAME in CNI_ARGS";
+  for (const names of ["", "K8S_POD_NAME=db-0", "K8S_POD_NAMESPACE=a/b;K8S_POD_NAME=db-0"]) {
+    assertEquals(codes({ ...CTR, CNI_ARGS: names }, keeps), [missing]);
+    assertEquals(
+      codes({ ...CTR, CNI_ARGS: names, CNI_COMMAND: "STATUS" }, {
+        ...keeps,
+        cniVersion: "1.1.0",
+      }),
+      [],
+    );
+  }
+  assertEquals(codes(pod, { ...OWN, keepAddresses: "db" }), [
+    '7 The key "keepAddresses" is "db": give true or false',
+  ]);
+  assertEquals(codes(pod, { ...REFERENCE, keepAddresses: true }), [
+    '7 The key "keepAddresses" needs "subnets" or "network": other plugins keep their own addresses',
+  ]);
+  const etcd = { endpoints: ["http://10.0.0.1:2379"] };
+  assertEquals(codes(pod, { ...keeps, etcd }), [
+    '7 The key "etcd" does not go with "keepAddresses": other hosts know nothing of reservations',
+  ]);
+});
+
 Deno.test("a chained plugin takes the parent and the addresses of the plugin before", () => {
   const prevResult = {
     cniVersion: "1.0.0",
