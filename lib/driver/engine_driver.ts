@@ -1,4 +1,4 @@
-import { listPools, requestPool } from "./addresses/claims.ts";
+import { keepAddresses, listPools, requestPool } from "./addresses/claims.ts";
 import {
   claimAddress,
   claimGateway,
@@ -213,6 +213,14 @@ export class EngineDriver extends Driver {
     isUnused: (claim: ClaimPlace) => boolean,
   ): Promise<ClaimPlace[]> {
     return await this.#calls.shared(() => releaseClaims(this.#calls.parts, engine, isUnused));
+  }
+
+  /**
+   * Records the addresses that an engine's containers ask for, also stopped ones. No pool of it chooses
+   * them for another container.
+   */
+  keepAddresses(engine: EngineName, addresses: readonly string[]): void {
+    keepAddresses(this.#calls.parts.store, engine, addresses);
   }
 
   /** All address pools with their claims, by id. */

@@ -96,6 +96,34 @@ export function ipamTests(version: string): void {
       });
 
       await t.step(
+        "a container keeps the address that it asks for while it is stopped",
+        async () => {
+          const six = ["--ipv6", "--subnet=2001:db8:7::/64"];
+          await create(host, "ipvlan-kit", "kept", ...LAN, ...six, "-o", "parent=eth0");
+          const asks = ["--name=db", "--net=kept", "--ip=192.168.1.2", "--ip6=2001:db8:7::2"];
+          await host.succeed("create", ...asks, IMAGE, "sleep", "1000");
+          const six6 = (name: string) =>
+            host.succeed(
+              ...["inspect", "-f", "{{.NetworkSettings.Networks.kept.GlobalIPv6Address}}", name],
+            );
+          assertEquals(await start(host, "c1", "kept"), "192.168.1.3");
+          assertEquals(await six6("c1"), "2001:db8:7::3");
+          await host.succeed("start", "db");
+          assertEquals([await addressOf(host, "db", "kept"), await six6("db")], [
+            "192.168.1.2",
+            "2001:db8:7::2",
+          ]);
+          await host.succeed("stop", "-t", "0", "db");
+          assertEquals(await start(host, "c2", "kept"), "192.168.1.4");
+          await host.succeed("rm", "db");
+          assertEquals(await start(host, "c3", "kept"), "192.168.1.2");
+          await host.succeed("rm", "-f", "c1", "c2", "c3");
+          await host.succeed("network", "rm", "kept");
+          assertEquals(await claims(host), {});
+        },
+      );
+
+      await t.step(
         "networks of ours, with a range and both families, and of Docker's choice",
         async () => {
           await create(

@@ -3,7 +3,7 @@
 import { prefixOf } from "../../claims/access.ts";
 import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
 import { formatAddress, parseAddress } from "../../ipam/address.ts";
-import { firstUsable, formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
+import { contains, firstUsable, formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
 import { parseSubnets } from "../../ipam/subnet.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
@@ -16,6 +16,7 @@ import type {
   AddressPool,
   AddressPoolDetails,
   ClaimRequest,
+  EngineName,
   Network,
   PoolRequest,
   SubnetPoolRequest,
@@ -65,6 +66,24 @@ export function removeClaim(store: Store, id: string, address: string): PoolClai
   store.deleteClaim(claim);
   if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
   return [claim];
+}
+
+/** Records which addresses of an engine's pools its containers ask for, also stopped ones. */
+export function keepAddresses(
+  store: Store,
+  engine: EngineName,
+  addresses: readonly string[],
+): void {
+  store.transaction(() => {
+    for (const { kept: known = [], ...pool } of store.pools()) {
+      if (pool.owner.engine !== engine) continue;
+      const { prefix } = parsePrefix(pool.subnet);
+      const own = addresses.filter((address) => contains(prefix, parseAddress(address)));
+      const kept = [...new Set(own)].toSorted();
+      if (kept.join() === known.join()) continue;
+      store.putPool({ ...pool, ...kept.length > 0 && { kept } });
+    }
+  });
 }
 
 export function listPools(store: Store): AddressPoolDetails[] {

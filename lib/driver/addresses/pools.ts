@@ -109,7 +109,7 @@ export class KnownPools {
       id,
       subnets: [subnetOf(pool)],
       taken: () => store.claims(id).map(({ address }) => address),
-      reserved: [],
+      reserved: pool.kept ?? [],
       others: () => ({
         networks: store.networks(),
         pools: store.pools().filter((other) => other.id !== id),
@@ -149,13 +149,17 @@ export class KnownPools {
     const neighbours = networks.filter(({ id, foreignAddresses }) =>
       foreignAddresses || near.has(id)
     );
-    const reserved = [...own, ...neighbours.flatMap(reservedAddresses)];
+    const nearPools = pools.filter(({ id }) => near.has(id));
+    const reserved = [
+      ...own,
+      ...neighbours.flatMap(reservedAddresses),
+      ...nearPools.flatMap(({ kept = [] }) => kept),
+    ];
     const given = [
       ...neighbours.flatMap(({ id }) =>
         store.endpoints({ network: id }).flatMap(endpointAddresses)
       ),
-      ...pools.filter(({ id }) => near.has(id))
-        .flatMap(({ id }) => store.claims(id).map(({ address }) => address)),
+      ...nearPools.flatMap(({ id }) => store.claims(id).map(({ address }) => address)),
     ];
     return {
       pools: Pools.of(subnets, taken(), [...reserved, ...given]),

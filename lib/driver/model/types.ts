@@ -467,6 +467,8 @@ export interface AddressPool extends Omit<SubnetPoolRequest, "gateway" | "ipv6">
   id: string;
   /** The number of requests for it that are not released. */
   requests: number;
+  /** The addresses that containers of its engine ask for, so that none is chosen for another one. */
+  kept?: readonly string[];
 }
 
 export interface Claim {

@@ -182,6 +182,7 @@ const POOL = object<AddressPool>({
   owner: OWNER,
   ipam: optional(IPAM),
   requests: whole,
+  kept: optional(list(address)),
 });
 
 /** The kinds of records, with the types of their values. */

@@ -79,6 +79,7 @@ export async function runPlugin(
     // The running calls are of a daemon that was killed, and this daemon will not know their results.
     if (method === ACTIVATE) await Promise.all(underWay);
     watch.before(method, text);
+    if (method === "IpamDriver.RequestAddress") await watch.keep();
     const answered = await answer(method, text, context, handlers);
     watch.after(method);
     return answered;

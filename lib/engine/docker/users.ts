@@ -27,6 +27,14 @@ const container = object({
   }),
 });
 
+const listed = list(object({
+  NetworkSettings: object({
+    Networks: record(object({
+      IPAMConfig: optional(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
+    })),
+  }),
+}));
+
 const network = object({
   Id: text,
   Name: text,
@@ -97,6 +105,14 @@ export function readContainer(body: unknown): Container {
     };
   });
   return { name, endpoints };
+}
+
+/** Lists the addresses that containers ask for, from `GET /containers/json`. */
+export function readAskedAddresses(body: unknown): string[] {
+  return readMessage(listed, body)
+    .flatMap(({ NetworkSettings: { Networks } }) => Object.values(Networks))
+    .flatMap(({ IPAMConfig }) => filled(IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address))
+    .map((address) => canonical(address, addressIn));
 }
 
 /** Leaves out missing and empty texts. */

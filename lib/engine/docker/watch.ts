@@ -16,6 +16,7 @@ import {
   type Container,
   type DockerNetwork,
   hasItsNetworks,
+  readAskedAddresses,
   readContainer,
   readContainerIds,
   readDockerNetwork,
@@ -51,6 +52,9 @@ const TELL_AGAIN = 5000;
 /** How long Docker may take to show a container, in milliseconds. It does so only after the start. */
 const PATIENCE = 30_000;
 
+/** How long Docker may take to list containers, in milliseconds. The list waits for no container. */
+const LISTING = 2000;
+
 const AT_ONCE = 8;
 
 interface WatchOptions {
@@ -70,6 +74,9 @@ export class DockerWatch {
   readonly #looks = new Map<string, Coalescer<void>>();
   readonly #naming = new Coalescer(() => this.#name());
   readonly #sweeping = new Coalescer(() => this.#sweep());
+  readonly #keeping = new Coalescer(() => this.#keep());
+  /** Whether Docker has not answered since it was last followed, as while it starts containers. */
+  #isSilent = false;
   /** The claims and requests of the daemon before this one. */
   #earlier: EarlierClaims | undefined;
   /** The claims from before this process. Docker may not have received all the answers. */
@@ -100,6 +107,23 @@ export class DockerWatch {
   after(method: string): void {
     if (method === "IpamDriver.RequestPool") this.#poolRequested.resolve();
     if (method === "IpamDriver.GetCapabilities") this.#soon(this.#sweepLater());
+  }
+
+  /** Records which addresses containers ask for. Must be called before one is chosen. */
+  async keep(): Promise<void> {
+    // A daemon answers only when it has started its containers. Until then, the record counts.
+    if (!this.#isSilent) await this.#keeping.request();
+  }
+
+  async #keep(): Promise<void> {
+    try {
+      const body = await this.#get("/containers/json?all=true", AbortSignal.timeout(LISTING));
+      this.options.driver.keepAddresses("docker", readAskedAddresses(body));
+      this.#isSilent = false;
+    } catch (error) {
+      if (!(error instanceof IpvlanError)) throw error;
+      this.#isSilent = true;
+    }
   }
 
   /** Watches until the signal. Must be called before the first call of Docker is answered. */
@@ -143,6 +167,7 @@ export class DockerWatch {
     const ended = AbortSignal.any([signal, stop.signal]);
     try {
       const events = await follow(socket, EVENTS, ended);
+      await this.#keeping.request();
       await this.#lookAtNetworks();
       // A change meanwhile comes as an event afterwards.
       await this.#lookAtAll();
@@ -156,6 +181,7 @@ export class DockerWatch {
         if (container === undefined) this.#networks.delete(network);
         const look = container === undefined ? this.#networkOf(network) : this.#look(container);
         this.#soon(look.then(() => this.#naming.request()));
+        this.#soon(this.#keeping.request());
       }
     } finally {
       this.#isFollowing = false;

@@ -103,6 +103,7 @@ async function takeFree(
   const user = { sandbox: `${pool.owner.engine}:${holder}` };
   if (address !== undefined) return { pool: id, address: await pools.take(id, user, { address }) };
   const isFree = (address: string) =>
+    !pool.kept?.includes(address) &&
     findHolder(parts.store, address, holder) === undefined &&
     attempt(() => parts.pools.ofPool(pool).take(address)).ok;
   return await takeUsable(parts, pools, id, user, pool.ipRange, isFree);

@@ -5,6 +5,7 @@ import {
   addGateway,
   findPool,
   holderElsewhere,
+  keepAddresses,
   listPools,
   removeClaim,
   removeRequest,
@@ -505,4 +506,59 @@ Deno.test("a network counts what others on its parent have given of its subnet",
   assertEquals(pools.problems({ ...one, foreignAddresses: true }), []);
   const ipam = { driver: "etcd", access: { endpoints: ["http://10.9.9.9:2379"] } } as const;
   assertEquals(pools.problems({ ...one, ipam }), []);
+});
+
+Deno.test("no pool chooses an address that a container asks for, and the container gets it", () => {
+  using parts = new Parts();
+  const { store } = parts;
+  const six = requestPool(parts, { owner: DOCKER, subnet: "fd00::/64" });
+  const pool = requestPool(parts, LAN);
+  addGateway(parts, pool);
+  addGateway(parts, six);
+  const near = requestPool(parts, { owner: CNI, subnet: "192.168.0.0/16" });
+  const keep = (...addresses: string[]) => keepAddresses(store, "docker", addresses);
+  const claim = (id = pool.id, address?: string) =>
+    addClaim(parts, findPool(parts, id), { address }).address;
+  keep("192.168.1.3", "fd00::2", "10.0.0.1", "192.168.1.2");
+  assertEquals(store.pools().map(({ id, kept }) => [id, kept]), [
+    [near.id, undefined],
+    [pool.id, ["192.168.1.2", "192.168.1.3"]],
+    [six.id, ["fd00::2"]],
+  ]);
+  assertEquals([claim(), claim(six.id)], ["192.168.1.4/24", "fd00::3/64"]);
+  assertEquals([claim(pool.id, "192.168.1.2"), claim(six.id, "fd00::2")], [
+    "192.168.1.2/24",
+    "fd00::2/64",
+  ]);
+  // It stops, and is asked for again.
+  removeClaim(store, pool.id, "192.168.1.2");
+  assertEquals([claim(), claim(pool.id, "192.168.1.2")], ["192.168.1.5/24", "192.168.1.2/24"]);
+  // The container of 192.168.1.3 is removed.
+  keep("192.168.1.2");
+  assertEquals(claim(), "192.168.1.3/24");
+  keep();
+  assertEquals(store.pools().flatMap(({ kept }) => kept ?? []), []);
+});
+
+Deno.test("five services get the same addresses in each order in which they start", () => {
+  const services = [["a"], ["b", "192.168.1.3"], ["c"], ["d", "192.168.1.2"], ["e"]] as const;
+  const orders = (left: readonly (typeof services)[number][]): (typeof services)[number][][] =>
+    left.length === 0
+      ? [[]]
+      : left.flatMap((one) =>
+        orders(left.filter((each) => each !== one)).map((all) => [one, ...all])
+      );
+  for (const order of orders(services)) {
+    using parts = new Parts();
+    const pool = requestPool(parts, LAN);
+    addGateway(parts, pool);
+    keepAddresses(parts.store, "docker", ["192.168.1.3", "192.168.1.2"]);
+    const given = new Map(order.map(([name, address]) => [
+      name,
+      addClaim(parts, findPool(parts, pool.id), { address }).address,
+    ]));
+    assertEquals([given.get("b"), given.get("d")], ["192.168.1.3/24", "192.168.1.2/24"]);
+    const others = ["a", "c", "e"].map((name) => given.get(name as "a")!).toSorted();
+    assertEquals(others, ["192.168.1.4/24", "192.168.1.5/24", "192.168.1.6/24"]);
+  }
 });

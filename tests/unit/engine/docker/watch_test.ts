@@ -46,6 +46,10 @@ class World implements AsyncDisposable {
   failure: Error | undefined;
   sentences: string[] = [];
   readonly said: string[] = [];
+  /** What the containers ask for, by each answer of Docker. */
+  readonly kept: string[] = [];
+  /** Whether Docker does not list containers, as while it starts them. */
+  isStarting = false;
   readonly #done: string[] = [];
   #news = Promise.withResolvers<void>();
   readonly #control = new AbortController();
@@ -62,6 +66,7 @@ class World implements AsyncDisposable {
         return response.writeHead(200).flushHeaders();
       }
       const [, kind, id] = /^\/(containers|networks)\/?([^/?]*)/.exec(url)!;
+      if (this.isStarting) return void response.writeHead(503).end();
       const isList = id === "" || id === "json";
       const list = kind === "networks" ? this.networks : Object.values(this.containers);
       const body = isList ? list : list.find((each) => each.Id === id);
@@ -145,6 +150,9 @@ class World implements AsyncDisposable {
         }
         this.#note("swept");
         return Promise.resolve(released);
+      },
+      keepAddresses: (_engine: string, addresses: string[]) => {
+        this.kept.push(addresses.join(" "));
       },
       releasePool: (id: string) => {
         this.#note(`released ${id}`);
@@ -274,4 +282,33 @@ Deno.test("where the pools cannot be read, no claim counts as one of before", as
   world.tell("network", "lan");
   await world.until("named");
   assertEquals(world.said, []);
+});
+
+Deno.test("what containers ask for is known before an address is chosen, but Docker is not asked while it starts", async () => {
+  await using world = new World();
+  const asking = (Id: string, IPv4Address: string) => {
+    const made = container(Id, "");
+    const IPAMConfig = { IPv4Address };
+    return {
+      ...made,
+      NetworkSettings: { Networks: { lan: { ...made.NetworkSettings.Networks.lan, IPAMConfig } } },
+    };
+  };
+  await world.start();
+  await world.until("named");
+  world.containers = { db: asking("db", "10.0.0.9") };
+  await world.watch.keep();
+  assertEquals(world.kept.at(-1), "10.0.0.9");
+  world.isStarting = true;
+  await world.watch.keep();
+  const answers = world.kept.length;
+  world.isStarting = false;
+  await world.watch.keep();
+  assertEquals(world.kept.length, answers);
+  // An event says that Docker answers again.
+  world.containers = {};
+  world.tell("container", "db");
+  await world.until("named");
+  await world.watch.keep();
+  assertEquals(world.kept.at(-1), "");
 });
