@@ -155,6 +155,38 @@ export function ipamTests(version: string): void {
         },
       );
 
+      await t.step("services have their addresses in every order of their starts", async () => {
+        const lan = ["--subnet=10.5.0.0/28", "-o", "parent=eth0.5", "--ipv6"];
+        await create(host, "ipvlan-kit", "ours", ...lan, "--subnet=2001:db8:5::/64");
+        const words = ["--net=ours", "--restart=always", IMAGE, "sleep", "1000"];
+        // Docker starts them in an order of its own, before it answers the plugin.
+        await host.succeed("create", "--name=web", ...words);
+        await host.succeed("create", "--name=db", "--ip=10.5.0.2", "--ip6=2001:db8:5::2", ...words);
+        await host.succeed("start", "web");
+        await host.succeed("start", "db");
+        for (let round = 0; round < 3; round++) {
+          await host.endDaemon();
+          await host.endPlugin();
+          await host.startPlugin();
+          await host.startDaemon();
+          assertEquals(
+            [await addressOf(host, "db", "ours"), await addressOf(host, "web", "ours")],
+            [
+              "10.5.0.2",
+              "10.5.0.3",
+            ],
+          );
+        }
+        // A plugin that starts beside a stopped container knows of it, too.
+        await host.succeed("stop", "-t", "0", "db");
+        await host.endPlugin();
+        await host.startPlugin();
+        assertEquals(await start(host, "c1", "ours"), "10.5.0.4");
+        await host.succeed("rm", "-f", "db", "web", "c1");
+        await host.succeed("network", "rm", "ours");
+        assertEquals(await claims(host), {});
+      });
+
       await t.step("whatever is killed, no claim is lost, doubled or left", async () => {
         await create(host, "ipvlan", "own", ...LAN, "-o", "parent=eth0");
         await create(host, "ipvlan-kit", "ours", "--subnet=10.5.0.0/24", "-o", "parent=eth0.5");
