@@ -3,7 +3,7 @@
 import { prefixOf } from "../../claims/access.ts";
 import { defaultPool, whyNoSubnet } from "../../ipam/well_known.ts";
 import { formatAddress, parseAddress } from "../../ipam/address.ts";
-import { contains, firstUsable, formatPrefix, parsePrefix } from "../../ipam/prefix.ts";
+import { firstUsable, formatPrefix, homeOf, parsePrefix } from "../../ipam/prefix.ts";
 import { parseSubnets } from "../../ipam/subnet.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { accept, invalidOption, IpvlanError, throwProblems } from "../../base/errors.ts";
@@ -69,19 +69,12 @@ export function removeClaim(store: Store, id: string, address: string): PoolClai
 }
 
 /** Records which addresses of an engine's pools its containers ask for, also stopped ones. */
-export function keepAddresses(
-  store: Store,
-  engine: EngineName,
-  addresses: readonly string[],
-): void {
+export function keepAddresses(store: Store, engine: EngineName, all: readonly string[]): void {
   store.transaction(() => {
-    for (const { kept: known = [], ...pool } of store.pools()) {
-      if (pool.owner.engine !== engine) continue;
-      const { prefix } = parsePrefix(pool.subnet);
-      const own = addresses.filter((address) => contains(prefix, parseAddress(address)));
-      const kept = [...new Set(own)].toSorted();
-      if (kept.join() === known.join()) continue;
-      store.putPool({ ...pool, ...kept.length > 0 && { kept } });
+    for (const pool of store.pools().filter(({ owner }) => owner.engine === engine)) {
+      const own = new Set(all.filter((address) => homeOf([pool], address)));
+      const kept = [...own].sort();
+      if (kept.join() !== (pool.kept ?? []).join()) store.putPool({ ...pool, kept });
     }
   });
 }

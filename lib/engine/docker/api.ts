@@ -109,17 +109,25 @@ function parse(path: string, text: string): unknown {
   }
 }
 
-const containers = list(object({
+/** The list of containers, which waits for none of them, nor for one whose start waits for us. */
+export const listedContainers = list(object({
   Names: list(text),
-  NetworkSettings: object({ Networks: record(object({ EndpointID: optional(text) })) }),
+  NetworkSettings: object({
+    Networks: record(object({
+      EndpointID: optional(text),
+      IPAMConfig: optional(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
+    })),
+  }),
 }));
+
+/** How long Docker may take to list containers, in milliseconds. */
+export const LISTING = 2000;
 
 /** Gets the names of containers by the ids of their endpoints; none if Docker is slow to answer. */
 export async function containerNames(socket = DOCKER_SOCKET): Promise<Map<string, string>> {
   try {
-    // This request waits for no container, not even for one that Docker starts by a call to us.
-    const body = await get(socket, "/containers/json", AbortSignal.timeout(2000));
-    const pairs = readMessage(containers, body).flatMap(
+    const body = await get(socket, "/containers/json", AbortSignal.timeout(LISTING));
+    const pairs = readMessage(listedContainers, body).flatMap(
       ({ Names, NetworkSettings: { Networks } }) => {
         // A name with a second slash is another container's name for it (--link).
         const name = Names.find((each) => /^\/[\w.-]+$/.test(each))?.slice(1) ?? "";

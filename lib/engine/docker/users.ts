@@ -6,6 +6,7 @@ import { addressIn } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { list, optional, readMessage, record } from "../json.ts";
 import { flag, object, text } from "../../base/reader.ts";
+import { listedContainers } from "./api.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN_NAME } from "../plugins.ts";
 
@@ -26,14 +27,6 @@ const container = object({
     })),
   }),
 });
-
-const listed = list(object({
-  NetworkSettings: object({
-    Networks: record(object({
-      IPAMConfig: optional(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
-    })),
-  }),
-}));
 
 const network = object({
   Id: text,
@@ -109,7 +102,7 @@ export function readContainer(body: unknown): Container {
 
 /** Lists the addresses that containers ask for, from `GET /containers/json`. */
 export function readAskedAddresses(body: unknown): string[] {
-  return readMessage(listed, body)
+  return readMessage(listedContainers, body)
     .flatMap(({ NetworkSettings: { Networks } }) => Object.values(Networks))
     .flatMap(({ IPAMConfig }) => filled(IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address))
     .map((address) => canonical(address, addressIn));

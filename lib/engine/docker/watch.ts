@@ -5,7 +5,7 @@ import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
 import { atOnce, Coalescer, pause } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
-import { follow, get } from "./api.ts";
+import { follow, get, LISTING } from "./api.ts";
 import { EarlierClaims } from "./earlier_claims.ts";
 import type { SharedPlace } from "./ipam.ts";
 import { ACTIVATE } from "./handlers.ts";
@@ -51,9 +51,6 @@ const TELL_AGAIN = 5000;
 
 /** How long Docker may take to show a container, in milliseconds. It does so only after the start. */
 const PATIENCE = 30_000;
-
-/** How long Docker may take to list containers, in milliseconds. The list waits for no container. */
-const LISTING = 2000;
 
 const AT_ONCE = 8;
 
