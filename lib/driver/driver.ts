@@ -400,9 +400,11 @@ export class Driver implements AsyncDisposable {
    */
   async releaseReservations(network: string, name: string): Promise<ReservedAddress[]> {
     const { store } = this.#calls.parts;
+    // Afterwards, another call may remove it with its last container.
+    const found = findNetwork(store, network);
     // deno-lint-ignore require-await
     const gone = await this.#calls.shared(async () => releaseReservations(store, network, name));
-    await this.#calls.removeTransient([findNetwork(store, network)]);
+    await this.#calls.removeTransient([found]);
     return gone;
   }
 
