@@ -68,6 +68,7 @@ export function askedAddresses(
   const pools = Pools.of(subnetsOf(network), given.map(({ address }) => address));
   const decision = decideEndpoint({}, "next", {
     ...{ network, pools, parentAddresses, held, sandbox: "next" },
+    holderElsewhere: () => undefined,
   });
   // A full network has no next address.
   const next = endpointAddresses(decision.ok ? decision.endpoint : {})

@@ -49,7 +49,7 @@ export interface EndpointFacts {
   /** The addresses that other links on the parent are known to hold, if any. */
   held?: readonly HeldAddress[];
   /** Finds another holder of an address that the endpoint asks for; `undefined` if it is free. */
-  holderElsewhere?(address: string): string | undefined;
+  holderElsewhere(address: string): string | undefined;
   /** Its parent, if that is a link of the sandbox; left out, the network's parent. */
   parent?: string;
   /** Whether another program has given the sandbox a route to a destination of the endpoint. */
@@ -280,7 +280,7 @@ function takeForeign(
   }
   const { length } = parsePrefix(given).prefix;
   const address = formatAddress(parseAddress(given.slice(0, given.indexOf("/"))));
-  const holder = holderElsewhere?.(address);
+  const holder = holderElsewhere(address);
   if (holder !== undefined) throw new IpvlanError("address-held", { address, holder });
   return { address, length, pools };
 }
@@ -333,7 +333,7 @@ function takeGiven(
   const { address, pools: rest } = pools.take(given);
   const holder = parentAddresses.includes(address)
     ? `the parent "${network.parent}" of the host`
-    : held.find((each) => each.address === address)?.holder ?? holderElsewhere?.(address);
+    : held.find((each) => each.address === address)?.holder ?? holderElsewhere(address);
   if (holder !== undefined) throw new IpvlanError("address-held", { address, holder });
   return { address, pools: rest };
 }
