@@ -1,5 +1,3 @@
-import { netnsName } from "../iproute2/words.ts";
-
 /** A command that a check ran, and its output. */
 export interface Evidence {
   /** The command line, as a user would type it: `ip -n c1 -4 route show`. */
@@ -38,11 +36,6 @@ export async function run(program: string, ...args: string[]): Promise<CommandRe
     output: (text(stdout) + text(stderr)).trimEnd(),
     success,
   };
-}
-
-/** Runs `ip` in a namespace, or in the caller's own. */
-export function runIp(netns: string | undefined, ...words: string[]): Promise<CommandResult> {
-  return run("ip", ...(netns === undefined ? [] : ["-n", netnsName(netns)]), ...words);
 }
 
 /** Makes a finding from the commands that show it. */

@@ -1,6 +1,6 @@
 /**
- * Checks of which namespace reaches which address, each with its evidence. A namespace is given by its
- * name; `undefined` is the caller's own. Without `ip` or `ping` on the machine, the checks throw
+ * Checks whether a namespace reaches an address, with the evidence. A namespace is given by its name;
+ * `undefined` is the caller's own. Without `ip` or `ping` on the machine, the checks throw
  * `program-not-found`.
  *
  * @example In a test

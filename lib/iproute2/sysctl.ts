@@ -1,7 +1,7 @@
-import { feed, type RunProgram, spawn } from "./shell.ts";
+import type { RunProgram } from "./shell.ts";
 import { type Libc, SystemError } from "../netlink/libc.ts";
 import { inNamespace } from "../netlink/namespace.ts";
-import { linkName, netnsName, pathToEnter } from "./words.ts";
+import { linkName, pathToEnter } from "./words.ts";
 import { IpvlanError } from "../base/errors.ts";
 import { unlessMissing } from "../base/files.ts";
 import { isGranted } from "../base/permissions.ts";
@@ -59,14 +59,6 @@ function readHere(): Record<string, number> {
     const text = unlessMissing(() => Deno.readTextFileSync(FOLDER + path));
     return text === undefined ? [] : [[path, Number(text)]];
   }));
-}
-
-/** Writes one value to kernel settings of a namespace: `net/ipv4/ip_forward`. @throws {"sysctl"} */
-export async function writeSysctls(netns: string, keys: string[], value: string): Promise<void> {
-  // tee(1) and not sysctl(8), which small systems lack.
-  const args = ["netns", "exec", netnsName(netns), "tee", ...keys.map((key) => FOLDER + key)];
-  const { success, err } = await feed(spawn("ip", args), `${value}\n`);
-  if (!success) throw new IpvlanError("sysctl", { netns, keys, value, reason: err.trim() });
 }
 
 /**

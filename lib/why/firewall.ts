@@ -33,7 +33,7 @@ const PROTOCOLS = { 4: ["icmp", "1", "all"], 6: ["icmpv6", "ipv6-icmp", "58", "a
 /** What becomes of a packet in a chain, each with the rule that may do it. */
 type Outcomes = Map<Exclude<FirewallRule["does"], "return" | "jump" | "goto">, string>;
 
-/** The rule that drops a packet at a hook, or one of which that is not known; neither lets it pass. */
+/** Finds the rule that drops a packet, or one that may drop or change it. Without them, it passes. */
 export function judge(
   chains: readonly Chain[],
   passing: Passing,
@@ -85,20 +85,16 @@ function outcomes(
 }
 
 /** Whether a packet meets a condition; `undefined` if that is not known. */
-function meets({ on, is, not = false }: Condition, passing: Passing): boolean | undefined {
-  const does = meetsOne(on, is, passing);
-  return does === undefined ? undefined : does !== not;
+function meets(condition: Condition, passing: Passing): boolean | undefined {
+  const isOne = hasValue(condition, passing);
+  return isOne === undefined ? undefined : isOne !== (condition.not ?? false);
 }
 
-function meetsOne(
-  on: Condition["on"],
-  is: readonly string[],
-  passing: Passing,
-): boolean | undefined {
+function hasValue({ on, is }: Condition, passing: Passing): boolean | undefined {
   const { family, type, state } = passing;
   switch (on) {
     case "family":
-      return is.includes(String(family));
+      return is.includes(`ipv${family}`);
     case "from":
     case "to": {
       const { [on]: address } = passing;

@@ -5,13 +5,28 @@ import type { Addr } from "../iproute2/addr_types.ts";
 import type { Link } from "../iproute2/link_types.ts";
 import type { Flow } from "./route.ts";
 import type { Step } from "./walk.ts";
-import { type Answer, why } from "./why.ts";
+import { readFirewall } from "./ruleset.ts";
+import { type Answer, firewallsFor, why } from "./why.ts";
 import { addressesOf, isIn, type Node, type Port, sysctl, type WhyView, World } from "./world.ts";
 
 /** A change: the command that makes it, and the same in a view. */
 interface Change {
   line: string;
   make(view: WhyView, node: Node): void;
+}
+
+/** Answers with what helps. Reads the firewalls that may decide into the view. */
+export async function explain(
+  view: WhyView,
+  node: Node,
+  flow: Pick<Flow, "dst" | "src">,
+): Promise<Answer & { fix?: string }> {
+  const ask = () => why(new World(view), node, flow);
+  let answer = ask();
+  for (let unread; (unread = firewallsFor(view, flow.dst, answer)).length > 0; answer = ask()) {
+    await Promise.all(unread.map(async (each) => each.firewall = await readFirewall(each.netns)));
+  }
+  return { ...answer, fix: findFix(view, node.netns, flow, answer) };
 }
 
 /**

@@ -4,10 +4,10 @@
  *
  * @module
  */
-export { findFix, nodeOf } from "./fix.ts";
+export { explain, findFix, nodeOf } from "./fix.ts";
 export { addressOf } from "./route.ts";
 export { readFirewall } from "./ruleset.ts";
 export { stepText, toText } from "./text.ts";
 export type { Step, Verdict } from "./walk.ts";
-export { type Answer, firewallsFor, why } from "./why.ts";
+export { type Answer, why } from "./why.ts";
 export { type Node, WANTED, type WhyView, World } from "./world.ts";

@@ -12,9 +12,9 @@ export type Hook = typeof HOOKS[number];
 export interface Condition {
   /** The part of a packet; `other` is one that is not read. */
   on: "family" | "from" | "to" | "iif" | "oif" | "protocol" | "type" | "state" | "mark" | "other";
-  /** The values of which it has to be one: an address or a prefix, a link, a word. */
+  /** The accepted values: addresses and prefixes, links, or words. */
   is: readonly string[];
-  /** Whether it has to be none of them. */
+  /** Whether these values are refused instead. */
   not?: boolean;
 }
 
@@ -79,9 +79,9 @@ export function readIptables(printed: string, family: 4 | 6): Chain[] {
       const own = target !== undefined && chains.some((chain) => chain.id === id(target));
       const rule: FirewallRule = {
         text,
-        conditions: [{ on: "family", is: [String(family)] }, ...readConditions(before)],
-        does: own ? how === "g" ? "goto" : "jump" : TARGETS[target ?? "LOG"] ?? "changes",
-        ...own && { target: id(target) },
+        conditions: [{ on: "family", is: [`ipv${family}`] }, ...readConditions(before)],
+        does: target === undefined ? "next" : TARGETS[target] ?? "changes",
+        ...own && { does: how === "g" ? "goto" as const : "jump" as const, target: id(target) },
       };
       chains.find((chain) => chain.id === id(name))?.rules.push(rule);
     }
@@ -115,6 +115,7 @@ interface NftStatement extends Record<string, unknown> {
   match?: NftMatch;
   jump?: { target: string };
   goto?: { target: string };
+  vmap?: { key: NftMatch["left"]; data: string | { set: [NftValue, NftStatement][] } };
 }
 interface NftPlace {
   family: string;
@@ -144,25 +145,41 @@ export function readNft(printed: string, skipped: readonly string[] = []): Chain
   for (const { rule } of items) {
     const chain = rule && chains.find((chain) => chain.id === id(rule, rule.chain));
     if (!chain) continue;
-    const { family } = rule;
-    const last = rule.expr.findLast((each) => doesOf(each) !== "next") ?? {};
-    const target = (last.jump ?? last.goto)?.target;
-    chain.rules.push({
-      text: `${chain.id} handle ${rule.handle}`,
-      conditions: [
-        ...family === "inet" ? [] : [{ on: "family" as const, is: [family === "ip" ? "4" : "6"] }],
-        ...rule.expr.flatMap((each) =>
-          each.match ? readMatch(each.match) : each.limit ? [OTHER] : []
-        ),
-      ],
-      does: doesOf(last),
-      ...target !== undefined && { target: id(rule, target) },
-    });
+    const version = VERSIONS[rule.family];
+    for (const expr of withoutMaps(rule.expr)) {
+      const all = expr.map(doesOf);
+      const to = expr.find(({ jump, goto }) => jump ?? goto);
+      const target = (to?.jump ?? to?.goto)?.target;
+      chain.rules.push({
+        text: `${chain.id} handle ${rule.handle}`,
+        conditions: [
+          ...version ? [{ on: "family" as const, is: [version] }] : [],
+          ...expr.flatMap((each) => each.match ? readMatch(each.match) : each.limit ? [OTHER] : []),
+        ],
+        does: STRONGEST.find((each) => all.includes(each)) ?? "next",
+        ...target !== undefined && { target: id(rule, target) },
+      });
+    }
   }
   return chains;
 }
 
+/** A rule with a map of verdicts as several rules, one for each of its keys. */
+function withoutMaps(expr: NftStatement[]): NftStatement[][] {
+  const at = expr.findIndex(({ vmap }) => vmap);
+  const map = expr[at]?.vmap;
+  if (!map || typeof map.data !== "object") return [expr];
+  return map.data.set.map(([right, verdict]) =>
+    expr.toSpliced(at, 1, { match: { op: "==", left: map.key, right } }, verdict)
+  );
+}
+
+const VERSIONS: Readonly<Record<string, string>> = { ip: "ipv4", ip6: "ipv6" };
+
 const OTHER: Condition = { on: "other", is: [] };
+
+/** What a rule does by its statements: the first of these that it has. */
+const STRONGEST = ["drop", "changes", "translates", "accept", "return", "jump", "goto"] as const;
 
 const STATEMENTS: Readonly<Record<string, FirewallRule["does"]>> = {
   ...{ accept: "accept", drop: "drop", reject: "drop", return: "return" },
@@ -180,13 +197,13 @@ function readMatch({ op, left: { payload, meta, ct }, right }: NftMatch): Condit
   const not = op === "!=";
   if (!["==", "!=", "in"].includes(op) || is.includes(undefined)) return [OTHER];
   const condition = (on: Condition["on"]): Condition => ({ on, is: is as string[], not });
+  const version = VERSIONS[payload?.protocol ?? ""];
+  if (version) {
+    const on = { saddr: "from", daddr: "to", protocol: "protocol" } as const;
+    const which = on[payload?.field as keyof typeof on] ?? "other";
+    return [{ on: "family", is: [version] }, condition(which)];
+  }
   switch (payload?.protocol) {
-    case "ip":
-    case "ip6": {
-      const family: Condition = { on: "family", is: [payload.protocol === "ip" ? "4" : "6"] };
-      const on = { saddr: "from", daddr: "to", protocol: "protocol" } as const;
-      return [family, condition(on[payload.field as keyof typeof on] ?? "other")];
-    }
     case "icmp":
     case "icmpv6":
       return [
@@ -198,7 +215,10 @@ function readMatch({ op, left: { payload, meta, ct }, right }: NftMatch): Condit
     case "sctp":
       return [{ on: "protocol", is: [payload.protocol] }, OTHER];
   }
-  const keys = { iifname: "iif", oifname: "oif", l4proto: "protocol", mark: "mark" } as const;
+  const keys = {
+    ...{ iif: "iif", iifname: "iif", oif: "oif", oifname: "oif" } as const,
+    ...{ nfproto: "family", l4proto: "protocol", mark: "mark" } as const,
+  };
   const on = meta && keys[meta.key as keyof typeof keys];
   return [condition(on ?? (ct?.key === "state" ? "state" : "other"))];
 }

@@ -126,7 +126,7 @@ export class Walk {
     type: Passing["type"] = this.#echoType(dst!),
   ): void {
     if (!node.firewall) return;
-    // Questions for neighbours are not tracked (`nf_conntrack_icmpv6.c`).
+    // Questions for neighbours are not tracked (`nf_conntrack_proto_icmpv6.c`).
     const isEcho = type !== 135 && type !== 136;
     if (isEcho && (hooks[0] === "OUTPUT" || hooks[0] === "PREROUTING")) this.#tracked.add(node);
     const state = isEcho ? this.#stateIn(node) : "untracked";

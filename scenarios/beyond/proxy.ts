@@ -6,11 +6,11 @@
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import { routesEqual } from "../kit/machines/lines.ts";
 import type { ErrorCode } from "../../lib/base/errors.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { run } from "../../lib/check/finding.ts";
 import type { Endpoint, NetworkSpec } from "../../lib/driver/mod.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
+import { writeSysctls } from "../kit/machines/in_netns.ts";
 
 /** The network of each L3 mode, on a parent of its own, and a machine of its LAN. */
 const NEAR = {

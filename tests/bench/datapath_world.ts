@@ -6,7 +6,7 @@
  */
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { LinkSpec } from "../../lib/iproute2/link_types.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
+import { writeSysctls } from "../../scenarios/kit/machines/in_netns.ts";
 
 /**
  * The kinds of links that are compared: the link on the host's `eth0`, if it is no veth pair; and

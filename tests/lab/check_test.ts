@@ -9,11 +9,11 @@ import {
   routesEqual,
 } from "../../scenarios/kit/machines/lines.ts";
 import { macsLearned, taggedWith } from "../../scenarios/kit/machines/checks.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { World, type WorldSpec } from "../../scenarios/kit/machines/world.ts";
 import { inEnv, run } from "../kit/processes.ts";
 import { freshNetns } from "../kit/worlds.ts";
 import { assertRejectsError } from "../kit/errors.ts";
+import { writeSysctls } from "../../scenarios/kit/machines/in_netns.ts";
 
 const SPEC: WorldSpec = {
   host: { eth0: ["10.0.1.2/24", "2001:db8:1::2/64"], "eth0.20": ["10.0.20.2/24"] },

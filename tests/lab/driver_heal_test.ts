@@ -5,13 +5,13 @@ import { type OwnStep, settingsIn } from "../../lib/driver/model/option_steps.ts
 import { NETWORK_OPTIONS, OPTION_NAMES, stepsOf } from "../../lib/driver/model/options.ts";
 import { hostSteps, undoHostStep } from "../../lib/driver/network/host_steps.ts";
 import { linkDel, linkSet } from "../../lib/iproute2/link.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { assertConsistent, ETC } from "../kit/look.ts";
 import { networkWith, twoValues } from "../kit/options.ts";
 import { run, succeed } from "../kit/processes.ts";
 import { type TestHost, withHost } from "../kit/worlds.ts";
+import { writeSysctls } from "../../scenarios/kit/machines/in_netns.ts";
 
 /** A connection with several addresses of each family. */
 const TAGS = {

@@ -5,13 +5,13 @@ import { runPlugin } from "../../lib/engine/cni/mod.ts";
 import { setUp } from "../../lib/engine/netavark/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { advertise } from "../../scenarios/kit/machines/radvd.ts";
 import { engineNamespace } from "../kit/borrowed.ts";
 import { passedOf } from "../kit/cni.ts";
 import { assertRejectsError } from "../kit/errors.ts";
 import { succeed } from "../kit/processes.ts";
 import { type FreshNetns, freshNetns, type TestHost, withHost } from "../kit/worlds.ts";
+import { writeSysctls } from "../../scenarios/kit/machines/in_netns.ts";
 
 /** Runs a test on a host with a LAN: another machine is at the other end of its `eth0`. */
 async function withLan(test: (host: TestHost, lan: FreshNetns) => Promise<void>): Promise<void> {

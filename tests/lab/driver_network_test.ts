@@ -3,13 +3,13 @@ import type { Driver } from "../../mod.ts";
 import type { Link } from "../../lib/iproute2/mod.ts";
 import { doesNotReach, reaches } from "../../lib/check/mod.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { writeSysctls } from "../../lib/iproute2/sysctl.ts";
 import { advertise } from "../../scenarios/kit/machines/radvd.ts";
 import { assertConsistent, essence } from "../kit/look.ts";
 import { run } from "../kit/processes.ts";
 import { vlanInfo } from "../kit/values.ts";
 import { freshNetns, withHost } from "../kit/worlds.ts";
 import { assertRejectsError } from "../kit/errors.ts";
+import { writeSysctls } from "../../scenarios/kit/machines/in_netns.ts";
 
 /** What a command prints in a sandbox, and its exit status. */
 async function inside(driver: Driver, sandbox: string, ...words: string[]): Promise<string> {

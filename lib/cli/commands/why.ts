@@ -2,18 +2,7 @@ import { addressIn, familyOf } from "../../ipam/address.ts";
 import { invalidOption } from "../../base/errors.ts";
 import { lookAround } from "../../iproute2/view.ts";
 import { netnsOf } from "../../iproute2/words.ts";
-import {
-  addressOf,
-  findFix,
-  firewallsFor,
-  type Node,
-  nodeOf,
-  readFirewall,
-  toText,
-  WANTED,
-  why,
-  World,
-} from "../../why/mod.ts";
+import { addressOf, explain, type Node, nodeOf, toText, WANTED } from "../../why/mod.ts";
 import type { Command } from "../command.ts";
 
 const STATUSES = { yes: 0, no: 1, leaves: 3, unknown: 3 } as const;
@@ -54,12 +43,7 @@ ipvlan why host:eth0 c1`,
     if (link !== undefined && src === undefined) {
       throw invalidOption("link", link, `give a link of ${name} that has an IPv${family} address`);
     }
-    const ask = () => why(new World(view), node, { dst, src });
-    let answer = ask();
-    for (let unread; (unread = firewallsFor(view, dst, answer)).length > 0; answer = ask()) {
-      await Promise.all(unread.map(async (each) => each.firewall = await readFirewall(each.netns)));
-    }
-    const fix = findFix(view, node.netns, { dst, src }, answer);
+    const { fix, ...answer } = await explain(view, node, { dst, src });
     if (args.on("json")) print(JSON.stringify({ from, to: dst, ...answer, fix }, null, 4));
     else print(toText(answer, { from, to: target ? `${to} (${dst})` : dst, fix }));
     return STATUSES[answer.verdict];

@@ -7,12 +7,12 @@ import { type CommandResult, run } from "../../../lib/check/finding.ts";
 import { type Control, doesNotReach, type Finding, reaches } from "../../../lib/check/mod.ts";
 import type { Family } from "../../../lib/ipam/address.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { writeSysctls } from "../../../lib/iproute2/sysctl.ts";
 import type { RoutingDaemon } from "../../../lib/driver/model/routing_config.ts";
 import { Bird } from "./bird.ts";
 import { Frr } from "./frr.ts";
 import { type RouteChange, RouteMonitor } from "./route_monitor.ts";
 import type { Shell } from "../report/tour.ts";
+import { writeSysctls } from "../machines/in_netns.ts";
 
 /** The number of a host. */
 export type HostNumber = 1 | 2;

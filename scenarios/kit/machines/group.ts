@@ -1,6 +1,5 @@
-import { writeSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { addressWord } from "../../../lib/iproute2/words.ts";
-import { describeNetns, type Finding, finding, runIp } from "../../../lib/check/finding.ts";
+import { describeNetns, type Finding, finding } from "../../../lib/check/finding.ts";
 import {
   ping,
   type PingOptions,
@@ -10,6 +9,7 @@ import {
   SILENCE_TIME,
   wasTried,
 } from "../../../lib/check/reach.ts";
+import { runIp, writeSysctls } from "./in_netns.ts";
 
 /** The limited broadcast address (RFC 919): all hosts on the link, whatever their subnet. */
 const BROADCAST = "255.255.255.255";
@@ -29,7 +29,7 @@ export interface Receiver {
  * Checks that the receiver answers a broadcast or a multicast. First sets its kernel to answer these.
  * The packet leaves by the link of the route to the receiver, if the options name no link.
  *
- * @throws {"sysctl"} if the receiver's kernel cannot be set.
+ * @throws {Error} if the receiver's kernel cannot be set.
  */
 export async function groupPasses(
   kind: "broadcast" | "multicast",

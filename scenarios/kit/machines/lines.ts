@@ -5,8 +5,8 @@ import {
   describeNetns,
   type Finding,
   finding,
-  runIp,
 } from "../../../lib/check/finding.ts";
+import { runIp } from "./in_netns.ts";
 
 /** A line of `ip`: its first word, and from its other words to their values; "" for a flag. */
 interface Line {

@@ -1,8 +1,8 @@
 import { familyOf } from "../../../lib/ipam/address.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { writeSysctls } from "../../../lib/iproute2/sysctl.ts";
 import { allSettled } from "../all.ts";
 import type { Switch } from "./switch.ts";
+import { writeSysctls } from "./in_netns.ts";
 
 /**
  * The links of a machine, each with its addresses and their prefix lengths. `eth0.20` is a

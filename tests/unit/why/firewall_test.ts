@@ -110,6 +110,9 @@ const meta = (key: string, right: unknown) => ({
 });
 const state = (right: unknown) => ({ match: { op: "in", left: { ct: { key: "state" } }, right } });
 const DROP = { drop: null };
+const byState = (...set: [state: string, verdict: unknown][]) => ({
+  vmap: { key: { ct: { key: "state" } }, data: { set } },
+});
 
 Deno.test("nftables: the same questions, and the same answers", () => {
   const net = { prefix: { addr: "10.0.0.0", len: 24 } };
@@ -130,7 +133,14 @@ Deno.test("nftables: the same questions, and the same answers", () => {
     ["pass", [state(["established", "related"]), DROP]],
     ["drop", [state("new"), { log: null }, DROP]],
     ["unknown", [{ limit: { rate: 1, per: "second" } }, DROP]],
-    ["unknown", [{ vmap: { key: {}, data: {} } }]],
+    ["unknown", [{ vmap: { key: { ct: { key: "state" } }, data: "@states" } }]],
+    ["drop", [byState(["established", { accept: null }], ["new", { jump: { target: "own" } }])]],
+    ["pass", [byState(["established", { accept: null }], ["invalid", DROP])]],
+    ["drop", [meta("iif", "eth0"), DROP]],
+    ["pass", [meta("iif", "lo"), DROP]],
+    ["pass", [meta("nfproto", "ipv6"), DROP]],
+    ["drop", [meta("nfproto", "ipv4"), DROP]],
+    ["unknown", [{ mangle: { key: { meta: { key: "mark" } }, value: 1 } }, { accept: null }]],
     ["drop", [{ jump: { target: "own" } }]],
     ["unknown", [{ queue: null }]],
     ["pass", [{ counter: null }]],
