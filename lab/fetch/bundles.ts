@@ -244,6 +244,20 @@ export const BUNDLES = {
     // For 500 veth pairs and their bridge.
     memory: 512,
   },
+  tcpdump: {
+    what: "tcpdump 4.99, of Debian 12",
+    megabytes: 3,
+    packages: {
+      bookworm: [
+        ...["tcpdump", "libpcap0.8", "libssl3", "libdbus-1-3", "libsystemd0", "libcap2"],
+        ...["libgcrypt20", "libgpg-error0", "liblz4-1"],
+      ],
+    },
+    modules: [],
+    memory: 256,
+    // It reads files as this user.
+    users: { tcpdump: undefined },
+  },
   systemd: {
     what: "systemd 252, of Debian 12",
     megabytes: 6,

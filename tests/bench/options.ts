@@ -8,13 +8,20 @@ import type { Figure } from "./figures.ts";
 import type { Job } from "./inside.ts";
 import { makeSandboxes, names } from "./sandboxes.ts";
 import { count, inTurns, timed } from "./turns.ts";
-import { freshWorld, PARENT, SUBNET } from "./world.ts";
+import { freshWorld, GATEWAY, PARENT, SUBNET } from "./world.ts";
 
 /** The options of a network that add lines to each endpoint, with the mode that they need. */
 const OPTIONS: Readonly<Record<string, Partial<NetworkOptions>>> = {
   "mtu=1400": { mtu: 1400 },
+  "txqlen=500": { txqlen: 500 },
+  "ipv6=static": { ipv6Mode: "static" },
+  // Both families wait for those that may have the address: RFC 5227 and 4862.
+  "dad=on": { dad: "on" },
+  "routes": { routes: [{ dst: "10.9.0.0/16", via: GATEWAY }] },
+  "policy_routes=true": { policyRoutes: true },
   "host_access=true": { hostAccess: true },
   "host_access=true in l3": { hostAccess: true, mode: "l3" },
+  "proxy=true in l3s": { proxy: true, mode: "l3s" },
   "advertise=address in l3": { advertise: "address", mode: "l3" },
 };
 

@@ -8,6 +8,8 @@ import { Printer } from "../../scenarios/kit/report/printer.ts";
 import { scenario } from "../../scenarios/kit/scenario.ts";
 import { World } from "../../scenarios/kit/machines/world.ts";
 import { tryPlayground } from "../kit/lab.ts";
+import { disconnect, disturb } from "../../scenarios/kit/machines/faults.ts";
+import { run, succeed } from "../../scenarios/kit/program.ts";
 import { decode } from "../kit/processes.ts";
 import { temporaryFolder } from "../kit/worlds.ts";
 
@@ -73,6 +75,47 @@ Deno.test("a world joins trunk and access ports by VLAN, and routes only with a 
       ["2001:db8:30::1", "fe80::1"],
     );
   }));
+
+Deno.test("a cable can lose, delay and cap frames, or be out, until that is over", () =>
+  leavesNothing(async () => {
+    await using _world = await World.build({
+      host: { eth0: ["10.0.1.2/24"] },
+      lan: { pc: { addresses: ["10.0.1.4/24"] } },
+    });
+    /** The least time for a ping with this many bytes, in milliseconds; `Infinity` if none came back. */
+    const ping = async (size = 56) => {
+      const words = ["netns", "exec", "lab-pc", "ping", "-c3", "-i0.2", "-W3", `-s${size}`];
+      const { stdout } = await run("ip", ...words, "10.0.1.2");
+      const times = [...stdout.matchAll(/ time=([\d.]+)/g)].map(([, time]) => Number(time));
+      return Math.min(...times, Infinity);
+    };
+    {
+      await using _lost = await disturb("host", "eth0", { loss: 100 });
+      assertEquals(await ping(), Infinity);
+      assertEquals(await carrier("lab-host"), "1");
+    }
+    {
+      await using _out = await disconnect("pc", "eth0");
+      assertEquals(await carrier("lab-pc"), "0");
+      assertEquals(await ping(), Infinity);
+    }
+    {
+      await using _slow = await disturb("pc", "eth0", { delay: 100 });
+      assert(await ping() >= 200);
+    }
+    {
+      // 1,442 bytes each way at 100 kbit/s.
+      await using _narrow = await disturb("pc", "eth0", { rate: 100 });
+      assert(await ping(1400) >= 230);
+    }
+    assert((await reaches("lab-pc", "10.0.1.2")).held);
+    await assertRejects(() => disturb("pc", "eth9", { loss: 100 }), Error, "eth9");
+  }));
+
+/** Whether the link `eth0` of a namespace has a carrier: `0` or `1`. */
+async function carrier(netns: string): Promise<string> {
+  return await succeed("ip", "netns", "exec", netns, "cat", "/sys/class/net/eth0/carrier");
+}
 
 Deno.test("a host's containers and their networks outlive a restart, with their addresses", () =>
   leavesNothing(async () => {

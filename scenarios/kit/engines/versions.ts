@@ -31,6 +31,7 @@ const PROGRAMS: Readonly<Record<BundleName, readonly Program[]>> = {
   iperf3: [{ name: "iperf3", command: ["iperf3", "--version"] }],
   frr: [{ name: "FRR", command: ["/usr/lib/frr/zebra", "--version"] }],
   dnsmasq: [{ name: "dnsmasq", command: ["dnsmasq", "--version"] }],
+  tcpdump: [{ name: "tcpdump", command: ["tcpdump", "--version"] }],
   // The first line is "systemd 252 (252.39-1)".
   systemd: [{ name: "systemd", command: ["systemctl", "--version"] }],
 };

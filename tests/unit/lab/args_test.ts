@@ -123,7 +123,7 @@ Deno.test("parseRequest() refuses unknown programs, two versions of one, and the
     assertEquals((error as Error).message, `${message} (see --help)`);
   };
   const known =
-    "docker20, docker26, containerd16, containerd21, podman4, podman5, etcd, frr, bird, iptables, dnsmasq, iperf3, systemd";
+    "docker20, docker26, containerd16, containerd21, podman4, podman5, etcd, frr, bird, iptables, dnsmasq, iperf3, tcpdump, systemd";
   refuse(["--with", "dokcer"], `Unknown programs "dokcer": --with takes ${known}`);
   refuse(["--with", "etcd,"], `Unknown programs "": --with takes ${known}`);
   refuse(
