@@ -12,6 +12,8 @@ export interface Flow {
   iif?: string;
   /** The link that it has to leave by. */
   oif?: string;
+  /** The link to leave by if the best routes lead by several. */
+  preferred?: string;
 }
 
 /** The outcome of a lookup: a route, or why none can be named; neither if there is none. */
@@ -53,7 +55,7 @@ function matches({ src, dst, iif, oif, fwmark, not }: Rule, flow: Flow): boolean
 }
 
 /** The best route of a table: the one with the longest prefix, and of these with the lowest metric. */
-function bestRoute(node: Node, table: string, { dst, oif }: Flow): Route | undefined {
+function bestRoute(node: Node, table: string, { dst, oif, preferred }: Flow): Route | undefined {
   const family = familyOf(dst);
   const isUp = (name: string) => node.links.some((link) => link.name === name && link.up);
   return node.routes
@@ -64,7 +66,10 @@ function bestRoute(node: Node, table: string, { dst, oif }: Flow): Route | undef
       // IPv6 passes over the routes of a link without carrier, IPv4 does not.
       !route.flags.includes("dead") && !(family === 6 && route.flags.includes("linkdown"))
     )
-    .sort((a, b) => lengthOf(b) - lengthOf(a) || (a.metric ?? 0) - (b.metric ?? 0))[0];
+    .sort((a, b) =>
+      lengthOf(b) - lengthOf(a) || (a.metric ?? 0) - (b.metric ?? 0) ||
+      Number(b.dev === preferred) - Number(a.dev === preferred)
+    )[0];
 }
 
 function lengthOf({ dst, family }: Route): number {

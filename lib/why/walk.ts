@@ -35,9 +35,10 @@ interface Packet {
   ttl: number;
 }
 
-/** The namespace that keeps a packet, as the address is its own. */
+/** The namespace that keeps a packet, as the address is its own, and the link that it came in by. */
 export interface Delivery {
   node: Node;
+  link: string;
   packet: Packet;
 }
 
@@ -96,7 +97,7 @@ export class Walk {
     if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
     this.#filterLoop(node, packet);
     this.#step("own-address", { netns: node.netns }, dst);
-    return { node, packet };
+    return { node, link: "lo", packet };
   }
 
   #step(code: Code, at: Pick<Step, "netns" | "link">, about?: string): void {
@@ -225,7 +226,7 @@ export class Walk {
 
   #keep(port: Port, packet: Packet): Delivery {
     this.#step("accepted", placeOf(port), packet.dst);
-    return { node: port.node, packet };
+    return { node: port.node, link: port.link.name, packet };
   }
 
   /** Asks on a link who has an address, and returns the MAC address to send to. */

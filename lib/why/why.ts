@@ -23,13 +23,16 @@ export function why(world: World, node: Node, flow: { dst: string; src?: string 
   const back = new Walk(world, there);
   const answer = (verdict: Verdict) => ({ verdict, there: there.steps, back: back.steps });
   try {
-    const { node: receiver, packet } = there.send(node, flow);
+    const { node: receiver, link, packet } = there.send(node, flow);
     const isIPv4 = familyOf(flow.dst) === 4;
     if (sysctl(receiver, isIPv4 ? "ipv4/icmp_echo_ignore_all" : "ipv6/icmp/echo_ignore_all")) {
       there.steps.push({ code: "echo-ignored", netns: receiver.netns });
       return answer("no");
     }
-    const { node: last } = back.send(receiver, { dst: packet.src, src: packet.dst });
+    // Of the best routes, an answer of IPv6 takes the one by its link (`icmpv6_echo_reply`).
+    const preferred = isIPv4 ? undefined : link;
+    const reply = { dst: packet.src, src: packet.dst, preferred };
+    const { node: last } = back.send(receiver, reply);
     if (there.isDoubtful || back.isDoubtful) return answer("unknown");
     return answer(last === node ? "yes" : "no");
   } catch (error) {

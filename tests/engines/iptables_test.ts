@@ -6,7 +6,7 @@ import { ipvlan, succeeds } from "../kit/command.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
 import { counts, differences } from "../why/compare.ts";
-import { worlds } from "../why/worlds.ts";
+import { worlds, type WorldSpec } from "../why/worlds.ts";
 
 Deno.test("in random worlds with firewalls, a ping comes back where the model says so, and nowhere else", async () => {
   await fc.assert(
@@ -14,6 +14,24 @@ Deno.test("in random worlds with firewalls, a ping comes back where the model sa
     { numRuns: 15, endOnFailure: true },
   );
   assert(counts.dropped > 0);
+});
+
+Deno.test("an answer of IPv6 leaves by the link that was asked", async () => {
+  // A sandbox with two links in one subnet, of which it may send by the second one alone.
+  const endpoint = { net: 0, length: 24, way: "gateway", isDown: false } as const;
+  const rule = { family: 6, hook: "OUTPUT", condition: "-o eth0", target: "DROP" } as const;
+  const spec: WorldSpec = {
+    hosts: [{
+      nets: [{ parent: 0, mode: "l2", flag: "bridge", isOwn: false }],
+      sandboxes: [{ endpoints: [endpoint, endpoint], sysctls: [], rules: [rule] }],
+      vlans: {},
+      sysctls: [],
+      rules: [],
+      isDown: false,
+    }],
+    router: { vlans: [], forwards: false, knows: false, rules: [] },
+  };
+  assertEquals(await differences(spec), []);
 });
 
 Deno.test("ipvlan why names the rule that drops a packet, and the rule that it does not understand", async () => {

@@ -130,6 +130,14 @@ Deno.test("what is not part of the model is named, and no verdict is given", () 
   ]);
 });
 
+Deno.test("an answer of IPv6 leaves by the link that was asked, if two routes are equal", () => {
+  const route = (dev: string) => ({ family: 6 as const, dst: "fd00::/64", dev, metric: 256 });
+  const both = node("c1", [[link(7, "eth0")], [link(8, "eth1")]], [route("eth0"), route("eth1")]);
+  both.rules.push({ ...RULE, family: 6, priority: 32766, table: "main" });
+  const dev = (preferred?: string) => findRoute(both, { dst: "fd00::9", preferred }).route?.dev;
+  assertEquals([dev(), dev("eth0"), dev("eth1"), dev("lo")], ["eth0", "eth0", "eth1", "eth0"]);
+});
+
 Deno.test("a command is offered only if the packet arrives with it", () => {
   const view = twoSandboxes("l2", "private");
   const flow = { dst: "192.168.1.3" };
