@@ -10,6 +10,7 @@ import { netnsOf } from "../iproute2/words.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
 import { diagnoseFirewall } from "./firewall.ts";
 import { diagnoseParent } from "./parent.ts";
+import { diagnoseReach } from "./reach.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
 import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
@@ -47,6 +48,7 @@ export function diagnose(facts: DoctorFacts): Diagnosis[] {
         facts.state.endpoints.filter(({ network }) => network === id).flatMap(endpointAddresses),
     ),
     ...facts.parents.flatMap((parent) => diagnoseParent(parent, facts)),
+    ...diagnoseReach(facts.state, facts.view),
   ];
 }
 

@@ -5,10 +5,8 @@ import type { EngineName, Network } from "../driver/model/types.ts";
 import type { IpvlanError } from "../base/errors.ts";
 import type { KernelFacts } from "../iproute2/kernel.ts";
 import type { LinkSpec } from "../iproute2/link_types.ts";
-import type { Seen, View } from "../iproute2/view_types.ts";
 import type { Chain } from "../why/ruleset.ts";
-
-export type DoctorView = View<Seen<{ links: true; addrs: true }>>;
+import type { WhyView } from "../why/mod.ts";
 
 /** All that doctor judges. What needs a working `ip` is left out where there is none. */
 export interface DoctorFacts {
@@ -31,7 +29,7 @@ export interface DoctorFacts {
   plugins: { engine: EngineName; what: string; fix?: string }[];
   ipv6: "on" | "off in new namespaces" | "not in the kernel";
   state: StateFacts;
-  view?: DoctorView;
+  view?: WhyView;
   /** The addresses of ipvlan links in all namespaces that can be found. */
   held: HeldAddress[];
   /** The routing daemons in this namespace, `zebra` or `bird`, if a network advertises routes. */

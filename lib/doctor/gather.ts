@@ -18,7 +18,7 @@ import { chooseTransport } from "../netlink/choose.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";
-import { readFirewall } from "../why/ruleset.ts";
+import { readFirewall, WANTED } from "../why/mod.ts";
 import { gatherParent } from "./parent.ts";
 
 /** What to examine. */
@@ -63,7 +63,7 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
   if (facts.ip === undefined) return facts;
   try {
     const files = [...new Set(state.owned.flatMap(({ path }) => path ?? []))];
-    facts.view = await lookAround({ links: true, addrs: true }, { signal, files });
+    facts.view = await lookAround(WANTED, { signal, files });
     facts.links = await gatherLinks(signal);
     await using shell = new Shell({ signal });
     facts.held = await findHolders(shell.run, undefined, facts.view.host.links);

@@ -14,7 +14,8 @@ import type { Ip } from "../iproute2/ip.ts";
 import { isIpvlanOn, type Link, type LinkSpec } from "../iproute2/link_types.ts";
 import { neighAsk, neighFlush } from "../iproute2/neigh.ts";
 import { make } from "../iproute2/runner.ts";
-import type { AskedAddress, DoctorFacts, DoctorView, ParentFacts, StateFacts } from "./facts.ts";
+import type { AskedAddress, DoctorFacts, ParentFacts, StateFacts } from "./facts.ts";
+import type { WhyView } from "../why/mod.ts";
 import { contains, prefixesOf } from "../ipam/prefix.ts";
 import { shellLine } from "../base/printable.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
@@ -24,7 +25,7 @@ export async function gatherParent(
   ip: Ip,
   name: string,
   { state, links: refusals, held }: DoctorFacts,
-  view: DoctorView,
+  view: WhyView,
   signal: AbortSignal | undefined,
 ): Promise<ParentFacts> {
   const { links, addrs } = view.host;
@@ -163,7 +164,7 @@ export function diagnoseParent(parent: ParentFacts, facts: DoctorFacts): Diagnos
 }
 
 /** Finds what all facts say of a parent, and the ipvlan links on it in all namespaces. */
-function lookAt(parent: ParentFacts, facts: DoctorFacts, { host, others }: DoctorView) {
+function lookAt(parent: ParentFacts, facts: DoctorFacts, { host, others }: WhyView) {
   const { name } = parent;
   const { links } = host;
   const link = links.find((link) => link.name === name);

@@ -109,15 +109,20 @@ function changesFor(
     case "no-route":
     case "dead-end":
     case "no-answer":
-      return nextHops(view, node, about).flatMap(([via, by]) =>
-        // In place of a next hop that is not there, or by one where there was none.
-        (code === "no-answer" ? ["default", target] : [about]).map((dst): Change => ({
-          line: ip(`${family === 6 ? "-6 " : ""}route replace ${dst} via ${via} dev ${by}`),
-          make: (_, { routes }) => {
-            routes.unshift({ dst, via, dev: by, metric: 0, ...plainRoute(family) });
-          },
-        }))
-      );
+      return [
+        // The kernel has deleted the routes of links that are down.
+        ...code !== "no-route" ? [] : node.links.filter(({ up }) => !up)
+          .flatMap(({ name }) => setUp(view, node, name)),
+        ...nextHops(view, node, about).flatMap(([via, by]) =>
+          // In place of a next hop that is not there, or by one where there was none.
+          (code === "no-answer" ? ["default", target] : [about]).map((dst): Change => ({
+            line: ip(`${family === 6 ? "-6 " : ""}route replace ${dst} via ${via} dev ${by}`),
+            make: (_, { routes }) => {
+              routes.unshift({ dst, via, dev: by, metric: 0, ...plainRoute(family) });
+            },
+          }))
+        ),
+      ];
   }
   return [];
 }

@@ -11,6 +11,7 @@ import type { Line, Step } from "../../lib/driver/run/plan.ts";
 import type { EndpointRecord } from "../../lib/driver/store/records.ts";
 import type { Endpoint, Network, Sandbox } from "../../lib/driver/model/types.ts";
 import type { GraphView } from "../../lib/graph/mod.ts";
+import type { WhyView } from "../../lib/why/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
 import type { Addr } from "../../lib/iproute2/addr_types.ts";
 import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
@@ -129,8 +130,13 @@ export function view(
   links: Link[],
   others: Namespace[] = [],
   host: Partial<Namespace> = {},
-): GraphView {
-  return { host: { links, addrs: [], routes: [], ...host }, others, closed: [] };
+): WhyView {
+  const seen = { rules: [], neighs: [], sysctls: {} };
+  return {
+    host: { links, addrs: [], routes: [], ...seen, ...host },
+    others: others.map((each) => ({ ...seen, ...each })),
+    closed: [],
+  };
 }
 
 /** A network on `eth0` with one subnet, with the given changes. */

@@ -80,6 +80,25 @@ Deno.test("doctor says what is wrong with a parent", async (t) => {
   assertEquals(await doctor("--parent", "eth0"), []);
 });
 
+Deno.test("doctor says why a sandbox does not reach its gateway, and what helps", async () => {
+  await using host = await commandHost();
+  await host.ip.addr.add({ dev: "eth0", address: "10.0.0.9/24" });
+  const create = ["network", "create", "-o", "parent=eth0"] as const;
+  await succeeds(...create, "--subnet=10.0.0.0/24", "--gateway=10.0.0.9", "web");
+  await succeeds("run", "-d", "--net=web", "--name=c1");
+  assertOnly(
+    await doctor(),
+    /^warning gateway: "c1" does not reach its gateway 10\.0\.0\.9: .* never hear each other/,
+  );
+  await host.ip.addr.del({ dev: "eth0", address: "10.0.0.9/24" });
+  assertEquals(await doctor(), []);
+  await run("ip", "-n", "c1", "route", "flush", "table", "main");
+  assertOnly(
+    await doctor(),
+    /^warning gateway: .* c1: has no route to 10\.0\.0\.9 → see where .*: ipvlan why c1 10\.0\.0\.9$/,
+  );
+});
+
 Deno.test("doctor says what has become of a network's parent", async (t) => {
   await using host = await commandHost();
   const { ip } = host;

@@ -76,6 +76,13 @@ const MISTAKES: Record<
     rule: "link-down",
     fix: "ip -n c2 link set eth0 up",
   },
+  "one's own link that is down": {
+    lines: ["ip -n c1 link set eth0 down"],
+    from: "c1",
+    to: "192.168.1.3",
+    rule: "no-route",
+    fix: "ip -n c1 link set eth0 up",
+  },
   "a strict check of the source": {
     lines: [
       "ip netns exec c1 sysctl -w net.ipv4.conf.eth0.rp_filter=1",
