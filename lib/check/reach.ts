@@ -1,6 +1,9 @@
-import { IpvlanError } from "../base/errors.ts";
+import { attempt, IpvlanError } from "../base/errors.ts";
+import { addressIn } from "../ipam/address.ts";
 import { spawn } from "../iproute2/shell.ts";
+import { lookAround } from "../iproute2/view.ts";
 import { netnsName } from "../iproute2/words.ts";
+import { explain, nodeOf, toText, WANTED } from "../why/mod.ts";
 import { describeNetns, type Evidence, type Finding, finding } from "./finding.ts";
 
 /** How long to wait for an answer that should come, in seconds. Emulated machines are slow. */
@@ -27,7 +30,8 @@ export interface Control extends PingOptions {
 }
 
 /**
- * Checks that a target answers a ping within 5 seconds. Resolves at the first answer.
+ * Checks that a target answers a ping within 5 seconds. Resolves at the first answer. Without one, the
+ * evidence has what `ipvlan why` says, too.
  *
  * @param target An address of either family, or a name. The names of a namespace are those in
  * `/etc/netns/NAME/hosts`, which `ip netns exec` mounts over `/etc/hosts` (ip-netns(8)).
@@ -38,7 +42,35 @@ export async function reaches(
   { dev, signal }: PingOptions = {},
 ): Promise<Finding> {
   const result = await ping(from, target, { seconds: REPLY_TIMEOUT, dev, signal });
-  return finding(`${describeNetns(from)} reaches ${target}`, result.reply !== undefined, result);
+  const held = result.reply !== undefined;
+  const why = held || dev !== undefined ? [] : await reasons(from, target, result.output, signal);
+  return finding(`${describeNetns(from)} reaches ${target}`, held, result, ...why);
+}
+
+/** What the model of `lib/why/` says of a ping; nothing where it may not look. */
+async function reasons(
+  from: string | undefined,
+  target: string,
+  output: string,
+  signal: AbortSignal | undefined,
+): Promise<Evidence[]> {
+  // iputils: PING c2 (10.0.0.2) 56(84) bytes of data. PING c2(c2 (fd00::2)) 56 data bytes
+  // busybox: PING c2 (10.0.0.2): 56 data bytes
+  const [, pinged = target] = /^PING [^\n]*?\(([\da-f.:]+)\)/.exec(output) ?? [];
+  const dst = attempt(() => addressIn(pinged));
+  try {
+    const view = await lookAround(WANTED, { signal });
+    const node = nodeOf(view, from);
+    if (!node || !dst.ok) return [];
+    const { fix, ...answer } = await explain(view, node, { dst: dst.value });
+    const names = { from: from ?? "host", to: target, fix };
+    const command = ["ipvlan", "why", names.from, target].join(" ");
+    return [{ command, output: toText(answer, names) }];
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof IpvlanError)) throw error;
+    return [];
+  }
 }
 
 /**

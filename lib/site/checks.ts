@@ -1,4 +1,5 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
+import { ping, REPLY_TIMEOUT } from "../check/reach.ts";
 import { atOnce } from "../base/waiting.ts";
 import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
 import { bareAddresses, endpointAddresses, familyOf } from "../ipam/address.ts";
@@ -91,14 +92,14 @@ async function isOutOfReach(
   );
   const candidates = [host, ...new Set(onNetwork.values())];
   const asked = await Promise.all(
-    candidates.map((control) => reaches(control, address, { signal })),
+    candidates.map((control) => ping(control, address, { seconds: REPLY_TIMEOUT, signal })),
   );
-  const index = asked.findIndex(({ held }) => held);
+  const index = asked.findIndex(({ reply }) => reply !== undefined);
   if (index !== -1) return await doesNotAnswer(candidates[index]);
   return {
     sentence: `${address} answers nobody, so its silence to ${from} proves nothing`,
     held: false,
-    evidence: asked.flatMap(({ evidence }) => evidence),
+    evidence: asked.map(({ command, output }) => ({ command, output })),
   };
 }
 

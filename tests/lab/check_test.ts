@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import { groupDoesNotPass, groupPasses } from "../../scenarios/kit/machines/group.ts";
 import {
@@ -57,6 +57,20 @@ Deno.test("reaches and doesNotReach say who answers, and distinguish a dead targ
     reaches("lab-nas", "no-such-name"),
     reaches("lab-nobody", "10.0.1.4"),
   ], [...Array(5).fill(true), ...Array(8).fill(false)]);
+});
+
+Deno.test("without an answer, the evidence says why", async () => {
+  await using world = await World.build(SPEC);
+  const why = async (target: string) =>
+    (await reaches("lab-pc", target)).evidence.slice(1).map(({ command, output }) =>
+      `${command}: ${output.split("\n").at(0)}`
+    );
+  // What the switch does with tags is not part of the model.
+  assertMatch((await why("10.0.1.77"))[0]!, /^ipvlan why lab-pc 10\.0\.1\.77: .* \[unknown\]$/);
+  await world.ip("lab-pc").route.del({ dst: "default", via: "10.0.1.2" });
+  assertMatch((await why("10.0.20.2"))[0]!, / lab-pc: has no route to 10\.0\.20\.2 \[no-route\]$/);
+  assertEquals(await why("10.0.1.2"), []);
+  assertEquals(await why("no-such-name"), []);
 });
 
 Deno.test("a name is the one in the namespace's hosts file", async () => {
