@@ -7,7 +7,7 @@
 import { IpvlanError } from "../lib/base/errors.ts";
 import { doesNotReach, type Finding, reaches } from "../lib/check/mod.ts";
 import { linkIsGone, linkShows } from "./kit/machines/lines.ts";
-import { run } from "../lib/check/finding.ts";
+import { run } from "./kit/command.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";
 import { isRefused } from "./kit/machines/checks.ts";
 import { type Host, main, type Scenario, scenario, type Tour } from "./kit/mod.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Finding, reaches } from "../../lib/check/mod.ts";
-import { run } from "../../lib/check/finding.ts";
+import { run } from "../kit/command.ts";
 import { countIncoming, isEqual, isRefused } from "../kit/machines/checks.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import type { Endpoint } from "../../lib/driver/mod.ts";

@@ -5,7 +5,7 @@
  */
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import { linkShows } from "../kit/machines/lines.ts";
-import { run } from "../../lib/check/finding.ts";
+import { run } from "../kit/command.ts";
 import { lookInto } from "../../lib/iproute2/view.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Host, type Scenario } from "../kit/mod.ts";

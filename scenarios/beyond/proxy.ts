@@ -6,7 +6,7 @@
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import { routesEqual } from "../kit/machines/lines.ts";
 import type { ErrorCode } from "../../lib/base/errors.ts";
-import { run } from "../../lib/check/finding.ts";
+import { run } from "../kit/command.ts";
 import type { Endpoint, NetworkSpec } from "../../lib/driver/mod.ts";
 import { isEqual, isRefused } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";

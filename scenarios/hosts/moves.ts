@@ -7,7 +7,7 @@ import { countIncoming } from "../kit/machines/checks.ts";
 import { type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";
-import { run } from "../../lib/check/finding.ts";
+import { run } from "../kit/command.ts";
 import { engineScenario, type Scenario, type StatementId, type Tour } from "../kit/mod.ts";
 import type { RoutedHost } from "../kit/hosts/routed_host.ts";
 import { LAN, LAN_ADDRESS, RoutedHosts, TOR } from "../kit/hosts/routed_hosts.ts";

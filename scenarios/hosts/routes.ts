@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CommandResult, run } from "../../lib/check/finding.ts";
+import { type CommandResult, run } from "../kit/command.ts";
 import { doesNotReach, type Finding, reaches } from "../../lib/check/mod.ts";
 import type { Family } from "../../lib/ipam/address.ts";
 import type { RoutingDaemon } from "../../lib/driver/model/routing_config.ts";

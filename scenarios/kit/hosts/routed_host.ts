@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CommandResult, run } from "../../../lib/check/finding.ts";
+import { type CommandResult, run } from "../command.ts";
 import { type Control, doesNotReach, type Finding, reaches } from "../../../lib/check/mod.ts";
 import type { Family } from "../../../lib/ipam/address.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";

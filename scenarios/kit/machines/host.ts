@@ -5,7 +5,7 @@ import {
   type RestoreReport,
 } from "../../../lib/driver/mod.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
-import { type CommandResult, run } from "../../../lib/check/finding.ts";
+import { type CommandResult, run } from "../command.ts";
 import { allSettled } from "../all.ts";
 import { ipvlanCommand } from "../engines/machine.ts";
 import { type Links, netnsOf, pluggedLinks, portOf, startMachine } from "./machine.ts";

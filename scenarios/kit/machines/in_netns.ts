@@ -1,5 +1,5 @@
 // Runs `ip`, and writes settings of the kernel, in a network namespace.
-import { type CommandResult, run } from "../../../lib/check/finding.ts";
+import { type CommandResult, run } from "../command.ts";
 import { feed, spawn } from "../../../lib/iproute2/shell.ts";
 import { netnsName } from "../../../lib/iproute2/words.ts";
 

@@ -1,11 +1,7 @@
 // Compares what `ip` prints of links, their addresses and routes with what is expected, in any order.
 import { linkName } from "../../../lib/iproute2/words.ts";
-import {
-  type CommandResult,
-  describeNetns,
-  type Finding,
-  finding,
-} from "../../../lib/check/finding.ts";
+import { describeNetns, type Finding, finding } from "../../../lib/check/finding.ts";
+import type { CommandResult } from "../command.ts";
 import { runIp } from "./in_netns.ts";
 
 /** A line of `ip`: its first word, and from its other words to their values; "" for a flag. */

@@ -1,4 +1,4 @@
-import { type CommandResult, run } from "../../../lib/check/finding.ts";
+import { type CommandResult, run } from "../command.ts";
 import type { Finding } from "../../../lib/check/mod.ts";
 import { UserError } from "../../../lib/base/errors.ts";
 import type { Printer } from "./printer.ts";
