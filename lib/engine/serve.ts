@@ -3,18 +3,13 @@ import { Buffer } from "node:buffer";
 import { createServer, type Socket } from "node:net";
 import { type CallAnswer, MAX_CALL, readCall, writeAnswer } from "./caller.ts";
 import type { PluginCall } from "./plugins.ts";
-import { listen } from "./socket.ts";
+import { accept, type Serving } from "./socket.ts";
 
-export interface ServeOptions {
-  /** The path of the socket to make, or the file descriptor of one that systemd has made. */
-  socket: string | number;
+export interface ServeOptions extends Serving {
   /** Makes the first line to a caller; `undefined` if the server can no longer answer and must end. */
   greeting: () => string | undefined;
   /** Answers a call, and never throws. It goes on without the caller: the engine undoes it. */
   answer: (call: PluginCall) => Promise<CallAnswer>;
-  listening: () => void;
-  /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
-  signal: AbortSignal;
   /** The time without a call after which it ends by itself, in milliseconds; left out, never. */
   idle?: number;
 }
@@ -24,10 +19,10 @@ const [GRACE, READING] = [1000, 10_000];
 
 /** Serves calls until its end. @throws {"socket"} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { socket, greeting, listening, signal, idle } = options;
+  const { greeting, idle } = options;
   const idleness = new AbortController();
   const end = () => idleness.abort();
-  const ending = AbortSignal.any([signal, idleness.signal]);
+  const signal = AbortSignal.any([options.signal, idleness.signal]);
   const calls = new Set<Promise<void>>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const rest = () => {
@@ -40,17 +35,14 @@ export async function serve(options: ServeOptions): Promise<void> {
       connection.destroy();
       return end();
     }
-    const call = converse(connection, first, options.answer, ending).finally(() => {
+    const call = converse(connection, first, options.answer, signal).finally(() => {
       calls.delete(call);
       rest();
     });
     calls.add(call);
   });
-  using _socket = await listen(server, socket);
-  listening();
   rest();
-  if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
-  server.close();
+  await accept(server, { ...options, signal });
   while (calls.size > 0) await Promise.all(calls);
   clearTimeout(timer);
 }
@@ -65,20 +57,18 @@ async function converse(
   const closed = new Promise<void>((resolve) => connection.once("close", () => resolve()));
   // A caller that is killed resets its connection.
   connection.on("error", () => {});
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const giveUp = () => timer = setTimeout(() => connection.destroy(), GRACE);
+  const giveUp = () => connection.setTimeout(GRACE, () => connection.destroy());
   if (ending.aborted) giveUp();
   else ending.addEventListener("abort", giveUp, { once: true });
   connection.write(`${greeting}\n`);
   const body = await readBody(connection);
   ending.removeEventListener("abort", giveUp);
-  clearTimeout(timer);
+  connection.setTimeout(0);
   if (body) connection.end(writeAnswer(await answer(readCall(body))));
   else connection.destroy();
   // A caller that is stopped must not keep the server from ending.
-  timer = setTimeout(() => connection.destroy(), READING);
+  connection.setTimeout(READING, () => connection.destroy());
   await closed;
-  clearTimeout(timer);
 }
 
 /** Reads a call. Resolves to `undefined` if it is not valid or not complete. */

@@ -5,34 +5,46 @@ import type { Server } from "node:net";
 import { dirname } from "node:path";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 
-/** Listens on a socket of systemd, by its descriptor, or on a new one that only root can use. */
-export async function listen(server: Server, socket: string | number): Promise<Disposable> {
-  if (typeof socket === "number") {
-    await started(server, { fd: socket });
-    return new DisposableStack();
-  }
+export interface Serving {
+  /** The path of the socket to make, or the file descriptor of one that systemd has made. */
+  socket: string | number;
+  listening: () => void;
+  /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
+  signal: AbortSignal;
+}
+
+/** Accepts calls until the signal. @throws {"socket"} The socket cannot be made. */
+export async function accept(
+  server: Server,
+  { socket, listening, signal }: Serving,
+): Promise<void> {
+  const made = typeof socket === "number"
+    ? await started(server, { fd: socket })
+    : await listenAt(server, socket);
+  listening();
+  if (!signal.aborted) await once(signal, "abort");
+  server.close();
+  // Another server may have put its own socket here.
+  if (made && lstatOf(made.path)?.ino === made.ino) Deno.removeSync(made.path);
+}
+
+/** Listens on a new socket that only root can use. Resolves to its path and inode. */
+async function listenAt(server: Server, path: string) {
   try {
-    await Deno.mkdir(dirname(socket), { recursive: true, mode: 0o700 });
-    await removeStaleSocket(socket);
+    await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await removeStaleSocket(path);
     // From the first moment on, only root can use the socket.
     const umask = Deno.umask(0o177);
     try {
-      await started(server, { path: socket });
+      await started(server, { path });
     } finally {
       Deno.umask(umask);
     }
+    return { path, ino: Deno.lstatSync(path).ino };
   } catch (error) {
     if (isIpvlanError(error, "socket")) throw error;
-    const fields = { path: socket, reason: (error as Error).message };
-    throw new IpvlanError("socket", fields, { cause: error });
+    throw new IpvlanError("socket", { path, reason: (error as Error).message }, { cause: error });
   }
-  const { ino } = Deno.lstatSync(socket);
-  const stack = new DisposableStack();
-  stack.defer(() => {
-    // Another server may have put its own socket here.
-    if (lstatOf(socket)?.ino === ino) Deno.removeSync(socket);
-  });
-  return stack;
 }
 
 export function socketName(socket: string | number): string {

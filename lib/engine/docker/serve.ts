@@ -1,8 +1,7 @@
 // The server of the plugin: calls by HTTP over a Unix socket.
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { readRequest } from "../json.ts";
-import { listen } from "../socket.ts";
+import { accept, type Serving } from "../socket.ts";
 
 /** An answer to a call: an HTTP status, and a body that is sent as JSON. */
 export interface Answer {
@@ -10,15 +9,10 @@ export interface Answer {
   body: unknown;
 }
 
-export interface ServeOptions {
-  /** The path of the socket to make, or the file descriptor of one that systemd has made. */
-  socket: string | number;
+export interface ServeOptions extends Serving {
   /** Answers a call, from its name and its body. It never throws. */
   answer: (method: string, body: string) => Promise<Answer>;
-  listening: () => void;
   called?: (method: string, answer: Answer, milliseconds: number) => void;
-  /** Ends the server: it accepts no more calls, and answers those that it has accepted. */
-  signal: AbortSignal;
 }
 
 /** How long an ending server waits for the rest of calls that have begun, in milliseconds. */
@@ -28,17 +22,14 @@ const CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json";
 
 /** Serves calls until the signal. @throws {"socket"} The socket cannot be made. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { socket, listening, signal } = options;
+  const { signal } = options;
   const calls = new Map<IncomingMessage, Promise<void>>();
   const server = createServer((request, response) => {
     // A connection that is kept alive may still bring a call. Docker repeats it to the next server.
     if (signal.aborted) return request.destroy();
     calls.set(request, handle(request, response, options).finally(() => calls.delete(request)));
   });
-  using _socket = await listen(server, socket);
-  listening();
-  if (!signal.aborted) await once(signal, "abort");
-  server.close();
+  await accept(server, options);
   const timer = setTimeout(() => {
     for (const request of calls.keys()) if (!request.readableEnded) request.destroy();
   }, GRACE);

@@ -1,5 +1,6 @@
 // The server of calls and its caller, with a program in place of the plugin: neither needs a network.
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { replaceFile } from "../../../lib/base/files.ts";
 import { executableText } from "../../../lib/install/service.ts";
@@ -14,7 +15,6 @@ import {
 } from "../../../lib/engine/caller.ts";
 import { callTaker, serve, type ServeOptions } from "../../../lib/engine/serve.ts";
 import { CNI, NETAVARK, type Plugin, type PluginCall } from "../../../lib/engine/plugins.ts";
-import { listen } from "../../../lib/engine/socket.ts";
 import { type Ran, runWith } from "../../kit/processes.ts";
 import { temporaryFolder } from "../../kit/worlds.ts";
 
@@ -229,10 +229,12 @@ Deno.test("a server that ends after the call was sent is an error, and the progr
         connection.write(`${greetingOf(IDENTITY, STATE)}\n`);
         connection.once("data", () => connection.end(answer));
       });
-      using _socket = await listen(fake, plugin.socket);
+      await Deno.mkdir(`${plugin.folder}/run`, { recursive: true });
+      await once(fake.listen(plugin.socket), "listening");
       const { code, stdout } = await plugin.call('{"cniVersion": "1.0.0"}', {}, ...words);
       assertEquals([code, JSON.parse(stdout)], [1, failure], answer);
-      fake.close();
+      await once(fake.close(), "close");
+      await Deno.remove(plugin.socket).catch(() => {});
     }
   }
 });
