@@ -1,3 +1,4 @@
+import { orAbort } from "../base/waiting.ts";
 import type { Arguments, Context } from "./command.ts";
 import { usageError } from "./errors.ts";
 
@@ -24,10 +25,8 @@ export function canAsk(): boolean {
  */
 export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   await Deno.stderr.write(new TextEncoder().encode(`${question} [y/N] `));
-  const aborted = Promise.withResolvers<null>();
-  signal.addEventListener("abort", () => aborted.resolve(null), { once: true });
   const buffer = new Uint8Array(1024);
-  const count = await Promise.race([Deno.stdin.read(buffer), aborted.promise]);
+  const count = await orAbort(Deno.stdin.read(buffer), signal).catch(() => 0);
   const answer = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
   return /^y(es)?$/i.test(answer.trim());
 }

@@ -2,7 +2,7 @@
 // it was killed, which answers did not reach it. Never during a call, which may hold a lock.
 import { engineOf } from "../../driver/model/names.ts";
 import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
-import { atOnce, Coalescer, pause } from "../../base/waiting.ts";
+import { atOnce, Coalescer, orAbort, pause } from "../../base/waiting.ts";
 import { attempt, IpvlanError } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
 import { follow, get, LISTING } from "./api.ts";
@@ -130,13 +130,11 @@ export class DockerWatch {
     for (const { name } of this.options.driver.listSandboxes()) {
       if (engineOf(name) === "docker") this.#unheardEndpoints.add(name);
     }
-    const { promise: ended, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => resolve(), { once: true });
     while (!signal.aborted) {
       try {
         // Without an address pool, there is nothing to ask Docker for.
         if (this.#pools().length === 0 && this.#unheardEndpoints.size === 0) {
-          await Promise.race([this.#poolRequested.promise, ended]);
+          await orAbort(this.#poolRequested.promise, signal).catch(() => {});
         }
         this.#poolRequested = Promise.withResolvers();
         await this.#follow();
