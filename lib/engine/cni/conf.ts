@@ -177,12 +177,13 @@ export class ConfReader {
   }
 
   #fillLink(conf: Conf, values: Record<string, unknown>, ipamType: string | undefined): void {
-    const isSettled = (key: string) =>
-      values.network !== undefined && SETTLED_BY_NETWORK.includes(key);
-    const isChained = this.command === "ADD" || this.command === "CHECK";
-    const left = Object.entries(values).filter(([key]) => !isSettled(key));
-    const reader = linkKeys(ipamType === PLUGIN_NAME, isChained);
-    const keys = this.#read(reader, Object.fromEntries(left))!;
+    const unread = [
+      ...values.network !== undefined ? SETTLED_BY_NETWORK : [],
+      ...ipamType !== PLUGIN_NAME ? ["ipam"] : [],
+      ...this.command === "STATUS" ? ["prevResult"] : [],
+    ];
+    const left = Object.entries(values).filter(([key]) => !unread.includes(key));
+    const keys = this.#read(linkKeys, Object.fromEntries(left))!;
     const given = keys as Record<string, unknown>;
     const { parent, ...options }: Partial<NetworkOptions> = Object.fromEntries(
       // An empty value counts as left out, as for the reference plugin.

@@ -15,7 +15,7 @@ import {
 } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { UNSUPPORTED } from "./errors.ts";
-import { type Dns, dnsReader, type Result, resultReader, routesReader, toRoute } from "./result.ts";
+import { dnsReader, resultReader, routesReader, toRoute } from "./result.ts";
 
 /** The key for the attachments that GC keeps. */
 export const VALID = "cni.dev/valid-attachments";
@@ -125,34 +125,18 @@ const COMMON = [
   ...["cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args"],
 ];
 
-/** The values of the keys for a link, without those of options. */
-interface LinkKeys {
-  linkInContainer?: boolean;
-  keepAddresses?: boolean;
-  vlan?: number;
-  subnets?: SubnetSpec[];
-  etcd?: EtcdAccess;
-  ipam?: Pick<LinkKeys, "subnets" | "etcd" | "routes">;
-  routes?: EndpointRoute[];
-  network?: string;
-  dns?: Dns;
-  prevResult?: Result;
-}
-
-/** Reads the keys for a link. @param isOwn Whether the section `ipam` is for this plugin. */
-export function linkKeys(isOwn: boolean, isChained: boolean): Reader<LinkKeys | undefined> {
-  return only({
-    ...Object.fromEntries(COMMON.map((key) => [key, anything])),
-    linkInContainer: flag,
-    keepAddresses: flag,
-    ...settledKeys,
-    ipam: isOwn ? ipamKeys : () => undefined,
-    routes,
-    network: word,
-    dns: ifRight(dnsReader),
-    prevResult: isChained ? ifRight(resultReader) : () => undefined,
-  });
-}
+/** Reads the keys for a link. */
+export const linkKeys = only({
+  ...Object.fromEntries(COMMON.map((key) => [key, anything])),
+  linkInContainer: flag,
+  keepAddresses: flag,
+  ...settledKeys,
+  ipam: optional(ipamKeys),
+  routes,
+  network: word,
+  dns: ifRight(dnsReader),
+  prevResult: ifRight(resultReader),
+});
 
 /** Reads fields of an object. Takes any other value for an empty one. */
 function section<T extends object>(fields: Fields<T>): Reader<T> {
