@@ -1,7 +1,7 @@
 // A client of Docker's own API (https://docs.docker.com/reference/api/engine/) over a Unix socket.
 import { type IncomingMessage, request } from "node:http";
 import { attempt, IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
-import { object, text } from "../../base/reader.ts";
+import { flag, object, text } from "../../base/reader.ts";
 import { list, optional, readJson, readMessage, record } from "../json.ts";
 
 export const DOCKER_SOCKET = "/run/docker.sock";
@@ -108,6 +108,37 @@ function parse(path: string, text: string): unknown {
     throw new IpvlanError("docker-api", { path, reason: "it is not JSON" }, { cause: error });
   }
 }
+
+/** A network; in a list of them, none has its containers. */
+export const readNetwork = object({
+  Id: text,
+  Name: text,
+  Driver: text,
+  Scope: optional(text),
+  EnableIPv4: optional(flag),
+  EnableIPv6: optional(flag),
+  Internal: optional(flag),
+  Attachable: optional(flag),
+  ConfigOnly: optional(flag),
+  ConfigFrom: optional(object({ Network: text })),
+  IPAM: object({
+    Driver: text,
+    Options: record(text),
+    Config: list(object({
+      Subnet: optional(text),
+      IPRange: optional(text),
+      Gateway: optional(text),
+      AuxiliaryAddresses: record(text),
+    })),
+  }),
+  Options: record(text),
+  Labels: record(text),
+  Containers: record(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
+});
+
+export const readNetworks = list(readNetwork);
+
+export type Network = ReturnType<typeof readNetwork>;
 
 /** The list of containers, which waits for none of them, nor for one whose start waits for us. */
 export const listedContainers = list(object({

@@ -5,7 +5,7 @@ import { failureOf, IpvlanError, throwProblems } from "../../base/errors.ts";
 import { statOf } from "../../base/files.ts";
 import { atOnce } from "../../base/waiting.ts";
 import { readMessage } from "../json.ts";
-import { change, DOCKER_SOCKET, get } from "./api.ts";
+import { change, DOCKER_SOCKET, get, readNetworks } from "./api.ts";
 import {
   decideMigration,
   DOCKERS,
@@ -13,7 +13,6 @@ import {
   notMigrated,
   readContainer,
   readMigration,
-  readNetworks,
   type Step,
   stepsTo,
 } from "./migration.ts";

@@ -9,35 +9,11 @@ import { shellWord } from "../../base/printable.ts";
 import { anything, flag, object, text, whole } from "../../base/reader.ts";
 import { familyOf } from "../../ipam/address.ts";
 import { list, optional, record } from "../json.ts";
+import { type Network, readNetwork } from "./api.ts";
 import { PLUGIN_NAME } from "../plugins.ts";
 import { readCreateNetwork } from "./translate.ts";
 
 export const DOCKERS = "ipvlan";
-
-const network = object({
-  Id: text,
-  Name: text,
-  Driver: text,
-  Scope: optional(text),
-  EnableIPv4: optional(flag),
-  EnableIPv6: optional(flag),
-  Internal: optional(flag),
-  Attachable: optional(flag),
-  ConfigOnly: optional(flag),
-  ConfigFrom: optional(object({ Network: text })),
-  IPAM: object({
-    Driver: text,
-    Options: record(text),
-    Config: list(object({
-      Subnet: optional(text),
-      IPRange: optional(text),
-      Gateway: optional(text),
-      AuxiliaryAddresses: record(text),
-    })),
-  }),
-  Options: record(text),
-  Labels: record(text),
-});
 
 const endpoint = object({
   IPAMConfig: record(anything),
@@ -50,8 +26,6 @@ const endpoint = object({
   GlobalIPv6Address: optional(text),
 });
 
-export const readNetworks = list(network);
-
 export const readContainer = object({
   Id: text,
   Name: text,
@@ -61,9 +35,8 @@ export const readContainer = object({
 });
 
 /** Reads a network and its containers as they were, in the order of their starts. */
-export const readMigration = object({ network, containers: list(readContainer) });
+export const readMigration = object({ network: readNetwork, containers: list(readContainer) });
 
-type Network = ReturnType<typeof network>;
 type Endpoint = ReturnType<typeof endpoint>;
 type Container = ReturnType<typeof readContainer>;
 export type Migration = ReturnType<typeof readMigration>;

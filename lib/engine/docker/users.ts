@@ -5,8 +5,8 @@ import { attempt } from "../../base/errors.ts";
 import { addressIn } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { list, optional, readMessage, record } from "../json.ts";
-import { flag, object, text } from "../../base/reader.ts";
-import { listedContainers } from "./api.ts";
+import { object, text } from "../../base/reader.ts";
+import { listedContainers, type Network, readNetwork, readNetworks } from "./api.ts";
 import { readAccess, type SharedPlace } from "./ipam.ts";
 import { PLUGIN_NAME } from "../plugins.ts";
 
@@ -26,19 +26,6 @@ const container = object({
       Aliases: list(text),
     })),
   }),
-});
-
-const network = object({
-  Id: text,
-  Name: text,
-  Scope: optional(text),
-  ConfigOnly: optional(flag),
-  IPAM: object({
-    Driver: optional(text),
-    Options: record(text),
-    Config: list(object({ Subnet: optional(text), AuxiliaryAddresses: record(text) })),
-  }),
-  Containers: record(object({ IPv4Address: optional(text), IPv6Address: optional(text) })),
 });
 
 const event = object({
@@ -115,16 +102,16 @@ function filled(...texts: readonly (string | undefined)[]): string[] {
 
 /** Reads the network from `GET /networks/ID`. @param place Completes its IPAM options. */
 export function readDockerNetwork(body: unknown, place: SharedPlace): DockerNetwork {
-  return toNetwork(readMessage(network, body), place);
+  return toNetwork(readMessage(readNetwork, body), place);
 }
 
 /** Reads the networks from `GET /networks`. @param place Completes their IPAM options. */
 export function readDockerNetworks(body: unknown, place: SharedPlace): DockerNetwork[] {
-  return readMessage(list(network), body).map((each) => toNetwork(each, place));
+  return readMessage(readNetworks, body).map((each) => toNetwork(each, place));
 }
 
 function toNetwork(
-  { Id, Name, Scope, ConfigOnly, IPAM, Containers }: ReturnType<typeof network>,
+  { Id, Name, Scope, ConfigOnly, IPAM, Containers }: Network,
   place: SharedPlace,
 ): DockerNetwork {
   return {
@@ -134,7 +121,7 @@ function toNetwork(
     isKept: Scope !== "swarm" && !ConfigOnly,
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
     // A managed plugin has a tag, too.
-    isOurs: IPAM.Driver?.split(":")[0] === PLUGIN_NAME,
+    isOurs: IPAM.Driver.split(":")[0] === PLUGIN_NAME,
     prefix: sharedPrefix(IPAM, place),
     subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonical(Subnet, subnetIn)] : []),
     auxiliary: Object.fromEntries(
@@ -146,7 +133,7 @@ function toNetwork(
 }
 
 function sharedPrefix(
-  { Driver, Options }: ReturnType<typeof network>["IPAM"],
+  { Driver, Options }: Network["IPAM"],
   { environment, etcd }: SharedPlace,
 ): string | undefined {
   if (Driver === "default" || Driver === "null") return undefined;

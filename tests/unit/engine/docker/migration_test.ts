@@ -6,10 +6,10 @@ import {
   type Migration,
   readContainer,
   readMigration,
-  readNetworks,
   type Step,
   stepsTo,
 } from "../../../../lib/engine/docker/migration.ts";
+import { readNetworks } from "../../../../lib/engine/docker/api.ts";
 import { attempt } from "../../../../lib/base/errors.ts";
 import { readMessage } from "../../../../lib/engine/json.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";

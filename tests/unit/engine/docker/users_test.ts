@@ -44,6 +44,7 @@ function network(ipam: Record<string, unknown> = {}, fields: Record<string, unkn
   return {
     Id: "net1",
     Name: "lan",
+    Driver: "ipvlan-kit",
     Scope: "local",
     ConfigOnly: false,
     IPAM: { Driver: "ipvlan-kit", Options, Config, ...ipam },

@@ -24,7 +24,8 @@ function pool(subnet: string, addresses: string[], more = {}): AddressPoolDetail
 /** A network of Docker with a subnet of this plugin's. */
 function network(Id: string, Subnet: string, more = {}) {
   const Options = { endpoints: ACCESS.endpoints[0] };
-  return { Id, Name: Id, IPAM: { Driver: "ipvlan-kit", Options, Config: [{ Subnet }] }, ...more };
+  const IPAM = { Driver: "ipvlan-kit", Options, Config: [{ Subnet }] };
+  return { Id, Name: Id, Driver: "ipvlan-kit", IPAM, ...more };
 }
 
 function container(Id: string, IPAddress: string, NetworkID = "lan") {
