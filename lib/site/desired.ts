@@ -53,7 +53,7 @@ export async function readSite(file: string, signal?: AbortSignal): Promise<Desi
  * @throws {"problems"} if several things are wrong; it has them in the order of the lines.
  */
 export function parseSite(file: string, text: string): Desired {
-  const source = new SiteText(file, text, aliasesOf(SITE));
+  const source = new SiteText(file, text, new Map(aliasesOf(SITE)));
   const problems: { path: Path; reason: string }[] = [];
   const report = (path: Path, reason: string) => {
     problems.push({ path, reason });

@@ -52,24 +52,15 @@ export type Shape =
 /** The path of a value in the file: keys, and in lists indexes from 0. */
 export type Path = readonly (string | number)[];
 
-/** The aliases of the keys, by their main names. */
-export function aliasesOf(shape: Shape): Map<string, string> {
-  switch (shape.kind) {
-    case "list":
-    case "named":
-      return aliasesOf(shape.of);
-    case "either":
-      return new Map(shape.of.flatMap((each) => [...aliasesOf(each)]));
-    case "keys":
-      return new Map(
-        Object.entries(shape.keys).flatMap(([name, { alias, shape }]) => [
-          ...(alias === undefined ? [] : [[name, alias] as const]),
-          ...aliasesOf(shape),
-        ]),
-      );
-    default:
-      return new Map();
-  }
+/** The aliases of the keys, with their main names before them. */
+export function aliasesOf(shape: Shape): [name: string, alias: string][] {
+  if (shape.kind === "either") return shape.of.flatMap(aliasesOf);
+  if (shape.kind === "list" || shape.kind === "named") return aliasesOf(shape.of);
+  if (shape.kind !== "keys") return [];
+  return Object.entries(shape.keys).flatMap(([name, { alias, shape }]) => [
+    ...(alias === undefined ? [] : [[name, alias] satisfies [string, string]]),
+    ...aliasesOf(shape),
+  ]);
 }
 
 /** The field of a key: `ipRange` for `ip_range`. */
