@@ -178,7 +178,7 @@ Deno.test("linkInContainer: what cannot be a parent is refused, and changes noth
     ],
     [{ vlan: 20 }, /^7 The key "vlan" does not go with "linkInContainer"/],
     [{ mode: "l3", advertise: "subnet" }, /^7 The advertise "subnet" is not valid/],
-    [{ linkInContainer: "yes" }, /^7 The key "linkInContainer" is "yes": give true or false/],
+    [{ linkInContainer: "yes" }, /^7 linkInContainer is "yes", and should be true or false/],
   ];
   for (const [change, expected] of cases) {
     const call = callFor(one, "c1", { ...INSIDE, ...change });

@@ -7,11 +7,13 @@ import { didYouMean } from "../../base/suggest.ts";
 import {
   anything,
   type Fields,
+  flag,
   isObject,
   kind,
   object,
   type Reader,
   text,
+  whole,
 } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { UNSUPPORTED } from "./errors.ts";
@@ -51,14 +53,14 @@ function only<T extends object>(
 }
 
 const word = ifRight(text);
-const number = ifRight(kind<number>("give a whole number", Number.isInteger));
+const number = ifRight(whole);
+const onOrOff = ifRight(flag);
 const onOrWord = ifRight(
   kind<boolean | string>(
-    "give true, false or a word",
+    "true, false or a word",
     (value) => typeof value === "boolean" || typeof value === "string",
   ),
 );
-const flag = ifRight(kind<boolean>("give true or false", (value) => typeof value === "boolean"));
 
 function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((each) => typeof each === "string");
@@ -70,16 +72,16 @@ const subnetKeys = only<SubnetSpec>({
   ipRange: word,
   auxAddresses: ifRight(
     kind<Record<string, string>>(
-      "give addresses by name",
+      "addresses by name",
       (value) => isObject(value) && isTexts(Object.values(value)),
     ),
   ),
-}, 'give a subnet such as "192.168.1.0/24"');
+}, 'a subnet such as "192.168.1.0/24"');
 
 /** Reads subnets. Leaves out those that are wrong. */
 const subnets: Reader<SubnetSpec[]> = (value, reading) => {
   if (!Array.isArray(value) || value.length === 0) {
-    reading.misfit(value, "give a list of subnets");
+    reading.misfit(value, "a list of subnets");
     return [];
   }
   const read = list((each, reading) =>
@@ -92,8 +94,8 @@ const subnets: Reader<SubnetSpec[]> = (value, reading) => {
 const etcd: Reader<EtcdAccess | undefined> = (value, reading) => {
   if (value === undefined) return undefined;
   const words = Object.fromEntries(IPAM_FIELDS.map((field) => [field, word]));
-  const endpoints = ifRight(kind<string[]>("give a list of URLs", isTexts));
-  const keys = only({ ...words, endpoints }, "give an object with endpoints", true);
+  const endpoints = ifRight(kind<string[]>("a list of URLs", isTexts));
+  const keys = only({ ...words, endpoints }, "an object with endpoints", true);
   const access = keys(value, reading);
   return access && { ...access, endpoints: access.endpoints ?? [] };
 };
@@ -128,8 +130,8 @@ const COMMON = [
 /** Reads the keys for a link. */
 export const linkKeys = only({
   ...Object.fromEntries(COMMON.map((key) => [key, anything])),
-  linkInContainer: flag,
-  keepAddresses: flag,
+  linkInContainer: onOrOff,
+  keepAddresses: onOrOff,
   ...settledKeys,
   ipam: optional(ipamKeys),
   routes,

@@ -53,11 +53,7 @@ export function misfitError({ path, value, wanted }: Misfit): IpvlanErrorOf<"cni
     const shown = value === undefined ? "" : ` with the value ${show(value)}`;
     return cniError(CODE.unsupported, `The key "${place}"${shown} ${wanted}`);
   }
-  const key = place.includes("[") ? place : `The key "${place}"`;
-  const sentence = wanted.startsWith("give ")
-    ? `${key} is ${show(value)}: ${wanted}`
-    : `${place} is ${show(value)}, and should be ${wanted}`;
-  return cniError(CODE.conf, sentence);
+  return cniError(CODE.conf, `${place} is ${show(value)}, and should be ${wanted}`);
 }
 
 export function ipamFailure(type: string, status: number, answer: unknown): IpvlanErrorOf<"cni"> {

@@ -201,7 +201,7 @@ Deno.test("linkInContainer is read, and refused with what needs a parent of the 
   assertEquals(accepted(CTR, inside).conf.linkInContainer, true);
   assertEquals(accepted(CTR, REFERENCE).conf.linkInContainer, false);
   assertEquals(codes(CTR, { ...inside, linkInContainer: 1 }), [
-    '7 The key "linkInContainer" is 1: give true or false',
+    "7 linkInContainer is 1, and should be true or false",
   ]);
   assertEquals(codes(CTR, { ...inside, vlan: 20, mode: "l3", advertise: "address" }), [
     '7 The key "vlan" does not go with "linkInContainer": make the VLAN link in the container ' +
@@ -239,7 +239,7 @@ Deno.test("keepAddresses wants the names of a pod, for ADD only, and addresses t
     );
   }
   assertEquals(codes(pod, { ...OWN, keepAddresses: "db" }), [
-    '7 The key "keepAddresses" is "db": give true or false',
+    '7 keepAddresses is "db", and should be true or false',
   ]);
   assertEquals(codes(pod, { ...REFERENCE, keepAddresses: true }), [
     '7 The key "keepAddresses" needs "subnets" or "network": other plugins keep their own addresses',
