@@ -169,6 +169,16 @@ export function problemOf(run: () => unknown): IpvlanError | undefined {
   return result.ok ? undefined : result.problems[0];
 }
 
+/** The same for a function that is awaited. */
+export async function problemIn(run: () => Promise<unknown>): Promise<IpvlanError | undefined> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof IpvlanError) return error;
+    throw error;
+  }
+}
+
 /** Runs a function. Resolves to `undefined` if it throws an error with one of the codes. */
 export async function unlessError<T>(
   codes: readonly ErrorCode[],

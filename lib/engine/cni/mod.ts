@@ -5,6 +5,7 @@ import {
   IpvlanError,
   type IpvlanErrorOf,
   isIpvlanError,
+  problemIn,
   throwProblems,
 } from "../../base/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
@@ -174,12 +175,9 @@ async function collect(call: Call): Promise<void> {
 
 /** Checks that a container can be attached now. @throws {IpvlanError} Something prevents it. */
 async function checkStatus(call: Call): Promise<void> {
-  const problems = await statusProblems(call).catch((error) => {
-    if (!(error instanceof IpvlanError)) throw error;
-    return [error];
-  });
+  const problem = await problemIn(async () => throwProblems(await statusProblems(call)));
   throwProblems([
-    ...problems.map((error) => {
+    ...(problem?.problems ?? []).map((error) => {
       const isLimited = isIpvlanError(error, "network-cut-off");
       return cniError(isLimited ? CODE.limited : CODE.notAvailable, error.message);
     }),

@@ -3,7 +3,7 @@
 import { engineOf } from "../../driver/model/names.ts";
 import type { ClaimPlace, EngineDriver } from "../../driver/mod.ts";
 import { atOnce, Coalescer, orAbort, pause } from "../../base/waiting.ts";
-import { attempt, IpvlanError } from "../../base/errors.ts";
+import { attempt, IpvlanError, problemIn } from "../../base/errors.ts";
 import { shortName } from "../owners.ts";
 import { follow, get, LISTING } from "./api.ts";
 import { EarlierClaims } from "./earlier_claims.ts";
@@ -113,14 +113,11 @@ export class DockerWatch {
   }
 
   async #keep(): Promise<void> {
-    try {
+    const problem = await problemIn(async () => {
       const body = await this.#get("/containers/json?all=true", AbortSignal.timeout(LISTING));
       this.options.driver.keepAddresses("docker", readAskedAddresses(body));
-      this.#isSilent = false;
-    } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
-      this.#isSilent = true;
-    }
+    });
+    this.#isSilent = problem !== undefined;
   }
 
   /** Watches until the signal. Must be called before the first call of Docker is answered. */
@@ -131,17 +128,15 @@ export class DockerWatch {
       if (engineOf(name) === "docker") this.#unheardEndpoints.add(name);
     }
     while (!signal.aborted) {
-      try {
+      // It ends with a problem if Docker does not run, or has just ended.
+      await problemIn(async () => {
         // Without an address pool, there is nothing to ask Docker for.
         if (this.#pools().length === 0 && this.#unheardEndpoints.size === 0) {
           await orAbort(this.#poolRequested.promise, signal).catch(() => {});
         }
         this.#poolRequested = Promise.withResolvers();
         await this.#follow();
-      } catch (error) {
-        // Docker does not run, or it has just ended.
-        if (!(error instanceof IpvlanError)) throw error;
-      }
+      });
       await pause(INTERVAL, signal);
     }
   }
@@ -207,16 +202,14 @@ export class DockerWatch {
   }
 
   async #lookNow(id: string): Promise<void> {
-    try {
+    const problem = await problemIn(async () => {
       const container = await this.#container(id);
       if (!container) return this.#forget(id);
       for (const { networkId } of container.endpoints) await this.#networkOf(networkId);
       this.#containers.set(id, container);
       this.#unseen.delete(id);
-    } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
-      this.#unseen.add(id);
-    }
+    });
+    if (problem) this.#unseen.add(id);
   }
 
   #forget(id: string): void {
@@ -313,13 +306,7 @@ export class DockerWatch {
     const { driver } = this.options;
     const silent = new Set<string>();
     for (const { id, ipam } of this.#pools()) {
-      if (!ipam) continue;
-      try {
-        await driver.hostNames(ipam.access);
-      } catch (error) {
-        if (!(error instanceof IpvlanError)) throw error;
-        silent.add(id);
-      }
+      if (ipam && await problemIn(() => driver.hostNames(ipam.access))) silent.add(id);
     }
     return silent;
   }
