@@ -76,12 +76,17 @@ export async function runPlugin(
   const watching = watch.run().catch(context.report);
   const underWay = new Set<Promise<Answer>>();
   const handle = async (method: string, text: string) => {
+    const start = performance.now();
     // The running calls are of a daemon that was killed, and this daemon will not know their results.
     if (method === ACTIVATE) await Promise.all(underWay);
     watch.before(method, text);
     if (method === "IpamDriver.RequestAddress") await watch.keep();
     const answered = await answer(method, text, context, handlers);
     watch.after(method);
+    const { status, body } = answered;
+    const failed = status === 200 ? "" : `: ${(body as { Err: string }).Err}`;
+    const took = Math.round(performance.now() - start);
+    if (verbose || failed) warn(`${method}: ${status} in ${took} ms${failed}`);
     return answered;
   };
   await serve({
@@ -93,10 +98,6 @@ export async function runPlugin(
       return call;
     },
     listening: () => warn(`Listening at ${socketName(socket)}`),
-    called: (method, { status, body }, milliseconds) => {
-      const failed = status === 200 ? "" : `: ${(body as { Err: string }).Err}`;
-      if (verbose || failed) warn(`${method}: ${status} in ${milliseconds} ms${failed}`);
-    },
   });
   await watching;
 }

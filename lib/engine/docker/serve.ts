@@ -12,7 +12,6 @@ export interface Answer {
 export interface ServeOptions extends Serving {
   /** Answers a call, from its name and its body. It never throws. */
   answer: (method: string, body: string) => Promise<Answer>;
-  called?: (method: string, answer: Answer, milliseconds: number) => void;
 }
 
 /** How long an ending server waits for the rest of calls that have begun, in milliseconds. */
@@ -41,9 +40,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  { answer, called, signal }: ServeOptions,
+  { answer, signal }: ServeOptions,
 ): Promise<void> {
-  const start = performance.now();
   const method = (request.url ?? "").slice(1);
   // A caller that has gone, or is too slow for an ending server, gets no answer.
   const text = await readRequest(request).catch(() => undefined);
@@ -55,7 +53,6 @@ async function handle(
   if (signal.aborted) response.shouldKeepAlive = false;
   response.writeHead(result.status, { "content-type": CONTENT_TYPE });
   response.end(JSON.stringify(result.body));
-  called?.(method, result, Math.round(performance.now() - start));
 }
 
 /** An answer that Docker shows to its user: the text under `Err`, if the status is not 200. */
