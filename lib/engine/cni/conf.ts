@@ -15,7 +15,7 @@ import {
   VALID,
   validAttachments,
 } from "./conf_keys.ts";
-import type { AttachmentKey, CniCommand } from "./environment.ts";
+import { type AttachmentKey, type CniCommand, NAME } from "./environment.ts";
 import { cniError, CODE, misfitError, UNSUPPORTED } from "./errors.ts";
 import type { Dns, Result } from "./result.ts";
 import {
@@ -62,9 +62,6 @@ export interface Conf {
   /** The attachments that GC keeps. */
   valid: AttachmentKey[];
 }
-
-/** The network name (CNI 1.1, section 1). */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /**
  * Reads a configuration (CNI 1.1, section 3), and collects its problems, such as unknown keys. DEL and

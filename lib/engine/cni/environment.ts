@@ -31,8 +31,8 @@ export interface Environment extends AttachmentKey {
 /** The arguments that name a pod of Kubernetes, which keeps these names when it is made anew. */
 export const POD_KEYS = ["K8S_POD_NAMESPACE", "K8S_POD_NAME"];
 
-/** The id of a container (CNI 1.1, section 2, "Parameters"), or a name of a pod. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** The name of a network or a pod, or a container's id (CNI 1.1, sections 1 and 2). */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 const ABOUT_ATTACHMENT: readonly string[] = ["ADD", "DEL", "CHECK"];
 
