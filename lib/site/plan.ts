@@ -22,7 +22,7 @@ import {
   startedCommand,
   STARTING_LABEL,
 } from "./labels.ts";
-import type { Change, Desired, DesiredSandbox, Plan, SiteSource } from "./types.ts";
+import type { Change, Desired, DesiredSandbox, Plan } from "./types.ts";
 import {
   describeConnection,
   describeNetwork,
@@ -36,30 +36,13 @@ import {
 
 type Labels = Readonly<Record<string, string>>;
 
-interface Files {
-  /** The new owner file of a network or sandbox. */
-  sourceOf(kind: Change["kind"], name: string): SiteSource | undefined;
-  /** The other file that owns something with these labels, so that a change needs consent. */
-  otherFile(labels: Labels): string | undefined;
-}
-
 export function makePlan(desired: Desired, current: Current): Plan {
-  return new Planner(desired, current, {
-    sourceOf: () => desired.source,
-    otherFile: (labels) => {
-      const source = sourceOf(labels);
-      return source && !isSameFile(source, desired.source) ? source.path : undefined;
-    },
-  }).make();
+  return new Planner(desired, current).make();
 }
 
 /** Plans the way back to the earlier state, after any part of a plan. @throws {"site-conflict"} */
 export function makeRollback(site: string, before: Current, now: Current): Plan {
-  const records = { network: byName(before.networks), sandbox: byName(before.sandboxes) };
-  return new Planner(asDesired(site, before), now, {
-    sourceOf: (kind, name) => sourceOf(records[kind].get(name)?.labels ?? {}),
-    otherFile: () => undefined,
-  }).make();
+  return new Planner(asDesired(site, before), now, before).make();
 }
 
 /** The loss by a change: the network, sandbox or connection itself, or connectivity meanwhile. */
@@ -80,7 +63,8 @@ class Planner {
   constructor(
     private readonly desired: Desired,
     private readonly current: Current,
-    private readonly files: Files,
+    /** The earlier state for a rollback, by which everything is its earlier file's again. */
+    private readonly before?: Current,
   ) {
     this.#networks = byName(current.networks);
     this.#sandboxes = byName(current.sandboxes);
@@ -270,7 +254,9 @@ class Planner {
   }
 
   #labelsOf(kind: Change["kind"], name: string, labels?: Labels, command?: readonly string[]) {
-    const source = this.files.sourceOf(kind, name);
+    const records = kind === "network" ? this.before?.networks : this.before?.sandboxes;
+    const found = records?.find((each) => each.name === name);
+    const source = this.before ? sourceOf(found?.labels ?? {}) : this.desired.source;
     return siteLabels({ name: this.#plan.site, source }, labels, command);
   }
 
@@ -282,7 +268,7 @@ class Planner {
     const names = new Set([...Object.keys(now), ...Object.keys(labels)]);
     if (names.values().every((each) => now[each] === labels[each])) return;
     const { label, takeOver } = this.#plan;
-    const list = this.files.otherFile(now) === undefined ? label : takeOver;
+    const list = this.#otherFile(now) === undefined ? label : takeOver;
     list.push({ kind, name, labels });
   }
 
@@ -294,6 +280,12 @@ class Planner {
       return owner === undefined || owner === sandbox ? [] : `${address} is meant for ${owner}`;
     });
     return [...meant, ...endpointDifferences(wanted, endpoint)];
+  }
+
+  /** The other file that owns something with these labels, so that a change needs consent. */
+  #otherFile(labels: Labels): string | undefined {
+    const source = this.before ? undefined : sourceOf(labels);
+    return source && !isSameFile(source, this.desired.source) ? source.path : undefined;
   }
 
   #isOwn({ labels }: { labels: Labels }): boolean {
@@ -325,7 +317,7 @@ class Planner {
     { name, labels = {} }: { name: string; labels?: Labels },
     { details = [], loss }: { details?: string[]; loss?: Loss },
   ): void {
-    const file = sign === "+" ? undefined : this.files.otherFile(labels);
+    const file = sign === "+" ? undefined : this.#otherFile(labels);
     this.#plan.changes.push({
       sign,
       kind,
