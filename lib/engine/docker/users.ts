@@ -28,11 +28,7 @@ const container = object({
   }),
 });
 
-const event = object({
-  Type: text,
-  Action: text,
-  Actor: object({ ID: text, Attributes: record(text) }),
-});
+const event = object({ Type: text, Actor: object({ ID: text, Attributes: record(text) }) });
 
 /** A container, and its endpoints. While it runs, these have ids and addresses. */
 export interface Container {
