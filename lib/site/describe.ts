@@ -12,7 +12,7 @@ import type {
 } from "../driver/model/types.ts";
 import { addressIn, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { isDefaultPool } from "../ipam/well_known.ts";
-import { formatAddress, parseAddress, parsePrefix } from "../ipam/mod.ts";
+import { formatAddress, parsePrefix } from "../ipam/mod.ts";
 import { defaultGateway } from "../ipam/prefix.ts";
 import { quoted } from "../base/printable.ts";
 import { describeFile, userLabels } from "./labels.ts";
@@ -49,17 +49,16 @@ export function describeConnection(connection: Connection): string {
 function settingTexts(
   { hostname = "", hosts = [], dns = {}, sysctls = {} }: SandboxSettings,
 ): Record<keyof SandboxSettings, string> {
-  const usual = (address: string) => formatAddress(parseAddress(address));
   const list = (name: string, values?: readonly string[]) =>
     values?.length === 0 ? `no ${name}` : values && [name, ...values].join(" ");
   const resolver = [
-    list("servers", dns.servers?.map(usual)),
+    list("servers", dns.servers?.map(addressIn)),
     list("search", dns.search),
     list("options", dns.options),
   ];
   return {
     hostname,
-    hosts: hosts.map(({ name, address }) => `${name} ${usual(address)}`).join(", "),
+    hosts: hosts.map(({ name, address }) => `${name} ${addressIn(address)}`).join(", "),
     dns: resolver.filter((part) => part !== undefined).join(", "),
     sysctls: Object.entries(sysctls).map(([name, value]) => quoted(`${name}=${value}`)).join(", "),
   };

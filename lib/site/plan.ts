@@ -9,8 +9,7 @@ import type {
   SettledNetwork,
 } from "../driver/model/types.ts";
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
-import { bareAddresses, endpointAddresses } from "../ipam/address.ts";
-import { formatAddress, parseAddress } from "../ipam/mod.ts";
+import { addressIn, bareAddresses, endpointAddresses } from "../ipam/address.ts";
 import { asConnection, asDesired, type Current } from "./current.ts";
 import {
   foreignError,
@@ -74,7 +73,7 @@ class Planner {
     for (const { name, connections } of desired.sandboxes) {
       for (const connection of connections) {
         for (const address of endpointAddresses(connection)) {
-          this.#claims.get(connection.network)?.set(formatAddress(parseAddress(address)), name);
+          this.#claims.get(connection.network)?.set(addressIn(address), name);
         }
       }
     }
