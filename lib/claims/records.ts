@@ -90,16 +90,7 @@ export interface AddressRecord {
   host: string | undefined;
 }
 
-/** The names of the tables. Each comes after those that it refers to. */
-export const CLAIM_TABLE_NAMES = [
-  "shared_host",
-  "shared_silence",
-  "shared_pool",
-  "shared_block",
-  "shared_address",
-];
-
-/** The tables. A column has the name of its field. */
+/** The tables, each after those that it refers to. A column has the name of its field. */
 export const CLAIM_TABLES = `
   CREATE TABLE shared_host (
     prefix TEXT PRIMARY KEY,

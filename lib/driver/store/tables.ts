@@ -1,14 +1,10 @@
 import { isOwnedSql } from "../model/names.ts";
-import { CLAIM_INDEXES, CLAIM_TABLE_NAMES, CLAIM_TABLES } from "../../claims/records.ts";
+import { CLAIM_INDEXES, CLAIM_TABLES } from "../../claims/records.ts";
 
-/** The tables, each after those that it refers to. */
-export const TABLE_NAMES = [
-  ...["network", "link", "sandbox", "endpoint", "pool", "claim"],
-  ...CLAIM_TABLE_NAMES,
-  "shared_name",
-];
-
-/** The tables. Only an engine's sandbox, whose name has a colon, can be on a network twice. */
+/**
+ * The tables, each after those that it refers to. Only an engine's sandbox, whose name has a colon, can be
+ * on a network twice.
+ */
 const TABLES = `
   CREATE TABLE network (
     id TEXT PRIMARY KEY,
@@ -57,6 +53,8 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX shared_name_network ON shared_name (prefix, network);
 `;
+
+export const TABLE_NAMES = [...TABLES.matchAll(/CREATE TABLE (\w+)/g)].map(([, name]) => name!);
 
 /** Migrates tables from version 3 to 4. The token of an epoch was called nonce. */
 const FROM_VERSION_3 = `
