@@ -47,6 +47,22 @@ export interface Transaction {
   failure?: readonly Range[];
 }
 
+/** How many keys are deleted at a time. Each is a condition and a step; etcd allows 128 of each. */
+const DELETED_AT_ONCE = 60;
+
+/** Deletes keys, some at a time, unless something has changed since they were read. */
+export function* deletions(
+  pairs: readonly KeyValue[],
+): Generator<Required<Pick<Transaction, "compare" | "success">>> {
+  for (let from = 0; from < pairs.length; from += DELETED_AT_ONCE) {
+    const batch = pairs.slice(from, from + DELETED_AT_ONCE);
+    yield {
+      compare: batch.map(({ key, modRevision }) => ({ key, revision: modRevision })),
+      success: batch.map(({ key }) => ({ delete: { key } })),
+    };
+  }
+}
+
 export interface Outcome {
   succeeded: boolean;
   revision: number;

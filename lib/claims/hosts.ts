@@ -1,5 +1,5 @@
 // Lists hosts and what they hold, and removes one that is gone for good, without the records.
-import { type Etcd, type Transaction, under } from "./etcd.ts";
+import { deletions, type Etcd, type Transaction, under } from "./etcd.ts";
 import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
 import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
@@ -13,9 +13,6 @@ export interface Reader {
   keys: Keys;
   options: () => CallOptions;
 }
-
-/** How many keys are deleted at a time. Each is a condition and a step; etcd allows 128 of each. */
-const DELETED_AT_ONCE = 60;
 
 export function claimOf(pair: KeyValue): SharedClaim {
   const { host, sandbox, network, names, since } = readClaim(pair);
@@ -37,10 +34,6 @@ export async function listClaims(
   return claims;
 }
 
-function newHost(id: string, name: string): SharedHost {
-  return { id, name, isAlive: false, copies: [], claims: {}, kept: {} };
-}
-
 /** The hosts that have registered, without what they hold. */
 async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
   const { ranges: [known, alive, copies] } = await etcd.read([
@@ -54,8 +47,8 @@ async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedH
       .flatMap((pair) => etcd.damage.read(readHost, pair)?.name ?? []);
   return known!.map((pair) => {
     const id = lastPart(pair.key);
-    const host = newHost(id, etcd.damage.read(readHost, pair)?.name ?? id);
-    return { ...host, isAlive: living.has(id), copies: copiesOf(id) };
+    const name = etcd.damage.read(readHost, pair)?.name ?? id;
+    return { id, name, isAlive: living.has(id), copies: copiesOf(id), claims: {}, kept: {} };
   });
 }
 
@@ -70,7 +63,8 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
   const { etcd, keys, options } = reader;
   const hosts = new Map((await registeredHosts(reader)).map((host) => [host.id, host]));
   const hostOf = (id: string): SharedHost => {
-    const host = hosts.get(id) ?? newHost(id, id);
+    const host = hosts.get(id) ??
+      { id, name: id, isAlive: false, copies: [], claims: {}, kept: {} };
     hosts.set(id, host);
     return host;
   };
@@ -156,13 +150,11 @@ async function deleteOwn(
     for await (const { pairs } of etcd.pages(under(all), options)) {
       const own = pairs.filter((pair) => etcd.damage.read(read, pair)?.host === id);
       for (const { key } of own) deleted.add(key);
-      for (let from = 0; from < own.length; from += DELETED_AT_ONCE) {
-        const batch = own.slice(from, from + DELETED_AT_ONCE);
-        // Another host may have removed this one, too, and a third one may have taken its addresses.
-        const unchanged = batch.map(({ key, modRevision }) => ({ key, revision: modRevision }));
+      // Another host may have removed this one, too, and a third one may have taken its addresses.
+      for (const { compare, success } of deletions(own)) {
         const { succeeded, ranges: [host] } = await etcd.transact({
-          compare: [{ key: keys.host(id), revision: 0 }, ...unchanged],
-          success: batch.map(({ key }) => ({ delete: { key } })),
+          compare: [{ key: keys.host(id), revision: 0 }, ...compare],
+          success,
           failure: [{ key: keys.host(id) }],
         }, options());
         if (succeeded) continue;

@@ -1,6 +1,6 @@
 // Brings the records and etcd back in sync: after a crash, a removal, or lost data in etcd.
 import { claimsIn } from "./blocks.ts";
-import { under } from "./etcd.ts";
+import { deletions, under } from "./etcd.ts";
 import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";
 import { textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
@@ -9,9 +9,6 @@ import type { BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
 import { giveWish } from "./settle.ts";
 import { isOwn } from "./types.ts";
-
-/** How many keys are deleted at a time. */
-const DELETED_AT_ONCE = 50;
 
 /** Finds the addresses that links of this machine have, without prefix lengths. */
 export type FindLinked = () => Promise<ReadonlySet<string>>;
@@ -37,7 +34,7 @@ export async function recoverPool(
   const orphans = [...blocks].filter(([first, pair]) =>
     etcd.damage.read(readBlock, pair)?.host === hostId && !records.block(pool.id, first)
   );
-  await deleteKeys(session, orphans);
+  await deletePairs(session, orphans);
   const given = orphans.map(([first]) =>
     `The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`
   );
@@ -139,7 +136,7 @@ async function recoverClaims(
   const kept = orphans.filter(([address]) => linked.has(textOf(address)));
   const unused = orphans.filter((orphan) => !kept.includes(orphan));
   store.transaction(() => kept.forEach(([address]) => giveWish(records, pool, { address })));
-  await deleteKeys(session, unused);
+  await deletePairs(session, unused);
   return [
     ...kept.map(([address, pair]) => {
       const why = `the sandbox "${readClaim(pair).sandbox}" is not on record and runs`;
@@ -149,16 +146,6 @@ async function recoverClaims(
   ];
 }
 
-/** Deletes the keys of blocks or claims, unless something has changed since they were read. */
-async function deleteKeys(
-  session: Session,
-  unused: readonly (readonly [address: string, pair: KeyValue])[],
-): Promise<void> {
-  for (let from = 0; from < unused.length; from += DELETED_AT_ONCE) {
-    const pairs = unused.slice(from, from + DELETED_AT_ONCE).map(([, pair]) => pair);
-    await session.transact({
-      compare: pairs.map(({ key, modRevision }) => ({ key, revision: modRevision })),
-      success: pairs.map(({ key }) => ({ delete: { key } })),
-    });
-  }
+async function deletePairs(session: Session, unused: readonly [string, KeyValue][]): Promise<void> {
+  for (const each of deletions(unused.map(([, pair]) => pair))) await session.transact(each);
 }

@@ -108,7 +108,7 @@ Deno.test("claims of this host without a record are deleted, some at a time, and
     putBlock();
     await put({ [BLOCK]: { host: host().id, token: "own", kept: "ffff" } });
     const linked = 24;
-    for (const [count, transactions] of [[1, 1], [50, 1], [51, 2]] as const) {
+    for (const [count, transactions] of [[1, 1], [60, 1], [61, 2]] as const) {
       const orphans = Array.from({ length: count }, (_, index) => 100 + index);
       await put(
         Object.fromEntries([linked, ...orphans].map((last) => [claimKey(last), claim("x")])),

@@ -36,11 +36,9 @@ export function isShared<T extends { ipam?: NetworkIpam }>(
 
 /** The networks and address pools on record whose addresses several hosts share, by id. */
 function poolUsers(store: Store): Map<string, { access: EtcdAccess; pools: string[] }> {
-  const networks = store.networks({ shared: true }).filter(isShared);
-  const pools = store.pools().filter(isShared);
   const users = [
-    ...networks.map(({ id, ipam, subnets }) => ({ id, ipam, subnets })),
-    ...pools.map(({ id, ipam, subnet }) => ({ id, ipam, subnets: [{ subnet }] })),
+    ...store.networks({ shared: true }).filter(isShared),
+    ...store.pools().filter(isShared).map((pool) => ({ ...pool, subnets: [pool] })),
   ];
   return new Map(users.map(({ id, ipam: { access }, subnets }) => [id, {
     access,
