@@ -20,6 +20,7 @@ import {
 import type { HostFacts } from "../model/facts.ts";
 import { namesOn } from "../model/names.ts";
 import type { Connection, Network, NetworkSubnet } from "../model/types.ts";
+import { findNetwork } from "../store/find.ts";
 import { type AttachRequest, decide } from "./attach_request.ts";
 
 /**
@@ -39,8 +40,9 @@ export async function takeShared<T>(
   const { store } = parts;
   const { name: sandbox } = request;
   const networkOf = ({ network }: Connection) => {
-    const found = store.network(network);
-    return found && isShared(found) ? found : undefined;
+    // If there is none, the check says so.
+    const found = attempt(() => findNetwork(store, network));
+    return found.ok && isShared(found.value) ? found.value : undefined;
   };
   const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
   if (!pools) return { value: run(request.connections) };

@@ -289,6 +289,9 @@ Deno.test("an address that is free in etcd is passed over if this host has it, o
     "10.9.0.2",
     "fd09::2",
   ]);
+  // It may be named by the beginning of its id.
+  store.putNetwork({ ...NET, id: "ab12cd", name: "other", parent: "eth3" }, "ready");
+  assertEquals(await taken({ network: "ab12" }), ["10.9.0.2", "fd09::2"]);
   // The engine's network is on another parent; its pool is on none.
   store.putClaim({ pool: ENGINE_POOL.id, address: "10.9.0.2", holder: "x" });
   assertEquals(await taken({}), passed);
