@@ -26,9 +26,10 @@ interface Source {
   taken(): string[];
   /** Its own addresses that are never chosen as the next one. */
   reserved: readonly string[];
-  /** The other networks and address pools that its addresses must differ from. */
-  others(): { networks: readonly Network[]; pools: readonly AddressPool[] };
-  useOf(address: string): AddressUse;
+  /** The networks that its addresses must differ from, besides all address pools. */
+  others(): readonly Network[];
+  /** Whether a network that has one of its addresses counts. */
+  isNear(network: Network): boolean;
 }
 
 /**
@@ -87,38 +88,21 @@ export class KnownPools {
       id,
       subnets: subnetsOf(network),
       // Without subnets, there is no pool that foreign addresses could be of.
-      taken: () =>
-        network.foreignAddresses ? [] : store.endpoints({ network: id }).flatMap(endpointAddresses),
+      taken: () => network.foreignAddresses ? [] : this.#givenBy(network),
       reserved: reservationsOf(network),
-      others: () => ({
-        networks: others().filter((other) => other.id !== id),
-        pools: store.pools(),
-      }),
-      useOf: (address) => {
-        const users = networksWith(store, address).filter((user) => user.parent === parent);
-        if (users.some((user) => user.id === id)) return "taken";
-        return users.length > 0 || store.claimsOf(address).length > 0 ? "elsewhere" : "free";
-      },
+      others: () => others().filter((other) => other.id !== id),
+      isNear: (user) => user.parent === parent,
     };
   }
 
   ofPool(pool: AddressPool): Pools {
-    const store = this.store;
-    const { id } = pool;
     return this.#upToDate({
-      id,
+      id: pool.id,
       subnets: [subnetOf(pool)],
-      taken: () => store.claims(id).map(({ address }) => address),
+      taken: () => this.#givenBy(pool),
       reserved: pool.kept ?? [],
-      others: () => ({
-        networks: store.networks(),
-        pools: store.pools().filter((other) => other.id !== id),
-      }),
-      useOf: (address) => {
-        const claims = store.claimsOf(address);
-        if (claims.some((claim) => claim.pool === id)) return "taken";
-        return claims.length > 0 || networksWith(store, address).length > 0 ? "elsewhere" : "free";
-      },
+      others: () => this.store.networks(),
+      isNear: () => true,
     });
   }
 
@@ -129,14 +113,48 @@ export class KnownPools {
     this.#version = version;
     const known = this.#known.get(source.id);
     const changed = known && addressLog.since(known.logged);
-    const filled = changed ? refreshed(known!, changed, source) : this.#fill(source);
+    const filled = changed ? this.#refreshed(known!, changed, source) : this.#fill(source);
     this.#known.set(source.id, { ...filled, logged: addressLog.length });
     return filled.pools;
   }
 
-  #fill({ subnets, taken, reserved: own, others }: Source): Pick<Filled, "pools" | "reserved"> {
+  /** Marks the addresses again that were given away or freed since the pools were filled. */
+  #refreshed(
+    { pools, reserved }: Filled,
+    changed: readonly string[],
+    source: Source,
+  ): Pick<Filled, "pools" | "reserved"> {
+    for (const address of changed) {
+      if (!pools.contains(address)) continue;
+      const use = this.#useOf(address, source);
+      pools = pools.mark(address, use === "free" && reserved.has(address) ? "elsewhere" : use);
+    }
+    return { pools, reserved };
+  }
+
+  /** The addresses that a network or an address pool has given away. */
+  #givenBy({ id }: Network | AddressPool): string[] {
+    return [
+      ...this.store.endpoints({ network: id }).flatMap(endpointAddresses),
+      ...this.store.claims(id).map(({ address }) => address),
+    ];
+  }
+
+  #useOf(address: string, { id, isNear }: Source): AddressUse {
     const store = this.store;
-    const { networks, pools } = others();
+    // The store keeps a network as long as it has endpoints.
+    const users = store.endpoints({ address }).map(({ network }) => store.networkById(network)!);
+    const ids = [
+      ...users.filter(isNear).map(({ id }) => id),
+      ...store.claimsOf(address).map(({ pool }) => pool),
+    ];
+    return ids.includes(id) ? "taken" : ids.length > 0 ? "elsewhere" : "free";
+  }
+
+  #fill({ id, subnets, taken, reserved: own, others }: Source): Pick<Filled, "pools" | "reserved"> {
+    const store = this.store;
+    const networks = others();
+    const pools = store.pools().filter((other) => other.id !== id);
     const used = [
       ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),
       ...pools,
@@ -155,36 +173,12 @@ export class KnownPools {
       ...neighbours.flatMap(reservedAddresses),
       ...nearPools.flatMap(({ kept = [] }) => kept),
     ];
-    const given = [
-      ...neighbours.flatMap(({ id }) =>
-        store.endpoints({ network: id }).flatMap(endpointAddresses)
-      ),
-      ...nearPools.flatMap(({ id }) => store.claims(id).map(({ address }) => address)),
-    ];
+    const given = [...neighbours, ...nearPools].flatMap((each) => this.#givenBy(each));
     return {
       pools: Pools.of(subnets, taken(), [...reserved, ...given]),
       reserved: new Set(reserved),
     };
   }
-}
-
-function networksWith(store: Store, address: string): Network[] {
-  // The store keeps a network as long as it has endpoints.
-  return store.endpoints({ address }).map(({ network }) => store.networkById(network)!);
-}
-
-/** Marks the addresses again that were given away or freed since the pools were filled. */
-function refreshed(
-  { pools, reserved }: Filled,
-  changed: readonly string[],
-  { useOf }: Source,
-): Pick<Filled, "pools" | "reserved"> {
-  for (const address of changed) {
-    if (!pools.contains(address)) continue;
-    const use = useOf(address);
-    pools = pools.mark(address, use === "free" && reserved.has(address) ? "elsewhere" : use);
-  }
-  return { pools, reserved };
 }
 
 /** The addresses that a network gives to no endpoint, or to one only. */
