@@ -6,7 +6,7 @@ import type { Addr, AddrSpec } from "./addr_types.ts";
 import { parseLink, unlessMissing } from "./link.ts";
 import { linkNames, readLink, requireIndex } from "./link_netlink.ts";
 import type { Link } from "./link_types.ts";
-import { ask, type Change, make, type Runner, type Send } from "./runner.ts";
+import { ask, type Change, make, type Row, type Runner, type Send } from "./runner.ts";
 import {
   addressFamily,
   addressWord,
@@ -85,27 +85,24 @@ export class AddrVerbs {
   /** Shows all addresses, or those of one link. @throws {"ip-command"} There is no such link. */
   async show(filter: { dev?: string } = {}): Promise<Addr[]> {
     const { dev } = filter;
-    const found = await ask(this.runner, {
-      line: dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`,
-      parse: (rows) => hasAddrs(rows) ? rows.flatMap(parseAddrs) : undefined,
-      read: (socket) => readAddrs(socket, dev),
-    });
+    const line = dev === undefined ? "addr show" : `addr show dev ${linkName(dev)}`;
+    const rows = await ask(this.runner, line, (socket) => readAddrs(socket, dev));
+    if (hasAddrs(rows)) return rows.flatMap(parseAddrs);
     // `ip addr show` of all links prints the addresses.
-    return found ?? (await this.show()).filter((addr) => addr.dev === dev);
+    return (await this.show()).filter((addr) => addr.dev === dev);
   }
 
   /** Shows one link and its addresses; `undefined` if there is no such link. */
   async showLink(dev: string): Promise<{ link: Link; addrs: Addr[] } | undefined> {
-    const found = await unlessMissing(ask(this.runner, {
-      line: `addr show dev ${linkName(dev)}`,
-      parse: ([row]) =>
-        row && { link: parseLink(row), addrs: hasAddrs([row]) ? parseAddrs(row) : undefined },
-      read: (socket) => {
-        const link = readLink(socket, dev);
-        return link && { link, addrs: readAddrs(socket, dev) };
-      },
-    }));
-    return found && { link: found.link, addrs: found.addrs ?? await this.show({ dev }) };
+    const line = `addr show dev ${linkName(dev)}`;
+    const read = (socket: NetlinkSocket) =>
+      readLink(socket, dev).map((link) => {
+        return { ...link, addr_info: readAddrs(socket, dev).flatMap((row) => row.addr_info) };
+      });
+    const [row] = await unlessMissing(ask(this.runner, line, read)) ?? [];
+    if (!row) return undefined;
+    const addrs = hasAddrs([row]) ? parseAddrs(row) : await this.show({ dev });
+    return { link: parseLink(row), addrs };
   }
 }
 
@@ -195,21 +192,20 @@ function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
   };
 }
 
-/** Reads all addresses, or those of one link. */
-function readAddrs(socket: NetlinkSocket, dev?: string): Addr[] {
+/** Reads all addresses, or those of one link, as `ip` prints them: a row for each. */
+function readAddrs(socket: NetlinkSocket, dev?: string): Row[] {
   const only = dev === undefined ? 0 : requireIndex(socket, dev);
   const nameAt = linkNames(socket);
-  const found = socket.list({ type: RTM.GETADDR, body: [u32(0), u32(only)] }, (body) => {
-    const index = body.u32(4);
+  return socket.list({ type: RTM.GETADDR, body: [u32(0), u32(only)] }, (body) => {
+    const ifindex = body.u32(4);
     // Old kernels list the addresses of all links.
-    const dev = only === 0 || index === only ? nameAt(index) : undefined;
-    return dev === undefined ? undefined : { index, addr: parseAddr(dev, rowOf(body)) };
-  });
-  return found.sort((one, other) => one.index - other.index).map(({ addr }) => addr);
+    const ifname = only === 0 || ifindex === only ? nameAt(ifindex) : undefined;
+    return ifname === undefined ? undefined : { ifindex, ifname, addr_info: [rowOf(body)] };
+  }).sort((one, other) => one.ifindex - other.ifindex);
 }
 
 /** An address as the row that `ip` prints. */
-function rowOf(body: Reader): Record<string, unknown> {
+function rowOf(body: Reader): Row {
   const attributes = body.part(FIXED);
   const isIPv6 = body.u8(0) === AF[6];
   const bits = attributes.get(IFA.FLAGS)?.u32() ?? body.u8(2);

@@ -3,6 +3,7 @@ import { isObject } from "../base/reader.ts";
 import { invalidWord, pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
+import type { Row } from "./runner.ts";
 
 export interface BatchProgram {
   program: "ip" | "bridge";
@@ -40,11 +41,8 @@ export interface Output {
   isWhole?: boolean;
 }
 
-/** The rows that `ip` has printed for a line; none for a change. */
-export type Printed = { rows: Record<string, unknown>[] };
-
-/** The outcome of a line: its answer, its error, or that it did not run. */
-export type Outcome<Answer = Printed> = Answer | { error: unknown } | "not run";
+/** The outcome of a line: its answer (none for a change), its error, or that it did not run. */
+export type Outcome = { rows: Row[] } | { error: unknown } | "not run";
 
 /**
  * The most lines in a burst. For each link that it makes in another namespace, `ip` keeps a file open

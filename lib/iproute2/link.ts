@@ -3,7 +3,7 @@ import {
   type AskedLink,
   readLink,
   readLinks,
-  readSame,
+  sameOf,
   sendLink,
   sendLinkDel,
 } from "./link_netlink.ts";
@@ -14,6 +14,7 @@ import {
   KINDS,
   type Link,
   type LinkChanges,
+  type LinkInfo,
   type LinkSpec,
   type LinkTarget,
 } from "./link_types.ts";
@@ -118,11 +119,9 @@ export class LinkVerbs {
 
   /** Shows one link without reading all; `undefined` if there is no such link. */
   async find(name: string): Promise<Link | undefined> {
-    return await unlessMissing(ask(this.runner, {
-      line: `link show dev ${linkName(name)}`,
-      parse: ([row]) => row && parseLink(row),
-      read: (socket) => readLink(socket, name),
-    }));
+    const line = `link show dev ${linkName(name)}`;
+    const rows = await unlessMissing(ask(this.runner, line, (socket) => readLink(socket, name)));
+    return rows?.map((row) => parseLink(row))[0];
   }
 
   /** Shows one link. @throws {"ip-command"} There is no such link (`errno` is `ENODEV`). */
@@ -138,11 +137,8 @@ export class LinkVerbs {
       throw ipCommandError(`ip link show dev ${name}`, `Device "${which}" does not exist`);
     }
     const { type } = which;
-    return await ask(this.runner, {
-      line: type === undefined ? "link show" : `link show type ${word(type, "link type")}`,
-      parse: parseLinks,
-      read: (socket) => readLinks(socket, type),
-    });
+    const line = type === undefined ? "link show" : `link show type ${word(type, "link type")}`;
+    return parseLinks(await ask(this.runner, line, (socket) => readLinks(socket, type)));
   }
 }
 
@@ -174,7 +170,7 @@ export function parseLink(
   // `ip` prints a null for a link in another namespace.
   const link = row.link as string | null ?? undefined;
   return {
-    ...readSame((key) => row[key]),
+    ...sameOf(row),
     index: row.ifindex as number,
     flags,
     up: flags.includes("UP"),
@@ -187,12 +183,19 @@ export function parseLink(
     linkIndex: row.link_index as number | undefined ?? indexByName.get(link ?? ""),
     addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
-    info: isLinkType(kind)
-      ? kindOf(kind).parse(info_data)
-      : { type: "other", kind: kind ?? "device" },
+    info: linkinfo.info ??
+      (isLinkType(kind)
+        ? kindOf(kind).parse(info_data)
+        : { type: "other", kind: kind ?? "device" }),
     altnames: (row.altnames ?? []) as string[],
     permaddr: row.permaddr as string | undefined,
   };
 }
 
-type LinkInfoRow = { info_kind?: string; info_data?: InfoData; info_slave_kind?: string };
+interface LinkInfoRow {
+  info_kind?: string;
+  info_data?: InfoData;
+  /** The same as they are shown, if they were read by netlink. */
+  info?: LinkInfo;
+  info_slave_kind?: string;
+}

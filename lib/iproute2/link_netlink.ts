@@ -17,7 +17,7 @@ import {
   type LinkTarget,
   type LinkType,
 } from "./link_types.ts";
-import type { Send } from "./runner.ts";
+import type { Row, Send } from "./runner.ts";
 import { fromNetnsFolder, pathToEnter } from "./words.ts";
 
 const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18 } as const;
@@ -63,11 +63,11 @@ const SAME = {
   parentDev: ["parentdev", 56, "text"],
 } satisfies { [Name in keyof Link]?: Same };
 
-/** Reads those properties. An empty text counts as left out. */
-export function readSame(read: (...same: Same) => unknown): Pick<Link, keyof typeof SAME> {
-  const all = Object.entries<Same>(SAME).map(([name, same]) => {
-    const value = read(...same);
-    return [name, value === "" ? undefined : value ?? same[3]];
+/** Those properties, from a link's row. An empty text counts as left out. */
+export function sameOf(row: Row): Pick<Link, keyof typeof SAME> {
+  const all = Object.entries<Same>(SAME).map(([name, [key, , , usual]]) => {
+    const value = row[key];
+    return [name, value === "" ? undefined : value ?? usual];
   });
   return Object.fromEntries(all);
 }
@@ -198,23 +198,23 @@ export function sendLinkDel(which: LinkTarget): Send {
   };
 }
 
-/** Reads all links, or those of one kind. */
-export function readLinks(socket: NetlinkSocket, type: string | undefined): Link[] {
+/** Reads all links, or those of one kind, as the rows that `ip` prints. */
+export function readLinks(socket: NetlinkSocket, type: string | undefined): Row[] {
   const ofType = type !== undefined && attribute(INFO.KIND, bytesOf(type));
   const nameAt = linkNames(socket);
   return wholly(() =>
     socket.list(asking(ofType && nested(IFLA.LINKINFO, ofType)), (body) => {
       // Old kernels list all links.
       const kind = body.part(FIXED).get(IFLA.LINKINFO)?.get(INFO.KIND)?.text();
-      return type === undefined || kind === type ? parse(body, nameAt) : undefined;
+      return type === undefined || kind === type ? rowOf(body, nameAt) : undefined;
     })
   );
 }
 
-/** Reads one link; `undefined` if there is none. */
-export function readLink(socket: NetlinkSocket, name: string): Link | undefined {
-  const read = (body: Reader) => parse(body, linkNames(socket));
-  return unlessErrno([ERRNO.ENODEV], () => wholly(() => socket.ask(byName(name), read)));
+/** Reads one link, if there is one. */
+export function readLink(socket: NetlinkSocket, name: string): Row[] {
+  const read = (body: Reader) => rowOf(body, linkNames(socket));
+  return unlessErrno([ERRNO.ENODEV], () => wholly(() => [socket.ask(byName(name), read)])) ?? [];
 }
 
 /** The index of a link. @throws {SystemError} There is none: the message is that of `ip`. */
@@ -255,45 +255,50 @@ export function linkNames(socket: NetlinkSocket): NameAt {
   };
 }
 
-function parse(body: Reader, nameAt: NameAt): Link {
+/** A link as the row that `ip` prints. */
+function rowOf(body: Reader, nameAt: NameAt): Row {
   const attributes = body.part(FIXED);
   const info = attributes.get(IFLA.LINKINFO);
   const kind = info?.get(INFO.KIND)?.text();
-  const flags = flagsOf(body.u32(8));
   const hardware = body.u16(2);
   const mac = (type: number) => {
     const bytes = attributes.get(type)?.bytes();
     return bytes && hardwareAddress(bytes, hardware);
   };
   const address = mac(IFLA.ADDRESS);
-  const permanent = mac(IFLA.PERM_ADDRESS);
+  const permaddr = mac(IFLA.PERM_ADDRESS);
   const data = info?.get(INFO.DATA);
-  const same = readSame((_key, type, form) => attributes.get(type)?.[form]());
-  const netnsid = same.linkNetnsid;
+  const netnsid = attributes.get(SAME.linkNetnsid[1])?.i32();
   const below = attributes.get(IFLA.LINK)?.u32() || undefined;
   const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF[6]);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
   needsCounters ||= inet6 !== undefined && mode === undefined;
+  const same = Object.values<Same>(SAME).map(([key, type, form]) =>
+    [key, attributes.get(type)?.[form]()] as const
+  );
   return {
-    ...same,
-    index: body.i32(4),
-    flags,
-    up: flags.includes("UP"),
-    state: STATES[attributes.get(IFLA.OPERSTATE)?.u8() ?? 0]!,
+    ...Object.fromEntries(same),
+    ifindex: body.i32(4),
+    flags: flagsOf(body.u32(8)),
+    operstate: STATES[attributes.get(IFLA.OPERSTATE)?.u8() ?? 0],
     address,
     group: nameOf("group", attributes.get(IFLA.GROUP)?.u32() ?? 0),
     master: nameAt(attributes.get(IFLA.MASTER)?.u32()),
-    masterKind: info?.get(INFO.SLAVE_KIND)?.text(),
     link: netnsid === undefined ? nameAt(below) : undefined,
-    linkIndex: below,
-    addrgenmode: mode === undefined ? undefined : ADDRGENMODES[mode],
-    linkType: HARDWARE[hardware] ?? `[${hardware}]`,
-    info: isLinkType(kind)
-      ? kindOf(kind).read(data ?? new Reader(new DataView(new ArrayBuffer(0))))
-      : { type: "other", kind: kind ?? "device" },
+    link_index: below,
+    inet6_addr_gen_mode: mode === undefined ? undefined : ADDRGENMODES[mode],
+    link_type: HARDWARE[hardware] ?? `[${hardware}]`,
+    linkinfo: {
+      info_kind: kind,
+      // The bytes are gone with the next message.
+      info: isLinkType(kind)
+        ? kindOf(kind).read(data ?? new Reader(new DataView(new ArrayBuffer(0))))
+        : undefined,
+      info_slave_kind: info?.get(INFO.SLAVE_KIND)?.text(),
+    },
     altnames: [...attributes.get(IFLA.PROP_LIST)?.all() ?? []]
       .filter(([type]) => type === IFLA.ALT_IFNAME).map(([, name]) => name.text()),
-    permaddr: permanent === address ? undefined : permanent,
+    permaddr: permaddr === address ? undefined : permaddr,
   };
 }
 

@@ -1,8 +1,8 @@
 import { AF, hardwareAddress, macBytes, prefixBytes } from "../netlink/address.ts";
-import { attribute, type Reader, u16, u32, VERB_FLAGS } from "../netlink/message.ts";
+import { attribute, u16, u32, VERB_FLAGS } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, requireIndex } from "./link_netlink.ts";
-import { ask, type Change, make, type Runner, type Send } from "./runner.ts";
+import { ask, type Change, make, type Row, type Runner, type Send } from "./runner.ts";
 import { addressWord, linkName, oneOf, word } from "./words.ts";
 
 /** The states of a neighbour, as `ip` prints them (`NUD_*` in rtnetlink(7)). */
@@ -112,19 +112,15 @@ export class NeighVerbs {
     const words = ["neigh show", ...proxy ? ["proxy"] : []];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (state !== undefined) words.push("nud", stateWord(state));
-    return await ask(this.runner, {
-      line: words.join(" "),
-      parse: (rows) =>
-        rows.map((row) => ({
-          dst: row.dst as string,
-          dev: (row.dev ?? dev) as string,
-          address: row.lladdr as string | undefined,
-          // `ip` prints the state as a list, and `NONE` not at all.
-          state: (row.state as NeighState[] | undefined)?.[0] ?? "NONE",
-          ...proxy && { proxy },
-        })),
-      read: (socket) => readNeighs(socket, filter),
-    });
+    const rows = await ask(this.runner, words.join(" "), (socket) => readNeighs(socket, filter));
+    return rows.map((row) => ({
+      dst: row.dst as string,
+      dev: (row.dev ?? dev) as string,
+      address: row.lladdr as string | undefined,
+      // `ip` prints the state as a list, and `NONE` not at all.
+      state: (row.state as NeighState[] | undefined)?.[0] ?? "NONE",
+      ...proxy && { proxy },
+    }));
   }
 }
 
@@ -174,33 +170,28 @@ function sendNeigh(
   };
 }
 
+/** Reads neighbours as the rows that `ip` prints. */
 function readNeighs(
   socket: NetlinkSocket,
-  { dev, state, proxy }: Partial<NeighSpec>,
-): Neigh[] {
-  const only = dev === undefined ? undefined : requireIndex(socket, dev);
+  { dev: asked, state, proxy }: Partial<NeighSpec>,
+): Row[] {
+  const only = asked === undefined ? undefined : requireIndex(socket, asked);
   const body = [u32(0), u32(0), u16(0), proxy ? PROXY : 0, 0];
   const nameAt = linkNames(socket);
   return socket.list({ type: RTM.GETNEIGH, body }, (body) => {
     const index = body.i32(4);
+    const bits = body.u16(8);
     const dev = nameAt(index);
     const isOfIP = Object.values(AF).some((family) => family === body.u8(0));
     if (!isOfIP || dev === undefined || (only ?? index) !== index) return undefined;
-    const neigh = { ...parseNeigh(body), dev, ...proxy && { proxy } };
+    const shown = NEIGH_STATES.find((each) => STATE_BITS[each] & bits) ?? "NONE";
     const isWanted = state === undefined
-      ? proxy || !["NOARP", "NONE"].includes(neigh.state)
-      : neigh.state === state;
-    return isWanted ? neigh : undefined;
+      ? proxy || !["NOARP", "NONE"].includes(shown)
+      : shown === state;
+    if (!isWanted) return undefined;
+    const attributes = body.part(FIXED);
+    const mac = attributes.get(NDA_LLADDR)?.bytes();
+    const lladdr = mac && hardwareAddress(mac, 0);
+    return { dst: attributes.get(NDA_DST)!.ip(), dev, lladdr, state: [shown] };
   });
-}
-
-function parseNeigh(body: Reader): Omit<Neigh, "dev"> {
-  const attributes = body.part(FIXED);
-  const bits = body.u16(8);
-  const address = attributes.get(NDA_LLADDR)?.bytes();
-  return {
-    dst: attributes.get(NDA_DST)!.ip(),
-    address: address && hardwareAddress(address, 0),
-    state: NEIGH_STATES.find((state) => STATE_BITS[state] & bits) ?? "NONE",
-  };
 }

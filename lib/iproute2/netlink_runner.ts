@@ -12,8 +12,8 @@ import { inNamespace } from "../netlink/namespace.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { commandOf, type Outcome } from "./batch.ts";
 import { ipCommandError } from "./errors.ts";
-import { type DirectLine, NeedsProgram } from "./runner.ts";
-import { Session } from "./session.ts";
+import { NeedsProgram } from "./runner.ts";
+import { type DirectLine, Session } from "./session.ts";
 import type { RunProgram } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
@@ -30,8 +30,6 @@ interface NetlinkOptions {
   signal?: AbortSignal;
 }
 
-type DirectOutcome = Outcome<{ value: unknown }>;
-
 /** How long to keep the thread before other code gets a turn, in milliseconds, and how often to look. */
 const [STRETCH, PER_LOOK] = [10, 4];
 
@@ -45,18 +43,17 @@ const [STRETCH, PER_LOOK] = [10, 4];
 async function runDirectly(
   options: NetlinkOptions,
   lines: readonly DirectLine[],
-): Promise<DirectOutcome[]> {
+): Promise<Outcome[]> {
   const { force, netns, signal } = options;
-  const outcomes: DirectOutcome[] = [];
-  const filled = (rest: DirectOutcome) =>
-    Array.from(lines, (_line, index) => outcomes[index] ?? rest);
+  const outcomes: Outcome[] = [];
+  const filled = (rest: Outcome) => Array.from(lines, (_line, index) => outcomes[index] ?? rest);
   try {
     signal?.throwIfAborted();
     using socket = openSocket(options);
     let start = performance.now();
     for (const { line, direct } of lines) {
       try {
-        outcomes.push({ value: direct!(socket) });
+        outcomes.push({ rows: direct!(socket) ?? [] });
       } catch (error) {
         if (error instanceof NeedsProgram) return filled("not run");
         outcomes.push({ error: errorOf(error, netns, line) });

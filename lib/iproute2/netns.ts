@@ -62,15 +62,12 @@ export class NetnsVerbs {
 
   /** The names of all network namespaces. */
   async list(): Promise<string[]> {
-    return await ask(this.runner, {
-      line: "netns list",
-      parse: (rows) => rows.map(({ name }) => name as string),
-      read: () => {
-        // The folder is read without netlink.
-        const names = namesOfNamespaces();
-        if (!names) throw new NeedsProgram();
-        return names;
-      },
+    const rows = await ask(this.runner, "netns list", () => {
+      // The folder is read without netlink.
+      const names = namesOfNamespaces();
+      if (!names) throw new NeedsProgram();
+      return names.map((name) => ({ name }));
     });
+    return rows.map(({ name }) => name as string);
   }
 }

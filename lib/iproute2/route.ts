@@ -1,4 +1,5 @@
 import { nameOf } from "../netlink/names.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import type { AddrSpec } from "./addr_types.ts";
 import { readRoutes, sendRoute, sendRouteFlush } from "./route_netlink.ts";
 import {
@@ -146,11 +147,9 @@ export class RouteVerbs {
     const words = ["route", "show", "table", "all", "root", family === 6 ? "::/0" : "0.0.0.0/0"];
     if (dev !== undefined) words.push("dev", linkName(dev));
     if (protocol !== undefined) words.push("proto", protocolWord(protocol));
-    const routes = await ask(this.runner, {
-      line: words.join(" "),
-      parse: (rows) => rows.map((row) => parseRoute(family, row, dev)),
-      read: (socket) => readRoutes(socket, family, filter).map((row) => parseRoute(family, row)),
-    });
+    const read = (socket: NetlinkSocket) => readRoutes(socket, family, filter);
+    const rows = await ask(this.runner, words.join(" "), read);
+    const routes = rows.map((row) => parseRoute(family, row, dev));
     return routes.filter((route) => table === "all" || route.table === String(table));
   }
 }

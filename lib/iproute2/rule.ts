@@ -151,10 +151,9 @@ export class RuleVerbs {
 
   /** Shows the rules of both families, each family in its order. */
   async show(): Promise<Rule[]> {
-    const show = (family: 4 | 6, line: string) => {
-      const parse = (rows: Record<string, unknown>[]) => rows.map((row) => parseRule(family, row));
-      const read = (socket: NetlinkSocket) => parse(readRules(socket, family));
-      return ask(this.runner, { line, parse, read });
+    const show = async (family: 4 | 6, line: string) => {
+      const rows = await ask(this.runner, line, (socket) => readRules(socket, family));
+      return rows.map((row) => parseRule(family, row));
     };
     const all = [show(4, "rule show"), show(6, "-6 rule show").catch(noneWithoutIPv6)];
     return (await Promise.all(all)).flat();

@@ -1,7 +1,13 @@
 import type { NetlinkSocket } from "../netlink/socket.ts";
 
+/** A row of the JSON that `ip` prints. */
+export type Row = Record<string, unknown>;
+
 /** Does by netlink what a line does, whose words are checked before. @throws {SystemError} */
 export type Send = (socket: NetlinkSocket) => void;
+
+/** Asks by netlink what a line asks, and returns the rows that `ip` would print. */
+export type Read = (socket: NetlinkSocket) => Row[];
 
 /** A change in the kernel: a line of `ip`, and the netlink messages that do the same. */
 export interface Change {
@@ -11,23 +17,7 @@ export interface Change {
   readonly send?: Send;
 }
 
-/** A question to the kernel: a line of `ip`, and the netlink messages that ask the same. */
-export interface Query<T> {
-  /** The line, without `ip` before it. */
-  readonly line: string;
-  /** Reads the answer from the rows that `ip` prints. */
-  parse(rows: Record<string, unknown>[]): T;
-  /** Asks by netlink; left out, only `ip` can. */
-  read?(socket: NetlinkSocket): T;
-}
-
-/** A line, and what does it by netlink; without that, only `ip` can. */
-export interface DirectLine {
-  line: string;
-  direct?: (socket: NetlinkSocket) => unknown;
-}
-
-/** Thrown by {@linkcode Query.read}: only `ip` can answer, as this process lacks a permission. */
+/** Thrown by a {@linkcode Read}: only `ip` can answer, as this process lacks a permission. */
 export class NeedsProgram extends Error {}
 
 /** Runs lines: a `Session`, or its wrapper or stand-in. */
@@ -38,12 +28,10 @@ export interface Runner {
   query(line: string): Promise<Record<string, unknown>[]>;
 }
 
-/** A runner that can do without lines: by netlink. */
+/** A runner that can do without lines: by netlink if a line has such a function, else by the line. */
 export interface DirectRunner extends Runner {
-  /** Makes a change by netlink if it can be, else by its line. */
   change(line: string, send?: Send): Promise<void>;
-  /** Asks by netlink if the question can be, else by its line. */
-  ask<T>(query: Query<T>): Promise<T>;
+  query(line: string, read?: Read): Promise<Row[]>;
 }
 
 /** Makes a change. Fails as {@linkcode Runner.change} does. */
@@ -53,7 +41,6 @@ export async function make(runner: Runner, { line, send }: Change): Promise<void
 }
 
 /** Asks a question. Fails as {@linkcode Runner.query} does. */
-export async function ask<T>(runner: Runner, query: Query<T>): Promise<T> {
-  if ("ask" in runner) return await (runner as DirectRunner).ask(query);
-  return query.parse(await runner.query(query.line));
+export async function ask(runner: Runner, line: string, read?: Read): Promise<Row[]> {
+  return await (runner as DirectRunner).query(line, read);
 }

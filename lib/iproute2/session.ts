@@ -1,13 +1,13 @@
 import {
+  type BatchLine,
   closedError,
   commandOf,
   isOfIPv6,
   lineProblem,
   MAX_LINES,
   type Outcome,
-  type Printed,
 } from "./batch.ts";
-import type { DirectLine, Query, Runner, Send } from "./runner.ts";
+import type { Read, Row, Runner, Send } from "./runner.ts";
 import { type ProgramRunner, Shell } from "./shell.ts";
 import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
@@ -23,16 +23,16 @@ export interface SessionOptions {
   signal?: AbortSignal;
 }
 
-/** Runs lines by netlink up to the first that only `ip` can run. */
-type RunDirectly = (lines: readonly DirectLine[]) => Promise<Outcome<{ value: unknown }>[]>;
+/** A line, and what does it by netlink; without that, only `ip` can. */
+export interface DirectLine extends BatchLine {
+  direct?: Send | Read;
+}
 
-/** What a line resolves to: what `ip` has printed, or the answer by netlink. */
-type Answer = Printed | { value: unknown };
+/** Runs lines by netlink up to the first that only `ip` can run. */
+type RunDirectly = (lines: readonly DirectLine[]) => Promise<Outcome[]>;
 
 /** A line without an outcome yet. */
-interface PendingLine extends DirectLine, PromiseWithResolvers<Answer> {
-  isQuery: boolean;
-}
+interface PendingLine extends DirectLine, PromiseWithResolvers<Row[]> {}
 
 /**
  * Runs lines in one network namespace, by `ip -batch -`.
@@ -138,14 +138,11 @@ export class Session implements Runner, AsyncDisposable {
    *
    * @throws {"ip-command"} The line was refused, or printed something else than JSON.
    */
-  query(line: string): Promise<Record<string, unknown>[]> {
-    return this.ask({ line, parse: (rows) => rows });
-  }
-
+  query(line: string): Promise<Record<string, unknown>[]>;
   /** @internal */
-  async ask<T>({ line, parse, read: direct }: Query<T>): Promise<T> {
-    const answer = await this.#add({ line, direct, isQuery: true });
-    return "rows" in answer ? parse(answer.rows) : answer.value as T;
+  query(line: string, read?: Read): Promise<Row[]>;
+  query(line: string, read?: Read): Promise<Row[]> {
+    return this.#add({ line, direct: read, isQuery: true });
   }
 
   /** Ends the session after all pending lines. Later lines are refused. */
@@ -157,10 +154,10 @@ export class Session implements Runner, AsyncDisposable {
     await this.#shell?.[Symbol.asyncDispose]();
   }
 
-  #add(asked: Omit<PendingLine, keyof PromiseWithResolvers<Answer>>): Promise<Answer> {
+  #add(asked: DirectLine): Promise<Row[]> {
     const error = this.#closed ?? lineProblem(this.#transport.program, asked.line);
     if (error) return Promise.reject(error);
-    const pending = { ...asked, ...Promise.withResolvers<Answer>() };
+    const pending = { ...asked, ...Promise.withResolvers<Row[]>() };
     this.#queue.push(pending);
     this.#running ??= this.#run();
     return pending.promise;
@@ -181,7 +178,7 @@ export class Session implements Runner, AsyncDisposable {
     const first = firstOfEqual(lines);
     const unique = [...new Set(first)];
     const outcomes = await (netlink?.(unique) ?? this.#transport.run(unique))
-      .catch((error): Outcome<Answer>[] => unique.map(() => ({ error })));
+      .catch((error): Outcome[] => unique.map(() => ({ error })));
     const outcomeOf = new Map(unique.map((line, index) => [line, outcomes[index]!]));
     const left: PendingLine[] = [];
     for (const [index, line] of lines.entries()) {
@@ -191,7 +188,7 @@ export class Session implements Runner, AsyncDisposable {
       conclude(line, outcome);
     }
     this.#queue.unshift(...left);
-    const isError = (outcome: Outcome<Answer>) => outcome !== "not run" && "error" in outcome;
+    const isError = (outcome: Outcome) => outcome !== "not run" && "error" in outcome;
     const failed = outcomes.find(isError);
     if (!failed || this.#transport.program.force) return;
     for (const pending of this.#queue.splice(0)) conclude(pending, failed);
@@ -209,8 +206,8 @@ function firstOfEqual(lines: readonly PendingLine[]): PendingLine[] {
   });
 }
 
-function conclude({ resolve, reject }: PendingLine, outcome: Outcome<Answer>): void {
+function conclude({ resolve, reject }: PendingLine, outcome: Outcome): void {
   if (outcome === "not run") return;
   if ("error" in outcome) reject(outcome.error);
-  else resolve(outcome);
+  else resolve(outcome.rows);
 }

@@ -82,8 +82,7 @@ export function onChange(
   change: (line: string, pass: () => Promise<void>, runner: Runner) => Promise<void>,
 ): WrapRunner {
   return (runner): DirectRunner => ({
-    query: (line) => runner.query(line),
-    ask: (query) => ask(runner, query),
+    query: (line, read) => ask(runner, line, read),
     change: (line, send) => change(line, () => make(runner, { line, send }), runner),
   });
 }

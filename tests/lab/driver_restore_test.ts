@@ -137,8 +137,7 @@ for (const [monitor, ending] of Object.entries(MONITORS)) {
       const driver = await host.driver({
         wrap: (runner): DirectRunner => ({
           change: (line, send) => make(runner, { line, send }),
-          query: (line) => runner.query(line),
-          ask: (query) => ask(runner, query).finally(() => looked.resolve()),
+          query: (line, read) => ask(runner, line, read).finally(() => looked.resolve()),
         }),
       });
       const add = () => ip.link.add({ type: "dummy", name: "foo", up: true });

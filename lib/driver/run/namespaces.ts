@@ -2,7 +2,7 @@ import { batchArgs, commandOf } from "../../iproute2/batch.ts";
 import { isNoNamespace } from "../../iproute2/errors.ts";
 import { Ip } from "../../iproute2/ip.ts";
 import { runnerIn } from "../../iproute2/netlink_runner.ts";
-import { ask, type DirectRunner, make, type Runner } from "../../iproute2/runner.ts";
+import { ask, type DirectRunner, make, type Row, type Runner } from "../../iproute2/runner.ts";
 import type { Libc } from "../../netlink/libc.ts";
 import { type Ending, type RunProgram, Shell } from "../../iproute2/shell.ts";
 import { look } from "../../iproute2/view.ts";
@@ -30,15 +30,14 @@ export function reported(report: (command: string) => void, isRehearsal: boolean
   return (runner, netns, settings): DirectRunner => {
     const enter = netns === undefined ? "" : `ip netns exec ${netns} `;
     for (const each of settings) report(`${enter}sysctl -w ${shellWord(each)}`);
-    const looked = async <T>(look: () => Promise<T>, nothing: () => T) =>
-      isRehearsal ? await unlessError(["namespace-not-found"], look) ?? nothing() : await look();
+    const looked = async (look: () => Promise<Row[]>) =>
+      isRehearsal ? await unlessError(["namespace-not-found"], look) ?? [] : await look();
     return {
       change: async (line, send) => {
         report(commandOf({ program: "ip", netns }, line));
         if (!isRehearsal) await make(runner, { line, send });
       },
-      query: (line) => looked(() => runner.query(line), () => []),
-      ask: (query) => looked(() => ask(runner, query), () => query.parse([])),
+      query: (line, read) => looked(() => ask(runner, line, read)),
     };
   };
 }

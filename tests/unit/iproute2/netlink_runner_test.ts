@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runnerIn } from "../../../lib/iproute2/netlink_runner.ts";
-import { NeedsProgram, type Query } from "../../../lib/iproute2/runner.ts";
+import { NeedsProgram } from "../../../lib/iproute2/runner.ts";
 import { openLibc, SystemError } from "../../../lib/netlink/libc.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
@@ -19,11 +19,7 @@ function runnerWith(options: { force?: boolean; netns?: string; signal?: AbortSi
   return { lines, runner };
 }
 
-const question = <T>(line: string, read?: () => T): Query<T | string> => ({
-  line,
-  parse: ([row]) => row!.by as string,
-  read,
-});
+const byNetlink = () => [{ by: "netlink" }];
 
 const refused = () => {
   throw new SystemError(17, "RTNETLINK answers: File exists");
@@ -34,7 +30,7 @@ Deno.test("a burst runs in its order, and each call has its own outcome", async 
   const done: string[] = [];
   const results = await Promise.allSettled([
     runner.change("a", () => void done.push("a")),
-    runner.ask(question("b", () => done.push("b"))),
+    runner.query("b", () => [{ count: done.push("b") }]),
     runner.change("c", refused),
     runner.change("d", () => void done.push("d")),
   ]);
@@ -68,29 +64,33 @@ Deno.test("a burst with a line that only ip can run goes to ip, whole", async ()
   const { runner, lines } = runnerWith();
   const answers = await Promise.all([
     runner.change("a", () => assert(false)),
-    runner.ask(question("b", () => 7)),
+    runner.query("b", byNetlink),
     runner.query("c"),
   ]);
-  assertEquals([answers, lines()], [[undefined, "ip", [{ by: "ip" }]], ["a", "b", "c"]]);
-  assertEquals(await runner.ask(question("b", () => 7)), 7);
+  const byIp = [{ by: "ip" }];
+  assertEquals([answers, lines()], [[undefined, byIp, byIp], ["a", "b", "c"]]);
+  assertEquals(await runner.query("b", byNetlink), byNetlink());
 });
 
 Deno.test("from a question that needs a permission on, a burst goes to ip", async () => {
   const { runner, lines } = runnerWith();
-  const needs = question("b", () => {
+  const needs = () => {
     throw new NeedsProgram();
-  });
-  const one = question("a", () => 1);
-  const asked = [runner.ask(one), runner.ask(needs), runner.change("d", () => assert(false))];
-  assertEquals(await Promise.all(asked), [1, "ip", undefined]);
+  };
+  const asked = [
+    runner.query("a", byNetlink),
+    runner.query("b", needs),
+    runner.change("d", () => assert(false)),
+  ];
+  assertEquals(await Promise.all(asked), [byNetlink(), [{ by: "ip" }], undefined]);
   assertEquals(lines(), ["b", "d"]);
 });
 
 Deno.test("equal questions with no change between them share an answer", async () => {
   const { runner } = runnerWith();
-  const all = question("b", () => ({}));
+  const all = () => runner.query("b", byNetlink);
   const [one, two, , three] = await Promise.all([
-    ...[runner.ask(all), runner.ask(all), runner.change("a", () => {}), runner.ask(all)],
+    ...[all(), all(), runner.change("a", () => {}), all()],
   ]);
   assert(one === two && one !== three);
 });
@@ -98,9 +98,7 @@ Deno.test("equal questions with no change between them share an answer", async (
 Deno.test("after a signal, and where there is no namespace, each call fails and nothing runs", async () => {
   const reason = new Error("enough");
   const { runner } = runnerWith({ signal: AbortSignal.abort(reason) });
-  for (
-    const call of [() => runner.change("a", () => {}), () => runner.ask(question("b", () => 1))]
-  ) {
+  for (const call of [() => runner.change("a", () => {}), () => runner.query("b", byNetlink)]) {
     assertEquals(await assertRejects(call), reason);
   }
   const nowhere = runnerWith({ netns: "nosuchnamespace" }).runner;
