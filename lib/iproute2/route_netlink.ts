@@ -14,7 +14,7 @@ import {
 import { nameOf, numberOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { linkNames, type NameAt, requireIndex } from "./link_netlink.ts";
-import type { Route, RouteSpec, RouteTarget } from "./route_types.ts";
+import { type Route, ROUTE_TYPES, type RouteSpec, type RouteTarget } from "./route_types.ts";
 import type { Send } from "./runner.ts";
 import { printedDestination } from "./words.ts";
 
@@ -40,20 +40,7 @@ const RTAX = { mtu: 2, advmss: 8 } as const;
 const [FIXED, HOP] = [12, 8];
 
 /** The types by their numbers (`RTN_*`). */
-const TYPES: readonly string[] = [
-  "none",
-  "unicast",
-  "local",
-  "broadcast",
-  "anycast",
-  "multicast",
-  "blackhole",
-  "unreachable",
-  "prohibit",
-  "throw",
-  "nat",
-  "xresolve",
-];
+const TYPES = ["none", ...ROUTE_TYPES, "nat", "xresolve"];
 
 const ONLINK = 4;
 const CLONED = 0x200;

@@ -2,7 +2,7 @@ import type { AddrSpec } from "./addr_types.ts";
 
 /** The types of routes that lead nowhere. */
 export const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];
-/** All types of routes. */
+/** All types of routes, in the order of the kernel's numbers (`RTN_*`). */
 export const ROUTE_TYPES = ["unicast", "local", "broadcast", "anycast", "multicast", ...DEAD_ENDS];
 
 /**
