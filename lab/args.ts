@@ -10,7 +10,7 @@ import { AFTERWARDS, type Afterwards, ENGINE_NAMES, type EngineName } from "./en
 import { UsageError } from "./errors.ts";
 import { DEBIAN_KERNELS, type KernelChoice, kindOfFile } from "./kernels.ts";
 import { exists } from "./machine.ts";
-import { GUEST_SUITES, type GuestSuite } from "./scenarios.ts";
+import { GUEST_SUITES, type GuestSuite, type ReportFiles } from "./scenarios.ts";
 
 /** Describes a bundle in a line of the help. */
 function describeBundle(name: BundleName): string {
@@ -44,6 +44,8 @@ Options:
   --halt           halt the virtual machine afterwards (vagrant)
   --destroy        destroy the virtual machine and its files afterwards (vagrant)
   --json FILE      write the scenarios' report to FILE
+  --report FILE    write it as an HTML page to FILE: the statements, each scenario's tour with its
+                   evidence, a picture of what it built, and who reaches whom there
   -h, --help       print this
 
 Programs for --with:
@@ -60,6 +62,7 @@ const OPTIONS = [
   { name: "needs", value: "MODULE" },
   { name: "with", value: "PROGRAMS" },
   { name: "json", value: "FILE" },
+  { name: "report", value: "FILE" },
   { name: "list" },
   { name: "kernels" },
   { name: "playground" },
@@ -73,8 +76,8 @@ export type Request =
   | { kind: "help" }
   | { kind: "list" }
   | { kind: "kernels" }
-  | { kind: "scenarios"; names: string[]; json?: string } & Where
-  | { kind: "guest scenarios"; suite: GuestSuite; names: string[]; json?: string } & Where
+  | { kind: "scenarios"; names: string[] } & ReportFiles & Where
+  | { kind: "guest scenarios"; suite: GuestSuite; names: string[] } & ReportFiles & Where
   | { kind: "command"; command: string[] } & Where
   | { kind: "playground" | "shell" } & Where;
 
@@ -130,7 +133,7 @@ export function parseRequest(words: string[]): Request {
     problems.push("Option --with works with --engine uml and qemu only");
   }
   const kernel = readKernel(line.value("kernel"), line.value("modules"), problems);
-  const json = line.value("json");
+  const files: ReportFiles = { json: line.value("json"), report: line.value("report") };
   const suite = GUEST_SUITES.find((name) => name === names[0]);
   if (suite && bundles.length > 0) {
     problems.push(`Option --with does not go with ${suite}: each scenario brings its own programs`);
@@ -155,8 +158,13 @@ export function parseRequest(words: string[]): Request {
   if (kernel === "all" && !runsScenarios) {
     problems.push("Option --kernel all works with scenarios only");
   }
-  if (json !== undefined && !runsScenarios) {
-    problems.push("Option --json works with scenarios only");
+  for (const name of ["json", "report"] as const) {
+    if (files[name] !== undefined && !runsScenarios) {
+      problems.push(`Option --${name} works with scenarios only`);
+    }
+  }
+  if (kernel === "all" && files.report !== undefined) {
+    problems.push("Option --report does not go with --kernel all: give one kernel, or none");
   }
   if (problems.length > 0) throw new UsageError(`${problems.join("; ")} (see --help)`);
 
@@ -166,8 +174,8 @@ export function parseRequest(words: string[]): Request {
   if (command) return { kind: "command", command, ...where };
   if (playground) return { kind: "playground", ...where };
   if (shell) return { kind: "shell", ...where };
-  if (suite) return { kind: "guest scenarios", suite, names: names.slice(1), json, ...where };
-  return { kind: "scenarios", names, json, ...where };
+  if (suite) return { kind: "guest scenarios", suite, names: names.slice(1), ...files, ...where };
+  return { kind: "scenarios", names, ...files, ...where };
 }
 
 /** Reads the values of `--with`. Adds their errors to `problems`. */

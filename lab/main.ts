@@ -115,7 +115,7 @@ async function runInGuests(
   request: Extract<Request, { kind: "guest scenarios" }>,
   facts?: UmlFacts,
 ): Promise<number> {
-  const { suite, kernel, engine: wanted, names, json } = request;
+  const { suite, kernel, engine: wanted, names } = request;
   if (kernel === "all") throw new TypeError("Only the guide's scenarios run on all kernels");
   using interrupt = new Interrupt();
   const { signal } = interrupt;
@@ -140,7 +140,7 @@ async function runInGuests(
     const maxGuests = (wanted: number) => new UmlEngine(say).maxJobs(wanted);
     await cacheProject();
     const lab = { fetchFor, runGuest, maxGuests, say, signal };
-    return await runGuestScenarios(suite, names, json, lab);
+    return await runGuestScenarios(suite, names, request, lab);
   } catch (error) {
     if (interrupt.status === undefined) throw error;
     return interrupt.status;

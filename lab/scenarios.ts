@@ -11,12 +11,18 @@ import { withRunFolder } from "./run_folder.ts";
 /** The most jobs at once: about as many as there are scenarios. */
 const MAX_JOBS = 16;
 
-/** The scenarios to run, and the file for their report. */
-export interface ScenarioRequest {
+/** The files to write reports to. */
+export interface ReportFiles {
+  /** The file for the report as JSON. */
+  json?: string;
+  /** The file for the report as an HTML page. */
+  report?: string;
+}
+
+/** The scenarios to run, and the files for their report. */
+export interface ScenarioRequest extends ReportFiles {
   /** The names of the scenarios; an empty list means all. */
   names: string[];
-  /** The file for the report. */
-  json?: string;
   /** Whether to print nothing. */
   quiet?: boolean;
 }
@@ -83,19 +89,19 @@ export async function listScenarios(): Promise<number> {
 /** Runs scenarios in an engine. Resolves to the exit status. */
 export async function runScenarios(
   engine: Engine,
-  { names, json, quiet = false }: ScenarioRequest,
+  { names, json, report, quiet = false }: ScenarioRequest,
   requirements: Requirements,
 ): Promise<number> {
   await cacheScenarios(scenariosProgram());
   return await withRunFolder(async (share) => {
-    const report = `${share}/report.json`;
+    const reports = new Reports(share, { json, report });
     // A scenario waits most of the time, so each CPU gets two.
     const wanted = Math.min(names.length || MAX_JOBS, 2 * navigator.hardwareConcurrency);
     const jobs = await engine.maxJobs(wanted);
     const status = jobs === 1
-      ? await runInTurn(engine, { share, report, names, requirements })
-      : await runSideBySide(engine, { share, report, names, requirements, jobs, quiet });
-    if (json !== undefined) await copyReport(report, json);
+      ? await runInTurn(engine, { share, reports, names, requirements })
+      : await runSideBySide(engine, { share, reports, names, requirements, jobs, quiet });
+    await reports.copy();
     return status;
   });
 }
@@ -111,8 +117,7 @@ export async function cacheScenarios(program: string): Promise<void> {
 interface ScenarioRun {
   /** A folder for this run, which the jobs can write to. */
   share: string;
-  /** The file in the folder for the report. */
-  report: string;
+  reports: Reports;
   names: string[];
   requirements: Requirements;
 }
@@ -139,26 +144,25 @@ export async function runPlayground(engine: Engine, requirements: Requirements):
 /** Runs the scenarios one after another, in one job. */
 function runInTurn(
   engine: Engine,
-  { share, report, names, requirements }: ScenarioRun,
+  { share, reports, names, requirements }: ScenarioRun,
 ): Promise<number> {
-  const reportInside = engine.pathInside?.(report) ?? report;
-  const command = scenarioCommand(engine, names, "--json", reportInside);
+  const words = reports.options((path) => engine.pathInside?.(path) ?? path);
+  const command = scenarioCommand(engine, names, ...words);
   return engine.run({ ...requirements, command, cwd: Deno.cwd(), share });
 }
 
 /** Runs the scenarios in several jobs. A process outside prints their results and the report. */
 async function runSideBySide(
   engine: Engine,
-  { share, report, names, requirements, jobs, quiet }: ScenarioRun & {
+  { share, reports, names, requirements, jobs, quiet }: ScenarioRun & {
     jobs: number;
     quiet: boolean;
   },
 ): Promise<number> {
   const silence = new AbortController();
-  const printer = startPrinter(scenariosProgram(), ["--tell", share, "--json", report, ...names], {
-    quiet,
-    signal: silence.signal,
-  });
+  const words = ["--tell", share, ...reports.options(), ...names];
+  const printer = startPrinter(scenariosProgram(), words, { quiet, signal: silence.signal });
+  const shareInside = engine.pathInside?.(share) ?? share;
   const otherJobs = new AbortController();
   let failure: { error: unknown } | undefined;
   const endAll = (error: unknown) => {
@@ -170,7 +174,7 @@ async function runSideBySide(
       const status = await engine.run({
         ...requirements,
         signal: AbortSignal.any([requirements.signal, otherJobs.signal]),
-        command: scenarioCommand(engine, names, "--share", engine.pathInside?.(share) ?? share),
+        command: scenarioCommand(engine, names, "--share", shareInside, ...reports.guestOptions),
         cwd: Deno.cwd(),
         share,
         jobsAtOnce: jobs,
@@ -218,6 +222,34 @@ function hasBegun(share: string): boolean {
  */
 export function scenariosProgram(suite?: GuestSuite): string {
   return projectFile(suite === undefined ? "scenarios/main.ts" : `scenarios/${suite}/main.ts`);
+}
+
+/** The reports of a run: written into its folder, and copied to where they are wanted. */
+export class Reports {
+  readonly #files: { option: "json" | "report"; path: string; to?: string }[];
+  /** The options of the program of scenarios in a guest whose results another process prints. */
+  readonly guestOptions: readonly string[];
+
+  /** @param share The folder of the run. */
+  constructor(share: string, { json, report }: ReportFiles) {
+    this.#files = [
+      { option: "json", path: `${share}/report.json`, to: json },
+      ...report === undefined
+        ? []
+        : [{ option: "report", path: `${share}/report.html`, to: report } as const],
+    ];
+    this.guestOptions = report === undefined ? [] : ["--pictures"];
+  }
+
+  /** The options of the program of scenarios that writes them. */
+  options(pathInside = (path: string): string => path): string[] {
+    return this.#files.flatMap(({ option, path }) => [`--${option}`, pathInside(path)]);
+  }
+
+  /** Copies them. @throws {LabError} One cannot be written. */
+  async copy(): Promise<void> {
+    for (const { path, to } of this.#files) if (to !== undefined) await copyReport(path, to);
+  }
 }
 
 /** Copies a report. @throws {LabError} if it cannot be written. */

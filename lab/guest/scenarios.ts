@@ -10,8 +10,9 @@ import { withRunFolder } from "../run_folder.ts";
 import {
   assertScenarios,
   cacheScenarios,
-  copyReport,
   type GuestSuite,
+  type ReportFiles,
+  Reports,
   scenariosProgram,
   startPrinter,
 } from "../scenarios.ts";
@@ -55,13 +56,13 @@ export interface GuestLab {
  * cannot run, the others do.
  *
  * @param names The names of the scenarios; an empty list means all.
- * @param json The file for the report.
+ * @param files The files for the report.
  * @returns The exit status: 0 if everything held.
  */
 export async function runGuestScenarios(
   suite: GuestSuite,
   names: readonly string[],
-  json: string | undefined,
+  files: ReportFiles,
   lab: GuestLab,
 ): Promise<number> {
   const { signal } = lab;
@@ -73,9 +74,9 @@ export async function runGuestScenarios(
   // One after another: each announces its download, and two apt-get cannot run at once.
   for (const { bundles } of guests) await lab.fetchFor(bundles);
   return await withRunFolder(async (share) => {
-    const report = `${share}/report.json`;
+    const reports = new Reports(share, files);
     const silence = new AbortController();
-    const words = ["--tell", share, "--json", report, ...names];
+    const words = ["--tell", share, ...reports.options(), ...names];
     const printer = startPrinter(program, words, { quiet: false, signal: silence.signal });
     const runQueue = async (queue: NeededGuest[], jobsAtOnce: number) => {
       for (let guest = queue.shift(); guest && !signal.aborted; guest = queue.shift()) {
@@ -84,7 +85,10 @@ export async function runGuestScenarios(
           const status = await lab.runGuest({
             name,
             bundles,
-            command: denoCommand(program, "--share", share, "--guest", name, ...names),
+            command: denoCommand(
+              program,
+              ...["--share", share, "--guest", name, ...reports.guestOptions, ...names],
+            ),
             second: second === undefined ? undefined : denoCommand(second),
             share,
             jobsAtOnce,
@@ -111,7 +115,7 @@ export async function runGuestScenarios(
     const { code } = await printer.status;
     signal.throwIfAborted();
     for (const each of queues) if (each.status === "rejected") throw each.reason;
-    if (json !== undefined) await copyReport(report, json);
+    await reports.copy();
     return code;
   });
 }

@@ -2,6 +2,7 @@ import { readCommandLine } from "../../lib/base/command_line.ts";
 import { UserError } from "../../lib/base/errors.ts";
 import { kernelFacts } from "../../lib/iproute2/kernel.ts";
 import { comparisonJson, printComparison, type ReportFile } from "./report/compare.ts";
+import { toPage } from "./report/page.ts";
 import { Printer } from "./report/printer.ts";
 import { showProgress } from "./report/progress.ts";
 import { isGood, printReport, toJson } from "./report/report.ts";
@@ -10,11 +11,14 @@ import type { Scenario } from "./scenario.ts";
 import { printShared, runShared } from "./shared.ts";
 import { type Suite, SUITES } from "./report/statements.ts";
 
-const USAGE = `Usage: main.ts [--json FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
+const USAGE =
+  `Usage: main.ts [--json FILE] [--report FILE] [--list] [--share FOLDER | --tell FOLDER] [NAME…]
 
 Runs the named scenarios, or all of them, and prints which statements of the guide hold.
 
   --json FILE     write the report, with all evidence, to FILE
+  --report FILE   write the report as an HTML page to FILE, with pictures of what was built
+  --pictures      with --share: take these pictures
   --list          list the scenarios
   --share FOLDER  share the scenarios with other processes by FOLDER: run those that no other one has
                   taken, and print nothing
@@ -26,6 +30,8 @@ Runs the named scenarios, or all of them, and prints which statements of the gui
 
 const OPTIONS = [
   { name: "json", value: "FILE" },
+  { name: "report", value: "FILE" },
+  { name: "pictures" },
   { name: "list" },
   { name: "share", value: "FOLDER" },
   { name: "guest", value: "GUEST" },
@@ -50,6 +56,7 @@ export async function main(
   const line = readCommandLine(OPTIONS, words);
   const names = [...line.words, ...line.behind ?? []];
   const [json, share, tell] = [line.value("json"), line.value("share"), line.value("tell")];
+  const page = line.value("report");
   const known = scenarios.map(({ name }) => name);
   // A name without a guest means the scenario in all its guests.
   const isMeant = (name: string, { name: full }: Scenario) =>
@@ -91,12 +98,13 @@ export async function main(
     return await lab(["--engine", "native", "--", ...program, ...words]);
   }
   if (share !== undefined) {
-    await runShared(share, chosen.filter(({ guest }) => guest?.name === line.value("guest")));
+    const own = chosen.filter(({ guest }) => guest?.name === line.value("guest"));
+    await runShared(share, own, line.on("pictures"));
     return 0;
   }
   const printer = new Printer((line) => console.log(line), colours());
   const report = tell === undefined
-    ? await runAll(chosen, printer, suite.ids)
+    ? await runAll(chosen, printer, suite.ids, page !== undefined)
     : await printShared(tell, chosen, {
       ids: suite.ids,
       printer,
@@ -107,6 +115,7 @@ export async function main(
   if (json !== undefined) {
     await Deno.writeTextFile(json, JSON.stringify(toJson(report), undefined, 2) + "\n");
   }
+  if (page !== undefined) await Deno.writeTextFile(page, toPage(report, full));
   return isGood(report, full) ? 0 : 1;
 }
 

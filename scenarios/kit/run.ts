@@ -1,5 +1,6 @@
 import { UserError } from "../../lib/base/errors.ts";
 import { Interrupt } from "../../lib/base/signals.ts";
+import { Camera } from "./machines/camera.ts";
 import type { Printer } from "./report/printer.ts";
 import { judge, type Report, type ScenarioResult } from "./report/report.ts";
 import type { Scenario } from "./scenario.ts";
@@ -23,17 +24,19 @@ export function listenForInterrupt(): Interrupt {
  * Runs scenarios one after another. An interrupt ends the one that runs, and all that follow.
  *
  * @param ids The statements of the report: by default the guide's.
+ * @param hasPictures Whether to take pictures of what the scenarios build.
  */
 export async function runAll(
   scenarios: readonly Scenario[],
   printer: Printer,
   ids?: readonly StatementId[],
+  hasPictures = false,
 ): Promise<Report> {
   using interrupt = listenForInterrupt();
   const started = performance.now();
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
-    results.push(await runOne(scenario, printer, interrupt.signal));
+    results.push(await runOne(scenario, printer, interrupt.signal, hasPictures));
     if (interrupt.signal.aborted) break;
   }
   return { ...place(), ...sumUp(results, started, ids) };
@@ -62,9 +65,11 @@ export async function runOne(
   { name, title, run }: Scenario,
   printer: Printer,
   signal: AbortSignal,
+  hasPictures = false,
 ): Promise<ScenarioResult> {
   printer.title(name, title);
-  const tour = new Tour(printer, signal);
+  const camera = hasPictures ? new Camera() : undefined;
+  const tour = new Tour(printer, signal, camera);
   const started = performance.now();
   let failure: string | undefined;
   try {
@@ -73,8 +78,10 @@ export async function runOne(
     failure = describe(error);
     printer.error(failure);
   }
-  const { verdicts, versions } = tour;
-  return { name, seconds: secondsSince(started), verdicts, versions, error: failure };
+  const { verdicts, versions, entries } = tour;
+  const picture = camera?.picture;
+  const seconds = secondsSince(started);
+  return { name, title, seconds, verdicts, versions, error: failure, entries, picture };
 }
 
 /** Formats an error: one line, or with its stack if it is a bug. */

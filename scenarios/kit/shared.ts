@@ -22,15 +22,23 @@ interface SharedResult {
   lines: string[];
 }
 
-/** Runs the scenarios that no other process has taken. */
-export async function runShared(folder: string, scenarios: readonly Scenario[]): Promise<void> {
+/**
+ * Runs the scenarios that no other process has taken.
+ *
+ * @param hasPictures Whether to take pictures of what the scenarios build.
+ */
+export async function runShared(
+  folder: string,
+  scenarios: readonly Scenario[],
+  hasPictures = false,
+): Promise<void> {
   using interrupt = listenForInterrupt();
   for (const scenario of scenarios) {
     if (interrupt.signal.aborted) return;
     if (!await take(`${folder}/${scenario.name}.taken`)) continue;
     const lines: string[] = [];
     const printer = new Printer((line) => lines.push(line), true);
-    const result = await runOne(scenario, printer, interrupt.signal);
+    const result = await runOne(scenario, printer, interrupt.signal, hasPictures);
     const outcome: SharedResult = { place: place(), result, lines };
     // Write the file under another name first: the reader reads it as soon as it has this name.
     const file = `${folder}/${scenario.name}.json`;

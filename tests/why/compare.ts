@@ -22,7 +22,7 @@ import {
 } from "../../lib/why/mod.ts";
 import { which } from "../../lab/machine.ts";
 import { run, runWith } from "../kit/processes.ts";
-import { pingAll } from "./ping.ts";
+import { pingAll } from "../../scenarios/kit/machines/ping_all.ts";
 import { build, PREFIX, type WorldSpec } from "./worlds.ts";
 
 /** Runs lines of `ip`, also after one that fails. Returns what it said of those. */

@@ -1,3 +1,4 @@
+import type { Entry, Picture } from "./entry.ts";
 import type { Printer } from "./printer.ts";
 import { STATEMENT_IDS, type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
@@ -6,6 +7,8 @@ import type { Verdict } from "./verdict.ts";
 export interface ScenarioResult {
   /** Its name. */
   name: string;
+  /** Its title, in one line. @default {undefined} It was not run. */
+  title?: string;
   /** Its duration. */
   seconds: number;
   /** The statements that it checked, in order. */
@@ -14,6 +17,10 @@ export interface ScenarioResult {
   versions?: string[];
   /** The error that ended it early. */
   error?: string;
+  /** Its guided tour. @default {undefined} It was not run. */
+  entries?: Entry[];
+  /** The network that it built. @default {undefined} None was asked for, or it built none. */
+  picture?: Picture;
 }
 
 /** The result of a statement in a run. A statement held if all its checks held. */

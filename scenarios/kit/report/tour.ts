@@ -1,6 +1,8 @@
 import { type CommandResult, run } from "../command.ts";
 import type { Finding } from "../../../lib/check/mod.ts";
 import { UserError } from "../../../lib/base/errors.ts";
+import type { Camera } from "../machines/camera.ts";
+import type { Entry } from "./entry.ts";
 import type { Printer } from "./printer.ts";
 import { type StatementId, STATEMENTS } from "./statements.ts";
 import type { Verdict } from "./verdict.ts";
@@ -26,18 +28,29 @@ export class Tour {
   readonly verdicts: Verdict[] = [];
   /** The programs of engines that it ran, with their versions: `Podman 5.4.2`. */
   readonly versions: string[] = [];
+  /** What it has shown so far. */
+  readonly entries: Entry[] = [];
   #printer: Printer;
   #signal: AbortSignal;
+  #camera: Camera | undefined;
+  #started = performance.now();
 
   /**
    * Makes a tour.
    *
    * @param printer Prints the tour.
    * @param signal If aborted, the next call throws, so that the world is removed.
+   * @param camera Takes a picture of the machines after each check, if one is wanted.
    */
-  constructor(printer: Printer, signal: AbortSignal) {
+  constructor(printer: Printer, signal: AbortSignal, camera?: Camera) {
     this.#printer = printer;
     this.#signal = signal;
+    this.#camera = camera;
+  }
+
+  /** The seconds since the start, rounded to hundredths. */
+  get #now(): number {
+    return Math.round((performance.now() - this.#started) / 10) / 100;
   }
 
   /** Builds the machines of the scenario. Use it with `await using`, which removes them. */
@@ -49,24 +62,28 @@ export class Tour {
   /** Prints the next step: the guide's line that the scenario now performs. */
   step(line: string): void {
     this.#signal.throwIfAborted();
+    this.entries.push({ kind: "step", at: this.#now, line });
     this.#printer.step(line);
   }
 
   /** Prints a note for the reader, for example where the guide is wrong. */
   note(text: string): void {
+    this.entries.push({ kind: "note", text });
     this.#printer.note(text);
   }
 
   /** Runs a command and prints its output, without a check: `ip`, `-n`, `c1`, `route`. */
   async show(program: string, ...args: string[]): Promise<void> {
     this.#signal.throwIfAborted();
-    this.#printer.evidence(await run(program, ...args));
+    const { command, output } = await run(program, ...args);
+    this.entries.push({ kind: "shown", evidence: { command, output } });
+    this.#printer.evidence({ command, output });
   }
 
   /** Notes that the scenario runs a program of an engine: `Podman 5.4.2`. */
   uses(version: string): void {
     this.versions.push(version);
-    this.#printer.note(version);
+    this.note(version);
   }
 
   /**
@@ -93,8 +110,10 @@ export class Tour {
   ): Promise<void> {
     const found = await Promise.all(findings);
     const verdict = { id, held: found.every(({ held }) => held), findings: found };
-    this.verdicts.push(verdict);
+    const index = this.verdicts.push(verdict) - 1;
+    this.entries.push({ kind: "verdict", at: this.#now, index });
     this.#printer.verdict(verdict, STATEMENTS[id]);
+    await this.#camera?.take(this.#now);
     this.#signal.throwIfAborted();
   }
 }

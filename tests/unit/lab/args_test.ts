@@ -9,6 +9,7 @@ Deno.test("parseRequest() runs all scenarios if there are no words", () => {
     kind: "scenarios",
     names: [],
     json: undefined,
+    report: undefined,
     engine: undefined,
     kernel: undefined,
     afterwards: undefined,
@@ -18,16 +19,20 @@ Deno.test("parseRequest() runs all scenarios if there are no words", () => {
 });
 
 Deno.test("parseRequest() accepts names, a report and an engine", () => {
-  assertEquals(parseRequest(["l2", "--json", "r.json", "defaults", "--engine=uml"]), {
-    kind: "scenarios",
-    names: ["l2", "defaults"],
-    json: "r.json",
-    engine: "uml",
-    kernel: undefined,
-    afterwards: undefined,
-    modules: [],
-    bundles: [],
-  });
+  assertEquals(
+    parseRequest(["l2", "--json", "r.json", "--report=r.html", "defaults", "--engine=uml"]),
+    {
+      kind: "scenarios",
+      names: ["l2", "defaults"],
+      json: "r.json",
+      report: "r.html",
+      engine: "uml",
+      kernel: undefined,
+      afterwards: undefined,
+      modules: [],
+      bundles: [],
+    },
+  );
 });
 
 Deno.test("parseRequest() runs the scenarios of engines and hosts, which bring their own programs", () => {
@@ -38,6 +43,7 @@ Deno.test("parseRequest() runs the scenarios of engines and hosts, which bring t
       suite,
       names: ["fifty"],
       json: "r.json",
+      report: undefined,
       engine: "qemu",
       kernel: undefined,
       afterwards: undefined,
@@ -205,6 +211,11 @@ Deno.test("parseRequest() reports all problems at once", () => {
     [["l2", "--", "ls"], 'Choose one of the scenario "l2" and a command after --'],
     [["--json", "f", "--playground"], "Option --json works with scenarios only"],
     [["--json", "f", "--shell"], "Option --json works with scenarios only"],
+    [["--report", "f", "--shell"], "Option --report works with scenarios only"],
+    [
+      ["--report", "f", "--kernel", "all"],
+      "Option --report does not go with --kernel all: give one kernel, or none",
+    ],
     [["--halt", "--destroy"], "Choose one of --halt and --destroy"],
     [["--halt", "--engine", "uml"], "Option --halt works with --engine vagrant only"],
     [["--destroy", "--list"], "Option --destroy cannot be used with --list"],

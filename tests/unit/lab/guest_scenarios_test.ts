@@ -58,7 +58,7 @@ async function reportOf(
 ): Promise<{ status: number; errors: (string | undefined)[] }> {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/report.json`;
-  const status = await runGuestScenarios("engines", ["fifty"], file, lab);
+  const status = await runGuestScenarios("engines", ["fifty"], { json: file }, lab);
   const { scenarios } = JSON.parse(await Deno.readTextFile(file));
   return { status, errors: scenarios.map(({ error }: { error?: string }) => error) };
 }
@@ -90,7 +90,7 @@ Deno.test("a pair of guests runs when all others have ended, and divides the mem
       return 0;
     },
   };
-  await runGuestScenarios("hosts", ["two-kernels", "shared-names", "routes"], undefined, lab);
+  await runGuestScenarios("hosts", ["two-kernels", "shared-names", "routes"], {}, lab);
   const pairs = jobs.filter(({ second }) => second);
   assertEquals(pairs.map(({ name }) => name), ["two-kernels@etcd", "two-kernels@frr"]);
   assertEquals(jobs.slice(-2), pairs);
@@ -111,7 +111,7 @@ Deno.test("a guest that does not start is reported, and the others run", async (
 
 Deno.test("a scenario that does not exist is a wrong command line", async () => {
   for (const suite of ["engines", "hosts"] as const) {
-    const run = () => runGuestScenarios(suite, ["nothing"], undefined, new FakeLab());
+    const run = () => runGuestScenarios(suite, ["nothing"], {}, new FakeLab());
     await assertRejects(run, UsageError, `There is no scenario "nothing" of ${suite}: there are `);
   }
 });

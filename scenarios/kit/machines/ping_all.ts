@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Family, familyOf, parseAddress } from "../../lib/ipam/address.ts";
-import { openLibc } from "../../lib/netlink/libc.ts";
-import { inNamespace } from "../../lib/netlink/namespace.ts";
+import { type Family, familyOf, parseAddress } from "../../../lib/ipam/address.ts";
+import { openLibc } from "../../../lib/netlink/libc.ts";
+import { inNamespace } from "../../../lib/netlink/namespace.ts";
 
 /** An echo request to send: from a namespace, to an address. */
 export interface Ping {
