@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import { addressesEqual, routesEqual } from "./kit/machines/lines.ts";
 import { isEqual } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";

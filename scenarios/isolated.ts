@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import {
   addressesEqual,
   hasMac,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import { hasMac, routesEqual } from "./kit/machines/lines.ts";
 import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import { groupDoesNotPass, groupPasses } from "./kit/machines/group.ts";
 import { linkShows } from "./kit/machines/lines.ts";
 import { isRefused } from "./kit/machines/checks.ts";

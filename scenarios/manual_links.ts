@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reaches } from "../lib/check/mod.ts";
+import { reaches } from "./kit/machines/predicted.ts";
 import { linkIsGone, linkShows } from "./kit/machines/lines.ts";
 import { isEqual, isRefused } from "./kit/machines/checks.ts";
 import { main, type Scenario, scenario } from "./kit/mod.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Finding, reaches } from "../lib/check/mod.ts";
+import type { Finding } from "../lib/check/mod.ts";
+import { reaches } from "./kit/machines/predicted.ts";
 import { routesEqual } from "./kit/machines/lines.ts";
 import { isEqual, taggedWith } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";

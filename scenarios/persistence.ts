@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reaches } from "../lib/check/mod.ts";
+import { reaches } from "./kit/machines/predicted.ts";
 import {
   addressesEqual,
   hasMac,

@@ -5,7 +5,8 @@
  * @module
  */
 import { IpvlanError } from "../lib/base/errors.ts";
-import { doesNotReach, type Finding, reaches } from "../lib/check/mod.ts";
+import type { Finding } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import { linkIsGone, linkShows } from "./kit/machines/lines.ts";
 import { run } from "./kit/command.ts";
 import { explainLinkAdd } from "../lib/iproute2/kernel.ts";

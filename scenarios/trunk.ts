@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { doesNotReach, reaches } from "../lib/check/mod.ts";
+import { doesNotReach, reaches } from "./kit/machines/predicted.ts";
 import { linkIsGone, linkShows, routesEqual } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import type { Link } from "../lib/iproute2/link_types.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reaches } from "../lib/check/mod.ts";
+import { reaches } from "./kit/machines/predicted.ts";
 import { hasMac } from "./kit/machines/lines.ts";
 import { macsLearned } from "./kit/machines/checks.ts";
 import { main, scenario } from "./kit/mod.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reaches } from "../lib/check/mod.ts";
+import { reaches } from "./kit/machines/predicted.ts";
 import { addressesEqual, hasMac, routesEqual } from "./kit/machines/lines.ts";
 import { Ip } from "../lib/iproute2/ip.ts";
 import { isEqual, isRefused } from "./kit/machines/checks.ts";

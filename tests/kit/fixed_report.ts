@@ -9,7 +9,12 @@ export const HOSTILE = `</pre><script>document.title = "run"</script><img src=x 
 
 function verdict(id: StatementId, held = true, output = "64 bytes from 192.168.1.1"): Verdict {
   const evidence = [{ command: "ip netns exec c1 ping -- 192.168.1.1", output }];
-  return { id, held, findings: [{ sentence: "c1 reaches 192.168.1.1", held, evidence }] };
+  const predictions = [{ answer: { verdict: "yes" as const }, seen: held }];
+  return {
+    id,
+    held,
+    findings: [{ sentence: "c1 reaches 192.168.1.1", held, evidence, predictions }],
+  };
 }
 
 const SVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1120 60" width="1120" height="60">

@@ -1,7 +1,7 @@
 import { buildWorld, toSvg, toText } from "../../../lib/graph/mod.ts";
-import { nodeOf, why, type WhyView, World } from "../../../lib/why/mod.ts";
+import { nodeOf, type WhyView, World } from "../../../lib/why/mod.ts";
 import type { Matrix, Picture } from "../report/entry.ts";
-import { lookUntilSettled, prepare, summarize, withoutNeighbours } from "./model.ts";
+import { ask, lookUntilSettled, prepare, withoutNeighbours } from "./model.ts";
 
 /** The most pairs of a namespace and an address that a matrix is made of. */
 const MOST_PAIRS = 1000;
@@ -59,7 +59,10 @@ async function makeMatrix(view: WhyView): Promise<Matrix | undefined> {
   if (from.length * to.length > MOST_PAIRS) return undefined;
   const pairs = from.map((netns) => to.map(({ address }) => ({ netns, dst: address })));
   const predicted = pairs.map((row) =>
-    row.map(({ netns, dst }) => summarize(why(world, nodeOf(view, netns)!, { dst })))
+    row.map(({ netns, dst }) => {
+      const { verdict, reason } = ask(world, nodeOf(view, netns)!, dst);
+      return { verdict, reason };
+    })
   );
   // It loads a library of Linux, which a machine that only lists the scenarios need not have.
   const { pingAll } = await import("./ping_all.ts");

@@ -7,12 +7,13 @@ import { which } from "../../../lab/machine.ts";
 import { Bridge } from "../../../lib/iproute2/bridge.ts";
 import { lookAround } from "../../../lib/iproute2/view.ts";
 import {
-  type Answer,
   type Node,
   readFirewall,
   stepText,
   WANTED,
+  why,
   type WhyView,
+  type World,
 } from "../../../lib/why/mod.ts";
 import type { MatrixAnswer } from "../report/entry.ts";
 import { switchesIn, withPlainSwitch } from "./plain_switch.ts";
@@ -50,9 +51,26 @@ export async function prepare(view: WhyView): Promise<WhyView> {
   return prepared;
 }
 
-/** An answer of the model as the report keeps it. */
-export function summarize({ verdict, there, back }: Answer): MatrixAnswer {
-  if (verdict === "yes") return { verdict };
-  const last = [...there, ...back].at(-1);
-  return { verdict, reason: last && stepText(last) };
+/** Asks the model. Where the view has links that it takes for others, a "no" of it counts as unknown. */
+export function ask(world: World, node: Node, dst: string): MatrixAnswer & { steps: string[] } {
+  const { verdict, there, back } = why(world, node, { dst });
+  const steps = [...there, ...back].map(stepText);
+  const misread = verdict === "no" ? misreadLink(world) : undefined;
+  if (misread !== undefined) return { verdict: "unknown", reason: misread, steps };
+  return verdict === "yes" ? { verdict, steps } : { verdict, reason: steps.at(-1), steps };
+}
+
+/** A link of a kind that the model gives no frames to: a bond, or a macvlan in another namespace. */
+function misreadLink(world: World): string | undefined {
+  for (const { netns, links } of world.nodes) {
+    for (const link of links) {
+      const of = `${link.name} of ${netns ?? "the host"}`;
+      if (link.masterKind !== undefined && link.masterKind !== "bridge") {
+        return `${of} is a part of a ${link.masterKind}, which the model does not read`;
+      }
+      if (link.info.type === "macvlan" && !world.below(link)) {
+        return `the model does not find the link below the macvlan link ${of}`;
+      }
+    }
+  }
 }

@@ -53,6 +53,7 @@ export function toPage(report: Report, full: boolean): string {
         <header>
     <h1>${title}</h1>
     <p class="dim">${facts.join(", ")}</p>
+    <p>${predictionSentence(scenarios)}</p>
     ${
     scenarios.flatMap(matrixOf).length > 0 ? escaped`<p>${matrixSentence(scenarios)}</p>` : NOTHING
   }
@@ -255,6 +256,17 @@ function matrixOf({ picture }: ScenarioResult): Matrix[] {
 
 function isDifferent({ answer, seen }: Cell): boolean {
   return differs(answer, seen);
+}
+
+/** Counts the pings of checks that the model was asked about first. */
+function predictionSentence(scenarios: readonly ScenarioResult[]): string {
+  const all = scenarios.flatMap(({ verdicts }) =>
+    verdicts.flatMap(({ findings }) => findings.flatMap(({ predictions = [] }) => predictions))
+  );
+  const known = all.filter(({ answer: { verdict } }) => verdict === "yes" || verdict === "no");
+  const wrong = all.filter(({ answer, seen }) => differs(answer, seen));
+  return `The model was asked before ${counted(all.length, "ping")} of the checks: it predicted ` +
+    `${known.length}, and ${wrong.length} of these were seen otherwise.`;
 }
 
 function matrixSentence(scenarios: readonly ScenarioResult[]): string {

@@ -47,6 +47,10 @@ Deno.test("a page has each statement, its scenarios, what failed, and what the m
     PAGE,
     "Of 4 pairs, the model predicted 2, and 1 of these were seen otherwise",
   );
+  assertStringIncludes(
+    PAGE,
+    "The model was asked before 4 pings of the checks: it predicted 4, and 1 of these were seen",
+  );
   // What did not hold is open.
   assertEquals(PAGE.match(/<details open>/g)?.length, 1);
   const some = toPage(FIXED_REPORT, false);
