@@ -367,8 +367,11 @@ export class Walk {
   #receive(port: Port, frame: Frame, left: number): Port[] {
     const { node, link } = port;
     if (!link.up) return this.#lose("no", "link-down", port);
-    const isPort = link.masterKind === "bridge";
-    const bridge = isPort && node.links.find(({ name }) => name === link.master);
+    const { masterKind = "bridge" } = link;
+    if (masterKind !== "bridge") {
+      return this.#lose("unknown", "unknown", port, `it is a part of a ${masterKind}`);
+    }
+    const bridge = node.links.find(({ name }) => name === link.master);
     if (!bridge) return this.#stack(port, frame);
     const up = { node, link: bridge };
     if (!bridge.up) return this.#lose("no", "link-down", up);

@@ -60,15 +60,12 @@ export function ask(world: World, node: Node, dst: string): MatrixAnswer & { ste
   return verdict === "yes" ? { verdict, steps } : { verdict, reason: steps.at(-1), steps };
 }
 
-/** A link of a kind that the model gives no frames to: a bond, or a macvlan in another namespace. */
+/** A link of a kind that the model gives no frames to: a macvlan in another namespace. */
 function misreadLink(world: World): string | undefined {
   for (const { netns, links } of world.nodes) {
     for (const link of links) {
-      const of = `${link.name} of ${netns ?? "the host"}`;
-      if (link.masterKind !== undefined && link.masterKind !== "bridge") {
-        return `${of} is a part of a ${link.masterKind}, which the model does not read`;
-      }
       if (link.info.type === "macvlan" && !world.below(link)) {
+        const of = `${link.name} of ${netns ?? "the host"}`;
         return `the model does not find the link below the macvlan link ${of}`;
       }
     }

@@ -138,6 +138,20 @@ Deno.test("an answer of IPv6 leaves by the link that was asked, if two routes ar
   assertEquals([dev(), dev("eth0"), dev("eth1"), dev("lo")], ["eth0", "eth0", "eth1", "eth0"]);
 });
 
+Deno.test("a frame that comes in by a part of a bond is not followed", () => {
+  const veth = (index: number, linkIndex: number, more: Partial<Link> = {}) =>
+    link(index, `eth${index}`, { info: { type: "veth" }, linkIndex, linkNetnsid: 0, ...more });
+  const view = (more: Partial<Link>): WhyView => ({
+    host: node(undefined, [[veth(2, 3), "192.168.1.1"]]),
+    others: [node("c1", [[veth(3, 2, more), "192.168.1.2"], [link(9, "bond0")]])],
+    closed: [],
+  });
+  const end = (more: Partial<Link>) => ask(view(more), undefined, "192.168.1.2");
+  assertEquals(end({}).verdict, "yes");
+  const { verdict, there } = end({ master: "bond0", masterKind: "bond" });
+  assertEquals([verdict, there.at(-1)!.about], ["unknown", "it is a part of a bond"]);
+});
+
 Deno.test("a command is offered only if the packet arrives with it", () => {
   const view = twoSandboxes("l2", "private");
   const flow = { dst: "192.168.1.3" };
