@@ -216,7 +216,7 @@ function drawingOf({ name, svg, text }: Picture["hosts"][number], id: string): H
     <figure>
       <figcaption id="${id}">${name}</figcaption>
       <div class="scroll" tabindex="0" role="group" aria-labelledby="${id}">
-    <img alt="The networks of ${name}; below, the same as text" loading="lazy" src="${source}"></div>
+    <img alt="The networks of ${name}; below, the same as text" src="${source}"></div>
       <details>
         <summary>${name} as text</summary>
         <div class="inside">
