@@ -20,7 +20,9 @@ export function diagnoseReach(
   const world = new World(view);
   const pathOf = new Map(owned.map(({ name, path }) => [name, path]));
   return endpoints.flatMap((endpoint): Diagnosis[] => {
-    const { sandbox } = endpoint;
+    const { sandbox, handOver } = endpoint;
+    // The engine makes the routes of such a link, maybe later.
+    if (handOver) return [];
     const path = pathOf.get(sandbox);
     const node = nodeOf(view, path === undefined ? sandbox : netnsOf(path));
     const network = networks.find(({ id, mode }) => id === endpoint.network && mode === "l2");
