@@ -1,5 +1,6 @@
 // Sandboxes that cannot reach the gateway of their network, by the model of `lib/why/`.
-import { endpointAddresses, familyOf } from "../ipam/address.ts";
+import { attempt } from "../base/errors.ts";
+import { linkAddresses } from "../driver/endpoint/routes.ts";
 import { netnsOf } from "../iproute2/words.ts";
 import { findFix, nodeOf, stepText, why, type WhyView, World } from "../why/mod.ts";
 import { about, type Diagnosis } from "./diagnosis.ts";
@@ -26,9 +27,10 @@ export function diagnoseReach(
     const path = pathOf.get(sandbox);
     const node = nodeOf(view, path === undefined ? sandbox : netnsOf(path));
     const network = networks.find(({ id, mode }) => id === endpoint.network && mode === "l2");
-    const families = endpointAddresses(endpoint).map(familyOf);
-    const gateways = network?.subnets.flatMap(({ gateway }) => gateway ?? []) ?? [];
-    return gateways.filter((each) => families.includes(familyOf(each))).flatMap((dst) => {
+    const addresses = attempt(() => network ? linkAddresses(network, endpoint) : []);
+    // A record that is damaged says so elsewhere.
+    return (addresses.ok ? addresses.value : []).flatMap(({ gateway: dst }) => {
+      if (dst === undefined) return [];
       const answer = node ? why(world, node, { dst }) : undefined;
       const last = answer && [...answer.there, ...answer.back].at(-1);
       if (answer?.verdict !== "no" || USUAL.includes(last!.code)) return [];

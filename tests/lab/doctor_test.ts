@@ -85,7 +85,8 @@ Deno.test("doctor says why a sandbox does not reach its gateway, and what helps"
   await host.ip.addr.add({ dev: "eth0", address: "10.0.0.9/24" });
   const create = ["network", "create", "-o", "parent=eth0"] as const;
   await succeeds(...create, "--subnet=10.0.0.0/24", "--gateway=10.0.0.9", "web");
-  await succeeds("run", "-d", "--net=web", "--name=c1");
+  await succeeds(...create, "--subnet=10.1.0.0/24", "--gateway=none", "apart");
+  await succeeds("run", "-d", "--net=web", "--net=apart", "--name=c1");
   assertOnly(
     await doctor(),
     /^warning gateway: "c1" does not reach its gateway 10\.0\.0\.9: .* never hear each other/,
