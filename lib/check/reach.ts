@@ -68,8 +68,8 @@ async function reasons(
     return [{ command, output: toText(answer, names) }];
   } catch (error) {
     signal?.throwIfAborted();
-    if (!(error instanceof IpvlanError)) throw error;
-    return [];
+    if (error instanceof IpvlanError || error instanceof Deno.errors.NotCapable) return [];
+    throw error;
   }
 }
 

@@ -171,6 +171,7 @@ console.log((await site.diff(driver, wanted)).length);
 console.log((await site.apply(driver, wanted)).checks.length);
 const records = { networks: driver.listNetworks(), sandboxes: driver.listSandboxes() };
 console.log(Object.keys(site.exportSite(records).value));
+console.log((await check.reaches("a", "10.9.0.99")).held);
 console.log((await check.reaches("a", "b")).held, (await check.reaches(undefined, "127.0.0.1")).held);
 console.log(graph.buildWorld(await lookAround(graph.WANTED), records.networks).absent);
 console.log((await site.destroy(driver, wanted)).changes.length);
@@ -192,6 +193,7 @@ checks: [a reaches b]
     "3",
     "1",
     '[ "name", "networks", "sandboxes" ]',
+    "false",
     "true true",
     "[]",
     "3",
