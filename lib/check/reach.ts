@@ -58,10 +58,11 @@ async function reasons(
   // busybox: PING c2 (10.0.0.2): 56 data bytes
   const [, pinged = target] = /^PING [^\n]*?\(([\da-f.:]+)\)/.exec(output) ?? [];
   const dst = attempt(() => addressIn(pinged));
+  if (!dst.ok) return [];
   try {
     const view = await lookAround(WANTED, { signal });
     const node = nodeOf(view, from);
-    if (!node || !dst.ok) return [];
+    if (!node) return [];
     const { fix, ...answer } = await explain(view, node, { dst: dst.value });
     const names = { from: from ?? "host", to: target, fix };
     const command = ["ipvlan", "why", names.from, target].join(" ");

@@ -57,18 +57,21 @@ async function converse(
   const closed = new Promise<void>((resolve) => connection.once("close", () => resolve()));
   // A caller that is killed resets its connection.
   connection.on("error", () => {});
-  const giveUp = () => connection.setTimeout(GRACE, () => connection.destroy());
+  // Not the connection's own time-out, which begins again with each byte.
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const giveUp = () => timer = setTimeout(() => connection.destroy(), GRACE);
   if (ending.aborted) giveUp();
   else ending.addEventListener("abort", giveUp, { once: true });
   connection.write(`${greeting}\n`);
   const body = await readBody(connection);
   ending.removeEventListener("abort", giveUp);
-  connection.setTimeout(0);
+  clearTimeout(timer);
   if (body) connection.end(writeAnswer(await answer(readCall(body))));
   else connection.destroy();
   // A caller that is stopped must not keep the server from ending.
-  connection.setTimeout(READING, () => connection.destroy());
+  timer = setTimeout(() => connection.destroy(), READING);
   await closed;
+  clearTimeout(timer);
 }
 
 /** Reads a call. Resolves to `undefined` if it is not valid or not complete. */

@@ -1,5 +1,6 @@
 // Runs commands whose output is evidence.
 import type { Evidence } from "../../lib/check/finding.ts";
+import { run as runProgram } from "./program.ts";
 
 /** A command that has ended, with its output. */
 export interface CommandResult extends Evidence {
@@ -9,16 +10,7 @@ export interface CommandResult extends Evidence {
 
 /** Runs a command to its end. @throws {Deno.errors.NotFound} The machine lacks the program. */
 export async function run(program: string, ...args: string[]): Promise<CommandResult> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return {
-    command: [program, ...args].join(" "),
-    output: (text(stdout) + text(stderr)).trimEnd(),
-    success,
-  };
+  const { code, stdout, stderr } = await runProgram(program, ...args);
+  const command = [program, ...args].join(" ");
+  return { command, output: (stdout + stderr).trimEnd(), success: code === 0 };
 }

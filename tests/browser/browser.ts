@@ -62,7 +62,14 @@ export class Browser implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    undo.defer(async () => void await child.status);
+    undo.defer(async () => {
+      try {
+        child.kill();
+      } catch {
+        // It has already ended.
+      }
+      await child.status;
+    });
     const log = child.stderr.pipeThrough(new TextDecoderStream());
     let output = "";
     let url: string | undefined;
@@ -151,8 +158,6 @@ export class Browser implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#session = undefined;
-    await this.call("Browser.close");
     await this.#undo.disposeAsync();
   }
 }

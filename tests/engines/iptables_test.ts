@@ -17,7 +17,7 @@ Deno.test("in random worlds with firewalls, a ping comes back where the model sa
 });
 
 Deno.test("an answer of IPv6 leaves by the link that was asked", async () => {
-  // A sandbox with two links in one subnet, of which it may send by the second one alone.
+  // The sandbox has two links in one subnet. Its firewall lets it send by the second one alone.
   const endpoint = { net: 0, length: 24, way: "gateway", isDown: false } as const;
   const rule = { family: 6, hook: "OUTPUT", condition: "-o eth0", target: "DROP" } as const;
   const spec: WorldSpec = {

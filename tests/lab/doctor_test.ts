@@ -91,6 +91,9 @@ Deno.test("doctor says why a sandbox does not reach its gateway, and what helps"
     await doctor(),
     /^warning gateway: "c1" does not reach its gateway 10\.0\.0\.9: .* never hear each other/,
   );
+  await succeeds("run", "-d", "--net=web", "--name=c2");
+  assertOnly(await doctor(), /^warning gateway: "c1" .* \(nor do 1 more\)/);
+  await succeeds("rm", "-f", "c2");
   await host.ip.addr.del({ dev: "eth0", address: "10.0.0.9/24" });
   assertEquals(await doctor(), []);
   await run("ip", "-n", "c1", "route", "flush", "table", "main");

@@ -4,7 +4,6 @@
  * @module
  */
 import { openLibc } from "../../lib/netlink/libc.ts";
-import { lookAround } from "../../lib/iproute2/view.ts";
 import { inNamespace, namesOfNamespaces } from "../../lib/netlink/namespace.ts";
 import {
   type Answer,
@@ -15,13 +14,13 @@ import {
   type Step,
   stepText,
   type Verdict,
-  WANTED,
   why,
   type WhyView,
   World,
 } from "../../lib/why/mod.ts";
 import { which } from "../../lab/machine.ts";
 import { run, runWith } from "../kit/processes.ts";
+import { lookUntilSettled } from "../../scenarios/kit/machines/model.ts";
 import { pingAll } from "../../scenarios/kit/machines/ping_all.ts";
 import { build, PREFIX, type WorldSpec } from "./worlds.ts";
 
@@ -84,19 +83,9 @@ export const counts: Record<Verdict | "worlds" | "pairs" | "fixes" | "dropped", 
 /** How often the model did not know, by the rule at which its path ended. */
 export const causes: Record<string, number> = {};
 
-async function lookAtWorld(): Promise<WhyView> {
-  const view = await lookAround(WANTED);
-  return { ...view, others: view.others.filter(({ netns }) => netns!.startsWith(PREFIX)) };
-}
-
-/** Looks until nothing changes any more: the kernel sets links and IPv6 addresses up in its own time. */
 async function settled(): Promise<WhyView> {
-  for (let last = "";;) {
-    const view = await lookAtWorld();
-    const text = JSON.stringify(view.others, (key, value) => key === "neighs" ? undefined : value);
-    if (text === last && !text.includes('"tentative"')) return view;
-    last = text;
-  }
+  const view = await lookUntilSettled();
+  return { ...view, others: view.others.filter(({ netns }) => netns!.startsWith(PREFIX)) };
 }
 
 /** A question: whether a namespace reaches an address. */

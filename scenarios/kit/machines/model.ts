@@ -18,12 +18,17 @@ import {
 import type { MatrixAnswer } from "../report/entry.ts";
 import { switchesIn, withPlainSwitch } from "./plain_switch.ts";
 
+/** How long to look, in milliseconds. An address on a link without a carrier stays tentative. */
+const PATIENCE = 10_000;
+
 /** Looks at all namespaces until nothing changes: the kernel sets links and IPv6 addresses up later. */
 export async function lookUntilSettled(): Promise<WhyView> {
+  const end = performance.now() + PATIENCE;
   for (let last = "";;) {
     const view = await lookAround(WANTED);
     const text = withoutNeighbours(view);
-    if (text === last && !text.includes('"tentative"')) return view;
+    const isSettled = text === last && !text.includes('"tentative"');
+    if (isSettled || performance.now() > end) return view;
     last = text;
   }
 }

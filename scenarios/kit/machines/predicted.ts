@@ -1,6 +1,6 @@
 /**
- * Checks by pings, about each of which the model of who reaches whom is asked first. A check does not
- * hold if the model knew the answer, and another one was seen.
+ * Checks by pings. The model of who reaches whom is asked before each ping. A check does not hold if the
+ * model knew the answer, and the ping had another one.
  *
  * @module
  */

@@ -1,4 +1,5 @@
 import type { Evidence } from "../../../lib/check/mod.ts";
+import type { Verdict } from "../../../lib/why/mod.ts";
 
 /** A part of a guided tour, in the order in which it happened. */
 export type Entry =
@@ -42,7 +43,7 @@ export interface Matrix {
 
 /** An answer of the model: its verdict, and for all others than `yes` the reason. */
 export interface MatrixAnswer {
-  verdict: "yes" | "no" | "leaves" | "unknown";
+  verdict: Verdict;
   reason?: string;
 }
 

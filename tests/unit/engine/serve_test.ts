@@ -299,7 +299,7 @@ Deno.test("nonsense at the socket is dropped, and the server goes on", async () 
   assertEquals(calls, before + 1);
 });
 
-Deno.test("a server that is to end answers the calls under way first, and drops who says nothing", async () => {
+Deno.test("a server that is to end answers the calls under way first, and drops who does not end", async () => {
   await using plugin = await executable();
   const asked = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
@@ -312,6 +312,12 @@ Deno.test("a server that is to end answers the calls under way first, and drops 
   await asked.promise;
   using silent = await Deno.connect({ transport: "unix", path: plugin.socket });
   await silent.read(new Uint8Array(1000));
+  // It says something all the time, and never all of it.
+  using slow = await Deno.connect({ transport: "unix", path: plugin.socket });
+  await slow.read(new Uint8Array(1000));
+  await slow.write(encode("1000\n"));
+  const write = () => slow.write(encode(" ")).catch(() => clearInterval(timer));
+  const timer = setInterval(write, 100);
   running.end();
   release.resolve();
   assertEquals((await answer).code, 3);
