@@ -62,12 +62,15 @@ export class Browser implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    undo.defer(async () => {
+    const end = () => {
       try {
         child.kill();
       } catch {
         // It has already ended.
       }
+    };
+    undo.defer(async () => {
+      end();
       await child.status;
     });
     const log = child.stderr.pipeThrough(new TextDecoderStream());
@@ -81,7 +84,10 @@ export class Browser implements AsyncDisposable {
     if (url === undefined) throw new UserError(`${program} does not start: ${output.trim()}`);
     // What it says later is not read, and must not fill the pipe.
     const rest = log.pipeTo(new WritableStream());
-    undo.defer(() => rest);
+    undo.defer(() => {
+      end();
+      return rest;
+    });
     const socket = new WebSocket(url);
     const opened = Promise.withResolvers<unknown>();
     socket.onopen = opened.resolve;
