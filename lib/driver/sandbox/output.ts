@@ -53,7 +53,7 @@ export class KeptOutput {
     const old = `${this.#folder}/.${sandbox}.${crypto.randomUUID()}`;
     const change = () => {
       Deno.renameSync(this.of(sandbox), old);
-      Deno.removeSync(old, { recursive: true });
+      removeBusy(old);
     };
     this.#explain(() => unlessMissing(change));
   }
@@ -114,6 +114,16 @@ export class KeptOutput {
       if (hasEnded || idle === 2 || signal?.aborted) return;
       await changes.next();
     }
+  }
+}
+
+/** Removes a folder. A shell that is in it still writes the exit status of a command that was killed. */
+function removeBusy(folder: string, tries = 100): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOTEMPTY" || tries === 0) throw error;
+    removeBusy(folder, tries - 1);
   }
 }
 

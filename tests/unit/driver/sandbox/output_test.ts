@@ -130,6 +130,22 @@ Deno.test("a command whose folder is removed runs on, and ends as it would", asy
   assertEquals([...Deno.readDirSync(`${folder.path}/output`)], []);
 });
 
+Deno.test("a folder is removed although a command writes into it meanwhile", async () => {
+  await using folder = await temporaryFolder();
+  const output = new KeptOutput(folder.path, false);
+  for (let round = 0; round < 100; round++) {
+    const script = 'cd "$1"; echo; i=0; while [ $i -lt 50 ]; do i=$((i + 1)); : >f$i; done 2>&-';
+    const args = ["-c", script, "sh", output.begin("c")];
+    const writer = new Deno.Command("sh", { args, stdout: "piped" }).spawn();
+    const reader = writer.stdout.getReader();
+    await reader.read();
+    output.remove("c");
+    await reader.cancel();
+    await writer.status;
+    assertEquals([...Deno.readDirSync(`${folder.path}/output`)], []);
+  }
+});
+
 Deno.test("a command whose folder was removed writes nothing into a later one of the same path", async () => {
   await using folder = await temporaryFolder();
   const output = new KeptOutput(folder.path, false);
