@@ -596,8 +596,8 @@ export const ERRORS = {
   /** The user did not agree to the changes. */
   "declined": (): string => "Nothing was changed",
   /**
-   * A template is wrong, or does not fit its data. The message is Docker's, in one line: it names
-   * the line from 1, the byte column from 0, and the part of the template.
+   * A template is wrong, or does not fit its data. The message, in one line, names the line from 1,
+   * the byte column from 0, and the part of the template.
    */
   "template": (its: { line: number; column: number; reason: string }): string =>
     `template parsing error: template: :${its.line}:${its.column}: ` +

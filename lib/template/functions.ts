@@ -2,217 +2,165 @@
 // that Docker adds (https://docs.docker.com/engine/cli/formatting/).
 import { Buffer } from "node:buffer";
 import { didYouMean } from "../base/suggest.ts";
-import { sprintf } from "./printf.ts";
-import {
-  checkLength,
-  isInteger,
-  isList,
-  isMap,
-  isNumber,
-  isStruct,
-  isTrue,
-  printed,
-  Refusal,
-  toJson,
-  typeName,
-  type Value,
-} from "./value.ts";
+import { isList, isMap, isStruct, isTrue, Refusal, typeName } from "./value.ts";
+import { elementsOf, printed, toJson, type Value } from "./value.ts";
 
-/** A function has as many arguments as parameters, or any number more. @throws {Refusal} */
-interface TemplateFunction {
-  (...values: Value[]): Value;
-  readonly more?: boolean;
-  /** Whether an argument decides, so that the further ones are not evaluated. */
-  readonly decides?: (value: Value) => boolean;
-}
-
-export type Functions = Readonly<Record<string, TemplateFunction>>;
+/** A function has as many arguments as parameters; one with none but a rest has any number. */
+export type Functions = Readonly<Record<string, (...values: Value[]) => Value>>;
 
 /** An argument that is not evaluated yet. */
 export type Argument = () => Value;
 
 export const FUNCTIONS: Functions = {
-  and: withMore((first, ...more) => [first, ...more].at(-1), (value) => !isTrue(value)),
-  or: withMore((first, ...more) => [first, ...more].at(-1), isTrue),
+  // What decides is evaluated last.
+  and: (...values) => values.at(-1),
+  or: (...values) => values.at(-1),
   not: (value) => !isTrue(value),
-  eq: withMore((a, b, ...more) => [b, ...more].some((each) => isEqual(a, each))),
+  eq: (...[a, ...more]) => more.some((each) => isEqual(a, each)),
   ne: (a, b) => !isEqual(a, b),
   lt: isLess,
   le: (a, b) => !isLess(b, a),
   gt: (a, b) => isLess(b, a),
   ge: (a, b) => !isLess(a, b),
-  len: (value) => isMap(value) ? value.size : itemsOf(value, "len").length,
-  index: withMore((value, ...keys) => keys.reduce(elementAt, value)),
-  slice: withMore(slice),
-  print: withMore(printWithSpaces),
-  println: withMore((...values) => values.map((each) => printed(each)).join(" ") + "\n"),
-  printf: withMore((format, ...values) => sprintf(text(format), values)),
+  len: (value) => isMap(value) ? value.size : itemsOf(value).length,
+  index: (...[value, ...keys]) => keys.reduce(elementAt, value),
+  // Go puts a space between two values that are no texts.
+  print: (...values) =>
+    values.map((each, index) => {
+      const isApart = index > 0 && [each, values[index - 1]].every((v) => typeof v !== "string");
+      return (isApart ? " " : "") + printed(each);
+    }).join(""),
+  println: (...values) => values.map((each) => printed(each)).join(" ") + "\n",
+  printf: (...[format, ...values]) => printf(text(format), values),
   json: (value) => toJson(value),
   join,
-  split: (value, separator) =>
-    separator === "" ? [...text(value)] : text(value).split(text(separator)),
+  split: (value, separator) => text(value).split(text(separator)),
   lower: (value) => text(value).toLowerCase(),
   upper: (value) => text(value).toUpperCase(),
   title: (value) =>
     text(value).replace(/(?<![\p{L}\p{N}_])\p{L}/gu, (letter) => letter.toUpperCase()),
   pad: (value, before, after) =>
-    value === "" ? "" : spaces(int(before)) + text(value) + spaces(int(after)),
-  truncate,
+    value === "" ? "" : " ".repeat(count(before)) + text(value) + " ".repeat(count(after)),
+  // The first bytes of a text.
+  truncate: (value, length) => Buffer.from(text(value)).toString("utf8", 0, count(length)),
 };
+
+const asIs = (...values: Value[]) => values[0];
 
 /** Docker's functions in the header of a table: the name of a column stays as it is. */
 export const HEADER_FUNCTIONS: Functions = {
   ...FUNCTIONS,
-  ...Object.fromEntries(
-    ["json", "join", "split", "lower", "upper", "title", "truncate"].map((name) => [
-      name,
-      withMore((value) => value),
-    ]),
-  ),
+  ...{ json: asIs, join: asIs, split: asIs, lower: asIs, upper: asIs, title: asIs, truncate: asIs },
 };
 
-function withMore(
-  run: (...values: Value[]) => Value,
-  decides?: (value: Value) => boolean,
-): TemplateFunction {
-  return Object.assign(run, { more: true, decides });
-}
-
-/** Calls a function or a method. @throws {Refusal} */
-export function call(name: string, run: TemplateFunction, args: readonly Argument[]): Value {
-  const { length, more, decides } = run;
-  if (args.length < length || !more && args.length > length) {
-    const want = more ? `at least ${length}` : `${length}`;
-    throw new Refusal(`wrong number of args for ${name}: want ${want} got ${args.length}`);
+/** Calls a function. @throws {Refusal} */
+export function call(name: string, functions: Functions, args: readonly Argument[]): Value {
+  const run = functions[name]!;
+  if (run.length > 0 && args.length !== run.length) {
+    throw new Refusal(`${name} needs ${run.length} arguments, and not ${args.length}`);
   }
   const values: Value[] = [];
   for (const evaluate of args) {
     const value = evaluate();
     values.push(value);
-    if (decides?.(value)) break;
+    if (name === "and" && !isTrue(value) || name === "or" && isTrue(value)) break;
   }
-  try {
-    return run(...values);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    throw new Refusal(`error calling ${name}: ${error.message}`);
-  }
+  return run(...values);
 }
 
 /** Gives the field of a value. A method gets the arguments. @throws {Refusal} */
 export function field(value: Value, name: string, args: readonly Argument[]): Value {
   // As in Go, a field of a missing value is missing.
   if (value === undefined) return undefined;
-  if (value === null) throw new Refusal(`nil pointer evaluating .${name}`);
-  if (!isMap(value) && !(isStruct(value) && Object.hasOwn(value, name))) {
-    const why = isStruct(value)
-      ? didYouMean(name, Object.keys(value))
-      : ` in type ${typeName(value)}`;
-    throw new Refusal(`can't evaluate field ${name}${why}`);
+  if (!isMap(value) && !isStruct(value)) {
+    throw new Refusal(`can't evaluate field ${name} in ${typeName(value)}`);
+  }
+  if (isStruct(value) && !Object.hasOwn(value, name)) {
+    throw new Refusal(`can't evaluate field ${name}${didYouMean(name, Object.keys(value))}`);
   }
   const found = isMap(value) ? value.get(name) : value[name];
-  if (typeof found === "function") {
-    return call(name, found.length === 0 ? () => found("") : (each) => found(text(each)), args);
+  const isMethod = typeof found === "function" && found.length > 0;
+  if (args.length !== Number(isMethod)) {
+    throw new Refusal(`${name} needs ${Number(isMethod)} arguments, and not ${args.length}`);
   }
-  if (args.length === 0) return found;
-  throw new Refusal(`${name} has arguments but cannot be invoked as function`);
+  return typeof found === "function" ? found(isMethod ? text(args[0]!()) : "") : found;
 }
 
 function text(value: Value): string {
   if (typeof value === "string") return value;
-  throw new Refusal(`wrong type for value; expected string; got ${typeName(value)}`);
+  throw new Refusal(`expected string; got ${typeName(value)}`);
 }
 
-function int(value: Value): number {
-  if (isInteger(value)) return Number(value);
-  throw new Refusal(`wrong type for value; expected int; got ${typeName(value)}`);
-}
-
-/** Go's `print` puts a space between two values that are no texts. */
-function printWithSpaces(...values: Value[]): string {
-  const isText = (index: number) => index < 0 || typeof values[index] === "string";
-  return values.map((value, index) =>
-    (isText(index) || isText(index - 1) ? "" : " ") + printed(value)
-  ).join("");
+/** A position or length. A bigint of the data is none that a text or list has. */
+function count(value: Value): number {
+  if (Number.isInteger(value) && Number(value) >= 0) return Number(value);
+  throw new Refusal(`expected a whole number from 0; got ${printed(value)}`);
 }
 
 /** As Docker's `join`: the values of a map are joined in their own order. */
 function join(value: Value, separator: Value): string {
-  if (value === undefined || value === null) return "";
-  if (!isList(value) && !isMap(value)) {
-    throw new Refusal(`expected slice, got ${typeName(value)}`);
-  }
-  const texts = [...value.values()].map((each) => printed(each));
-  checkLength(text(separator).length * texts.length);
+  const texts = elementsOf(value ?? [])?.map(([_, each]) => printed(each));
+  if (!texts) throw new Refusal(`expected list; got ${typeName(value)}`);
   return (isMap(value) ? texts.sort() : texts).join(text(separator));
 }
 
-function spaces(count: number): string {
-  if (count < 0) throw new Refusal("strings: negative Repeat count");
-  checkLength(count);
-  return " ".repeat(count);
-}
-
-/** The first bytes of a text. */
-function truncate(value: Value, length: Value): string {
-  if (int(length) < 0) throw new Refusal("slice bounds out of range");
-  return Buffer.from(text(value)).toString("utf8", 0, int(length));
-}
-
 function isEqual(a: Value, b: Value): boolean {
-  const [left, right] = [typeName(a), typeName(b)];
-  if (left === "nil" || right === "nil") return left === right;
-  const composite = [a, b].find((value) => typeof value === "object");
-  if (composite !== undefined) {
-    throw new Refusal(`non-comparable type ${typeName(composite)}: ${printed(composite)}`);
-  }
-  if (isNumber(a) && isNumber(b)) return a == b;
-  if (left !== right) throw new Refusal("incompatible types for comparison");
-  return a === b;
+  if (typeName(a) === "nil" || typeName(b) === "nil") return typeName(a) === typeName(b);
+  return typeof a === "boolean" && typeof b === "boolean"
+    ? a === b
+    : !isLess(a, b) && !isLess(b, a);
 }
 
 function isLess(a: Value, b: Value): boolean {
-  if (isNumber(a) && isNumber(b)) return a < b;
-  if (typeof a === "string" && typeof b === "string") return a < b;
-  const isOrdered = [a, b].every((value) => isNumber(value) || typeof value === "string");
-  throw new Refusal(`${isOrdered ? "incompatible types" : "invalid type"} for comparison`);
+  const [left, right] = [typeName(a), typeName(b)];
+  if (left === right && (left === "number" || left === "string")) return a! < b!;
+  throw new Refusal(`cannot compare ${left} with ${right}`);
 }
 
 /** The elements of a list, or the bytes of a text's UTF-8: what Go counts. */
-function itemsOf(value: Value, verb: string): readonly Value[] | Uint8Array {
-  if (typeof value === "string") return Buffer.from(value);
+function itemsOf(value: Value): readonly Value[] | Uint8Array {
   if (isList(value)) return value;
-  const isNil = value === undefined || value === null;
-  throw new Refusal(`${verb} of ${isNil ? "nil pointer" : `type ${typeName(value)}`}`);
+  if (typeof value === "string") return Buffer.from(value);
+  throw new Refusal(`expected list, map or string; got ${typeName(value)}`);
 }
 
 function elementAt(value: Value, key: Value): Value {
   if (!isMap(value)) {
-    const items = itemsOf(value, "index");
-    return items[position(key, items.length - 1)];
-  }
-  if (typeof key !== "string") {
-    throw new Refusal(`value has type ${typeName(key)}; should be string`);
+    const items = itemsOf(value);
+    if (count(key) < items.length) return items[count(key)];
+    throw new Refusal(`index out of range: ${key}`);
   }
   // Go gives the zero value of the map's type for a missing key. An empty map is of texts.
   const [first = ""] = value.values();
-  return value.has(key) ? value.get(key) : typeof first === "string" ? "" : null;
+  return value.has(text(key)) ? value.get(text(key)) : typeof first === "string" ? "" : null;
 }
 
-/** A part of a list or a text. What is no UTF-8 then, where a character is cut, becomes U+FFFD. */
-function slice(value: Value, ...bounds: Value[]): Value {
-  if (bounds.length > 2) throw new Refusal(`too many slice indexes: ${bounds.length}`);
-  const items = itemsOf(value, "slice");
-  const [from = 0, to = items.length] = bounds.map((bound) => position(bound, items.length));
-  if (from > to) throw new Refusal(`invalid slice index: ${from} > ${to}`);
-  if (typeof value === "string") return Buffer.from(value).toString("utf8", from, to);
-  return [...items].slice(from, to);
+/** A text, number, boolean or nil by a verb of printf; `undefined` if it does not fit. */
+function leafText(part: Value, verb: string): string | undefined {
+  const isWhole = typeof part === "bigint" || Number.isInteger(part);
+  if (verb === "v" || verb === "d" && isWhole) return printed(part);
+  if (verb === "t" && typeof part === "boolean") return printed(part);
+  if (verb === "x" && isWhole) return (part as number | bigint).toString(16);
+  if (typeof part !== "string") return undefined;
+  if (verb === "q") return JSON.stringify(part);
+  return verb === "s" ? part : verb === "x" ? Buffer.from(part).toString("hex") : undefined;
 }
 
-function position(value: Value, last: number): number {
-  if (!isInteger(value)) {
-    throw new Refusal(`cannot index slice/array with type ${typeName(value)}`);
-  }
-  if (value < 0 || value > last) throw new Refusal(`index out of range: ${value}`);
-  return Number(value);
+/** Prints values as Go's fmt does (https://pkg.go.dev/fmt), by its usual verbs and flags. */
+function printf(format: string, values: readonly Value[]): string {
+  let next = 0;
+  const result = format.replace(/%(-?)([1-9]\d*)?(?:\.(\d+))?(.?)/gsu, (...found: string[]) => {
+    const [directive, minus, digits, precision, verb] = found;
+    if (verb === "%") return "%";
+    if (next === values.length) throw new Refusal(`no value for ${directive}`);
+    // A directive holds for each part of a list, map or struct.
+    return printed(values[next++], (part) => {
+      const isCut = precision !== undefined && typeof part === "string";
+      const text = leafText(isCut ? [...part].slice(0, Number(precision)).join("") : part, verb!);
+      if (text === undefined) throw new Refusal(`${directive} does not fit ${printed(part)}`);
+      return minus ? text.padEnd(Number(digits)) : text.padStart(Number(digits));
+    });
+  });
+  if (next < values.length) throw new Refusal(`${values.length - next} values too many`);
+  return result;
 }

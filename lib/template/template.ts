@@ -3,39 +3,27 @@ import { Buffer } from "node:buffer";
 import { IpvlanError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { type Argument, call, field, FUNCTIONS, type Functions } from "./functions.ts";
-import { LITERALS } from "./literals.ts";
-import { elementsOf, isTrue, MOST, printed, Refusal, sizeOf, type Value } from "./value.ts";
+import { elementsOf, isTrue, printed, Refusal, typeName, type Value } from "./value.ts";
 
-const MAX_DEPTH = 100;
+/** A text and an action, with what it trims. A comment is an action of nothing. */
+const PIECE =
+  /([^]*?)(?:(?:\s*\{\{-(?=\s)|\{\{)\s*(?:\/\*[^]*?\*\/|((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`}]|\}(?!\}))*?))(?:\s-\}\}\s*|\}\})|$)/dgy;
 
-/** The most characters of a part of the template in an error. */
-const MAX_SHOWN = 60;
+/** Space, and a part of an action: declaration, variable, text, number, fields, name, or a sign. */
+const PART =
+  /(\s*)(\$[\p{L}\p{Nd}_]*(?:(?:\s*,\s*\$[\p{L}\p{Nd}_]*)?\s*:?=)?|"(?:[^"\\]|\\.)*"|`[^`]*`|[+-]?\d[\w.]*|(?:\.[\p{L}\p{Nd}_]+)+|[\p{L}_][\p{L}\p{Nd}_]*|\}\}|\S)/gu;
 
-// What is read of a template, from where the part before it ends.
-const OPEN = /\{\{(?:-(?=\s))?/y;
-const CLOSE = /\}\}|(?<=\s)-\}\}/y;
-const SPACE = /\s*/y;
-const COMMENT = /\/\*[^]*?\*\//y;
-const BRANCH = /(?:if|with|range)\b/y;
-const KEYWORD = /(?:break|continue|block|define|template)\b/y;
-const STOP = /(?:else|end)\b/y;
-const DECLARATION = /((?:\$[\p{L}\p{Nd}_]*\s*,\s*)*\$[\p{L}\p{Nd}_]*)\s*(:?=)/uy;
-const VARIABLE = /\$[\p{L}\p{Nd}_]*/uy;
-const FIELD = /\.[\p{L}\p{Nd}_]+/uy;
-const MORE_FIELDS = /(?:\.[\p{L}\p{Nd}_]+)*/uy;
-const FUNCTION = /(?!(?:nil|true|false)\b)[a-zA-Z_]\w*/y;
-const COMMAND_END = /[|)]|-?\}\}/y;
-const NEXT = /\}\}|\/\*|"[^"]*"|`[^`]*`|[\p{L}\p{Nd}_]+|./suy;
+const BRANCH = /^(if|with|range)$/;
+const FIELDS = /^\../u;
+const END = /^\}\}$/;
 
-/** What is wrong where a template cannot go on so. */
-const WRONG = new Map([
-  ["", "unclosed action"],
-  ["}}", "unexpected end of action"],
-  ["/*", "unclosed comment"],
-  ['"', "unterminated quoted string"],
-  ["`", "unterminated raw quoted string"],
-  ["'", "a text has double quotes or backquotes, and not single quotes"],
-]);
+interface Token {
+  readonly written: string;
+  readonly at: number;
+  readonly isText: boolean;
+  /** Whether a part of an action has space before it. */
+  readonly isApart: boolean;
+}
 
 /** What the parts of a template work with while it prints a value. */
 interface Scope {
@@ -43,337 +31,239 @@ interface Scope {
   /** The values of variables, by their numbers. The first is `$`, the data. */
   readonly variables: Value[];
   readonly functions: Functions;
-  readonly print: (text: string) => void;
-  /** Counts steps, printed characters and read elements. @throws {"template"} They are too many. */
-  readonly spend: (count: number) => void;
 }
 
-/** A part that runs: it prints, decides or repeats. Returns how a `range` around it goes on. */
-type Part = (scope: Scope) => "break" | "continue" | undefined;
+type Part = (scope: Scope) => string;
 
 /** Gives a value. A function or method has arguments; the value from a pipe is the last one. */
-type Evaluate = (scope: Scope, args: readonly Argument[]) => Value;
-
-interface Pipe {
-  readonly offset: number;
-  readonly written: string;
-  /** The variables that get the value: none, one, or in a `range` the index and the element. */
-  readonly slots: readonly number[];
-  readonly evaluate: (scope: Scope) => Value;
-}
+type Evaluate = (scope: Scope, args?: readonly Argument[]) => Value;
 
 /**
  * A template as `docker inspect --format` takes it: Go's text/template with Docker's functions,
- * without `block`, `define`, `template` and the functions that escape for HTML, JavaScript and URLs.
- * Numbers are decimal, or hexadecimal as 0x1f. A template that would take very long, or very much
- * memory, ends with an error.
+ * without `block`, `define`, `template`, `break`, `continue`, `slice`, and what escapes for HTML,
+ * JavaScript and URLs. Texts in double quotes and numbers are those of JSON.
  */
 export class Template {
   readonly #template: string;
+  readonly #tokens: readonly Token[];
   readonly #run: Part;
-  // Where the parsing is: how far, in how many parentheses and branches, and in how many ranges.
-  #at = 0;
-  #depth = 0;
-  #ranges = 0;
+  /** The number of the token where the parsing is. */
+  #next = 0;
   /** The variables that can be used there, by their numbers. */
   readonly #variables = ["$"];
 
   /** Parses a template. @throws {"template"} */
   constructor(template: string) {
     this.#template = template;
+    this.#tokens = this.#read();
     this.#run = this.#block();
-    const [stop] = this.#see(STOP);
-    if (stop) this.#fail(this.#at, `unexpected {{${stop}}}`);
+    if (this.#token) this.#unexpected();
   }
 
   /** Prints a value, with other functions for the header of a table. @throws {"template"} */
   print(data: Value, functions: Functions = FUNCTIONS): string {
-    let out = "";
-    let left = MOST;
-    const spend = (count: number) => {
-      left -= count;
-      if (left < 0) this.#failAt(0, this.#template, "it takes too long or prints too much");
-    };
-    const print = (text: string) => {
-      spend(text.length);
-      out += text;
-    };
-    this.#run({ dot: data, variables: [data], functions, print, spend });
-    return out;
+    return this.#run({ dot: data, variables: [data], functions });
   }
 
-  /** Reads on if the pattern is there. Returns what `RegExp.exec` does, or nothing. */
-  #match(pattern: RegExp): readonly string[] {
-    const found = this.#see(pattern);
-    this.#at += found[0]?.length ?? 0;
-    return found;
+  #read(): Token[] {
+    return [...this.#template.matchAll(PIECE)].flatMap(({ 1: text, 2: inner, index, indices }) => {
+      const open = text!.indexOf("{{");
+      if (open >= 0) this.#fail(index + open + 2, "unclosed action, comment or text");
+      const before = { written: text!, at: index, isText: true, isApart: false };
+      if (inner === undefined) return before;
+      return [
+        before,
+        ...`${inner}}}`.matchAll(PART).map(({ 1: space, 2: written, index }) => {
+          const at = indices![2]![0] + index + space!.length;
+          return { written: written!, at, isText: false, isApart: space !== "" };
+        }),
+      ];
+    });
   }
 
-  #see(pattern: RegExp): readonly string[] {
-    pattern.lastIndex = this.#at;
-    return pattern.exec(this.#template) ?? [];
+  get #token(): Token | undefined {
+    return this.#tokens[this.#next];
   }
 
-  /** Skips white space. Returns where the next part starts. */
-  #start(): number {
-    this.#match(SPACE);
-    return this.#at;
+  get #at(): number {
+    return this.#token?.at ?? this.#template.length;
   }
 
-  #take(text: string): boolean {
-    const isThere = this.#template.startsWith(text, this.#at);
-    if (isThere) this.#at += text.length;
-    return isThere;
+  #see(pattern: RegExp): boolean {
+    return this.#token?.isText === false && pattern.test(this.#token.written);
+  }
+
+  /** Reads a part of an action, if the pattern fits it. */
+  #take(pattern: RegExp): string | undefined {
+    return this.#see(pattern) ? this.#tokens[this.#next++]!.written : undefined;
   }
 
   #writtenFrom(start: number): string {
     return this.#template.slice(start, this.#at).trimEnd();
   }
 
-  #fail(offset: number, reason: string): never {
-    const before = this.#template.slice(0, offset).split("\n");
-    const column = Buffer.byteLength(before.at(-1)!);
-    throw new IpvlanError("template", { line: before.length, column, reason });
-  }
-
-  /** Fails as the template does not fit its data. */
-  #failAt(offset: number, written: string, reason: string): never {
-    const shown = written.length > MAX_SHOWN ? `${written.slice(0, MAX_SHOWN)}…` : written;
-    this.#fail(offset, `executing "" at <${shown}>: ${reason}`);
+  #close(): void {
+    if (!this.#take(END)) this.#unexpected();
   }
 
   #unexpected(): never {
-    const [next = ""] = this.#see(NEXT);
-    this.#fail(this.#at, WRONG.get(next) ?? `unexpected ${JSON.stringify(next)} in action`);
+    this.#fail(this.#at, `unexpected ${this.#see(END) ? "end of action" : this.#token!.written}`);
   }
 
-  #nested<T>(offset: number, parse: () => T): T {
-    if (++this.#depth > MAX_DEPTH) this.#fail(offset, `nested deeper than ${MAX_DEPTH} levels`);
-    const result = parse();
-    this.#depth--;
-    return result;
+  /** @param part What does not fit the data. */
+  #fail(at: number, reason: string, part?: string): never {
+    const before = this.#template.slice(0, at).split("\n");
+    const column = Buffer.byteLength(before.at(-1)!);
+    if (part !== undefined) reason = `executing "" at <${part}>: ${reason}`;
+    throw new IpvlanError("template", { line: before.length, column, reason });
   }
 
   /** Parses up to `else` or `end` in an action, or to the end of the template. */
   #block(): Part {
     const visible = this.#variables.length;
     const parts: Part[] = [];
-    for (;;) {
-      const { text, opens } = this.#text();
-      parts.push(({ print }) => void print(text));
-      this.#start();
-      if (!opens || this.#see(STOP).length > 0) break;
-      if (this.#match(COMMENT).length > 0) this.#close();
-      else parts.push(this.#action());
+    while (this.#token && !this.#see(/^(else|end)$/)) {
+      const { isText, written } = this.#token;
+      if (isText) this.#next++;
+      parts.push(isText ? () => written : this.#see(BRANCH) ? this.#branch() : this.#print());
     }
     this.#variables.length = visible;
-    return (scope) => {
-      for (const part of parts) {
-        const jump = part(scope);
-        if (jump) return jump;
-      }
-    };
+    return (scope) => parts.map((part) => part(scope)).join("");
   }
 
-  /** Reads a text, and what opens the action after it. `{{- ` and ` -}}` trim beside them. */
-  #text(): { text: string; opens: boolean } {
-    const start = this.#at;
-    const open = this.#template.indexOf("{{", start);
-    this.#at = open === -1 ? this.#template.length : open;
-    let text = this.#template.slice(start, this.#at);
-    if (this.#template.startsWith("-}}", start - 3)) text = text.trimStart();
-    if (this.#match(OPEN)[0] === "{{-") text = text.trimEnd();
-    return { text, opens: open !== -1 };
-  }
-
-  #action(): Part {
-    const offset = this.#at;
-    const [branch] = this.#match(BRANCH);
-    if (branch) return this.#branch(branch, offset);
-    const [keyword] = this.#match(KEYWORD);
-    if (keyword === "break" || keyword === "continue") {
-      if (this.#ranges === 0) this.#fail(offset, `{{${keyword}}} outside {{range}}`);
-      this.#close();
-      return () => keyword;
-    }
-    if (keyword) this.#fail(offset, `{{${keyword}}} is not supported: write one template`);
-    const { slots, evaluate } = this.#pipe("command");
+  #print(): Part {
+    const { slots, evaluate } = this.#pipe();
     this.#close();
     return (scope) => {
       const value = evaluate(scope);
-      if (slots.length > 0) return;
-      scope.print(value === undefined ? "<no value>" : printed(value));
+      return slots.length > 0 ? "" : value === undefined ? "<no value>" : printed(value);
     };
   }
 
-  #close(): void {
-    this.#match(SPACE);
-    if (this.#match(CLOSE).length === 0) this.#unexpected();
-  }
-
-  #branch(kind: string, offset: number): Part {
-    return this.#nested(offset, () => {
-      const visible = this.#variables.length;
-      const pipe = this.#pipe(kind);
-      this.#close();
-      if (kind === "range") this.#ranges++;
-      const body = this.#block();
-      if (kind === "range") this.#ranges--;
-      const otherwise = this.#otherwise(kind, offset);
-      this.#variables.length = visible;
-      if (kind === "range") return this.#range(pipe, body, otherwise);
-      return (scope) => {
-        const value = pipe.evaluate(scope);
-        if (!isTrue(value)) return otherwise(scope);
-        return body(kind === "with" ? { ...scope, dot: value } : scope);
-      };
-    });
-  }
-
-  /** Parses what follows the first block of a branch, up to `{{end}}`. */
-  #otherwise(kind: string, start: number): Part {
-    let otherwise: Part = () => undefined;
-    if (this.#take("else")) {
-      const next = this.#start();
-      const [branch] = this.#match(BRANCH);
-      // `{{else if}}` shares the `{{end}}` of the branch that it belongs to.
-      if (branch) return this.#branch(branch, next);
-      this.#close();
-      otherwise = this.#block();
-      const [stop] = this.#see(STOP);
-      if (stop === "else") this.#fail(this.#at, "expected end; found {{else}}");
-    }
-    if (!this.#take("end")) this.#fail(start, `unexpected EOF: {{${kind}}} has no {{end}}`);
+  #branch(): Part {
+    const visible = this.#variables.length;
+    const start = this.#at;
+    const kind = this.#take(BRANCH);
+    const at = this.#at;
+    const { slots: [first, last = first], evaluate } = this.#pipe(kind === "range");
+    const written = this.#writtenFrom(at);
     this.#close();
-    return otherwise;
-  }
-
-  #range(pipe: Pipe, body: Part, otherwise: Part): Part {
-    const [first, last = first] = pipe.slots;
+    const body = this.#block();
+    let otherwise: Part = () => "";
+    const hasElse = this.#take(/^else$/);
+    // `{{else if}}` shares the `{{end}}` of the branch that it belongs to.
+    if (hasElse && this.#see(BRANCH)) otherwise = this.#branch();
+    else {
+      if (hasElse) this.#close(), otherwise = this.#block();
+      if (!this.#take(/^end$/)) this.#fail(start, `{{${kind}}} has no {{end}}`);
+      this.#close();
+    }
+    this.#variables.length = visible;
     return (scope) => {
-      const value = pipe.evaluate(scope);
-      const elements = elementsOf(value) ??
-        this.#failAt(pipe.offset, pipe.written, `range can't iterate over ${printed(value)}`);
+      const value = evaluate(scope);
+      const elements = kind === "range" ? elementsOf(value) : isTrue(value) ? [[0, value]] : [];
+      if (!elements) this.#fail(at, `range can't iterate over ${typeName(value)}`, written);
       if (elements.length === 0) return otherwise(scope);
-      for (const [key, element] of elements) {
+      if (kind === "if") return body(scope);
+      return elements.map(([key, dot]) => {
         // The only variable gets the element.
         if (first !== undefined) scope.variables[first] = key;
-        if (last !== undefined) scope.variables[last] = element;
-        if (body({ ...scope, dot: element }) === "break") break;
-      }
+        if (last !== undefined) scope.variables[last] = dot;
+        return body({ ...scope, dot });
+      }).join("");
     };
   }
 
-  /** Parses commands, and variables for their value, up to what cannot belong to them. */
-  #pipe(context: string): Pipe {
-    const start = this.#start();
-    const [, declared = "", sign] = this.#match(DECLARATION);
-    const names = declared.match(/\$[^\s,]*/g) ?? [];
-    if (names.length > (context === "range" ? 2 : 1)) {
-      this.#fail(start, `too many declarations in ${context}`);
-    }
-    const from = this.#start();
-    if (this.#see(CLOSE).length > 0) this.#fail(from, `missing value for ${context}`);
+  /** Parses commands, and the numbers of the variables that get their value. */
+  #pipe(isRange = false): { slots: readonly number[]; evaluate: Evaluate } {
+    const at = this.#at;
+    const declaration = this.#take(/^\$.*=$/s);
+    if (!isRange && declaration?.includes(",")) this.#fail(at, "only range has two variables");
     const first = this.#operand(true);
     const more: Evaluate[] = [];
-    while (this.#take("|")) more.push(this.#operand(true));
+    while (this.#take(/^\|$/)) more.push(this.#operand(true));
     // A new variable can be used after the pipe that gives it its value.
-    const slots = names.map((name) =>
-      sign === "=" ? this.#slotOf(name, start) : this.#variables.push(name) - 1
-    );
+    const slots =
+      declaration?.match(/\$[^\s,:=]*/g)?.map((name) =>
+        declaration.endsWith(":=") ? this.#variables.push(name) - 1 : this.#slotOf(name, at)
+      ) ?? [];
     const evaluate = (scope: Scope) => {
       // Each command gets the value of the one before as its last argument.
-      const value = more.reduce((piped, each) => each(scope, [() => piped]), first(scope, []));
+      const value = more.reduce((piped, each) => each(scope, [() => piped]), first(scope));
       for (const slot of slots) scope.variables[slot] = value;
       return value;
     };
-    return { offset: start, written: this.#writtenFrom(start), slots, evaluate };
+    return { slots, evaluate };
   }
 
-  #slotOf(name: string, offset: number): number {
+  #slotOf(name: string, at: number): number {
     const slot = this.#variables.lastIndexOf(name);
-    if (slot === -1) this.#fail(offset, `undefined variable ${JSON.stringify(name)}`);
-    return slot;
+    return slot === -1 ? this.#fail(at, `undefined variable "${name}"`) : slot;
   }
 
   /**
-   * Parses an operand: a term and its fields, as `.State.Pid`, `$x.Name` or `(index . 0).Id`.
-   * The head of a command takes the operands after it as arguments.
+   * Parses a term and its fields, as `.State.Pid`, `$x.Name` or `(index . 0).Id`. The head of a
+   * command takes the operands after it as arguments.
    */
   #operand(isHead = false): Evaluate {
-    const start = this.#start();
-    const callable = this.#callable();
-    const term = callable ?? this.#term();
-    const [path = ""] = this.#match(MORE_FIELDS);
-    const fields = path.split(".").slice(1);
-    // Go, and so Docker, names the place of the first field after the term.
-    const offset = path === "" ? start : this.#at - path.length;
-    let written = this.#writtenFrom(start);
+    const start = this.#at;
+    const isField = this.#see(FIELDS);
+    const name = this.#take(/^(?!(nil|true|false)$)[\p{L}_]/u);
+    const term = isField ? ({ dot }: Scope) => dot : this.#term(name, start);
+    const path = isField || !this.#token?.isApart ? this.#take(FIELDS) : undefined;
+    const fields = path?.split(".").slice(1) ?? [];
     const operands: Evaluate[] = [];
-    while (isHead) {
-      const [space] = this.#match(SPACE);
-      if (this.#see(COMMAND_END).length > 0) break;
-      if (space === "") this.#unexpected();
+    while (isHead && !this.#see(/^([|)]|\}\})$/)) {
+      if (!this.#token!.isApart) this.#unexpected();
       operands.push(this.#operand());
     }
-    // An error in the call of a function shows the whole call.
-    if (callable && !written.startsWith(".")) written = this.#writtenFrom(start);
-    return (scope, piped) => {
-      const args = [...operands.map((operand) => () => operand(scope, [])), ...piped];
-      // The last step gets the arguments.
-      const argsOf = (step: number) => step === fields.length ? args : [];
+    const written = this.#writtenFrom(start);
+    return (scope, piped = []) => {
+      const args = [...operands.map((operand) => () => operand(scope)), ...piped];
+      const last = fields.length - 1;
       try {
-        if (isHead && written === "nil") throw new Refusal("nil is not a command");
-        if (!callable && fields.length === 0 && args.length > 0) {
-          throw new Refusal(`can't give argument to non-function ${written}`);
+        if (name === undefined && last < 0 && args.length > 0) {
+          throw new Refusal("only a function has arguments");
         }
-        const value = fields.reduce(
-          (value, name, index) => field(value, name, argsOf(index + 1)),
-          term(scope, argsOf(0)),
+        return fields.reduce(
+          (value, each, index) => field(value, each, index === last ? args : []),
+          term(scope, last < 0 ? args : []),
         );
-        scope.spend(1 + sizeOf(value));
-        return value;
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        this.#failAt(offset, written, error.message);
+        // JavaScript refuses a text that is too long by a RangeError.
+        if (!(error instanceof Refusal || error instanceof RangeError)) throw error;
+        this.#fail(start, error.message, written);
       }
     };
   }
 
-  /** Parses a function or a field, which may be a method: what can have arguments. */
-  #callable(): Evaluate | undefined {
-    const start = this.#at;
-    const [found] = this.#match(FIELD);
-    if (found) return ({ dot }, args) => field(dot, found.slice(1), args);
-    const [name] = this.#match(FUNCTION);
-    if (name === undefined) return undefined;
-    if (!Object.hasOwn(FUNCTIONS, name)) {
+  #term(name: string | undefined, start: number): Evaluate {
+    if (name !== undefined) {
       const hint = didYouMean(name, Object.keys(FUNCTIONS));
-      this.#fail(start, `function ${JSON.stringify(name)} not defined${hint}`);
+      if (!Object.hasOwn(FUNCTIONS, name)) {
+        this.#fail(start, `function "${name}" not defined${hint}`);
+      }
+      return ({ functions }, args = []) => call(name, functions, args);
     }
-    return ({ functions }, args) => call(name, functions[name]!, args);
-  }
-
-  #term(): Evaluate {
-    const start = this.#at;
-    for (const { kind, pattern, read } of LITERALS) {
-      const [written] = this.#match(pattern);
-      if (written === undefined) continue;
-      const value = read(written) ?? this.#fail(start, `bad ${kind} syntax: ${written}`);
-      return () => value;
-    }
-    if (this.#take("nil")) return () => undefined;
-    if (this.#take(".")) return ({ dot }) => dot;
-    const [variable] = this.#match(VARIABLE);
-    if (variable !== undefined) {
-      const slot = this.#slotOf(variable, start);
+    if (this.#take(/^\.$/)) return ({ dot }) => dot;
+    if (this.#see(/^\$/)) {
+      const slot = this.#slotOf(this.#take(/^/)!, start);
       return ({ variables }) => variables[slot];
     }
-    if (!this.#take("(")) this.#unexpected();
-    return this.#nested(start, () => {
-      const { evaluate } = this.#pipe("parenthesized pipeline");
-      if (!this.#take(")")) this.#fail(start, "unclosed left paren");
+    if (this.#take(/^\($/)) {
+      const { evaluate } = this.#pipe();
+      if (!this.#take(/^\)$/)) this.#fail(start, "unclosed left paren");
       return evaluate;
-    });
+    }
+    const written = this.#take(/^(["`][^]|[+-]?\d|[a-z])/) ?? this.#unexpected();
+    if (written === "nil") return () => undefined;
+    if (written.startsWith("`")) return () => written.slice(1, -1);
+    try {
+      // `--format` makes a tab of `\t`, and a line end of `\n`. JSON has them escaped.
+      const value: Value = JSON.parse(written.replaceAll("\t", "\\t").replaceAll("\n", "\\n"));
+      return () => value;
+    } catch {
+      this.#fail(start, `no text or number of JSON: ${written}`);
+    }
   }
 }

@@ -1,20 +1,13 @@
 // The values that a template works on, and how they are printed.
 
+type Leaf = undefined | null | boolean | number | bigint | string;
+
 /**
  * A value. `undefined` is a missing value; an integer that a number cannot hold exactly
  * is a bigint. A `Map` is Go's map, whose keys may be missing; a plain object is Go's struct, with
  * known fields.
  */
-export type Value =
-  | undefined
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | readonly Value[]
-  | ReadonlyMap<string, Value>
-  | Struct;
+export type Value = Leaf | readonly Value[] | ReadonlyMap<string, Value> | Struct;
 
 /**
  * Go's struct. A function without a parameter is a field that JSON leaves out; else a method:
@@ -24,21 +17,14 @@ export interface Struct {
   readonly [name: string]: Value | ((argument: string) => Value);
 }
 
+/** A function cannot do its work. The template's error adds the place. */
+export class Refusal extends Error {}
+
 export function typeName(value: Value): string {
   if (value === undefined || value === null) return "nil";
-  if (typeof value === "boolean") return "bool";
-  if (typeof value === "string") return "string";
-  if (isInteger(value)) return "int";
-  if (typeof value === "number") return "float64";
-  return isList(value) ? "list" : isMap(value) ? "map" : "struct";
-}
-
-export function isInteger(value: Value): value is number | bigint {
-  return typeof value === "bigint" || Number.isInteger(value);
-}
-
-export function isNumber(value: Value): value is number | bigint {
-  return typeof value === "number" || typeof value === "bigint";
+  if (isMap(value)) return "map";
+  if (typeof value === "object") return isList(value) ? "list" : "struct";
+  return typeof value === "bigint" ? "number" : typeof value;
 }
 
 export function isList(value: Value): value is readonly Value[] {
@@ -54,59 +40,33 @@ export function isStruct(value: Value): value is Struct {
 }
 
 /** The entries of a map in the order of their keys, as Go prints and ranges over them. */
-export function sortedEntries<T>(map: ReadonlyMap<string, T>): [string, T][] {
+function sortedEntries(map: ReadonlyMap<string, Value>): [string, Value][] {
   return [...map].sort(([a], [b]) => a < b ? -1 : 1);
 }
 
-function fieldsOf(struct: Struct): [name: string, value: Value][] {
-  return Object.entries(struct).flatMap(([name, field]) => {
-    if (typeof field !== "function") return [[name, field]];
-    return field.length === 0 ? [[name, field("")]] : [];
-  });
-}
-
 /** The elements of a value with their indexes or keys; `undefined` if it has none by its type. */
-export function elementsOf(value: Value): [key: Value, element: Value][] | undefined {
+export function elementsOf(value: Value): (readonly [key: Value, element: Value])[] | undefined {
   if (value === undefined) return [];
   if (isList(value)) return value.map((element, index) => [index, element]);
   return isMap(value) ? sortedEntries(value) : undefined;
 }
 
-/** What it costs to work on a value: the number of its characters and elements. */
-export function sizeOf(value: Value): number {
-  if (typeof value === "string") return value.length;
-  if (isList(value)) return value.reduce<number>((sum, each) => sum + sizeOf(each), value.length);
-  return isMap(value) ? value.size : 1;
-}
-
 /** Whether a value counts as true: not false, 0, nil or empty. A struct always does. */
 export function isTrue(value: Value): boolean {
-  if (isList(value)) return value.length > 0;
-  if (isMap(value)) return value.size > 0;
-  return Boolean(value);
+  return Boolean(elementsOf(value)?.length ?? value);
 }
 
-/** Prints a value as Go's `%v` does, by a function for each leaf; or as `%+v`: `{Name:web}`. */
-export function printed(
-  value: Value,
-  leaf: (value: Value) => string = plain,
-  named = false,
-): string {
-  const inner = (value: Value) => printed(value, leaf, named);
-  if (isList(value)) return `[${value.map(inner).join(" ")}]`;
+/** Prints a value as Go's `%v` does, by a function for each leaf. */
+export function printed(value: Value, leaf = (part: Value) => String(part ?? "<nil>")): string {
+  const all = (values: readonly Value[]) => values.map((each) => printed(each, leaf)).join(" ");
+  if (isList(value)) return `[${all(value)}]`;
   if (isMap(value)) {
-    const entries = sortedEntries(value).map(([key, value]) => `${leaf(key)}:${inner(value)}`);
+    const entries = sortedEntries(value).map(([key, each]) => `${leaf(key)}:${all([each])}`);
     return `map[${entries.join(" ")}]`;
   }
-  if (isStruct(value)) {
-    const fields = fieldsOf(value);
-    return `{${fields.map(([name, value]) => (named ? `${name}:` : "") + inner(value)).join(" ")}}`;
-  }
-  return leaf(value);
-}
-
-function plain(value: Value): string {
-  return value === undefined || value === null ? "<nil>" : String(value);
+  if (!isStruct(value)) return leaf(value);
+  const fields = Object.values(value).filter((each) => typeof each !== "function" || !each.length);
+  return `{${all(fields.map((each) => typeof each === "function" ? each("") : each))}}`;
 }
 
 /** Writes a value as JSON, with the keys of maps in order; without an indent, all in one line. */
@@ -126,15 +86,4 @@ export function inOrder(
   entries: readonly [key: string, value: unknown][],
 ): Record<string, unknown> {
   return new Proxy(Object.fromEntries(entries), { ownKeys: () => entries.map(([key]) => key) });
-}
-
-/** A function cannot do its work. The template's error adds the place. */
-export class Refusal extends Error {}
-
-/** The most steps, printed characters and read elements, so that no template uses all memory. */
-export const MOST = 1 << 24;
-
-/** Checks the length of a text before it is made. @throws {Refusal} */
-export function checkLength(length: number): void {
-  if (length > MOST) throw new Refusal("the text is too long");
 }

@@ -320,7 +320,7 @@ const REFUSALS: Refusal[] = [
   [
     "network inspect -f {{.Name taken",
     1,
-    "template parsing error: template: :1:7: unclosed action",
+    "template parsing error: template: :1:2: unclosed action",
   ],
   ["network inspect -f yaml taken", 1, 'The format "yaml" is not valid'],
   ["network ls --format {{nope}}", 1, 'function "nope" not defined'],

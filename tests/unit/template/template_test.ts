@@ -23,131 +23,114 @@ Deno.test("a template prints what Go prints", () => {
   for (const [template, expected] of go) assertEquals(print(template!), expected, template);
 });
 
-/** Templates that are refused in other words than Go's: the column, and what there is instead. */
+/** Templates that are refused: the column, and what is wrong there. */
 const REFUSED: [template: string, message: string][] = [
-  ["{{.Nope}}", `:1:2: executing "" at <.Nope>: can't evaluate field Nope (did you mean "None"?)`],
-  ["é\n é {{.State.Nope}}", `:2:12: executing "" at <.State.Nope>: can't evaluate field Nope`],
-  ["{{.Nil.Status}}", ':1:6: executing "" at <.Nil.Status>: nil pointer evaluating .Status'],
+  ["{{.Nope}}", ':1:2: executing "" at <.Nope>: can\'t evaluate field Nope (did you mean "None"?)'],
+  ["é\n é {{.State.Nope}}", ':2:6: executing "" at <.State.Nope>: can\'t evaluate field Nope'],
+  ["{{.Nil.Status}}", ':1:2: executing "" at <.Nil.Status>: can\'t evaluate field Status in nil'],
+  ["{{.State.Pid.x}}", ':1:2: executing "" at <.State.Pid.x>: can\'t evaluate field x in number'],
+  [
+    "{{with .Name}}{{.Nope}}{{end}}",
+    ':1:16: executing "" at <.Nope>: can\'t evaluate field Nope in string',
+  ],
+  ['{{"a".b}}', ':1:2: executing "" at <"a".b>: can\'t evaluate field b in string'],
   [
     '{{(index .Networks "nope").IPAddress}}',
-    `:1:26: executing "" at <(index .Networks "nope").IPAddress>: nil pointer evaluating .IPAddress`,
+    ':1:2: executing "" at <(index .Networks "nope").IPAddress>: can\'t evaluate field IPAddress in nil',
   ],
-  [
-    "{{lower 5}}",
-    ':1:2: executing "" at <lower 5>: error calling lower: wrong type for value; ' +
-    "expected string; got int",
-  ],
-  [
-    "{{5 | .Label}}",
-    ':1:6: executing "" at <.Label>: error calling Label: wrong type for value; ' +
-    "expected string; got int",
-  ],
-  [
-    '{{pad "a" 1.5 0}}',
-    ':1:2: executing "" at <pad "a" 1.5 0>: error calling pad: wrong type for value; ' +
-    "expected int; got float64",
-  ],
+  ["{{lower 5}}", ':1:2: executing "" at <lower 5>: expected string; got number'],
+  ["{{5 | .Label}}", ':1:6: executing "" at <.Label>: expected string; got number'],
+  ["{{printf}}", ':1:2: executing "" at <printf>: expected string; got nil'],
+  ["{{lower}}", ':1:2: executing "" at <lower>: lower needs 1 arguments, and not 0'],
+  ["{{lower 1 2}}", ':1:2: executing "" at <lower 1 2>: lower needs 1 arguments, and not 2'],
+  ["{{.Label}}", ':1:2: executing "" at <.Label>: Label needs 1 arguments, and not 0'],
+  ['{{.Name "x"}}', ':1:2: executing "" at <.Name "x">: Name needs 0 arguments, and not 1'],
+  ['{{"x" | .Name}}', ':1:8: executing "" at <.Name>: Name needs 0 arguments, and not 1'],
   [
     '{{.Labels.tier "x"}}',
-    ':1:9: executing "" at <.Labels.tier>: tier has arguments but cannot be invoked as function',
+    ':1:2: executing "" at <.Labels.tier "x">: tier needs 0 arguments, and not 1',
+  ],
+  ...["1", '"x"', "true", ".", "$", "nil"].map((term) =>
+    [
+      `{{${term} 2}}`,
+      `:1:2: executing "" at <${term} 2>: only a function has arguments`,
+    ] satisfies [
+      string,
+      string,
+    ]
+  ),
+  ["{{1 | 2}}", ':1:6: executing "" at <2>: only a function has arguments'],
+  [
+    '{{pad "a" 1.5 0}}',
+    ':1:2: executing "" at <pad "a" 1.5 0>: expected a whole number from 0; got 1.5',
   ],
   [
-    "{{eq .None .None}}",
-    ':1:2: executing "" at <eq .None .None>: error calling eq: non-comparable type list: []',
+    '{{pad "a" 0 -1}}',
+    ':1:2: executing "" at <pad "a" 0 -1>: expected a whole number from 0; got -1',
   ],
-  ["{{lenn .Name}}", ':1:2: function "lenn" not defined (did you mean "len"?)'],
-  ["{{$x}}", ':1:2: undefined variable "$x"'],
-  ["{{$a, $b := 1}}", ":1:2: too many declarations in command"],
-  ["{{range $a, $b, $c := .None}}{{end}}", ":1:8: too many declarations in range"],
-  ["{{$x = 1}}", ':1:2: undefined variable "$x"'],
-  ["{{if 0}}{{$x := 1}}{{else}}{{$x}}{{end}}", ':1:29: undefined variable "$x"'],
-  ["{{", ":1:2: unclosed action"],
-  ["{{.Name}", ':1:7: unexpected "}" in action'],
-  ['{{"abc}}', ":1:2: unterminated quoted string"],
-  ["{{.Name#}}", ':1:7: unexpected "#" in action'],
-  ['{{.Name"a"}}', ':1:7: unexpected "\\"a\\"" in action'],
-  ["{{print if}}", ':1:8: function "if" not defined'],
+  ["{{index .Config 2}}", ':1:2: executing "" at <index .Config 2>: index out of range: 2'],
+  ['{{index "abc" 3}}', ':1:2: executing "" at <index "abc" 3>: index out of range: 3'],
+  [
+    "{{index .Config -1}}",
+    ':1:2: executing "" at <index .Config -1>: expected a whole number from 0; got -1',
+  ],
+  ["{{index .Labels 1}}", ':1:2: executing "" at <index .Labels 1>: expected string; got number'],
   [
     '{{index .Nil "a"}}',
-    ':1:2: executing "" at <index .Nil "a">: error calling index: index of nil pointer',
+    ':1:2: executing "" at <index .Nil "a">: expected list, map or string; got nil',
   ],
+  ["{{and 1 (index .Config 9)}}", ':1:9: executing "" at <index .Config 9>: index out of range: 9'],
+  ["{{len 5}}", ':1:2: executing "" at <len 5>: expected list, map or string; got number'],
+  ['{{join .Name ","}}', ':1:2: executing "" at <join .Name ",">: expected list; got string'],
+  ["{{eq .Name 1}}", ':1:2: executing "" at <eq .Name 1>: cannot compare string with number'],
+  ["{{eq .None .None}}", ':1:2: executing "" at <eq .None .None>: cannot compare list with list'],
   [
-    "{{index 5 1}}",
-    ':1:2: executing "" at <index 5 1>: error calling index: index of type int',
+    "{{lt true false}}",
+    ':1:2: executing "" at <lt true false>: cannot compare boolean with boolean',
   ],
-  ["{{slice 5}}", ':1:2: executing "" at <slice 5>: error calling slice: slice of type int'],
+  ["{{range 5}}{{end}}", ':1:8: executing "" at <5>: range can\'t iterate over number'],
+  ["{{range .State}}{{end}}", ':1:8: executing "" at <.State>: range can\'t iterate over struct'],
+  ['{{printf "%d" "x"}}', ':1:2: executing "" at <printf "%d" "x">: %d does not fit x'],
+  ['{{printf "%s" 5}}', ':1:2: executing "" at <printf "%s" 5>: %s does not fit 5'],
+  ['{{printf "%05d" 5}}', ':1:2: executing "" at <printf "%05d" 5>: %0 does not fit 5'],
+  ['{{printf "%d"}}', ':1:2: executing "" at <printf "%d">: no value for %d'],
+  ['{{printf "x" 5 6}}', ':1:2: executing "" at <printf "x" 5 6>: 2 values too many'],
   [
-    "{{index .Config 2}}",
-    ':1:2: executing "" at <index .Config 2>: error calling index: index out of range: 2',
+    '{{pad "a" 0 99999999999}}',
+    ':1:2: executing "" at <pad "a" 0 99999999999>: Invalid string length',
   ],
-  [
-    '{{index "abc" 3}}',
-    ':1:2: executing "" at <index "abc" 3>: error calling index: index out of range: 3',
-  ],
-  [
-    "{{slice .Config 0 1 2}}",
-    ':1:2: executing "" at <slice .Config 0 1 2>: error calling slice: too many slice indexes: 3',
-  ],
-  [
-    '{{pad "a" 0 16777217}}',
-    ':1:2: executing "" at <pad "a" 0 16777217>: error calling pad: the text is too long',
-  ],
-  [
-    '{{printf "%9999999d%9999999d" 1 2}}',
-    ':1:2: executing "" at <printf "%9999999d%9999999d" 1 2>: error calling printf: ' +
-    "the text is too long",
-  ],
-  // A part of more than 60 characters is shown in part.
-  [
-    `{{lower 1 "${"a".repeat(50)}"}}`,
-    `:1:2: executing "" at <lower 1 "${
-      "a".repeat(50)
-    }">: wrong number of args for lower: want 1 got 2`,
-  ],
-  [
-    `{{lower 1 "${"a".repeat(51)}"}}`,
-    `:1:2: executing "" at <lower 1 "${
-      "a".repeat(51)
-    }…>: wrong number of args for lower: want 1 got 2`,
-  ],
-  ["{{1)}}", ':1:3: unexpected ")" in action'],
-  ["{{(1}}", ":1:2: unclosed left paren"],
-  ["{{ }}", ":1:3: missing value for command"],
-  ["{{.Name |}}", ":1:9: unexpected end of action"],
-  ["{{1 | 2}}", ':1:6: executing "" at <2>: can\'t give argument to non-function 2'],
-  ["{{1 | .}}", ':1:6: executing "" at <.>: can\'t give argument to non-function .'],
-  ["{{1 | nil}}", ':1:6: executing "" at <nil>: nil is not a command'],
-  ['{{"a".b}}', ':1:5: executing "" at <"a".b>: can\'t evaluate field b in type string'],
-  ["{{'ab'}}", ":1:2: a text has double quotes or backquotes, and not single quotes"],
-  ['{{"\\c"}}', ':1:2: bad string syntax: "\\c"'],
-  ['{{"\\101"}}', ':1:2: bad string syntax: "\\101"'],
-  ...["089", "0755", "0b101", "0o17", "1_000", "1e3", "5.", "-0x10"].map((number) =>
-    [`{{${number}}}`, `:1:2: bad number syntax: ${number}`] satisfies [string, string]
+  ["{{lenn .Name}}", ':1:2: function "lenn" not defined (did you mean "len"?)'],
+  ["{{print if}}", ':1:8: function "if" not defined'],
+  ["{{range .None}}{{break}}{{end}}", ':1:17: function "break" not defined'],
+  ["{{$x}}", ':1:2: undefined variable "$x"'],
+  ["{{$x = 1}}", ':1:2: undefined variable "$x"'],
+  ["{{if 0}}{{$x := 1}}{{else}}{{$x}}{{end}}", ':1:29: undefined variable "$x"'],
+  ["{{$a, $b := 1}}", ":1:2: only range has two variables"],
+  ...["{{", "{{.Name}", '{{"abc}}', "{{`abc}}"].map((template) =>
+    [template, ":1:2: unclosed action, comment or text"] satisfies [string, string]
   ),
-  ["{{if .Name}}", ":1:2: unexpected EOF: {{if}} has no {{end}}"],
-  ["{{if 1}}{{end 1}}", ':1:14: unexpected "1" in action'],
-  ["{{if 1}}{{else end}}", ':1:15: unexpected "end" in action'],
-  ["{{end}}", ":1:2: unexpected {{end}}"],
-  ["{{if .Name}}{{else}}{{else}}{{end}}", ":1:22: expected end; found {{else}}"],
-  ["{{break}}", ":1:2: {{break}} outside {{range}}"],
-  ["{{range .None}}{{break 1}}{{end}}", ':1:23: unexpected "1" in action'],
-  ["{{/* open }}", ":1:2: unclosed comment"],
-  ["{{/*/}}", ":1:2: unclosed comment"],
-  ["{{/* c */-}}", ':1:9: unexpected "-" in action'],
-  ['{{template "x"}}', ":1:2: {{template}} is not supported: write one template"],
-  ["{{(((".padEnd(300, "(") + "}}", ":1:102: nested deeper than 100 levels"],
+  ["{{/* open }}", ":1:2: unexpected /"],
+  ["{{.Name#}}", ":1:7: unexpected #"],
+  ['{{.Name"a"}}', ':1:7: unexpected "a"'],
+  ["{{'ab'}}", ":1:2: unexpected '"],
+  ["{{1)}}", ":1:3: unexpected )"],
+  ["{{(1}}", ":1:2: unclosed left paren"],
+  ["{{ }}", ":1:3: unexpected end of action"],
+  ["{{.Name |}}", ":1:9: unexpected end of action"],
+  ...['"\\c"', '"\\101"', "089", "0755", "0x1f", "1_000", "5."].map((literal) =>
+    [`{{${literal}}}`, `:1:2: no text or number of JSON: ${literal}`] satisfies [string, string]
+  ),
+  ["{{if .Name}}", ":1:2: {{if}} has no {{end}}"],
+  ["{{if .Name}}{{else}}{{else}}{{end}}", ":1:2: {{if}} has no {{end}}"],
+  ["{{if 1}}{{end 1}}", ":1:14: unexpected 1"],
+  ["{{if 1}}{{else end}}", ":1:15: unexpected end"],
+  ["{{end}}", ":1:2: unexpected end"],
 ];
 
 Deno.test("a refused template says where and why, in one line", () => {
   for (const [template, message] of REFUSED) {
     assertEquals(print(template), `!template: ${message}`, template);
   }
-});
-
-Deno.test("a field may be wide, and a number has 100 digits behind its point", () => {
-  assertEquals(print('{{len (printf "%1000000d%.1000000s" 1 "a")}}'), "1000001");
-  assertEquals(print('{{len (pad "a" 1000000 1000000)}}'), "2000001");
-  assertEquals(print('{{printf "%.101f" 0.5}}'), "0.5".padEnd(102, "0"));
 });
 
 Deno.test("a map gives the zero value of its values' type for a missing key, and counts as true", () => {
@@ -157,12 +140,10 @@ Deno.test("a map gives the zero value of its values' type for a missing key, and
   }
 });
 
-Deno.test("a text is quoted as in JSON, and has any character but a half of one", () => {
-  assertEquals(print(String.raw`{{printf "%q" "a\n\x00\"b"}}`), String.raw`"a\n\u0000\"b"`);
-  assertEquals(print('{{"a\tb\nc\x1b"}}'), "a\tb\nc\x1b");
+Deno.test("a text is quoted as in JSON, and may have a tab and a line end as they are", () => {
+  assertEquals(print(String.raw`{{printf "%q" "a\n\u0000\"b"}}`), String.raw`"a\n\u0000\"b"`);
+  assertEquals(print('{{"a\tb\nc"}}'), "a\tb\nc");
   assertEquals(print(String.raw`{{"\ud7ff\ue000"}}`), "\ud7ff\ue000");
-  assert(print(String.raw`{{"\ud800"}}`).startsWith("!"));
-  assert(print(String.raw`{{"\udfff"}}`).startsWith("!"));
 });
 
 Deno.test("a template sees no field that every object has", () => {
@@ -173,33 +154,6 @@ Deno.test("a template sees no field that every object has", () => {
     assertEquals(print(`{{index .Labels "${name}"}}`), "");
     assert(print(`{{${name} 1}}`).startsWith("!"), name);
   }
-});
-
-Deno.test("a template that would take very long or print very much is refused soon", () => {
-  const Items = Array.from({ length: 1000 }, () => "x".repeat(100));
-  for (
-    const template of [
-      "{{range .Items}}{{range $.Items}}{{range $.Items}}{{range $.Items}}{{end}}{{end}}{{end}}{{end}}",
-      "{{range .Items}}{{range $.Items}}{{range $.Items}}text{{end}}{{end}}{{end}}",
-      "{{$x := .Items}}{{range .Items}}{{$x = print $x $x}}{{end}}",
-      '{{$x := pad "x" 1000000 0}}{{range .Items}}{{$y := join $.Items $x}}{{end}}',
-      '{{printf "%999999s" .Items}}',
-      `{{range split (pad "x" 100000 0) ""}}${"x".repeat(1000)}{{end}}`,
-      '{{$x := split (pad "x" 9999 0) ""}}{{range $x}}{{range $x}}{{end}}{{end}}',
-      '{{$x := split (pad "x" 999999 0) ""}}{{range .Items}}{{$y := len (print $x)}}{{end}}',
-    ]
-  ) {
-    const message = print(template, { Items });
-    assert(/^!.*(too long|too much)/.test(message), `${template}: ${message.slice(0, 100)}`);
-  }
-  // What counts: the text that is printed, the arguments of functions, and their results.
-  for (const action of ["{{$x}}", "{{$y := len $x}}", '{{$y := pad "x" 1000000 0}}']) {
-    const message = print(`{{$x := pad "x" 1000000 0}}${action.repeat(17)}`);
-    assert(message.startsWith('!template: :1:0: executing "" at <{{$x'), message.slice(0, 100));
-    assert(message.endsWith("…>: it takes too long or prints too much"), message.slice(0, 200));
-  }
-  const long = print('{{join .Items ""}}', { Items: Array(17).fill("x".repeat(1_000_000)) });
-  assert(long.endsWith("it takes too long or prints too much"), long.slice(0, 200));
 });
 
 /** Words of which templates are made, so that many of them are nearly right. */

@@ -141,7 +141,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
     print(
       "{{with .NetworkSettings.Networks.web}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}} " +
         "{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}} {{.Aliases}} {{.DNSNames}} " +
-        "{{.MacAddress}}{{slice .NetworkID 0 4}}{{end}}",
+        "{{.MacAddress}}{{truncate .NetworkID 4}}{{end}}",
     ),
     "192.168.2.9/24 192.168.2.254 fd00::9/64 fd00::1 [www] [c www c.web] web0",
   );
