@@ -55,14 +55,24 @@ export class Template {
   /** Parses a template. @throws {"template"} */
   constructor(template: string) {
     this.#template = template;
-    this.#tokens = this.#read();
-    this.#run = this.#block();
+    this.#tokens = this.#bounded(() => this.#read());
+    this.#run = this.#bounded(() => this.#block());
     if (this.#token) this.#unexpected();
   }
 
   /** Prints a value, with other functions for the header of a table. @throws {"template"} */
   print(data: Value, functions: Functions = FUNCTIONS): string {
-    return this.#run({ dot: data, variables: [data], functions });
+    return this.#bounded(() => this.#run({ dot: data, variables: [data], functions }));
+  }
+
+  /** Does what may nest deeper, or print more, than JavaScript can: that throws a RangeError. */
+  #bounded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#fail(this.#at, "nested too deeply, or too much to print");
+    }
   }
 
   #read(): Token[] {
@@ -230,8 +240,7 @@ export class Template {
           term(scope, last < 0 ? args : []),
         );
       } catch (error) {
-        // JavaScript refuses a text that is too long by a RangeError.
-        if (!(error instanceof Refusal || error instanceof RangeError)) throw error;
+        if (!(error instanceof Refusal)) throw error;
         this.#fail(start, error.message, written);
       }
     };
