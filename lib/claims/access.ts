@@ -16,7 +16,8 @@ export type EtcdFiles =
 const PREFIX = "/ipvlan";
 
 /** Finds the kind of a key, the word after its prefix: see `Keys`. */
-const KINDS = /\/[^/]+.*\/(hosts|alive|heard|copies|networks|pools|blocks|claims|wishes)(\/|$)/;
+const KINDS =
+  /\/[^/]+.*\/(hosts|alive|heard|copies|networks|pools|blocks|claims|reservations|wishes)(\/|$)/;
 
 /** Returns the prefix of an access, without a final slash. @throws {"etcd-option"} It is not valid. */
 export function prefixOf({ prefix = PREFIX }: EtcdAccess): string {

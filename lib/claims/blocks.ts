@@ -5,7 +5,9 @@ import type { Range } from "./etcd.ts";
 import {
   type BlockValue,
   type ClaimValue,
+  isFor,
   type KeyValue,
+  NO_HOST,
   readBlock,
   readClaim,
   readHost,
@@ -38,8 +40,8 @@ export function claimsIn({ keys }: Session, pool: PoolRecord, block: string): Ra
 }
 
 export function claimValue(hostId: string, record: AddressRecord): string {
-  const { holder: { sandbox, network, names }, since, token } = record;
-  const value: ClaimValue = { host: hostId, sandbox, network, names, since, token };
+  const { holder: { sandbox, network, names, reserved }, since, token } = record;
+  const value: ClaimValue = { host: hostId, sandbox, network, names, reserved, since, token };
   return JSON.stringify(value);
 }
 
@@ -184,25 +186,30 @@ export async function claimAddress(
   const { keys, records, etcd: { damage } } = session;
   const first = blockWith(pool, address);
   const [blockKey, claimKey] = [keys.block(pool.subnet, first), keys.claim(pool.subnet, address)];
-  const asked: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
-  const value = claimValue(session.hostId, asked);
+  const fresh: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
   let [[block], [claim]] = await session.read({ key: blockKey }, { key: claimKey });
   for (;;) {
-    const held = claim && readClaim(claim);
-    if (held && held.token !== asked.token) return { kind: "held", claim: held };
+    const there = claim && readClaim(claim);
+    // With an older etcd or record, it may be reserved for another one. What a sandbox uses, it keeps.
+    const isLeft = there?.host === NO_HOST && (used !== undefined || isFor(there, request.holder));
+    const held = isLeft ? undefined : there;
+    if (held && held.token !== fresh.token) return { kind: "held", claim: held };
+    const asked = {
+      ...fresh,
+      holder: { ...fresh.holder, ...isLeft && { reserved: there.reserved } },
+    };
     const { host, set } = block ? readBlock(block) : { host: "", set: 0n };
     if (!held && (set & bitOf(first, address)) !== 0n) return { kind: "kept", host };
-    const there = block?.modRevision ?? 0;
     const failed = await session.change(
       () => {
         if (!used) records.putAddress(asked);
         return {
           compare: [
-            { key: claimKey, revision: 0 },
-            { key: blockKey, revision: there },
+            { key: claimKey, revision: isLeft ? claim!.modRevision : 0 },
+            { key: blockKey, revision: block?.modRevision ?? 0 },
             poolIsThere(session, pool),
           ],
-          success: [{ put: { key: claimKey, value } }],
+          success: [{ put: { key: claimKey, value: claimValue(session.hostId, asked) } }],
           failure: [{ key: blockKey }, { key: claimKey }, { key: keys.pool(pool.subnet) }],
         };
       },

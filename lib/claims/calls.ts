@@ -2,9 +2,8 @@
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import { orAbort, type WaitOptions } from "../base/waiting.ts";
 import { prefixOf } from "./access.ts";
-import { Etcd } from "./etcd.ts";
+import { Etcd, type Reader } from "./etcd.ts";
 import type { CallOptions } from "./gateway.ts";
-import type { Reader } from "./hosts.ts";
 import { Keys } from "./keys.ts";
 import { refuse } from "./local.ts";
 import { type Check, Session, type SharedPoolsOptions } from "./session.ts";
@@ -16,7 +15,7 @@ import type { HostValue } from "./values.ts";
 const TIMEOUT = 4000;
 
 /** How long a background report to etcd may take, in milliseconds. */
-const REPORT_TIMEOUT = 2000;
+export const REPORT_TIMEOUT = 2000;
 
 /** How long to wait for other processes of this host that ask etcd, in milliseconds. */
 const TURN_TIMEOUT = 30_000;
@@ -59,9 +58,9 @@ export class Calls implements Disposable {
   }
 
   /** The client for an access and its keys, for a call without a session. */
-  reader(access: EtcdAccess): Reader {
+  reader(access: EtcdAccess, patience: number = TIMEOUT): Reader {
     const keys = new Keys(prefixOf(access));
-    return { etcd: this.client(access), keys, options: () => this.#within(TIMEOUT) };
+    return { etcd: this.client(access), keys, options: () => this.#within(patience) };
   }
 
   /** Runs a function with a session, in its turn. @param isReport Nobody needs the answer. */

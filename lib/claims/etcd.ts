@@ -1,5 +1,6 @@
 // A client of etcd's JSON gateway: keys and values in Base64, numbers as texts (`rpc.proto`).
 import { type CallOptions, Gateway, readAnswer } from "./gateway.ts";
+import type { Keys } from "./keys.ts";
 import { Damage, type KeyValue } from "./values.ts";
 
 const PAGE = 1000;
@@ -38,7 +39,8 @@ export function under(prefix: string): { key: string; end: string } {
 export type Step =
   | { put: { key: string; value: string; lease?: string } }
   | { delete: KeyRange }
-  | { range: Range };
+  | { range: Range }
+  | { if: Compare; then: Step; else?: Step };
 
 /** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
 export interface Transaction {
@@ -50,15 +52,16 @@ export interface Transaction {
 /** How many keys are deleted at a time. Each is a condition and a step; etcd allows 128 of each. */
 const DELETED_AT_ONCE = 60;
 
-/** Deletes keys, some at a time, unless something has changed since they were read. */
+/** Deletes keys, or ends claims, some at a time, unless something has changed since they were read. */
 export function* deletions(
   pairs: readonly KeyValue[],
+  end: (pair: KeyValue) => Step = ({ key }) => ({ delete: { key } }),
 ): Generator<Required<Pick<Transaction, "compare" | "success">>> {
   for (let from = 0; from < pairs.length; from += DELETED_AT_ONCE) {
     const batch = pairs.slice(from, from + DELETED_AT_ONCE);
     yield {
       compare: batch.map(({ key, modRevision }) => ({ key, revision: modRevision })),
-      success: batch.map(({ key }) => ({ delete: { key } })),
+      success: batch.map(end),
     };
   }
 }
@@ -182,6 +185,13 @@ export class Etcd extends Gateway {
   }
 }
 
+/** etcd, with the keys under a prefix. */
+export interface Reader {
+  etcd: Etcd;
+  keys: Keys;
+  options: () => CallOptions;
+}
+
 /** Reads an answer line by line, until it ends or its connection breaks. */
 async function* linesOf(response: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder();
@@ -235,6 +245,10 @@ function compareBody(compare: Compare): unknown {
 function stepBody(step: Step): unknown {
   if ("delete" in step) return { request_delete_range: rangeBody(step.delete) };
   if ("range" in step) return { request_range: rangeBody(step.range) };
+  if ("if" in step) {
+    const [success, failure] = [step.then, step.else].map((step) => step && [stepBody(step)]);
+    return { request_txn: { compare: [compareBody(step.if)], success, failure } };
+  }
   const { key, value, lease } = step.put;
   return { request_put: { key: encode(key), value: encode(value), lease } };
 }

@@ -1,18 +1,19 @@
 // Lists hosts and what they hold, and removes one that is gone for good, without the records.
-import { deletions, type Etcd, type Transaction, under } from "./etcd.ts";
-import { addressIn, type KeyValue, readBlock, readClaim, readHost, readNetwork } from "./values.ts";
-import type { CallOptions } from "./gateway.ts";
-import { countOf, type Keys, lastPart, partsOf, textOf } from "./keys.ts";
+import { deletions, type Reader, type Step, type Transaction, under } from "./etcd.ts";
+import {
+  addressIn,
+  type KeyValue,
+  NO_HOST,
+  readBlock,
+  readClaim,
+  readHost,
+  readNetwork,
+} from "./values.ts";
+import { countOf, lastPart, partsOf, textOf } from "./keys.ts";
 import { removeFromNetwork } from "./networks.ts";
+import { endOfUse } from "./reservations.ts";
 import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./types.ts";
 import { IpvlanError } from "../base/errors.ts";
-
-/** etcd, with the keys under a prefix. */
-export interface Reader {
-  etcd: Etcd;
-  keys: Keys;
-  options: () => CallOptions;
-}
 
 export function claimOf(pair: KeyValue): SharedClaim {
   const { host, sandbox, network, names, since } = readClaim(pair);
@@ -76,6 +77,7 @@ export async function listHosts(reader: Reader): Promise<SharedHost[]> {
     count(hostOf(value.host).kept, pair, countOf(value.set));
   }
   for await (const { value, pair } of etcd.values(under(keys.claim()), readClaim, options)) {
+    if (value.host === NO_HOST) continue;
     const { claims } = hostOf(value.host);
     if (!isOwn(value)) count(claims, pair, 1);
   }
@@ -104,12 +106,14 @@ export async function removeHost(
   if (id === ownId) throw new IpvlanError("own-host");
   await deleteKey(reader, found, force);
   await deleteOwn(reader, found, keys.block(), readBlock);
-  const claims = await deleteOwn(reader, found, keys.claim(), readClaim);
+  const end = (pair: KeyValue) => endOfUse(keys, pair.key, readClaim(pair));
+  const claims = await deleteOwn(reader, found, keys.claim(), readClaim, end);
   const transact = (transaction: Transaction) => etcd.transact(transaction, options());
   for await (const { pair } of etcd.values(under(keys.network()), readNetwork, options)) {
-    await removeFromNetwork({ transact }, pair.key, pair, id);
+    await removeFromNetwork({ ...reader, transact }, pair.key, pair, id);
   }
-  return { id, name, freed: claims.map((key) => textOf(lastPart(key))) };
+  const freed = claims.filter((pair) => !readClaim(pair).reserved).map(({ key }) => key);
+  return { id, name, freed: freed.map((key) => textOf(lastPart(key))) };
 }
 
 /** Deletes the key of a host, unless it may run and holds addresses. A change starts it again. */
@@ -143,15 +147,16 @@ async function deleteOwn(
   { id, name }: SharedHost,
   all: string,
   read: (pair: KeyValue) => { host: string },
-): Promise<string[]> {
-  const deleted = new Set<string>();
+  end?: (pair: KeyValue) => Step,
+): Promise<KeyValue[]> {
+  const deleted = new Map<string, KeyValue>();
   for (let isDone = false; !isDone;) {
     isDone = true;
     for await (const { pairs } of etcd.pages(under(all), options)) {
       const own = pairs.filter((pair) => etcd.damage.read(read, pair)?.host === id);
-      for (const { key } of own) deleted.add(key);
+      for (const pair of own) deleted.set(pair.key, pair);
       // Another host may have removed this one, too, and a third one may have taken its addresses.
-      for (const { compare, success } of deletions(own)) {
+      for (const { compare, success } of deletions(own, end)) {
         const { succeeded, ranges: [host] } = await etcd.transact({
           compare: [{ key: keys.host(id), revision: 0 }, ...compare],
           success,
@@ -163,5 +168,5 @@ async function deleteOwn(
       }
     }
   }
-  return [...deleted];
+  return [...deleted.values()];
 }

@@ -29,6 +29,11 @@ export class Keys {
   block = (subnet = "", first = ""): string => this.#within("blocks", poolPart(subnet), first);
   /** The key of a claim, by its address. Without one, the prefix of the pool's claims. */
   claim = (subnet = "", address = ""): string => this.#within("claims", poolPart(subnet), address);
+  /** The key of a reservation for a name, by the key of the address's claim; or what such keys begin with. */
+  reservation = (network = "", sandbox = "", claim = ""): string => {
+    const place = claim.split("/").slice(-2).join("/");
+    return this.#within("reservations", network, sandbox === "" ? "" : `${sandbox}/${place}`);
+  };
   /** The key of a host's wish. Without an id, the prefix of all wishes about the pool. */
   wish = (subnet = "", id = ""): string => this.#within("wishes", poolPart(subnet), id);
 
@@ -46,7 +51,7 @@ export function lastPart(key: string): string {
   return key.slice(key.lastIndexOf("/") + 1);
 }
 
-/** The subnet and the last part of the key of a block, a claim or a wish. */
+/** The subnet and the last part of the key of a block, a claim, a reservation or a wish. */
 export function partsOf(key: string): { subnet: string; last: string } {
   const parts = key.split("/");
   return { subnet: subnetOf(parts.at(-2)!), last: parts.at(-1)! };

@@ -14,6 +14,7 @@ import type {
   PoolRecord,
 } from "./records.ts";
 import { type Holder, isOwn, type SharedPool, type Wanted } from "./types.ts";
+import { isFor } from "./values.ts";
 
 /** A request for an address, checked. */
 export interface Request {
@@ -69,6 +70,12 @@ export function sharedAddressHeld(
 ): IpvlanErrorOf<"shared-address-held"> {
   const user = isOwn({ sandbox }) ? undefined : sandbox;
   return new IpvlanError("shared-address-held", { address: textOf(address), sandbox: user, host });
+}
+
+/** Makes the error for an address that is reserved for another sandbox. */
+export function addressReserved(address: string, sandbox: string): IpvlanErrorOf<"address-held"> {
+  const holder = `the reservation for ${JSON.stringify(sandbox)}`;
+  return new IpvlanError("address-held", { address: textOf(address), holder });
 }
 
 /** Checks a wanted address or range. @throws {IpvlanError} No endpoint of the pool can have it. */
@@ -158,8 +165,9 @@ export function takeKept(
     const [bit] = bitsOf(block.free & insideOf(prefix, bits, request.range));
     if (bit !== undefined) return use(records, block, hexOf({ family, bits: bits + bit }), request);
   }
-  const freed = records.untold(pool.id).find(({ state, address }) =>
-    state === "freed" && (!request.range || contains(request.range, addressOf(address)))
+  const freed = records.untold(pool.id).find(({ state, address, holder }) =>
+    state === "freed" && isFor(holder, request.holder) &&
+    (!request.range || contains(request.range, addressOf(address)))
   );
   return freed && useAgain(records, freed, request);
 }
@@ -172,7 +180,11 @@ function takeWanted(
 ): string | undefined {
   const record = records.address(pool.id, address);
   if (record?.state === "giving") return undefined;
-  if (record?.state === "freed") return useAgain(records, record, request);
+  if (record?.state === "freed") {
+    const { holder } = record;
+    if (!isFor(holder, request.holder)) throw addressReserved(address, holder.sandbox);
+    return useAgain(records, record, request);
+  }
   if (record) throw sharedAddressHeld(address, record.holder.sandbox, record.host);
   const block = freeBlock(records, pool, address);
   return block && use(records, block, address, request);
@@ -217,8 +229,9 @@ function use(
 }
 
 function useAgain(records: ClaimRecords, freed: AddressRecord, request: Request): string {
-  const { pool, address, block, revision } = freed;
-  records.putAddress({ ...newUse(pool, address, request), block, revision });
+  const { pool, address, block, revision, holder: { reserved } } = freed;
+  const use = newUse(pool, address, request);
+  records.putAddress({ ...use, holder: { ...use.holder, reserved }, block, revision });
   return address;
 }
 

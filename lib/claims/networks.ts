@@ -1,7 +1,8 @@
 // The settings of networks, the same on all of their hosts. Every change is a compare-and-swap.
-import type { Outcome, Transaction } from "./etcd.ts";
+import type { Outcome, Reader, Transaction } from "./etcd.ts";
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
-import { differences } from "./keys.ts";
+import { differences, lastPart } from "./keys.ts";
+import { unreserve } from "./reservations.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
 import { IpvlanError } from "../base/errors.ts";
@@ -34,17 +35,18 @@ export async function forgetNetwork(session: Session, name: string): Promise<voi
   await removeFromNetwork(session, key, pair, session.hostId);
 }
 
-/** Removes a host from a network. A network without a host is deleted. */
+/** Removes a host from a network. One without a host is deleted, and its reservations are released. */
 export async function removeFromNetwork(
   etcd: Changing,
   key: string,
   pair: KeyValue | undefined,
   host: string,
 ): Promise<void> {
-  await swapNetwork(etcd, key, pair, (there) => {
+  const left = await swapNetwork(etcd, key, pair, (there) => {
     const hosts = there?.hosts.filter((id) => id !== host) ?? [];
     return there && hosts.length > 0 ? { ...there, hosts } : undefined;
   });
+  if (!left) await unreserve(etcd, lastPart(key));
 }
 
 /** Writes a value as JSON with its fields in order, so that equal values have equal texts. */
@@ -60,7 +62,7 @@ function canonical(value: unknown): string {
 }
 
 /** A session, or etcd without one. */
-interface Changing {
+interface Changing extends Reader {
   transact: (transaction: Transaction) => Promise<Outcome>;
 }
 

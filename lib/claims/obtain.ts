@@ -7,6 +7,7 @@ import { type Range, under } from "./etcd.ts";
 import { lastPart, textOf } from "./keys.ts";
 import type { LastToken } from "./last_token.ts";
 import {
+  addressReserved,
   isOutOfReach,
   joinedPool,
   poolOf,
@@ -18,7 +19,7 @@ import type { PoolRecord } from "./records.ts";
 import type { Session, SharedPoolsOptions } from "./session.ts";
 import { settlePool } from "./settle.ts";
 import type { EtcdAccess } from "./types.ts";
-import type { WishValue } from "./values.ts";
+import { NO_HOST, type WishValue } from "./values.ts";
 
 /** How long other hosts have to grant a wish, in milliseconds. */
 const WISH_TIMEOUT = 3000;
@@ -77,6 +78,7 @@ async function obtain(
     if (claimed.kind === "taken") return address;
     if (claimed.kind === "held") {
       const { host, sandbox } = claimed.claim;
+      if (host === NO_HOST) throw addressReserved(address, sandbox);
       const [name] = await namesOf(session, [host]);
       throw sharedAddressHeld(address, sandbox, host === session.hostId ? undefined : name);
     }

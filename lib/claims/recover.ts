@@ -1,11 +1,12 @@
 // Brings the records and etcd back in sync: after a crash, a removal, or lost data in etcd.
 import { claimsIn } from "./blocks.ts";
-import { deletions, under } from "./etcd.ts";
+import { deletions, type Step, under } from "./etcd.ts";
 import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";
 import { textOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
 import type { BlockRecord, PoolRecord } from "./records.ts";
+import { endOfUse } from "./reservations.ts";
 import type { Session } from "./session.ts";
 import { giveWish } from "./settle.ts";
 import { isOwn } from "./types.ts";
@@ -136,7 +137,7 @@ async function recoverClaims(
   const kept = orphans.filter(([address]) => linked.has(textOf(address)));
   const unused = orphans.filter((orphan) => !kept.includes(orphan));
   store.transaction(() => kept.forEach(([address]) => giveWish(records, pool, { address })));
-  await deletePairs(session, unused);
+  await deletePairs(session, unused, (pair) => endOfUse(keys, pair.key, readClaim(pair)));
   return [
     ...kept.map(([address, pair]) => {
       const why = `the sandbox "${readClaim(pair).sandbox}" is not on record and runs`;
@@ -146,6 +147,10 @@ async function recoverClaims(
   ];
 }
 
-async function deletePairs(session: Session, unused: readonly [string, KeyValue][]): Promise<void> {
-  for (const each of deletions(unused.map(([, pair]) => pair))) await session.transact(each);
+async function deletePairs(
+  session: Session,
+  unused: readonly [string, KeyValue][],
+  end?: (pair: KeyValue) => Step,
+): Promise<void> {
+  for (const each of deletions(unused.map(([, pair]) => pair), end)) await session.transact(each);
 }

@@ -6,6 +6,7 @@ import { bitsOf, blockSize, countOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
 import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
+import { endOfUse } from "./reservations.ts";
 import type { Session } from "./session.ts";
 import { isOwn } from "./types.ts";
 
@@ -116,7 +117,7 @@ interface BlockReport {
   kept: bigint;
   /** The addresses in use whose claims to write. */
   used: AddressRecord[];
-  /** The addresses given up, whose claims to delete. */
+  /** The addresses given up, whose use to end. */
   given: AddressRecord[];
 }
 
@@ -137,7 +138,7 @@ async function reportBlock(session: Session, pool: PoolRecord, first: string): P
         ...used.map((record) => ({
           put: { key: claimKey(record.address), value: claimValue(hostId, record) },
         })),
-        ...given.map(({ address }) => ({ delete: { key: claimKey(address) } })),
+        ...given.map(({ address, holder }) => endOfUse(keys, claimKey(address), holder)),
       ];
       if (block.state === "giving") steps.push({ delete: { key } });
       else if (kept !== block.kept) steps.push({ put: { key, value: JSON.stringify(value) } });
@@ -249,7 +250,7 @@ async function reportAddress(session: Session, pool: PoolRecord, address: string
         return { compare, success: [{ put }], failure: [{ key }] };
       }
       records.putAddress({ ...told, state: "giving" });
-      return { compare, success: [{ delete: { key } }], failure: [{ key }] };
+      return { compare, success: [endOfUse(keys, key, told.holder)], failure: [{ key }] };
     },
     ({ succeeded, revision, ranges }) => {
       const now = records.address(pool.id, address)!;

@@ -2,7 +2,7 @@ import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError, isIpvlanError, throwProblems, unlessError } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { Calls } from "./calls.ts";
+import { Calls, REPORT_TIMEOUT } from "./calls.ts";
 import { hostNames, listClaims, listHosts, removeHost } from "./hosts.ts";
 import { hexOf, reservedDifferences, textOf } from "./keys.ts";
 import {
@@ -21,6 +21,7 @@ import { takeAddress } from "./obtain.ts";
 import { joinPool, leavePool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
+import { listReservations, reserve, type SharedReservation, unreserve } from "./reservations.ts";
 import type { Session, SharedPoolsOptions } from "./session.ts";
 import { countUntold, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../base/waiting.ts";
@@ -210,6 +211,28 @@ export class SharedPools implements Disposable {
     const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
     return { untold, ...(reason !== undefined && { reason }), lost: this.lost() };
+  }
+
+  /** All reservations under a prefix. */
+  async reservations(access: EtcdAccess): Promise<SharedReservation[]> {
+    // Who makes a sandbox does not wait long for it.
+    return await listReservations(this.calls.reader(access, REPORT_TIMEOUT));
+  }
+
+  /** Reserves addresses that a sandbox of this host has, for some seconds or until they are released. */
+  async reserve(
+    access: EtcdAccess,
+    user: Holder,
+    places: readonly { pool: string; address: string }[],
+    seconds?: number,
+  ): Promise<void> {
+    const since = this.#since;
+    await this.calls.run(access, (session) => reserve(session, user, places, since, seconds));
+  }
+
+  /** Releases what is reserved for a name. A sandbox that has such an address keeps it. */
+  async unreserve(access: EtcdAccess, network: string, sandbox: string): Promise<void> {
+    await unreserve(this.calls.reader(access), network, sandbox);
   }
 
   /** Makes a network in etcd, or joins it. @throws {"shared-network-differs"} */

@@ -35,6 +35,16 @@ export interface Holder {
   network?: string;
   /** The names by which the sandboxes of that network find it, its own first. */
   names?: readonly string[];
+  /** How the address is reserved for it, on all hosts. */
+  reserved?: Reserved;
+}
+
+/** How long an address is reserved. Without a lease, until it is released. */
+export interface Reserved {
+  /** The lease in etcd that ends it. */
+  lease?: string;
+  /** When that is, in ISO 8601, by the clock of the host that made it: it is only shown. */
+  until?: string;
 }
 
 /** Makes the holder for addresses of the host itself. No name of a sandbox has a space. */

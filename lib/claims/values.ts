@@ -1,7 +1,7 @@
 // The values of keys in etcd, as this program writes them.
 import { familyOf } from "../ipam/address.ts";
 import { partsOf } from "./keys.ts";
-import type { SharedSettings } from "./types.ts";
+import type { Holder, Reserved, SharedSettings } from "./types.ts";
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import {
   type Fields,
@@ -58,14 +58,27 @@ export function readHost(pair: KeyValue): ReturnType<typeof readPresentHost> {
 
 export const readPool = valueReader({ reserved: record(text) });
 
+const RESERVED: Fields<Reserved> = { lease: optional(text), until: optional(text) };
+
+export const readReserved = valueReader(RESERVED);
+
 export const readClaim = valueReader({
   host: text,
   sandbox: text,
   network: optional(text),
   names: optional<readonly string[]>(list(text)),
+  reserved: optional(object(RESERVED)),
   since: text,
   token: text,
 });
+
+/** In place of a host's id, in the claim of a reserved address that no sandbox uses. */
+export const NO_HOST = "reserved";
+
+/** Whether an address that was a holder's is for another one: both are the same, or it is not reserved. */
+export function isFor(one: Holder, other: Holder): boolean {
+  return !one.reserved || one.sandbox === other.sandbox && one.network === other.network;
+}
 
 export const readNetwork = valueReader({
   settings: kind<SharedSettings>("an object", isObject),

@@ -1,10 +1,10 @@
 // The work of an agent in etcd: a lease, the wishes of others, and claims that come and go.
 import { pause } from "../base/waiting.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
-import { exists, under, type WatchEvent } from "./etcd.ts";
+import { exists, type Reader, under, type WatchEvent } from "./etcd.ts";
 import { type KeyValue, readWish, type WishValue } from "./values.ts";
 import type { CallOptions } from "./gateway.ts";
-import { claimOf, type Reader } from "./hosts.ts";
+import { claimOf } from "./hosts.ts";
 import { partsOf, textOf } from "./keys.ts";
 import type { SharedChange, SharedClaim } from "./types.ts";
 

@@ -62,6 +62,40 @@ export function doubleHolds(history: readonly Event[]): string[] {
   return defects;
 }
 
+/**
+ * Says which addresses a host gave away that were reserved for another name. An older etcd may have
+ * forgotten any reservation. A process may take what another one of its host has freed just now.
+ */
+export function brokenReservations(history: readonly Event[]): string[] {
+  const defects: string[] = [];
+  const reserved = new Map<string, { owner: string; since: number }>();
+  const begun = new Map<string, number>();
+  const hosts = new Map<string, string>();
+  for (const event of history) {
+    const { time, process, call, kind, number, address, sandbox, fault } = event;
+    if (call === "fault" && fault?.includes("snapshot")) reserved.clear();
+    if (call === "take" && kind === "begin") begun.set(`${process} ${number}`, time);
+    if (address === undefined || sandbox === undefined) continue;
+    if (call === "reserve" && kind === "done") {
+      reserved.set(address, { owner: sandbox, since: time });
+    }
+    if (call === "unreserve" && kind === "begin") reserved.delete(address);
+    // What a host has on record goes on, also when an older record was put back: see `claimAddress`.
+    if (call === "find" && reserved.get(address)?.owner !== sandbox) reserved.delete(address);
+    if (call !== "take" || kind !== "done") continue;
+    const host = process.split(/[.-]/)[0]!;
+    const { owner = sandbox, since = 0 } = reserved.get(address) ?? {};
+    const isAfter = begun.get(`${process} ${number}`)! > since;
+    if (owner !== sandbox && isAfter && hosts.get(address) !== host) {
+      defects.push(
+        `${address}, reserved for ${owner}, is taken for ${sandbox} at ${time.toFixed(3)}`,
+      );
+    }
+    hosts.set(address, host);
+  }
+  return defects;
+}
+
 /** How many calls there were of each kind, and how they ended. */
 export function countCalls(history: readonly Event[]): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -14,15 +14,27 @@ export interface Event {
   /**
    * `take`, `release`; `find`: the process was killed, and its next life found the address on record;
    * `forget`: the record does not have what the process took, and nothing of it is used any more;
-   * `settle` and `recover`, which change no holder; `fault`, of the run.
+   * `reserve` and `unreserve`, for a name; `settle` and `recover`, which change no holder; `fault`, of
+   * the run.
    */
-  call: "take" | "release" | "find" | "forget" | "settle" | "recover" | "fault";
+  call:
+    | "take"
+    | "release"
+    | "find"
+    | "forget"
+    | "reserve"
+    | "unreserve"
+    | "settle"
+    | "recover"
+    | "fault";
   /** Whether it begins, or how it ended. */
   kind: "begin" | "done" | "failed";
   /** The number of the call in its process. */
   number: number;
   /** The address, if it is known. */
   address?: string;
+  /** The sandbox that has it, or for which it is reserved: the process, or a name of any host. */
+  sandbox?: string;
   /** The error. */
   error?: string;
   /** The fault, and whom it hits: `kill a member: m1`. */

@@ -5,10 +5,17 @@
  * @module
  */
 import { Random } from "../attack/random.ts";
-import { countCalls, differences, doubleHolds, type HostState } from "./checker.ts";
+import {
+  brokenReservations,
+  countCalls,
+  differences,
+  doubleHolds,
+  type HostState,
+} from "./checker.ts";
 import { historyFault, hostFault, memberFault, sleep } from "./faults.ts";
 import { readHistory } from "./history.ts";
 import { keysOf } from "./host.ts";
+import { NO_HOST } from "../../lib/claims/values.ts";
 import { World } from "./world.ts";
 
 /** Few addresses, so that hosts get in each other's way. */
@@ -68,7 +75,12 @@ export async function run(options: RunOptions): Promise<Result> {
   }
   await world.calm();
   const history = readHistory(world.histories);
-  const defects = [...world.defects, ...doubleHolds(history), ...await checkRest(world)];
+  const defects = [
+    ...world.defects,
+    ...doubleHolds(history),
+    ...brokenReservations(history),
+    ...await checkRest(world),
+  ];
   const calls = countCalls(history);
   const operations =
     history.filter(({ call, kind }) => kind !== "begin" && (call === "take" || call === "release"))
@@ -98,7 +110,19 @@ async function checkRest(world: World): Promise<string[]> {
     });
   }
   await withHost(hosts[0]!, async ({ pools }) => {
-    defects.push(...differences(states, await pools.claims(access)));
+    const claims = await pools.claims(access);
+    defects.push(...differences(states, claims.filter(({ host }) => host !== NO_HOST)));
+    const reserved = await pools.reservations(access);
+    for (const { address, sandbox } of reserved) {
+      const claim = claims.find((each) => each.address === address);
+      // Another process of a host may take what one of its own has freed just now.
+      if (claim && (claim.host !== NO_HOST || claim.sandbox === sandbox)) continue;
+      defects.push(`${address}, reserved for ${sandbox}, is claimed for ${claim?.sandbox}`);
+    }
+    for (const { address, sandbox, host } of claims) {
+      if (host !== NO_HOST || reserved.some((each) => each.address === address)) continue;
+      defects.push(`The claim of ${address} for ${sandbox} has no reservation`);
+    }
   });
   for (const host of hosts) {
     await withHost(host, async ({ pools, store }) => {
@@ -109,8 +133,13 @@ async function checkRest(world: World): Promise<string[]> {
       await pools.settle();
     });
   }
+  await withHost(hosts[0]!, async ({ pools }) => {
+    for (const each of await pools.reservations(access)) {
+      await pools.unreserve(access, each.network, each.sandbox);
+    }
+  });
   for (const key of (await keysOf(access)).keys()) {
-    if (/^(claims|blocks)\//.test(key)) defects.push(`${key} is left`);
+    if (/^(claims|blocks|reservations)\//.test(key)) defects.push(`${key} is left`);
   }
   return defects;
 }

@@ -36,6 +36,7 @@ interface StepBody {
   request_put?: Body;
   request_delete_range?: Body;
   request_range?: Body;
+  request_txn?: TransactionBody;
 }
 
 interface TransactionBody {
@@ -75,12 +76,21 @@ class Memory {
       throw new Error("too many operations in txn request");
     }
     const before = this.#revision;
-    const responses = steps.map(({ request_put, request_delete_range, request_range }) => {
-      if (request_range) return { response_range: this.range(request_range) };
-      if (request_put) this.#put(request_put, before + 1);
-      if (request_delete_range) this.#delete(request_delete_range, before + 1);
-      return {};
-    });
+    const responses = steps.map(
+      ({ request_put, request_delete_range, request_range, request_txn }) => {
+        if (request_txn) {
+          const { compare = [], success = [], failure = [] } = request_txn;
+          for (const step of compare.every((each) => this.#holds(each)) ? success : failure) {
+            if (step.request_put) this.#put(step.request_put, before + 1);
+            if (step.request_delete_range) this.#delete(step.request_delete_range, before + 1);
+          }
+        }
+        if (request_range) return { response_range: this.range(request_range) };
+        if (request_put) this.#put(request_put, before + 1);
+        if (request_delete_range) this.#delete(request_delete_range, before + 1);
+        return {};
+      },
+    );
     if (this.#revision > before) { for (const wake of this.#watchers) wake(); }
     return { header: this.header, ...(succeeded && { succeeded }), responses };
   }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { differences, doubleHolds, holdsOf } from "../../hosts/checker.ts";
+import { brokenReservations, differences, doubleHolds, holdsOf } from "../../hosts/checker.ts";
 import type { Event } from "../../hosts/history.ts";
 
 let number = 0;
@@ -62,4 +62,32 @@ Deno.test("records and claims that differ", () => {
     "x of a has no claim",
     "The claim of y by 1 has no record",
   ]);
+});
+
+Deno.test("what is reserved for a name is for nobody else, until it is let go or an older etcd is put back", () => {
+  const take = (time: number, process: string, sandbox: string): Event[] => [
+    { ...event(time, process, "take", "begin"), address: undefined, sandbox, number: time },
+    { ...event(time + 1, process, "take", "done"), sandbox, number: time },
+  ];
+  const reserved = [
+    ...take(1, "a.0", "db"),
+    { ...event(3, "a.0", "reserve", "done"), sandbox: "db" },
+  ];
+  const others = [...take(5, "b.0", "web"), ...take(7, "c.0", "db")];
+  assertEquals(brokenReservations([...reserved, ...others]), [
+    "10.0.0.1, reserved for db, is taken for web at 6.000",
+  ]);
+  const ends: Event[] = [
+    event(4, "b.0", "unreserve", "begin"),
+    { ...event(4, "b.0", "find", "done"), sandbox: "web" },
+    { ...event(4, "faults", "fault", "begin"), fault: "put back an old snapshot of etcd: all" },
+  ];
+  for (const end of ends) {
+    const { sandbox = "db" } = end;
+    assertEquals(brokenReservations([...reserved, { ...end, sandbox }, ...others]), []);
+  }
+  // Another process of the host that freed it, and a call that began before.
+  assertEquals(brokenReservations([...reserved, ...take(5, "a.1", "web")]), []);
+  const [begin, done] = take(2, "b.0", "web");
+  assertEquals(brokenReservations([reserved[0]!, reserved[1]!, begin!, reserved[2]!, done!]), []);
 });

@@ -5,3 +5,4 @@ import "../../hosts/copies_test.ts";
 import "../../hosts/meanwhile_test.ts";
 import "../../hosts/networks_test.ts";
 import "../../hosts/own_test.ts";
+import "../../hosts/reservations_test.ts";
