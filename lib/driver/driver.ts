@@ -8,7 +8,7 @@ import { listAdvertised } from "./network/host_steps.ts";
 import { Calls } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
 import { findReady } from "./endpoint/attach_request.ts";
-import { releaseReservations, reserveAddress } from "./endpoint/reserve.ts";
+import { listReservations, releaseReservations, reserveAddress } from "./endpoint/reserve.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
 import { findNetwork, findSandbox, findSettled, networksOf } from "./store/find.ts";
 import type { DriverOptions } from "./open.ts";
@@ -379,18 +379,22 @@ export class Driver implements AsyncDisposable {
   /**
    * Reserves an address of a network for the sandbox of a name, which need not exist. No automatic choice
    * and no other sandbox gets it. The sandbox gets it when it connects without asking for an address.
+   * In a pool of etcd it is kept on all hosts, for the sandbox of the name on any of them.
    *
    * @param address The address; left out, one of each family: that of the sandbox, or the next free one.
-   * @returns The new reservations. They last until they are released, or the network is removed.
+   * @param seconds The time to its end, in etcd. Who uses the address then keeps it.
+   * @returns The new reservations. They last until they are released, or the network is removed; in
+   * etcd, on its last host.
    * @throws {"address-held" | "address-in-use" | "reserved-address" | "outside-subnet"}
    */
   async reserveAddress(
     network: string,
     name: string,
     address?: string,
+    seconds?: number,
   ): Promise<ReservedAddress[]> {
     return await this.#calls.shared(() =>
-      reserveAddress(this.#calls.parts, network, name, address)
+      reserveAddress(this.#calls.parts, network, name, address, seconds)
     );
   }
 
@@ -402,10 +406,18 @@ export class Driver implements AsyncDisposable {
     const { store } = this.#calls.parts;
     // Afterwards, another call may remove it with its last container.
     const found = findNetwork(store, network);
-    // deno-lint-ignore require-await
-    const gone = await this.#calls.shared(async () => releaseReservations(store, network, name));
+    const gone = await this.#calls.shared(() =>
+      releaseReservations(this.#calls.parts, network, name)
+    );
     await this.#calls.removeTransient([found]);
     return gone;
+  }
+
+  /** Lists what is reserved on networks, given by name; without names, on all. It asks etcd. */
+  async listReservations(
+    networks: readonly string[] = [],
+  ): Promise<(ReservedAddress & { network: string })[]> {
+    return await this.#calls.shared(() => listReservations(this.#calls.parts, networks));
   }
 
   /** Replaces the labels of networks and sandboxes. */

@@ -20,6 +20,7 @@ import proxy from "./proxy.ts";
 import policyRoutes from "./policy_routes.ts";
 import severalAddresses from "./several_addresses.ts";
 import reservations from "./reservations.ts";
+import sharedReservations from "./shared_reservations.ts";
 import waysOut from "./ways_out.ts";
 
 // In the order of their statements.
@@ -39,6 +40,7 @@ const scenarios = [
   cniRoutes,
   severalAddresses,
   reservations,
+  sharedReservations,
   probe,
   networkUpdate,
 ];

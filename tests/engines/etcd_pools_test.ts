@@ -748,3 +748,87 @@ async function waitFor(condition: () => boolean | Promise<boolean>): Promise<voi
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+Deno.test("of many that reserve and connect on two hosts at once, none gets another's address", () =>
+  withHosts(2, async ({ hosts, keys }) => {
+    for (const { driver } of hosts) await driver.createNetwork(LAN);
+    const [one, two] = hosts as [SharingHost, SharingHost];
+    const numbers = Array.from({ length: 8 }, (_, index) => index);
+    const reserve = async ({ driver }: SharingHost, name: string) =>
+      (await driver.reserveAddress("lan", name)).map(({ address }) => address);
+    const given = await Promise.all(numbers.flatMap((number) => [
+      reserve(one, `a${number}`),
+      reserve(two, `b${number}`),
+      make(one, `c${number}`),
+      make(two, `d${number}`),
+    ]));
+    assertEquals(new Set(given.flat()).size, 8 * 4 * 2);
+    // Each name starts on the other host, and gets what is reserved.
+    const wanted = new Map(numbers.flatMap((number) => [
+      [`a${number}`, given[number * 4]!],
+      [`b${number}`, given[number * 4 + 1]!],
+    ]));
+    const started = await Promise.all(
+      [...wanted].map(async ([name]) =>
+        [name, await make(name.startsWith("a") ? two : one, name)] as const
+      ),
+    );
+    assertEquals(new Map(started), wanted);
+    // A burst that ends and one that starts: none gets what the other one's names have.
+    const [gone, fresh] = await Promise.all([
+      Promise.all(numbers.map((number) => two.driver.removeSandbox(`a${number}`))),
+      Promise.all(numbers.map((number) => make(two, `e${number}`))),
+    ]);
+    assertEquals(gone.length, 8);
+    assertEquals(
+      fresh.flat().filter((address) => [...wanted.values()].flat().includes(address)),
+      [],
+    );
+    assertEquals(await make(one, "a3"), wanted.get("a3"));
+    // Two hosts start one name at once: one of them has it.
+    for (const { driver } of hosts) {
+      await assertRejects(() => make({ driver } as SharingHost, "a3"));
+    }
+    const left = (await keys()).filter((key) => key.startsWith("reservations/"));
+    assertEquals(left.length, 32);
+    // What a sandbox has is reserved for it, by the id of the network as well.
+    const { id } = one.driver.inspectNetwork("lan");
+    const made = await one.driver.reserveAddress(id.slice(0, 12), "c0");
+    assertEquals(made.map(({ address }) => address), given[2]!);
+    await one.driver.removeSandbox("c0");
+    assertEquals(await make(two, "c0"), given[2]!);
+    wanted.set("c0", given[2]!);
+    for (const { driver } of hosts) {
+      for (const { name } of driver.listSandboxes()) await driver.removeSandbox(name);
+    }
+    for (const name of wanted.keys()) await two.driver.releaseReservations("lan", name);
+  }));
+
+Deno.test("without etcd, nobody gets what is reserved, and nothing half done is left", () =>
+  withHosts(2, async ({ hosts: [one, two], stop, start, keys }) => {
+    for (const { driver } of [one!, two!]) await driver.createNetwork(LAN);
+    const [address] = await two!.driver.reserveAddress("lan", "db", "192.168.20.50");
+    const [first] = await make(one!, "db");
+    assertEquals(first, address!.address);
+    // The host keeps free addresses.
+    await make(one!, "x");
+    await stop();
+    await one!.driver.removeSandbox("db");
+    const [other] = await make(one!, "y");
+    assert(other !== first);
+    await assertRejectsError(() => make(one!, "z", first), "address-held", "the reservation");
+    await assertRejects(() => one!.driver.reserveAddress("lan", "web"));
+    await assertRejects(() => one!.driver.releaseReservations("lan", "db"));
+    await start();
+    await one!.driver.restore();
+    assertEquals((await make(two!, "db"))[0], first);
+    assertEquals(
+      (await two!.driver.listReservations()).map(({ name, address }) => `${name} ${address}`),
+      [`db ${first}`],
+    );
+    // The last host takes it along.
+    await one!.driver.removeSandbox("x");
+    await one!.driver.removeSandbox("y");
+    await one!.driver.removeNetwork("lan");
+    assertEquals((await keys()).filter((key) => key.startsWith("reservations/")).length, 1);
+  }));

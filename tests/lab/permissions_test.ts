@@ -66,6 +66,7 @@ await driver.createSandbox({
 });
 await driver.connect("n", "c2", { aliases: ["db"] });
 await driver.reserveAddress("n", "later");
+if ((await driver.listReservations()).length === 0) throw new Error("reservations");
 await driver.releaseReservations("n", "later");
 await driver.updateNetwork("n", { mtu: 1400, hostAccess: false });
 await driver.label([

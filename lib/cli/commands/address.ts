@@ -1,7 +1,12 @@
 import type { Network, ReservedAddress } from "../../driver/mod.ts";
+import { invalidOption } from "../../base/errors.ts";
 import type { Command } from "../command.ts";
+import { durationOf } from "../docker/filter.ts";
 import { type Fields, FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
 import { requireOwn } from "../own.ts";
+
+/** etcd takes no longer lease than some 285 years, in seconds. */
+const LONGEST = 100 * 366 * 86_400;
 
 type Row = ReservedAddress & { network: string };
 
@@ -9,6 +14,7 @@ const FIELDS: Fields<Row> = {
   Network: ({ network }) => network,
   Name: ({ name }) => name,
   Address: ({ address }) => address,
+  Until: ({ until = "" }) => until,
 };
 
 export function addressesIn(reservations: Network["reservations"] = []): string {
@@ -18,12 +24,18 @@ export function addressesIn(reservations: Network["reservations"] = []): string 
 export const reserve: Command = {
   usage: "[OPTIONS] NETWORK SANDBOX [ADDRESS]",
   example: "ipvlan address reserve ipvlan20 db 192.168.20.10\nipvlan address reserve ipvlan20 web",
+  options: { "--for TIME": "its end, such as 24h or 30m; only for a network in etcd" },
   changes: true,
   async run(args, { open, print, dryRun }) {
     const [network = "", name = "", address] = args.positionals;
+    const time = args.value("for");
+    const seconds = time === undefined ? undefined : Math.ceil(durationOf(time) / 1000);
+    if (seconds !== undefined && !(seconds > 0 && seconds < LONGEST)) {
+      throw invalidOption("time", time!, "give it such as 24h or 1h30m, up to 100 years");
+    }
     await using driver = await open();
     requireOwn(driver, { networks: [network] });
-    const made = await driver.reserveAddress(network, name, address);
+    const made = await driver.reserveAddress(network, name, address, seconds);
     if (!dryRun) print(addressesIn(made));
   },
 };
@@ -47,13 +59,7 @@ export const ls: Command = {
   async run(args, { open, print }) {
     const format = readFormat(args);
     await using driver = await open();
-    const names = args.positionals;
-    const networks = names.length > 0
-      ? names.map((name) => driver.inspectNetwork(name))
-      : driver.listNetworks();
-    const rows = networks.flatMap(({ name: network, reservations = [] }) =>
-      reservations.map((each): Row => ({ network, ...each }))
-    );
+    const rows = await driver.listReservations(args.positionals);
     const key = ({ address }: Row) => address;
     printList(rows, format, { key, fields: FIELDS, headers: {} }, print);
   },

@@ -270,7 +270,9 @@ export const rm: Command = {
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { networks: [name] });
       await unlessError(args.on("force") ? ["network-not-found"] : [], async () => {
-        const gone = addressesIn(driver.inspectNetwork(name).reservations);
+        const { ipam, reservations } = driver.inspectNetwork(name);
+        // In etcd, they stay for other hosts.
+        const gone = ipam ? "" : addressesIn(reservations);
         await driver.removeNetwork(name);
         if (gone !== "") context.warn(`What it reserved is free again: ${gone}`);
         if (!context.dryRun) context.print(name);

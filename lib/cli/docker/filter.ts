@@ -90,11 +90,16 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Reads a time, an age as a Go duration, or seconds since 1970; NaN for anything else. */
 function timeOf(text: string, now: number): number {
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  if (/^(\d+(\.\d+)?(ms|[smh]))+$/.test(text)) {
-    const parts = [...text.matchAll(/([\d.]+)(ms|[smh])/g)];
-    return parts.reduce((time, [, count, unit]) => time - Number(count) * UNITS[unit!]!, now);
-  }
+  const age = durationOf(text);
+  if (!Number.isNaN(age)) return now - age;
   return /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
+}
+
+/** Reads a Go duration, in milliseconds; NaN for anything else. */
+export function durationOf(text: string): number {
+  if (!/^(\d+(\.\d+)?(ms|[smh]))+$/.test(text)) return NaN;
+  const parts = [...text.matchAll(/([\d.]+)(ms|[smh])/g)];
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit!]!, 0);
 }
 
 export const SELECTION_OPTIONS: Options = {

@@ -98,6 +98,7 @@ export async function attach(
       request,
       facts,
       held,
+      () => void decide(parts, request, facts, held),
       (connections) => reserve(parts, { ...request, connections }, facts, held),
     );
     let said: string[];

@@ -7,11 +7,10 @@ import {
   IpvlanError,
   isIpvlanError,
 } from "../../base/errors.ts";
-import { addressFields, endpointAddresses } from "../../ipam/address.ts";
+import { type Addresses, addressFields, endpointAddresses } from "../../ipam/address.ts";
 import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
-import { reservationProblems, reservedFor } from "./reserve.ts";
 import { type NetworkEndpoint, staticRoutes } from "./routes.ts";
 import { findNetwork, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
@@ -113,12 +112,7 @@ function decideEndpoints(
       .filter((other) => other.network.parent === parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
-    const kept = addressFields(reservedFor(network, reserveAs ?? sandbox));
-    const { ip = kept.ip, ip6 = kept.ip6 } = options;
-    // Who says an address has those that it says.
-    const isAsked = (options.ip ?? options.ip6) !== undefined;
-    const moreAddresses = isAsked ? options.moreAddresses : kept.moreAddresses;
-    const asked = { ...options, ip, ip6, moreAddresses, except };
+    const asked = { ...withReserved(network, reserveAs ?? sandbox, options), except };
     const decision = decideEndpoint(asked, randomHex(6), {
       network,
       pools: pools.get(id) ?? known.of(network),
@@ -144,6 +138,28 @@ function decideEndpoints(
     notices.push(...decision.notices, ...hopNotices(store, network, endpoint));
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, planned, notices };
+}
+
+/** Finds why a network cannot reserve addresses on its record. */
+export function reservationProblems({ name, ipam, foreignAddresses }: Network): IpvlanError[] {
+  if (!ipam && !foreignAddresses) return [];
+  const rule = "its addresses are not this host's alone: reserve them where they come from";
+  return [invalidOption("network", name, rule)];
+}
+
+/** Lists the addresses that a network reserves for a name. */
+export function reservedFor({ reservations = [] }: Network, name: string): string[] {
+  return reservations.filter((each) => each.name === name).map(({ address }) => address);
+}
+
+/** Adds the addresses that are reserved for a name to options, unless these say others. */
+export function withReserved<T extends Addresses>(network: Network, name: string, options: T): T {
+  const kept = addressFields(reservedFor(network, name));
+  const { ip = kept.ip, ip6 = kept.ip6 } = options;
+  // Who says an address has those that it says.
+  const isAsked = (options.ip ?? options.ip6) !== undefined;
+  const moreAddresses = isAsked ? options.moreAddresses : kept.moreAddresses;
+  return { ...options, ip, ip6, moreAddresses };
 }
 
 /** Finds the endpoints on a network that have aliases, or whose sandbox has one of the names. */

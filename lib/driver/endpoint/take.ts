@@ -1,8 +1,9 @@
+import { OUT_OF_REACH } from "../../claims/local.ts";
 import { poolId } from "../../claims/pool_key.ts";
 import type { Holder } from "../../claims/types.ts";
 import type { SharedPools } from "../../claims/shared_pools.ts";
-import { attempt, isIpvlanError } from "../../base/errors.ts";
-import { endpointAddresses, familyOf } from "../../ipam/address.ts";
+import { attempt, isIpvlanError, unlessError } from "../../base/errors.ts";
+import { endpointAddresses, type Family, familyOf } from "../../ipam/address.ts";
 import { formatAddress, parseAddress } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
@@ -13,6 +14,7 @@ import { joinPools } from "../addresses/shared/network.ts";
 import {
   giveBack,
   isShared,
+  lookUpReservations,
   type PooledAddress,
   type SharedNetwork,
   takeUsable,
@@ -21,22 +23,24 @@ import type { HostFacts } from "../model/facts.ts";
 import { namesOn } from "../model/names.ts";
 import type { Connection, Network, NetworkSubnet } from "../model/types.ts";
 import { findNetwork } from "../store/find.ts";
-import { type AttachRequest, decide } from "./attach_request.ts";
+import { type AttachRequest, withReserved } from "./attach_request.ts";
 
 /**
  * Takes the addresses of a request from the pools that hosts share, and runs a function with them. If
- * that fails, they are given back. Checks the whole request first, so that a wrong one asks nothing of
- * etcd.
+ * that fails, they are given back. What is reserved for the sandbox is known before the check.
  *
- * @returns What the function returns, and the pools if a network is shared.
+ * @param check Checks the request, so that a wrong one takes nothing. Returns the families to take;
+ * left out, both.
+ * @returns What the function returns, and if a network is shared, the pools and what is taken of them.
  */
 export async function takeShared<T>(
   parts: Parts<"store" | "pools" | "openShared">,
-  request: AttachRequest,
-  facts: HostFacts | undefined,
+  request: Pick<AttachRequest, "name" | "connections">,
+  facts: Pick<HostFacts, "addrs"> | undefined,
   held: HeldAddresses,
+  check: () => readonly Family[] | undefined,
   run: (connections: readonly Connection[]) => T,
-): Promise<{ value: T; pools?: SharedPools }> {
+): Promise<{ value: T; pools?: SharedPools; taken: PooledAddress[] }> {
   const { store } = parts;
   const { name: sandbox } = request;
   const networkOf = ({ network }: Connection) => {
@@ -45,29 +49,33 @@ export async function takeShared<T>(
     return found.ok && isShared(found.value) ? found.value : undefined;
   };
   const pools = request.connections.some(networkOf) ? await parts.openShared() : undefined;
-  if (!pools) return { value: run(request.connections) };
-  store.transaction(() => decide(parts, request, facts, held));
+  if (!pools) return { value: run(request.connections), taken: [] };
+  // While etcd does not answer, what is on record counts.
+  await unlessError([...OUT_OF_REACH, "etcd-refused"], () => lookUpReservations(parts, pools));
+  const families = store.transaction(check) ?? [4, 6];
   const taken: PooledAddress[] = [];
   const connections: Connection[] = [];
   try {
     for (const connection of request.connections) {
       const network = networkOf(connection);
-      const given: Connection = { ...connection };
+      const given: Connection = network
+        ? withReserved(network, sandbox, connection)
+        : { ...connection };
       connections.push(given);
       if (!network) continue;
-      const { aliases = [], except = [], moreAddresses = [] } = connection;
+      const { aliases = [], except = [], moreAddresses = [] } = given;
       await joinPools(pools, network, facts!.addrs);
       const names = namesOn(network.name, { sandbox, aliases });
       const holder = { sandbox, network: network.name, names };
       for (const [key, family] of [["ip", 4], ["ip6", 6]] as const) {
         const subnets = network.subnets.filter(({ subnet }) => familyOf(subnet) === family);
-        if (subnets.length === 0) continue;
+        if (subnets.length === 0 || !families.includes(family)) continue;
         const isUsable = (address: string) =>
           !connections.flatMap(endpointAddresses).includes(address) &&
           canUse(parts, network, address, except, facts, held);
-        const address = connection[key] === undefined
+        const address = given[key] === undefined
           ? await takeNext(parts, pools, network, subnets, holder, isUsable)
-          : await takeGiven(pools, network, connection[key], holder);
+          : await takeGiven(pools, network, given[key], holder);
         if (!address) continue;
         taken.push(address);
         given[key] = address.address;
@@ -78,7 +86,7 @@ export async function takeShared<T>(
         if (address) taken.push(address);
       }
     }
-    return { value: run(connections), pools };
+    return { value: run(connections), pools, taken };
   } catch (error) {
     giveBack(parts, pools, taken);
     throw error;
@@ -124,7 +132,7 @@ function canUse(
   network: Network,
   address: string,
   except: readonly string[],
-  facts: HostFacts | undefined,
+  facts: Pick<HostFacts, "addrs"> | undefined,
   held: HeldAddresses,
 ): boolean {
   return !except.includes(address) && attempt(() => pools.of(network).take(address)).ok &&

@@ -165,6 +165,8 @@ export interface ReservedAddress {
   name: string;
   /** The address, without a prefix length. */
   address: string;
+  /** When it ends, in ISO 8601; without an end, until it is released. Only etcd has ends. */
+  until?: string;
 }
 
 /** A network on record. If the caller gave no IPv4 subnet, its last subnet is a default pool. */

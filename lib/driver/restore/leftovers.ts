@@ -13,7 +13,7 @@ import {
   removeSandbox,
   setState,
 } from "../endpoint/remove.ts";
-import { reservedFor } from "../endpoint/reserve.ts";
+import { reservedFor } from "../endpoint/attach_request.ts";
 import { linkIndex } from "../endpoint/steps.ts";
 import { isOwned } from "../model/names.ts";
 import type { Connection, Network, RestoreReport, Sandbox } from "../model/types.ts";

@@ -123,7 +123,7 @@ const NETWORK_FIELDS = {
   transient: optional(oneOf(true)),
   foreignAddresses: optional(oneOf(true)),
   ipam: optional(IPAM),
-  reservations: optional(list(object({ name: text, address }))),
+  reservations: optional(list(object({ name: text, address, until: optional(text) }))),
 };
 
 const NETWORK = object({ ...NETWORK_FIELDS, state, next: optional(object(NETWORK_FIELDS)) });

@@ -228,7 +228,7 @@ export class ConfReader {
       refuse("vlan", "linkInContainer", why);
       refuse("network", "linkInContainer", "the parent of that network is a link of the host");
     }
-    if (keepAddresses) refuse("etcd", "keepAddresses", "other hosts know nothing of reservations");
+    if (keepAddresses) refuse("etcd", "keepAddresses", "a pod keeps addresses on one host only");
     if (kind === "network" || kind === "subnets") return;
     if (keepAddresses) {
       const why = "other plugins keep their own addresses";

@@ -80,3 +80,23 @@ Deno.test("with --json, an error is an array of its problems, with code and fiel
   const [problem, ...others] = JSON.parse(printed.join("\n"));
   assertEquals([problem.code, problem.value, others], ["invalid-option", "colour=red", []]);
 });
+
+Deno.test("a reservation ends after a time that etcd can count, and a wrong one is said at once", async () => {
+  const printed: string[] = [];
+  const { error } = console;
+  console.error = (text: string) => printed.push(text);
+  const times = ["tomorrow", "24", "0s", "1h x", "-1h", "1000000h"];
+  try {
+    for (const time of times) {
+      assertEquals(await main(["address", "reserve", `--for=${time}`, "n", "db"]), 1);
+    }
+  } finally {
+    console.error = error;
+  }
+  assertEquals(
+    printed,
+    times.map((time) =>
+      `ipvlan: The time "${time}" is not valid: give it such as 24h or 1h30m, up to 100 years`
+    ),
+  );
+});

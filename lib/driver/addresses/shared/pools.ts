@@ -1,4 +1,5 @@
-// Takes, releases and reports addresses of pools that hosts share, leaves them, and lists the hosts.
+// Takes, releases and reports addresses of pools that hosts share, leaves them, and lists the hosts
+// and what is reserved.
 import { prefixOf } from "../../../claims/access.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
@@ -20,7 +21,7 @@ import { linkedAddresses } from "../held_addresses.ts";
 import { engineOf } from "../../model/names.ts";
 import type { Parts } from "../parts.ts";
 import type { EndpointRecord } from "../../store/records.ts";
-import type { Store } from "../../store/store.ts";
+import { isReady, type Store, withoutState } from "../../store/store.ts";
 import { Coalescer } from "../../../base/waiting.ts";
 import type { Network, NetworkIpam } from "../../model/types.ts";
 
@@ -111,9 +112,15 @@ export function giveBack(
 /** The addresses of an endpoint in the shared pools of its network. */
 export function pooledAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
   const network = store.networkById(endpoint.network)!;
-  if (!isShared(network)) return [];
-  const { ipam: { access }, subnets } = network;
-  return endpointAddresses(endpoint).flatMap((address) => {
+  return isShared(network) ? inPools(network, endpointAddresses(endpoint)) : [];
+}
+
+/** Those of some addresses that are in the pools of a network. */
+export function inPools(
+  { ipam: { access }, subnets }: SharedNetwork,
+  addresses: readonly string[],
+): PooledAddress[] {
+  return addresses.flatMap((address) => {
     const found = homeOf(subnets, address);
     return found ? [{ pool: poolId(access, found.subnet), address }] : [];
   });
@@ -281,4 +288,38 @@ export async function removeHost(
   });
   if (removed.length === 0) throw missing;
   return removed;
+}
+
+/** The running looks, by pools. A burst of calls shares them. */
+const looks = new WeakMap<SharedPools, Coalescer<unknown>>();
+
+/** Copies the reservations of shared networks from etcd to their records. */
+export async function lookUpReservations(
+  parts: Parts<"store" | "openShared">,
+  pools: SharedPools,
+): Promise<void> {
+  const look = looks.get(pools) ??
+    new Coalescer(() =>
+      askEach(parts, undefined, (pools, access) => copyTo(parts.store, pools, access))
+    );
+  looks.set(pools, look);
+  await look.request();
+}
+
+async function copyTo(store: Store, pools: SharedPools, access: EtcdAccess): Promise<[]> {
+  const all = await pools.reservations(access);
+  store.transaction(() => {
+    for (const { reservations = [], ...network } of store.networks({ shared: true })) {
+      const { name, subnets, ipam } = network;
+      if (!isReady(network) || prefixOf(ipam!.access) !== prefixOf(access)) continue;
+      const own = all.filter((each) => each.network === name && homeOf(subnets, each.address))
+        .map(({ sandbox: name, address, reserved: { until } }) => ({ name, address, until }));
+      if (JSON.stringify(own) === JSON.stringify(reservations)) continue;
+      store.putNetwork(
+        { ...withoutState(network), ...own.length > 0 && { reservations: own } },
+        "ready",
+      );
+    }
+  });
+  return [];
 }

@@ -18,6 +18,7 @@ import {
   releaseUnused,
   tell,
 } from "../../../../lib/driver/addresses/shared/pools.ts";
+import { type AttachRequest, decide } from "../../../../lib/driver/endpoint/attach_request.ts";
 import { reservedOf } from "../../../../lib/driver/addresses/shared/network.ts";
 import type { EndpointRecord } from "../../../../lib/driver/store/records.ts";
 import { GATEWAY } from "../../../../lib/driver/addresses/claims.ts";
@@ -89,6 +90,7 @@ function standIn(held: Held[] = []) {
     claimOwn: () => Promise.resolve(),
     leave: (id: string) => Promise.resolve(said.push(`leave ${id}`)),
     held: () => held,
+    reservations: () => Promise.resolve([]),
     release: (_pool: string, address: string) => said.push(`release ${address}`),
     take: (id: string, _holder: unknown, { address }: { address?: string } = {}) => {
       const taken = address ?? (id === POOL ? `10.9.0.${++last}` : `fd09::${++last6}`);
@@ -264,11 +266,22 @@ Deno.test("an address that is free in etcd is passed over if this host has it, o
       on: (parent: string) =>
         (on.held ?? []).map((address) => ({ address, holder: "x", parent, names: [] })),
     } as unknown as HeldAddresses;
+    const parts = {
+      store,
+      pools: new KnownPools(store),
+      openShared: () => Promise.resolve(pools),
+    };
+    const request: AttachRequest = {
+      name: "c2",
+      namespace: "made",
+      connections: [{ network: "net", ...connection }, ...more],
+    };
     const result = await takeShared(
-      { store, pools: new KnownPools(store), openShared: () => Promise.resolve(pools) },
-      { name: "c2", namespace: "made", connections: [{ network: "net", ...connection }, ...more] },
+      parts,
+      request,
       facts,
       held,
+      () => void decide(parts, request, facts, held),
       (connections) => connections,
     );
     const [{ ip, ip6 } = { ip: "", ip6: "" }] = result.value;

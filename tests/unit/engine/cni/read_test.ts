@@ -246,7 +246,7 @@ Deno.test("keepAddresses wants the names of a pod, for ADD only, and addresses t
   ]);
   const etcd = { endpoints: ["http://10.0.0.1:2379"] };
   assertEquals(codes(pod, { ...keeps, etcd }), [
-    '7 The key "etcd" does not go with "keepAddresses": other hosts know nothing of reservations',
+    '7 The key "etcd" does not go with "keepAddresses": a pod keeps addresses on one host only',
   ]);
 });
 
