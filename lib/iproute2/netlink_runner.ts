@@ -15,7 +15,6 @@ import { ipCommandError } from "./errors.ts";
 import { NeedsProgram } from "./runner.ts";
 import { type DirectLine, Session } from "./session.ts";
 import type { RunProgram } from "./shell.ts";
-import { ProcessPerBurst } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 
 interface NetlinkOptions {
@@ -25,7 +24,7 @@ interface NetlinkOptions {
   /** Whether it continues after a change that failed. */
   force: boolean;
   /** Settings of links in the namespace, made first: `linkSetting`. */
-  settings: readonly string[];
+  settings?: readonly string[];
   /** Keeps later bursts from starting: their calls fail with its reason. */
   signal?: AbortSignal;
 }
@@ -71,7 +70,7 @@ async function runDirectly(
 }
 
 /** Opens a socket in the namespace, and makes the settings. */
-function openSocket({ libc, netns, settings }: NetlinkOptions): NetlinkSocket {
+function openSocket({ libc, netns, settings = [] }: NetlinkOptions): NetlinkSocket {
   using files = new DisposableStack();
   using opened = new DisposableStack();
   const open = () => {
@@ -117,21 +116,10 @@ function nameOfErrno(number: number): IpErrno {
   return names.find((name) => ERRNO[name] === number) ?? "unknown";
 }
 
-/** What the runner of a namespace needs. */
-interface RunnerOptions extends Pick<NetlinkOptions, "netns" | "force" | "signal"> {
-  /** The C library, if netlink may be used. */
-  netlink?: Libc;
-  settings?: readonly string[];
-  run: RunProgram;
-}
-
 /** Makes the session of a namespace: by netlink if it may be used, and with `ip` for the rest. */
 export function runnerIn(
-  { netlink: libc, netns, force, settings = [], signal, run }: RunnerOptions,
+  { netlink: libc, ...options }: Omit<NetlinkOptions, "libc"> & { netlink?: Libc; run: RunProgram },
 ): Session {
-  return new Session(
-    new ProcessPerBurst({ program: "ip", netns, force }, run, settings),
-    undefined,
-    libc && ((lines) => runDirectly({ libc, netns, force, settings, signal }, lines)),
-  );
+  const netlink = libc && runDirectly.bind(undefined, { libc, ...options });
+  return new Session({ program: "ip", ...options, netlink });
 }

@@ -8,8 +8,8 @@ import {
   type Outcome,
 } from "./batch.ts";
 import type { Read, Row, Runner, Send } from "./runner.ts";
-import { type ProgramRunner, Shell } from "./shell.ts";
-import { ProcessPerBurst } from "./transport.ts";
+import { Shell } from "./shell.ts";
+import { type ProgramOptions, runBatch } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 
@@ -28,8 +28,13 @@ export interface DirectLine extends BatchLine {
   direct?: Send | Read;
 }
 
-/** Runs lines by netlink up to the first that only `ip` can run. */
-type RunDirectly = (lines: readonly DirectLine[]) => Promise<Outcome[]>;
+/** What a session runs its lines with. */
+interface Transports extends ProgramOptions {
+  /** The shell that starts the programs, if it ends with the session. */
+  shell?: AsyncDisposable;
+  /** Runs the bursts without a line that only `ip` can run, up to the first that it cannot run either. */
+  netlink?: (lines: readonly DirectLine[]) => Promise<Outcome[]>;
+}
 
 /** A line without an outcome yet. */
 interface PendingLine extends DirectLine, PromiseWithResolvers<Row[]> {}
@@ -67,9 +72,7 @@ interface PendingLine extends DirectLine, PromiseWithResolvers<Row[]> {}
 export class Session implements Runner, AsyncDisposable {
   /** The program and its namespace as one would type them: `ip -n red`. */
   readonly command: string;
-  readonly #transport: ProcessPerBurst;
-  readonly #shell: ProgramRunner | undefined;
-  readonly #netlink: RunDirectly | undefined;
+  readonly #transports: Transports;
   #queue: PendingLine[] = [];
   /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
@@ -78,19 +81,13 @@ export class Session implements Runner, AsyncDisposable {
   #closed: IpvlanErrorOf<"session-closed"> | undefined;
 
   /**
-   * Makes a session over a transport. If the transport stops at the first failed line, all waiting lines
-   * fail with it.
-   *
-   * @param shell The shell that starts the transport's programs, if it ends with the session.
-   * @param netlink Runs the bursts without a line that only `ip` can run.
+   * Makes a session. Without `force`, all waiting lines fail with the first failed one.
    *
    * @internal
    */
-  constructor(transport: ProcessPerBurst, shell?: ProgramRunner, netlink?: RunDirectly) {
-    this.#transport = transport;
-    this.#shell = shell;
-    this.#netlink = netlink;
-    this.command = commandOf(transport.program);
+  constructor(transports: Transports) {
+    this.#transports = transports;
+    this.command = commandOf(transports);
   }
 
   /**
@@ -102,7 +99,6 @@ export class Session implements Runner, AsyncDisposable {
   static async open({ netns, program = "ip", signal }: SessionOptions = {}): Promise<Session> {
     const shell = new Shell({ signal });
     try {
-      const transport = new ProcessPerBurst({ program, netns, force: true }, shell.run);
       const isTrue = async (condition: string) => (await shell.run(condition, [])).code === 0;
       if (!await isTrue(`command -v ${program} > /dev/null`)) {
         throw new IpvlanError("program-not-found", { program });
@@ -110,7 +106,7 @@ export class Session implements Runner, AsyncDisposable {
       if (netns !== undefined && !await isTrue(`[ -e ${pathToEnter(netns)} ]`)) {
         throw new IpvlanError("namespace-not-found", { netns });
       }
-      return new Session(transport, shell);
+      return new Session({ program, netns, force: true, run: shell.run, shell });
     } catch (error) {
       await shell[Symbol.asyncDispose]();
       throw error;
@@ -147,15 +143,15 @@ export class Session implements Runner, AsyncDisposable {
 
   /** Ends the session after all pending lines. Later lines are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed ??= closedError(this.#transport.program, "it was closed");
+    this.#closed ??= closedError(this.#transports, "it was closed");
     // Wait only until the last burst was started: if the program hangs, the end of its input ends it.
     while (this.#queue.length > 0) await this.#burst;
     await this.#running;
-    await this.#shell?.[Symbol.asyncDispose]();
+    await this.#transports.shell?.[Symbol.asyncDispose]();
   }
 
   #add(asked: DirectLine): Promise<Row[]> {
-    const error = this.#closed ?? lineProblem(this.#transport.program, asked.line);
+    const error = this.#closed ?? lineProblem(this.#transports, asked.line);
     if (error) return Promise.reject(error);
     const pending = { ...asked, ...Promise.withResolvers<Row[]>() };
     this.#queue.push(pending);
@@ -171,14 +167,16 @@ export class Session implements Runner, AsyncDisposable {
   }
 
   async #runBurst(): Promise<void> {
-    const netlink = this.#queue.every(({ direct }) => direct) ? this.#netlink : undefined;
+    const netlink = this.#queue.every(({ direct }) => direct)
+      ? this.#transports.netlink
+      : undefined;
     const alone = this.#queue.findIndex(isOfIPv6);
     const count = alone === -1 ? MAX_LINES : Math.min(MAX_LINES, alone || 1);
     const lines = this.#queue.splice(0, netlink ? Infinity : count);
     const first = firstOfEqual(lines);
     const unique = [...new Set(first)];
-    const outcomes = await (netlink?.(unique) ?? this.#transport.run(unique))
-      .catch((error): Outcome[] => unique.map(() => ({ error })));
+    const run = netlink ? netlink(unique) : runBatch(this.#transports, unique);
+    const outcomes = await run.catch((error): Outcome[] => unique.map(() => ({ error })));
     const outcomeOf = new Map(unique.map((line, index) => [line, outcomes[index]!]));
     const left: PendingLine[] = [];
     for (const [index, line] of lines.entries()) {
@@ -190,7 +188,7 @@ export class Session implements Runner, AsyncDisposable {
     this.#queue.unshift(...left);
     const isError = (outcome: Outcome) => outcome !== "not run" && "error" in outcome;
     const failed = outcomes.find(isError);
-    if (!failed || this.#transport.program.force) return;
+    if (!failed || this.#transports.force) return;
     for (const pending of this.#queue.splice(0)) conclude(pending, failed);
   }
 }

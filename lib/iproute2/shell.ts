@@ -20,7 +20,7 @@ const NAME = "sh";
 const DEATH = 500;
 
 /**
- * One long-lived `sh` that runs programs, one after another. {@linkcode ProcessPerBurst} says why.
+ * One long-lived `sh` that runs programs, one after another. {@linkcode runBatch} says why.
  *
  * The programs have the locale C: callers match their English messages, and `nsenter` starts in a
  * quarter less time.

@@ -11,8 +11,15 @@ import {
 import type { RunProgram } from "./shell.ts";
 import { pathToEnter, withNetnsFolder } from "./words.ts";
 
+/** The program of a session, and what starts its processes. */
+export interface ProgramOptions extends BatchProgram {
+  run: RunProgram;
+  /** Settings of links in the namespace, made first: {@linkcode linkSetting}. */
+  settings?: readonly string[];
+}
+
 /**
- * Runs each batch of a session in a new process, which remembers no names of links from earlier batches
+ * Runs lines in a new process, to its end. The process remembers no names of links from earlier batches
  * (see `Session`). Entering a namespace takes a new process anyway. A {@linkcode Shell} starts it: the
  * driver's must have a lock file open, which Deno cannot pass on (see `Namespaces` in `lib/driver`).
  *
@@ -28,40 +35,33 @@ import { pathToEnter, withNetnsFolder } from "./words.ts";
  *
  * So the shell costs no time, and saves some: `ip` must not be in the session of its caller, where a
  * Ctrl-C would end it (see `spawn`), and it shares that of the shell.
+ *
+ * @throws {"session-closed"} The shell has ended.
  */
-export class ProcessPerBurst {
-  readonly #command: string;
-
-  /** Starts no process yet. @param settings Settings of links, made first: {@linkcode linkSetting}. */
-  constructor(
-    readonly program: BatchProgram,
-    private readonly runProgram: RunProgram,
-    settings: readonly string[] = [],
-  ) {
-    this.#command = settings.length === 0
-      ? commandOfBatch(program)
-      : commandWithSettings(program, settings);
+export async function runBatch(
+  options: ProgramOptions,
+  lines: readonly BatchLine[],
+): Promise<Outcome[]> {
+  const batch = batchOf(options, lines);
+  const { run, settings = [] } = options;
+  const command = batch.isOfIPv6
+    ? commandOf(options, "-6")
+    : settings.length > 0
+    ? commandWithSettings(options, settings)
+    : commandOf(options);
+  const { code, out, err } = await run(command, batch.input);
+  // A shell returns this status if it does not find the program (sh(1)).
+  if (code === 127) {
+    const isNsenter = err.some((line) => line.includes("nsenter"));
+    const program = isNsenter ? "nsenter" : options.program;
+    throw new IpvlanError("program-not-found", { program });
   }
-
-  /** Runs lines to the end of their program. @throws {"session-closed"} The shell has ended. */
-  async run(lines: readonly BatchLine[]): Promise<Outcome[]> {
-    const batch = batchOf(this.program, lines);
-    const { input, isOfIPv6 } = batch;
-    const command = isOfIPv6 ? commandOfBatch(this.program, "-6") : this.#command;
-    const { code, out, err } = await this.runProgram(command, input);
-    // A shell returns this status if it does not find the program (sh(1)).
-    if (code === 127) {
-      const isNsenter = err.some((line) => line.includes("nsenter"));
-      const program = isNsenter ? "nsenter" : this.program.program;
-      throw new IpvlanError("program-not-found", { program });
-    }
-    // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
-    const isWhole = code <= 128 || code === 255;
-    return outcomesOf(this.program, batch, { out, err, ended: `exit status ${code}`, isWhole });
-  }
+  // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
+  const isWhole = code <= 128 || code === 255;
+  return outcomesOf(options, batch, { out, err, ended: `exit status ${code}`, isWhole });
 }
 
-function commandOfBatch(program: BatchProgram, ...options: string[]): string {
+function commandOf(program: BatchProgram, ...options: string[]): string {
   const words = [program.program, ...options, ...batchArgs(program)];
   return withNetnsFolder(program.netns, words.join(" "));
 }

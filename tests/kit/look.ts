@@ -15,7 +15,6 @@ import { isOurs } from "../../lib/driver/network/parent.ts";
 import { Store } from "../../lib/driver/store/store.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
-import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
 import { look } from "../../lib/iproute2/view.ts";
@@ -39,8 +38,7 @@ export class Eyes implements AsyncDisposable {
 
   /** `ip` in a namespace; in the caller's own if there is no name. */
   in(netns?: string): Ip {
-    const program = { program: "ip", netns, force: true } as const;
-    return new Ip(new Session(new ProcessPerBurst(program, this.#shell.run)));
+    return new Ip(new Session({ program: "ip", netns, force: true, run: this.#shell.run }));
   }
 
   /** Reads the compared parts of a namespace, with one process. */

@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
-import { ProcessPerBurst } from "../../lib/iproute2/transport.ts";
 import { linkSetting } from "../../lib/iproute2/sysctl.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
@@ -301,9 +300,9 @@ Deno.test("a burst with settings of links names a namespace that is missing, or 
   const file = `/run/netns/${name}`;
   for (const netns of [name, fromNetnsFolder(file)]) {
     const change = () => {
-      const program = { program: "ip", netns, force: false } as const;
       const settings = [linkSetting("lo", "ipv4/arp_notify=1")];
-      const session = new Session(new ProcessPerBurst(program, shell.run, settings));
+      const { run } = shell;
+      const session = new Session({ program: "ip", netns, force: false, run, settings });
       return session.change("link set lo up");
     };
     const missing = await assertRejectsError(change, "namespace-not-found");

@@ -1,14 +1,13 @@
 import { type ErrorCode, IpvlanError } from "../../../lib/base/errors.ts";
 import { assertEquals, assertMatch } from "@std/assert";
-import { ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import type { Ending } from "../../../lib/iproute2/shell.ts";
 import { FakeShell } from "../../kit/fake_ip.ts";
-import { assertError, assertRejectsError, assertThrowsError } from "../../kit/errors.ts";
+import { assertError, assertRejectsError } from "../../kit/errors.ts";
 
 /** A session in a namespace, with a process for each burst. */
 function sessionOver(shell: FakeShell, force = false): Session {
-  return new Session(new ProcessPerBurst({ program: "ip", netns: "c1", force }, shell.run));
+  return new Session({ program: "ip", netns: "c1", force, run: shell.run });
 }
 
 /** Runs changes in one burst. Returns what became of each. */
@@ -34,8 +33,8 @@ Deno.test("the lines of one turn are one process", async () => {
 
 Deno.test("where a namespace is entered by a path, the folder is made that ip starts from", async () => {
   const shell = new FakeShell();
-  const program = { program: "ip", netns: "../../proc/7/ns/net", force: false } as const;
-  await new Session(new ProcessPerBurst(program, shell.run)).change("a");
+  const netns = "../../proc/7/ns/net";
+  await new Session({ program: "ip", netns, force: false, run: shell.run }).change("a");
   assertEquals(shell.commands, [
     "[ -d /run/netns ] || mkdir -p -m 755 /run/netns 2> /dev/null; " +
     "ip -n ../../proc/7/ns/net -details -json -batch -",
@@ -131,10 +130,9 @@ Deno.test("a namespace that does not exist is named, and so is one that cannot b
     assertEquals(error.errno, "EINVAL");
   }
   const shell = new FakeShell();
-  assertThrowsError(
-    () => new ProcessPerBurst({ program: "ip", netns: "c1; reboot", force: true }, shell.run),
-    "invalid-word",
-  );
+  const session = new Session({ program: "ip", netns: "c1; reboot", force: true, run: shell.run });
+  await assertRejectsError(() => session.change("a"), "invalid-word");
+  assertEquals(shell.commands, []);
 });
 
 Deno.test("a missing program is named in the error", async () => {

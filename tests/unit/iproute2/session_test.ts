@@ -1,7 +1,6 @@
 // The contract of a session, over both transports and over programs that are broken.
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import { ProcessPerBurst } from "../../../lib/iproute2/transport.ts";
 import { Session } from "../../../lib/iproute2/session.ts";
 import { Shell } from "../../../lib/iproute2/shell.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
@@ -85,8 +84,8 @@ function contract(
     const { folder } = undo.use(await fakeProgram(program));
     const controller = new AbortController();
     const shell = new Shell({ signal: controller.signal });
-    const transport = new ProcessPerBurst({ program: "ip", force: true }, shell.run);
-    const session = undo.use(new Session(transport, shell));
+    const { run } = shell;
+    const session = undo.use(new Session({ program: "ip", force: true, run, shell }));
     await test(session, { folder, controller });
   });
 }
