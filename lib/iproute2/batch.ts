@@ -4,6 +4,7 @@ import { invalidWord, pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
 import { ipCommandError } from "./errors.ts";
 import type { Row } from "./runner.ts";
+import { type Ending, wordsOf } from "./shell.ts";
 
 export interface BatchProgram {
   program: "ip" | "bridge";
@@ -30,15 +31,6 @@ export interface Batch {
   marks: number;
   /** Whether it is a single line that started with `-6`: its process gets this option. It has no mark. */
   isOfIPv6: boolean;
-}
-
-export interface Output {
-  out: string[];
-  err: string[];
-  /** How the program ended: `exit status 1`. */
-  ended: string;
-  /** Whether it ended by itself, and what it printed is whole. */
-  isWhole?: boolean;
 }
 
 /** The outcome of a line: its answer (none for a change), its error, or that it did not run. */
@@ -164,15 +156,16 @@ export function batchOf({ program, force }: BatchProgram, lines: readonly BatchL
  * A few mistakes end the program even with `force`. Then the first line without a mark after it has
  * failed, and the lines after it were not run.
  */
-export function outcomesOf(program: BatchProgram, batch: Batch, output: Output): Outcome[] {
-  const { reasons, rest } = complaintsIn(output);
-  const answers = answersIn(program, output.out);
-  const { isWhole, ended } = output;
+export function outcomesOf(program: BatchProgram, batch: Batch, ending: Ending): Outcome[] {
+  const { reasons, rest } = complaintsIn(ending);
+  const answers = answersIn(program, ending.out);
+  // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
+  const isWhole = ending.code <= 128 || ending.code === 255;
   const last = program.force && isWhole ? answers.length : Infinity;
   const isOver = last > 0 && last < batch.marks && !reasons.has(batch.input.length);
   let error = isOver
     ? undefined
-    : problemOf(program, batch, output, { reasons, rest, answers: answers.length });
+    : problemOf(program, batch, ending, { reasons, rest, answers: answers.length });
   return batch.lines.map(({ line, isQuery, number, marksBefore }) => {
     if (isOver && marksBefore > last) return "not run";
     const command = commandOf(program, line);
@@ -185,11 +178,11 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
       return { error: refused };
     }
     // A program that ended silently may have run the line.
-    if (isLast) return { error: closedError(program, ended) };
+    if (isLast) return { error: closedError(program, wordsOf(ending)) };
     const isAlone = batch.isOfIPv6 && isIpvlanError(error, "session-closed") && isWhole;
     if (isAlone && rest !== "") return { error: ipCommandError(command, rest) };
     if (error) return { error };
-    return isQuery ? rowsOf(command, answers[marksBefore] ?? output.out) : { rows: [] };
+    return isQuery ? rowsOf(command, answers[marksBefore] ?? ending.out) : { rows: [] };
   });
 }
 
@@ -197,19 +190,21 @@ export function outcomesOf(program: BatchProgram, batch: Batch, output: Output):
 function problemOf(
   program: BatchProgram,
   { input, lines, marks }: Batch,
-  { out, ended }: Output,
+  ending: Ending,
   { reasons, rest, answers }: { reasons: Map<number, string>; rest: string; answers: number },
 ): Error | undefined {
   const stop = program.force ? input.length : Math.min(...reasons.keys());
-  if (!reasons.has(stop)) return endError(program, rest || [ended, ...quote(out)].join("; "));
+  if (!reasons.has(stop)) {
+    return endError(program, rest || [wordsOf(ending), ...quote(ending)].join("; "));
+  }
   const expected = lines.find(({ number }) => number === stop)?.marksBefore ?? marks;
   if (answers === expected) return undefined;
   const said = `it printed ${answers} of ${expected} marks`;
-  return closedError(program, [said, ...quote(out)].join("; "));
+  return closedError(program, [said, ...quote(ending)].join("; "));
 }
 
 /** The last printed line, if any, as a part of a message. */
-function quote(out: readonly string[]): string[] {
+function quote({ out }: Ending): string[] {
   const last = out.at(-1);
   return last === undefined ? [] : [`it printed ${JSON.stringify(shorten(last))}`];
 }
@@ -239,7 +234,7 @@ function endError(program: BatchProgram, said: string): Error {
 }
 
 /** The reasons of failed lines, by number in the batch, and the text after the last of them. */
-function complaintsIn({ err }: Output): { reasons: Map<number, string>; rest: string } {
+function complaintsIn({ err }: Ending): { reasons: Map<number, string>; rest: string } {
   const reasons = new Map<number, string>();
   let said: string[] = [];
   for (const line of err) {

@@ -201,6 +201,8 @@ export async function eachLine(
 }
 
 /** How a program ended, in words: `exit status 1`, `killed by SIGKILL`. */
-function wordsOf({ code, signal }: Deno.CommandStatus): string {
+export function wordsOf(
+  { code, signal }: { code: number; signal?: Deno.CommandStatus["signal"] },
+): string {
   return signal ? `killed by ${signal}` : `exit status ${code}`;
 }

@@ -49,16 +49,14 @@ export async function runBatch(
     : settings.length > 0
     ? commandWithSettings(options, settings)
     : commandOf(options);
-  const { code, out, err } = await run(command, batch.input);
+  const ending = await run(command, batch.input);
   // A shell returns this status if it does not find the program (sh(1)).
-  if (code === 127) {
-    const isNsenter = err.some((line) => line.includes("nsenter"));
+  if (ending.code === 127) {
+    const isNsenter = ending.err.some((line) => line.includes("nsenter"));
     const program = isNsenter ? "nsenter" : options.program;
     throw new IpvlanError("program-not-found", { program });
   }
-  // A shell returns 128 + N for a program that signal N ended. `ip` itself returns 255.
-  const isWhole = code <= 128 || code === 255;
-  return outcomesOf(options, batch, { out, err, ended: `exit status ${code}`, isWhole });
+  return outcomesOf(options, batch, ending);
 }
 
 function commandOf(program: BatchProgram, ...options: string[]): string {

@@ -6,8 +6,8 @@ import {
   commandOf,
   type Outcome,
   outcomesOf,
-  type Output,
 } from "../../../lib/iproute2/batch.ts";
+import type { Ending } from "../../../lib/iproute2/shell.ts";
 import { printedFor, type Reply } from "../../kit/fake_ip.ts";
 
 interface ModelLine {
@@ -45,14 +45,12 @@ function modelOf(lines: readonly ModelLine[], force: boolean): (string | unknown
 function run(
   model: readonly ModelLine[],
   force: boolean,
-  damage: (output: Output) => Output = (output) => output,
+  damage: (output: Ending) => Ending = (output) => output,
 ): Outcome[] {
   const program = { program: "ip", netns: "red", force } as const;
   const batch = batchOf(program, model.map(({ isQuery }, i) => ({ line: `l ${i}`, isQuery })));
   const replies = Object.fromEntries(model.map(({ reply }, i) => [`l ${i}`, reply]));
-  const { code, out, err } = printedFor(batch.input, replies, force);
-  const output = { out, err, ended: `exit status ${code}`, isWhole: true };
-  return outcomesOf(program, batch, damage(output));
+  return outcomesOf(program, batch, damage(printedFor(batch.input, replies, force)));
 }
 
 /** What became of a line, in a form to compare. */
@@ -89,13 +87,16 @@ function cut(printed: readonly string[], place: number): string[] {
   return text.slice(0, Math.floor(text.length * place)).split("\n").filter((line) => line !== "");
 }
 
+/** The status of a program that SIGKILL ended, so that its output may be cut off. */
+const KILLED = 137;
+
 Deno.test("truncated output and garbage give no wrong outcome", () => {
   let errors = 0;
   const place = fc.double({ min: 0, max: 1, noNaN: true });
   fc.assert(
     fc.property(lines, fc.boolean(), place, place, place, (model, force, inOut, inErr, at) => {
       const expected = modelOf(model, force);
-      const damages: ((output: Output) => Output)[] = [
+      const damages: ((output: Ending) => Ending)[] = [
         (output) => ({ ...output, out: cut(output.out, inOut) }),
         (output) => ({ ...output, err: cut(output.err, inErr) }),
         (output) => ({ ...output, out: cut(output.out, inOut), err: cut(output.err, inErr) }),
@@ -103,10 +104,10 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
           ...output,
           out: output.out.toSpliced(Math.floor(output.out.length * at), 0, "[{garbage"),
         }),
-        () => ({ out: ["garbage"], err: [], ended: "exit status 0" }),
+        () => ({ code: 0, out: ["garbage"], err: [] }),
       ];
       for (const damage of damages) {
-        const damaged = (output: Output) => ({ ...damage(output), isWhole: false });
+        const damaged = (output: Ending) => ({ ...damage(output), code: KILLED });
         for (const [index, outcome] of run(model, force, damaged).map(shown).entries()) {
           if (outcome === "error") errors++;
           else assertEquals(outcome, expected[index]);
@@ -123,7 +124,7 @@ Deno.test("the answer to a mark is distinguished from the same answer to a query
     const program = { program: "ip", force: false } as const;
     const batch = batchOf(program, [{ line: "route show table all", isQuery: true }]);
     const err = ["Unknown.", "Command failed -:3"];
-    return outcomesOf(program, batch, { out, err, ended: "" })[0]!;
+    return outcomesOf(program, batch, { code: 1, out, err })[0]!;
   };
   const local = '"type":"local","dst":"0.0.0.0","dev":"lo"';
   const mark = `[{${local},"cache":["local"]}]`;
