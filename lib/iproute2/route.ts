@@ -89,15 +89,15 @@ export function protocolWord(protocol: number | string): string {
 }
 
 /**
- * The change `route flush …`: deletes the routes of a link to one destination with one metric, if
- * there are any. @throws {"invalid-word"} A value cannot be written.
+ * The change `route flush …`, with `-6` for IPv6: deletes the routes of a link to one destination with one
+ * metric, if there are any in the main table. @throws {"invalid-word"} A value cannot be written.
  */
 export function routeFlush(dst: string, dev: string, metric: number): Change {
-  // `ip` takes the family from the prefix, but only with all tables (`iproute_list_flush_or_save`).
   const prefix = dst === "default" ? "0.0.0.0/0" : prefixWord(dst, "route");
-  const line = `route flush table all exact ${prefix} dev ${linkName(dev)} ` +
+  const line = `route flush table main exact ${prefix} dev ${linkName(dev)} ` +
     `metric ${wholeNumber(metric, "metric", 0, 0xffff_ffff)}`;
-  return { line, send: sendRouteFlush(dst, dev, metric) };
+  const send = sendRouteFlush(dst, dev, metric);
+  return { line: addressFamily(prefix) === 6 ? `-6 ${line}` : line, send };
 }
 
 /**

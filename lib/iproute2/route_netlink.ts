@@ -122,15 +122,19 @@ function gateway(via: string, family: 4 | 6): Bytes {
     : attribute(RTA.VIA, [u16(AF[hop.family]), hop.bytes]);
 }
 
-/** Deletes the routes of a link to one destination with one metric, if there are any. */
+/** The number of the main table (`RT_TABLE_MAIN`). */
+const MAIN = 254;
+
+/** Deletes the routes of a link to one destination with one metric, if the main table has any. */
 export function sendRouteFlush(dst: string, dev: string, metric: number): Send {
   const family = dst.includes(":") ? 6 : 4;
   const { length, bytes } = destination(dst);
   return (socket) => {
     const link = requireIndex(socket, dev);
-    const found = list(socket, family, {}, (body) => {
+    const found = list(socket, family, { number: MAIN }, (body) => {
       const attributes = body.part(FIXED);
-      const isMeant = attributes.get(RTA.OIF)?.u32() === link && body.u8(1) === length &&
+      const isMeant = body.u8(4) === MAIN && attributes.get(RTA.OIF)?.u32() === link &&
+        body.u8(1) === length &&
         attributes.get(RTA.DST)?.bytes().join() === bytes?.join() &&
         (attributes.get(RTA.PRIORITY)?.u32() ?? 0) === metric;
       return isMeant ? body.bytes() : undefined;

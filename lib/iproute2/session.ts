@@ -53,8 +53,8 @@ interface PendingLine extends DirectLine, PromiseWithResolvers<Row[]> {}
  * end `ip` before it asks the kernel: a malformed word, or a `master` or `netns` that does not exist.
  * Then another process runs the lines after that one.
  *
- * A line may start with `-6`, for the one command that defaults to IPv4: `rule`. Lines of a batch take
- * no options, so such a line gets its own process in its turn.
+ * A line may start with `-6`, for the commands that default to IPv4: `rule`, and `route flush` of a
+ * table. Lines of a batch take no options, so such a line gets its own process in its turn.
  *
  * @example
  * ```ts

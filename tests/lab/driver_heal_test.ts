@@ -343,3 +343,23 @@ Deno.test("a hosts file that only its owner can read is opened to all", () =>
     await (await host.driver()).restore();
     assertEquals(Deno.statSync(`${ETC}/c/hosts`).mode! & 0o777, 0o644);
   }));
+
+Deno.test("an endpoint keeps its table for answers when another one brings a priority, and goes", async () => {
+  await withHost(async (host) => {
+    const driver = await host.driver();
+    for (const id of [20, 30]) {
+      const subnets = [`10.${id}.0.0/24`, `fd${id}::/64`];
+      const name = `n${id}`;
+      await driver.createNetwork({ name, parent: `eth0.${id}`, subnets, policyRoutes: true });
+    }
+    await driver.createSandbox({ name: "c", connections: [{ network: "n20" }] });
+    const changes = async () =>
+      (await driver.seeSandboxes()).flatMap(({ endpoints }) => endpoints)
+        .flatMap(({ changes }) => changes);
+    await driver.connect("n30", "c", { gatewayPriority: 1 });
+    assertEquals(await changes(), []);
+    await driver.disconnect("n30", "c");
+    assertEquals(await changes(), []);
+    await assertConsistent(host);
+  });
+});

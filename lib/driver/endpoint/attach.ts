@@ -30,15 +30,9 @@ import { askSteps } from "./ask.ts";
 import { obtainLeases } from "./lease.ts";
 import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";
 import { reserveMore } from "./reserve.ts";
-import {
-  type NetworkEndpoint,
-  rerouteSteps,
-  type Siblings,
-  siblingsOf,
-  toEndpoint,
-} from "./routes.ts";
+import { type NetworkEndpoint, type Siblings, siblingsOf, toEndpoint } from "./routes.ts";
 import { lookForRoutes, parentLink, requireParents } from "./sandbox_parent.ts";
-import { endpointSteps, policySteps, sandboxSteps } from "./steps.ts";
+import { endpointSteps, rerouteSteps, sandboxSteps } from "./steps.ts";
 import { takeShared } from "./take.ts";
 
 /** The file of the namespace that a new sandbox adopts; `undefined` if it adopts none. */
@@ -308,7 +302,7 @@ async function make(
 }
 
 /**
- * The steps that change the metrics of a sandbox's present default routes for new endpoints.
+ * The steps that change the routing of a sandbox's present endpoints for new ones.
  *
  * @throws {"half-done"} An endpoint is being made or removed, so its routes may come or go.
  */
@@ -316,10 +310,7 @@ export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings)
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
   return present.flatMap((each) => {
     const { network, endpoint } = each;
-    const steps = [
-      ...rerouteSteps(each, before, siblings),
-      ...policySteps(each, before, siblings),
-    ];
+    const steps = rerouteSteps(each, before, siblings);
     if (steps.length > 0 && !isReady(endpoint)) {
       throw new IpvlanError("half-done", {
         what: `connection of "${endpoint.sandbox}" to "${network.name}"`,

@@ -13,7 +13,7 @@ import { linkAdd, linkDel } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { make } from "../../iproute2/runner.ts";
 import { type EnterableNamespace, findEnterable } from "../sandbox/enterable.ts";
-import { linkIndex, policyOf, temporaryName } from "./steps.ts";
+import { linkIndex, routingOf, temporaryName } from "./steps.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { isOwned } from "../model/names.ts";
 import { isOurs, LINK_GROUP } from "../network/parent.ts";
@@ -171,7 +171,7 @@ async function deleteInside(
   let indexes = removed.map(linkIndex);
   // The kernel keeps rules when the link that they lead to goes.
   const rules = removed.filter(({ handOver }) => !handOver)
-    .flatMap((endpoint) => policyOf(networkOf(parts, endpoint), endpoint, "equal").rules);
+    .flatMap((endpoint) => routingOf(networkOf(parts, endpoint), endpoint, "equal").rules);
   const ruleless = rules.map((rule) =>
     unlessGone(() => ip.rule.del(rule)).catch((error) => {
       if (!isEnding(error)) throw error;

@@ -17,8 +17,8 @@ import type { EndpointRecord, State } from "../store/records.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
 import { findReady } from "./attach_request.ts";
 import { deleteLinks, unlessGone } from "./links.ts";
-import { rerouteSteps, siblingsOf } from "./routes.ts";
-import { policySteps } from "./steps.ts";
+import { siblingsOf } from "./routes.ts";
+import { rerouteSteps } from "./steps.ts";
 
 /** Removes the networks without endpoints and reservations that match. The caller must hold the exclusive lock. */
 export async function pruneNetworks(
@@ -144,7 +144,8 @@ export async function disconnect(
 
 /**
  * Gives the default routes of a sandbox their usual metrics when its last endpoint with a priority is
- * gone, and takes away rules for answers that it needs only with several networks. If that fails, the routes still work, and `restore` changes them.
+ * gone, and takes away rules for answers that it needs only with several networks. If that fails, the
+ * routes still work, and `restore` changes them.
  */
 async function reroute(
   { store, namespaces }: Parts<"store" | "namespaces">,
@@ -153,12 +154,7 @@ async function reroute(
   const left = findReady(store, gone.sandbox);
   const records = left.map(({ endpoint }) => endpoint);
   const [before, after] = [siblingsOf([...records, gone]), siblingsOf(records)];
-  const steps = [
-    ...before === "ranked" && after !== "ranked"
-      ? left.flatMap((each) => rerouteSteps(each, before, after))
-      : [],
-    ...left.flatMap((each) => policySteps(each, before, after)),
-  ];
+  const steps = left.flatMap((each) => rerouteSteps(each, before, after));
   await namespaces.apply(steps).catch(() => {});
 }
 

@@ -10,8 +10,6 @@ import {
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import { homeOf } from "../../ipam/prefix.ts";
 import { NO_GATEWAY } from "../../ipam/subnet.ts";
-import { routeChange, routeFlush } from "../../iproute2/route.ts";
-import type { Change } from "../../iproute2/runner.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import { routesToHost } from "../model/host_access.ts";
@@ -24,7 +22,6 @@ import {
   type Network,
   type StaticRoute,
 } from "../model/types.ts";
-import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 
 export interface NetworkEndpoint {
@@ -193,30 +190,6 @@ function givenRoutes(network: Network, endpoint: EndpointRecord): readonly Endpo
 }
 
 const DEFAULT_PREFIX = { 4: "default", 6: "::/0" };
-
-/** The steps that change the metrics of default routes as a sandbox gets and loses endpoints. */
-export function rerouteSteps(
-  { network, endpoint }: NetworkEndpoint,
-  before: Siblings,
-  after: Siblings,
-): Step[] {
-  const { sandbox, ifname: dev, routes: own, handOver } = endpoint;
-  if (own || handOver) return [];
-  const metric = (siblings: Siblings) => metricOf(network, endpoint, siblings);
-  if (metric(before) === metric(after)) return [];
-  const inside = (change: Change) => ({ netns: sandbox, ...change });
-  // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
-  // they were changed already when another network was connected.
-  const remove = ({ dst, metric = DEFAULT_METRIC[familyOf(dst)] }: RouteSpec) =>
-    inside(routeFlush(dst, dev, metric));
-  const make = (route: RouteSpec) => inside(routeChange("replace", route));
-  return [
-    ...defaultRoutes(network, endpoint, before)
-      .map((route) => ({ ...remove(route), undo: make(route) })),
-    ...defaultRoutes(network, endpoint, after)
-      .map((route) => ({ ...make(route), undo: remove(route) })),
-  ];
-}
 
 /** The routes of an endpoint if its sandbox has no other endpoints, each to a prefix. */
 export function routesAlone(network: Network, endpoint: EndpointRecord): EndpointRoute[] {

@@ -10,7 +10,7 @@ import type { Change } from "../../iproute2/runner.ts";
 import { neighChange } from "../../iproute2/neigh.ts";
 import { netnsAdd, netnsAttach, netnsDel } from "../../iproute2/netns.ts";
 import { type LinkSetting, linkSetting } from "../../iproute2/sysctl.ts";
-import { routeChange } from "../../iproute2/route.ts";
+import { routeChange, routeFlush } from "../../iproute2/route.ts";
 import { hostNeighbours } from "../model/host_access.ts";
 import { interfaceToken, ipv6Settings } from "../model/lan_options.ts";
 import type { RouteSpec } from "../../iproute2/route_types.ts";
@@ -25,6 +25,7 @@ import { CALLER, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { gatewaySteps, untilDetected } from "./ask.ts";
 import {
+  DEFAULT_METRIC,
   linkAddresses,
   linkRoutes,
   type NetworkEndpoint,
@@ -54,49 +55,77 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
 /** The priority of the rules for answers: before that of the main table, 32766. */
 const POLICY_PRIORITY = 20_000;
 
+/** The routes of an endpoint's link, and the rules that lead to some of them. */
+interface Routing {
+  routes: readonly RouteSpec[];
+  rules: readonly RuleSpec[];
+}
+
 /**
- * The rules and routes by which an endpoint answers requests to its addresses by its own link, whatever
- * default route its sandbox has. Its table has the number of its link, so no other one has it. If the
- * table has no route, the main table counts.
+ * The routing of an endpoint. With the option `policyRoutes`, it answers requests to its addresses by its
+ * own link, whatever default route its sandbox has: by rules, and a table that has the number of its link,
+ * so no other one has it. If the table has no route, the main table counts.
  */
-export function policyOf(
+export function routingOf(
   network: Network,
   endpoint: EndpointRecord,
   siblings: Siblings,
-): { rules: RuleSpec[]; routes: RouteSpec[] } {
+): Routing {
   const { policyRoutes } = network;
+  const routes = linkRoutes(network, endpoint, siblings);
   const isOff = !policyRoutes || policyRoutes === "auto" && siblings === "none";
-  if (isOff || endpoint.handOver) return { rules: [], routes: [] };
+  if (isOff || endpoint.handOver) return { routes, rules: [] };
   const { ifname: dev } = endpoint;
   const table = linkIndex(endpoint);
   return {
-    rules: endpointAddresses(endpoint)
-      .map((src) => ({ family: familyOf(src), src, priority: POLICY_PRIORITY, table })),
     routes: [
+      ...routes,
       ...ownSubnets(network, endpoint).map((dst) => ({ dst, dev, table })),
       ...linkRoutes(network, endpoint, "none").filter((route) => route.table === undefined)
         .map((route) => ({ ...route, table })),
     ],
+    rules: endpointAddresses(endpoint)
+      .map((src) => ({ family: familyOf(src), src, priority: POLICY_PRIORITY, table })),
   };
 }
 
-/** The steps that make or remove the rules and routes for answers as a sandbox's endpoints change. */
-export function policySteps(
+/** Picks what does not stay. One route to a destination takes the place of another one. */
+export function withdrawn(old: Routing, next: Routing): Routing {
+  const place = ({ dst, table, metric }: RouteSpec) => [dst, table, metric].join();
+  const places = new Set(next.routes.map(place));
+  return {
+    routes: old.routes.filter((route) => !places.has(place(route))),
+    rules: next.rules.length > 0 ? [] : old.rules,
+  };
+}
+
+/** The steps that change the routing of an endpoint as its sandbox gets and loses others. */
+export function rerouteSteps(
   { network, endpoint }: NetworkEndpoint,
   before: Siblings,
   after: Siblings,
 ): Step[] {
-  const [old, next] = [before, after].map((siblings) => policyOf(network, endpoint, siblings));
-  if (old!.rules.length === next!.rules.length) return [];
-  const inside = (change: Change): Line => ({ netns: endpoint.sandbox, ...change });
-  const rule = (verb: "add" | "del", each: RuleSpec) => inside(ruleChange(verb, each));
-  const route = (verb: "replace" | "del", each: RouteSpec) => inside(routeChange(verb, each));
+  if (endpoint.handOver) return [];
+  const [old, next] = [before, after].map((each) => routingOf(network, endpoint, each));
+  const [gone, added] = [withdrawn(old!, next!), withdrawn(next!, old!)];
+  const step = (change: Change, undo: Change): Step => {
+    const { sandbox: netns } = endpoint;
+    return { netns, ...change, undo: { netns, ...undo } };
+  };
+  const put = (route: RouteSpec) => routeChange("replace", route);
+  // `route flush` and `route replace` also work if root in the sandbox has deleted the routes, or if
+  // they were changed already when another network was connected.
+  const take = (route: RouteSpec) => {
+    const { dst, table, metric = DEFAULT_METRIC[familyOf(dst)] } = route;
+    return table === undefined
+      ? routeFlush(dst, endpoint.ifname, metric)
+      : routeChange("del", route);
+  };
   return [
-    ...next!.routes.map((each) => ({ ...route("replace", each), undo: route("del", each) })),
-    ...next!.rules.map((each) => ({ ...rule("add", each), undo: rule("del", each) })),
-    ...old!.rules.map((each) => ({ ...rule("del", each), undo: rule("add", each) })),
-    ...old!.routes.toReversed()
-      .map((each) => ({ ...route("del", each), undo: route("replace", each) })),
+    ...gone.rules.map((rule) => step(ruleChange("del", rule), ruleChange("add", rule))),
+    ...gone.routes.toReversed().map((route) => step(take(route), put(route))),
+    ...added.routes.map((route) => step(put(route), take(route))),
+    ...added.rules.map((rule) => step(ruleChange("add", rule), ruleChange("del", rule))),
   ];
 }
 
@@ -145,7 +174,7 @@ export function endpointSteps(
   // The alias comes last: it says that the link is complete. `restore` replaces a link without it.
   const alias = linkSet(ifname, { alias: aliasOf(network.name) });
   const beside = makeHostSteps(hostSteps(network, endpoint), { mac });
-  const policy = policyOf(network, endpoint, siblings);
+  const { routes, rules } = routingOf(network, endpoint, siblings);
   if (endpoint.handOver) {
     return [{ ...add(undefined), undo: linkDel(temporary) }, alias, ...beside];
   }
@@ -190,14 +219,13 @@ export function endpointSteps(
     ...network.ipv6Mode === "slaac" ? [inside(tokenSet(ifname, interfaceToken(endpoint)))] : [],
     // The kernel announces the addresses that the link has when it comes up, and no later ones.
     inside(linkSet(ifname, { up: true })),
-    ...linkRoutes(network, endpoint, siblings).map((route) =>
+    ...routes.map((route) =>
       inside(routeChange("add", route), {
         EEXIST: () => new IpvlanError("route-exists", { sandbox, destination: route.dst }),
       })
     ),
     ...hostNeighbours(network, endpoint, mac).map((each) => inside(neighChange("replace", each))),
-    ...policy.routes.map((route) => inside(routeChange("add", route))),
-    ...policy.rules.map((rule) => ({
+    ...rules.map((rule) => ({
       ...inside(ruleChange("add", rule)),
       // The kernel keeps a rule whose link is gone.
       undo: there(ruleChange("del", rule)),

@@ -244,7 +244,7 @@ export const NETWORK_OPTIONS: {
     problems: (network, isolated) =>
       routeProblems(network.routes, network, isolated).map((problem) => problem.at("routes")),
   },
-  // They are rules and routes beside those of an endpoint's link: see `policyOf`.
+  // They are rules and routes beside those of an endpoint's link: see `routingOf`.
   policyRoutes: {
     label: "policy routes",
     help: "whether sandboxes answer by the link that was asked; auto, those with several networks",

@@ -11,8 +11,8 @@ import { linkSetting } from "../../iproute2/sysctl.ts";
 import { type Rule, ruleChange, type RuleSpec } from "../../iproute2/rule.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
-import { DEFAULT_METRIC, linkRoutes, type Siblings, siblingsOf } from "../endpoint/routes.ts";
-import { endpointSteps, linkAddrs, linkIndex, policyOf } from "../endpoint/steps.ts";
+import { DEFAULT_METRIC, type Siblings, siblingsOf } from "../endpoint/routes.ts";
+import { endpointSteps, linkAddrs, linkIndex, routingOf, withdrawn } from "../endpoint/steps.ts";
 import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
@@ -80,7 +80,7 @@ export function endpointRepair(
     return repairOf(netns, link, [...settingDifferences(shared, link), ...outside]);
   }
   const marks = link ? markDifferences(link, network, endpoint, parent) : missing;
-  const { rules, routes: answers } = policyOf(network, endpoint, siblings);
+  const wanted = routingOf(network, endpoint, siblings);
   const isKept = (rule: RuleSpec) => seen?.rules?.some((found) => isSameRule(found, rule));
   if (!seen || !link || marks.length > 0) {
     return {
@@ -90,7 +90,7 @@ export function endpointRepair(
       remove: [
         ...link ? [linkDel({ index: link.index })] : [],
         // Those of a link that is gone. They are made again with it.
-        ...rules.filter(isKept).map((rule) => ruleChange("del", rule)),
+        ...wanted.rules.filter(isKept).map((rule) => ruleChange("del", rule)),
       ].map((change) => ({ netns, ...change })),
       make: endpoint.handOver
         ? []
@@ -99,14 +99,13 @@ export function endpointRepair(
   }
   const addrs = seen.addrs.filter(({ dev }) => dev === ifname);
   const routes = seen.routes.filter(({ dev }) => dev === ifname);
-  const wanted = [...linkRoutes(network, endpoint, siblings), ...answers];
-  // An endpoint that has become the only one keeps the routes that it had beside others.
-  const accepted = siblings === "none"
-    ? [wanted, [...linkRoutes(network, endpoint, "equal"), ...answers]]
-    : [wanted];
+  // An endpoint that has become the only one may keep the routes that it had beside others.
+  const former = routingOf(network, endpoint, siblings === "none" ? "equal" : siblings);
   const isThere = (index: number) =>
     link.up &&
-    accepted.some((all) => routes.some((found) => isSameRoute(found, all[index]!)));
+    [wanted, former].some((routing) =>
+      routes.some((found) => isSameRoute(found, routing.routes[index]!))
+    );
   const set = { group: LINK_GROUP };
   const mark: OwnStep = { kind: "link.set", link: ifname, set, label: "group" };
   const changes = [
@@ -125,18 +124,17 @@ export function endpointRepair(
     ),
     ...advertisedDifferences(network, endpoint, addrs),
     // The kernel deletes the routes of a link that goes down.
-    ...wanted.filter((_route, index) => !isThere(index))
+    ...wanted.routes.filter((_route, index) => !isThere(index))
       .map((route) => routeDifference(route, link.up ? routes : [])),
-    ...rules.filter((rule) => !isKept(rule)).map((rule) => ({
+    ...wanted.rules.filter((rule) => !isKept(rule)).map((rule) => ({
       sentence: `The sandbox does not have the rule for answers from ${rule.src}`,
       repair: [ruleChange("add", rule)],
     })),
     // A sandbox that has lost its other networks needs none.
-    ...(rules.length > 0 ? [] : policyOf(network, endpoint, "equal").rules).filter(isKept)
-      .map((rule) => ({
-        sentence: `The sandbox has a rule for answers from ${rule.src}, its only network`,
-        repair: [ruleChange("del", rule)],
-      })),
+    ...withdrawn(former, wanted).rules.filter(isKept).map((rule) => ({
+      sentence: `The sandbox has a rule for answers from ${rule.src}, its only network`,
+      repair: [ruleChange("del", rule)],
+    })),
     ...outside,
   ];
   return repairOf(netns, link, changes);
@@ -153,14 +151,8 @@ export function withdrawals(
   { seen, parent, siblings }: EndpointView,
 ): Step[] {
   const { sandbox: netns, ifname: dev, ip6 } = endpoint;
-  const policies = [from, to].map((network) => policyOf(network, endpoint, siblings));
-  const [old, wanted] = [from, to].map((network, index) => [
-    ...linkRoutes(network, endpoint, siblings),
-    ...policies[index]!.routes,
-  ]);
-  // One route to a destination takes the place of another one.
-  const place = ({ dst, table, metric }: RouteSpec) => [dst, table, metric].join();
-  const places = new Set(wanted!.map(place));
+  const [old, wanted] = [from, to].map((network) => routingOf(network, endpoint, siblings));
+  const { routes, rules } = withdrawn(old!, wanted!);
   const isSeen = (route: RouteSpec) =>
     seen?.routes.some((found) => found.dev === dev && isSameRoute(found, route));
   const isReset = (name: "mtu" | "txqlen") => from[name] !== undefined && to[name] === undefined;
@@ -170,11 +162,9 @@ export function withdrawals(
   return [
     ...isReset("mtu") && parent ? [linkSet(dev, { mtu: parent.mtu })] : [],
     ...isReset("txqlen") ? [linkSet(dev, { txqlen: USUAL_QUEUE })] : [],
-    ...(policies[1]!.rules.length > 0 ? [] : policies[0]!.rules)
-      .filter((rule) => seen?.rules?.some((found) => isSameRule(found, rule)))
+    ...rules.filter((rule) => seen?.rules?.some((found) => isSameRule(found, rule)))
       .map((rule) => ruleChange("del", rule)),
-    ...old!.filter((route) => !places.has(place(route)) && isSeen(route))
-      .map((route) => routeChange("del", route)),
+    ...routes.filter(isSeen).map((route) => routeChange("del", route)),
     ...neighbours(to).map((each) => neighChange("replace", each)),
     // Deleting one that is not there would fail.
     ...neighbours(from).flatMap((each) => [neighChange("replace", each), neighChange("del", each)]),

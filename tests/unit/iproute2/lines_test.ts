@@ -324,8 +324,8 @@ Deno.test("addresses, routes and namespaces are one line each", () => {
   }
   assertEquals(
     ["default", "::/0", "10.0.0.0/8"].map((dst) => routeFlush(dst, "e", 7).line),
-    ["0.0.0.0/0", "::/0", "10.0.0.0/8"].map((prefix) =>
-      `route flush table all exact ${prefix} dev e metric 7`
+    [["", "0.0.0.0/0"], ["-6 ", "::/0"], ["", "10.0.0.0/8"]].map(([option, prefix]) =>
+      `${option}route flush table main exact ${prefix} dev e metric 7`
     ),
   );
   assertEquals(netnsAdd("red").line, "netns add red");

@@ -326,7 +326,7 @@ Deno.test("the default routes that a sandbox has give way to others, unless its 
   };
   assertEquals(lines("ready", "equal"), []);
   assertEquals(lines("ready", "ranked"), [
-    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+    "route flush table main exact 0.0.0.0/0 dev eth0 metric 0",
     "route replace default via 192.168.1.1 dev eth0 metric 200000",
   ]);
   assertEquals(lines("making", "ranked"), "half-done");
@@ -399,7 +399,7 @@ Deno.test("a new sandbox is recorded and made with its endpoints, and one on rec
   const second = more.planned[0]!.endpoint;
   assertEquals(lines(more), [
     `link add link eth1 name e-${second.id} netns /x`,
-    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+    "route flush table main exact 0.0.0.0/0 dev eth0 metric 0",
     "route replace default via 192.168.1.1 dev eth0 metric 200000",
     "route add default via 10.0.0.1 dev eth1 metric 199901",
   ]);

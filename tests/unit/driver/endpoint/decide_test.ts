@@ -5,7 +5,6 @@ import {
   linkAddresses,
   linkRoutes,
   type NetworkEndpoint,
-  rerouteSteps,
   routedSubnets,
   type Siblings,
   siblingsOf,
@@ -15,8 +14,8 @@ import { decideEndpoint } from "../../../../lib/driver/endpoint/decide.ts";
 import {
   endpointSteps,
   linkIndex,
-  policyOf,
-  policySteps,
+  rerouteSteps,
+  routingOf,
   sandboxSteps,
 } from "../../../../lib/driver/endpoint/steps.ts";
 import type { HeldAddress } from "../../../../lib/driver/addresses/held_addresses.ts";
@@ -167,9 +166,9 @@ Deno.test("several addresses of a family are given, and the default routes are t
     moreAddresses: ["192.168.142.9/24", "192.168.140.10/24", "2001:db8:abc9::11/64"],
   });
   assertEquals([gateway, gateway6], ["192.168.142.254", "2001:db8:abc9::22"]);
-  const { rules, routes } = policyOf({ ...DUAL, policyRoutes: true }, given, "none");
+  const { rules, routes } = routingOf({ ...DUAL, policyRoutes: true }, given, "none");
   assertEquals(rules.map(({ src }) => src), linkAddresses(DUAL, given).map(bare));
-  assertEquals(routes.map(({ dst }) => dst), [
+  assertEquals(routes.filter(({ table }) => table !== undefined).map(({ dst }) => dst), [
     "192.168.142.0/24",
     "192.168.140.0/24",
     "2001:db8:abc9::/64",
@@ -648,18 +647,18 @@ Deno.test("default routes that lead nowhere are the worst, unless the sandbox ha
   assertEquals(
     reroute(nowhere, "none", "equal").map(({ line, undo }) => [line, undo?.line]),
     [
+      ["-6 route flush table main exact ::/0 dev eth0 metric 1024", "route replace ::/0 dev eth0"],
       [
-        "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
+        "route flush table main exact 0.0.0.0/0 dev eth0 metric 0",
         "route replace default dev eth0",
       ],
-      ["route flush table all exact ::/0 dev eth0 metric 1024", "route replace ::/0 dev eth0"],
       [
         "route replace default dev eth0 metric 1000000",
-        "route flush table all exact 0.0.0.0/0 dev eth0 metric 1000000",
+        "route flush table main exact 0.0.0.0/0 dev eth0 metric 1000000",
       ],
       [
         "route replace ::/0 dev eth0 metric 1000000",
-        "route flush table all exact ::/0 dev eth0 metric 1000000",
+        "-6 route flush table main exact ::/0 dev eth0 metric 1000000",
       ],
     ],
   );
@@ -693,25 +692,28 @@ Deno.test("an endpoint answers by its own link, by rules and a table of its own"
     ...verb("del"),
   ]);
   const size = (network: Network, siblings: Siblings, more: Partial<EndpointRecord> = {}) =>
-    policyOf(network, { ...own, ...more }, siblings).rules.length;
+    routingOf(network, { ...own, ...more }, siblings).rules.length;
   const auto = on("auto").network;
   assertEquals([size(DUAL, "equal"), size(auto, "none"), size(auto, "ranked")], [0, 0, 2]);
   assertEquals(size(always, "equal", { handOver: true }), 0);
   // `auto` follows the number of the sandbox's networks.
   const change = (before: Siblings, after: Siblings, network = auto) =>
-    policySteps({ network, endpoint: own }, before, after).map(({ line }) => line);
+    rerouteSteps({ network, endpoint: own }, before, after).map(({ line }) => line);
   assertEquals(change("none", "equal"), [
     ...routes.map((route) => `route replace ${route}`),
     ...verb("add"),
   ]);
-  assertEquals(change("ranked", "none"), [
+  assertEquals(change("equal", "none"), [
     ...verb("del"),
     ...routes.toReversed().map((route) => `route del ${route}`),
   ]);
-  assertEquals([change("equal", "ranked"), change("none", "equal", always)], [[], []]);
+  assertEquals(change("none", "equal", always), []);
+  // The table has no metrics of its own.
+  assert(change("equal", "ranked").every((line) => !line.includes(`${table}`)));
   // A route that was given for another table stays there.
   const given = [{ dst: "10.0.0.0/8", table: 7 }, { dst: "10.1.0.0/16", via: "192.168.140.9" }];
-  const { routes: answers } = policyOf(always, { ...own, routes: given }, "none");
+  const answers = routingOf(always, { ...own, routes: given }, "none").routes
+    .filter((route) => route.table === linkIndex(own));
   assertEquals(answers.map(({ dst }) => dst).slice(2), ["10.1.0.0/16"]);
 });
 
@@ -734,8 +736,8 @@ Deno.test("of networks without priorities, only default routes that lead nowhere
 Deno.test("where a network has a priority, all default routes of the sandbox have another metric", () => {
   const routes = reroute(DUAL, "equal", "ranked").map(({ line }) => line);
   assertEquals(routes, [
-    "route flush table all exact 0.0.0.0/0 dev eth0 metric 0",
-    "route flush table all exact ::/0 dev eth0 metric 1024",
+    "-6 route flush table main exact ::/0 dev eth0 metric 1024",
+    "route flush table main exact 0.0.0.0/0 dev eth0 metric 0",
     "route replace default via 192.168.140.1 dev eth0 metric 200000",
     "route replace ::/0 via 2001:db8:abc9::22 dev eth0 metric 200000",
   ]);
