@@ -1,12 +1,5 @@
 import type { InfoData } from "./kinds/kind.ts";
-import {
-  type AskedLink,
-  readLink,
-  readLinks,
-  sameOf,
-  sendLink,
-  sendLinkDel,
-} from "./link_netlink.ts";
+import { type AskedLink, readLink, readLinks, sendLink, sendLinkDel } from "./link_netlink.ts";
 import {
   ADDRGENMODES,
   isLinkType,
@@ -170,25 +163,28 @@ export function parseLink(
   // `ip` prints a null for a link in another namespace.
   const link = row.link as string | null ?? undefined;
   return {
-    ...sameOf(row),
     index: row.ifindex as number,
+    name: row.ifname as string,
     flags,
     up: flags.includes("UP"),
     state: row.operstate as Link["state"],
+    mtu: row.mtu as number,
+    // `ip` does not print a 0.
+    txqlen: (row.txqlen ?? 0) as number,
     address: row.address as string | undefined,
     group: row.group as string,
+    alias: row.ifalias as string || undefined,
     master: row.master as string | undefined,
     masterKind: linkinfo.info_slave_kind,
     link,
     linkIndex: row.link_index as number | undefined ?? indexByName.get(link ?? ""),
+    linkNetnsid: row.link_netnsid as number | undefined,
     addrgenmode: row.inet6_addr_gen_mode as Link["addrgenmode"],
     linkType: row.link_type as string,
     info: linkinfo.info ??
       (isLinkType(kind)
         ? kindOf(kind).parse(info_data)
         : { type: "other", kind: kind ?? "device" }),
-    altnames: (row.altnames ?? []) as string[],
-    permaddr: row.permaddr as string | undefined,
   };
 }
 

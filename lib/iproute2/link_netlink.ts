@@ -11,7 +11,6 @@ import {
   ADDRGENMODES,
   isLinkType,
   kindOf,
-  type Link,
   type LinkChanges,
   type LinkSpec,
   type LinkTarget,
@@ -37,40 +36,8 @@ const IFLA = {
   GROUP: 27,
   NET_NS_FD: 28,
   EXT_MASK: 29,
-  PROP_LIST: 52,
-  ALT_IFNAME: 53,
-  PERM_ADDRESS: 54,
+  LINK_NETNSID: 37,
 } as const;
-
-/** The key in the JSON of `ip`, the number and the form of the attribute, the value if there is none. */
-type Same = readonly [key: string, type: number, form: "u32" | "i32" | "text", usual?: number];
-
-/** The properties of a link that `ip` prints as the kernel gives them. */
-const SAME = {
-  name: ["ifname", IFLA.IFNAME, "text"],
-  mtu: ["mtu", IFLA.MTU, "u32"],
-  alias: ["ifalias", IFLA.IFALIAS, "text"],
-  linkNetnsid: ["link_netnsid", 37, "i32"],
-  promiscuity: ["promiscuity", 30, "u32"],
-  minMtu: ["min_mtu", 50, "u32"],
-  maxMtu: ["max_mtu", 51, "u32"],
-  // `ip` does not print a 0.
-  txqlen: ["txqlen", IFLA.TXQLEN, "u32", 0],
-  numTxQueues: ["num_tx_queues", 31, "u32"],
-  numRxQueues: ["num_rx_queues", 32, "u32"],
-  gsoMaxSize: ["gso_max_size", 41, "u32"],
-  parentBus: ["parentbus", 57, "text"],
-  parentDev: ["parentdev", 56, "text"],
-} satisfies { [Name in keyof Link]?: Same };
-
-/** Those properties, from a link's row. An empty text counts as left out. */
-export function sameOf(row: Row): Pick<Link, keyof typeof SAME> {
-  const all = Object.entries<Same>(SAME).map(([name, [key, , , usual]]) => {
-    const value = row[key];
-    return [name, value === "" ? undefined : value ?? usual];
-  });
-  return Object.fromEntries(all);
-}
 
 /** The attributes in `IFLA_LINKINFO`. */
 const INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4 } as const;
@@ -261,31 +228,27 @@ function rowOf(body: Reader, nameAt: NameAt): Row {
   const info = attributes.get(IFLA.LINKINFO);
   const kind = info?.get(INFO.KIND)?.text();
   const hardware = body.u16(2);
-  const mac = (type: number) => {
-    const bytes = attributes.get(type)?.bytes();
-    return bytes && hardwareAddress(bytes, hardware);
-  };
-  const address = mac(IFLA.ADDRESS);
-  const permaddr = mac(IFLA.PERM_ADDRESS);
+  const mac = attributes.get(IFLA.ADDRESS)?.bytes();
   const data = info?.get(INFO.DATA);
-  const netnsid = attributes.get(SAME.linkNetnsid[1])?.i32();
+  const netnsid = attributes.get(IFLA.LINK_NETNSID)?.i32();
   const below = attributes.get(IFLA.LINK)?.u32() || undefined;
   const inet6 = attributes.get(IFLA.AF_SPEC)?.get(AF[6]);
   const mode = inet6?.get(INET6_ADDR_GEN_MODE)?.u8();
   needsCounters ||= inet6 !== undefined && mode === undefined;
-  const same = Object.values<Same>(SAME).map(([key, type, form]) =>
-    [key, attributes.get(type)?.[form]()] as const
-  );
   return {
-    ...Object.fromEntries(same),
     ifindex: body.i32(4),
+    ifname: attributes.get(IFLA.IFNAME)?.text(),
     flags: flagsOf(body.u32(8)),
     operstate: STATES[attributes.get(IFLA.OPERSTATE)?.u8() ?? 0],
-    address,
+    mtu: attributes.get(IFLA.MTU)?.u32(),
+    txqlen: attributes.get(IFLA.TXQLEN)?.u32(),
+    address: mac && hardwareAddress(mac, hardware),
     group: nameOf("group", attributes.get(IFLA.GROUP)?.u32() ?? 0),
+    ifalias: attributes.get(IFLA.IFALIAS)?.text(),
     master: nameAt(attributes.get(IFLA.MASTER)?.u32()),
     link: netnsid === undefined ? nameAt(below) : undefined,
     link_index: below,
+    link_netnsid: netnsid,
     inet6_addr_gen_mode: mode === undefined ? undefined : ADDRGENMODES[mode],
     link_type: HARDWARE[hardware] ?? `[${hardware}]`,
     linkinfo: {
@@ -296,9 +259,6 @@ function rowOf(body: Reader, nameAt: NameAt): Row {
         : undefined,
       info_slave_kind: info?.get(INFO.SLAVE_KIND)?.text(),
     },
-    altnames: [...attributes.get(IFLA.PROP_LIST)?.all() ?? []]
-      .filter(([type]) => type === IFLA.ALT_IFNAME).map(([, name]) => name.text()),
-    permaddr: permaddr === address ? undefined : permaddr,
   };
 }
 

@@ -107,28 +107,8 @@ export interface Link {
   linkType: string;
   /** The attributes of its kind. */
   info: LinkInfo;
-  /** Its other names (`ip link property add … altname`). */
-  altnames: string[];
-  /** The hardware address that it was made with, if different from {@linkcode Link.address}. */
-  permaddr?: string;
-  /** How many users have asked for promiscuous mode; 0 when it is off. */
-  promiscuity: number;
-  /** The smallest MTU that it takes, in bytes; 0 for no limit. */
-  minMtu: number;
-  /** The largest MTU that it takes, in bytes; 0 for no limit. */
-  maxMtu: number;
   /** The length of its transmit queue, in packets. */
   txqlen: number;
-  /** The number of its transmit queues. */
-  numTxQueues: number;
-  /** The number of its receive queues; `undefined` on a kernel built without `CONFIG_RPS`. */
-  numRxQueues?: number;
-  /** The largest packet for generic segmentation offload, in bytes. */
-  gsoMaxSize: number;
-  /** The bus of the hardware behind it, such as `pci` (iproute2 5.14 or newer). */
-  parentBus?: string;
-  /** The hardware behind it, such as `0000:00:1f.6` (iproute2 5.14 or newer). */
-  parentDev?: string;
 }
 
 /**

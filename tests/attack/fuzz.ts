@@ -122,10 +122,7 @@ const LINKS = ["lo", "eth0", "eth0.20", "eth1"].map((ifname, index) => ({
   group: "default",
   link_type: ifname === "lo" ? "loopback" : "ether",
   address: "02:00:00:00:00:01",
-  promiscuity: 0,
   txqlen: 1000,
-  num_tx_queues: 1,
-  gso_max_size: 65536,
   ...(ifname.includes(".") && {
     link: "eth0",
     linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1Q", id: 20, flags: [] } },

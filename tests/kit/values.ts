@@ -50,13 +50,7 @@ export function link(name: string, changes: Partial<Link> = {}): Link {
     group: "default",
     linkType: "ether",
     info: { type: "other", kind: "device" },
-    altnames: [],
-    promiscuity: 0,
-    minMtu: 68,
-    maxMtu: 65535,
     txqlen: 1000,
-    numTxQueues: 1,
-    gsoMaxSize: 65536,
     ...changes,
   };
 }

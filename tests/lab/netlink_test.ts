@@ -82,7 +82,7 @@ Deno.test("each kind of link is read the same, and is made the same where netlin
 });
 
 /** Leaves out what the kernel draws. */
-function withoutChance({ address: _address, permaddr: _permaddr, ...link }: Link) {
+function withoutChance({ address: _address, ...link }: Link) {
   return link;
 }
 

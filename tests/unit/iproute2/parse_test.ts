@@ -23,15 +23,8 @@ const COMMON = {
   group: "default",
   txqlen: 1000,
   link_type: "ether",
-  promiscuity: 0,
   allmulti: 0,
-  min_mtu: 68,
-  max_mtu: 65535,
   inet6_addr_gen_mode: "eui64",
-  num_tx_queues: 1,
-  num_rx_queues: 1,
-  gso_max_size: 65536,
-  gso_max_segs: 65535,
 };
 const DUMMY = {
   ...COMMON,
@@ -44,9 +37,6 @@ const DUMMY = {
   group: "7",
   address: "02:00:00:00:00:07",
   broadcast: "ff:ff:ff:ff:ff:ff",
-  promiscuity: 1,
-  min_mtu: 0,
-  max_mtu: 0,
   linkinfo: { info_kind: "dummy" },
   inet6_addr_gen_mode: "none",
   ifalias: "a note",
@@ -64,7 +54,7 @@ const PORT = {
   },
 };
 
-Deno.test("a link has all that is printed of it", () => {
+Deno.test("a link has what is printed of it", () => {
   assertEquals(parseLink(DUMMY), {
     index: 2,
     name: "d0",
@@ -83,35 +73,13 @@ Deno.test("a link has all that is printed of it", () => {
     addrgenmode: "none",
     linkType: "ether",
     info: { type: "dummy" },
-    altnames: [],
-    permaddr: undefined,
-    promiscuity: 1,
-    minMtu: 0,
-    maxMtu: 0,
     txqlen: 1000,
-    numTxQueues: 1,
-    numRxQueues: 1,
-    gsoMaxSize: 65536,
-    parentBus: undefined,
-    parentDev: undefined,
   });
 });
 
-Deno.test("a card has its other names, its first address and its place in the machine", () => {
+Deno.test("a link without a queue has one of 0, as ip prints none", () => {
   const { txqlen: _, ...withoutQueue } = COMMON;
-  const card = parseLink({
-    ...withoutQueue,
-    ifindex: 3,
-    ifname: "eth0",
-    address: "02:00:00:00:00:03",
-    permaddr: "52:54:00:00:00:03",
-    parentbus: "pci",
-    parentdev: "0000:00:1f.6",
-    altnames: ["enp0s31f6"],
-  });
-  assertEquals([card.address, card.permaddr], ["02:00:00:00:00:03", "52:54:00:00:00:03"]);
-  assertEquals([card.parentBus, card.parentDev], ["pci", "0000:00:1f.6"]);
-  assertEquals([card.altnames, card.txqlen], [["enp0s31f6"], 0]);
+  assertEquals(parseLink({ ...withoutQueue, ifindex: 3, ifname: "eth0" }).txqlen, 0);
 });
 
 Deno.test("a port knows its bridge, and a veth its other end unless that is elsewhere", () => {

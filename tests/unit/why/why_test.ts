@@ -20,10 +20,6 @@ function link(index: number, name: string, more: Partial<Link> = {}): Link {
     group: "default",
     linkType: "ether",
     info: { type: "other", kind: "device" },
-    altnames: [],
-    promiscuity: 0,
-    minMtu: 0,
-    maxMtu: 0,
     ...more,
   } as Link;
 }
