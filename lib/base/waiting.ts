@@ -65,7 +65,10 @@ export class Coalescer<T> {
   }
 }
 
-/** Calls a function for each item, at most `most` at once. Resolves to the outcomes, in order. */
+/**
+ * Calls a function for each item, at most `most` at once. Resolves to the outcomes, in order. If a call
+ * fails, this fails too, after all calls that have begun.
+ */
 export async function atOnce<T, R>(
   most: number,
   items: readonly T[],
@@ -77,7 +80,11 @@ export async function atOnce<T, R>(
   const work = async () => {
     for (const [index, item] of left) results[index] = await run(item);
   };
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, work));
+  const ended = await Promise.allSettled(
+    Array.from({ length: Math.min(most, items.length) }, work),
+  );
+  const failed = ended.find((each) => each.status === "rejected");
+  if (failed) throw failed.reason;
   return results;
 }
 

@@ -1,8 +1,9 @@
 import type { Driver } from "../driver/mod.ts";
 import { STARTING_LABEL } from "./labels.ts";
-import type { ApplyOptions, Attachment, Plan } from "./types.ts";
+import type { ApplyOptions, Plan } from "./types.ts";
 import { shellWord } from "../base/printable.ts";
 import { IpvlanError } from "../base/errors.ts";
+import { atOnce } from "../base/waiting.ts";
 
 export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" | "dryRun"> {
   notices: string[];
@@ -11,51 +12,43 @@ export interface Steps extends Pick<ApplyOptions, "yes" | "signal" | "progress" 
 /** Carries out a plan, up to the first failure. Sandboxes are changed at once, in one burst. */
 export async function carryOut(driver: Driver, plan: Plan, steps: Steps): Promise<void> {
   const { notices, progress, signal } = steps;
-  const begin = (doing: string, what: string, names: readonly unknown[]): boolean => {
-    if (names.length === 0) return false;
+  const begin = (doing: string, what: string, items: readonly unknown[]): boolean => {
+    if (items.length === 0) return false;
     signal?.throwIfAborted();
-    const ending = names.length === 1 ? "" : what.endsWith("x") ? "es" : "s";
-    progress?.(`${doing} ${names.length} ${what}${ending}`);
+    const ending = items.length === 1 ? "" : what.endsWith("x") ? "es" : "s";
+    progress?.(`${doing} ${items.length} ${what}${ending}`);
     return true;
   };
+  const forAll = async <T>(
+    doing: string,
+    what: "sandbox" | "network" | "command",
+    items: readonly T[],
+    run: (item: T) => Promise<{ notices: string[] } | void>,
+  ) => {
+    if (!begin(doing, what, items)) return;
+    const outcomes = await atOnce(what === "network" ? 1 : Infinity, items, run);
+    notices.push(...new Set(outcomes.flatMap((outcome) => outcome?.notices ?? [])));
+  };
   if (begin("Bringing back", "sandbox", plan.restore)) await bringBack(driver, plan);
-  if (begin("Removing", "sandbox", plan.removeSandboxes)) {
-    await forAll(plan.removeSandboxes, (name) => driver.removeSandbox(name, "kill"));
-  }
-  if (begin("Undoing", "connection", plan.disconnect)) {
+  const kill = (name: string) => driver.removeSandbox(name, "kill");
+  await forAll("Removing", "sandbox", plan.removeSandboxes, kill);
+  await forAll("Disconnecting", "sandbox", plan.disconnect, async ({ sandbox, networks }) => {
     // Sequentially within a sandbox, as each call works on the whole sandbox.
-    await forAll(Map.groupBy(plan.disconnect, ({ sandbox }) => sandbox).values(), async (own) => {
-      for (const { network, sandbox } of own) await driver.disconnect(network, sandbox);
-    });
-  }
-  if (begin("Removing", "network", plan.removeNetworks)) {
-    for (const name of plan.removeNetworks) await driver.removeNetwork(name);
-  }
-  if (begin("Creating", "network", plan.createNetworks)) {
-    for (const spec of plan.createNetworks) {
-      notices.push(...(await driver.createNetwork(spec)).notices);
-    }
-  }
-  const groups = Object.groupBy(plan.attach, ({ labels }) => labels ? "Creating" : "Connecting");
-  for (const doing of ["Connecting", "Creating"] as const) {
-    const group = groups[doing] ?? [];
-    if (!begin(doing, "sandbox", group)) continue;
-    const told = await forAll(group, (attachment) => connect(driver, attachment));
-    notices.push(...new Set(told.flat()));
-  }
-  if (begin("Starting", "command", plan.start)) {
-    await forAll(plan.start, (each) => start(driver, each, steps));
-  }
+    for (const network of networks) await driver.disconnect(network, sandbox);
+  });
+  await forAll("Removing", "network", plan.removeNetworks, (name) => driver.removeNetwork(name));
+  await forAll("Creating", "network", plan.createNetworks, (spec) => driver.createNetwork(spec));
+  await forAll("Connecting", "sandbox", plan.connect, async ({ sandbox, connections }) => {
+    const made = await Array.fromAsync(
+      connections,
+      ({ network, ...options }) => driver.connect(network, sandbox, options),
+    );
+    return { notices: made.flatMap(({ notices }) => notices) };
+  });
+  await forAll("Creating", "sandbox", plan.createSandboxes, (spec) => driver.createSandbox(spec));
+  await forAll("Starting", "command", plan.start, (each) => start(driver, each, steps));
   const labellings = [...plan.label, ...(steps.yes ? plan.takeOver : [])];
   if (labellings.length > 0) await driver.label(labellings);
-}
-
-/** Runs a function for all items concurrently. After all have ended, throws the first failure. */
-async function forAll<T, R>(items: Iterable<T>, run: (item: T) => Promise<R>): Promise<R[]> {
-  const results = await Promise.allSettled([...items].map(run));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
-  return results.map((result) => (result as PromiseFulfilledResult<R>).value);
 }
 
 async function bringBack(driver: Driver, plan: Plan): Promise<void> {
@@ -63,21 +56,6 @@ async function bringBack(driver: Driver, plan: Plan): Promise<void> {
   const wanted = new Set(plan.restore);
   const lost = missing.filter(({ name }) => wanted.has(name));
   if (lost.length > 0) throw new IpvlanError("restore-failed", { sandboxes: lost });
-}
-
-async function connect(
-  driver: Driver,
-  { sandbox, labels, connections, ...settings }: Attachment,
-): Promise<string[]> {
-  if (labels !== undefined) {
-    const spec = { name: sandbox, connections, labels, ...settings };
-    return (await driver.createSandbox(spec)).notices;
-  }
-  const notices: string[] = [];
-  for (const { network, ...options } of connections) {
-    notices.push(...(await driver.connect(network, sandbox, options)).notices);
-  }
-  return notices;
 }
 
 /** Starts a command. A label records the start beforehand, so that no command is started twice. */

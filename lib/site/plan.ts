@@ -85,7 +85,8 @@ class Planner {
       disconnect: [],
       removeNetworks: [],
       createNetworks: [],
-      attach: [],
+      connect: [],
+      createSandboxes: [],
       start: [],
       label: [],
       takeOver: [],
@@ -189,7 +190,7 @@ class Planner {
     const own = wanted.connections.map((each) => this.#withExceptions(name, each));
     const labels = this.#labelsOf("sandbox", name, wanted.labels);
     const connections = this.#withForeignConnections(own, before);
-    this.#plan.attach.push({ sandbox: name, labels, ...settingsOf(wanted), connections });
+    this.#plan.createSandboxes.push({ name, labels, ...settingsOf(wanted), connections });
     if (command.length > 0) this.#start(wanted);
   }
 
@@ -214,10 +215,9 @@ class Planner {
     }
     const undone = endpoints.slice(kept);
     const redone = connections.slice(kept);
-    this.#plan.disconnect.push(
-      ...undone.toReversed().map(({ network }) => ({ network, sandbox: name })),
-    );
-    if (redone.length > 0) this.#plan.attach.push({ sandbox: name, connections: redone });
+    const networks = undone.map(({ network }) => network).reverse();
+    if (networks.length > 0) this.#plan.disconnect.push({ sandbox: name, networks });
+    if (redone.length > 0) this.#plan.connect.push({ sandbox: name, connections: redone });
     let loss: Loss | undefined;
     for (const { network } of undone) {
       if (redone.some((each) => each.network === network)) continue;

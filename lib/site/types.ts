@@ -1,5 +1,11 @@
 import type { Finding } from "../check/mod.ts";
-import type { Connection, Labelling, NetworkSpec, SandboxSettings } from "../driver/model/types.ts";
+import type {
+  Connection,
+  Labelling,
+  NetworkSpec,
+  SandboxSettings,
+  SandboxSpec,
+} from "../driver/model/types.ts";
 
 /** A desired sandbox. */
 export interface DesiredSandbox extends SandboxSettings {
@@ -67,14 +73,6 @@ export interface Change {
   file?: string;
 }
 
-/** Connections to make in one call, and the settings of the sandbox if that call makes it. */
-export interface Attachment extends SandboxSettings {
-  sandbox: string;
-  /** Left out if the sandbox is there already. */
-  labels?: Record<string, string>;
-  connections: Connection[];
-}
-
 /** The steps from the current to the desired state. The fields are in the order of the steps. */
 export interface Plan {
   site: string;
@@ -82,12 +80,14 @@ export interface Plan {
   /** The sandboxes to restore, whose namespaces are gone. */
   restore: string[];
   removeSandboxes: string[];
-  /** The connections to remove, the last of a sandbox first. */
-  disconnect: { network: string; sandbox: string }[];
+  /** The networks to disconnect sandboxes from, the last of each first. */
+  disconnect: { sandbox: string; networks: string[] }[];
   removeNetworks: string[];
   /** The networks to create, with all their labels. */
   createNetworks: NetworkSpec[];
-  attach: Attachment[];
+  connect: { sandbox: string; connections: Connection[] }[];
+  /** The sandboxes to create, with all their labels. */
+  createSandboxes: SandboxSpec[];
   /** The commands to start, each with the new labels of its sandbox. */
   start: { sandbox: string; command: string[]; labels: Record<string, string> }[];
   label: Labelling[];

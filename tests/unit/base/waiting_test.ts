@@ -122,6 +122,20 @@ Deno.test("atOnce() runs no more at once than it may, and keeps the order", asyn
   assertEquals(await atOnce(9, [], double), []);
 });
 
+Deno.test("atOnce() fails after all calls that have begun", async () => {
+  const gate = Promise.withResolvers<void>();
+  const ended: number[] = [];
+  const calls = atOnce(Infinity, [1, 2], async (item) => {
+    if (item === 1) throw new RangeError("one");
+    await gate.promise;
+    ended.push(item);
+  });
+  // A call that does not wait has failed by then.
+  setTimeout(gate.resolve);
+  await assertRejects(() => calls, RangeError);
+  assertEquals(ended, [2]);
+});
+
 Deno.test("a wait is announced once it is long, and not after its end", async () => {
   const said: string[] = [];
   const told = Promise.withResolvers<void>();

@@ -8,10 +8,11 @@ import type {
   Network,
   NetworkSpec,
   SandboxDetails,
+  SandboxSpec,
 } from "../../../lib/driver/model/types.ts";
 import type { Current } from "../../../lib/site/current.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
-import type { Attachment, Plan } from "../../../lib/site/types.ts";
+import type { Plan } from "../../../lib/site/types.ts";
 import { plainEndpoint } from "../../kit/values.ts";
 
 /**
@@ -31,11 +32,13 @@ export function statesDuring(plan: Plan, before: Current): Current[] {
   };
   each(plan.restore, (name) => host.down.delete(name));
   each(plan.removeSandboxes, (name) => host.removeSandbox(name));
-  each(plan.disconnect, ({ sandbox, network }) => host.disconnect(sandbox, network));
+  for (const { sandbox, networks } of plan.disconnect) {
+    each(networks, (network) => host.disconnect(sandbox, network));
+  }
   each(plan.removeNetworks, (name) => host.removeNetwork(name));
   each(plan.createNetworks, (spec) => host.createNetwork(spec));
-  each(plan.attach.filter(({ labels }) => labels === undefined), (each) => host.attach(each));
-  each(plan.attach.filter(({ labels }) => labels !== undefined), (each) => host.attach(each));
+  each(plan.connect, ({ sandbox, connections }) => host.connect(sandbox, connections));
+  each(plan.createSandboxes, (spec) => host.createSandbox(spec));
   for (const { sandbox, labels } of plan.start) {
     each([{ ...labels, [STARTING_LABEL]: "" }, labels], (labels) => {
       host.sandbox(sandbox).labels = labels;
@@ -104,12 +107,14 @@ class Host {
     this.#networks.delete(name);
   }
 
-  attach({ sandbox, labels, connections, ...settings }: Attachment): void {
-    if (labels !== undefined) {
-      if (this.#sandboxes.has(sandbox)) throw new Error(`The sandbox ${sandbox} exists`);
-      const made = { id: sandbox, name: sandbox, created: "", namespace: "made" as const };
-      this.#sandboxes.set(sandbox, { ...made, labels, ...settings, endpoints: [] });
-    }
+  createSandbox({ name, connections = [], labels = {}, ...settings }: SandboxSpec): void {
+    if (this.#sandboxes.has(name)) throw new Error(`The sandbox ${name} exists`);
+    const made = { id: name, name, created: "", namespace: "made" as const };
+    this.#sandboxes.set(name, { ...made, labels, ...settings, endpoints: [] });
+    this.connect(name, connections);
+  }
+
+  connect(sandbox: string, connections: readonly Connection[]): void {
     const { endpoints } = this.sandbox(sandbox);
     for (const connection of connections) {
       const free = endpoints.indexOf(undefined);
