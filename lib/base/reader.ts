@@ -113,6 +113,11 @@ export function record<T>(of: Reader<T>): Reader<Record<string, T>> {
   };
 }
 
+/** The value of a reader of objects, in which what may be undefined may be left out. */
+export type Loose<T> =
+  & { [Name in keyof T as undefined extends T[Name] ? never : Name]: T[Name] }
+  & { [Name in keyof T as undefined extends T[Name] ? Name : never]?: T[Name] };
+
 export type Fields<T> = { readonly [Name in keyof T]-?: Reader<T[Name]> };
 
 /**

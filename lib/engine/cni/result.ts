@@ -1,55 +1,17 @@
 import type { EndpointRoute } from "../../driver/model/types.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
-import { kind, object, parsed, type Reader, type Reading, text } from "../../base/reader.ts";
+import {
+  kind,
+  type Loose,
+  object,
+  parsed,
+  type Reader,
+  type Reading,
+  text,
+} from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
-
-export interface Dns {
-  nameservers?: string[];
-  /** The container's own domain. */
-  domain?: string;
-  search?: string[];
-  options?: string[];
-}
-
-export interface ResultAddress {
-  /** The address with its prefix length: `192.168.1.2/24`. */
-  address: string;
-  gateway?: string;
-  /** The index of its link in the list of interfaces. */
-  interface?: number;
-}
-
-/** A route of a result, with the keys and numbers of CNI 1.1 (section 5). */
-export interface ResultRoute {
-  /** The destination, such as `10.0.0.0/8`. */
-  dst: string;
-  gw?: string;
-  mtu?: number;
-  advmss?: number;
-  /** The metric. */
-  priority?: number;
-  table?: number;
-  /** `RT_SCOPE_*` of the kernel. */
-  scope?: number;
-}
-
-interface ResultInterface {
-  name: string;
-  mac?: string;
-  /** The file of its network namespace; left out for a link of the host. */
-  sandbox?: string;
-  mtu?: number;
-}
-
-/** The result of ADD, in the form of all versions from 1.0.0 on. An IPAM plugin gives no links. */
-export interface Result {
-  interfaces: ResultInterface[];
-  ips: ResultAddress[];
-  routes: ResultRoute[];
-  dns?: Dns;
-}
 
 /** Writes a result in the form of a version. Before 1.0.0, each address names its family. */
 export function formatResult(
@@ -102,17 +64,22 @@ function upTo(most: number): Reader<number | undefined> {
   );
 }
 
-const routeFields = object<ResultRoute>({
+/** A route of a result, with the keys and numbers of CNI 1.1 (section 5). */
+const routeFields = object({
   dst: parsed("a prefix such as 10.0.0.0/8", (text) => formatPrefix(parsePrefix(text).prefix)),
   gw: filled(address),
   mtu: unlessZero(65535),
   advmss: unlessZero(65535),
+  /** The metric. */
   priority: unlessZero(0xffff_ffff),
   table: upTo(0xffff_ffff),
+  /** `RT_SCOPE_*` of the kernel. */
   scope: upTo(255),
 });
 
-export const routesReader: Reader<ResultRoute[]> = list<ResultRoute>((value, reading) => {
+export type ResultRoute = Loose<ReturnType<typeof routeFields>>;
+
+export const routesReader: Reader<ResultRoute[]> = list((value, reading) => {
   const route = routeFields(value, reading);
   const { dst, gw } = route;
   if (dst !== undefined && gw !== undefined && familyOf(gw) !== familyOf(dst)) {
@@ -127,12 +94,15 @@ const texts: Reader<string[] | undefined> = (value, reading) => {
   return read.length === 0 ? undefined : read;
 };
 
-const dnsFields = object<Dns>({
+const dnsFields = object({
   nameservers: texts,
   search: texts,
   options: texts,
+  /** The container's own domain. */
   domain: filled(text),
 });
+
+export type Dns = Loose<ReturnType<typeof dnsFields>>;
 
 /** Reads name servers; `undefined` if there are none. */
 export function dnsReader(value: unknown, reading: Reading): Dns | undefined {
@@ -140,19 +110,36 @@ export function dnsReader(value: unknown, reading: Reading): Dns | undefined {
   return Object.keys(dns).length === 0 ? undefined : dns;
 }
 
+const interfaceFields = object({
+  name: (value, reading): string => filled(text)(value, reading) ?? "",
+  mac: filled(text),
+  /** The file of its network namespace; left out for a link of the host. */
+  sandbox: filled(text),
+  mtu: number,
+});
+
+const addressFields = object({
+  /** The address with its prefix length: `192.168.1.2/24`. */
+  address: linkAddress,
+  gateway: filled(address),
+  /** The index of its link in the list of interfaces. */
+  interface: (value): number | undefined => typeof value === "number" ? value : undefined,
+});
+
+export type ResultAddress = Loose<ReturnType<typeof addressFields>>;
+
+/** The result of ADD, in the form of all versions from 1.0.0 on. An IPAM plugin gives no links. */
+export interface Result {
+  interfaces: Loose<ReturnType<typeof interfaceFields>>[];
+  ips: ResultAddress[];
+  routes: ResultRoute[];
+  dns?: Dns;
+}
+
 /** Reads the result of an IPAM plugin, or a `prevResult`, of any version from 0.3.0 on. */
 export const resultReader: Reader<Result> = object<Result>({
-  interfaces: list(object<ResultInterface>({
-    name: (value, reading) => filled(text)(value, reading) ?? "",
-    mac: filled(text),
-    sandbox: filled(text),
-    mtu: number,
-  })),
-  ips: list(object<ResultAddress>({
-    address: linkAddress,
-    gateway: filled(address),
-    interface: (value) => typeof value === "number" ? value : undefined,
-  })),
+  interfaces: list(interfaceFields),
+  ips: list(addressFields),
   routes: routesReader,
   dns: dnsReader,
 });
