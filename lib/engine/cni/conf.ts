@@ -18,14 +18,7 @@ import {
 import { type AttachmentKey, type CniCommand, NAME } from "./environment.ts";
 import { cniError, CODE, misfitError, UNSUPPORTED } from "./errors.ts";
 import type { Dns, Result } from "./result.ts";
-import {
-  CNI_VERSIONS,
-  type CniVersion,
-  isAtLeast,
-  isCniVersion,
-  SINCE,
-  versionOf,
-} from "./version.ts";
+import { CNI_VERSIONS, isAtLeast, isCniVersion, SINCE } from "./version.ts";
 
 /** The source of the addresses of a network's links. */
 type AddressSource =
@@ -39,7 +32,6 @@ type AddressSource =
   | { kind: "previous" };
 
 export interface Conf {
-  cniVersion: CniVersion;
   name: string;
   /** Whether another plugin makes the link, and uses this one only as its IPAM plugin. */
   isIpam: boolean;
@@ -77,7 +69,6 @@ export class ConfReader {
 
   read(text: string): { conf: Conf; problems: IpvlanErrorOf<"cni">[] } {
     const conf: Conf = {
-      cniVersion: versionOf(text),
       name: "",
       isIpam: false,
       linkInContainer: false,
