@@ -42,24 +42,7 @@ export interface Container {
   }[];
 }
 
-export interface DockerNetwork {
-  id: string;
-  name: string;
-  /** Whether Docker keeps it through a restart. It makes one of a swarm anew, with new pool requests. */
-  isKept: boolean;
-  /** Whether Docker's own IPAM driver, or none, gives its addresses. */
-  isForeign: boolean;
-  /** Whether this plugin gives its addresses; only true if the plugin has its default name. */
-  isOurs: boolean;
-  /** The prefix in etcd under which hosts share its addresses, if Docker shows it. */
-  prefix: string | undefined;
-  /** Its subnets, in the form of the pools. Docker does not show the etcd of a pool. */
-  subnets: string[];
-  /** The auxiliary addresses that Docker has claimed, by their names. */
-  auxiliary: Record<string, string>;
-  /** The addresses of its endpoints in Docker. They are not in a list of networks. */
-  addresses: string[];
-}
+export type DockerNetwork = ReturnType<typeof toNetwork>;
 
 export function readContainerIds(body: unknown): string[] {
   return readMessage(list(object({ Id: text })), body).map(({ Id }) => Id);
@@ -109,20 +92,26 @@ export function readDockerNetworks(body: unknown, place: SharedPlace): DockerNet
 function toNetwork(
   { Id, Name, Scope, ConfigOnly, IPAM, Containers }: Network,
   place: SharedPlace,
-): DockerNetwork {
+) {
   return {
     id: Id,
     name: Name,
-    // A template for networks of a swarm (`ConfigOnly`) has no addresses itself.
+    // Whether Docker keeps it through a restart. It makes one of a swarm anew, with new pool requests. A
+    // template for networks of a swarm (`ConfigOnly`) has no addresses itself.
     isKept: Scope !== "swarm" && !ConfigOnly,
+    // Whether Docker's own IPAM driver, or none, gives its addresses.
     isForeign: IPAM.Driver === "default" || IPAM.Driver === "null",
-    // A managed plugin has a tag, too.
+    // Whether this plugin does; only true if it has its default name. A managed plugin has a tag, too.
     isOurs: IPAM.Driver.split(":")[0] === PLUGIN_NAME,
+    // The prefix in etcd under which hosts share its addresses, if Docker shows it.
     prefix: sharedPrefix(IPAM, place),
+    // In the form of the pools. Docker does not show the etcd of a pool.
     subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonical(Subnet, subnetIn)] : []),
+    // The auxiliary addresses that Docker has claimed, by their names.
     auxiliary: Object.fromEntries(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
     ),
+    // The addresses of its endpoints in Docker. They are not in a list of networks.
     addresses: Object.values(Containers)
       .flatMap(({ IPv4Address, IPv6Address }) => filled(IPv4Address, IPv6Address)),
   };
