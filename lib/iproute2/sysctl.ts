@@ -15,10 +15,10 @@ const FOLDER = "/proc/sys/";
  */
 const DECISIVE = [
   "net/ipv4/icmp_echo_ignore_all",
-  ...["forwarding", "rp_filter", "arp_ignore", "accept_local"]
+  ...["forwarding", "rp_filter", "arp_ignore", "accept_local", "proxy_arp"]
     .map((name) => `net/ipv4/conf/*/${name}`),
   "net/ipv6/icmp/echo_ignore_all",
-  "net/ipv6/conf/*/forwarding",
+  ...["forwarding", "proxy_ndp"].map((name) => `net/ipv6/conf/*/${name}`),
 ];
 
 /** Reads the settings of a namespace that decide where packets go: see {@linkcode NamespaceView}. */

@@ -2,6 +2,7 @@ import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
 import type { Link } from "./link_types.ts";
+import type { Neigh } from "./neigh.ts";
 import type { Route } from "./route_types.ts";
 import { runnerIn } from "./netlink_runner.ts";
 import { chooseTransport } from "../netlink/choose.ts";
@@ -25,13 +26,17 @@ export async function look<W extends Wanted>(
     ...(addrs && { addrs: ip.addr.show() }),
     ...(routes && { routes: lookAtRoutes(ip, routes) }),
     ...(rules && { rules: ip.rule.show() }),
-    ...(neighs && { neighs: ip.neigh.show() }),
+    ...(neighs && { neighs: lookAtNeighs(ip) }),
     ...(sysctls && run && { sysctls: readSysctls(run, netlink, netns) }),
   };
   const parts = await Promise.all(
     Object.entries(looks).map(async ([part, found]) => [part, await found] as const),
   );
   return { ...(netns !== undefined && { netns }), ...Object.fromEntries(parts) } as Seen<W>;
+}
+
+async function lookAtNeighs(ip: Ip): Promise<Neigh[]> {
+  return (await Promise.all([ip.neigh.show(), ip.neigh.show({ proxy: true })])).flat();
 }
 
 async function lookAtRoutes(ip: Ip, table: "main" | "all"): Promise<Route[]> {

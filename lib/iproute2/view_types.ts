@@ -42,7 +42,7 @@ export interface NamespaceView {
   routes: Route[];
   /** Its routing rules of both families. */
   rules: Rule[];
-  /** Its neighbours of both families. */
+  /** Its neighbours of both families, and then those that it answers for as their proxy. */
   neighs: Neigh[];
   /**
    * Its settings of forwarding, source checks, ARP and IPv6, by their paths under `/proc/sys`:

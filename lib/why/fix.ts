@@ -133,6 +133,8 @@ function setUp(view: WhyView, node: Node, dev: string): Change[] {
   let port = portOf(node, dev);
   while (port?.link.up) port = world.below(port.link);
   if (!port) return [];
+  const parent = port.link.info.type === "vlan" ? world.below(port.link) : undefined;
+  if (parent?.link.up === false) return setUp(view, parent.node, parent.link.name);
   const { netns } = port.node;
   const { name } = port.link;
   return [{
@@ -143,16 +145,17 @@ function setUp(view: WhyView, node: Node, dev: string): Change[] {
         // Each end of a veth is below the other one.
         if (link.flags.includes("LOWER_UP")) return;
         link.flags.push("LOWER_UP");
+        link.up = true;
         for (const { address, prefixLength, family } of addressesOf(node, link)) {
           node.routes.push({
             ...{ dst: `${address}/${prefixLength}`, dev: link.name, ...plainRoute(family) },
           });
         }
-        world.above(link).filter(({ link: { up } }) => up).forEach(raise);
+        // The kernel sets the VLANs of a link up with it (`vlan_device_event`).
+        world.above(link).filter(({ link: { up, info } }) => up || info.type === "vlan")
+          .forEach(raise);
       };
-      const own = portOf(nodeOf(copy, netns)!, name)!;
-      own.link.up = true;
-      raise(own);
+      raise(portOf(nodeOf(copy, netns)!, name)!);
     },
   }];
 }

@@ -170,7 +170,8 @@ export class Walk {
   #wayOut(node: Node, route: Route): Port {
     const at = { netns: node.netns, link: route.dev };
     const link = node.links.find(({ name }) => name === route.dev);
-    if (route.type !== "unicast" || !link) {
+    // What leaves by lo comes in again, and is for nobody there (`__mkroute_output`).
+    if (route.type !== "unicast" || !link || link.name === "lo") {
       const isKnown = route.type !== "broadcast" && route.type !== "multicast" &&
         route.type !== "anycast";
       if (!isKnown) this.#unknown(at, `a packet to ${route.dst}, which is for several machines`);
@@ -394,6 +395,10 @@ export class Walk {
     if (!isFor(frame, link)) return macvlans;
     const mode = this.#world.modeOn(link);
     if (frame.to === ALL) {
+      // In L3, ipvlan gives an ARP request for a sandbox to its link, which answers none.
+      const isTaken = mode === "l3" && familyOf(frame.key) === 4 &&
+        this.#world.lookUp(link, frame.key);
+      if (isTaken) return macvlans;
       const hearing = mode === "l2" ? this.#world.above(link, "ipvlan") : [];
       return [...macvlans, ...hearing.filter((each) => each.link.up), port];
     }
@@ -472,16 +477,25 @@ function isFor({ to }: Frame, { address }: Link): boolean {
 
 /** Whether a link that hears a question answers it (`arp_process`, `ndisc_recv_ns`). */
 function answers({ node, link }: Port, target: string, asker: string | undefined): boolean {
+  const { neighs } = node;
+  const { name } = link;
+  const isProxy = neighs.some(({ dst, dev, proxy }) => proxy && dst === target && dev === name);
   if (familyOf(target) === 6) {
-    return addressesOf(node, link).some(({ address, flags }) =>
-      address === target && !flags.includes("tentative") && !flags.includes("dadfailed")
-    );
+    const isSet = (key: string, on = name) => sysctl(node, `ipv6/conf/${on}/${key}`) > 0;
+    return isProxy && isSet("forwarding") && (isSet("proxy_ndp") || isSet("proxy_ndp", "all")) ||
+      addressesOf(node, link).some(({ address, flags }) =>
+        address === target && !flags.includes("tentative") && !flags.includes("dadfailed")
+      );
   }
   if (link.flags.includes("NOARP")) return false;
   // A namespace takes no question that seems to come from itself.
   if (node.addrs.some(({ address }) => address === asker)) return false;
-  const isOnlyHere = linkSysctl(node, link, "arp_ignore") > 0;
-  return node.addrs.some(({ address, dev, scope }) =>
-    address === target && scope !== "host" && (!isOnlyHere || dev === link.name)
-  );
+  const own = node.addrs.filter(({ address, scope }) => address === target && scope !== "host");
+  if (own.length > 0) {
+    return linkSysctl(node, link, "arp_ignore") === 0 || own.some(({ dev }) => dev === name);
+  }
+  // For another one, only if the way to it is by another link.
+  const { route } = findRoute(node, { dst: target, src: asker, iif: name });
+  return sysctl(node, `ipv4/conf/${name}/forwarding`) > 0 && route?.type === "unicast" &&
+    route.dev !== name && (isProxy || linkSysctl(node, link, "proxy_arp") > 0);
 }

@@ -28,6 +28,7 @@ Deno.test("an answer of IPv6 leaves by the link that was asked", async () => {
       sysctls: [],
       rules: [],
       isDown: false,
+      isProxy: false,
     }],
     router: { vlans: [], forwards: false, knows: false, rules: [] },
   };

@@ -57,6 +57,8 @@ export interface Host {
   rules: FirewallRule[];
   /** Whether its link is down. */
   isDown: boolean;
+  /** Whether it answers on the LAN for sandboxes of the L3 modes in the LAN's own subnet. */
+  isProxy: boolean;
 }
 
 export interface WorldSpec {
@@ -156,6 +158,7 @@ const host: fc.Arbitrary<Host> = fc.record({
   sysctls: fc.subarray(["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"]),
   rules,
   isDown: often(false, true),
+  isProxy: fc.boolean(),
 });
 
 /** Worlds, as they are drawn. */
@@ -265,7 +268,8 @@ export function build({ hosts, router }: WorldSpec): Built {
   for (const [h, host] of hosts.entries()) {
     const name = `h${h}`;
     plug(name);
-    for (const setting of host.sysctls) sysctls.push([PREFIX + name, setting]);
+    const settings = [...host.sysctls, ...host.isProxy ? ["net/ipv6/conf/all/proxy_ndp=1"] : []];
+    for (const setting of settings) sysctls.push([PREFIX + name, setting]);
     filter(name, host.rules);
     for (const vlan of VLANS) {
       join(name, vlan);
@@ -313,6 +317,14 @@ export function build({ hosts, router }: WorldSpec): Built {
           `addr add ${v4}${part}/${endpoint.length} dev eth${e}`,
           `addr add ${v6}${part}/64 dev eth${e} nodad`,
         );
+        if (host.isProxy && !isApart && mode !== "l2") {
+          to(
+            name,
+            `neigh add proxy ${v4}${part} dev ${link}`,
+            `neigh add proxy ${v6}${part} dev ${link}`,
+            `route add ${v4}${part}/32 dev lo`,
+          );
+        }
         if (endpoint.isDown) continue;
         to(inside, `link set eth${e} up`);
         const last = endpoint.way === "wrong" ? 2 : 1;

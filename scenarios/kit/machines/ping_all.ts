@@ -45,7 +45,7 @@ export async function pingAll(
   pings: readonly Ping[],
   expected: readonly boolean[],
 ): Promise<boolean[]> {
-  const sockets = new Map<string, { fd: number; family: Family }>();
+  const sockets = new Map<string, { fd: number; family: Family; netns: string }>();
   const answered = pings.map(() => false);
   const id = crypto.getRandomValues(new Uint16Array(1))[0]!;
   const { libc: own } = openLibc();
@@ -53,7 +53,7 @@ export async function pingAll(
     const open = () => openSocket(family);
     const key = `${netns} ${family}`;
     const socket = sockets.get(key) ??
-      { fd: inNamespace(own!, `/run/netns/${netns}`, netns, open), family };
+      { fd: inNamespace(own!, `/run/netns/${netns}`, netns, open), family, netns };
     sockets.set(key, socket);
     return socket.fd;
   };
@@ -69,7 +69,12 @@ export async function pingAll(
         }
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
-      for (const { fd, family } of sockets.values()) receive(fd, family, id, answered);
+      for (const { fd, family, netns } of sockets.values()) {
+        for (const index of received(fd, family, id)) {
+          // A reply may go astray, so that another namespace takes it: one that has a route by lo.
+          if (pings[index]?.netns === netns) answered[index] = true;
+        }
+      }
       if (expected.every((is, index) => !is || answered[index])) done = Math.min(done, now);
       if (now > done + REST || now > PATIENCE) return answered;
     }
@@ -102,13 +107,14 @@ function send(fd: number, family: Family, dst: string, id: number, index: number
   libc.sendto(fd, packet, BigInt(packet.length), 0, to, to.length);
 }
 
-function receive(fd: number, family: Family, id: number, answered: boolean[]): void {
+/** The numbers of the pings whose replies a socket has received. */
+function* received(fd: number, family: Family, id: number): Iterable<number> {
   const buffer = new Uint8Array(2048);
   while (libc.recv(fd, buffer, BigInt(buffer.length), 0) > 0n) {
     const start = family === 4 ? (buffer[0]! & 15) * 4 : 0;
     const view = new DataView(buffer.buffer, start);
     if (view.getUint8(0) !== OF[family].reply || view.getUint16(4) !== id) continue;
-    answered[view.getUint32(8)] = true;
+    yield view.getUint32(8);
   }
 }
 

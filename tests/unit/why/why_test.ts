@@ -148,6 +148,33 @@ Deno.test("a frame that comes in by a part of a bond is not followed", () => {
   assertEquals([verdict, there.at(-1)!.about], ["unknown", "it is a part of a bond"]);
 });
 
+Deno.test("a namespace answers as a proxy if it forwards, and IPv4 only for what is by another link", () => {
+  const veth = (index: number, linkIndex: number) =>
+    link(index, `eth${index}`, { info: { type: "veth" }, linkIndex, linkNetnsid: 0 });
+  const end = (how: "entry" | "setting" | "none", forwarding = 1, dev = "eth4") => {
+    const proxy = node("c1", [[veth(3, 2), "192.168.1.2"], [veth(4, 5)]], [
+      { dst: "192.168.1.9", dev },
+    ], {
+      "net/ipv4/conf/eth3/forwarding": forwarding,
+      ...how === "setting" && { "net/ipv4/conf/all/proxy_arp": 1 },
+    });
+    const entry = { dst: "192.168.1.9", dev: "eth3", state: "NONE", proxy: true } as const;
+    if (how === "entry") proxy.neighs.push(entry);
+    const others = [
+      proxy,
+      node("c2", [[veth(5, 4), "192.168.1.9"]], [
+        { dst: "192.168.1.1", dev: "eth5", via: "192.168.1.2" },
+      ]),
+    ];
+    const view = { host: node(undefined, [[veth(2, 3), "192.168.1.1"]]), others, closed: [] };
+    return ask(view, undefined, "192.168.1.9").there.map(({ code }) => code);
+  };
+  assertEquals(end("entry").slice(0, 3), ["route", "neighbour", "forwarded"]);
+  assertEquals(end("setting").slice(0, 3), ["route", "neighbour", "forwarded"]);
+  const silent = ["route", "no-answer"];
+  assertEquals([end("none"), end("entry", 0), end("entry", 1, "eth3")], [silent, silent, silent]);
+});
+
 Deno.test("a command is offered only if the packet arrives with it", () => {
   const view = twoSandboxes("l2", "private");
   const flow = { dst: "192.168.1.3" };
@@ -159,6 +186,32 @@ Deno.test("a command is offered only if the packet arrives with it", () => {
   // It would not help alone.
   view.others[1]!.sysctls["net/ipv4/icmp_echo_ignore_all"] = 1;
   assertEquals(fix(), undefined);
+});
+
+Deno.test("a VLAN goes up with its parent, so the command names the parent", () => {
+  const eth0 = link(2, "eth0", { up: false, flags: [] });
+  const vlan = link(3, "eth0.20", {
+    ...{ linkIndex: 2, up: false, flags: [] },
+    info: { type: "vlan", id: 20, protocol: "802.1Q" } as Link["info"],
+  });
+  const above = (index: number) =>
+    link(index, "eth0", {
+      ...{ linkIndex: 3, linkNetnsid: 0, flags: ["UP"] },
+      info: { type: "ipvlan", mode: "l2", flag: "bridge" },
+    });
+  const others = [node("c1", [[above(4), "192.168.1.2"]]), node("c2", [[above(5), "192.168.1.3"]])];
+  const view = { host: node(undefined, [[eth0], [vlan]]), others, closed: [] };
+  const flow = { dst: "192.168.1.3" };
+  const fix = findFix(view, "c1", flow, why(new World(view), others[0]!, flow));
+  assertEquals(fix, "ip link set eth0 up");
+});
+
+Deno.test("what leaves by lo for another machine ends there", () => {
+  const host = node(undefined, [[link(1, "lo")], [link(2, "eth0"), "192.168.1.1"]], [
+    { dst: "192.168.1.9", dev: "lo" },
+  ]);
+  const { verdict, there } = ask({ host, others: [], closed: [] }, undefined, "192.168.1.9");
+  assertEquals([verdict, there.map(({ code }) => code)], ["no", ["dead-end"]]);
 });
 
 Deno.test("routes: the longest prefix, then the lowest metric, then the next rule", () => {
