@@ -148,6 +148,10 @@ const proxy: Scenario = beyondScenario(
     const { missing } = await host.restart();
     await forgets();
     await world.ip("lab-pc20").session.change("neigh flush dev eth0");
+    // The MAC address of the host is a new one.
+    for (const dev of ["eth0", "eth0.20"]) {
+      await world.ip("lab-router").session.change(`neigh flush dev ${dev}`);
+    }
     await tour.holds(
       "ASK-3",
       isEqual("what is not restored", missing, []),
