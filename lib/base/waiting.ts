@@ -67,7 +67,7 @@ export class Coalescer<T> {
 
 /**
  * Calls a function for each item, at most `most` at once. Resolves to the outcomes, in order. If a call
- * fails, this fails too, after all calls that have begun.
+ * fails, no other one begins, and this fails when those that have begun have ended.
  */
 export async function atOnce<T, R>(
   most: number,
@@ -75,10 +75,12 @@ export async function atOnce<T, R>(
   run: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
-  const left = items.entries();
-  // The workers share one iterator, so each item goes to one worker.
+  // The workers share one iterator, so each item goes to one worker. A call that fails ends it.
+  const calls = items.entries().map(async ([index, item]) => {
+    results[index] = await run(item);
+  });
   const work = async () => {
-    for (const [index, item] of left) results[index] = await run(item);
+    for (const call of calls) await call;
   };
   const ended = await Promise.allSettled(
     Array.from({ length: Math.min(most, items.length) }, work),

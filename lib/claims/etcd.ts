@@ -40,7 +40,8 @@ export type Step =
   | { put: { key: string; value: string; lease?: string } }
   | { delete: KeyRange }
   | { range: Range }
-  | { if: Compare; then: Step; else?: Step };
+  /** One step if a condition holds, and maybe another one if not. */
+  | { when: Compare; step: Step; otherwise?: Step };
 
 /** A transaction. Its steps are done if all conditions hold; otherwise the ranges are read. */
 export interface Transaction {
@@ -245,9 +246,9 @@ function compareBody(compare: Compare): unknown {
 function stepBody(step: Step): unknown {
   if ("delete" in step) return { request_delete_range: rangeBody(step.delete) };
   if ("range" in step) return { request_range: rangeBody(step.range) };
-  if ("if" in step) {
-    const [success, failure] = [step.then, step.else].map((step) => step && [stepBody(step)]);
-    return { request_txn: { compare: [compareBody(step.if)], success, failure } };
+  if ("when" in step) {
+    const [success, failure] = [step.step, step.otherwise].map((each) => each && [stepBody(each)]);
+    return { request_txn: { compare: [compareBody(step.when)], success, failure } };
   }
   const { key, value, lease } = step.put;
   return { request_put: { key: encode(key), value: encode(value), lease } };

@@ -1,6 +1,6 @@
-// Addresses that are reserved in etcd for a sandbox by its name, whichever host it runs on. Each has a key
-// of its own, and a claim: that of the host where the sandbox runs, or one of no host. So nobody else
-// takes the address, nor does a host with an older version of this program.
+// Addresses that are reserved in etcd for a sandbox by its name, whichever host it runs on. A reservation
+// is a key. Besides, the address always has a claim: of the host where the sandbox runs, or of no host.
+// This program heeds claims in all its versions, so no other sandbox gets the address.
 import { invalidOption } from "../base/errors.ts";
 import { parseAddress } from "../ipam/address.ts";
 import { type Reader, type Step, under } from "./etcd.ts";
@@ -23,10 +23,10 @@ export function endOfUse(keys: Keys, key: string, holder: Holder): Step {
   const end = { delete: { key } };
   if (!reserved) return end;
   return {
-    if: { key: keys.reservation(network, sandbox, key), value: JSON.stringify(reserved) },
+    when: { key: keys.reservation(network, sandbox, key), value: JSON.stringify(reserved) },
     // Both end with the lease.
-    then: { put: { key, value: unused(holder), lease: reserved.lease } },
-    else: end,
+    step: { put: { key, value: unused(holder), lease: reserved.lease } },
+    otherwise: end,
   };
 }
 
@@ -63,7 +63,7 @@ export async function reserve(
 ): Promise<void> {
   const { keys, etcd, records, options } = session;
   const reserved: Reserved = seconds === undefined ? {} : {
-    lease: await etcd.grant(seconds, options()),
+    lease: await etcd.grant(Math.ceil(seconds), options()),
     until: new Date(Date.parse(since) + 1000 * seconds).toISOString(),
   };
   const value = JSON.stringify(reserved);
@@ -103,7 +103,7 @@ export async function unreserve(reader: Reader, network: string, sandbox?: strin
     await etcd.transact({
       success: [
         { delete: { key: keys.reservation(network, each.sandbox, key) } },
-        { if: { key, value: unused(each) }, then: { delete: { key } } },
+        { when: { key, value: unused(each) }, step: { delete: { key } } },
       ],
     }, options());
   }

@@ -382,7 +382,7 @@ export class Driver implements AsyncDisposable {
    * In a pool of etcd it is kept on all hosts, for the sandbox of the name on any of them.
    *
    * @param address The address; left out, one of each family: that of the sandbox, or the next free one.
-   * @param seconds The time to its end, in etcd. Who uses the address then keeps it.
+   * @param seconds The time to its end, up to 100 years; only in etcd. Who uses the address then keeps it.
    * @returns The new reservations. They last until they are released, or the network is removed; in
    * etcd, on its last host.
    * @throws {"address-held" | "address-in-use" | "reserved-address" | "outside-subnet"}

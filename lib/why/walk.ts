@@ -170,7 +170,7 @@ export class Walk {
   #wayOut(node: Node, route: Route): Port {
     const at = { netns: node.netns, link: route.dev };
     const link = node.links.find(({ name }) => name === route.dev);
-    // What leaves by lo comes in again, and is for nobody there (`__mkroute_output`).
+    // The host takes what leaves by lo for its own (`__mkroute_output`).
     if (route.type !== "unicast" || !link || link.name === "lo") {
       const isKnown = route.type !== "broadcast" && route.type !== "multicast" &&
         route.type !== "anycast";

@@ -3,30 +3,22 @@
  *
  * @module
  */
+import { pause } from "../../lib/base/waiting.ts";
 import type { Finding } from "../../lib/check/mod.ts";
 import { CREATE_LINE, LAN, PoolWorld } from "../kit/hosts/pool_world.ts";
 import type { SharingHost } from "../kit/hosts/pool_host.ts";
-import { CallError } from "../kit/machines/calls.ts";
+import { refusalOf } from "../kit/machines/calls.ts";
 import { isEqual } from "../kit/machines/checks.ts";
 import { beyondScenario, type Scenario } from "../kit/mod.ts";
 
 const ADDRESS = "192.168.1.77";
 
-/** The sandbox. Its name is also that of a namespace, of which the machines of the lab share the names. */
+/** The name of the sandbox and its namespace. All hosts here share one list of namespaces. */
 const DB = "host1-db";
 
-/** Calls, and returns the message of the error; empty if there is none. */
-async function refusal(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return "";
-  } catch (error) {
-    if (!(error instanceof CallError)) throw error;
-    return error.message;
-  }
-}
-
-function says(what: string, message: string, pattern: RegExp): Finding {
+/** Checks that a call fails, and that its message matches. */
+async function isRefused(what: string, call: Promise<unknown>, pattern: RegExp): Promise<Finding> {
+  const { message = "It was not refused" } = await refusalOf(call) ?? {};
   const evidence = [{ command: what, output: message }];
   return {
     sentence: `${what} is refused: ${pattern.source}`,
@@ -52,8 +44,16 @@ const sharedReservations: Scenario = beyondScenario(
     tour.step(`host1: ipvlan address reserve lan ${DB} ${ADDRESS}`);
     await one.call("reserveAddress", "lan", DB, ADDRESS);
     tour.step(`host2: ipvlan run --net=lan --ip=${ADDRESS} --name=host2-x …`);
-    const stolen = await refusal(two.make("host2-x", "lan", ADDRESS));
-    const again = await refusal(two.call("reserveAddress", "lan", DB));
+    const stolen = await isRefused(
+      "the address for another one",
+      two.make("host2-x", "lan", ADDRESS),
+      /the reservation for "host1-db"/,
+    );
+    const again = await isRefused(
+      "a second reservation",
+      two.call("reserveAddress", "lan", DB),
+      /192\.168\.1\.77 is reserved for it/,
+    );
     tour.step(`host1: ipvlan run -d --net=lan --name=${DB} …`);
     await one.make(DB, "lan");
     const first = await addressOf(one);
@@ -61,8 +61,8 @@ const sharedReservations: Scenario = beyondScenario(
       "ASK-15",
       isEqual("what host2 lists", await names(two), [`${DB} ${ADDRESS}`]),
       isEqual("the address on host1", first, ADDRESS),
-      says("the address for another one", stolen, /the reservation for "host1-db"/),
-      says("a second reservation", again, /192\.168\.1\.77 is reserved for it/),
+      stolen,
+      again,
     );
 
     tour.step(`host1: ipvlan rm ${DB}; host2: ipvlan run -d --net=lan --name=${DB} …`);
@@ -74,18 +74,27 @@ const sharedReservations: Scenario = beyondScenario(
     await one.make(DB, "lan");
     const back = await addressOf(one);
     await one.crash();
-    const alive = await refusal(two.make(DB, "lan"));
+    const alive = await isRefused(
+      "the name on host2 before host1 is removed",
+      two.make(DB, "lan"),
+      /"host1-db" on the host "host1"/,
+    );
     tour.step("host2: ipvlan host rm --force host1, when the lease of its agent is over");
     let removed: unknown;
     for (;;) {
       const remove = async () => removed = await two.call("removeHost", "host1", undefined, true);
-      const message = await refusal(remove());
-      if (message === "") break;
-      if (!/agent/.test(message)) throw new Error(message);
+      const refused = await refusalOf(remove());
+      if (!refused) break;
+      if (!/agent/.test(refused.message)) throw refused;
+      await pause(200);
     }
     const kept = await names(two);
     const freed = JSON.stringify(removed);
-    const other = await refusal(two.make("host2-x", "lan", ADDRESS));
+    const other = await isRefused(
+      "the address for another one still",
+      two.make("host2-x", "lan", ADDRESS),
+      /the reservation for "host1-db"/,
+    );
     tour.step(`host2: ipvlan run -d --net=lan --name=${DB} …`);
     await new Deno.Command("ip", { args: ["netns", "del", DB], stderr: "null" }).output();
     await two.make(DB, "lan");
@@ -93,10 +102,10 @@ const sharedReservations: Scenario = beyondScenario(
       "ASK-15",
       isEqual("the address on host2, when host1 was drained", drained, ADDRESS),
       isEqual("that on host1 again", back, ADDRESS),
-      says("the name on host2 before host1 is removed", alive, /"host1-db" on the host "host1"/),
+      alive,
       isEqual("what is listed then", kept, [`${DB} ${ADDRESS}`]),
       isEqual("whether it is said to be free", freed.includes(ADDRESS), false),
-      says("the address for another one still", other, /the reservation for "host1-db"/),
+      other,
       isEqual("the address on host2, when host1 was killed", await addressOf(two), ADDRESS),
       await two.reaches(DB, "192.168.1.241"),
     );

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Finding, reaches } from "../../lib/check/mod.ts";
-import { CallError } from "../kit/machines/calls.ts";
+import { refusalOf } from "../kit/machines/calls.ts";
 import { engineScenario, type Scenario } from "../kit/mod.ts";
 import type { SharingHost } from "../kit/hosts/pool_host.ts";
 import {
@@ -47,15 +47,10 @@ function otherBlock(addresses: readonly string[]): number {
 
 /** Checks that an address that needs etcd is refused within 5 seconds, with the reason. */
 async function stops(host: SharingHost, address: string): Promise<Finding> {
-  let output = "it was made";
-  let held = false;
-  try {
-    await host.make(`${host.name}-late`, "lan", address);
-  } catch (error) {
-    if (!(error instanceof CallError)) throw error;
-    output = `${error.message}\n(after ${error.milliseconds} ms)`;
-    held = /^etcd is out of reach/.test(error.message) && error.milliseconds < 5000;
-  }
+  const refused = await refusalOf(host.make(`${host.name}-late`, "lan", address));
+  const held = refused !== undefined && /^etcd is out of reach/.test(refused.message) &&
+    refused.milliseconds < 5000;
+  const output = refused ? `${refused.message}\n(after ${refused.milliseconds} ms)` : "It was made";
   const command = `ipvlan run -d --net=lan --ip=${address} --name=${host.name}-late`;
   return {
     sentence: "With two members gone, it stops within 5 s and says why",

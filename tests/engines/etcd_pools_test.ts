@@ -785,10 +785,9 @@ Deno.test("of many that reserve and connect on two hosts at once, none gets anot
       [],
     );
     assertEquals(await make(one, "a3"), wanted.get("a3"));
-    // Two hosts start one name at once: one of them has it.
-    for (const { driver } of hosts) {
-      await assertRejects(() => make({ driver } as SharingHost, "a3"));
-    }
+    // A name that runs starts on no host again.
+    await assertRejectsError(() => make(one, "a3"), "sandbox-exists");
+    await assertRejectsError(() => make(two, "a3"), "shared-address-held");
     const left = (await keys()).filter((key) => key.startsWith("reservations/"));
     assertEquals(left.length, 32);
     // What a sandbox has is reserved for it, by the id of the network as well.
@@ -804,9 +803,16 @@ Deno.test("of many that reserve and connect on two hosts at once, none gets anot
     for (const name of wanted.keys()) await two.driver.releaseReservations("lan", name);
   }));
 
-Deno.test("without etcd, nobody gets what is reserved, and nothing half done is left", () =>
+Deno.test("while etcd is down, only the name gets its address, and calls that fail leave nothing", () =>
   withHosts(2, async ({ hosts: [one, two], stop, start, keys }) => {
     for (const { driver } of [one!, two!]) await driver.createNetwork(LAN);
+    for (const seconds of [0, -1, NaN, 1e10]) {
+      await assertRejectsError(
+        () => two!.driver.reserveAddress("lan", "db", undefined, seconds),
+        "invalid-option",
+        "up to 100 years",
+      );
+    }
     const [address] = await two!.driver.reserveAddress("lan", "db", "192.168.20.50");
     const [first] = await make(one!, "db");
     assertEquals(first, address!.address);
@@ -817,8 +823,9 @@ Deno.test("without etcd, nobody gets what is reserved, and nothing half done is 
     const [other] = await make(one!, "y");
     assert(other !== first);
     await assertRejectsError(() => make(one!, "z", first), "address-held", "the reservation");
-    await assertRejects(() => one!.driver.reserveAddress("lan", "web"));
-    await assertRejects(() => one!.driver.releaseReservations("lan", "db"));
+    const { driver } = one!;
+    await assertRejectsError(() => driver.reserveAddress("lan", "web"), "etcd-unreachable");
+    await assertRejectsError(() => driver.releaseReservations("lan", "db"), "etcd-unreachable");
     await start();
     await one!.driver.restore();
     assertEquals((await make(two!, "db"))[0], first);

@@ -1,5 +1,6 @@
 // Addresses that are kept in etcd for a sandbox by its name, whichever host it runs on.
 import { assert, assertEquals } from "@std/assert";
+import { poolId } from "../../lib/claims/pool_key.ts";
 import type { EtcdAccess, Holder } from "../../lib/claims/types.ts";
 import { assertRejectsError } from "../kit/errors.ts";
 import { type Host, release } from "./host.ts";
@@ -7,6 +8,12 @@ import { cluster, deleteKey, kindOf, put, test } from "./kit.ts";
 
 const SUBNET = "10.7.0.0/24";
 const DB: Holder & { network: string } = { sandbox: "db", network: "n" };
+
+/** Joins the pool on all hosts. Returns its id. */
+async function join(hosts: readonly Host[], access: EtcdAccess, subnet = SUBNET): Promise<string> {
+  for (const { pools } of hosts) await pools.join(access, subnet, {});
+  return poolId(access, subnet);
+}
 
 /** Takes an address for the sandbox `db`, reserves it, and releases it again. */
 async function reserve(
@@ -37,8 +44,7 @@ for (const address of [undefined, "10.7.0.77"]) {
     `a reserved address outlives its sandbox, and moves with the name (${address})`,
     ["a", "b"],
     async ([a, b], access) => {
-      const { id } = await a.pools.join(access, SUBNET, {});
-      await b.pools.join(access, SUBNET, {});
+      const id = await join([a, b], access);
       const kept = await reserve(a, access, id, address);
       assertEquals(await claims(a, access), [`${kept} db reserved`]);
       assertEquals(await b.pools.reservations(access), [
@@ -81,9 +87,7 @@ test(
   ["a", "b"],
   async (hosts, access) => {
     const [a, b] = hosts;
-    const subnet = "10.8.0.0/28";
-    const { id } = await a.pools.join(access, subnet, {});
-    await b.pools.join(access, subnet, {});
+    const id = await join([a, b], access, "10.8.0.0/28");
     const kept = await a.pools.take(id, DB);
     await a.pools.settle();
     await a.pools.reserve(access, DB, [{ pool: id, address: kept }]);
@@ -112,7 +116,7 @@ test(
     [a],
     access,
   ) => {
-    const { id } = await a.pools.join(access, SUBNET, {});
+    const id = await join([a], access);
     const address = await reserve(a, access, id);
     await a.pools.take(id, DB, { address });
     await assertRejectsError(
@@ -131,34 +135,37 @@ test(
   },
 );
 
-test("what was freed is for the name alone, also before etcd knows", ["a"], async ([a], access) => {
-  const { id } = await a.pools.join(access, "10.8.0.0/30", {});
-  const kept = await a.pools.take(id, DB);
-  await a.pools.settle();
-  await a.pools.reserve(access, DB, [{ pool: id, address: kept }]);
-  await a.pools.take(id, { sandbox: "y" });
-  await a.pools.settle();
-  a.store.transaction(() => a.pools.release(id, kept));
-  await assertRejectsError(
-    () => a.pools.take(id, { sandbox: "x" }, { address: kept }),
-    "address-held",
-    'the reservation for "db"',
-  );
-  assertEquals(await a.pools.take(id, DB, { address: kept }), kept);
-  assertEquals(a.pools.holder(id, kept), { ...DB, reserved: {} });
-  await a.pools.settle();
-  assert((await claims(a, access)).includes(`${kept} db here`));
-  a.store.transaction(() => a.pools.release(id, kept));
-  await assertRejectsError(() => a.pools.take(id, { sandbox: "x" }), "shared-pool-exhausted");
-  assertEquals(await claims(a, access), [`${kept} db reserved`, (await claims(a, access))[1]]);
-});
+test(
+  "a freed address that is reserved goes to its name alone, even before etcd knows",
+  ["a"],
+  async ([a], access) => {
+    const id = await join([a], access, "10.8.0.0/30");
+    const kept = await a.pools.take(id, DB);
+    await a.pools.settle();
+    await a.pools.reserve(access, DB, [{ pool: id, address: kept }]);
+    await a.pools.take(id, { sandbox: "y" });
+    await a.pools.settle();
+    a.store.transaction(() => a.pools.release(id, kept));
+    await assertRejectsError(
+      () => a.pools.take(id, { sandbox: "x" }, { address: kept }),
+      "address-held",
+      'the reservation for "db"',
+    );
+    assertEquals(await a.pools.take(id, DB, { address: kept }), kept);
+    assertEquals(a.pools.holder(id, kept), { ...DB, reserved: {} });
+    await a.pools.settle();
+    assert((await claims(a, access)).includes(`${kept} db here`));
+    a.store.transaction(() => a.pools.release(id, kept));
+    await assertRejectsError(() => a.pools.take(id, { sandbox: "x" }), "shared-pool-exhausted");
+    assertEquals(await claims(a, access), [`${kept} db reserved`, (await claims(a, access))[1]]);
+  },
+);
 
 test("a host that is removed leaves what is reserved, and it is taken over", ["a", "b"], async (
   [a, b],
   access,
 ) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  await b.pools.join(access, SUBNET, {});
+  const id = await join([a, b], access);
   const kept = await reserve(a, access, id);
   await a.pools.take(id, DB, { address: kept });
   await a.pools.take(id, { sandbox: "web" });
@@ -176,12 +183,11 @@ test("a host that is removed leaves what is reserved, and it is taken over", ["a
   ]);
 });
 
-test("a host that comes back before anybody took over has its address", ["a", "b"], async (
+test("a host that comes back in time keeps its reserved address", ["a", "b"], async (
   [a, b],
   access,
 ) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  await b.pools.join(access, SUBNET, {});
+  const id = await join([a, b], access);
   const kept = await reserve(a, access, id);
   await a.pools.take(id, DB, { address: kept });
   await a.pools.settle();
@@ -203,8 +209,7 @@ test("a reservation ends, and what is in use then stays in use", ["a", "b"], asy
   [a, b],
   access,
 ) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  await b.pools.join(access, SUBNET, {});
+  const id = await join([a, b], access);
   const kept = await reserve(a, access, id, undefined, 3600);
   const [{ reserved: { until = "" } } = { reserved: {} }] = await b.pools.reservations(access);
   assert(Math.abs(Date.parse(until) - Date.now() - 3600_000) < 600_000);
@@ -227,25 +232,28 @@ test("a reservation ends, and what is in use then stays in use", ["a", "b"], asy
   assertEquals(await claims(b, access), []);
 });
 
-test("a claim that somebody has deleted is no obstacle", ["a"], async ([a], access) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  const kept = await reserve(a, access, id, "10.7.0.77");
-  await deleteKey(`${access.prefix}/claims/10.7.0.0-24/0a07004d`);
-  assertEquals(await a.pools.take(id, DB, { address: kept }), kept);
-  await a.pools.settle();
-  assertEquals(await claims(a, access), [`${kept} db here`]);
-  await release(a, id, kept);
-  await deleteKey(`${access.prefix}/claims/10.7.0.0-24/0a07004d`);
-  await a.pools.unreserve(access, DB.network, DB.sandbox);
-  assertEquals(await kindOf(access, "reservations"), []);
-});
+test(
+  "a reserved address whose claim was deleted can be taken, and released",
+  ["a"],
+  async ([a], access) => {
+    const id = await join([a], access);
+    const kept = await reserve(a, access, id, "10.7.0.77");
+    await deleteKey(`${access.prefix}/claims/10.7.0.0-24/0a07004d`);
+    assertEquals(await a.pools.take(id, DB, { address: kept }), kept);
+    await a.pools.settle();
+    assertEquals(await claims(a, access), [`${kept} db here`]);
+    await release(a, id, kept);
+    await deleteKey(`${access.prefix}/claims/10.7.0.0-24/0a07004d`);
+    await a.pools.unreserve(access, DB.network, DB.sandbox);
+    assertEquals(await kindOf(access, "reservations"), []);
+  },
+);
 
 test("with an older etcd, a sandbox keeps its address that is reserved again", ["a", "b"], async (
   [a, b],
   access,
 ) => {
-  const { id } = await a.pools.join(access, SUBNET, {});
-  await b.pools.join(access, SUBNET, {});
+  const id = await join([a, b], access);
   const kept = await reserve(a, access, id, "10.7.0.77");
   const older = [...await kindOf(access, "claims"), ...await kindOf(access, "reservations")];
   await a.pools.unreserve(access, DB.network, DB.sandbox);

@@ -76,23 +76,23 @@ class Memory {
       throw new Error("too many operations in txn request");
     }
     const before = this.#revision;
-    const responses = steps.map(
-      ({ request_put, request_delete_range, request_range, request_txn }) => {
-        if (request_txn) {
-          const { compare = [], success = [], failure = [] } = request_txn;
-          for (const step of compare.every((each) => this.#holds(each)) ? success : failure) {
-            if (step.request_put) this.#put(step.request_put, before + 1);
-            if (step.request_delete_range) this.#delete(step.request_delete_range, before + 1);
-          }
-        }
-        if (request_range) return { response_range: this.range(request_range) };
-        if (request_put) this.#put(request_put, before + 1);
-        if (request_delete_range) this.#delete(request_delete_range, before + 1);
-        return {};
-      },
-    );
+    const carryOut = (
+      { request_put, request_delete_range, request_range, request_txn }: StepBody,
+    ) => {
+      if (request_range) return { response_range: this.range(request_range) };
+      if (request_put) this.#put(request_put, before + 1);
+      if (request_delete_range) this.#delete(request_delete_range, before + 1);
+      if (request_txn) this.#stepsOf(request_txn).forEach(carryOut);
+      return {};
+    };
+    const responses = steps.map(carryOut);
     if (this.#revision > before) { for (const wake of this.#watchers) wake(); }
     return { header: this.header, ...(succeeded && { succeeded }), responses };
+  }
+
+  /** The steps of a transaction inside another one. */
+  #stepsOf({ compare = [], success = [], failure = [] }: TransactionBody): readonly StepBody[] {
+    return compare.every((each) => this.#holds(each)) ? success : failure;
   }
 
   range(body: Body): unknown {

@@ -106,6 +106,8 @@ Deno.test("nonsense is refused in one line, and changes nothing; a dry run only 
       );
       assert(!error.message.includes("\n"));
     }
+    const withEnd = () => driver.reserveAddress("n", "c", undefined, 60);
+    await assertRejectsError(withEnd, "invalid-option", "in etcd");
     const rehearsed = await host.driver({ dryRun: () => {} });
     assertEquals((await rehearsed.reserveAddress("n", "c")).length, 2);
     assertEquals(await host.dump(), before);

@@ -1,5 +1,11 @@
 // Reserves addresses of a network for sandboxes that need not exist.
-import { accept, invalidOption, throwProblems, unlessError } from "../../base/errors.ts";
+import {
+  accept,
+  invalidOption,
+  type IpvlanError,
+  throwProblems,
+  unlessError,
+} from "../../base/errors.ts";
 import { type Addresses, addressFields, endpointAddresses, familyOf } from "../../ipam/address.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
@@ -22,6 +28,9 @@ import { reservationProblems, reservedFor } from "./attach_request.ts";
 import { takeShared } from "./take.ts";
 import { decideEndpoint } from "./decide.ts";
 
+/** The longest time to an end, in seconds. etcd takes no lease of more than some 285 years. */
+const LONGEST = 100 * 366 * 86_400;
+
 /**
  * Reserves an address: the given one, or those of the sandbox, or the next one of each family. In etcd, it
  * may have an end, in seconds from now.
@@ -39,11 +48,8 @@ export async function reserveAddress(
     const network = findSettled(store, networkName);
     const { id, parent, subnets } = network;
     const problems = isShared(network) ? [] : reservationProblems(network);
-    throwProblems([nameProblem("sandbox", name) ?? [], problems].flat());
-    if (seconds !== undefined && !isShared(network)) {
-      const rule = "only a network with its addresses in etcd has reservations with an end";
-      throw invalidOption("end of a reservation", `${seconds} s`, rule);
-    }
+    const wrongEnd = endProblems(network, seconds);
+    throwProblems([nameProblem("sandbox", name) ?? [], problems, wrongEnd].flat());
     const texts = given === undefined ? subnets.map(({ subnet }) => subnet) : [given];
     const families = [...new Set(texts.map(familyOf))];
     const old = reservedFor(network, name).find((each) => families.includes(familyOf(each)));
@@ -95,6 +101,16 @@ export async function reserveAddress(
     giveBack(parts, pools, taken);
     await tell(pools);
   }
+}
+
+/** Finds what is wrong with the time to the end of a reservation, in seconds. */
+function endProblems(network: Network, seconds: number | undefined): IpvlanError[] {
+  if (seconds === undefined) return [];
+  const rules = [
+    ...isShared(network) ? [] : ["only a network with its addresses in etcd has such an end"],
+    ...seconds > 0 && seconds <= LONGEST ? [] : ["give a time of up to 100 years"],
+  ];
+  return rules.map((rule) => invalidOption("end of a reservation", `${seconds} s`, rule));
 }
 
 /** Reserves addresses of an endpoint for a name, but of each family only if it has none. */

@@ -45,6 +45,16 @@ export class CallError extends UserError {
 /** The other process does not answer any more. */
 export class DownError extends UserError {}
 
+/** Waits for a call that may fail there. Resolves to its error; `undefined` if it did not fail. */
+export async function refusalOf(call: Promise<unknown>): Promise<CallError | undefined> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof CallError) return error;
+    throw error;
+  }
+}
+
 /** Calls the methods of an object in another process. */
 export class Caller {
   /** The time of the last answer, by `performance.now()`. */

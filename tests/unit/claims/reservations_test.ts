@@ -43,9 +43,9 @@ Deno.test("a use ends with a claim of no host if the address is still reserved a
   for (const reserved of [{}, { lease: "5", until: "u" }]) {
     const claim = { host: "reserved", ...USER, reserved, since: "", token: "" };
     assertEquals(endOfUse(new Keys("/p"), key, { ...USER, names: ["db"], reserved }), {
-      if: { key: `/p/${RESERVATION}`, value: JSON.stringify(reserved) },
-      then: { put: { key, value: JSON.stringify(claim), lease: reserved.lease } },
-      else: none,
+      when: { key: `/p/${RESERVATION}`, value: JSON.stringify(reserved) },
+      step: { put: { key, value: JSON.stringify(claim), lease: reserved.lease } },
+      otherwise: none,
     });
   }
 });

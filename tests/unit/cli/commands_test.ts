@@ -81,11 +81,11 @@ Deno.test("with --json, an error is an array of its problems, with code and fiel
   assertEquals([problem.code, problem.value, others], ["invalid-option", "colour=red", []]);
 });
 
-Deno.test("a reservation ends after a time that etcd can count, and a wrong one is said at once", async () => {
+Deno.test("a time that is none is said at once, without a network", async () => {
   const printed: string[] = [];
   const { error } = console;
   console.error = (text: string) => printed.push(text);
-  const times = ["tomorrow", "24", "0s", "1h x", "-1h", "1000000h"];
+  const times = ["tomorrow", "24", "1h x", "-1h"];
   try {
     for (const time of times) {
       assertEquals(await main(["address", "reserve", `--for=${time}`, "n", "db"]), 1);
@@ -95,8 +95,6 @@ Deno.test("a reservation ends after a time that etcd can count, and a wrong one 
   }
   assertEquals(
     printed,
-    times.map((time) =>
-      `ipvlan: The time "${time}" is not valid: give it such as 24h or 1h30m, up to 100 years`
-    ),
+    times.map((time) => `ipvlan: The time "${time}" is not valid: give it such as 24h or 1h30m`),
   );
 });

@@ -307,12 +307,12 @@ export async function lookUpReservations(
 }
 
 async function copyTo(store: Store, pools: SharedPools, access: EtcdAccess): Promise<[]> {
-  const all = await pools.reservations(access);
+  const all = Map.groupBy(await pools.reservations(access), ({ network }) => network);
   store.transaction(() => {
     for (const { reservations = [], ...network } of store.networks({ shared: true })) {
       const { name, subnets, ipam } = network;
       if (!isReady(network) || prefixOf(ipam!.access) !== prefixOf(access)) continue;
-      const own = all.filter((each) => each.network === name && homeOf(subnets, each.address))
+      const own = (all.get(name) ?? []).filter(({ address }) => homeOf(subnets, address))
         .map(({ sandbox: name, address, reserved: { until } }) => ({ name, address, until }));
       if (JSON.stringify(own) === JSON.stringify(reservations)) continue;
       store.putNetwork(
