@@ -85,6 +85,17 @@ Deno.test("a network on the same parent and subnet gives no reserved address awa
     assertEquals(own.endpoints[0]!.ip, "10.0.0.128/24");
   }));
 
+Deno.test("a sandbox that runs already is one problem, and its reserved address is none", () =>
+  withHost(async (host) => {
+    const driver = await host.driver();
+    await driver.createNetwork(NETWORK);
+    await driver.reserveAddress("n", "c");
+    const create = () => driver.createSandbox({ name: "c", connections: [{ network: "n" }] });
+    await create();
+    await assertRejectsError(create, "sandbox-exists");
+    await driver.removeSandbox("c");
+  }));
+
 Deno.test("nonsense is refused in one line, and changes nothing; a dry run only says", () =>
   withHost(async (host) => {
     const driver = await host.driver();

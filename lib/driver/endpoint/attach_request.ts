@@ -112,7 +112,10 @@ function decideEndpoints(
       .filter((other) => other.network.parent === parent)
       .flatMap(({ endpoint }) => endpointAddresses(endpoint));
     const except = [...options.except ?? [], ...given];
-    const asked = { ...withReserved(network, reserveAs ?? sandbox, options), except };
+    // A sandbox that is on the network already has its reserved addresses: one problem, and not two.
+    const isThere = network.reservations && store.endpoints({ network: id, sandbox }).length > 0;
+    const own = isThere ? options : withReserved(network, reserveAs ?? sandbox, options);
+    const asked = { ...own, except };
     const decision = decideEndpoint(asked, randomHex(6), {
       network,
       pools: pools.get(id) ?? known.of(network),
