@@ -238,6 +238,24 @@ Deno.test("a client is no process of its sandbox, and ends with it", async () =>
   await world.assertClean();
 });
 
+Deno.test("a client that is slow gives its lease back before it ends", async () => {
+  await using world = await World.make();
+  await world.run("c1");
+  const [pid = ""] = await clients();
+  Deno.kill(Number(pid), "SIGSTOP");
+  const isRemoved = world.driver.removeSandbox("c1");
+  await becomes("the client has a signal", async () => {
+    const [, pending] = /^ShdPnd:\t0{0,15}(\w+)$/m.exec(
+      await Deno.readTextFile(`/proc/${pid}/status`),
+    )!;
+    return pending !== "0";
+  });
+  Deno.kill(Number(pid), "SIGCONT");
+  await isRemoved;
+  await becomes("the lease is given back", async () => await world.leases() === 0);
+  await world.assertClean();
+});
+
 Deno.test("without a client on this machine, the error names a package", async () => {
   await using world = await World.make();
   const folder = await Deno.makeTempDir();

@@ -145,22 +145,28 @@ export class DhcpClients {
 
   /**
    * Ends the clients of those endpoints that have one. Each first gives back its lease, on the link
-   * that is still there. A client that does not end is killed.
+   * that is still there, and is told to end only then: of two signals at once, it might take the
+   * second one first. A client that does not end is killed.
    */
   async release(endpoints: readonly EndpointRecord[]): Promise<void> {
     const { processes, report, isRehearsal } = this.options;
     const own = endpoints.filter((endpoint) => statOf(this.#folderOf(endpoint)));
     await Promise.all(own.map(async (endpoint) => {
       const pids = await this.pids([endpoint]);
-      for (const signal of ["SIGUSR2", "SIGTERM"] as const) {
+      const folder = this.#folderOf(endpoint);
+      const hasEnded = async () => (await this.pids([endpoint])).length === 0;
+      const steps = [
+        ["SIGUSR2", "lease", () => !statOf(`${folder}/lease`)],
+        ["SIGTERM", "client", hasEnded],
+      ] as const;
+      for (const [signal, file, isDone] of steps) {
         pids.forEach((pid) => report?.(`kill -s ${signal.slice("SIG".length)} ${pid}`));
-        if (!isRehearsal) await processes.kill(pids, signal);
+        if (isRehearsal || pids.length === 0) continue;
+        await processes.kill(pids, signal);
+        const limit = { signal: AbortSignal.timeout(PATIENCE) };
+        await untilClosed(`${folder}/${file}`, isDone, limit).catch(() => {});
       }
       if (isRehearsal) return;
-      const hasEnded = async () => (await this.pids([endpoint])).length === 0;
-      const limit = { signal: AbortSignal.timeout(PATIENCE) };
-      const folder = this.#folderOf(endpoint);
-      await untilClosed(`${folder}/client`, hasEnded, limit).catch(() => {});
       await processes.kill(await this.pids([endpoint]));
       unlessMissing(() => Deno.removeSync(folder, { recursive: true }));
     }));
