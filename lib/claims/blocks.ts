@@ -101,10 +101,11 @@ async function tryBlock(
   const usable = usableOf(prefix, at, pool.reserved);
   if (usable === 0n || records.block(id, first)) return { free: 0n, next: at + size };
   const token = randomHex(8);
+  // If the answer is lost, it is given back.
   const asked: BlockRecord = {
     pool: id,
     first,
-    state: "asked",
+    state: "giving",
     token,
     kept: usable,
     free: 0n,
@@ -186,7 +187,8 @@ export async function claimAddress(
   const { keys, records, etcd: { damage } } = session;
   const first = blockWith(pool, address);
   const [blockKey, claimKey] = [keys.block(pool.subnet, first), keys.claim(pool.subnet, address)];
-  const fresh: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "asked" };
+  // If the answer is lost, it is given up.
+  const fresh: AddressRecord = used ?? { ...newUse(pool.id, address, request), state: "giving" };
   let [[block], [claim]] = await session.read({ key: blockKey }, { key: claimKey });
   for (;;) {
     const there = claim && readClaim(claim);
@@ -219,7 +221,7 @@ export async function claimAddress(
           const now = records.address(pool.id, address)!;
           records.putAddress({
             ...now,
-            state: now.state === "asked" ? "used" : now.state,
+            state: used ? now.state : "used",
             // The address may have been released and taken again since.
             told: now.token === asked.token ? asked.version : 0,
             revision: claim?.modRevision ?? revision,

@@ -7,7 +7,6 @@ import type { CallOptions } from "./gateway.ts";
 import { Keys } from "./keys.ts";
 import { refuse } from "./local.ts";
 import { type Check, Session, type SharedPoolsOptions } from "./session.ts";
-import { findAsked } from "./settle.ts";
 import type { EtcdAccess } from "./types.ts";
 import type { HostValue } from "./values.ts";
 
@@ -85,7 +84,6 @@ export class Calls implements Disposable {
       const options = () => this.#within(patience, signal);
       try {
         const session = await Session.begin(this.options, client, access, options, check);
-        if (session.isUnsure) await findAsked(session);
         return await run(session);
       } catch (error) {
         if (isIpvlanError(error, "host-replaced")) await this.#tellCopy(access, options());

@@ -21,8 +21,6 @@ export interface HostRecord {
   value: string;
   /** The token of the pending transaction: etcd may have carried it out or not. */
   asked: string | undefined;
-  /** Whether the result of an earlier transaction is not on record yet. */
-  unsure: boolean;
   /** Why no address may be given away: `removed`, `older` for an older etcd, or `replaced NAME`. */
   refused: string | undefined;
   /** Whether its agent has ever run. */
@@ -52,8 +50,8 @@ export interface PoolRecord extends SharedPool {
 export interface BlockRecord {
   pool: string;
   first: string;
-  /** `asked`: it may be in etcd; `held`: it is; `giving`: it is given back, and may be there. */
-  state: "asked" | "held" | "giving";
+  /** `held`: it is in etcd; `giving`: it may be, as it was asked for or held, and is given back. */
+  state: "held" | "giving";
   /** A random text that only this block has. */
   token: string;
   /** The addresses that only this host gives away, as etcd has them. */
@@ -70,10 +68,10 @@ export interface AddressRecord {
   pool: string;
   address: string;
   /**
-   * `asked`: its claim may be in etcd; `used`; `freed`: it is this host's and may be taken again;
-   * `giving`: it is given up, and its claim may be in etcd still; `lost`: another host has it in etcd.
+   * `used`; `freed`: it is this host's and may be taken again; `giving`: its claim may be in etcd, as it
+   * was asked for or used, and is given up; `lost`: another host has it in etcd.
    */
-  state: "asked" | "used" | "freed" | "giving" | "lost";
+  state: "used" | "freed" | "giving" | "lost";
   /** The block that has it; `undefined` if it was claimed by itself, outside of all blocks. */
   block: string | undefined;
   /** A random text that only this use of the address has. */
@@ -99,7 +97,6 @@ export const CLAIM_TABLES = `
     token TEXT NOT NULL,
     value TEXT NOT NULL,
     asked TEXT,
-    unsure INTEGER NOT NULL,
     refused TEXT,
     agent INTEGER NOT NULL,
     lease TEXT NOT NULL,
@@ -182,7 +179,6 @@ function toColumn(field: unknown): Value {
 
 /** How to read the columns whose fields are neither texts nor numbers, by their names. */
 const READERS: Readonly<Record<string, (column: string & number) => unknown>> = {
-  unsure: Boolean,
   agent: Boolean,
   leaving: Boolean,
   dirty: Boolean,
@@ -312,7 +308,7 @@ export class ClaimRecords {
 
   hasUsed(pool: string): boolean {
     const query = `shared_address
-      WHERE pool = ? AND state IN ('used', 'asked', 'lost') AND NOT (${OWN_ADDRESS}) LIMIT 1`;
+      WHERE pool = ? AND state IN ('used', 'lost') AND NOT (${OWN_ADDRESS}) LIMIT 1`;
     return this.#select(query, pool).length > 0;
   }
 

@@ -109,17 +109,10 @@ export class Session {
     return this.host.id;
   }
 
-  /** Whether an earlier request may have taken effect that is not on record. None can any more. */
-  get isUnsure(): boolean {
-    return this.host.unsure;
-  }
-
-  /** Records the results of earlier requests as known. Call it inside a transaction of the store. */
-  settled(): void {
-    this.#put({ unsure: false });
-  }
-
-  /** Carries out a transaction, after `plan` has recorded what must be on record before that. */
+  /**
+   * Carries out a transaction, after `plan` has recorded what must be on record before that: what it asks
+   * for, as given up. So if the answer is lost, the next report gives it back, if etcd has it.
+   */
   async change<T>(
     plan: () => Transaction | undefined,
     after: (outcome: Outcome) => T,
@@ -147,7 +140,7 @@ export class Session {
       outcome = { ...outcome, ranges };
     }
     return this.store.transaction(() => {
-      this.#put({ ...(outcome.succeeded && this.#next(value)), asked: undefined, unsure: false });
+      this.#put({ ...(outcome.succeeded && this.#next(value)), asked: undefined });
       this.parts.lastToken.write(this.host);
       return after(outcome);
     });
@@ -169,7 +162,6 @@ export class Session {
     const key = this.keys.host(this.hostId);
     const { lastToken } = this.parts;
     if (this.host.asked === undefined) this.#record({ asked: randomHex(8) });
-    else this.#record({ unsure: true });
     if (isCurrent(this.host, lastToken)) lastToken.write(this.host);
     // etcd may list this host as a copy.
     const copy = { delete: { key: this.keys.copy(this.hostId, this.host.token) } };
@@ -288,7 +280,6 @@ function addHost({ shared }: ClaimStore, prefix: string): HostRecord {
     token: "",
     value: "",
     asked: undefined,
-    unsure: false,
     refused: undefined,
     agent: false,
     lease: "",

@@ -4,7 +4,7 @@ import type { Step } from "./etcd.ts";
 import { type BlockValue, readBlock, readClaim, type WishValue } from "./values.ts";
 import { bitsOf, blockSize, countOf } from "./keys.ts";
 import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
-import { claimAddress, claimsIn, claimValue, holdBlock, namesOf } from "./blocks.ts";
+import { claimAddress, claimValue, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import { endOfUse } from "./reservations.ts";
 import type { Session } from "./session.ts";
@@ -38,35 +38,6 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
       });
     }
   }
-}
-
-/** Finds out which earlier requests took effect. None of them takes effect later. */
-export async function findAsked(session: Session): Promise<void> {
-  const { records, keys, store, etcd } = session;
-  for (const pool of records.pools(keys.prefix)) {
-    const asked = records.untold(pool.id).filter(({ state }) => state === "asked");
-    for (const record of asked) {
-      const [[pair]] = await session.read({ key: keys.claim(pool.subnet, record.address) });
-      const isOurs = etcd.damage.read(readClaim, pair)?.token === record.token;
-      store.transaction(() => {
-        if (!isOurs) return records.deleteAddress(pool.id, record.address);
-        // The call that asked for it has ended.
-        records.putAddress({ ...record, state: "freed", revision: pair!.modRevision });
-      });
-    }
-    for (const block of records.blocks(pool.id).filter(({ state }) => state === "asked")) {
-      const [[pair], claims] = await session.read(
-        { key: keys.block(pool.subnet, block.first) },
-        { ...claimsIn(session, pool, block.first), keysOnly: true },
-      );
-      const isOurs = etcd.damage.read(readBlock, pair)?.token === block.token;
-      store.transaction(() => {
-        if (isOurs) holdBlock(session, block, claims, pair!.modRevision);
-        else records.deleteBlock(pool.id, block.first);
-      });
-    }
-  }
-  store.transaction(() => session.settled());
 }
 
 /** Gives up addresses that another host wishes for: the named one, or half of the unused ones. */

@@ -69,11 +69,22 @@ const FROM_VERSION_3 = `
   ALTER TABLE shared_host DROP COLUMN place;
 `;
 
+/** Migrates tables from version 4 to 5. What was asked of etcd, and not there for sure, is given up. */
+const FROM_VERSION_4 = `
+  ALTER TABLE shared_host DROP COLUMN unsure;
+  UPDATE shared_block SET state = 'giving' WHERE state = 'asked';
+  UPDATE shared_address SET state = 'giving' WHERE state = 'asked';
+`;
+
 /** Makes the newest tables of those of a version; 0 is an empty file, and 3 the first that was released. */
-export const MIGRATIONS: Readonly<Record<number, string>> = { 0: TABLES, 3: FROM_VERSION_3 };
+export const MIGRATIONS: Readonly<Record<number, string>> = {
+  0: TABLES,
+  3: FROM_VERSION_3 + FROM_VERSION_4,
+  4: FROM_VERSION_4,
+};
 
 /** The newest version of the tables, kept in the database's `user_version`. */
-export const VERSION = 4;
+export const VERSION = 5;
 
 /** An expression about a record. Nothing is true of a damaged one. */
 const ofRecord = (expression: string) => `CASE WHEN json_valid(record) THEN ${expression} END`;

@@ -79,7 +79,6 @@ const HOST: HostRecord = {
   token: "t3",
   value: "{}",
   asked: undefined,
-  unsure: false,
   refused: undefined,
   agent: false,
   lease: "",
@@ -360,7 +359,7 @@ Deno.test("a block has free what no host has claimed, and the next search begins
         modRevision: 1,
       }));
       const session = { records, etcd: { damage: new Damage() } } as unknown as Session;
-      const asked = block(first, 0n, { state: "asked", kept: 0b1111n });
+      const asked = block(first, 0n, { state: "giving", kept: 0b1111n });
       assertEquals(holdBlock(session, asked, pairs, 5) & 0b1111n, records.blocks("p")[0]!.free);
       const { next } = records.pool(pool.id)!;
       return [...freeSets(records), next && textOf(next)];

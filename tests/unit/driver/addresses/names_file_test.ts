@@ -16,7 +16,7 @@ function claim(address: string, ...names: string[]): SharedClaim {
 function putPool(store: Store, prefix: string, subnet: string): void {
   const [number, token, value] = [1, "1", "{}"];
   const host = { prefix, id: "1", number, token, value, asked: undefined, refused: undefined };
-  store.shared.putHost({ ...host, unsure: false, agent: false, lease: "", heard: 0 });
+  store.shared.putHost({ ...host, agent: false, lease: "", heard: 0 });
   const access = { endpoints: ["http://10.9.9.9:2379"], prefix };
   const pool = { id: `${prefix} ${subnet}`, prefix, access, subnet, reserved: {} };
   store.shared.putPool({ ...pool, revision: 1, next: undefined, leaving: false });

@@ -77,7 +77,7 @@ Deno.test("changes are put on record together, and tell which networks are stale
 
 Deno.test("this host's own names are not put on record, and come back when another host has them", async () => {
   using store = Store.copy("/nonexistent");
-  const none = { asked: undefined, refused: undefined, unsure: false, agent: false };
+  const none = { asked: undefined, refused: undefined, agent: false };
   const own = { number: 1, token: "1", value: "{}", lease: "", heard: 0, ...none };
   store.shared.putHost({ prefix: "/x", id: "own", ...own });
   const names = new KnownNames(store);

@@ -59,7 +59,7 @@ const ENGINE_SHARED = poolId(access, "10.8.0.0/24");
 /** This host under the prefix of etcd. */
 const HOST = {
   ...{ prefix: "/ipvlan", id: "aa", number: 1, token: "t", value: "", asked: undefined },
-  ...{ unsure: false, refused: undefined, agent: false, lease: "", heard: 0 },
+  ...{ refused: undefined, agent: false, lease: "", heard: 0 },
 };
 
 /** A store with all three networks and the pool, each with one endpoint of the sandbox `c1`. */

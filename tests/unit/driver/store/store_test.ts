@@ -433,15 +433,37 @@ Deno.test("a store of version 3 keeps what it shares with other hosts", () => {
     using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
     db.exec(AS_VERSION_3);
     store.shared.putPool({ ...pool, ...rest, next: undefined });
+    db.exec(
+      `INSERT INTO shared_block VALUES ('${pool.id}', '0a070010', 'asked', 't', '1', '0', 0, 0)`,
+    );
   }
   using store = Store.open(dir.path);
   assertEquals(content(store), FILLED);
   assertEquals(store.shared.pools(), [{ ...pool, ...rest, next: undefined }]);
+  // What was asked for is given back, if etcd has it.
+  assertEquals(store.shared.blocks(pool.id).map(({ state }) => state), ["giving"]);
   const host = { prefix: "/p", id: "id", number: 7, token: "nonce", value: "", asked: "asked" };
   assertEquals(store.shared.host("/p"), {
-    ...{ ...host, unsure: true, refused: undefined, agent: false, lease: "", heard: 0 },
+    ...{ ...host, refused: undefined, agent: false, lease: "", heard: 0 },
   });
   assertEquals(store.shared.host("/never")?.number, 0);
+});
+
+Deno.test("a store of version 4 keeps its hosts, and takes changes of them", () => {
+  using dir = folder();
+  const none = { refused: undefined, agent: false, lease: "", heard: 0, asked: undefined };
+  const host = { prefix: "/p", id: "id", number: 7, token: "t", value: "", ...none };
+  {
+    using store = Store.open(dir.path);
+    store.shared.putHost(host);
+    using db = new DatabaseSync(`${dir.path}/ipvlan.db`);
+    db.exec("ALTER TABLE shared_host ADD COLUMN unsure INTEGER NOT NULL DEFAULT 1");
+    db.exec("PRAGMA user_version = 4");
+  }
+  using store = Store.open(dir.path);
+  assertEquals(store.shared.host("/p"), host);
+  store.shared.putHost({ ...host, prefix: "/q" });
+  assertEquals(store.shared.host("/q")?.number, 7);
 });
 
 /** Makes the hosts what version 3 had. One has never registered in etcd. */
