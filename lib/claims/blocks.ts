@@ -23,7 +23,16 @@ import {
   insideOf,
   usableOf,
 } from "./keys.ts";
-import { bitOf, blockWith, lastOf, newUse, prefixOfPool, type Request } from "./local.ts";
+import {
+  addressesOf,
+  bitOf,
+  blockWith,
+  dropKept,
+  lastOf,
+  newUse,
+  prefixOfPool,
+  type Request,
+} from "./local.ts";
 import { poolIsThere, rejoinPool } from "./pool_key.ts";
 import type { AddressRecord, BlockRecord, PoolRecord } from "./records.ts";
 import type { Session } from "./session.ts";
@@ -165,6 +174,30 @@ export function holdBlock(
   // After the last block, the search goes on at the first one.
   records.putPool({ ...pool, next: next < first ? undefined : next });
   return free;
+}
+
+/**
+ * Records a block of this host as its key in etcd is; if that is gone or another host's, it is forgotten.
+ * An address that is not kept there may be another host's: nothing more is written about it, and one in
+ * use needs a claim of its own. Returns whether the block is there.
+ */
+export function adoptBlock(
+  { records, etcd }: Pick<Session, "records" | "etcd">,
+  pool: PoolRecord,
+  first: string,
+  pair: KeyValue | undefined,
+): boolean {
+  const block = records.block(pool.id, first)!;
+  const there = etcd.damage.read(readBlock, pair);
+  const isThere = there?.token === block.token;
+  const kept = isThere ? there.set : 0n;
+  for (const record of addressesOf(records, pool, block)) {
+    if ((kept & bitOf(first, record.address)) === 0n) dropKept(records, record);
+  }
+  const revision = pair?.modRevision ?? 0;
+  if (!isThere) records.deleteBlock(pool.id, first);
+  else records.putBlock({ ...block, kept, free: block.free & kept, dirty: true, revision });
+  return isThere;
 }
 
 /** The answer to a request for a single address. */

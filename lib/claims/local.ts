@@ -270,29 +270,6 @@ export function bitOf(first: string, address: string): bigint {
   return 1n << (addressOf(address).bits - addressOf(first).bits);
 }
 
-/**
- * Records a block of this host as etcd has it. An address that is not kept there may be another
- * host's: nothing more is written about it, and one in use needs a claim of its own.
- */
-export function adoptBlock(
-  records: ClaimRecords,
-  pool: PoolRecord,
-  first: string,
-  { set, revision }: { set: bigint; revision: number },
-): void {
-  const block = records.block(pool.id, first)!;
-  for (const record of addressesOf(records, pool, block)) {
-    if ((set & bitOf(first, record.address)) === 0n) dropKept(records, record);
-  }
-  records.putBlock({ ...block, kept: set, free: block.free & set, dirty: true, revision });
-}
-
-/** Deletes the record of a block that is not this host's. Its addresses in use need their own claims. */
-export function loseBlock(records: ClaimRecords, pool: PoolRecord, block: BlockRecord): void {
-  for (const record of addressesOf(records, pool, block)) dropKept(records, record);
-  records.deleteBlock(pool.id, block.first);
-}
-
 /** Records that an address is not kept. If it is in use, it needs a claim of its own. */
 export function dropKept(records: ClaimRecords, record: AddressRecord): void {
   const isUsed = record.state === "used" || record.state === "lost";

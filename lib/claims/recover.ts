@@ -1,11 +1,10 @@
 // Brings the records and etcd back in sync: after a crash, a removal, or lost data in etcd.
-import { claimsIn } from "./blocks.ts";
+import { adoptBlock } from "./blocks.ts";
 import { deletions, type Step, under } from "./etcd.ts";
-import { addressIn, type BlockValue, type KeyValue, readBlock, readClaim } from "./values.ts";
+import { addressIn, type KeyValue, readBlock, readClaim } from "./values.ts";
 import { textOf } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, loseBlock } from "./local.ts";
 import { rejoinPool } from "./pool_key.ts";
-import type { BlockRecord, PoolRecord } from "./records.ts";
+import type { PoolRecord } from "./records.ts";
 import { endOfUse } from "./reservations.ts";
 import type { Session } from "./session.ts";
 import { giveWish } from "./settle.ts";
@@ -20,7 +19,7 @@ export async function recoverPool(
   pool: PoolRecord,
   findLinked: FindLinked,
 ): Promise<string[]> {
-  const { keys, records, etcd, hostId } = session;
+  const { keys, records, store, etcd, hostId } = session;
   const mended: string[] = [];
   // etcd may have lost the pool's key, or another host may have made it anew.
   pool = await rejoinPool(session, pool);
@@ -29,8 +28,11 @@ export async function recoverPool(
   for await (const { value, pair } of etcd.values(range, addressIn, session.options)) {
     blocks.set(value, pair);
   }
-  for (const block of records.blocks(pool.id)) {
-    mended.push(...await recoverBlock(session, pool, block, blocks.get(block.first)));
+  for (const { first, state } of records.blocks(pool.id)) {
+    const isThere = store.transaction(() => adoptBlock(session, pool, first, blocks.get(first)));
+    if (isThere || state === "giving") continue;
+    const name = `${textOf(first)} in ${pool.subnet}`;
+    mended.push(`The block at ${name} is not this host's in etcd: its addresses are claimed again`);
   }
   const orphans = [...blocks].filter(([first, pair]) =>
     etcd.damage.read(readBlock, pair)?.host === hostId && !records.block(pool.id, first)
@@ -40,66 +42,6 @@ export async function recoverPool(
     `The block at ${textOf(first)} in ${pool.subnet} had no record, and is given back`
   );
   return [...mended, ...given, ...await recoverClaims(session, pool, findLinked)];
-}
-
-/** Brings a block on record in sync with its key, and makes the key anew if it is gone. */
-async function recoverBlock(
-  session: Session,
-  pool: PoolRecord,
-  block: BlockRecord,
-  pair: KeyValue | undefined,
-): Promise<string[]> {
-  const { records, store, keys, hostId, etcd: { damage } } = session;
-  const value = damage.read(readBlock, pair);
-  if (value?.token === block.token) {
-    const { set } = value;
-    store.transaction(() =>
-      adoptBlock(records, pool, block.first, { set, revision: pair!.modRevision })
-    );
-    return [];
-  }
-  if (block.state === "giving") return [];
-  const name = `${textOf(block.first)} in ${pool.subnet}`;
-  const key = keys.block(pool.subnet, block.first);
-  let kept = 0n;
-  const isTaken = await session.change(
-    () => {
-      const now = records.block(pool.id, block.first)!;
-      kept = now.free;
-      for (const { state, address } of addressesOf(records, pool, block)) {
-        if (state === "used") kept |= bitOf(block.first, address);
-      }
-      const value: BlockValue = { host: hostId, token: block.token, kept: kept.toString(16) };
-      return {
-        compare: [{ key, revision: 0 }],
-        success: [
-          { put: { key, value: JSON.stringify(value) } },
-          { range: claimsIn(session, pool, block.first) },
-        ],
-        failure: [{ key }, claimsIn(session, pool, block.first)],
-      };
-    },
-    (outcome) => {
-      const pair = outcome.succeeded ? undefined : outcome.ranges[0]![0];
-      // An earlier attempt took effect if the block has its token.
-      if (!outcome.succeeded && damage.read(readBlock, pair)?.token !== block.token) return false;
-      const revision = pair?.modRevision ?? outcome.revision;
-      let set = kept;
-      for (const claim of outcome.ranges.at(-1)!) {
-        const [address] = damage.addresses([claim]);
-        if (address === undefined) continue;
-        const token = records.address(pool.id, address)?.token;
-        // Another host claimed it while this one was gone.
-        if (damage.read(readClaim, claim)?.token !== token) set &= ~bitOf(block.first, address);
-      }
-      adoptBlock(records, pool, block.first, { set, revision });
-      records.putBlock({ ...records.block(pool.id, block.first)!, kept });
-      return true;
-    },
-  );
-  if (isTaken) return [`The block at ${name} was not in etcd, and is there again`];
-  store.transaction(() => loseBlock(records, pool, block));
-  return [`The block at ${name} is another host's now`];
 }
 
 /** Deletes the claims of this host that have no record, unless a link has the address. */

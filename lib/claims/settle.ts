@@ -1,10 +1,10 @@
 // Reports changes on record to etcd: addresses in use, and addresses given up. The latter are
 // marked on record before etcd is asked, so that no process of this host takes them meanwhile.
 import type { Step } from "./etcd.ts";
-import { type BlockValue, readBlock, readClaim, type WishValue } from "./values.ts";
+import { type BlockValue, readClaim, type WishValue } from "./values.ts";
 import { bitsOf, blockSize, countOf } from "./keys.ts";
-import { addressesOf, adoptBlock, bitOf, freeBlock, loseBlock, prefixOfPool } from "./local.ts";
-import { claimAddress, claimValue, namesOf } from "./blocks.ts";
+import { addressesOf, bitOf, freeBlock, prefixOfPool } from "./local.ts";
+import { adoptBlock, claimAddress, claimValue, namesOf } from "./blocks.ts";
 import type { AddressRecord, BlockRecord, ClaimRecords, PoolRecord } from "./records.ts";
 import { endOfUse } from "./reservations.ts";
 import type { Session } from "./session.ts";
@@ -94,7 +94,7 @@ interface BlockReport {
 
 /** Reports the changes of a block to etcd. */
 async function reportBlock(session: Session, pool: PoolRecord, first: string): Promise<void> {
-  const { keys, records, hostId, etcd } = session;
+  const { keys, hostId } = session;
   const key = keys.block(pool.subnet, first);
   const claimKey = (address: string) => keys.claim(pool.subnet, address);
   let report: BlockReport | undefined;
@@ -121,13 +121,8 @@ async function reportBlock(session: Session, pool: PoolRecord, first: string): P
     },
     ({ succeeded, revision, ranges }) => {
       if (succeeded) return recordReported(session, pool, report!, revision);
-      const pair = ranges[0]![0];
-      const value = etcd.damage.read(readBlock, pair);
-      const block = records.block(pool.id, first)!;
-      if (value?.token === block.token) {
-        // An earlier attempt took effect, but its answer was lost.
-        adoptBlock(records, pool, first, { set: value.set, revision: pair!.modRevision });
-      } else loseBlock(records, pool, block);
+      // If the block is there, an earlier attempt took effect, but its answer was lost.
+      adoptBlock(session, pool, first, ranges[0]![0]);
     },
   );
 }

@@ -433,7 +433,7 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
     for (const text of mended) {
       assertMatch(
         text,
-        /^The block at 10\.7\.0\.\d+ in 10\.7\.0\.0\/24 was not in etcd, and is there again$/,
+        /^The block at 10\.7\.0\.\d+ in 10\.7\.0\.0\/24 is not this host's in etcd: its addresses are claimed again$/,
       );
     }
     assertEquals(await pools.settle(), { untold: 0, lost: [] });

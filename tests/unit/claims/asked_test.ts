@@ -175,26 +175,6 @@ Deno.test("recovering leaves the addresses of a block to the block", () =>
     assertEquals(states, [`${used} used 1 0`, `${freed} freed 1 0`, `${unreported} freed 0 0`]);
   }));
 
-Deno.test("a block that etcd got while its keys were listed is this host's if it has its token", async () => {
-  for (const isOurs of [true, false]) {
-    await withPool(async (joined) => {
-      const { etcd, begin, pool } = joined;
-      const session = await begin();
-      await takeBlock(session, pool(), parsePrefix("10.7.0.16/28").prefix);
-      if (!isOurs) {
-        const value = JSON.stringify({ host: "b", token: "t", kept: "ffff" });
-        const put = { key: session.keys.block(SUBNET, hex("10.7.0.16")), value };
-        await etcd.transact({ success: [{ put }] }, within());
-      }
-      etcd.isBlind = true;
-      const mended = await recoverPool(session, pool(), () => Promise.resolve(new Set()));
-      const what = isOurs ? "was not in etcd, and is there again" : "is another host's now";
-      assertEquals(mended, [`The block at 10.7.0.16 in 10.7.0.0/24 ${what}`]);
-      assertEquals(blocksOf(joined), isOurs ? ["10.7.0.16 16"] : []);
-    });
-  }
-});
-
 /** Watches as the agent of a host does. */
 function watch(etcd: Etcd, hostId: string, answer: (wish: WishValue) => void = () => {}) {
   const stop = new AbortController();

@@ -3,7 +3,6 @@ import { assertEquals } from "@std/assert";
 import { hexOf, textOf } from "../../../lib/claims/keys.ts";
 import { LastToken } from "../../../lib/claims/last_token.ts";
 import {
-  adoptBlock,
   blockWith,
   describe,
   dropKept,
@@ -22,7 +21,7 @@ import type {
   HostRecord,
   PoolRecord,
 } from "../../../lib/claims/records.ts";
-import { holdBlock } from "../../../lib/claims/blocks.ts";
+import { adoptBlock, holdBlock } from "../../../lib/claims/blocks.ts";
 import { Damage } from "../../../lib/claims/values.ts";
 import type { Session } from "../../../lib/claims/session.ts";
 import { countUntold, giveWish } from "../../../lib/claims/settle.ts";
@@ -285,6 +284,11 @@ Deno.test("released is what is in use; what is lost is forgotten; a holder's cha
   for (const last of [3, 4, 5]) assertEquals(described(last, holder), same);
 });
 
+/** A session with these records. */
+function sessionOf(records: ClaimRecords): Session {
+  return { records, etcd: { damage: new Damage() } } as unknown as Session;
+}
+
 Deno.test("what etcd does not have of a block is not this host's to tell, and in use is claimed by itself", () => {
   const inBlock = { block: hex("10.0.0.16"), told: 1, revision: 0 };
   const addresses = [
@@ -296,7 +300,11 @@ Deno.test("what etcd does not have of a block is not this host's to tell, and in
   const found = withRecords(
     { blocks: [block("10.0.0.16", 0b11_0000_0000n)], addresses },
     (records, pool) => {
-      adoptBlock(records, pool, hex("10.0.0.16"), { set: 0b1_0000_0010n, revision: 9 });
+      const first = hex("10.0.0.16");
+      const { token } = records.block(pool.id, first)!;
+      const value = JSON.stringify({ host: "a", token, kept: "102" });
+      const pair = { key: `/ipvlan/blocks/10.0.0.0-24/${first}`, value, modRevision: 9 };
+      assertEquals(adoptBlock(sessionOf(records), pool, first, pair), true);
       assertEquals(freeSets(records), ["100000000 dirty"]);
       assertEquals(records.blocks("p")[0]!.revision, 9);
       return records.addresses("p").map(({ address, state, block, told }) =>
@@ -358,9 +366,11 @@ Deno.test("a block has free what no host has claimed, and the next search begins
         value: "",
         modRevision: 1,
       }));
-      const session = { records, etcd: { damage: new Damage() } } as unknown as Session;
       const asked = block(first, 0n, { state: "giving", kept: 0b1111n });
-      assertEquals(holdBlock(session, asked, pairs, 5) & 0b1111n, records.blocks("p")[0]!.free);
+      assertEquals(
+        holdBlock(sessionOf(records), asked, pairs, 5) & 0b1111n,
+        records.blocks("p")[0]!.free,
+      );
       const { next } = records.pool(pool.id)!;
       return [...freeSets(records), next && textOf(next)];
     });

@@ -8,7 +8,6 @@ import { Calls } from "../../../lib/claims/calls.ts";
 import {
   Etcd,
   type Outcome,
-  type Range,
   type Transaction,
   under,
   type WatchEvent,
@@ -63,8 +62,6 @@ export class OddEtcd extends Etcd {
   failure: Error | undefined;
   /** How often it was asked for a transaction. */
   requests = 0;
-  /** Whether it lists no keys, as if they were all added just afterwards. */
-  isBlind = false;
   /** What comes of the next renewals of leases; after the last one, each is as etcd says. */
   renewals: (boolean | Error)[] = [];
   /** Called when no such renewal is left. */
@@ -102,13 +99,6 @@ export class OddEtcd extends Etcd {
     }
     if (renewal instanceof Error) throw renewal;
     return renewal;
-  }
-
-  override async *pages(
-    range: Range,
-    options: () => CallOptions,
-  ): AsyncGenerator<{ pairs: KeyValue[]; revision: number }> {
-    if (!this.isBlind) yield* super.pages(range, options);
   }
 
   override async *watch(...args: Parameters<Etcd["watch"]>): ReturnType<Etcd["watch"]> {
