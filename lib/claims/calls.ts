@@ -30,7 +30,7 @@ export class Calls implements Disposable {
 
   /** Makes calls; those of an original use its connections, and wait in the same queue. */
   constructor(
-    private readonly options: SharedPoolsOptions,
+    protected readonly options: SharedPoolsOptions,
     readonly signals: CallSignals = {},
     original?: Calls,
   ) {
@@ -39,6 +39,7 @@ export class Calls implements Disposable {
       : { clients: new Map(), lastTurn: Promise.resolve() };
   }
 
+  /** A sentence for each damaged key that was skipped, and has not been reported before. */
   damaged(): string[] {
     return [...this.#shared.clients.values()].flatMap(({ damage }) => damage.name());
   }

@@ -2,8 +2,8 @@ import { parseAddress } from "../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../ipam/prefix.ts";
 import { IpvlanError, isIpvlanError, throwProblems, unlessError } from "../base/errors.ts";
 import { accessProblems, prefixOf } from "./access.ts";
-import { Calls, REPORT_TIMEOUT } from "./calls.ts";
-import { hostNames, listClaims, listHosts, removeHost } from "./hosts.ts";
+import { Calls } from "./calls.ts";
+import { removeHost } from "./hosts.ts";
 import { hexOf, reservedDifferences, textOf } from "./keys.ts";
 import {
   checkWanted,
@@ -21,8 +21,8 @@ import { takeAddress } from "./obtain.ts";
 import { joinPool, leavePool, poolId } from "./pool_key.ts";
 import type { ClaimRecords, PoolRecord } from "./records.ts";
 import { type FindLinked, recoverPool } from "./recover.ts";
-import { listReservations, reserve, type SharedReservation, unreserve } from "./reservations.ts";
-import type { Session, SharedPoolsOptions } from "./session.ts";
+import { reserve } from "./reservations.ts";
+import type { Session } from "./session.ts";
 import { countUntold, giveWish, settlePool } from "./settle.ts";
 import type { WaitOptions } from "../base/waiting.ts";
 import {
@@ -34,8 +34,6 @@ import {
   ownHolder,
   type RemovedHost,
   type SharedChange,
-  type SharedClaim,
-  type SharedHost,
   type SharedPool,
   type SharedSettings,
   type Unsettled,
@@ -45,13 +43,7 @@ import { readNetwork, type WishValue } from "./values.ts";
 import { watchClaims } from "./watch.ts";
 
 /** The address pools that this host shares with others. Its processes may use one store at once. */
-export class SharedPools implements Disposable {
-  /** Uses a store. It connects to etcd when something needs it. */
-  constructor(
-    private readonly options: SharedPoolsOptions,
-    private readonly calls: Calls = new Calls(options),
-  ) {}
-
+export class SharedPools extends Calls {
   /**
    * The same pools with a signal, which ends calls that wait for etcd; the next one takes back what
    * they did there. Dispose only of the original pools.
@@ -63,8 +55,7 @@ export class SharedPools implements Disposable {
     reports: AbortSignal | undefined = signal,
     waiting?: WaitOptions["waiting"],
   ): SharedPools {
-    const signals = { signal, reports, waiting };
-    return new SharedPools(this.options, new Calls(this.options, signals, this.calls));
+    return new SharedPools(this.options, { signal, reports, waiting }, this);
   }
 
   pools(): SharedPool[] {
@@ -105,7 +96,7 @@ export class SharedPools implements Disposable {
     if (isSame && !known.leaving) return known;
     const shared = { id, access, subnet: canonical, reserved };
     const pool = { ...shared, prefix: prefixOf(access), next: known?.next, leaving: false };
-    await this.calls.run(access, (session) => joinPool(session, pool));
+    await this.run(access, (session) => joinPool(session, pool));
     return shared;
   }
 
@@ -128,7 +119,7 @@ export class SharedPools implements Disposable {
     } catch (error) {
       if (isIpvlanError(error, "host-replaced")) return await this.#abandon(pool);
       // The record says that the host is leaving, so the next call of settle goes on.
-      if (!isOutOfReach(error) && !this.calls.signals.reports?.aborted) throw error;
+      if (!isOutOfReach(error) && !this.signals.reports?.aborted) throw error;
     }
   }
 
@@ -140,7 +131,7 @@ export class SharedPools implements Disposable {
   async take(id: string, holder: Holder, wanted: Wanted = {}): Promise<string> {
     const pool = joinedPool(this.#records, id);
     const request = { holder, since: this.#since, ...checkWanted(pool, wanted) };
-    return textOf(await takeAddress(this.calls, this.options, pool, request));
+    return textOf(await takeAddress(this, this.options, pool, request));
   }
 
   /**
@@ -204,19 +195,13 @@ export class SharedPools implements Disposable {
       try {
         await this.#settlePool(pool);
       } catch (error) {
-        if (!(error instanceof IpvlanError) && !this.calls.signals.reports?.aborted) throw error;
+        if (!(error instanceof IpvlanError) && !this.signals.reports?.aborted) throw error;
         reasons.set(pool.prefix, (error as Error).message);
       }
     }
     const [reason] = reasons.values();
     const untold = this.#records.pools().reduce((sum, pool) => sum + this.#untold(pool), 0);
     return { untold, ...(reason !== undefined && { reason }), lost: this.lost() };
-  }
-
-  /** All reservations under a prefix. */
-  async reservations(access: EtcdAccess): Promise<SharedReservation[]> {
-    // Who makes a sandbox does not wait long for it.
-    return await listReservations(this.calls.reader(access, REPORT_TIMEOUT));
   }
 
   /** Reserves addresses that a sandbox of this host has, for some seconds or until they are released. */
@@ -227,12 +212,7 @@ export class SharedPools implements Disposable {
     seconds?: number,
   ): Promise<void> {
     const since = this.#since;
-    await this.calls.run(access, (session) => reserve(session, user, places, since, seconds));
-  }
-
-  /** Releases what is reserved for a name. A sandbox that has such an address keeps it. */
-  async unreserve(access: EtcdAccess, network: string, sandbox: string): Promise<void> {
-    await unreserve(this.calls.reader(access), network, sandbox);
+    await this.run(access, (session) => reserve(session, user, places, since, seconds));
   }
 
   /** Makes a network in etcd, or joins it. @throws {"shared-network-differs"} */
@@ -241,11 +221,11 @@ export class SharedPools implements Disposable {
     name: string,
     settings: SharedSettings,
   ): Promise<SharedSettings> {
-    return await this.calls.run(access, (session) => defineNetwork(session, name, settings));
+    return await this.run(access, (session) => defineNetwork(session, name, settings));
   }
 
   async network(access: EtcdAccess, name: string): Promise<SharedSettings | undefined> {
-    const { etcd, keys, options } = this.calls.reader(access);
+    const { etcd, keys, options } = this.reader(access);
     const { ranges: [pairs] } = await etcd.read([{ key: keys.network(name) }], options());
     const pair = pairs![0];
     return pair && readNetwork(pair).settings;
@@ -253,29 +233,14 @@ export class SharedPools implements Disposable {
 
   /** Removes this host from a network. A network without a host is deleted from etcd. */
   async forgetNetwork(access: EtcdAccess, name: string): Promise<void> {
-    const forget = () => this.calls.run(access, (session) => forgetNetwork(session, name));
+    const forget = () => this.run(access, (session) => forgetNetwork(session, name));
     // The network in etcd belongs to the other host.
     await unlessError(["host-replaced"], forget);
   }
 
-  /** All hosts under a prefix, by name. It reads all claims and blocks. */
-  async hosts(access: EtcdAccess): Promise<SharedHost[]> {
-    return await listHosts(this.calls.reader(access));
-  }
-
-  /** The name of each host under a prefix, or its id if another one has the name, too. */
-  async hostNames(access: EtcdAccess): Promise<string[]> {
-    return await hostNames(this.calls.reader(access));
-  }
-
-  /** The addresses in use in some subnets, or all under a prefix. It reads all claims there. */
-  async claims(access: EtcdAccess, subnets?: readonly string[]): Promise<SharedClaim[]> {
-    return await listClaims(this.calls.reader(access), subnets);
-  }
-
   /** Removes a host that is gone for good, and frees its addresses. @throws {"host-alive"} */
   async removeHost(access: EtcdAccess, idOrName: string, force = false): Promise<RemovedHost> {
-    const reader = this.calls.reader(access);
+    const reader = this.reader(access);
     const own = this.#records.host(reader.keys.prefix);
     // A copy that is gone may have used the id of this host.
     const ownId = own?.refused?.startsWith("replaced") ? undefined : own?.id;
@@ -294,7 +259,7 @@ export class SharedPools implements Disposable {
         await this.#finish(session, id);
         if (isLast) session.store.transaction(() => session.records.setRefused(prefix));
       };
-      await this.calls.run(access, recover, { check: "register" });
+      await this.run(access, recover, { check: "register" });
     }
     return mended;
   }
@@ -302,10 +267,10 @@ export class SharedPools implements Disposable {
   /** Keeps this host alive in etcd, answers wishes, and yields changes until the signal. */
   async *watch(access: EtcdAccess, signal: AbortSignal): AsyncGenerator<SharedChange> {
     const pools = this.withSignal(signal);
-    const reader = pools.calls.reader(access);
+    const reader = pools.reader(access);
     const { store, hostname } = this.options;
     const idOf = (session: Session) => Promise.resolve(session.hostId);
-    const begin = () => pools.calls.run(access, idOf, { check: "agent" });
+    const begin = () => pools.run(access, idOf, { check: "agent" });
     const answer = async (subnet: string, wish: WishValue) => {
       const pool = this.#records.pool(poolId(access, subnet));
       if (!pool) return;
@@ -313,15 +278,6 @@ export class SharedPools implements Disposable {
       await pools.#settlePool(pool);
     };
     yield* watchClaims({ ...reader, begin, hostname, answer, signal });
-  }
-
-  /** A sentence for each damaged key that was skipped, and has not been reported before. */
-  damaged(): string[] {
-    return this.calls.damaged();
-  }
-
-  [Symbol.dispose](): void {
-    this.calls[Symbol.dispose]();
   }
 
   get #since(): string {
@@ -338,7 +294,7 @@ export class SharedPools implements Disposable {
 
   /** Deletes the record of a pool on a copied host. After its last pool, the host gets a new id. */
   async #abandon({ id, access, prefix }: PoolRecord): Promise<void> {
-    const { etcd, keys, options } = this.calls.reader(access);
+    const { etcd, keys, options } = this.reader(access);
     const host = this.#records.host(prefix)!;
     if (this.#records.pools(prefix).length === 1) {
       const key = keys.copy(host.id, host.token);
@@ -352,7 +308,7 @@ export class SharedPools implements Disposable {
 
   async #settlePool({ id, access }: PoolRecord): Promise<void> {
     const finish = (session: Session) => this.#finish(session, id);
-    await this.calls.run(access, finish, { isReport: true });
+    await this.run(access, finish, { isReport: true });
   }
 
   /** Brings etcd in sync with a pool, and deletes one that this host leaves. */

@@ -1,4 +1,5 @@
 import { prefixOf } from "../claims/access.ts";
+import { listHosts } from "../claims/hosts.ts";
 import { whyRefused } from "../claims/local.ts";
 import { LastToken } from "../claims/last_token.ts";
 import { SharedPools } from "../claims/shared_pools.ts";
@@ -215,7 +216,8 @@ async function gatherShared(folder: string): Promise<SharedFacts[]> {
     const refused = own && whyRefused(own)?.message;
     const facts = { prefix, untold, lost, ownId: own?.id, refused };
     try {
-      const hosts = (await pools.hosts(access)).map(({ id, name, isAlive, copies, claims }) => {
+      const listed = await listHosts(pools.reader(access));
+      const hosts = listed.map(({ id, name, isAlive, copies, claims }) => {
         const addresses = Object.values(claims).reduce((sum, count) => sum + count, 0);
         return { id, name, isAlive, copies, addresses };
       });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { listClaims } from "../../lib/claims/hosts.ts";
 import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { Etcd, under } from "../../lib/claims/etcd.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
@@ -369,7 +370,11 @@ export async function hostFigures(): Promise<Figure[]> {
     return [String(size), median(runs).toFixed(2), mib];
   }));
   const start = performance.now();
-  const listed = await withHosts(1, many.access, ([host]) => host!.pools.claims(many.access));
+  const listed = await withHosts(
+    1,
+    many.access,
+    ([host]) => listClaims(host!.pools.reader(many.access)),
+  );
   const listing = (performance.now() - start) / 1000;
   const text = [
     `etcd with one member and fsync; load average ${Deno.loadavg()[0]!.toFixed(2)}`,

@@ -1,5 +1,6 @@
 // Tests of TLS, users and passwords, with a real etcd that requires them.
 import { assert, assertEquals } from "@std/assert";
+import { listHosts } from "../../lib/claims/hosts.ts";
 import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { Cluster } from "../kit/etcd.ts";
 import { makeCertificates } from "../kit/openssl.ts";
@@ -31,7 +32,10 @@ Deno.test("TLS with certificates of both sides", async () => {
     assertEquals(await host.pools.settle(), { untold: 0, lost: [] });
     for (const wrong of [{ ca: `${folder}/other.pem`, cert, key }, { ca }, {}]) {
       const access = { endpoints, ...wrong, prefix: "/other" };
-      const error = await assertRejectsError(() => host.pools.hosts(access), "etcd-unreachable");
+      const error = await assertRejectsError(
+        () => listHosts(host.pools.reader(access)),
+        "etcd-unreachable",
+      );
       assert(/certificate|tls|UnknownIssuer/i.test(error.message), error.message);
     }
   } finally {
@@ -96,7 +100,7 @@ Deno.test("certificates that are rotated are read again by who is connected, and
     await a.pools.join(access, SUBNET, {});
     await using agent = startAgent(a, access);
     await agent.next("listed");
-    const hosts = () => a.pools.hosts(access);
+    const hosts = () => listHosts(a.pools.reader(access));
 
     // Another authority signs all certificates from now on.
     await use(fresh, { ...member, "clients.pem": "ca.pem" });
@@ -173,14 +177,14 @@ Deno.test("a password that is changed is read again, and an agent keeps its leas
     const changed = { name: "ipvlan", password: "another" };
     await askAsRoot(endpoint, "auth/user/changepw", changed);
     await assertRejectsError(
-      () => host.pools.hosts(access),
+      () => listHosts(host.pools.reader(access)),
       "etcd-refused",
       "authentication failed",
     );
     // etcd ends the watches of the user.
     assert((await agent.next("broken")).includes("authentication failed"));
     await Deno.writeTextFile(passwordFile, "another\n");
-    const calls = Array.from({ length: 5 }, () => host.pools.hosts(access));
+    const calls = Array.from({ length: 5 }, () => listHosts(host.pools.reader(access)));
     for (const [{ isAlive } = { isAlive: false }] of await Promise.all(calls)) assert(isAlive);
     await host.pools.take(id, { sandbox: "c1" });
     assertEquals(await host.pools.settle(), { untold: 0, lost: [] });
@@ -190,7 +194,11 @@ Deno.test("a password that is changed is read again, and an agent keeps its leas
     // A file that others may read is no secret any more.
     await Deno.chmod(passwordFile, 0o644);
     await askAsRoot(endpoint, "auth/user/changepw", { ...changed, password: "third" });
-    await assertRejectsError(() => host.pools.hosts(access), "etcd-option", "chmod 600");
+    await assertRejectsError(
+      () => listHosts(host.pools.reader(access)),
+      "etcd-option",
+      "chmod 600",
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -212,13 +220,16 @@ Deno.test("a user with a password file, whose rights change meanwhile", async ()
     assertEquals(await host.pools.settle(), { untold: 0, lost: [] });
 
     const elsewhere = { ...access, prefix: "/elsewhere" };
-    const denied = await assertRejectsError(() => host.pools.hosts(elsewhere), "etcd-refused");
+    const denied = await assertRejectsError(
+      () => listHosts(host.pools.reader(elsewhere)),
+      "etcd-refused",
+    );
     assert(denied.message.includes("permission denied"), denied.message);
     const wrong = `${folder}/wrong`;
     await Deno.writeTextFile(wrong, "wrong secret", { mode: 0o600 });
     for (const other of [{ user: undefined, passwordFile: undefined }, { passwordFile: wrong }]) {
       const error = await assertRejectsError(
-        () => host.pools.hosts({ ...access, ...other }),
+        () => listHosts(host.pools.reader({ ...access, ...other })),
         "etcd-refused",
       );
       assert(!error.message.includes("secret") && !error.message.includes(PASSWORD));
@@ -246,12 +257,15 @@ Deno.test("all that is wrong with the options is said at once, and no secret", a
     assert(!error.message.includes("secret"));
     const files = { endpoints: ["https://10.0.0.1:2379"], user: "u", passwordFile: open };
     await assertRejectsError(
-      () => host.pools.hosts(files),
+      () => listHosts(host.pools.reader(files)),
       "etcd-option",
       `others may read the file: chmod 600 ${open}`,
     );
     await assertRejectsError(
-      () => host.pools.hosts({ endpoints: ["https://10.0.0.1:2379"], ca: `${folder}/none` }),
+      () =>
+        listHosts(
+          host.pools.reader({ endpoints: ["https://10.0.0.1:2379"], ca: `${folder}/none` }),
+        ),
       "etcd-option",
       "there is no such file",
     );

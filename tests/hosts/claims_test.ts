@@ -1,5 +1,6 @@
 // Tests of shared pools against a real etcd on this machine.
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { listClaims } from "../../lib/claims/hosts.ts";
 import type { Wanted } from "../../lib/claims/types.ts";
 import { IpvlanError } from "../../lib/base/errors.ts";
 import { release } from "./host.ts";
@@ -15,7 +16,7 @@ test("a host takes a block, tells its claims, and gives all back", ["a"], async 
   assertEquals((await kindOf(access, "blocks")).length, 1);
   assertEquals(await kindOf(access, "claims"), []);
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-  const claims = await a.pools.claims(access);
+  const claims = await listClaims(a.pools.reader(access));
   assertEquals(claims.map(({ since: _since, host: _host, ...rest }) => rest), [
     { address, sandbox: "c1", network: "n", names: ["c1", "db"] },
   ]);
@@ -41,7 +42,7 @@ test("200 addresses of two hosts at once are 200 addresses", ["a", "b"], async (
   assertEquals(new Set(taken).size, 200);
   assert(!taken.includes("10.7.0.1") && !taken.includes("10.7.0.0"));
   for (const { pools } of hosts) assertEquals(await pools.settle(), { untold: 0, lost: [] });
-  assertEquals((await hosts[0]!.pools.claims(access)).length, 200);
+  assertEquals((await listClaims(hosts[0]!.pools.reader(access))).length, 200);
 });
 
 test(

@@ -1,4 +1,5 @@
 // Tests of hosts whose state folder is a copy or a backup.
+import { listClaims, listHosts } from "../../lib/claims/hosts.ts";
 import { assert, assertEquals } from "@std/assert";
 import { openHost, release } from "./host.ts";
 import { copyFiles, copyHost } from "./copy.ts";
@@ -28,10 +29,10 @@ test("of two running copies of a host, the second one is refused", ["a"], async 
     await assertRejectsError(() => copy.pools.take(id, { sandbox: "c4" }), "host-replaced");
     await assertRejectsError(() => copy.pools.recover(), "host-replaced");
     assertEquals(
-      (await a.pools.claims(access)).map(({ address }) => address).sort(),
+      (await listClaims(a.pools.reader(access))).map(({ address }) => address).sort(),
       [kept, mine].sort(),
     );
-    const [host] = await a.pools.hosts(access);
+    const [host] = await listHosts(a.pools.reader(access));
     assertEquals(host!.copies, ["copy"]);
   } finally {
     Deno.removeSync(folder, { recursive: true });
@@ -67,11 +68,11 @@ test("a backup of the state folder gives nothing away before etcd was asked", ["
     const mended = await a.pools.recover();
     assertEquals(mended[0], `The record of this host was older than etcd under ${access.prefix}`);
     assertEquals((await a.pools.settle()).lost.map(({ address }) => address), [stays]);
-    const claims = await b.pools.claims(access);
+    const claims = await listClaims(b.pools.reader(access));
     assert(claims.some(({ address, sandbox }) => address === stays && sandbox === "c2"));
     const another = await a.pools.take(id, { sandbox: "c5" });
     assert(another !== stays, another);
-    assertEquals((await b.pools.hosts(access)).flatMap(({ copies }) => copies), []);
+    assertEquals((await listHosts(b.pools.reader(access))).flatMap(({ copies }) => copies), []);
   } finally {
     for (const each of [folder, backup]) Deno.removeSync(each, { recursive: true });
   }
@@ -92,11 +93,11 @@ test("a copy whose networks are removed is a host of its own afterwards", ["a"],
     await assertRejectsError(() => copy.pools.take(id, { sandbox: "c3" }), "host-replaced");
     copy.store.transaction(() => copy.pools.release(id, kept));
     await copy.pools.leave(id);
-    assertEquals((await a.pools.hosts(access))[0]!.copies, []);
+    assertEquals((await listHosts(a.pools.reader(access)))[0]!.copies, []);
     await copy.pools.join(access, SUBNET, {});
     const own = await copy.pools.take(id, { sandbox: "c3" });
     assert(own !== kept, own);
-    assertEquals((await a.pools.hosts(access)).map(({ name }) => name), ["a", "copy"]);
+    assertEquals((await listHosts(a.pools.reader(access))).map(({ name }) => name), ["a", "copy"]);
     assertEquals((await a.pools.settle()).lost, []);
   } finally {
     Deno.removeSync(folder, { recursive: true });

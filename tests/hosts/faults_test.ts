@@ -1,4 +1,5 @@
 // Tests of shared pools when the network between a host and etcd loses or holds back something.
+import { listClaims, listHosts } from "../../lib/claims/hosts.ts";
 import { assert, assertEquals } from "@std/assert";
 import { freePorts } from "../kit/etcd.ts";
 import { openHost, release } from "./host.ts";
@@ -38,7 +39,7 @@ test(
     assert(reason?.startsWith("etcd is out of reach"));
     link.trouble = { kind: "none" };
     assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-    assertEquals((await a.pools.claims(access)).length, kept - 1);
+    assertEquals((await listClaims(a.pools.reader(access))).length, kept - 1);
   },
 );
 
@@ -124,7 +125,7 @@ test(
     const [before] = await kindOf(access, "hosts");
     link.trouble = { kind: "none" };
     // A request on the same link comes behind those that were late.
-    await a.pools.hosts(late);
+    await listHosts(a.pools.reader(late));
     assertEquals(await kindOf(access, "blocks"), []);
     // The pool, a number to end what was late, and the block that is given back.
     assertEquals((before![1] as { number: number }).number, 4);
@@ -149,7 +150,7 @@ test(
     assertEquals(await b.pools.take(id, { sandbox: "c2" }, { address: moves }), moves);
     link.trouble = { kind: "none" };
     assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-    const claims = await b.pools.claims(access);
+    const claims = await listClaims(b.pools.reader(access));
     assertEquals(
       claims.map(({ address, sandbox }) => [address, sandbox]).sort(),
       [

@@ -1,4 +1,5 @@
 // Tests of hosts and etcd whose history forks or goes back: snapshots, copies, backups.
+import { listClaims } from "../../lib/claims/hosts.ts";
 import { assert, assertEquals } from "@std/assert";
 import { type Cluster, copySync } from "../kit/etcd.ts";
 import { cluster, kindOf, newLink, test } from "./kit.ts";
@@ -44,7 +45,7 @@ test("an older snapshot of etcd: no host uses what it has lost by it", ["a", "b"
   assertEquals(untold, 0);
   // Either both have another address, or the second host has the one of both.
   assertEquals(lost.map(({ address }) => address), first === second ? [first] : []);
-  const claims = await b.pools.claims(access);
+  const claims = await listClaims(b.pools.reader(access));
   const claimed = claims.map(({ address, sandbox }) => `${address} ${sandbox}`);
   assert(claimed.includes(`${second} c2`), claimed.join());
 });

@@ -1,5 +1,6 @@
 // Tests of what happens on a host, or in etcd, while a call waits for etcd's answer.
 import { assert, assertEquals } from "@std/assert";
+import { listClaims } from "../../lib/claims/hosts.ts";
 import type { EtcdAccess } from "../../lib/claims/types.ts";
 import { encode } from "../../lib/claims/etcd.ts";
 import { hexOf, Keys } from "../../lib/claims/keys.ts";
@@ -71,7 +72,7 @@ test("an address that is released while it is found to be lost is not lost", ["a
   assertEquals(mended, []);
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
   assertEquals(a.store.shared.addresses(id), []);
-  assertEquals((await a.pools.claims(access)).map(({ sandbox }) => sandbox), ["c2"]);
+  assertEquals((await listClaims(a.pools.reader(access))).map(({ sandbox }) => sandbox), ["c2"]);
 });
 
 test("an address that changes hands while it is claimed again is claimed for the new one", [
@@ -90,7 +91,7 @@ test("an address that changes hands while it is claimed again is claimed for the
     }),
   ]);
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-  assertEquals((await a.pools.claims(access)).map(({ sandbox }) => sandbox), ["c2"]);
+  assertEquals((await listClaims(a.pools.reader(access))).map(({ sandbox }) => sandbox), ["c2"]);
 });
 
 test("two hosts remove a third one at once, and free nothing that was claimed anew since", [
@@ -115,7 +116,7 @@ test("two hosts remove a third one at once, and free nothing that was claimed an
       await b.pools.take(id, { sandbox: "c2" }, { address: single });
     }),
   ]);
-  const claims = await b.pools.claims(access);
+  const claims = await listClaims(b.pools.reader(access));
   assertEquals(claims.map(({ address, sandbox }) => ({ address, sandbox })), [
     { address: single, sandbox: "c2" },
   ]);
@@ -143,7 +144,7 @@ test("a host that is heard of while it is being removed stays", ["a", "b"], asyn
   assert(removed.status === "rejected" && isIpvlanError(removed.reason, "host-alive"));
   const hosts = await kindOf(access, "hosts");
   assert(hosts.some(([key]) => key === "hosts/beef"));
-  assertEquals((await b.pools.claims(access)).map(({ host }) => host), ["beef"]);
+  assertEquals((await listClaims(b.pools.reader(access))).map(({ host }) => host), ["beef"]);
 });
 
 test("what a host writes while it is being removed goes as well, unless it has registered anew", [

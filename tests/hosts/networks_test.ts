@@ -1,5 +1,6 @@
 // Tests of the networks and hosts that etcd has, and of what an agent sees.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { hostNames, listClaims, listHosts } from "../../lib/claims/hosts.ts";
 import type { SharedChange } from "../../lib/claims/types.ts";
 import { hexOf } from "../../lib/claims/keys.ts";
 import { bitOf } from "../../lib/claims/local.ts";
@@ -43,14 +44,14 @@ test("hosts and what they hold", ["a", "b"], async ([a, b], access) => {
   const address = elsewhere(await a.pools.take(id, { sandbox: "c1" }));
   await b.pools.take(id, { sandbox: "c2" }, { address });
   await a.pools.settle();
-  const hosts = await b.pools.hosts(access);
+  const hosts = await listHosts(b.pools.reader(access));
   assertEquals(hosts.map(({ name, isAlive, claims }) => ({ name, isAlive, claims })), [
     { name: "a", isAlive: false, claims: { [SUBNET]: 1 } },
     { name: "b", isAlive: false, claims: { [SUBNET]: 1 } },
   ]);
   assert(hosts[0]!.kept[SUBNET]! >= 14);
   assertEquals(hosts[1]!.kept, {});
-  assertEquals((await b.pools.hostNames(access)).sort(), ["a", "b"]);
+  assertEquals((await hostNames(b.pools.reader(access))).sort(), ["a", "b"]);
 });
 
 test("names are looked up on the networks that are asked for alone", ["a", "b"], async (
@@ -114,7 +115,7 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   await changes.return(undefined);
   const removed = await b.pools.removeHost(access, "a", true);
   assertEquals(removed.freed.toSorted(), [...addresses, single].sort());
-  assertEquals(await b.pools.claims(access), []);
+  assertEquals(await listClaims(b.pools.reader(access)), []);
   assertEquals(await kindOf(access, "networks"), []);
   assertEquals(await kindOf(access, "blocks"), []);
   // Another host uses two of its addresses now.
@@ -140,7 +141,7 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
       [addresses[0], "b"],
     ].sort(),
   );
-  const claims = await b.pools.claims(access);
+  const claims = await listClaims(b.pools.reader(access));
   assertEquals(
     claims.map(({ address, sandbox }) => [address, sandbox]).sort(),
     [
@@ -154,12 +155,12 @@ test("a host that is gone is removed, comes back, and keeps what is still free",
   await release(b, id, addresses[0]!);
   await a.pools.recover();
   assertEquals((await a.pools.settle()).lost.map(({ address }) => address), [single]);
-  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox).sort(), [
+  assertEquals((await listClaims(b.pools.reader(access))).map(({ sandbox }) => sandbox).sort(), [
     ...["c1", "c2", "c3", "d"],
   ]);
   // What is lost is not freed for others when it is released here.
   await release(a, id, ...addresses, single);
-  assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), ["d"]);
+  assertEquals((await listClaims(b.pools.reader(access))).map(({ sandbox }) => sandbox), ["d"]);
 });
 
 test("a host that holds addresses and may run is removed only by force", ["a"], async (
@@ -218,7 +219,7 @@ test("recover releases claims without a record, and claims records without a cla
   const single = "10.7.0.3";
   await a.pools.take(id, { sandbox: "c2" }, { address: single });
   await a.pools.settle();
-  const before = (await a.pools.claims(access)).map(({ address }) => address).sort();
+  const before = (await listClaims(a.pools.reader(access))).map(({ address }) => address).sort();
   assertEquals(before, [kept, single].sort());
   const [claim] = await kindOf(access, "claims");
   await deleteKeys(`${access.prefix}/claims/`);
@@ -226,7 +227,10 @@ test("recover releases claims without a record, and claims records without a cla
   assertEquals(await a.pools.recover(), [
     "The claim of 10.7.0.9 had no record, and is released",
   ]);
-  assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), before);
+  assertEquals(
+    (await listClaims(a.pools.reader(access))).map(({ address }) => address).sort(),
+    before,
+  );
 });
 
 test("recover keeps a claim without a record while a link has the address", ["a", "b"], async (
@@ -248,7 +252,7 @@ test("recover keeps a claim without a record while a link has the address", ["a"
   });
   const held = { address, sandbox: "c1" };
   const claims = async () =>
-    (await b.pools.claims(access)).map(({ address, sandbox }) => ({ address, sandbox }))
+    (await listClaims(b.pools.reader(access))).map(({ address, sandbox }) => ({ address, sandbox }))
       .filter(({ sandbox }) => sandbox !== "c2");
   assertEquals(await a.pools.recover(() => Promise.resolve(new Set([address]))), [
     `The claim of ${address} is kept: the sandbox "c1" is not on record and runs`,
@@ -286,10 +290,15 @@ test(
       ...["hosts/0", "pools/junk", "pools/10.99.0.1-24", "networks/bad"],
     ].map((key) => `${access.prefix}/${key}`);
     for (const key of damaged) await putText(key, "{ no JSON");
-    const claimed = async () => (await a.pools.claims(access)).map(({ address }) => address).sort();
+    const claimed = async () =>
+      (await listClaims(a.pools.reader(access))).map(({ address }) => address).sort();
     assertEquals(await claimed(), [kept]);
     // One host that cannot be read has its id for a name, and can be removed by that.
-    assertEquals((await b.pools.hosts(access)).map(({ name }) => name), ["0", "a", "b"]);
+    assertEquals((await listHosts(b.pools.reader(access))).map(({ name }) => name), [
+      "0",
+      "a",
+      "b",
+    ]);
     assertEquals((await b.pools.removeHost(access, "0")).freed, []);
     assertEquals(await a.pools.recover(), []);
     assertEquals(await a.pools.settle(), { untold: 1, lost: [] });
@@ -312,7 +321,7 @@ test(
     assertEquals([...new Set([...named.a, ...named.b])].sort(), damaged.toSorted());
     assertEquals(new Set(named.a).size, named.a.length);
     await a.pools.recover();
-    await a.pools.hosts(access);
+    await listHosts(a.pools.reader(access));
     assertEquals(names(a.pools), []);
     // An agent goes on, and does not keep what a claim said before.
     const stop = new AbortController();
@@ -438,7 +447,7 @@ test("etcd loses all of its data, and the hosts put it back", ["a", "b"], async 
     }
     assertEquals(await pools.settle(), { untold: 0, lost: [] });
   }
-  const claims = await hosts[0].pools.claims(access);
+  const claims = await listClaims(hosts[0].pools.reader(access));
   assertEquals(claims.map(({ address }) => address).sort(), taken.sort());
   assertEquals((await kindOf(access, "pools")).length, 1);
   const more = await Promise.all(hosts.map(({ pools }) => pools.take(pool, { sandbox: "d" })));
@@ -486,13 +495,13 @@ test("of two hosts with one name, the id says which", ["a", "a"], async ([a, b],
   );
   const other = b.store.shared.host(access.prefix!)!.id;
   const ids = [a.store.shared.host(access.prefix!)!.id, other];
-  assertEquals((await a.pools.hostNames(access)).sort(), ids.sort());
+  assertEquals((await hostNames(a.pools.reader(access))).sort(), ids.sort());
   assertEquals(await a.pools.removeHost(access, other, true), {
     id: other,
     name: "a",
     freed: [address],
   });
-  assertEquals((await a.pools.hosts(access)).length, 1);
+  assertEquals((await listHosts(a.pools.reader(access))).length, 1);
 });
 
 test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], access) => {
@@ -511,8 +520,8 @@ test("nonsense in etcd is refused with its key", ["a", "b"], async ([a, b], acce
   const right = { ...one, name: "x", number: 1, token: "z" };
   const before = await kindOf(access, "");
   const calls = (): Promise<unknown>[] => [
-    a.pools.hosts(access),
-    a.pools.claims(access),
+    listHosts(a.pools.reader(access)),
+    listClaims(a.pools.reader(access)),
     a.pools.recover(),
     a.pools.settle(),
     b.pools.network(access, "net"),

@@ -1,4 +1,5 @@
 // Tests of the addresses that hosts have themselves, and of etcd's members.
+import { listClaims, listHosts } from "../../lib/claims/hosts.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import { release } from "./host.ts";
 import { deleteKeys, kindOf, test } from "./kit.ts";
@@ -31,7 +32,7 @@ test("what a host has itself is no sandbox's, of no host", ["a", "b"], async ([a
     'The address 10.7.0.2 is held by the host "a" itself, or by its etcd: give another one',
   );
   await b.pools.settle();
-  const counts = (await a.pools.hosts(access)).map((
+  const counts = (await listHosts(a.pools.reader(access))).map((
     { name, claims },
   ) => [name, claims[SUBNET] ?? 0]);
   assertEquals(counts, [["a", 0], ["b", 2]]);
@@ -68,7 +69,9 @@ test(
       assertEquals(await pools.settle(), { untold: 0, lost: [] });
     }
     const claims = async () =>
-      (await a.pools.claims(access)).map(({ address, sandbox }) => `${address} ${sandbox}`);
+      (await listClaims(a.pools.reader(access))).map(({ address, sandbox }) =>
+        `${address} ${sandbox}`
+      );
     assertEquals(await claims(), ["10.7.0.2 host a", "10.7.0.3 host a"]);
     // Also after etcd has lost its data.
     await deleteKeys(`${access.prefix}/`);
@@ -102,13 +105,13 @@ test(
       assertEquals(lines, [used, kept[0]].sort().map((address) => `${address} a`));
     }
     // It has not been stolen, and this host does not give it away either.
-    assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), ["c1"]);
+    assertEquals((await listClaims(b.pools.reader(access))).map(({ sandbox }) => sandbox), ["c1"]);
     await assertRejects(() => b.pools.take(id, { sandbox: "c2" }, { address: used }));
     await release(a, id, used);
     await b.pools.recover();
     await b.pools.claimOwn(id, addrs(used, kept[0]!));
     assertEquals(await b.pools.settle(), { untold: 0, lost: [] });
-    assertEquals((await b.pools.claims(access)).map(({ sandbox }) => sandbox), [
+    assertEquals((await listClaims(b.pools.reader(access))).map(({ sandbox }) => sandbox), [
       "host b",
       "host b",
     ]);
@@ -125,7 +128,10 @@ test("an agent gives up what another host has itself", ["a", "b"], async ([a, b]
   const rest = changes.next();
   const kept = ["10.7.0.4", "10.7.0.5"].find((address) => address !== used)!;
   await b.pools.claimOwn(id, addrs(kept));
-  assertEquals((await b.pools.claims(access)).map(({ address }) => address).includes(kept), true);
+  assertEquals(
+    (await listClaims(b.pools.reader(access))).map(({ address }) => address).includes(kept),
+    true,
+  );
   stop.abort();
   await rest;
   await changes.return(undefined);
@@ -145,6 +151,6 @@ test("what this host keeps and then has itself is given to no sandbox, and no bl
   await assertRejects(() => a.pools.take(id, { sandbox: "c2" }, { range: "10.7.0.4/30" }));
   await release(a, id, used);
   assertEquals(await kindOf(access, "blocks"), []);
-  assertEquals((await a.pools.claims(access)).map(({ address }) => address), own);
+  assertEquals((await listClaims(a.pools.reader(access))).map(({ address }) => address), own);
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
 });

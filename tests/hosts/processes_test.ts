@@ -1,4 +1,5 @@
 // Tests of several processes of one host that share its records.
+import { listClaims } from "../../lib/claims/hosts.ts";
 import { assert, assertEquals } from "@std/assert";
 import { succeed } from "../kit/processes.ts";
 import { openHost, release } from "./host.ts";
@@ -19,7 +20,10 @@ test("20 processes of a host at once share its blocks", ["a"], async ([a], acces
   assertEquals(new Set(addresses).size, 20);
   // One that waited long for its turn has left the telling to others.
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-  assertEquals((await a.pools.claims(access)).map(({ address }) => address).sort(), addresses);
+  assertEquals(
+    (await listClaims(a.pools.reader(access))).map(({ address }) => address).sort(),
+    addresses,
+  );
   assertEquals((await kindOf(access, "blocks")).length, 2);
   assertEquals((await kindOf(access, "hosts")).length, 1);
 });
@@ -44,7 +48,7 @@ test("two processes of a host that was removed register it anew at once", ["a", 
   });
   await slow.pools.recover();
   assertEquals(await a.pools.settle(), { untold: 0, lost: [] });
-  assertEquals((await a.pools.claims(access)).map(({ address }) => address), [address]);
+  assertEquals((await listClaims(a.pools.reader(access))).map(({ address }) => address), [address]);
   await release(a, id, address);
   assertEquals(await kindOf(access, "claims"), []);
 });

@@ -1,5 +1,7 @@
 // Addresses that are kept in etcd for a sandbox by its name, whichever host it runs on.
 import { assert, assertEquals } from "@std/assert";
+import { listClaims, listHosts } from "../../lib/claims/hosts.ts";
+import { listReservations, unreserve } from "../../lib/claims/reservations.ts";
 import { poolId } from "../../lib/claims/pool_key.ts";
 import type { EtcdAccess, Holder } from "../../lib/claims/types.ts";
 import { assertRejectsError } from "../kit/errors.ts";
@@ -33,7 +35,7 @@ async function reserve(
 /** The claims in etcd: the address, the sandbox, and whether a host has it. */
 async function claims({ pools, store }: Host, access: EtcdAccess): Promise<string[]> {
   const own = store.shared.host(access.prefix!)!.id;
-  const all = await pools.claims(access);
+  const all = await listClaims(pools.reader(access));
   return all.map(({ address, sandbox, host }) =>
     `${address} ${sandbox} ${host === own ? "here" : host === "reserved" ? host : "there"}`
   );
@@ -47,7 +49,7 @@ for (const address of [undefined, "10.7.0.77"]) {
       const id = await join([a, b], access);
       const kept = await reserve(a, access, id, address);
       assertEquals(await claims(a, access), [`${kept} db reserved`]);
-      assertEquals(await b.pools.reservations(access), [
+      assertEquals(await listReservations(b.pools.reader(access)), [
         { subnet: SUBNET, address: kept, ...DB, reserved: {} },
       ]);
       for (const { pools } of [a, b]) {
@@ -72,7 +74,7 @@ for (const address of [undefined, "10.7.0.77"]) {
         await release(one, id, kept);
         assertEquals(await claims(one, access), [`${kept} db reserved`]);
       }
-      await b.pools.unreserve(access, DB.network, DB.sandbox);
+      await unreserve(b.pools.reader(access), DB.network, DB.sandbox);
       assertEquals([await kindOf(access, "claims"), await kindOf(access, "reservations")], [
         [],
         [],
@@ -124,11 +126,13 @@ test(
       "invalid-option",
       "is reserved for it",
     );
-    await a.pools.unreserve(access, DB.network, DB.sandbox);
+    await unreserve(a.pools.reader(access), DB.network, DB.sandbox);
     await a.pools.settle();
     assertEquals((await claims(a, access)).includes(`${address} db here`), true);
     const again = await reserve(a, access, id, undefined, 3600);
-    assertEquals((await a.pools.reservations(access)).map(({ address }) => address), [again]);
+    assertEquals((await listReservations(a.pools.reader(access))).map(({ address }) => address), [
+      again,
+    ]);
     // Its end finds another reservation of the name, which is not of this address.
     await release(a, id, address);
     assertEquals((await claims(a, access)).filter((each) => each.startsWith(`${address} `)), []);
@@ -175,7 +179,7 @@ test("a host that is removed leaves what is reserved, and it is taken over", ["a
   assertEquals(await claims(b, access), [`${kept} db reserved`]);
   assertEquals(await b.pools.take(id, DB, { address: kept }), kept);
   await b.pools.settle();
-  assertEquals((await b.pools.hosts(access)).map(({ name }) => name), ["b"]);
+  assertEquals((await listHosts(b.pools.reader(access))).map(({ name }) => name), ["b"]);
   // The host comes back, with the sandbox on record.
   await a.pools.recover();
   assertEquals((await a.pools.settle()).lost.map(({ address, host }) => [address, host]), [
@@ -211,7 +215,9 @@ test("a reservation ends, and what is in use then stays in use", ["a", "b"], asy
 ) => {
   const id = await join([a, b], access);
   const kept = await reserve(a, access, id, undefined, 3600);
-  const [{ reserved: { until = "" } } = { reserved: {} }] = await b.pools.reservations(access);
+  const [{ reserved: { until = "" } } = { reserved: {} }] = await listReservations(
+    b.pools.reader(access),
+  );
   assert(Math.abs(Date.parse(until) - Date.now() - 3600_000) < 600_000);
   // It goes back to the same end.
   await b.pools.take(id, DB, { address: kept });
@@ -224,7 +230,7 @@ test("a reservation ends, and what is in use then stays in use", ["a", "b"], asy
   await b.pools.take(id, DB, { address: kept });
   await b.pools.settle();
   await end(access);
-  assertEquals([await claims(b, access), await a.pools.reservations(access)], [
+  assertEquals([await claims(b, access), await listReservations(a.pools.reader(access))], [
     [`${kept} db here`],
     [],
   ]);
@@ -244,7 +250,7 @@ test(
     assertEquals(await claims(a, access), [`${kept} db here`]);
     await release(a, id, kept);
     await deleteKey(`${access.prefix}/claims/10.7.0.0-24/0a07004d`);
-    await a.pools.unreserve(access, DB.network, DB.sandbox);
+    await unreserve(a.pools.reader(access), DB.network, DB.sandbox);
     assertEquals(await kindOf(access, "reservations"), []);
   },
 );
@@ -256,7 +262,7 @@ test("with an older etcd, a sandbox keeps its address that is reserved again", [
   const id = await join([a, b], access);
   const kept = await reserve(a, access, id, "10.7.0.77");
   const older = [...await kindOf(access, "claims"), ...await kindOf(access, "reservations")];
-  await a.pools.unreserve(access, DB.network, DB.sandbox);
+  await unreserve(a.pools.reader(access), DB.network, DB.sandbox);
   await b.pools.take(id, { sandbox: "web" }, { address: kept });
   await b.pools.settle();
   for (const [key, value] of older) await put(`${access.prefix}/${key}`, value);

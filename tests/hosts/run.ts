@@ -15,6 +15,8 @@ import {
 import { historyFault, hostFault, memberFault, sleep } from "./faults.ts";
 import { readHistory } from "./history.ts";
 import { keysOf } from "./host.ts";
+import { listClaims } from "../../lib/claims/hosts.ts";
+import { listReservations, unreserve } from "../../lib/claims/reservations.ts";
 import { NO_HOST } from "../../lib/claims/values.ts";
 import { World } from "./world.ts";
 
@@ -110,9 +112,9 @@ async function checkRest(world: World): Promise<string[]> {
     });
   }
   await withHost(hosts[0]!, async ({ pools }) => {
-    const claims = await pools.claims(access);
+    const claims = await listClaims(pools.reader(access));
     defects.push(...differences(states, claims.filter(({ host }) => host !== NO_HOST)));
-    const reserved = await pools.reservations(access);
+    const reserved = await listReservations(pools.reader(access));
     for (const { address, sandbox } of reserved) {
       const claim = claims.find((each) => each.address === address);
       // Another process of a host may take what one of its own has freed just now.
@@ -134,8 +136,8 @@ async function checkRest(world: World): Promise<string[]> {
     });
   }
   await withHost(hosts[0]!, async ({ pools }) => {
-    for (const each of await pools.reservations(access)) {
-      await pools.unreserve(access, each.network, each.sandbox);
+    for (const each of await listReservations(pools.reader(access))) {
+      await unreserve(pools.reader(access), each.network, each.sandbox);
     }
   });
   for (const key of (await keysOf(access)).keys()) {

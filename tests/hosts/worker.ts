@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { listClaims } from "../../lib/claims/hosts.ts";
+import { listReservations, unreserve } from "../../lib/claims/reservations.ts";
 import { textOf } from "../../lib/claims/keys.ts";
 import { IpvlanError, UserError } from "../../lib/base/errors.ts";
 import { Random } from "../attack/random.ts";
@@ -95,7 +97,7 @@ async function take(id: string, sandbox = name, given?: string): Promise<string 
 /** Keeps an address for a name, takes one that is kept, or lets it go. */
 async function reserve(id: string): Promise<void> {
   const sandbox = random.pick(NAMES);
-  const known = await pools.reservations(access).catch((error) => {
+  const known = await listReservations(pools.reader(access)).catch((error) => {
     if (!(error instanceof IpvlanError)) throw error;
   });
   if (!known) return;
@@ -113,7 +115,7 @@ async function reserve(id: string): Promise<void> {
   } else if (random.once(4)) {
     for (const { address } of own) {
       await recorded("unreserve", address, async () => {
-        await pools.unreserve(access, NETWORK, sandbox);
+        await unreserve(pools.reader(access), NETWORK, sandbox);
         return undefined;
       }, sandbox);
     }
@@ -164,7 +166,7 @@ if (!isTold) {
 }
 // What the host has itself, it has from when etcd knows of it. A clone of its machine has the same.
 await persist(() => pools.claimOwn(id, [{ address: own }]));
-const claims = await persist(() => pools.claims(access));
+const claims = await persist(() => listClaims(pools.reader(access)));
 const ownId = store.shared.host("/ipvlan")!.id;
 if (claims.some(({ address, host }) => address === own && host === ownId)) {
   recorder.write(

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { listClaims } from "../../lib/claims/hosts.ts";
 import { fileURLToPath } from "node:url";
 import type { Random } from "../attack/random.ts";
 import { Cluster } from "../kit/etcd.ts";
@@ -190,7 +191,9 @@ export class World implements AsyncDisposable {
     using remover = openHost(other.name, other.folder);
     const access = { endpoints: this.cluster.endpoints };
     const { id } = living.store.shared.host("/ipvlan")!;
-    if (!(await remover.pools.claims(access)).some((claim) => claim.host === id)) return;
+    if (!(await listClaims(remover.pools.reader(access))).some((claim) => claim.host === id)) {
+      return;
+    }
     try {
       await remover.pools.removeHost(access, id);
       this.defects.push(`${host.name} was removed by ${other.name} while it was alive`);

@@ -20,6 +20,7 @@ import {
   tell,
 } from "../addresses/shared/pools.ts";
 import { OUT_OF_REACH } from "../../claims/local.ts";
+import { unreserve } from "../../claims/reservations.ts";
 import { nameProblem } from "../model/names.ts";
 import type { Network, ReservedAddress } from "../model/types.ts";
 import { findSettled } from "../store/find.ts";
@@ -142,7 +143,7 @@ export async function releaseReservations(
     store.putNetwork({ ...network, ...left.length > 0 && { reservations: left } }, "ready");
     return gone;
   });
-  if (ipam) await pools?.unreserve(ipam.access, network, name);
+  if (pools) await unreserve(pools.reader(ipam!.access), network, name);
   return gone;
 }
 

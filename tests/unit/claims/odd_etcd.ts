@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Calls } from "../../../lib/claims/calls.ts";
 import {
   Etcd,
   type Outcome,
@@ -108,8 +107,8 @@ export class OddEtcd extends Etcd {
   }
 }
 
-/** Calls that use one client. */
-class OddCalls extends Calls {
+/** Pools that use one client. */
+class OddPools extends SharedPools {
   readonly #etcd: Etcd;
 
   constructor(etcd: Etcd, options: SharedPoolsOptions) {
@@ -168,7 +167,7 @@ export async function withPool(
     await joinPool(await begin(), {
       ...{ id, subnet, reserved, access, prefix, next: undefined, leaving: false },
     });
-    using pools = new SharedPools(options, new OddCalls(etcd, options));
+    using pools = new OddPools(etcd, options);
     await run({
       etcd,
       access,

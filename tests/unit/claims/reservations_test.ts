@@ -1,7 +1,7 @@
 // Addresses that are reserved in etcd: what is decided, and answers that are lost.
 import { assertEquals, assertRejects } from "@std/assert";
 import { Keys } from "../../../lib/claims/keys.ts";
-import { endOfUse } from "../../../lib/claims/reservations.ts";
+import { endOfUse, listReservations, unreserve } from "../../../lib/claims/reservations.ts";
 import type { Holder } from "../../../lib/claims/types.ts";
 import { isFor } from "../../../lib/claims/values.ts";
 import { assertRejectsError } from "../../kit/errors.ts";
@@ -100,7 +100,7 @@ Deno.test("a reservation that fails leaves none with an end, and is on record un
     store.transaction(() => pools.release(id, ADDRESS));
     await pools.settle();
     assertEquals(JSON.parse((await get(CLAIM))!.value).host, "reserved");
-    await pools.unreserve(access, USER.network, USER.sandbox);
+    await unreserve(pools.reader(access), USER.network, USER.sandbox);
     assertEquals([await get(CLAIM), await get(RESERVATION)], [undefined, undefined]);
   }));
 
@@ -129,7 +129,7 @@ Deno.test("damaged reservations are named, and hinder nobody", () =>
       "reservations/n/x/10.7.0.0-24/q": {},
       "reservations/y": {},
     });
-    assertEquals(await pools.reservations(access), []);
+    assertEquals(await listReservations(pools.reader(access)), []);
     assertEquals(etcd.damage.name().length, 3);
     await assertRejectsError(
       () => pools.reserve(access, USER, [{ pool: id, address: ADDRESS }]),

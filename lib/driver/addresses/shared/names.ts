@@ -1,5 +1,6 @@
 // The names of other hosts' sandboxes: copied from etcd to the record, and written into hosts files.
 import { prefixOf } from "../../../claims/access.ts";
+import { listClaims } from "../../../claims/hosts.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import type { SharedClaim } from "../../../claims/types.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
@@ -74,7 +75,7 @@ export async function lookUpNames(
 ): Promise<void> {
   try {
     for (const { name, ipam: { access }, subnets } of networks) {
-      const all = await pools.claims(access, subnets.map(({ subnet }) => subnet));
+      const all = await listClaims(pools.reader(access), subnets.map(({ subnet }) => subnet));
       const prefix = prefixOf(access);
       store.transaction(() => {
         store.deleteSharedNames(prefix, { network: name });

@@ -1,6 +1,8 @@
 // Takes, releases and reports addresses of pools that hosts share, leaves them, and lists the hosts
 // and what is reserved.
 import { prefixOf } from "../../../claims/access.ts";
+import { REPORT_TIMEOUT } from "../../../claims/calls.ts";
+import { hostNames as namesUnder, listHosts as hostsUnder } from "../../../claims/hosts.ts";
 import { hexOf } from "../../../claims/keys.ts";
 import { whyRefused } from "../../../claims/local.ts";
 import { poolId } from "../../../claims/pool_key.ts";
@@ -13,6 +15,7 @@ import {
   type RemovedHost,
   type SharedHost,
 } from "../../../claims/types.ts";
+import { listReservations } from "../../../claims/reservations.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import { invalidOption, IpvlanError, isIpvlanError } from "../../../base/errors.ts";
 import { endpointAddresses, parseAddress } from "../../../ipam/address.ts";
@@ -256,7 +259,7 @@ export function listHosts(
   access?: EtcdAccess,
 ): Promise<ListedHost[]> {
   return askEach(parts, access, async (pools, way) => {
-    const hosts = await pools.hosts(way);
+    const hosts = await hostsUnder(pools.reader(way));
     return hosts.map((host) => ({ ...host, prefix: prefixOf(way) }));
   });
 }
@@ -266,7 +269,7 @@ export async function hostNames(
   parts: Parts<"store" | "openShared">,
   access?: EtcdAccess,
 ): Promise<string[]> {
-  return [...new Set(await askEach(parts, access, (pools, way) => pools.hostNames(way)))];
+  return [...new Set(await askEach(parts, access, (pools, way) => namesUnder(pools.reader(way))))];
 }
 
 /** Removes a host that is gone for good, under each prefix that has it. */
@@ -307,7 +310,9 @@ export async function lookUpReservations(
 }
 
 async function copyTo(store: Store, pools: SharedPools, access: EtcdAccess): Promise<[]> {
-  const all = Map.groupBy(await pools.reservations(access), ({ network }) => network);
+  // Who makes a sandbox does not wait long for it.
+  const found = await listReservations(pools.reader(access, REPORT_TIMEOUT));
+  const all = Map.groupBy(found, ({ network }) => network);
   store.transaction(() => {
     for (const { reservations = [], ...network } of store.networks({ shared: true })) {
       const { name, subnets, ipam } = network;

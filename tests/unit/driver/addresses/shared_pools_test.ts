@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { SharedPools } from "../../../../lib/claims/shared_pools.ts";
 import { type Held, type Holder, ownHolder, type Unsettled } from "../../../../lib/claims/types.ts";
-import { hexOf } from "../../../../lib/claims/keys.ts";
+import { hexOf, Keys } from "../../../../lib/claims/keys.ts";
 import { poolId } from "../../../../lib/claims/pool_key.ts";
 import { newUse } from "../../../../lib/claims/local.ts";
 import type { AddressRecord } from "../../../../lib/claims/records.ts";
@@ -80,6 +80,9 @@ function open(): Store {
   return store;
 }
 
+/** A reader of an etcd without keys. */
+const NOTHING = { keys: new Keys("/ipvlan"), etcd: { async *values() {} } };
+
 /** A stand-in for the pools of this host, which says what it is asked for. */
 function standIn(held: Held[] = []) {
   const said: string[] = [];
@@ -90,7 +93,7 @@ function standIn(held: Held[] = []) {
     claimOwn: () => Promise.resolve(),
     leave: (id: string) => Promise.resolve(said.push(`leave ${id}`)),
     held: () => held,
-    reservations: () => Promise.resolve([]),
+    reader: () => NOTHING,
     release: (_pool: string, address: string) => said.push(`release ${address}`),
     take: (id: string, _holder: unknown, { address }: { address?: string } = {}) => {
       const taken = address ?? (id === POOL ? `10.9.0.${++last}` : `fd09::${++last6}`);
