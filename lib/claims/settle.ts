@@ -86,31 +86,22 @@ interface BlockReport {
   block: BlockRecord;
   /** The set of addresses that the block keeps. */
   kept: bigint;
-  /** The addresses in use whose claims to write. */
-  used: AddressRecord[];
-  /** The addresses given up, whose use to end. */
-  given: AddressRecord[];
+  /** The addresses of which to tell. */
+  changed: AddressRecord[];
 }
 
 /** Reports the changes of a block to etcd. */
 async function reportBlock(session: Session, pool: PoolRecord, first: string): Promise<void> {
   const { keys, hostId } = session;
   const key = keys.block(pool.subnet, first);
-  const claimKey = (address: string) => keys.claim(pool.subnet, address);
   let report: BlockReport | undefined;
   await session.change(
     () => {
       report = planReport(session, pool, first);
       if (!report) return undefined;
-      const { block, kept, used, given } = report;
-      const { token } = block;
-      const value: BlockValue = { host: hostId, token, kept: kept.toString(16) };
-      const steps: Step[] = [
-        ...used.map((record) => ({
-          put: { key: claimKey(record.address), value: claimValue(hostId, record) },
-        })),
-        ...given.map(({ address, holder }) => endOfUse(keys, claimKey(address), holder)),
-      ];
+      const { block, kept, changed } = report;
+      const value: BlockValue = { host: hostId, token: block.token, kept: kept.toString(16) };
+      const steps = changed.map((record) => claimStep(session, pool, record));
       if (block.state === "giving") steps.push({ delete: { key } });
       else if (kept !== block.kept) steps.push({ put: { key, value: JSON.stringify(value) } });
       return {
@@ -127,6 +118,24 @@ async function reportBlock(session: Session, pool: PoolRecord, first: string): P
   );
 }
 
+/** The step that tells etcd that an address is in use, or is given up. */
+function claimStep({ keys, hostId }: Session, pool: PoolRecord, record: AddressRecord): Step {
+  const key = keys.claim(pool.subnet, record.address);
+  if (record.state !== "used") return endOfUse(keys, key, record.holder);
+  return { put: { key, value: claimValue(hostId, record) } };
+}
+
+/** Records that etcd was told of an address. It may have been released and taken again since. */
+function recordTold(
+  records: ClaimRecords,
+  { pool, address, state, token, version }: AddressRecord,
+  changes: Partial<AddressRecord> = {},
+): void {
+  if (state !== "used") return records.deleteAddress(pool, address);
+  const now = records.address(pool, address);
+  if (now) records.putAddress({ ...now, ...changes, ...now.token === token && { told: version } });
+}
+
 /** Decides which changes of a block to report, and records what is given up. */
 function planReport(
   { records }: Session,
@@ -140,18 +149,13 @@ function planReport(
   const used = addresses.filter(({ state }) => state === "used");
   const given = addresses.filter(({ state }) => state === "freed" || state === "giving");
   for (const record of given) records.putAddress({ ...record, state: "giving" });
-  const report = {
-    block,
-    kept: setToKeep(block, used),
-    used: used.filter(({ told, version }) => told < version),
-    given,
-  };
+  const changed = [...used.filter(({ told, version }) => told < version), ...given];
   if (block.state === "held" && used.length === 0 && !isWorthKeeping(records, pool, block)) {
     const giving: BlockRecord = { ...block, state: "giving" };
     records.putBlock(giving);
-    return { ...report, kept: 0n, block: giving };
+    return { block: giving, kept: 0n, changed };
   }
-  return report;
+  return { block, kept: setToKeep(block, used), changed };
 }
 
 /** The set of addresses that a block should keep in etcd: the free ones, and those in use. */
@@ -175,19 +179,11 @@ function isWorthKeeping(
 function recordReported(
   { records }: Session,
   pool: PoolRecord,
-  report: BlockReport,
+  { block, kept, changed }: BlockReport,
   revision: number,
 ): void {
-  const { block, kept, used, given } = report;
-  for (const { pool, address } of given) records.deleteAddress(pool, address);
-  for (const { pool, address, token, version } of used) {
-    const now = records.address(pool, address);
-    if (now?.token === token) records.putAddress({ ...now, told: version });
-  }
-  if (block.state === "giving") {
-    records.deleteBlock(block.pool, block.first);
-    return;
-  }
+  for (const record of changed) recordTold(records, record);
+  if (block.state === "giving") return records.deleteBlock(block.pool, block.first);
   // Since then, a take may have used free addresses, and a wish may have given up some.
   const now = records.block(block.pool, block.first)!;
   const usedNow = addressesOf(records, pool, now).filter(({ state }) => state === "used");
@@ -210,21 +206,16 @@ async function reportAddress(session: Session, pool: PoolRecord, address: string
     () => {
       told = records.address(pool.id, address);
       if (!told) return undefined;
-      const compare = [{ key, revision: told.revision }];
-      if (told.state === "used") {
-        const put = { key, value: claimValue(hostId, told) };
-        return { compare, success: [{ put }], failure: [{ key }] };
-      }
-      records.putAddress({ ...told, state: "giving" });
-      return { compare, success: [endOfUse(keys, key, told.holder)], failure: [{ key }] };
+      if (told.state !== "used") records.putAddress({ ...told, state: "giving" });
+      return {
+        compare: [{ key, revision: told.revision }],
+        success: [claimStep(session, pool, told)],
+        failure: [{ key }],
+      };
     },
     ({ succeeded, revision, ranges }) => {
+      if (succeeded) return recordTold(records, told!, { revision });
       const now = records.address(pool.id, address)!;
-      if (succeeded && told!.state !== "used") return records.deleteAddress(pool.id, address);
-      if (succeeded) {
-        const isSame = now.token === told!.token;
-        return records.putAddress({ ...now, revision, ...(isSame && { told: told!.version }) });
-      }
       const pair = ranges[0]![0];
       const claim = etcd.damage.read(readClaim, pair);
       // Only this host writes its claims, so an earlier attempt took effect without an answer.
