@@ -145,17 +145,7 @@ export function reservedDifferences(
   own: Readonly<Record<string, string>>,
   theirs: Readonly<Record<string, string>>,
 ): string[] {
-  const addresses = [...new Set([...Object.keys(own), ...Object.keys(theirs)])];
-  return differences(addresses, (address) => [own[address] ?? "free", theirs[address] ?? "free"]);
-}
-
-/** Compares the texts of things here and there. Writes a sentence for each difference. */
-export function differences(
-  names: readonly string[],
-  textsOf: (name: string) => [here: string, there: string],
-): string[] {
-  return names.toSorted().flatMap((name) => {
-    const [here, there] = textsOf(name);
-    return here === there ? [] : [`${name} is ${here} here, and ${there} there`];
-  });
+  const addresses = [...new Set([...Object.keys(own), ...Object.keys(theirs)])].sort();
+  return addresses.filter((each) => own[each] !== theirs[each])
+    .map((each) => `${each} is ${own[each] ?? "free"} here, and ${theirs[each] ?? "free"} there`);
 }

@@ -1,7 +1,8 @@
 // The settings of networks, the same on all of their hosts. Every change is a compare-and-swap.
+import { isDeepStrictEqual } from "node:util";
 import type { Outcome, Reader, Transaction } from "./etcd.ts";
 import { type KeyValue, type NetworkValue, readNetwork } from "./values.ts";
-import { differences, lastPart } from "./keys.ts";
+import { lastPart } from "./keys.ts";
 import { unreserve } from "./reservations.ts";
 import type { Session } from "./session.ts";
 import type { SharedSettings } from "./types.ts";
@@ -17,12 +18,14 @@ export async function defineNetwork(
   const [[pair]] = await session.read({ key });
   return (await swapNetwork(session, key, pair, (there) => {
     if (!there) return { settings, hosts: [session.hostId] };
-    const differing = differences(
-      Object.keys(settings),
-      (name) => [canonical(settings[name]), canonical(there.settings[name])],
-    );
-    if (differing.length > 0) {
-      throw new IpvlanError("shared-network-differs", { network: name, differences: differing });
+    const text = (value: unknown) => JSON.stringify(value) ?? "not set";
+    // As etcd has them: without fields that are undefined.
+    const own: SharedSettings = JSON.parse(JSON.stringify(settings));
+    const differences = Object.keys(own).sort()
+      .filter((name) => !isDeepStrictEqual(own[name], there.settings[name]))
+      .map((name) => `${name} is ${text(own[name])} here, and ${text(there.settings[name])} there`);
+    if (differences.length > 0) {
+      throw new IpvlanError("shared-network-differs", { network: name, differences });
     }
     return { ...there, hosts: [...new Set([...there.hosts, session.hostId])].sort() };
   }))!.settings;
@@ -47,18 +50,6 @@ export async function removeFromNetwork(
     return there && hosts.length > 0 ? { ...there, hosts } : undefined;
   });
   if (!left) await unreserve(etcd, lastPart(key));
-}
-
-/** Writes a value as JSON with its fields in order, so that equal values have equal texts. */
-function canonical(value: unknown): string {
-  if (value === undefined) return "not set";
-  return JSON.stringify(
-    value,
-    (_, inner) =>
-      typeof inner === "object" && inner !== null && !Array.isArray(inner)
-        ? Object.fromEntries(Object.keys(inner).sort().map((name) => [name, inner[name]]))
-        : inner,
-  );
 }
 
 /** A session, or etcd without one. */
