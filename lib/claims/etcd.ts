@@ -195,19 +195,15 @@ export interface Reader {
 
 /** Reads an answer line by line, until it ends or its connection breaks. */
 async function* linesOf(response: Response): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  const reader = response.body!.getReader();
-  for (let rest = "";;) {
-    let bytes: Uint8Array | undefined;
-    try {
-      bytes = (await reader.read()).value;
-    } catch {
-      return;
+  let rest = "";
+  try {
+    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop()!;
+      yield* parts;
     }
-    if (!bytes) return;
-    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = parts.pop()!;
-    yield* parts;
+  } catch {
+    // The caller looks whether etcd is within reach.
   }
 }
 
