@@ -16,10 +16,8 @@ import { isOwn, type RemovedHost, type SharedClaim, type SharedHost } from "./ty
 import { IpvlanError } from "../base/errors.ts";
 
 export function claimOf(pair: KeyValue): SharedClaim {
-  const { host, sandbox, network, names, since } = readClaim(pair);
-  const address = textOf(addressIn(pair));
-  const optional = { ...(network !== undefined && { network }), ...(names && { names }) };
-  return { address, host, sandbox, ...optional, since };
+  const { token: _token, reserved: _reserved, ...claim } = readClaim(pair);
+  return { address: textOf(addressIn(pair)), ...claim };
 }
 
 /** The claims in some pools, or all under the prefix. */
@@ -92,11 +90,9 @@ export async function removeHost(
   force: boolean,
 ): Promise<RemovedHost> {
   const { etcd, keys, options } = reader;
-  let hosts = await registeredHosts(reader);
-  const isMeant = ({ id, name }: SharedHost) => id === idOrName || name === idOrName;
   // A half-removed host is found by its claims and blocks.
-  if (!hosts.some(isMeant)) hosts = await listHosts(reader);
-  const named = hosts.filter(isMeant);
+  const hosts = await listHosts(reader);
+  const named = hosts.filter(({ id, name }) => id === idOrName || name === idOrName);
   const found = named.find(({ id }) => id === idOrName) ?? named[0];
   if (!found || named.length > 1 && found.id !== idOrName) {
     const [known, ambiguous] = [hosts.map(({ name }) => name), named.map(({ id }) => id)];

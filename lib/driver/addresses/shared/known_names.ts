@@ -1,7 +1,6 @@
 // The names that an agent knows. A change costs the same with ten claims and with a hundred
 // thousand: it is kept in memory, and later written to the record and into files in a batch.
 import type { SharedChange, SharedClaim } from "../../../claims/types.ts";
-import { hexOf } from "../../../claims/keys.ts";
 import { type Address, parseAddress } from "../../../ipam/address.ts";
 import { contains, prefixesOf } from "../../../ipam/prefix.ts";
 import { invalidOption } from "../../../base/errors.ts";
@@ -17,8 +16,6 @@ interface KnownName extends SharedName {
   /** The id of the host that has the address. */
   host: string;
   parsed: Address;
-  /** The address in hexadecimal digits, which sort like addresses. */
-  hex: string;
 }
 
 interface Known {
@@ -114,7 +111,8 @@ export class KnownNames {
       const known = sharedSubnets(this.store, prefix);
       const isThere = ({ network, parsed }: KnownName) =>
         (known.get(network) ?? subnets).some((each) => contains(each, parsed));
-      return [...names.values()].filter(isThere).sort((one, other) => one.hex < other.hex ? -1 : 1)
+      const order = (a: KnownName, b: KnownName) => a.parsed.bits < b.parsed.bits ? -1 : 1;
+      return [...names.values()].filter(isThere).sort(order)
         .flatMap(({ network, address, names }) => {
           // Another host may name a network like a public domain.
           const good = names.filter((name) => known.has(network) || !name.includes("."));
@@ -138,7 +136,7 @@ function putClaim(known: Known, prefix: string, claim: SharedClaim): void {
   const name = nameOf(prefix, claim);
   if (!name) return put(known, claim.address, undefined);
   const parsed = parseAddress(name.address);
-  put(known, claim.address, { ...name, host: claim.host, parsed, hex: hexOf(parsed) });
+  put(known, claim.address, { ...name, host: claim.host, parsed });
 }
 
 function put({ names, unrecorded }: Known, address: string, name: KnownName | undefined): void {
