@@ -4,7 +4,7 @@ import { endpointAddresses } from "../../ipam/address.ts";
 import { attempt, type IpvlanError } from "../../base/errors.ts";
 import { prefixOf } from "../../claims/access.ts";
 import { type AddressUse, Pools, type PoolUsage } from "../../ipam/pools.ts";
-import { overlaps, parsePrefix, type Prefix } from "../../ipam/prefix.ts";
+import { overlaps, parsePrefix, type Prefix, prefixesOf } from "../../ipam/prefix.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import { reservingSubnets, subnetsOf } from "../model/subnets.ts";
 import type { Store } from "../store/store.ts";
@@ -152,28 +152,16 @@ export class KnownPools {
   }
 
   #fill({ id, subnets, taken, reserved: own, others }: Source): Pick<Filled, "pools" | "reserved"> {
-    const store = this.store;
-    const networks = others();
-    const pools = store.pools().filter((other) => other.id !== id);
-    const used = [
-      ...networks.flatMap(({ id, subnets }) => subnets.map(({ subnet }) => ({ id, subnet }))),
-      ...pools,
-    ];
-    const isNear = ({ subnet }: { subnet: string }) => {
-      const other = parsePrefix(subnet).prefix;
-      return subnets.some(({ prefix }) => overlaps(prefix, other));
-    };
-    const near = new Set(used.filter(isNear).map(({ id }) => id));
-    const neighbours = networks.filter(({ id, foreignAddresses }) =>
-      foreignAddresses || near.has(id)
-    );
-    const nearPools = pools.filter(({ id }) => near.has(id));
+    const isNear = (others: readonly { subnet: string }[]) =>
+      prefixesOf(others).some((other) => subnets.some(({ prefix }) => overlaps(prefix, other)));
+    const networks = others().filter((each) => each.foreignAddresses || isNear(each.subnets));
+    const pools = this.store.pools().filter((each) => each.id !== id && isNear([each]));
     const reserved = [
       ...own,
-      ...neighbours.flatMap(reservedAddresses),
-      ...nearPools.flatMap(({ kept = [] }) => kept),
+      ...networks.flatMap(reservedAddresses),
+      ...pools.flatMap(({ kept = [] }) => kept),
     ];
-    const given = [...neighbours, ...nearPools].flatMap((each) => this.#givenBy(each));
+    const given = [...networks, ...pools].flatMap((each) => this.#givenBy(each));
     return {
       pools: Pools.of(subnets, taken(), [...reserved, ...given]),
       reserved: new Set(reserved),
