@@ -23,12 +23,14 @@ export async function settlePool(session: Session, pool: PoolRecord): Promise<vo
   const { records, keys, hostId, etcd: { damage } } = session;
   const passed = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
-    const singles = records.untold(pool.id).filter(({ block, address }) =>
+    const untold = records.untold(pool.id);
+    const singles = untold.filter(({ block, address }) =>
       block === undefined && !passed.has(address)
     );
-    const blocks = blocksToReport(records, pool);
-    if (singles.length + blocks.length === 0) return;
-    for (const first of blocks) await reportBlock(session, pool, first);
+    const firsts = untold.flatMap(({ block }) => block ?? []);
+    const blocks = new Set([...firsts, ...changedBlocks(records, pool).map(({ first }) => first)]);
+    if (singles.length + blocks.size === 0) return;
+    for (const first of [...blocks].sort()) await reportBlock(session, pool, first);
     for (const { address } of singles) {
       // A damaged key stops only its own address, unless it is the key of this host.
       await reportAddress(session, pool, address).catch((error) => {
@@ -63,13 +65,6 @@ export function giveWish(
     const free = given.reduce((set, bit) => set & ~(1n << bit), block.free);
     records.putBlock({ ...block, free, dirty: true });
   }
-}
-
-/** The first addresses of the blocks that are out of sync with etcd. */
-function blocksToReport(records: ClaimRecords, pool: PoolRecord): string[] {
-  const firsts = records.untold(pool.id).flatMap(({ block }) => block === undefined ? [] : [block]);
-  const changed = changedBlocks(records, pool).map(({ first }) => first);
-  return [...new Set([...firsts, ...changed])].sort();
 }
 
 /** The blocks whose keys have to change: all, if this host uses no address of the pool. */
