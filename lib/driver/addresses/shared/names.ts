@@ -41,11 +41,9 @@ export function nameOf(
 export function sharedSubnets(store: Store, prefix: string): Map<string, Prefix[]> {
   const subnets = new Map<string, Prefix[]>();
   for (const { id, subnet } of store.shared.pools().filter((pool) => pool.prefix === prefix)) {
-    const users = store.shared.addresses(id).map(({ holder }) => holder.network);
+    const users = store.shared.addresses(id).flatMap(({ holder }) => holder.network ?? []);
     for (const name of new Set(users)) {
-      if (name !== undefined) {
-        subnets.set(name, [...subnets.get(name) ?? [], parsePrefix(subnet).prefix]);
-      }
+      subnets.set(name, [...subnets.get(name) ?? [], parsePrefix(subnet).prefix]);
     }
   }
   for (const { name, ipam, subnets: own } of store.networks({ shared: true })) {
