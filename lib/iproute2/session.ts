@@ -6,10 +6,11 @@ import {
   lineProblem,
   MAX_LINES,
   type Outcome,
+  type ProgramOptions,
+  runBatch,
 } from "./batch.ts";
 import type { Read, Row, Runner, Send } from "./runner.ts";
 import { Shell } from "./shell.ts";
-import { type ProgramOptions, runBatch } from "./transport.ts";
 import { pathToEnter } from "./words.ts";
 import { IpvlanError, type IpvlanErrorOf } from "../base/errors.ts";
 

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   batchArgs,
-  batchOf,
   commandOf,
+  inputOf,
   type Outcome,
   outcomesOf,
 } from "../../../lib/iproute2/batch.ts";
@@ -32,10 +32,8 @@ function modelOf(lines: readonly ModelLine[], force: boolean): (string | unknown
   const isStop = ({ refused, fatal }: Reply) =>
     fatal !== undefined || (!force && refused !== undefined);
   const stop = lines.findIndex(({ reply }) => isStop(reply));
-  // Nobody knows which of them were run.
-  if (!force && lines[stop]?.reply.fatal !== undefined) return lines.map(() => "error");
   return lines.map(({ isQuery, reply }, index) => {
-    if (stop >= 0 && index > stop) return force ? "not run" : "error";
+    if (stop >= 0 && index > stop) return "not run";
     if (reply.refused !== undefined || reply.fatal !== undefined) return "error";
     return isQuery && reply.out !== undefined ? JSON.parse(reply.out) : [];
   });
@@ -48,9 +46,10 @@ function run(
   damage: (output: Ending) => Ending = (output) => output,
 ): Outcome[] {
   const program = { program: "ip", netns: "red", force } as const;
-  const batch = batchOf(program, model.map(({ isQuery }, i) => ({ line: `l ${i}`, isQuery })));
+  const lines = model.map(({ isQuery }, i) => ({ line: `l ${i}`, isQuery }));
   const replies = Object.fromEntries(model.map(({ reply }, i) => [`l ${i}`, reply]));
-  return outcomesOf(program, batch, damage(printedFor(batch.input, replies, force)));
+  const ending = printedFor(inputOf(program, lines), replies, force);
+  return outcomesOf(program, lines, damage(ending));
 }
 
 /** What became of a line, in a form to compare. */
@@ -122,15 +121,15 @@ Deno.test("truncated output and garbage give no wrong outcome", () => {
 Deno.test("the answer to a mark is distinguished from the same answer to a query", () => {
   const answerTo = (out: string[]) => {
     const program = { program: "ip", force: false } as const;
-    const batch = batchOf(program, [{ line: "route show table all", isQuery: true }]);
-    const err = ["Unknown.", "Command failed -:3"];
-    return outcomesOf(program, batch, { code: 1, out, err })[0]!;
+    const err = ["Unknown.", "Command failed -:4"];
+    const lines = [{ line: "route show table all", isQuery: true }];
+    return outcomesOf(program, lines, { code: 1, out, err })[0]!;
   };
   const local = '"type":"local","dst":"0.0.0.0","dev":"lo"';
   const mark = `[{${local},"cache":["local"]}]`;
   const routes = `[{${local},"table":"5"},{${local},"cache":["local"]}]`;
-  assertEquals(answerTo([routes, mark]), { rows: JSON.parse(routes) });
-  assertEquals(answerTo([`[{${local}}]`, mark]), { rows: JSON.parse(`[{${local}}]`) });
+  assertEquals(answerTo([mark, routes, mark]), { rows: JSON.parse(routes) });
+  assertEquals(answerTo([mark, `[{${local}}]`, mark]), { rows: JSON.parse(`[{${local}}]`) });
 });
 
 Deno.test("the words of a program say where it acts, and whether it goes on after a failure", () => {
@@ -142,12 +141,11 @@ Deno.test("the words of a program say where it acts, and whether it goes on afte
   for (const [program, words] of table) assertEquals(batchArgs(program).join(" "), words);
 });
 
-Deno.test("a line of IPv6 is alone in its batch, without a mark", () => {
-  const line = { line: "-6 rule show", isQuery: true };
-  assertEquals(batchOf({ program: "ip", force: true }, [line, { ...line, line: "link show" }]), {
-    input: ["rule show", "end-of-burst"],
-    lines: [{ ...line, number: 1, marksBefore: 0 }],
-    ...{ marks: 0, isOfIPv6: true },
-  });
+Deno.test("each line is between two marks, and a line of IPv6 is alone without one", () => {
+  const program = { program: "ip", force: true } as const;
+  const asked = ["-6 rule show", "link show"].map((line) => ({ line, isQuery: true }));
+  const mark = "route get 0.0.0.0";
+  assertEquals(inputOf(program, asked.slice(1)), [mark, "link show", mark, "end-of-burst"]);
+  assertEquals(inputOf(program, asked), ["rule show"]);
   assertEquals(commandOf({ program: "ip" }, " "), "ip");
 });

@@ -28,7 +28,8 @@ Deno.test("the lines of one turn are one process", async () => {
   const shell = new FakeShell();
   assertEquals(await changes(shell, ["a", "b 'c d'"]), ["done", "done"]);
   assertEquals(shell.commands, ["ip -n c1 -details -json -batch -"]);
-  assertEquals(shell.inputs, [["a", "b 'c d'", "route get 0.0.0.0", "end-of-burst"]]);
+  const mark = "route get 0.0.0.0";
+  assertEquals(shell.inputs, [[mark, "a", mark, "b 'c d'", mark, "end-of-burst"]]);
 });
 
 Deno.test("where a namespace is entered by a path, the folder is made that ip starts from", async () => {
@@ -73,14 +74,15 @@ Deno.test("with force all are run, and each has its own failure", async () => {
   assertEquals([b, d], ["done", "done"]);
 });
 
-Deno.test("when ip ends early or is killed, the lines without an answer fail with the reason", async () => {
+Deno.test("when ip ends over a line, that line has failed; when it is killed, all have", async () => {
   const said = 'Error: any valid prefix is expected rather than "x".';
   const shell = new FakeShell();
-  shell.replies = { b: { fatal: said }, r: { refused: "first" } };
-  for (const result of await changes(shell, ["a", "b"])) {
-    assertError(result, "session-closed");
-    assertMatch(result.message, /"ip -n c1".*rather than "x"/);
-  }
+  shell.replies = { b: { fatal: said } };
+  const [a, b, c] = await changes(shell, ["a", "b", "c"]);
+  assertError(b, "ip-command");
+  assertEquals([a, b.command, c], ["done", "ip -n c1 b", b]);
+  assertMatch(b.message, /rather than "x"/);
+  assertEquals(shell.inputs.length, 1);
   for (const force of [false, true]) {
     const [killed] = await changes(failing(137), ["a"], force);
     assertError(killed, "session-closed");
@@ -160,7 +162,17 @@ Deno.test("queries among changes each get what was printed for them", async () =
   const mark = "route get 0.0.0.0";
   assertEquals(shell.inputs, [
     [
-      ...["link show", mark, "link del dev eth0", mark, "addr show", mark, "netns list", mark],
+      ...[
+        mark,
+        "link show",
+        mark,
+        "link del dev eth0",
+        mark,
+        "addr show",
+        mark,
+        "netns list",
+        mark,
+      ],
       "end-of-burst",
     ],
   ]);
@@ -260,8 +272,8 @@ Deno.test("a line with -6 has a process of its own when its turn comes", async (
     [{ code: 1, out: [], err: [gone] }, "namespace-not-found"],
     [{ code: 137, out: [], err: [] }, "session-closed"],
     [{ code: 127, out: [], err: ["sh: 1: ip: not found"] }, "program-not-found"],
-    // Half of an answer, and no end.
-    [{ code: 0, out: ['[{"priority":7}]'], err: [] }, "session-closed"],
+    // Half of an answer.
+    [{ code: 0, out: ['[{"priority":7}'], err: [] }, "ip-command"],
   ];
   for (const [ending, code] of endings) {
     shell.ending = ending;
