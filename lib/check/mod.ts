@@ -16,5 +16,5 @@
  *
  * @module
  */
-export type { Evidence, Finding } from "./finding.ts";
-export { type Control, doesNotReach, type PingOptions, reaches } from "./reach.ts";
+export type { Control, Evidence, Finding, PingOptions } from "./reach.ts";
+export { doesNotReach, reaches } from "./reach.ts";

@@ -15,7 +15,7 @@ import { CNI, NETAVARK, PLUGIN_NAME } from "../engine/plugins.ts";
 import { Ip } from "../iproute2/ip.ts";
 import { kernelFacts, MODULES } from "../iproute2/kernel.ts";
 import { runnerIn } from "../iproute2/netlink_runner.ts";
-import { chooseTransport } from "../netlink/choose.ts";
+import { chooseTransport } from "../netlink/libc.ts";
 import { feed, Shell, spawn } from "../iproute2/shell.ts";
 import { lookAround } from "../iproute2/view.ts";
 import type { DoctorFacts, MachineFacts, SharedFacts, StateFacts } from "./facts.ts";

@@ -2,7 +2,7 @@ import type { SharedPools } from "../claims/shared_pools.ts";
 import { BorrowedNamespaces } from "./sandbox/borrowed.ts";
 import { DhcpClients } from "./sandbox/dhcp.ts";
 import { HostsFiles } from "./sandbox/hosts.ts";
-import { chooseTransport } from "../netlink/choose.ts";
+import { chooseTransport } from "../netlink/libc.ts";
 import { FileLock, StateLock } from "./run/lock.ts";
 import {
   Namespaces,

@@ -1,4 +1,4 @@
-import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../base/errors.ts";
+import { IpvlanError, type IpvlanErrorOf, isIpvlanError, problemIn } from "../base/errors.ts";
 import { OLDEST_KERNEL } from "../base/error_codes.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
@@ -61,35 +61,28 @@ export async function kernelFacts({ signal }: AbortOptions = {}): Promise<Kernel
   // Without the signal, so that it can delete the namespace in the end.
   await using host = await Ip.open();
   const netns = `probe-${crypto.randomUUID().slice(0, 8)}`;
-  try {
-    await host.netns.add(netns);
-  } catch (error) {
-    const problem = isIpvlanError(error, "ip-command")
-      ? new IpvlanError("missing-rights", { reason: error.reason })
-      : error as IpvlanError;
+  const refused = await problemIn(() => host.netns.add(netns));
+  if (refused) {
+    const problem = isIpvlanError(refused, "ip-command")
+      ? new IpvlanError("missing-rights", { reason: refused.reason })
+      : refused;
     return { release, problems: { ipvlan: problem, vlan: problem, dummy: problem } };
   }
   try {
     await using ip = await Ip.open({ netns, signal });
     // A veth pair is the link below, as it needs none of the three modules.
     await ip.link.add({ type: "veth", name: "below", peer: { name: "other" } });
-    const dummy = await problemOf(ip, { type: "dummy", name: "a" });
-    const vlan = await problemOf(ip, { type: "vlan", name: "b", link: "below", id: 1 });
-    const refused = await problemOf(ip, { type: "ipvlan", name: "c", link: "below", mode: "l2" });
+    const dummy = await problemWith(ip, { type: "dummy", name: "a" });
+    const vlan = await problemWith(ip, { type: "vlan", name: "b", link: "below", id: 1 });
+    const ipvlan = await problemWith(ip, { type: "ipvlan", name: "c", link: "below", mode: "l2" });
     signal?.throwIfAborted();
-    return { release, problems: { ipvlan: kernelProblem(release) ?? refused, vlan, dummy } };
+    return { release, problems: { ipvlan: kernelProblem(release) ?? ipvlan, vlan, dummy } };
   } finally {
     await host.netns.del(netns);
   }
 }
 
-async function problemOf(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefined> {
-  try {
-    await ip.link.add(spec);
-    return undefined;
-  } catch (error) {
-    if (isIpvlanError(error, "ip-command")) return explainLinkAdd(error, spec.type);
-    if (error instanceof IpvlanError) return error;
-    throw error;
-  }
+async function problemWith(ip: Ip, spec: LinkSpec): Promise<IpvlanError | undefined> {
+  const problem = await problemIn(() => ip.link.add(spec));
+  return isIpvlanError(problem, "ip-command") ? explainLinkAdd(problem, spec.type) : problem;
 }

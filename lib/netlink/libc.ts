@@ -2,6 +2,7 @@
 //
 // All calls are synchronous and run on the thread of the script. So a stretch of calls is never
 // interrupted by other code of the script, and a killed process leaves no call behind.
+import { invalidOption } from "../base/errors.ts";
 import { isGranted } from "../base/permissions.ts";
 
 const SYMBOLS = {
@@ -138,4 +139,25 @@ function tryToOpen(): OpenedLibc {
     }
   }
   return { reason };
+}
+
+/** The environment variable that chooses how the kernel is asked: `ip` or `netlink`. */
+const VARIABLE = "IPVLAN_TRANSPORT";
+
+/**
+ * Chooses how this process talks to the kernel: by netlink, or with the program `ip` if this process
+ * cannot use netlink or the environment asks for `ip`.
+ *
+ * @throws {"invalid-option"} The environment asks for something else, or for netlink in vain.
+ */
+export function chooseTransport(): OpenedLibc & { isAskedFor?: true } {
+  const isReadable = isGranted({ name: "env", variable: VARIABLE });
+  const asked = isReadable && Deno.env.get(VARIABLE) || undefined;
+  if (asked !== undefined && !["ip", "netlink"].includes(asked)) {
+    throw invalidOption(VARIABLE, asked, "choose ip or netlink");
+  }
+  if (asked === "ip") return { reason: `${VARIABLE} asks for it`, isAskedFor: true };
+  const opened = openLibc();
+  if (!opened.libc && asked === "netlink") throw invalidOption(VARIABLE, asked, opened.reason!);
+  return opened;
 }

@@ -1,5 +1,5 @@
 // Runs commands whose output is evidence.
-import type { Evidence } from "../../lib/check/finding.ts";
+import type { Evidence } from "../../lib/check/reach.ts";
 import { run as runProgram } from "./program.ts";
 
 /** A command that has ended, with its output. */

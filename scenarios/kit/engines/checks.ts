@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Finding, finding } from "../../../lib/check/finding.ts";
+import { type Finding, finding } from "../../../lib/check/reach.ts";
 import { type CommandResult, run } from "../command.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
 import { type MachineState, machineState } from "./machine.ts";

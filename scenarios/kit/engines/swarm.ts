@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Finding, finding } from "../../../lib/check/finding.ts";
+import { type Finding, finding } from "../../../lib/check/reach.ts";
 import { run as runForEvidence } from "../command.ts";
 import type { DockerHost } from "./docker.ts";
 import type { DockerMachine } from "./docker_machines.ts";

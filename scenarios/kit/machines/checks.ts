@@ -6,7 +6,7 @@ import { Bridge } from "../../../lib/iproute2/bridge.ts";
 import { ipCommandError } from "../../../lib/iproute2/errors.ts";
 import { feed, spawn } from "../../../lib/iproute2/shell.ts";
 import { linkName, netnsName } from "../../../lib/iproute2/words.ts";
-import { type Evidence, type Finding, finding } from "../../../lib/check/finding.ts";
+import { type Evidence, type Finding, finding } from "../../../lib/check/reach.ts";
 import { run } from "../command.ts";
 import { runIp } from "./in_netns.ts";
 

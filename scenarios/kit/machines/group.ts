@@ -1,6 +1,8 @@
 import { addressWord } from "../../../lib/iproute2/words.ts";
-import { describeNetns, type Finding, finding } from "../../../lib/check/finding.ts";
 import {
+  describeNetns,
+  type Finding,
+  finding,
   ping,
   type PingOptions,
   type PingRequest,

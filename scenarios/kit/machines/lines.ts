@@ -1,6 +1,6 @@
 // Compares what `ip` prints of links, their addresses and routes with what is expected, in any order.
 import { linkName } from "../../../lib/iproute2/words.ts";
-import { describeNetns, type Finding, finding } from "../../../lib/check/finding.ts";
+import { describeNetns, type Finding, finding } from "../../../lib/check/reach.ts";
 import type { CommandResult } from "../command.ts";
 import { runIp } from "./in_netns.ts";
 

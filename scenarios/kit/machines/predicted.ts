@@ -6,7 +6,6 @@
  */
 import { isIP } from "node:net";
 import { unlessMissing } from "../../../lib/base/files.ts";
-import { describeNetns } from "../../../lib/check/finding.ts";
 import {
   type Control,
   doesNotReach as seesNone,
@@ -15,7 +14,7 @@ import {
   type PingOptions,
   reaches as seesAnswer,
 } from "../../../lib/check/mod.ts";
-import { parseReply } from "../../../lib/check/reach.ts";
+import { describeNetns, parseReply } from "../../../lib/check/reach.ts";
 import { nodeOf, type WhyView, World } from "../../../lib/why/mod.ts";
 import { differs, type MatrixAnswer } from "../report/entry.ts";
 import type { CheckedFinding } from "../report/verdict.ts";
