@@ -29,18 +29,19 @@ export class Shell implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #out: MarkedStream;
-  readonly #err: MarkedStream;
+  readonly #streams: AsyncGenerator<string>[];
   /** Ends each program's input and its output on both streams. No program prints this random line. */
   readonly #mark = `end-${crypto.randomUUID()}`;
   readonly #abort = () => this.kill("it was aborted");
-  #pending: PromiseWithResolvers<Ending>[] = [];
+  /** Settles when the output of all programs so far was read. */
+  #reading: Promise<unknown> = Promise.resolve();
   #closed: Error | undefined;
   #hasEnded = false;
+  readonly #ended: Promise<void>;
   /** The program that kills the shell. */
   #killing: Promise<unknown> | undefined;
-  /** Resolves when the shell has ended and no call is pending. */
-  readonly #ended = Promise.withResolvers<void>();
+  /** Resolves when the shell was killed, and did not end. */
+  readonly #lost = Promise.withResolvers<[]>();
 
   /** Starts the shell, which the signal ends. @param options With `$1`, `$2`, … of the commands. */
   constructor({ args = [], signal }: { args?: readonly string[]; signal?: AbortSignal } = {}) {
@@ -48,9 +49,8 @@ export class Shell implements AsyncDisposable {
     this.#signal = signal;
     this.#child = spawn(NAME, ["-s", "--", ...args]);
     this.#writer = this.#child.stdin.getWriter();
-    this.#out = new MarkedStream(this.#child.stdout, this.#mark, () => this.#answer());
-    this.#err = new MarkedStream(this.#child.stderr, this.#mark, () => this.#answer());
-    this.#follow();
+    this.#streams = [this.#child.stdout, this.#child.stderr].map(linesOf);
+    this.#ended = this.#follow();
     this.#write("export LC_ALL=C\n");
     signal?.addEventListener("abort", this.#abort, { once: true });
   }
@@ -61,17 +61,18 @@ export class Shell implements AsyncDisposable {
   }
 
   /** Runs a program after those before it, to its end. @throws {"session-closed"} The shell ended. */
-  readonly run: RunProgram = (command, input) => {
-    if (this.#signal?.aborted) return Promise.reject(this.#signal.reason);
-    if (this.#closed) return Promise.reject(this.#closed);
+  readonly run: RunProgram = async (command, input) => {
+    this.#signal?.throwIfAborted();
+    if (this.#closed) throw this.#closed;
     const end = this.#mark;
-    const pending = Promise.withResolvers<Ending>();
-    this.#pending.push(pending);
     this.#write(
       `${command} <<'${end}'\n${[...input, end].join("\n")}\n` +
         `printf '\\n${end} %s\\n' $?; printf '\\n${end}\\n' >&2\n`,
     );
-    return pending.promise;
+    const [out, err] = await Promise.race([this.#read(), this.#lost.promise]);
+    if (out && err) return { code: out.code, out: out.lines, err: err.lines };
+    await Promise.race([this.#ended, this.#lost.promise]);
+    throw this.#signal?.aborted ? this.#signal.reason : this.#closed;
   };
 
   /**
@@ -85,15 +86,15 @@ export class Shell implements AsyncDisposable {
     const silent = { stdin: "null", stdout: "null", stderr: "null" } as const;
     this.#killing = spawn(NAME, ["-c", `kill -s KILL -- -${this.#child.pid}`], silent).status;
     // A program that is blocked in the kernel may not end. Do not let its callers wait for it.
-    const timer = setTimeout(() => this.#end(), DEATH);
-    this.#ended.promise.then(() => clearTimeout(timer));
+    const timer = setTimeout(() => this.#lost.resolve([]), DEATH);
+    Promise.all([this.#reading, this.#ended]).then(() => clearTimeout(timer));
   }
 
   /** Ends the shell after all pending programs. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: "it was closed" });
     await this.#writer.close().catch(() => {});
-    await this.#ended.promise;
+    await Promise.race([Promise.all([this.#read(), this.#ended]), this.#lost.promise]);
     await this.#killing;
   }
 
@@ -102,49 +103,30 @@ export class Shell implements AsyncDisposable {
     this.#writer.write(new TextEncoder().encode(text)).catch(() => {});
   }
 
-  #answer(): void {
-    while (this.#out.blocks.length > 0 && this.#err.blocks.length > 0) {
-      const [out, err] = [this.#out.blocks.shift()!, this.#err.blocks.shift()!];
-      const code = Number(out.mark.slice(this.#mark.length));
-      this.#pending.shift()!.resolve({ code, out: out.lines, err: err.lines });
-    }
+  /** Reads both streams up to their next mark; `undefined` for one that ends before. */
+  #read() {
+    const untilMark = async (stream: AsyncGenerator<string>) => {
+      const lines: string[] = [];
+      for (;;) {
+        const { value: line, done } = await stream.next();
+        if (done) return undefined;
+        if (line.startsWith(this.#mark)) {
+          return { lines, code: Number(line.slice(this.#mark.length)) };
+        }
+        if (line !== "") lines.push(line);
+      }
+    };
+    const blocks = this.#reading.then(() => Promise.all(this.#streams.map(untilMark)));
+    this.#reading = blocks;
+    return blocks;
   }
 
   async #follow(): Promise<void> {
-    await Promise.all([this.#out.done, this.#err.done]);
     const status = await this.#child.status;
     this.#hasEnded = true;
-    await this.#writer.close().catch(() => {});
-    this.#signal?.removeEventListener("abort", this.#abort);
     this.#closed ??= new IpvlanError("session-closed", { session: NAME, reason: wordsOf(status) });
-    this.#end();
-  }
-
-  /** Rejects all pending calls, as no program will run any more. */
-  #end(): void {
-    const error = this.#signal?.aborted ? this.#signal.reason : this.#closed;
-    for (const { reject } of this.#pending.splice(0)) reject(error);
-    this.#ended.resolve();
-  }
-}
-
-/** A stream of blocks of lines, each of which ends with a mark. */
-class MarkedStream {
-  readonly blocks: { lines: string[]; mark: string }[] = [];
-  /** Resolves when the stream has ended. */
-  readonly done: Promise<void>;
-
-  constructor(stream: ReadableStream<Uint8Array>, mark: string, onBlock: () => void) {
-    let lines: string[] = [];
-    this.done = eachLine(stream, (line) => {
-      if (line.startsWith(mark)) {
-        this.blocks.push({ lines, mark: line });
-        lines = [];
-        onBlock();
-      } else if (line !== "") {
-        lines.push(line);
-      }
-    });
+    this.#signal?.removeEventListener("abort", this.#abort);
+    await this.#writer.close().catch(() => {});
   }
 }
 
@@ -186,18 +168,15 @@ export async function feed(
   return { success, out: text(stdout), err: text(stderr) };
 }
 
-/** Calls back with each line of a stream, without its newline. */
-export async function eachLine(
-  stream: ReadableStream<Uint8Array>,
-  line: (text: string) => void,
-): Promise<void> {
+/** The lines of a stream, without their newlines. */
+export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const parts = (rest + text).split("\n");
     rest = parts.pop()!;
-    parts.forEach(line);
+    yield* parts;
   }
-  if (rest !== "") line(rest);
+  if (rest !== "") yield rest;
 }
 
 /** How a program ended, in words: `exit status 1`, `killed by SIGKILL`. */

@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { readCommandLine } from "../../lib/base/command_line.ts";
-import { eachLine } from "../../lib/iproute2/shell.ts";
+import { linesOf } from "../../lib/iproute2/shell.ts";
 import { type EndingSignal, exitStatusOf, onSignals } from "../../lib/base/signals.ts";
 import { countRows, readCounts } from "./counts.ts";
 
@@ -74,11 +74,11 @@ using _signals = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
   if (!Deno.stdin.isTerminal()) child.kill(signal);
 });
 let counts: ReturnType<typeof readCounts>;
-await eachLine(child.stdout, (line) => {
+for await (const line of linesOf(child.stdout)) {
   const read = readCounts(line);
   if (read) counts = read;
   else console.log(line);
-});
+}
 const { code } = await child.status;
 countRows(counts ?? []).forEach((row) => console.log(row));
 Deno.exit(ended ? exitStatusOf(ended) : code);

@@ -1,4 +1,4 @@
-import { eachLine, spawn } from "../../iproute2/shell.ts";
+import { linesOf, spawn } from "../../iproute2/shell.ts";
 import { pause } from "../../base/waiting.ts";
 
 /** How often to poll for changes when `ip monitor` has ended, in milliseconds. */
@@ -23,13 +23,16 @@ export class LinkMonitor implements AsyncDisposable {
   constructor(netns: string | undefined) {
     const args = [...(netns === undefined ? [] : ["-netns", netns]), "monitor", "link"];
     this.#child = spawn("sh", ["-c", UNTIL_CLOSED, "sh", ...args], { stderr: "null" });
-    this.#reading = eachLine(this.#child.stdout, (line) => {
+    this.#reading = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    for await (const line of linesOf(this.#child.stdout)) {
       this.#lines.push(line);
       this.#told.abort();
-    }).finally(() => {
-      this.#hasEnded = true;
-      this.#told.abort();
-    });
+    }
+    this.#hasEnded = true;
+    this.#told.abort();
   }
 
   /** Waits until there may have been a change, or until the deadline. Resolves to the new lines. */

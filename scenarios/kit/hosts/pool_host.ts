@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { type Finding, reaches } from "../../../lib/check/mod.ts";
 import type { SandboxDetails } from "../../../lib/driver/mod.ts";
 import { Ip } from "../../../lib/iproute2/ip.ts";
-import { eachLine } from "../../../lib/iproute2/shell.ts";
+import { linesOf } from "../../../lib/iproute2/shell.ts";
 import { Caller } from "../machines/calls.ts";
 import { ipvlanCommand } from "../engines/machine.ts";
 import { succeed } from "../program.ts";
@@ -100,11 +100,11 @@ export class PoolHost implements SharingHost {
 
   /** Keeps what the agent prints. */
   async #listen(agent: Deno.ChildProcess): Promise<void> {
-    await eachLine(agent.stderr, (line) => {
+    for await (const line of linesOf(agent.stderr)) {
       this.#agentLines.push(line);
       this.#heard.resolve();
       this.#heard = Promise.withResolvers();
-    });
+    }
   }
 
   /** Checks that the last line of its agent matches, and waits up to 30 seconds for that. */

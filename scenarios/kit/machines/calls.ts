@@ -6,7 +6,7 @@
  */
 import { deserialize, serialize } from "node:v8";
 import { UserError } from "../../../lib/base/errors.ts";
-import { eachLine } from "../../../lib/iproute2/shell.ts";
+import { linesOf } from "../../../lib/iproute2/shell.ts";
 
 /** A call. */
 interface Call {
@@ -83,14 +83,14 @@ export class Caller {
   /** Reads the answers. At their end, all pending calls fail. */
   async #follow(answers: ReadableStream<Uint8Array>): Promise<void> {
     try {
-      await eachLine(answers, (line) => {
+      for await (const line of linesOf(answers)) {
         this.lastHeard = performance.now();
         const answer = decode<Answer>(line);
         const pending = this.#pending.get(answer.id);
         this.#pending.delete(answer.id);
         if (answer.error === undefined) pending?.resolve(answer.value);
         else pending?.reject(new CallError(answer.error, answer.milliseconds));
-      });
+      }
       this.giveUp("it has ended");
     } catch (error) {
       this.giveUp((error as Error).message);
@@ -151,7 +151,7 @@ export async function answerCalls(
     }
     await writer.write(line);
   };
-  await eachLine(calls, (line) => running.push(answer(decode(line))));
+  for await (const line of linesOf(calls)) running.push(answer(decode(line)));
   await Promise.all(running);
 }
 
