@@ -33,20 +33,15 @@ const COLOURS: Record<Level, number> = { ok: 32, warning: 33, broken: 31 };
  * @param coloured Whether it is for a terminal that shows colours.
  */
 export function toText(diagnoses: readonly Diagnosis[], coloured: boolean): string {
-  // Escape values from outside, as the output goes to a terminal.
-  const rows = diagnoses.map(({ level, subject, what, fix }) => ({
-    level,
-    subject: printableLine(subject),
-    what: printableLine(what),
-    fix: fix && printableLine(fix),
-  }));
   const colour = (level: Level, text: string) =>
     coloured ? `\x1b[${COLOURS[level]}m${text}\x1b[0m` : text;
-  const width = Math.max(...rows.map(({ subject }) => subject.length), 0);
+  const width = Math.max(...diagnoses.map(({ subject }) => printableLine(subject).length), 0);
   const indent = " ".repeat("warning".length + 2 + width + 2);
-  const lines = rows.flatMap(({ level, subject, what, fix }) => [
-    `${colour(level, level.padEnd("warning".length))}  ${subject.padEnd(width)}  ${what}`,
-    ...(fix === undefined ? [] : [`${indent}→ ${fix}`]),
+  // Escape values from outside, as the output goes to a terminal.
+  const lines = diagnoses.flatMap(({ level, subject, what, fix }) => [
+    colour(level, level.padEnd("warning".length)) +
+    `  ${printableLine(subject).padEnd(width)}  ${printableLine(what)}`,
+    ...(fix === undefined ? [] : [`${indent}→ ${printableLine(fix)}`]),
   ]);
   const count = (level: Level) => diagnoses.filter((each) => each.level === level).length;
   const [broken, warnings] = [count("broken"), count("warning")];

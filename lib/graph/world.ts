@@ -5,7 +5,7 @@ import { formatPrefix, parsePrefix } from "../ipam/mod.ts";
 import { globalAddrs } from "../iproute2/addr.ts";
 import type { Route } from "../iproute2/route_types.ts";
 import { isIpvlanOn, type Link } from "../iproute2/link_types.ts";
-import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
+import type { Seen, View, Wanted } from "../iproute2/view.ts";
 import { netnsOf } from "../iproute2/words.ts";
 
 /** The parts of each namespace to read for a picture. */

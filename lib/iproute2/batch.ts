@@ -121,19 +121,6 @@ export interface ProgramOptions extends BatchProgram {
  * (see `Session`). Entering a namespace takes a new process anyway. A {@linkcode Shell} starts it: the
  * driver's must have a lock file open, which Deno cannot pass on (see `Namespaces` in `lib/driver`).
  *
- * The cost in milliseconds, with iproute2 6.1: the fastest of 200 runs on a machine with two slow cores,
- * and of 50 in User-Mode Linux on it.
- *
- * |                                                    | machine | User-Mode Linux |
- * | -------------------------------------------------- | ------- | --------------- |
- * | `link show`, a process per burst                   | 1.9     | 29              |
- * | `ip` started by the shell                          | 1.4     | 25              |
- * | `ip` started by Deno                               | 1.3     | 28              |
- * | `ip` started by Deno in a session of its own       | 4.0     | 46              |
- *
- * So the shell costs no time, and saves some: `ip` must not be in the session of its caller, where a
- * Ctrl-C would end it (see `spawn`), and it shares that of the shell.
- *
  * @throws {"session-closed"} The shell has ended.
  */
 export async function runBatch(

@@ -28,4 +28,4 @@ export type { Rule, RuleSelectors, RuleSpec, RuleVerbs } from "./rule.ts";
 export type { Runner } from "./runner.ts";
 export { Session, type SessionOptions } from "./session.ts";
 export { lookAround, lookInto, type LookOptions } from "./view.ts";
-export type * from "./view_types.ts";
+export type { ClosedNamespace, NamespaceView, Seen, View, Wanted } from "./view.ts";

@@ -4,7 +4,7 @@ import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { prefixAround } from "../ipam/prefix.ts";
 import type { Addr } from "../iproute2/addr_types.ts";
 import type { Link } from "../iproute2/link_types.ts";
-import type { Seen, View, Wanted } from "../iproute2/view_types.ts";
+import type { Seen, View, Wanted } from "../iproute2/view.ts";
 import type { Chain } from "./ruleset.ts";
 
 /** The parts of each namespace that decide where a packet goes. */

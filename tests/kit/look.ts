@@ -17,8 +17,7 @@ import { Ip } from "../../lib/iproute2/ip.ts";
 import type { Link } from "../../lib/iproute2/link_types.ts";
 import { Session } from "../../lib/iproute2/session.ts";
 import { Shell } from "../../lib/iproute2/shell.ts";
-import { look } from "../../lib/iproute2/view.ts";
-import type { Seen } from "../../lib/iproute2/view_types.ts";
+import { look, type Seen } from "../../lib/iproute2/view.ts";
 
 /** The folder where `ip netns exec` finds a sandbox's files. */
 export const ETC = "/etc/netns";
