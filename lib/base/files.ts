@@ -82,6 +82,15 @@ export function unlessMissing<T>(run: () => T): T | undefined {
   }
 }
 
+/** The text of a file without the space around it; empty if it cannot be read. */
+export function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path).trim();
+  } catch {
+    return "";
+  }
+}
+
 /** The status of a file; `undefined` if it does not exist or may not be read. */
 export function statOf(path: string, look = Deno.statSync): Deno.FileInfo | undefined {
   try {

@@ -77,12 +77,11 @@ function diagnoseIp({ ip: printed, ipProblem }: DoctorFacts): Diagnosis[] {
   const ip = about("ip");
   const fix = `install iproute2 ${OLDEST_IPROUTE2} or later (the package iproute2 or iproute)`;
   if (printed === undefined) return [ip.broken('The program "ip" is not on PATH', fix)];
-  switch (isNewEnough(printed)) {
-    case undefined:
-      return [ip.broken(`The program "ip" is not iproute2's: ${printed}`, fix)];
-    case false:
-      return [ip.broken(`${printed} is older than iproute2 ${OLDEST_IPROUTE2}`, fix)];
+  const isNew = isNewEnough(printed);
+  if (isNew === undefined) {
+    return [ip.broken(`The program "ip" is not iproute2's: ${printed}`, fix)];
   }
+  if (!isNew) return [ip.broken(`${printed} is older than iproute2 ${OLDEST_IPROUTE2}`, fix)];
   return [ipProblem ? ip.broken(ipProblem.message) : ip.ok(printed)];
 }
 

@@ -9,7 +9,7 @@ import { engineOf, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { isReady, Store, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
-import { nearestFolder, statOf, tryToWriteIn } from "../base/files.ts";
+import { nearestFolder, statOf, textOf, tryToWriteIn } from "../base/files.ts";
 import { howCallsReach } from "../engine/caller.ts";
 import { CNI, NETAVARK, PLUGIN_NAME } from "../engine/plugins.ts";
 import { Ip } from "../iproute2/ip.ts";
@@ -46,13 +46,13 @@ export async function gatherFacts(options: DoctorOptions = {}): Promise<DoctorFa
     release,
     ip: await printedVersion(),
     transport: { reason, fix },
-    modulesOnDisk: await modulesOnDisk(release),
-    machine: await gatherMachine(),
+    modulesOnDisk: modulesOnDisk(release),
+    machine: gatherMachine(),
     firewall: state.networks.length > 0 ? await readFirewall() : [],
     hostsFile: statOf("/etc/hosts") !== undefined,
     plugins: [CNI, NETAVARK].filter(({ folder }) => statOf(`${folder}/${PLUGIN_NAME}`))
       .map((plugin) => ({ engine: plugin.command, ...howCallsReach(plugin) })),
-    ipv6: await gatherIPv6(),
+    ipv6: gatherIPv6(),
     state,
     held: [],
     shared: state.problem === undefined ? await gatherShared(folder) : [],
@@ -101,22 +101,21 @@ async function gatherLinks(signal: AbortSignal | undefined): Promise<DoctorFacts
 }
 
 /** The modules of {@linkcode MODULES} among those that depmod(8) listed for a kernel. */
-async function modulesOnDisk(release: string): Promise<string[]> {
-  const folder = `/lib/modules/${release}`;
-  const lists = await Promise.all(
-    ["modules.dep", "modules.builtin"].map((file) => readText(`${folder}/${file}`)),
-  );
+function modulesOnDisk(release: string): string[] {
+  const lists = ["modules.dep", "modules.builtin"]
+    .map((file) => textOf(`/lib/modules/${release}/${file}`));
   return Object.values(MODULES).filter((name) =>
     lists.some((list) => new RegExp(`(^|/)${name}\\.ko`, "m").test(list))
   );
 }
 
-async function gatherMachine(): Promise<MachineFacts> {
-  const read = (file: string) => readText(`/sys/class/dmi/id/${file}`);
-  const [vendor = "", product = "", assetTag = ""] = await Promise.all(
-    ["sys_vendor", "product_name", "chassis_asset_tag"].map(read),
-  );
-  return { vendor, product, assetTag };
+function gatherMachine(): MachineFacts {
+  const read = (file: string) => textOf(`/sys/class/dmi/id/${file}`);
+  return {
+    vendor: read("sys_vendor"),
+    product: read("product_name"),
+    assetTag: read("chassis_asset_tag"),
+  };
 }
 
 /**
@@ -124,23 +123,12 @@ async function gatherMachine(): Promise<MachineFacts> {
  * (`net.core.devconf_inherit_init_net`, in the kernel's `Documentation/admin-guide/sysctl/net.rst`:
  * 1 from the first namespace, 3 from the caller's).
  */
-async function gatherIPv6(): Promise<DoctorFacts["ipv6"]> {
-  const conf = await readText("/proc/sys/net/ipv6/conf/default/disable_ipv6");
+function gatherIPv6(): DoctorFacts["ipv6"] {
+  const conf = textOf("/proc/sys/net/ipv6/conf/default/disable_ipv6");
   if (conf === "") return "not in the kernel";
-  const inherited = ["1", "3"].includes(
-    await readText("/proc/sys/net/core/devconf_inherit_init_net"),
-  );
-  const off = inherited ? conf : await readText("/sys/module/ipv6/parameters/disable_ipv6");
+  const inherited = ["1", "3"].includes(textOf("/proc/sys/net/core/devconf_inherit_init_net"));
+  const off = inherited ? conf : textOf("/sys/module/ipv6/parameters/disable_ipv6");
   return off === "1" ? "off in new namespaces" : "on";
-}
-
-/** A file's text without the space around it. Empty if the file cannot be read. */
-async function readText(path: string): Promise<string> {
-  try {
-    return (await Deno.readTextFile(path)).trim();
-  } catch {
-    return "";
-  }
 }
 
 function readiness(record: Parameters<typeof isReady>[0]): "ready" | "half" {
@@ -189,7 +177,7 @@ async function findRoutingDaemons(): Promise<string[]> {
   const own = await netnsOf("self");
   const found = new Set<string>();
   for (const { name: pid } of Deno.readDirSync("/proc")) {
-    const program = await readText(`/proc/${pid}/comm`);
+    const program = textOf(`/proc/${pid}/comm`);
     if (!ROUTING_DAEMONS.test(program)) continue;
     if ([own, undefined].includes(await netnsOf(pid))) found.add(program);
   }

@@ -98,9 +98,6 @@ async function tryParent(ip: Ip, link: string): Promise<IpvlanError | undefined>
     : undefined;
 }
 
-/** The owner of an address: see {@linkcode AskedAddress.answer}. */
-type Answer = AskedAddress["answer"];
-
 /** Longer than the kernel needs to give up on a neighbour with three requests, in milliseconds. */
 const TIMEOUT = 4000;
 /** How often to poll the neighbour table, in milliseconds. */
@@ -115,8 +112,10 @@ async function whoHas(
   { name: dev, address: own }: Link,
   addresses: readonly string[],
   signal?: AbortSignal,
-): Promise<Map<string, Answer>> {
-  const answers = new Map<string, Answer>(addresses.map((address) => [address, "unknown"]));
+): Promise<Map<string, AskedAddress["answer"]>> {
+  const answers = new Map<string, AskedAddress["answer"]>(
+    addresses.map((address) => [address, "unknown"]),
+  );
   // Without a link-local address, the kernel sends no requests, but still reports a failure.
   const held = await ip.addr.show({ dev });
   const asked = addresses.filter((address) =>
@@ -169,10 +168,8 @@ function lookAt(parent: ParentFacts, facts: DoctorFacts, { host, others }: WhyVi
   const { links } = host;
   const link = links.find((link) => link.name === name);
   const ipvlans = [host, ...others].flatMap(({ netns, links }) =>
-    links.filter((each) => link && isIpvlanOn(link, each, netns)).map((each) => ({
-      ...each,
-      netns,
-    }))
+    links.filter((each) => link && isIpvlanOn(link, each, netns))
+      .map((each) => ({ ...each, netns }))
   );
   const networks = facts.state.networks.filter((network) => network.parent === name);
   const { problems, make, carrier } = chooseParent(name, links);
@@ -220,17 +217,14 @@ function fixFor(link: Link, links: readonly Link[]): string | undefined {
 
 /** Diagnoses whether frames can leave the parent. Reports the lowest link that stops them. */
 function diagnoseCarrier({ name, links, subject }: Examined): Diagnosis[] {
-  const lowest = chainOf(name, links).reverse().find((link) => !passes(link));
+  const lowest = chainOf(name, links)
+    .findLast(({ up, flags }) => !up || !flags.includes("LOWER_UP"));
   if (!lowest) return [];
   const which = lowest.name === name ? "It" : `The link "${lowest.name}" below it`;
   const [what, fix] = lowest.up
     ? ["has no carrier, so nothing leaves", "check the cable, the switch's port, or the other end"]
     : ["is down, so nothing passes", shellLine`ip link set dev ${lowest.name} up`];
   return [subject.broken(`${which} ${what}`, fix)];
-}
-
-function passes({ up, flags }: Link): boolean {
-  return up && flags.includes("LOWER_UP");
 }
 
 /** A parent and the links below it. If it does not exist yet, the links to make it on. */

@@ -48,12 +48,8 @@ function addressWords({ dev, address, prefixLength, peer }: AddrSpec): string[] 
   }
   const link = ["dev", linkName(dev)];
   if (peer === undefined) return [whole, ...link];
-  return [
-    local!,
-    "peer",
-    `${addressWord(peer, "peer", addressFamily(address))}/${length}`,
-    ...link,
-  ];
+  const other = addressWord(peer, "peer", addressFamily(address));
+  return [local!, "peer", `${other}/${length}`, ...link];
 }
 
 /**

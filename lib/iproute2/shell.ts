@@ -159,11 +159,10 @@ export async function feed(
   child: Deno.ChildProcess,
   input: string,
 ): Promise<{ success: boolean; out: string; err: string }> {
-  const writer = child.stdin.getWriter();
   // A write fails only if the program has ended. Its error output then says why.
-  const written = writer.write(new TextEncoder().encode(input)).then(() => writer.close())
-    .catch(() => {});
-  const [{ success, stdout, stderr }] = await Promise.all([child.output(), written]);
+  const written = new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
+  const { success, stdout, stderr } = await child.output();
+  await written;
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { success, out: text(stdout), err: text(stderr) };
 }

@@ -1,4 +1,5 @@
 // The names that `ip` prints for the kernel's numbers.
+import { textOf } from "../base/files.ts";
 import { isGranted } from "../base/permissions.ts";
 
 /** The names that `ip` knows without a file, by what they name. */
@@ -40,18 +41,11 @@ export function numberOf(what: Named, name: number | string): number | undefined
 function tableOf(what: Named): Map<number, string> {
   const known = tables.get(what);
   if (known) return known;
-  const lines = FOLDERS.map((folder) => readFile(`${folder}/${what}`)).find(Boolean) ?? "";
+  const paths = FOLDERS.map((folder) => `${folder}/${what}`)
+    .filter((path) => isGranted({ name: "read", path }));
+  const lines = paths.map(textOf).find(Boolean) ?? "";
   const rows = [...lines.matchAll(/^\s*(\d+|0x[\da-f]+)\s+([^\s#]+)/gim)];
   const table = new Map(rows.map(([, number, name]) => [Number(number), name!]));
   tables.set(what, table);
   return table;
-}
-
-function readFile(path: string): string | undefined {
-  if (!isGranted({ name: "read", path })) return undefined;
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
-  }
 }
