@@ -1,7 +1,5 @@
-import { engineOf } from "../driver/model/names.ts";
 import { linkIndex } from "../driver/endpoint/steps.ts";
 import { chooseParent } from "../driver/network/parent.ts";
-import type { EngineName } from "../driver/model/types.ts";
 import { engineTitle } from "../engine/owners.ts";
 import { endpointAddresses, familyOf } from "../ipam/address.ts";
 import { OLDEST_IPROUTE2, OLDEST_KERNEL } from "../base/error_codes.ts";
@@ -13,7 +11,7 @@ import { diagnoseParent } from "./parent.ts";
 import { diagnoseReach } from "./reach.ts";
 import type { HeldAddress } from "../driver/addresses/held_addresses.ts";
 import { shellLine } from "../base/printable.ts";
-import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts, StateFacts } from "./facts.ts";
+import type { DoctorFacts, MachineFacts, OwnedSandbox, SharedFacts } from "./facts.ts";
 import { type DoctorOptions, gatherFacts } from "./gather.ts";
 import { isIpvlanError } from "../base/errors.ts";
 
@@ -160,7 +158,7 @@ function diagnoseState(facts: DoctorFacts): Diagnosis[] {
   }
   if (found.length > 0) return found;
   const count = `${networks.length} network(s), ${sandboxes.length + owned.length} sandbox(es)`;
-  return [subject.ok([`${folder}: ${count}`, ...engineCounts(state)].join("; of these, "))];
+  return [subject.ok(`${folder}: ${count}`)];
 }
 
 /** The place of the links of an engine's sandbox. */
@@ -183,18 +181,6 @@ function placeOf({ name, path }: OwnedSandbox, { state, view, held }: DoctorFact
   // The files of Docker's namespaces may be invisible to this process.
   const addresses = own.flatMap((endpoint) => endpointAddresses(endpoint));
   return held.some(({ address }) => addresses.includes(address)) ? "container" : "nowhere";
-}
-
-/** Counts the networks and sandboxes of each engine: `Podman has 1 and 3`. */
-function engineCounts({ networks, owned }: StateFacts): string[] {
-  const networkOwners = networks.flatMap(({ name }) => engineOf(name) ?? []);
-  const sandboxOwners = owned.map(({ engine }) => engine);
-  const engines = [...new Set([...networkOwners, ...sandboxOwners])].sort();
-  const words = engines.map((engine) => {
-    const count = (owners: EngineName[]) => owners.filter((each) => each === engine).length;
-    return `${engineTitle(engine)} has ${count(networkOwners)} and ${count(sandboxOwners)}`;
-  });
-  return words.length > 0 ? [words.join(", ")] : [];
 }
 
 function diagnoseIPv6({ ipv6, state }: DoctorFacts): Diagnosis[] {

@@ -74,7 +74,6 @@ export interface StateFacts {
 
 export interface OwnedSandbox {
   name: string;
-  engine: EngineName;
   /** The file of its namespace, if the engine has named it. */
   path?: string;
 }

@@ -5,7 +5,7 @@ import { LastToken } from "../claims/last_token.ts";
 import { SharedPools } from "../claims/shared_pools.ts";
 import { accesses } from "../driver/addresses/shared/pools.ts";
 import { findHolders } from "../driver/addresses/held_addresses.ts";
-import { engineOf, networkParent } from "../driver/model/names.ts";
+import { isOwned, networkParent } from "../driver/model/names.ts";
 import { stateFolder } from "../driver/model/state_folder.ts";
 import { isReady, Store, withoutState } from "../driver/store/store.ts";
 import { IpvlanError, isIpvlanError, unlessError } from "../base/errors.ts";
@@ -149,8 +149,7 @@ export function gatherState(folder: string): StateFacts {
     facts.networks = (networks.ready ?? []).map(withoutState);
     facts.endpoints = (endpoints.ready ?? []).map(withoutState);
     for (const { name, path } of sandboxes.ready ?? []) {
-      const engine = engineOf(name);
-      if (engine) facts.owned.push({ name, engine, path });
+      if (isOwned(name)) facts.owned.push({ name, path });
       else facts.sandboxes.push(name);
     }
     facts.made = store.links();

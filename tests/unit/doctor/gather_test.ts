@@ -43,7 +43,7 @@ Deno.test("records are ready or half done, and sandboxes are ours or an engine's
   };
   const whole = {
     ...{ folder: folder.path, networks: [web], endpoints: [ready], sandboxes: ["c1"] },
-    owned: [{ name: "docker:x", engine: "docker" as const, path: "/var/run/docker/netns/x" }],
+    owned: [{ name: "docker:x", path: "/var/run/docker/netns/x" }],
     ...{ made: [dummy], halfDone: [] as string[] },
   };
   assertEquals(all(), whole);
