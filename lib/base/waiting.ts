@@ -1,5 +1,6 @@
 // Waits for signals, for calls that share a run, and for other processes, and says so if it takes
 // long.
+import { textOf } from "./files.ts";
 
 /** Options to end a call early. */
 export interface AbortOptions {
@@ -189,11 +190,7 @@ export function holdersOf(path: string): string {
 
 /** Describes a process by its command line: `process 12 (sleep 1000)`. */
 export function describeProcess(pid: number): string {
-  try {
-    const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).replace(/[\s\0]+/g, " ").trim();
-    const shown = words.length > 80 ? `…${words.slice(-80)}` : words;
-    return shown === "" ? `process ${pid}` : `process ${pid} (${shown})`;
-  } catch {
-    return `process ${pid}`;
-  }
+  const words = textOf(`/proc/${pid}/cmdline`).replace(/[\s\0]+/g, " ").trim();
+  const shown = words.length > 80 ? `…${words.slice(-80)}` : words;
+  return shown === "" ? `process ${pid}` : `process ${pid} (${shown})`;
 }

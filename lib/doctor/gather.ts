@@ -131,10 +131,6 @@ function gatherIPv6(): DoctorFacts["ipv6"] {
   return off === "1" ? "off in new namespaces" : "on";
 }
 
-function readiness(record: Parameters<typeof isReady>[0]): "ready" | "half" {
-  return isReady(record) ? "ready" : "half";
-}
-
 /** Reads the records in the state folder. SQLite reads only where it can write. */
 export function gatherState(folder: string): StateFacts {
   const facts: StateFacts = {
@@ -143,20 +139,23 @@ export function gatherState(folder: string): StateFacts {
   try {
     tryToWriteIn(nearestFolder(folder));
     using store = Store.copy(folder);
-    const networks = Object.groupBy(store.networks(), readiness);
-    const sandboxes = Object.groupBy(store.sandboxes(), readiness);
-    const endpoints = Object.groupBy(store.endpoints(), readiness);
-    facts.networks = (networks.ready ?? []).map(withoutState);
-    facts.endpoints = (endpoints.ready ?? []).map(withoutState);
-    for (const { name, path } of sandboxes.ready ?? []) {
+    const isHalf = (record: Parameters<typeof isReady>[0]) => !isReady(record);
+    const [networks, sandboxes, endpoints] = [
+      store.networks(),
+      store.sandboxes(),
+      store.endpoints(),
+    ];
+    facts.networks = networks.filter(isReady).map(withoutState);
+    facts.endpoints = endpoints.filter(isReady).map(withoutState);
+    for (const { name, path } of sandboxes.filter(isReady)) {
       if (isOwned(name)) facts.owned.push({ name, path });
       else facts.sandboxes.push(name);
     }
     facts.made = store.links();
     facts.halfDone = [
-      ...(networks.half ?? []).map(({ name }) => `network "${name}"`),
-      ...(sandboxes.half ?? []).map(({ name }) => `sandbox "${name}"`),
-      ...(endpoints.half ?? [])
+      ...networks.filter(isHalf).map(({ name }) => `network "${name}"`),
+      ...sandboxes.filter(isHalf).map(({ name }) => `sandbox "${name}"`),
+      ...endpoints.filter(isHalf)
         .map(({ sandbox, ifname }) => `link "${ifname}" of sandbox "${sandbox}"`),
     ];
   } catch (error) {

@@ -285,17 +285,12 @@ function complaintsIn({ err }: Ending): { reasons: Map<number, string>; rest: st
 
 /** The output before each mark. */
 function answersIn({ program }: BatchProgram, out: readonly string[]): string[][] {
-  const answers: string[][] = [];
-  let printed: string[] = [];
+  const answers: string[][] = [[]];
   for (const line of out) {
-    if (MARK[program].answer.test(line)) {
-      answers.push(printed);
-      printed = [];
-    } else {
-      printed.push(line);
-    }
+    if (MARK[program].answer.test(line)) answers.push([]);
+    else answers.at(-1)!.push(line);
   }
-  return answers;
+  return answers.slice(0, -1);
 }
 
 /**

@@ -39,10 +39,8 @@ export async function readSysctls(
   }
   const enter = netns === undefined ? "" : `nsenter --net=${pathToEnter(netns)} `;
   // The shell there finds other links than this one would.
-  const { out } = await run(
-    `${enter}sh -c 'grep -Hs . ${FOLDER}${DECISIVE.join(` ${FOLDER}`)}'`,
-    [],
-  );
+  const files = DECISIVE.map((path) => FOLDER + path).join(" ");
+  const { out } = await run(`${enter}sh -c 'grep -Hs . ${files}'`, []);
   // A link's name has no colon (`dev_valid_name` in `net/core/dev.c`).
   const pairs = out.map((line) => line.slice(FOLDER.length).split(":"));
   return Object.fromEntries(pairs.map(([path, value]) => [path, Number(value)]));
