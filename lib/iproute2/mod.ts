@@ -5,8 +5,7 @@
  * @module
  */
 export type { AbortOptions } from "../base/waiting.ts";
-export type { AddrVerbs } from "./addr.ts";
-export type { Addr, AddrSpec } from "./addr_types.ts";
+export type { Addr, AddrSpec, AddrVerbs } from "./addr.ts";
 export { Bridge, type PortVlan } from "./bridge.ts";
 export { Ip } from "./ip.ts";
 export { type KernelFacts, kernelFacts } from "./kernel.ts";

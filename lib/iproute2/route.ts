@@ -1,6 +1,6 @@
 import { nameOf } from "../netlink/names.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import type { AddrSpec } from "./addr_types.ts";
+import type { AddrSpec } from "./addr.ts";
 import { readRoutes, sendRoute, sendRouteFlush } from "./route_netlink.ts";
 import {
   DEAD_ENDS,

@@ -1,4 +1,4 @@
-import type { AddrSpec } from "./addr_types.ts";
+import type { AddrSpec } from "./addr.ts";
 
 /** The types of routes that lead nowhere. */
 export const DEAD_ENDS = ["blackhole", "unreachable", "prohibit", "throw"];

@@ -1,7 +1,7 @@
 import { IpvlanError, isIpvlanError } from "../base/errors.ts";
 import type { AbortOptions } from "../base/waiting.ts";
 import { Ip } from "./ip.ts";
-import type { Addr } from "./addr_types.ts";
+import type { Addr } from "./addr.ts";
 import type { Link } from "./link_types.ts";
 import type { Neigh } from "./neigh.ts";
 import type { Route } from "./route_types.ts";

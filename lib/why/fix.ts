@@ -1,7 +1,7 @@
 // What to change so that a packet arrives. Each change is made in a copy of the view, and offered only
 // if the packet arrives there.
 import { familyOf } from "../ipam/address.ts";
-import type { Addr } from "../iproute2/addr_types.ts";
+import type { Addr } from "../iproute2/addr.ts";
 import type { Link } from "../iproute2/link_types.ts";
 import type { Flow } from "./route.ts";
 import type { Step } from "./walk.ts";

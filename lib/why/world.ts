@@ -2,7 +2,7 @@
 // namespaces, and which addresses ipvlan knows on a parent.
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
 import { prefixAround } from "../ipam/prefix.ts";
-import type { Addr } from "../iproute2/addr_types.ts";
+import type { Addr } from "../iproute2/addr.ts";
 import type { Link } from "../iproute2/link_types.ts";
 import type { Seen, View, Wanted } from "../iproute2/view.ts";
 import type { Chain } from "./ruleset.ts";

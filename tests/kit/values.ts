@@ -13,7 +13,7 @@ import type { Endpoint, Network, Sandbox } from "../../lib/driver/model/types.ts
 import type { GraphView } from "../../lib/graph/mod.ts";
 import type { WhyView } from "../../lib/why/mod.ts";
 import { familyOf } from "../../lib/ipam/address.ts";
-import type { Addr } from "../../lib/iproute2/addr_types.ts";
+import type { Addr } from "../../lib/iproute2/addr.ts";
 import type { VlanProtocol } from "../../lib/iproute2/kinds/vlan.ts";
 import type { Link, LinkInfo } from "../../lib/iproute2/link_types.ts";
 import type { Route } from "../../lib/iproute2/route_types.ts";

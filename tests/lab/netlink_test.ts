@@ -8,8 +8,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { isIpvlanError } from "../../lib/base/errors.ts";
-import { addrAdd, addrDel } from "../../lib/iproute2/addr.ts";
-import type { AddrSpec } from "../../lib/iproute2/addr_types.ts";
+import { addrAdd, addrDel, type AddrSpec } from "../../lib/iproute2/addr.ts";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { linkAdd, linkDel, linkSet } from "../../lib/iproute2/link.ts";
 import type { LinkChanges, LinkSpec, LinkType } from "../../lib/iproute2/link_types.ts";

@@ -1,5 +1,4 @@
-import { globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
-import type { Addr } from "../../iproute2/addr_types.ts";
+import { type Addr, globalAddrs, parseAddrs } from "../../iproute2/addr.ts";
 import { parseJson } from "../../iproute2/batch.ts";
 import { parseLinks } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";

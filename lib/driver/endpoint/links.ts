@@ -5,8 +5,7 @@
 // these two, and a removal checks that the link is gone.
 import { IpvlanError, type IpvlanErrorOf, isIpvlanError } from "../../base/errors.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { addrAdd } from "../../iproute2/addr.ts";
-import type { Addr } from "../../iproute2/addr_types.ts";
+import { type Addr, addrAdd } from "../../iproute2/addr.ts";
 import { isNoNamespace } from "../../iproute2/errors.ts";
 import type { Ip } from "../../iproute2/ip.ts";
 import { linkAdd, linkDel } from "../../iproute2/link.ts";

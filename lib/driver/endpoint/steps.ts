@@ -2,8 +2,7 @@
 import { IpvlanError } from "../../base/errors.ts";
 import type { IpErrno } from "../../base/error_codes.ts";
 import { endpointAddresses, familyOf } from "../../ipam/address.ts";
-import { addrAdd, tokenSet } from "../../iproute2/addr.ts";
-import type { AddrSpec } from "../../iproute2/addr_types.ts";
+import { addrAdd, type AddrSpec, tokenSet } from "../../iproute2/addr.ts";
 import { explainRights } from "../../iproute2/kernel.ts";
 import { linkAdd, linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Change } from "../../iproute2/runner.ts";

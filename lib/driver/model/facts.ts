@@ -1,4 +1,4 @@
-import type { Addr } from "../../iproute2/addr_types.ts";
+import type { Addr } from "../../iproute2/addr.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { Route } from "../../iproute2/route_types.ts";
 import type { Rule } from "../../iproute2/rule.ts";

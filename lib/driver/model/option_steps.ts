@@ -1,7 +1,7 @@
 // The steps by which the options of a network act in the kernel, as values. Making the network or
 // an endpoint on it does each step; removing it undoes each step, the last first. In between, the
 // driver compares the kernel with the steps, and repairs what differs.
-import type { AddrSpec } from "../../iproute2/addr_types.ts";
+import type { AddrSpec } from "../../iproute2/addr.ts";
 import type { IpvlanSpec } from "../../iproute2/kinds/ipvlan.ts";
 import type { LinkBase } from "../../iproute2/kinds/kind.ts";
 import type { Link } from "../../iproute2/link_types.ts";

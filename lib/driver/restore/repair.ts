@@ -1,6 +1,5 @@
 import { familyOf } from "../../ipam/address.ts";
-import { addrAdd, addrDel, tokenSet } from "../../iproute2/addr.ts";
-import type { Addr, AddrSpec } from "../../iproute2/addr_types.ts";
+import { type Addr, addrAdd, addrDel, type AddrSpec, tokenSet } from "../../iproute2/addr.ts";
 import { linkDel, linkSet } from "../../iproute2/link.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import { neighChange } from "../../iproute2/neigh.ts";

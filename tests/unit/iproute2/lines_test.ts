@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { addrAdd, addrDel, AddrVerbs } from "../../../lib/iproute2/addr.ts";
-import type { AddrSpec } from "../../../lib/iproute2/addr_types.ts";
+import { addrAdd, addrDel, type AddrSpec, AddrVerbs } from "../../../lib/iproute2/addr.ts";
 import { linkAdd, linkDel, linkSet, LinkVerbs } from "../../../lib/iproute2/link.ts";
 import type { LinkChanges, LinkSpec, LinkType } from "../../../lib/iproute2/link_types.ts";
 import { neighChange, type NeighSpec, NeighVerbs } from "../../../lib/iproute2/neigh.ts";

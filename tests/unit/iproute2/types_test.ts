@@ -1,6 +1,6 @@
 // What cannot be does not compile: the compiler complains of each line after `@ts-expect-error`, and of
 // such a comment where there is nothing to complain about.
-import type { AddrSpec } from "../../../lib/iproute2/addr_types.ts";
+import type { AddrSpec } from "../../../lib/iproute2/addr.ts";
 import type { Ip } from "../../../lib/iproute2/ip.ts";
 import type { Link, LinkChanges } from "../../../lib/iproute2/link_types.ts";
 import type { Neigh, NeighSpec } from "../../../lib/iproute2/neigh.ts";

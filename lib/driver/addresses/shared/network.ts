@@ -4,7 +4,7 @@ import { accept, type Decision, IpvlanError } from "../../../base/errors.ts";
 import { prefixOf } from "../../../claims/access.ts";
 import type { SharedPools } from "../../../claims/shared_pools.ts";
 import { poolId } from "../../../claims/pool_key.ts";
-import type { Addr } from "../../../iproute2/addr_types.ts";
+import type { Addr } from "../../../iproute2/addr.ts";
 import type { Parts } from "../parts.ts";
 import { isShared, leavePools, type SharedNetwork, tell } from "./pools.ts";
 import { formatAddress, formatPrefix, parseSubnets, type Subnet } from "../../../ipam/mod.ts";
