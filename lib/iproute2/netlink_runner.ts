@@ -1,5 +1,4 @@
 import { IpvlanError } from "../base/errors.ts";
-import type { IpErrno } from "../base/error_codes.ts";
 import {
   ERRNO,
   type Libc,
@@ -108,12 +107,9 @@ function errorOf(error: unknown, netns: string | undefined, line?: string): unkn
   // A sentence of the kernel may tell more than its number, which stands for several failures.
   if (said.errno !== "unknown") return said;
   const { command, reason } = said;
-  return new IpvlanError("ip-command", { command, reason, errno: nameOfErrno(error.errno) });
-}
-
-function nameOfErrno(number: number): IpErrno {
   const names = Object.keys(ERRNO) as (keyof typeof ERRNO)[];
-  return names.find((name) => ERRNO[name] === number) ?? "unknown";
+  const errno = names.find((name) => ERRNO[name] === error.errno) ?? "unknown";
+  return new IpvlanError("ip-command", { command, reason, errno });
 }
 
 /** Makes the session of a namespace: by netlink if it may be used, and with `ip` for the rest. */
