@@ -4,7 +4,7 @@ import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { shellWord } from "../base/printable.ts";
 import { atOnce } from "../base/waiting.ts";
 import { makeChecks } from "./checks.ts";
-import { type Current, readCurrent } from "./current.ts";
+import { type Current, readCurrent } from "./records.ts";
 import { SITE_LABEL, STARTING_LABEL } from "./labels.ts";
 import { makePlan, makeRollback } from "./plan.ts";
 import type { ApplyOptions, ApplyReport, Change, Desired, Plan } from "./types.ts";

@@ -20,9 +20,8 @@
  * @module
  */
 export { apply, destroy, diff } from "./apply.ts";
-export type { Records } from "./current.ts";
 export { parseSite, readSite } from "./desired.ts";
-export { type Exported, exportSite } from "./export.ts";
+export { type Exported, exportSite, type Records } from "./records.ts";
 export { SITE_LABEL } from "./labels.ts";
 export type {
   ApplyOptions,

@@ -10,7 +10,7 @@ import type {
 } from "../driver/model/types.ts";
 import { type IpvlanError, throwProblems } from "../base/errors.ts";
 import { addressIn, bareAddresses, endpointAddresses } from "../ipam/address.ts";
-import { asConnection, asDesired, type Current } from "./current.ts";
+import { asConnection, asDesired, type Current } from "./records.ts";
 import {
   foreignError,
   inUseError,

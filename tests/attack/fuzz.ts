@@ -26,7 +26,7 @@ import { IpvlanError } from "../../lib/base/errors.ts";
 import { nestSubnets } from "../../lib/ipam/nest.ts";
 import { Pools } from "../../lib/ipam/mod.ts";
 import { printable } from "../../lib/base/printable.ts";
-import type { Current } from "../../lib/site/current.ts";
+import type { Current } from "../../lib/site/records.ts";
 import { exportSite } from "../../lib/site/mod.ts";
 import { parseSite } from "../../lib/site/desired.ts";
 import { siteLabels } from "../../lib/site/labels.ts";

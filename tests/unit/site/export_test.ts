@@ -7,9 +7,8 @@ import type { Network, NetworkSpec, SandboxDetails } from "../../../lib/driver/m
 import { addressFields } from "../../../lib/ipam/address.ts";
 import { type Family, formatPrefix, Pools } from "../../../lib/ipam/mod.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../../lib/iproute2/kinds/ipvlan.ts";
-import { asDesired, type Records } from "../../../lib/site/current.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { exportSite } from "../../../lib/site/export.ts";
+import { asDesired, exportSite, type Records } from "../../../lib/site/records.ts";
 import { isOwnLabel, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan } from "../../../lib/site/plan.ts";
 import { nameProblem } from "../../../lib/driver/model/names.ts";

@@ -3,7 +3,7 @@ import { parse } from "@std/yaml";
 import { settingsOf } from "../../../lib/driver/model/settings.ts";
 import type { SandboxSettings } from "../../../lib/driver/model/types.ts";
 import { IpvlanError } from "../../../lib/base/errors.ts";
-import type { Current } from "../../../lib/site/current.ts";
+import type { Current } from "../../../lib/site/records.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
 import { type Maker, siteLabels } from "../../../lib/site/labels.ts";
 import { makePlan, makeRollback } from "../../../lib/site/plan.ts";

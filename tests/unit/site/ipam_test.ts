@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { networkDifferences } from "../../../lib/site/describe.ts";
 import { parseSite } from "../../../lib/site/desired.ts";
-import { exportSite } from "../../../lib/site/export.ts";
+import { exportSite } from "../../../lib/site/records.ts";
 import { settle } from "../../../lib/driver/network/settle.ts";
 import { IDENTITY } from "../../kit/values.ts";
 

@@ -10,7 +10,7 @@ import type {
   SandboxDetails,
   SandboxSpec,
 } from "../../../lib/driver/model/types.ts";
-import type { Current } from "../../../lib/site/current.ts";
+import type { Current } from "../../../lib/site/records.ts";
 import { STARTING_LABEL } from "../../../lib/site/labels.ts";
 import type { Plan } from "../../../lib/site/types.ts";
 import { plainEndpoint } from "../../kit/values.ts";

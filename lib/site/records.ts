@@ -1,14 +1,93 @@
-import { toSettled } from "../driver/mod.ts";
+// What is on record, as a site file would have it.
+import { isOwned } from "../driver/model/names.ts";
+import { type Driver, toSettled } from "../driver/mod.ts";
 import { IpvlanError, throwProblems } from "../base/errors.ts";
 import { withoutEmpty } from "../base/objects.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES } from "../driver/model/options.ts";
 import { settingsOf } from "../driver/model/settings.ts";
-import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
-import { familyOf } from "../ipam/address.ts";
+import {
+  type Connection,
+  type Endpoint,
+  extrasOf,
+  type Network,
+  type SandboxDetails,
+  type SettledNetwork,
+} from "../driver/model/types.ts";
+import { addressFields, bareAddresses, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { inOrder } from "../template/value.ts";
-import { askedAddresses, type Records, withoutOwned } from "./current.ts";
 import { SITE_LABEL, startedCommand, userLabels } from "./labels.ts";
 import { keyOf } from "./shape.ts";
+import type { Desired, DesiredSandbox } from "./types.ts";
+
+/** Networks and sandboxes on record. */
+export interface Records {
+  /** The networks. */
+  networks: readonly Network[];
+  /** The sandboxes, with their endpoints. */
+  sandboxes: readonly SandboxDetails[];
+}
+
+/** All networks and sandboxes on record, of every site and of no site. */
+export interface Current extends Records {
+  /** The names of sandboxes whose namespaces are gone, as after a restart. */
+  down: readonly string[];
+}
+
+/** Reads the records, without those that belong to engines. */
+export async function readCurrent(driver: Driver): Promise<Current> {
+  const running = new Set(await driver.runningSandboxes());
+  const { networks, sandboxes } = withoutOwned({
+    networks: driver.listNetworks(),
+    sandboxes: driver.listSandboxes(),
+  });
+  const down = sandboxes.map(({ name }) => name).filter((name) => !running.has(name));
+  return { networks, sandboxes, down };
+}
+
+function withoutOwned({ networks, sandboxes }: Records): Records {
+  return {
+    networks: networks.filter(({ name }) => !isOwned(name)),
+    sandboxes: sandboxes.filter(({ name }) => !isOwned(name)),
+  };
+}
+
+/** Describes the current state of a site as a desired one with all its details, for a rollback. */
+export function asDesired(site: string, { networks, sandboxes }: Current): Desired {
+  const isOfSite = ({ labels }: Network | SandboxDetails) => labels[SITE_LABEL] === site;
+  return {
+    name: site,
+    networks: networks.filter(isOfSite).map(asNetwork),
+    sandboxes: sandboxes.filter(isOfSite).map(asSandbox),
+    checks: [],
+  };
+}
+
+function asNetwork(network: Network): SettledNetwork {
+  return { ...toSettled(network), labels: userLabels(network.labels) };
+}
+
+function asSandbox({ name, endpoints, labels, ...more }: SandboxDetails): DesiredSandbox {
+  return {
+    ...settingsOf(more),
+    name,
+    connections: endpoints.map(asConnection),
+    command: startedCommand(labels) ?? [],
+    labels: userLabels(labels),
+  };
+}
+
+/** The connection that would make the same endpoint. */
+export function asConnection(endpoint: Endpoint): Connection {
+  const { network, aliases, ifname } = endpoint;
+  return {
+    network,
+    aliases,
+    ifname,
+    // A DHCP server gives addresses of its own.
+    ...addressFields(endpoint.leased ? [] : bareAddresses(endpoint)),
+    ...extrasOf(endpoint),
+  };
+}
 
 /** A site file as a value. */
 export interface Exported {
@@ -47,8 +126,10 @@ export function exportSite(records: Records, names: readonly string[] = []): Exp
   }
   const value = withoutEmpty({
     name: wholeSite(records, [...networks, ...made]),
-    networks: Object.fromEntries(networks.map((each) => [each.name, networkValue(each)])),
-    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(each)])),
+    networks: Object.fromEntries(
+      networks.map((each) => [each.name, networkValue(asNetwork(each))]),
+    ),
+    sandboxes: Object.fromEntries(made.map((each) => [each.name, sandboxValue(asSandbox(each))])),
   });
   return { value, notices };
 }
@@ -77,11 +158,10 @@ function wholeSite(
   return isWhole ? site : undefined;
 }
 
-function networkValue(network: Network): Record<string, unknown> {
-  const settled = toSettled(network);
-  const options = OPTION_NAMES.filter((name) => settled[name] !== NETWORK_OPTIONS[name].default)
-    .map((name) => [name, settled[name]]);
-  const { subnets, ipam, labels } = settled;
+function networkValue(network: SettledNetwork): Record<string, unknown> {
+  const { subnets, ipam, labels } = network;
+  const options = OPTION_NAMES.filter((name) => network[name] !== NETWORK_OPTIONS[name].default)
+    .map((name) => [name, network[name]]);
   return withoutEmpty({
     ...underKeys(Object.fromEntries(options)),
     // By name: a record that a newer program wrote may have more fields.
@@ -89,7 +169,7 @@ function networkValue(network: Network): Record<string, unknown> {
       withoutEmpty(underKeys({ subnet, gateway, ipRange, auxAddresses }))
     ),
     ipam: ipam && { driver: ipam.driver, ...underKeys(ipam.access) },
-    labels: userLabels(labels),
+    labels,
   });
 }
 
@@ -97,24 +177,19 @@ function underKeys(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [keyOf(field), value]));
 }
 
-function sandboxValue({ endpoints, labels, ...more }: SandboxDetails): Record<string, unknown> {
-  const connections = endpoints.map((endpoint, index): [string, unknown] => [
-    endpoint.network,
-    connectionValue(endpoint, `eth${index}`),
+function sandboxValue({ name: _, connections, ...more }: DesiredSandbox): Record<string, unknown> {
+  const networks = connections.map((each, index): [string, unknown] => [
+    each.network,
+    connectionValue(each, `eth${index}`),
   ]);
-  return withoutEmpty({
-    // The first network has the default route.
-    networks: inOrder(connections),
-    ...settingsOf(more),
-    command: startedCommand(labels),
-    labels: userLabels(labels),
-  });
+  // The first network has the default route.
+  return withoutEmpty({ networks: inOrder(networks), ...more });
 }
 
 /** @param usual The link name that the driver would choose. */
-function connectionValue(endpoint: Endpoint, usual: string): Record<string, unknown> {
-  const { aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes } = endpoint;
-  const { 4: ip = [], 6: ip6 = [] } = Object.groupBy(askedAddresses(endpoint), familyOf);
+function connectionValue(connection: Connection, usual: string): Record<string, unknown> {
+  const { aliases, ifname, linkLocalAddresses, gatewayPriority, moreRoutes } = connection;
+  const { 4: ip = [], 6: ip6 = [] } = Object.groupBy(endpointAddresses(connection), familyOf);
   return withoutEmpty({
     ip: ip.length > 1 ? ip : ip[0],
     ip6: ip6.length > 1 ? ip6 : ip6[0],
