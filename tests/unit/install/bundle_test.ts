@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import {
   bundleVariables,
   makeBundle,
+  managedConfig,
   programFiles,
   readLibraries,
 } from "../../../lib/install/bundle.ts";
@@ -140,4 +141,24 @@ Deno.test("a bundle names all programs that are missing", async () => {
   } finally {
     Deno.env.set("PATH", path);
   }
+});
+
+Deno.test("a managed plugin keeps its records on the machine, and sees its namespaces and processes", () => {
+  const config = managedConfig({
+    entrypoint: ["/deno", "run"],
+    env: { PATH: "/bin" },
+    stateDir: "/srv/state",
+    version: "1.2.3",
+  }) as Record<string, unknown> & { mounts: { source: string; destination: string }[] };
+  assertEquals(
+    config.mounts.map(({ source, destination }) => [source, destination]),
+    [["/srv/state", "/var/lib/ipvlan"], ["/run", "/run"]],
+  );
+  const { interface: socket, pidhost, env, network } = config;
+  assertEquals([socket, pidhost, env, network], [
+    { types: ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"], socket: "ipvlan-kit.sock" },
+    true,
+    [{ name: "PATH", value: "/bin" }, { name: "IPVLAN_STATE_DIR", value: "/var/lib/ipvlan" }],
+    { type: "host" },
+  ]);
 });

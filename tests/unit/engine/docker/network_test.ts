@@ -1,7 +1,6 @@
 // The handlers of a network driver, with a driver that has only what is on record.
 import { assertEquals } from "@std/assert";
 import type { EndpointRoute, EngineDriver, Network } from "../../../../lib/driver/mod.ts";
-import { managedConfig } from "../../../../lib/engine/docker/managed.ts";
 import { NETWORK_HANDLERS } from "../../../../lib/engine/docker/network.ts";
 import { endpointOn, network as networkRecord } from "../../../kit/values.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
@@ -127,24 +126,4 @@ Deno.test("a call that is for other drivers, and one about an endpoint, has an a
   assertEquals(await call("EndpointOperInfo", body), { Value: {} });
   assertEquals(await call("DiscoverNew", undefined), {});
   await assertRejectsError(() => call("Leave", { NetworkID: NETWORK }), "invalid-request");
-});
-
-Deno.test("a managed plugin keeps its records on the machine, and sees its namespaces and processes", () => {
-  const config = managedConfig({
-    entrypoint: ["/deno", "run"],
-    env: { PATH: "/bin" },
-    stateDir: "/srv/state",
-    version: "1.2.3",
-  }) as Record<string, unknown> & { mounts: { source: string; destination: string }[] };
-  assertEquals(
-    config.mounts.map(({ source, destination }) => [source, destination]),
-    [["/srv/state", "/var/lib/ipvlan"], ["/run", "/run"]],
-  );
-  const { interface: socket, pidhost, env, network } = config;
-  assertEquals([socket, pidhost, env, network], [
-    { types: ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"], socket: "ipvlan-kit.sock" },
-    true,
-    [{ name: "PATH", value: "/bin" }, { name: "IPVLAN_STATE_DIR", value: "/var/lib/ipvlan" }],
-    { type: "host" },
-  ]);
 });

@@ -1,9 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type IncomingMessage, request } from "node:http";
 import type { EngineDriver } from "../../../../lib/driver/mod.ts";
 import type { Handlers } from "../../../../lib/engine/docker/handlers.ts";
-import { answer } from "../../../../lib/engine/docker/mod.ts";
-import { serve, type ServeOptions } from "../../../../lib/engine/docker/serve.ts";
+import { answer, serve, type ServeOptions } from "../../../../lib/engine/docker/mod.ts";
 import { MAX_REQUEST } from "../../../../lib/engine/json.ts";
 import { IpvlanError } from "../../../../lib/base/errors.ts";
 import { temporaryFolder } from "../../../kit/worlds.ts";
@@ -176,14 +175,12 @@ Deno.test("a server that is to end answers the calls under way first", async () 
 
 /** Answers a call with these handlers. The handlers here do not use the driver. */
 async function answerWith(handlers: Handlers, method: string, text: string) {
-  const reported: unknown[] = [];
-  const notices: string[] = [];
+  const logged: string[] = [];
   const context = {
     driver: undefined as unknown as EngineDriver,
-    notify: (sentence: string) => void notices.push(sentence),
-    report: (error: unknown) => void reported.push(error),
+    warn: (line: string) => void logged.push(line),
   };
-  return { ...await answer(method, text, context, handlers), reported, notices };
+  return { ...await answer(method, text, context, handlers), logged };
 }
 
 Deno.test("an answer is that of the call's handler; its notices are for the log", async () => {
@@ -196,8 +193,7 @@ Deno.test("an answer is that of the call's handler; its notices are for the log"
   assertEquals(await answerWith(handlers, "Join", '{"a":1}'), {
     status: 200,
     body: { got: { a: 1 } },
-    reported: [],
-    notices: ["Slowly"],
+    logged: ["Slowly"],
   });
   assertEquals((await answerWith(handlers, "Join", "")).body, { got: undefined });
 });
@@ -219,7 +215,7 @@ Deno.test("an error is an answer, and a bug is reported, too", async () => {
     },
   };
   const refused = await answerWith(handlers, "Refuse", "");
-  assertEquals([refused.status, refused.body, refused.reported], [500, {
+  assertEquals([refused.status, refused.body, refused.logged], [500, {
     Err: "The output cannot be written: no parent",
   }, []]);
   // Docker shows no such id. Here is no Docker to ask for the container.
@@ -230,7 +226,7 @@ Deno.test("an error is an answer, and a bug is reported, too", async () => {
   const failed = await answerWith(handlers, "Fail", "");
   assertEquals(failed.status, 500);
   assertStringIncludes(JSON.stringify(failed.body), "There is a bug in ipvlan-kit: x is undefined");
-  assertEquals(failed.reported.length, 1);
+  assertMatch(failed.logged.join(), /^TypeError: x is undefined\n +at Fail/);
   const broken = await answerWith(handlers, "Refuse", "{");
   assertEquals(broken.status, 400);
   assertStringIncludes(JSON.stringify(broken.body), "The body is not JSON");
