@@ -161,11 +161,10 @@ export function hasItsNetworks(
     requests;
 }
 
-/** Reads the ids of the container or network from an event of `GET /events`. */
-export function readEvent(body: unknown): { container?: string; network?: string } {
+/** Reads the id of the container from an event of `GET /events`, if it is about one. */
+export function containerOf(body: unknown): string | undefined {
   const { Type, Actor: { ID, Attributes } } = readMessage(event, body);
-  if (Type === "container") return { container: ID };
-  return { network: ID, container: Attributes.container };
+  return Type === "container" ? ID : Attributes.container;
 }
 
 export function claimUsers(

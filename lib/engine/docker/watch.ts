@@ -14,6 +14,7 @@ import {
   auxiliaryUsers,
   claimUsers,
   type Container,
+  containerOf,
   type DockerNetwork,
   hasItsNetworks,
   readAskedAddresses,
@@ -21,7 +22,6 @@ import {
   readContainerIds,
   readDockerNetwork,
   readDockerNetworks,
-  readEvent,
   usedAddresses,
 } from "./users.ts";
 
@@ -67,7 +67,6 @@ export class DockerWatch {
   readonly #containers = new Map<string, Container>();
   /** The ids of running containers that Docker did not show. */
   readonly #unseen = new Set<string>();
-  readonly #networks = new Map<string, DockerNetwork>();
   readonly #looks = new Map<string, Coalescer<void>>();
   readonly #naming = new Coalescer(() => this.#name());
   readonly #sweeping = new Coalescer(() => this.#sweep());
@@ -158,7 +157,6 @@ export class DockerWatch {
     try {
       const events = await follow(socket, EVENTS, ended);
       await this.#keeping.request();
-      await this.#lookAtNetworks();
       // A change meanwhile comes as an event afterwards.
       await this.#lookAtAll();
       await this.#naming.request();
@@ -167,9 +165,8 @@ export class DockerWatch {
       // This waits for containers that Docker is starting, whose events come meanwhile.
       if (this.#unheard || this.#unheardEndpoints.size > 0) this.#soon(this.#sweepUnheard(ended));
       for await (const event of events) {
-        const { container, network = "" } = readEvent(event);
-        if (container === undefined) this.#networks.delete(network);
-        const look = container === undefined ? this.#networkOf(network) : this.#look(container);
+        const container = containerOf(event);
+        const look = container === undefined ? Promise.resolve() : this.#look(container);
         this.#soon(look.then(() => this.#naming.request()));
         this.#soon(this.#keeping.request());
       }
@@ -187,11 +184,8 @@ export class DockerWatch {
     await atOnce(AT_ONCE, ids, (id) => this.#look(id));
   }
 
-  async #lookAtNetworks(): Promise<DockerNetwork[]> {
-    const networks = readDockerNetworks(await this.#get("/networks"), this.options.place);
-    this.#networks.clear();
-    for (const network of networks) this.#networks.set(network.id, network);
-    return networks;
+  async #listNetworks(): Promise<DockerNetwork[]> {
+    return readDockerNetworks(await this.#get("/networks"), this.options.place);
   }
 
   /** Asks Docker for a container. Calls that come during a request share the next one. */
@@ -205,7 +199,6 @@ export class DockerWatch {
     const problem = await problemIn(async () => {
       const container = await this.#container(id);
       if (!container) return this.#forget(id);
-      for (const { networkId } of container.endpoints) await this.#networkOf(networkId);
       this.#containers.set(id, container);
       this.#unseen.delete(id);
     });
@@ -216,12 +209,6 @@ export class DockerWatch {
     this.#containers.delete(id);
     this.#looks.delete(id);
     this.#unseen.delete(id);
-  }
-
-  async #networkOf(id: string): Promise<void> {
-    if (id === "" || this.#networks.has(id)) return;
-    const network = await this.#network(id);
-    if (network) this.#networks.set(id, network);
   }
 
   async #container(id: string, limit?: AbortSignal): Promise<Container | undefined> {
@@ -251,9 +238,10 @@ export class DockerWatch {
   /** Reports to etcd the users of the claims that hosts share. */
   async #name(): Promise<void> {
     const { driver, notify, signal } = this.options;
+    const networks = new Map((await this.#listNetworks()).map((each) => [each.id, each]));
     const users = [
-      ...this.#networks.values().flatMap(auxiliaryUsers),
-      ...this.#containers.values().flatMap((each) => claimUsers(each, this.#networks)),
+      ...networks.values().flatMap(auxiliaryUsers),
+      ...this.#containers.values().flatMap((each) => claimUsers(each, networks)),
     ];
     const sentences = await driver.nameClaims("docker", users);
     const told = sentences.join("\n");
@@ -270,7 +258,7 @@ export class DockerWatch {
     const earlier = this.#earlier;
     // A container that Docker did not show may have any address, so leave it to the next connection.
     if (!earlier || this.#unseen.size > 0) return;
-    const networks = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
+    const networks = (await this.#listNetworks()).filter(({ isForeign }) => !isForeign);
     const used = usedAddresses([...this.#containers.values()], networks);
     const silent = await this.#silentPools();
     await this.#release(
@@ -328,7 +316,7 @@ export class DockerWatch {
     await removeLost(driver, notify, (name) => this.#unheardEndpoints.has(name));
     this.#unheardEndpoints.clear();
     if (!unheard) return;
-    const ours = (await this.#lookAtNetworks()).filter(({ isForeign }) => !isForeign);
+    const ours = (await this.#listNetworks()).filter(({ isForeign }) => !isForeign);
     const networks = (await atOnce(AT_ONCE, ours, ({ id }) => this.#network(id)))
       .filter((network) => network !== undefined);
     const used = usedAddresses(containers, networks);

@@ -3,12 +3,12 @@ import { EarlierClaims } from "../../../../lib/engine/docker/earlier_claims.ts";
 import {
   auxiliaryUsers,
   claimUsers,
+  containerOf,
   hasItsNetworks,
   readContainer,
   readContainerIds,
   readDockerNetwork,
   readDockerNetworks,
-  readEvent,
   usedAddresses,
 } from "../../../../lib/engine/docker/users.ts";
 import type { AddressPoolDetails } from "../../../../lib/driver/mod.ts";
@@ -178,17 +178,17 @@ Deno.test("addresses and subnets are compared in the form of the claims, whateve
 
 Deno.test("an event is about a container, or a container's network", () => {
   const event = (Type: string, Attributes: Record<string, string>) =>
-    readEvent({ Type, Action: "connect", Actor: { ID: "x", Attributes } });
-  assertEquals(event("container", {}), { container: "x" });
-  assertEquals(event("network", { container: "c" }), { network: "x", container: "c" });
-  assertEquals(event("network", {}), { network: "x", container: undefined });
+    containerOf({ Type, Action: "connect", Actor: { ID: "x", Attributes } });
+  assertEquals(event("container", {}), "x");
+  assertEquals(event("network", { container: "c" }), "c");
+  assertEquals(event("network", {}), undefined);
 });
 
 Deno.test("an answer that is not Docker's is an error", () => {
   for (const body of [undefined, null, 7, "x", [], {}]) {
     assertThrows(() => readContainer(body), IpvlanError);
     assertThrows(() => readDockerNetwork(body, PLACE), IpvlanError);
-    assertThrows(() => readEvent(body), IpvlanError);
+    assertThrows(() => containerOf(body), IpvlanError);
   }
   assertThrows(() => readContainerIds([{ Id: 7 }]), IpvlanError);
 });
