@@ -160,8 +160,9 @@ function unwritable(
 /** Plans the content of the folder. @throws {IpvlanError} With all problems. */
 async function plan(
   path: string,
-  { main, version, stateDir }: BundleOptions,
+  options: BundleOptions,
 ): Promise<{ files: BundleFile[]; config: unknown }> {
+  const { main } = options;
   const isCompiled = Deno.build.standalone;
   const own = { from: Deno.execPath(), to: isCompiled ? "/bin/ipvlan" : "/bin/deno" };
   const programs = PROGRAMS.map((name) => ({ name, from: findProgram(name), to: `/bin/${name}` }));
@@ -182,14 +183,10 @@ async function plan(
   const words = isCompiled
     ? []
     : ["run", "-A", "--cached-only", `${PROGRAM_FOLDER}/${basename(fileURLToPath(main))}`];
+  const entrypoint = [own.to, ...words, "docker", "serve"];
   return {
     files: [...copied, ...libraries, ...modules],
-    config: managedConfig({
-      entrypoint: [own.to, ...words, "docker", "serve"],
-      env: bundleVariables(found),
-      stateDir,
-      version,
-    }),
+    config: managedConfig(entrypoint, bundleVariables(found), options),
   };
 }
 
@@ -253,15 +250,6 @@ async function run(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-interface ManagedPlugin {
-  /** The command line that starts the plugin in its root folder; the first word is a path. */
-  entrypoint: readonly string[];
-  env: Readonly<Record<string, string>>;
-  /** The machine's folder for the plugin's records. */
-  stateDir: string;
-  version: string;
-}
-
 /** The folder of the plugin's records inside its own root folder. */
 const STATE = "/var/lib/ipvlan";
 
@@ -275,8 +263,14 @@ const STATE = "/var/lib/ipvlan";
  *   vanish while the plugin runs: `rslave` passes them on. Docker mounts the folder of the socket.
  * - `pidhost` shows the machine's processes. So the plugin finds namespaces without a file, and the
  *   processes of an `ipvlan` on the machine. `CAP_SYS_PTRACE` lets it enter any process's namespace.
+ *
+ * @param entrypoint The command line that starts the plugin; the first word is a path.
  */
-export function managedConfig({ entrypoint, env, stateDir, version }: ManagedPlugin): unknown {
+export function managedConfig(
+  entrypoint: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { stateDir, version }: Pick<BundleOptions, "stateDir" | "version">,
+): unknown {
   return {
     description: `${PLUGIN_NAME} ${version}: ipvlan networks`,
     interface: {

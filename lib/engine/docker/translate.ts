@@ -154,22 +154,6 @@ export function readJoin(body: unknown): Named & { path: string } {
   return { ...endpointNamed(EndpointID), path: SandboxKey };
 }
 
-/** The answer to Join. The routes are `types.NEXTHOP` or `types.CONNECTED` of libnetwork. */
-interface JoinAnswer {
-  /** The link that Docker moves into the container, and the prefix of its name there. */
-  InterfaceName: { SrcName: string; DstPrefix: string };
-  /** The next hops of the default routes. */
-  Gateway?: string;
-  GatewayIPv6?: string;
-  StaticRoutes: StaticRoute[];
-  /** Keeps Docker from adding a bridge network to a container without an IPv4 gateway. */
-  DisableGatewayService: boolean;
-}
-
-type StaticRoute =
-  | { Destination: string; RouteType: 0; NextHop: string }
-  | { Destination: string; RouteType: 1 };
-
 /**
  * Answers Join. Docker itself chooses among several gateways, but it adds every other route. Such a
  * route fails with "file exists" beside any other to the same destination. So if one of two such routes
@@ -180,7 +164,7 @@ type StaticRoute =
 export function joinAnswer(
   { ifname, routes }: Pick<Endpoint, "ifname" | "routes">,
   present: readonly EndpointRoute[],
-): JoinAnswer {
+): unknown {
   const given = routes.filter((one) =>
     !present.some(({ dst, via }) =>
       dst === one.dst && (!isDefault(dst) || via === undefined || one.via === undefined)
@@ -190,16 +174,19 @@ export function joinAnswer(
     given.find(({ dst, via }) => familyOf(dst) === family && isDefault(dst) && via !== undefined)
       ?.via;
   return {
+    // The link that Docker moves into the container, and the prefix of its name there.
     InterfaceName: { SrcName: ifname, DstPrefix: "eth" },
     Gateway: gateway(4),
     GatewayIPv6: gateway(6),
-    StaticRoutes: given.flatMap(({ dst: Destination, via: NextHop }): StaticRoute[] =>
+    // Each is of `types.NEXTHOP` or `types.CONNECTED` of libnetwork.
+    StaticRoutes: given.flatMap(({ dst: Destination, via: NextHop }) =>
       NextHop === undefined
         ? [{ Destination, RouteType: 1 }]
         : isDefault(Destination)
         ? []
         : [{ Destination, RouteType: 0, NextHop }]
     ),
+    // Keeps Docker from adding a bridge network to a container without an IPv4 gateway.
     DisableGatewayService: gateway(4) === undefined,
   };
 }

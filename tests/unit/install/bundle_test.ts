@@ -144,12 +144,10 @@ Deno.test("a bundle names all programs that are missing", async () => {
 });
 
 Deno.test("a managed plugin keeps its records on the machine, and sees its namespaces and processes", () => {
-  const config = managedConfig({
-    entrypoint: ["/deno", "run"],
-    env: { PATH: "/bin" },
-    stateDir: "/srv/state",
-    version: "1.2.3",
-  }) as Record<string, unknown> & { mounts: { source: string; destination: string }[] };
+  const machine = { stateDir: "/srv/state", version: "1.2.3" };
+  const config = managedConfig(["/deno", "run"], { PATH: "/bin" }, machine) as
+    & Record<string, unknown>
+    & { mounts: { source: string; destination: string }[] };
   assertEquals(
     config.mounts.map(({ source, destination }) => [source, destination]),
     [["/srv/state", "/var/lib/ipvlan"], ["/run", "/run"]],
