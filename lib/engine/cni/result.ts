@@ -1,4 +1,5 @@
 import type { EndpointRoute } from "../../driver/model/types.ts";
+import { nameOf, numberOf } from "../../netlink/names.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import {
@@ -144,15 +145,6 @@ export const resultReader: Reader<Result> = object<Result>({
   dns: dnsReader,
 });
 
-/** The names of scopes by their numbers. The kernel shows others as numbers. */
-const SCOPES: Readonly<Record<number, EndpointRoute["scope"]>> = {
-  0: "global",
-  200: "site",
-  253: "link",
-  254: "host",
-  255: "nowhere",
-};
-
 /** The main table, also by the number for none (`RT_TABLE_MAIN`, `RT_TABLE_UNSPEC`). */
 const MAIN = [254, 0];
 
@@ -165,7 +157,8 @@ export function toRoute({ dst, gw, priority, table, scope, ...sizes }: ResultRou
     ...priority !== undefined && { metric: priority },
     ...table !== undefined && !MAIN.includes(table) && { table },
     // The kernel takes no notice of the scope of an IPv6 route.
-    ...scope !== undefined && familyOf(dst) === 4 && { scope: SCOPES[scope] ?? `${scope}` },
+    ...scope !== undefined && familyOf(dst) === 4 &&
+      { scope: nameOf("rt_scopes", scope) as EndpointRoute["scope"] },
     ...mtu !== undefined && { mtu },
     ...advmss !== undefined && { advmss },
   };
@@ -173,12 +166,11 @@ export function toRoute({ dst, gw, priority, table, scope, ...sizes }: ResultRou
 
 /** Translates a route of an endpoint into one of a result. */
 export function toResultRoute({ dst, via, metric, scope, ...same }: EndpointRoute): ResultRoute {
-  const number = Object.keys(SCOPES).find((each) => SCOPES[Number(each)] === scope) ?? scope;
   return {
     dst,
     ...via !== undefined && { gw: via },
     ...metric !== undefined && { priority: metric },
-    ...scope !== undefined && { scope: Number(number) },
+    ...scope !== undefined && { scope: numberOf("rt_scopes", scope) },
     ...same,
   };
 }
