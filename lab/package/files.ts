@@ -4,7 +4,7 @@
  * @module
  */
 import { gzipSync } from "node:zlib";
-import { agentService } from "../../lib/cli/commands/agent.ts";
+import { agentService } from "../../lib/cli/commands/restore.ts";
 import { dockerService } from "../../lib/cli/commands/docker.ts";
 import { serviceOf } from "../../lib/cli/plugin_service.ts";
 import { CNI, NETAVARK } from "../../lib/engine/plugins.ts";

@@ -4,7 +4,7 @@ import { closest } from "../base/suggest.ts";
 import type { Arguments, Command, Context } from "./command.ts";
 import { COMMANDS, findCommand, isGroup, typedName } from "./commands.ts";
 import { errorLines, usageError } from "./errors.ts";
-import { commandHelp, groupHelp } from "./help.ts";
+import { commandHelp, complete, groupHelp } from "./help.ts";
 import { parseArguments } from "./options.ts";
 import { print, printColoured, printError, warn, write } from "./output.ts";
 import { whyRefused } from "./docker/refused.ts";
@@ -100,7 +100,7 @@ function contextOf(command: string, args: Arguments, interrupted: AbortSignal): 
     printColoured,
     warn,
     write,
-    complete: async (typed, names) => (await import("./complete.ts")).complete(typed, names),
+    complete,
     open: async (signal = interrupted) => {
       const { EngineDriver } = await import("../driver/mod.ts");
       const driver = await EngineDriver.open({

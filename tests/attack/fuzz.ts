@@ -7,7 +7,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { optionsOf, parseArguments } from "../../lib/cli/options.ts";
 import type { Context } from "../../lib/cli/command.ts";
-import { complete } from "../../lib/cli/complete.ts";
+import { complete } from "../../lib/cli/help.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
 import { errorLines } from "../../lib/cli/errors.ts";
 import { Calls } from "../../lib/driver/calls.ts";

@@ -1,8 +1,11 @@
-import type { Command } from "../command.ts";
+// The commands that bring back what a restart or a lost parent has taken.
+import { resolve } from "node:path";
+import type { Arguments, Command } from "../command.ts";
 import { lastingProgram } from "../../install/program.ts";
-import { systemdUnit } from "../../install/unit.ts";
+import { agentUnit, systemdUnit } from "../../install/unit.ts";
 import { restoreSentences } from "../../driver/model/types.ts";
 import { invalidOption } from "../../base/errors.ts";
+import { type MakeService, serviceCommands } from "../service.ts";
 
 function readSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
@@ -10,7 +13,7 @@ function readSeconds(text: string): number {
   throw invalidOption("wait", text, "give a number of seconds, up to a day (86400)");
 }
 
-export default {
+export const restore: Command = {
   usage: "[OPTIONS]",
   example: `ipvlan restore --wait 60
 ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
@@ -39,4 +42,39 @@ ipvlan restore --print-unit > /etc/systemd/system/ipvlan.service`,
     }
     return report.missing.length > 0 ? 1 : 0;
   },
-} satisfies Command;
+};
+
+const OPTIONS = {
+  "--hosts-file PATH": "also write all names of the shared pools to this file, for a DNS server",
+};
+
+function readHostsFile(args: Arguments): string | undefined {
+  const file = args.value("hosts-file");
+  return file === undefined ? undefined : resolve(file);
+}
+
+/** The agent's service. @param hostsFile The value of its option. */
+export function agentService(hostsFile?: string): MakeService {
+  const words = hostsFile === undefined ? [] : ["--hosts-file", hostsFile];
+  return (program, env) => ({
+    command: "agent",
+    units: { "ipvlan-agent.service": agentUnit(program, env, words) },
+  });
+}
+
+export const agent: Command = {
+  usage: "[OPTIONS]",
+  example: "ipvlan agent",
+  options: OPTIONS,
+  asks: true,
+  async run(args, { open, print, warn, interrupted }) {
+    await using driver = await open(interrupted);
+    await driver.runAgent({ notify: warn, report: print, hostsFile: readHostsFile(args) });
+  },
+};
+
+export const { install, uninstall } = serviceCommands("agent", {
+  example: ["ipvlan-agent.service"],
+  options: OPTIONS,
+  make: (args) => agentService(readHostsFile(args)),
+});

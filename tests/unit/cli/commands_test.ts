@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { COMMANDS, findCommand } from "../../../lib/cli/commands.ts";
-import { complete } from "../../../lib/cli/complete.ts";
+import { complete } from "../../../lib/cli/help.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { main } from "../../../lib/cli/main.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { complete } from "../../../lib/cli/complete.ts";
+import { complete } from "../../../lib/cli/help.ts";
 import { ipvlan } from "../../kit/command.ts";
 import { run } from "../../kit/processes.ts";
 

@@ -1,6 +1,15 @@
+import metadata from "../../../deno.json" with { type: "json" };
 import type { Command } from "../command.ts";
 
-export default {
+export const version: Command = {
+  usage: "",
+  example: "ipvlan version",
+  run(_args, { print }) {
+    print(`ipvlan ${metadata.version}`);
+  },
+};
+
+export const lab: Command = {
   usage: "[OPTIONS] [SCENARIO...] | -- COMMAND [WORD...]",
   example: "ipvlan lab l2",
   raw: true,
@@ -8,4 +17,4 @@ export default {
     const { main } = await import("../../../lab/main.ts");
     return await main(positionals);
   },
-} satisfies Command;
+};
