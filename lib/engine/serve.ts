@@ -24,6 +24,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const end = () => idleness.abort();
   const signal = AbortSignal.any([options.signal, idleness.signal]);
   const calls = new Set<Promise<void>>();
+  const waiting = new Set<Socket>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const rest = () => {
     if (idle !== undefined && calls.size === 0) timer = setTimeout(end, idle);
@@ -35,7 +36,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       connection.destroy();
       return end();
     }
-    const call = converse(connection, first, options.answer, signal).finally(() => {
+    const call = converse(connection, first, options.answer, waiting).finally(() => {
       calls.delete(call);
       rest();
     });
@@ -43,33 +44,30 @@ export async function serve(options: ServeOptions): Promise<void> {
   });
   rest();
   await accept(server, { ...options, signal });
+  const grace = setTimeout(() => waiting.forEach((each) => each.destroy()), GRACE);
   while (calls.size > 0) await Promise.all(calls);
-  clearTimeout(timer);
+  [grace, timer].forEach(clearTimeout);
 }
 
-/** Answers one call. @param ending Aborted when the server is to end. */
+/** Answers one call. @param waiting Has the connections whose calls have not come yet. */
 async function converse(
   connection: Socket,
   greeting: string,
   answer: ServeOptions["answer"],
-  ending: AbortSignal,
+  waiting: Set<Socket>,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => connection.once("close", () => resolve()));
   // A caller that is killed resets its connection.
   connection.on("error", () => {});
-  // Not the connection's own time-out, which begins again with each byte.
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const giveUp = () => timer = setTimeout(() => connection.destroy(), GRACE);
-  if (ending.aborted) giveUp();
-  else ending.addEventListener("abort", giveUp, { once: true });
   connection.write(`${greeting}\n`);
+  waiting.add(connection);
   const body = await readBody(connection);
-  ending.removeEventListener("abort", giveUp);
-  clearTimeout(timer);
+  waiting.delete(connection);
   if (body) connection.end(writeAnswer(await answer(readCall(body))));
   else connection.destroy();
-  // A caller that is stopped must not keep the server from ending.
-  timer = setTimeout(() => connection.destroy(), READING);
+  // A caller that is stopped must not keep the server from ending. Not the connection's own time-out,
+  // which begins again with each byte.
+  const timer = setTimeout(() => connection.destroy(), READING);
   await closed;
   clearTimeout(timer);
 }

@@ -1,22 +1,17 @@
 import { doesNotReach, type Finding, reaches } from "../check/mod.ts";
 import { ping, REPLY_TIMEOUT } from "../check/reach.ts";
 import { atOnce } from "../base/waiting.ts";
-import type { Endpoint, Network, SandboxDetails } from "../driver/model/types.ts";
+import type { Endpoint, SandboxDetails } from "../driver/model/types.ts";
 import { bareAddresses, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { contains, parseAddress, parsePrefix } from "../ipam/mod.ts";
-import type { Check } from "./types.ts";
+import type { Records } from "./records.ts";
+import type { ApplyOptions, Check } from "./types.ts";
 
 /** The number of concurrent checks: each starts processes. */
 const CONCURRENCY = 16;
 
 /** The place where checks run: the records, and the driver's host, by default the caller's own. */
-export interface CheckPlace {
-  networks: readonly Network[];
-  sandboxes: readonly SandboxDetails[];
-  host: string | undefined;
-  /** Ends the checks: they fail with its reason. */
-  signal: AbortSignal | undefined;
-}
+type CheckPlace = Records & Pick<ApplyOptions, "host" | "signal">;
 
 /** Runs all checks. The findings have the sentences and the order of the checks. */
 export function makeChecks(checks: readonly Check[], place: CheckPlace): Promise<Finding[]> {
