@@ -38,6 +38,7 @@ function identityOf({ command }: Plugin): ProgramIdentity {
 /** The service of a plugin, with its executable in a folder. */
 export function serviceOf(plugin: Plugin, folder = plugin.folder): MakeService {
   const { command, socket } = plugin;
+  const { what, fix } = howCallsReach(plugin);
   return (program, env) => ({
     command,
     socket,
@@ -46,10 +47,7 @@ export function serviceOf(plugin: Plugin, folder = plugin.folder): MakeService {
       path: `${folder.replace(/(?<=.)\/+$/, "")}/${PLUGIN_NAME}`,
       text: pluginText(plugin, env),
     },
-    hint: () => {
-      const { what, fix } = howCallsReach(plugin);
-      return fix === undefined ? what : `${what}: ${fix}`;
-    },
+    hint: fix === undefined ? what : `${what}: ${fix}`,
   });
 }
 

@@ -56,7 +56,7 @@ function installService(make: MakeService, args: Arguments, { print, warn }: Con
   const hasUnits = service.executable === undefined || isBooted();
   const paths = install(hasUnits ? service : { ...service, units: {} });
   paths.forEach(print);
-  if (service.hint) warn(service.hint());
+  if (service.hint) warn(service.hint);
   if (!hasUnits) {
     warn(`Next: ipvlan ${service.command} serve`);
     return;

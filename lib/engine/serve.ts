@@ -46,7 +46,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   await accept(server, { ...options, signal });
   const grace = setTimeout(() => waiting.forEach((each) => each.destroy()), GRACE);
   while (calls.size > 0) await Promise.all(calls);
-  [grace, timer].forEach(clearTimeout);
+  clearTimeout(grace);
+  clearTimeout(timer);
 }
 
 /** Answers one call. @param waiting Has the connections whose calls have not come yet. */

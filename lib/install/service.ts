@@ -17,7 +17,7 @@ export interface Service {
   /** The socket of its server. */
   socket?: string;
   /** Says what is worth knowing after it is installed. */
-  hint?(): string;
+  hint?: string;
 }
 
 /** The folder of the units of packages. */

@@ -9,11 +9,10 @@ import {
 } from "../../driver/model/options.ts";
 import { forEachName, usageError } from "../errors.ts";
 import { requireOwn } from "../own.ts";
-import type { Network, NetworkSpec } from "../../driver/model/types.ts";
 import { inspectedNetwork, networkColumns, networkFields } from "../docker/shape.ts";
 import { readNetworkFilter, readPruneFilter } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat, readTemplate } from "../docker/list.ts";
-import type { Driver } from "../../driver/mod.ts";
+import type { Driver, Network, NetworkSpec } from "../../driver/mod.ts";
 import { type Struct, toJson } from "../../template/mod.ts";
 import { COMMON } from "../options.ts";
 import { addressesIn } from "./address.ts";
@@ -217,22 +216,21 @@ export const INSPECT_OPTIONS: Options = {
   "-f, --format FORMAT": "json: all in one line; or a Go template, as in Docker: '{{.Name}}'",
 };
 
-export type Find = (name: string) => Promise<Struct>;
+export type Find = (driver: Driver, name: string) => Promise<Struct>;
 
 /** Shows the named items in the requested format. Resolves to the exit status. */
 export async function showInFull(
   args: Arguments,
   context: Context,
-  finder: (driver: Driver) => Find,
+  find: Find,
 ): Promise<number> {
   const format = args.value("format") ?? "";
   const template = format === "" || format === "json"
     ? undefined
     : readTemplate(format, "choose json");
   await using driver = await context.open();
-  const find = finder(driver);
   const names = args.positionals;
-  const results = await Promise.allSettled(names.map((name) => find(name)));
+  const results = await Promise.allSettled(names.map((name) => find(driver, name)));
   const resultByName = new Map(names.map((name, index) => [name, results[index]!]));
   const found: Struct[] = [];
   const printed: string[] = [];
@@ -247,9 +245,9 @@ export async function showInFull(
   return status;
 }
 
-export function networkFinder(driver: Driver): Find {
-  // deno-lint-ignore require-await
-  return async (name) => inspectedNetwork(driver.inspectNetwork(name), driver.addressUsage(name));
+// deno-lint-ignore require-await
+export async function findNetwork(driver: Driver, name: string): Promise<Struct> {
+  return inspectedNetwork(driver.inspectNetwork(name), driver.addressUsage(name));
 }
 
 export const inspect: Command = {
@@ -257,7 +255,7 @@ export const inspect: Command = {
   example: "ipvlan network inspect ipvlan20\n" +
     "ipvlan network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' ipvlan20",
   options: { ...INSPECT_OPTIONS, "-v, --verbose": COMMON["--verbose"] },
-  run: (args, context) => showInFull(args, context, networkFinder),
+  run: (args, context) => showInFull(args, context, findNetwork),
 };
 
 export const rm: Command = {

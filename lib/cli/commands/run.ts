@@ -1,5 +1,4 @@
-import type { Driver } from "../../driver/mod.ts";
-import type { Connection, SandboxSpec } from "../../driver/model/types.ts";
+import type { Connection, Driver, SandboxSpec } from "../../driver/mod.ts";
 import { invalidOption, IpvlanError, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Arguments, type Command, type Context, readOptions } from "../command.ts";
 import { unlessRemoved } from "./sandbox.ts";

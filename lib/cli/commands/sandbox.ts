@@ -1,14 +1,14 @@
 import { engineOf, isOwned } from "../../driver/model/names.ts";
-import type { SeenSandbox } from "../../driver/model/types.ts";
 import { containerNames } from "../../engine/docker/api.ts";
 import { shortName } from "../../engine/owners.ts";
 import type { Command } from "../command.ts";
 import { inspectedSandbox, sandboxColumns, sandboxFields } from "../docker/shape.ts";
 import { readSelection, SELECTION_OPTIONS } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, type Listing, printList, readFormat } from "../docker/list.ts";
-import type { Driver, Network } from "../../driver/mod.ts";
+import type { Driver, SeenSandbox } from "../../driver/mod.ts";
+import type { Struct } from "../../template/mod.ts";
 import { invalidOption, IpvlanError, isIpvlanError, unlessError } from "../../base/errors.ts";
-import { type Find, INSPECT_OPTIONS, networkFinder, showInFull } from "./network.ts";
+import { type Find, findNetwork, INSPECT_OPTIONS, showInFull } from "./network.ts";
 import { forEachName } from "../errors.ts";
 import { requireOwn } from "../own.ts";
 import { nodeModule } from "../../base/node.ts";
@@ -80,42 +80,32 @@ export const ps: Command = {
   },
 };
 
-const FINDERS: Readonly<Record<string, (driver: Driver) => Find>> = {
-  container: sandboxFinder,
-  network: networkFinder,
-};
+const FINDERS: Readonly<Record<string, Find>> = { container: findSandbox, network: findNetwork };
 
-/** Finds sandboxes. It lists all sandboxes only once. */
-function sandboxFinder(driver: Driver): Find {
-  let networks: Network[] | undefined;
-  return async (typed) => {
-    // The name of an engine's sandbox may be shortened to the digits that `ps` shows.
-    const known = isOwned(typed) ? driver.listSandboxes() : [];
-    const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
-    let [pids, [sandbox]] = await Promise.all([
-      driver.processes(name),
-      driver.seeSandboxes([name]),
-    ]);
-    networks ??= driver.listNetworks();
-    if (pids.length > 0) return inspectedSandbox(sandbox!, networks, pids);
-    const status = await unlessRemoved(() => driver.exitStatus(sandbox!.id));
-    // A command may have started meanwhile.
-    if (status !== undefined) pids = await driver.processes(name);
-    return inspectedSandbox(sandbox!, networks, pids, pids.length > 0 ? 0 : status);
-  };
+async function findSandbox(driver: Driver, typed: string): Promise<Struct> {
+  // The name of an engine's sandbox may be shortened to the digits that `ps` shows.
+  const known = isOwned(typed) ? driver.listSandboxes() : [];
+  const { name } = known.find(({ name }) => shortName(name) === typed) ?? { name: typed };
+  let [pids, [sandbox]] = await Promise.all([
+    driver.processes(name),
+    driver.seeSandboxes([name]),
+  ]);
+  const status = pids.length > 0
+    ? undefined
+    : await unlessRemoved(() => driver.exitStatus(sandbox!.id));
+  // A command may have started meanwhile.
+  if (status !== undefined) pids = await driver.processes(name);
+  const networkOf = (network: string) => driver.findNetwork(network);
+  return inspectedSandbox(sandbox!, networkOf, pids, pids.length > 0 ? 0 : status);
 }
 
 /** Finds the sandbox of a name, else the network, as Docker does. */
-function anyFinder(driver: Driver): Find {
-  const findSandbox = sandboxFinder(driver);
-  const findNetwork = networkFinder(driver);
-  return async (name) => {
-    const found = await unlessError(["sandbox-not-found"], () => findSandbox(name)) ??
-      await unlessError(["network-not-found"], () => findNetwork(name));
-    if (found) return found;
-    const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
-    throw new IpvlanError("unknown-name", { subject: name, known });
-  };
+async function findAny(driver: Driver, name: string): Promise<Struct> {
+  const found = await unlessError(["sandbox-not-found"], () => findSandbox(driver, name)) ??
+    await unlessError(["network-not-found"], () => findNetwork(driver, name));
+  if (found) return found;
+  const known = [...driver.listSandboxes(), ...driver.listNetworks()].map(({ name }) => name);
+  throw new IpvlanError("unknown-name", { subject: name, known });
 }
 
 export const inspect: Command = {
@@ -133,7 +123,7 @@ export const inspect: Command = {
       const rule = `choose one of ${Object.keys(FINDERS).join(", ")}`;
       throw invalidOption("type", type, rule);
     }
-    return await showInFull(args, context, type === undefined ? anyFinder : FINDERS[type]!);
+    return await showInFull(args, context, type === undefined ? findAny : FINDERS[type]!);
   },
 };
 

@@ -1,8 +1,7 @@
 // The filters of `network ls`, `network prune` and `ps`, as Docker has them.
 import { parseBool } from "../../base/command_line.ts";
 import { invalidOption, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
-import type { Driver } from "../../driver/mod.ts";
-import type { Network, SeenSandbox } from "../../driver/model/types.ts";
+import type { Driver, Network, SeenSandbox } from "../../driver/mod.ts";
 import type { Arguments, Options } from "../command.ts";
 
 interface Key<Item> {

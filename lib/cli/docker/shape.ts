@@ -58,12 +58,11 @@ export function inspectedNetwork(network: NetworkDetails, usage: readonly PoolUs
 /** A sandbox as `docker inspect` shows a container. A network may have been removed meanwhile. */
 export function inspectedSandbox(
   { name, created, labels, namespace, endpoints, state, owner, path = "" }: SeenSandbox,
-  networks: readonly Network[],
+  networkOf: (name: string) => Network | undefined,
   pids: readonly number[],
   exitStatus = 0,
 ): Struct {
   const running = state !== "down";
-  const byName = new Map(networks.map((network) => [network.name, network]));
   return {
     Id: name,
     ID: () => name,
@@ -91,7 +90,7 @@ export function inspectedSandbox(
       SandboxKey: isOwned(name) ? path : `/run/netns/${name}`,
       Ports: new Map(),
       Networks: new Map(endpoints.flatMap((endpoint) => {
-        const network = byName.get(endpoint.network);
+        const network = networkOf(endpoint.network);
         return network ? [[network.name, endpointSettings(endpoint, network)]] : [];
       })),
     },

@@ -102,7 +102,7 @@ Deno.test("inspect shows the owner with the engine's id, and nothing where there
   assertEquals(print("[{{.Owner.Engine}}]", shownNetwork(NETWORKS[3]!)), "[]");
   assertEquals(toJson(shownNetwork(NETWORKS[3]!)).includes("Owner"), false);
   const path = "/run/netns/netns-1";
-  const shown = inspectedSandbox({ ...SANDBOXES[1]!, path }, [], []);
+  const shown = inspectedSandbox({ ...SANDBOXES[1]!, path }, () => undefined, []);
   assertEquals(
     print("{{.Owner.Id}} {{.NetworkSettings.SandboxKey}} {{.HostsPath}}.", shown),
     `${CONTAINER} ${path} .`,

@@ -21,6 +21,9 @@ import { Pools } from "../../../../lib/ipam/mod.ts";
 import { Template, toJson } from "../../../../lib/template/mod.ts";
 import { endpointOn, network, plainEndpoint, sandboxRecord } from "../../../kit/values.ts";
 
+const among = (networks: readonly Network[]) => (name: string) =>
+  networks.find((each) => each.name === name);
+
 /** The `IPAM.Config` of a network with these changes. */
 function ipam(changes: Partial<NetworkDetails>): string {
   const details = { ...network("n", changes), endpoints: [] };
@@ -118,7 +121,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
       endpointOn(networks[2]!, "c", { ifname: "eth2" }),
     ],
   };
-  const shown = inspectedSandbox(seen(sandbox), networks, [77, 42]);
+  const shown = inspectedSandbox(seen(sandbox), among(networks), [77, 42]);
   const print = (template: string) => new Template(template).print(shown);
   assertEquals(print("{{.Name}} {{.Id}} {{.ID}} {{.Created}}"), `/c c c ${sandbox.created}`);
   assertEquals(print("{{.State.Status}} {{.State.Running}} {{.State.Pid}}"), "running true 42");
@@ -129,7 +132,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   const { ifname, network: first } = changed.endpoints[0]!;
   assertEquals(
     new Template("{{.State.Running}} {{.State.Error}}")
-      .print(inspectedSandbox(changed, networks, [])),
+      .print(inspectedSandbox(changed, among(networks), [])),
     `true ${ifname} on ${first} is missing`,
   );
   assertEquals(print('{{.Config.Labels.tier}} {{index .Config.Labels "no"}}.'), "front .");
@@ -161,7 +164,7 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
   const owned = endpointOn(networks[0]!, "docker:1", { aliases: ["db"] });
   assertEquals(
     new Template("{{.NetworkSettings.Networks.web.DNSNames}}").print(
-      inspectedSandbox(seen({ ...sandbox, endpoints: [owned] }), networks, []),
+      inspectedSandbox(seen({ ...sandbox, endpoints: [owned] }), among(networks), []),
     ),
     "[db]",
   );
@@ -171,9 +174,13 @@ Deno.test("a sandbox is shown as Docker shows a container", () => {
     "192.168.1.2 192.168.1.2 192.168.2.9192.168.2.254 ",
   );
   const [web] = networks;
-  const raced = inspectedSandbox(seen(sandbox), [web!], []);
+  const raced = inspectedSandbox(seen(sandbox), among([web!]), []);
   assertEquals(new Template("{{len .NetworkSettings.Networks}}").print(raced), "1");
-  const down = inspectedSandbox({ ...seen(sandbox), endpoints: [], state: "down" }, networks, []);
+  const down = inspectedSandbox(
+    { ...seen(sandbox), endpoints: [], state: "down" },
+    among(networks),
+    [],
+  );
   assertEquals(
     new Template("{{.State.Status}} {{.State.Pid}} {{.HostConfig.NetworkMode}}").print(down),
     "exited 0 none",
@@ -237,7 +244,7 @@ Deno.test("the JSON of a network and of a sandbox has each field of Docker's", (
   });
   const record = { ...sandboxRecord("c"), namespace: "made" as const, endpoints: [endpoint] };
   const inspect = (sandbox: SeenSandbox, ...rest: [pids?: number[], status?: number]) =>
-    JSON.parse(toJson(inspectedSandbox(sandbox, [web], rest[0] ?? [], rest[1])));
+    JSON.parse(toJson(inspectedSandbox(sandbox, among([web]), rest[0] ?? [], rest[1])));
   const sandbox = inspect(seen(record), [12, 7], 3);
   const linkLocals = { linkLocalAddresses: ["169.254.7.1"], gatewayPriority: 2 };
   const more = inspect(seen({ ...record, endpoints: [{ ...endpoint, ...linkLocals }] }));
