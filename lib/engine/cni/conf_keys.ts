@@ -7,6 +7,7 @@ import { didYouMean } from "../../base/suggest.ts";
 import {
   anything,
   type Fields,
+  fits,
   flag,
   isObject,
   kind,
@@ -15,7 +16,7 @@ import {
   text,
   whole,
 } from "../../base/reader.ts";
-import { list, optional } from "../json.ts";
+import { list, optional, record } from "../json.ts";
 import { UNSUPPORTED } from "./errors.ts";
 import { dnsReader, resultReader, routesReader, toRoute } from "./result.ts";
 
@@ -58,24 +59,15 @@ const onOrOff = ifRight(flag);
 const onOrWord = ifRight(
   kind<boolean | string>(
     "true, false or a word",
-    (value) => typeof value === "boolean" || typeof value === "string",
+    (value) => fits(flag, value) || fits(text, value),
   ),
 );
-
-function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => typeof each === "string");
-}
 
 const subnetKeys = only<SubnetSpec>({
   subnet: text,
   gateway: word,
   ipRange: word,
-  auxAddresses: ifRight(
-    kind<Record<string, string>>(
-      "addresses by name",
-      (value) => isObject(value) && isTexts(Object.values(value)),
-    ),
-  ),
+  auxAddresses: ifRight(record(text)),
 }, 'a subnet such as "192.168.1.0/24"');
 
 /** Reads subnets. Leaves out those that are wrong. */
@@ -94,8 +86,8 @@ const subnets: Reader<SubnetSpec[]> = (value, reading) => {
 const etcd: Reader<EtcdAccess | undefined> = (value, reading) => {
   if (value === undefined) return undefined;
   const words = Object.fromEntries(IPAM_FIELDS.map((field) => [field, word]));
-  const endpoints = ifRight(kind<string[]>("a list of URLs", isTexts));
-  const keys = only({ ...words, endpoints }, "an object with endpoints", true);
+  const fields = { ...words, endpoints: ifRight(list(text)) };
+  const keys = only(fields, "an object with endpoints", true);
   const access = keys(value, reading);
   return access && { ...access, endpoints: access.endpoints ?? [] };
 };

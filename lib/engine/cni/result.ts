@@ -3,6 +3,7 @@ import { nameOf, numberOf } from "../../netlink/names.ts";
 import { familyOf, formatAddress, parseAddress } from "../../ipam/address.ts";
 import { formatPrefix, parsePrefix } from "../../ipam/mod.ts";
 import {
+  fits,
   kind,
   type Loose,
   object,
@@ -10,6 +11,7 @@ import {
   type Reader,
   type Reading,
   text,
+  whole,
 } from "../../base/reader.ts";
 import { list, optional } from "../json.ts";
 import { type CniVersion, isAtLeast } from "./version.ts";
@@ -55,14 +57,8 @@ function unlessZero(most: number): Reader<number | undefined> {
 }
 
 function upTo(most: number): Reader<number | undefined> {
-  const wanted = `a whole number up to ${most}`;
-  return optional(
-    kind<number>(
-      wanted,
-      (value) =>
-        typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most,
-    ),
-  );
+  const isFit = (value: unknown) => fits(whole, value) && value >= 0 && value <= most;
+  return optional(kind<number>(`a whole number up to ${most}`, isFit));
 }
 
 /** A route of a result, with the keys and numbers of CNI 1.1 (section 5). */
