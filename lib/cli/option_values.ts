@@ -32,6 +32,13 @@ export function readPairs(
   return record;
 }
 
+/** Reads a count. Words such as -1 stand for no limit. */
+export function readCount(what: string, text: string, rule: string, ...noLimit: string[]): number {
+  if (noLimit.includes(text)) return Infinity;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw invalidOption(what, text, rule);
+}
+
 export const ROUTE_OPTION: Options = {
   "--route DESTINATION=NEXTHOP...": "a route besides the default one; in the L3 modes DESTINATION",
 };

@@ -3,7 +3,7 @@ import { invalidOption } from "../../base/errors.ts";
 import type { Command } from "../command.ts";
 import { durationOf } from "../docker/filter.ts";
 import { type Fields, FORMAT_OPTIONS, printList, readFormat } from "../docker/list.ts";
-import { requireOwn } from "../own.ts";
+import { requireOwn } from "../errors.ts";
 
 type Row = ReservedAddress & { network: string };
 

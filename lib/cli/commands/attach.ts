@@ -2,8 +2,7 @@ import { invalidOption, type IpvlanError, throwProblems } from "../../base/error
 import { quoted } from "../../base/printable.ts";
 import type { Command } from "../command.ts";
 import { ENDPOINT_OPTIONS, readEndpoint } from "../option_values.ts";
-import { requireOwn } from "../own.ts";
-import { usageError } from "../errors.ts";
+import { requireOwn, usageError } from "../errors.ts";
 
 export default {
   usage: "[OPTIONS] NETWORK",

@@ -7,8 +7,7 @@ import {
   OPTION_NAMES,
   parseDriverOptions,
 } from "../../driver/model/options.ts";
-import { forEachName, usageError } from "../errors.ts";
-import { requireOwn } from "../own.ts";
+import { forEachName, requireOwn, usageError } from "../errors.ts";
 import { inspectedNetwork, networkColumns, networkFields } from "../docker/shape.ts";
 import { readNetworkFilter, readPruneFilter } from "../docker/filter.ts";
 import { FORMAT_OPTIONS, printList, readFormat, readTemplate } from "../docker/list.ts";

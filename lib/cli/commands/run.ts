@@ -2,7 +2,7 @@ import type { Connection, Driver, SandboxSpec } from "../../driver/mod.ts";
 import { invalidOption, IpvlanError, isIpvlanError, throwProblems } from "../../base/errors.ts";
 import { type Arguments, type Command, type Context, readOptions } from "../command.ts";
 import { unlessRemoved } from "./sandbox.ts";
-import { errorLines, usageError } from "../errors.ts";
+import { errorLines, requireOwn, usageError } from "../errors.ts";
 import { ignoresImage, requireNoImage } from "../docker/image.ts";
 import {
   ALIAS_OPTIONS,
@@ -12,7 +12,6 @@ import {
   readSettings,
   SETTINGS_OPTIONS,
 } from "../option_values.ts";
-import { requireOwn } from "../own.ts";
 import {
   type Process,
   PROCESS_OPTIONS,

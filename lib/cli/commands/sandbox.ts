@@ -9,8 +9,8 @@ import type { Driver, SeenSandbox } from "../../driver/mod.ts";
 import type { Struct } from "../../template/mod.ts";
 import { invalidOption, IpvlanError, isIpvlanError, unlessError } from "../../base/errors.ts";
 import { type Find, findNetwork, INSPECT_OPTIONS, showInFull } from "./network.ts";
-import { forEachName } from "../errors.ts";
-import { requireOwn } from "../own.ts";
+import { forEachName, requireOwn } from "../errors.ts";
+import { readCount } from "../option_values.ts";
 import { nodeModule } from "../../base/node.ts";
 import { pause } from "../../base/waiting.ts";
 
@@ -26,13 +26,6 @@ export function readSignal(text: string): Deno.Signal {
   );
   if (found !== undefined) return found as Deno.Signal;
   throw invalidOption("signal", text, "give a name such as TERM, or a number");
-}
-
-export function readTimeout(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  // In Docker, -1 waits forever.
-  if (text === "-1") return Infinity;
-  throw invalidOption("timeout", text, "give a whole number of seconds");
 }
 
 /** Runs a call on a sandbox. `undefined` if the sandbox is removed meanwhile, as by `run --rm`. */
@@ -163,7 +156,9 @@ export const stop: Command = {
   },
   async run(args, context) {
     const signal = readSignal(args.value("signal") ?? "TERM");
-    const seconds = readTimeout(args.value("timeout") ?? args.value("time") ?? "10");
+    const timeout = args.value("timeout") ?? args.value("time") ?? "10";
+    // In Docker, -1 waits forever.
+    const seconds = readCount("timeout", timeout, "give a whole number of seconds", "-1");
     await using driver = await context.open();
     return await forEachName(args.positionals, context, async (name) => {
       requireOwn(driver, { sandboxes: [name] });
@@ -214,12 +209,6 @@ export const wait: Command = {
 
 const NEWLINE = 10;
 
-function readTail(text: string): number {
-  if (["all", "-1"].includes(text)) return Infinity;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw invalidOption("tail", text, "give a number of lines, or all");
-}
-
 /** The last lines of an output. The last line may lack its newline. */
 function lastLines(output: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
   let start = output.length;
@@ -238,7 +227,8 @@ export const logs: Command = {
   },
   async run(args, { open, write }) {
     const [sandbox = ""] = args.positionals;
-    let tail = readTail(args.value("tail") ?? "all");
+    const lines = args.value("tail") ?? "all";
+    let tail = readCount("tail", lines, "give a number of lines, or all", "all", "-1");
     await using driver = await open();
     const pieces = args.on("follow") ? driver.followOutput(sandbox) : [driver.output(sandbox)];
     for await (const piece of pieces) {

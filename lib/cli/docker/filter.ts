@@ -3,6 +3,7 @@ import { parseBool } from "../../base/command_line.ts";
 import { invalidOption, type IpvlanErrorOf, throwProblems } from "../../base/errors.ts";
 import type { Driver, Network, SeenSandbox } from "../../driver/mod.ts";
 import type { Arguments, Options } from "../command.ts";
+import { readCount } from "../option_values.ts";
 
 interface Key<Item> {
   /** Whether there is `KEY!=VALUE`, too. */
@@ -134,17 +135,17 @@ export function readSelection(
 ): (sandboxes: readonly SeenSandbox[]) => readonly SeenSandbox[] {
   const words = args.values("filter");
   const filter = readFilter(words, SANDBOX_KEYS);
-  const last = args.value("last") ?? (args.on("latest") ? "1" : "-1");
-  if (!/^(-1|\d{1,9})$/.test(last)) throw invalidOption("last", last, "give a whole number");
+  const asked = args.value("last") ?? (args.on("latest") ? "1" : "-1");
   // Docker's own default for "all of them" is -1.
-  const isLimited = last !== "-1";
+  const last = readCount("last", asked, "give a whole number", "-1");
+  const isLimited = last < Infinity;
   const showsDown = args.on("all") || isLimited || words.some((word) => /^status!?=/.test(word));
   return (sandboxes) => {
     const found = sandboxes.filter((sandbox) =>
       (showsDown || sandbox.state !== "down") && filter(sandbox)
     );
-    if (!isLimited || Number(last) >= found.length) return found;
+    if (last >= found.length) return found;
     return found.toSorted((one, other) => Date.parse(other.created) - Date.parse(one.created))
-      .slice(0, Number(last));
+      .slice(0, last);
   };
 }

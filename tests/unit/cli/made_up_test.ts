@@ -3,8 +3,8 @@ import { assertEquals } from "@std/assert";
 import { attempt, IpvlanError } from "../../../lib/base/errors.ts";
 import type { Command, Context } from "../../../lib/cli/command.ts";
 import { findCommand } from "../../../lib/cli/commands.ts";
-import { readSignal, readTimeout } from "../../../lib/cli/commands/sandbox.ts";
-import { readAccess } from "../../../lib/cli/option_values.ts";
+import { readSignal } from "../../../lib/cli/commands/sandbox.ts";
+import { readAccess, readCount } from "../../../lib/cli/option_values.ts";
 import { commandHelp } from "../../../lib/cli/help.ts";
 import { parseArguments } from "../../../lib/cli/options.ts";
 import { inEnv } from "../../kit/processes.ts";
@@ -180,10 +180,12 @@ Deno.test("a signal has a name, with and without SIG, or a number", () => {
   }
 });
 
-Deno.test("a timeout is a whole number of seconds, or -1 for ever", () => {
-  assertEquals(["0", "10", "999999", "-1"].map(readTimeout), [0, 10, 999999, Infinity]);
-  for (const text of ["", "x", "1.5", "-2", "1000000"]) {
-    assertEquals([text, attempt(() => readTimeout(text)).ok], [text, false]);
+Deno.test("a count is a whole number, or a word for no limit", () => {
+  const read = (text: string) => readCount("timeout", text, "give a whole number", "-1", "all");
+  const texts = ["0", "10", "999999999", "-1", "all"];
+  assertEquals(texts.map(read), [0, 10, 999999999, Infinity, Infinity]);
+  for (const text of ["", "x", "1.5", "-2", "1000000000"]) {
+    assertEquals([text, attempt(() => read(text)).ok], [text, false]);
   }
 });
 

@@ -8,7 +8,7 @@ import {
   sandboxColumns,
 } from "../../../lib/cli/docker/shape.ts";
 import { type Fields, table } from "../../../lib/cli/docker/list.ts";
-import { requireOwn } from "../../../lib/cli/own.ts";
+import { requireOwn } from "../../../lib/cli/errors.ts";
 import type { Driver } from "../../../lib/driver/mod.ts";
 import type { Network, Owner, SeenSandbox } from "../../../lib/driver/model/types.ts";
 import { shortName } from "../../../lib/engine/owners.ts";
