@@ -36,8 +36,6 @@ export interface Command {
   options?: Options;
   /** The names of the values, by `NAME`, of its option `--opt NAME=VALUE`. */
   keys?: Option["keys"];
-  /** The least and the greatest number of positionals, if the usage line does not say it. */
-  positionals?: [least: number, most: number];
   /** Whether the first positional ends the options, because what follows is a command to run. */
   stopEarly?: boolean;
   /** Whether it parses its arguments itself, and so gets them as typed. */

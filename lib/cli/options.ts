@@ -19,8 +19,7 @@ export function optionsOf({ options, keys, changes }: Command): Option[] {
 }
 
 /** The least and the greatest number of positionals, as the usage line has them. */
-function positionalsOf({ usage, positionals }: Command): [least: number, most: number] {
-  if (positionals) return positionals;
+function positionalsOf({ usage }: Command): [least: number, most: number] {
   const words = usage.replace("[OPTIONS]", "").match(/\S+/g) ?? [];
   const required = words.filter((word) => !word.startsWith("["));
   return [required.length, usage.includes("...") ? Infinity : words.length];

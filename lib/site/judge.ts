@@ -1,6 +1,5 @@
-import { settleAll } from "../driver/mod.ts";
+import { type Connection, settleAll, type SettledNetwork } from "../driver/mod.ts";
 import { subnetsOf } from "../driver/model/subnets.ts";
-import type { Connection, SettledNetwork } from "../driver/model/types.ts";
 import { attempt, invalidOption, type IpvlanErrorOf } from "../base/errors.ts";
 import { addressIn, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";

@@ -1,5 +1,4 @@
 import { accept } from "../../base/errors.ts";
-import type { AdvertisedRoute } from "../../driver/model/types.ts";
 import { readConfig, ROUTING_DAEMONS, routingConfig } from "../../driver/model/routing_config.ts";
 import type { Arguments, Command } from "../command.ts";
 import { table } from "../docker/list.ts";
@@ -32,7 +31,12 @@ export default {
     }
     await using driver = await open();
     const routes = await driver.advertisedRoutes();
-    print(args.on("json") ? JSON.stringify(routes, null, 4) : routesTable(routes));
+    const rows = routes.map((each) => {
+      const { dst, kind, network = "", sandbox = "", state } = each;
+      return [dst, kind, network, sandbox, state];
+    });
+    const header = ["ROUTE", "KIND", "NETWORK", "SANDBOX", "STATE"];
+    print(args.on("json") ? JSON.stringify(routes, null, 4) : table(header, rows));
   },
 } satisfies Command;
 
@@ -42,11 +46,4 @@ function configText(config: string, args: Arguments, name: string): string {
   const words = { daemon: config, asn: args.value("asn"), neighbors: args.values("neighbor") };
   const { daemon, peers } = accept(readConfig(words));
   return routingConfig(daemon, peers).trimEnd();
-}
-
-function routesTable(routes: readonly AdvertisedRoute[]): string {
-  const rows = routes.map((
-    { dst, kind, network = "", sandbox = "", state },
-  ) => [dst, kind, network, sandbox, state]);
-  return table(["ROUTE", "KIND", "NETWORK", "SANDBOX", "STATE"], rows);
 }

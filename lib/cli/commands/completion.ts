@@ -34,10 +34,9 @@ complete -c ipvlan -f -a '(__ipvlan)'`,
 };
 
 export default {
-  usage: "bash|zsh|fish",
+  usage: "bash|zsh|fish [WORD...]",
   example: `ipvlan completion bash > /etc/bash_completion.d/ipvlan`,
   options: { "--complete": "print the completions of the last word after --" },
-  positionals: [0, Infinity],
   async run(args, { command, complete, open, print }) {
     if (args.on("complete")) {
       // A user without rights gets no names of networks and sandboxes, but all other completions.
