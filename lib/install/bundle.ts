@@ -163,8 +163,7 @@ async function plan(
   options: BundleOptions,
 ): Promise<{ files: BundleFile[]; config: unknown }> {
   const { main } = options;
-  const isCompiled = Deno.build.standalone;
-  const own = { from: Deno.execPath(), to: isCompiled ? "/bin/ipvlan" : "/bin/deno" };
+  const own = { from: Deno.execPath(), to: "/bin/deno" };
   const programs = PROGRAMS.map((name) => ({ name, from: findProgram(name), to: `/bin/${name}` }));
   const needed = [...programs, { name: "ldd", from: findProgram("ldd") }];
   const why = whyNoFolder(path);
@@ -179,11 +178,9 @@ async function plan(
   const { found, missing } = readLibraries(stdout);
   throwProblems(missing.map((name) => unwritable(path, `the library ${name} is missing`)));
   const libraries = found.map((from) => ({ from, to: from }));
-  const modules = isCompiled ? [] : await modulesOf(main, path);
-  const words = isCompiled
-    ? []
-    : ["run", "-A", "--cached-only", `${PROGRAM_FOLDER}/${basename(fileURLToPath(main))}`];
-  const entrypoint = [own.to, ...words, "docker", "serve"];
+  const modules = await modulesOf(main, path);
+  const module = `${PROGRAM_FOLDER}/${basename(fileURLToPath(main))}`;
+  const entrypoint = [own.to, "run", "-A", "--cached-only", module, "docker", "serve"];
   return {
     files: [...copied, ...libraries, ...modules],
     config: managedConfig(entrypoint, bundleVariables(found), options),
@@ -203,7 +200,7 @@ function whyNoFolder(path: string): string | undefined {
   return undefined;
 }
 
-/** The files of this program, if it is not compiled. @throws {"unwritable-folder"} Not found. */
+/** The files of this program. @throws {"unwritable-folder"} Not found. */
 async function modulesOf(main: URL, path: string): Promise<BundleFile[]> {
   if (main.protocol !== "file:") {
     throw unwritable(path, `ipvlan runs from ${main}: run it from a clone`);

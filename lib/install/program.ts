@@ -17,9 +17,8 @@ export function packageLauncher(module: string = Deno.mainModule): string | unde
   return fileURLToPath(module).slice(0, -end.length) + LAUNCHER;
 }
 
-/** The command line that starts this program again: from a package, compiled, a file or a URL. */
+/** The command line that starts this program again: from a package, a file or a URL. */
 export function thisProgram(): string[] {
-  if (Deno.build.standalone) return [Deno.execPath()];
   const launcher = packageLauncher();
   if (launcher !== undefined) return [launcher];
   const { protocol } = new URL(Deno.mainModule);
