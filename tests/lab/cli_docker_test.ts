@@ -3,7 +3,7 @@
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ipvlan, Job, runJob } from "../kit/command.ts";
-import { allEnded, inEnv, run } from "../kit/processes.ts";
+import { allEnded, run } from "../kit/processes.ts";
 import { commandHost, temporaryFolder } from "../kit/worlds.ts";
 
 /** The lines of the guide that run something, with the networks that they need. */
@@ -59,8 +59,6 @@ Deno.test("an image is explained, and dropped where that is asked for", async ()
   assertStringIncludes(explained.err, 'The command "alpine" cannot be run: it looks like an image');
   assertEquals((await ipvlan("run", "--image", ...words)).status, 7);
   assertEquals((await ipvlan("--image", "container", "run", ...words)).status, 7);
-  using _variable = inEnv("IPVLAN_IGNORE_IMAGE", "1");
-  assertEquals((await ipvlan("run", ...words)).status, 7);
   assertEquals(await host.dump(), before);
 });
 

@@ -3,7 +3,7 @@ import { invalidOption, IpvlanError, isIpvlanError, throwProblems } from "../../
 import { type Arguments, type Command, type Context, readOptions } from "../command.ts";
 import { unlessRemoved } from "./sandbox.ts";
 import { errorLines, requireOwn, usageError } from "../errors.ts";
-import { ignoresImage, requireNoImage } from "../docker/image.ts";
+import { requireNoImage } from "../docker/image.ts";
 import {
   ALIAS_OPTIONS,
   ENDPOINT_OPTIONS,
@@ -165,7 +165,7 @@ ipvlan run -d --net ipvlan20 --ip 192.168.20.10 --name web -- nginx -g 'daemon o
     // From here on, a signal ends this program only after the sandbox is removed.
     using relay = new SignalRelay();
     try {
-      const words = ignoresImage(args.on("image")) ? args.positionals.slice(1) : args.positionals;
+      const words = args.on("image") ? args.positionals.slice(1) : args.positionals;
       if (networks.length === 0) problems.push("Missing option: --net NETWORK");
       if (words.length === 0 && !detached) {
         problems.push("Missing argument: COMMAND, or --detach for a sandbox without a command");

@@ -1,10 +1,6 @@
 // The image of a `docker run` line. There are none here: a sandbox has this machine's files.
-import { parseBool } from "../../base/command_line.ts";
-import { attempt, invalidOption, IpvlanError, isIpvlanError } from "../../base/errors.ts";
+import { attempt, IpvlanError, isIpvlanError } from "../../base/errors.ts";
 import { requireCommand } from "../process.ts";
-
-/** An environment variable: if true, the first word of `run` is always an image. */
-const VARIABLE = "IPVLAN_IGNORE_IMAGE";
 
 const KNOWN = new Set(
   ("almalinux alpine amazonlinux archlinux bash busybox caddy centos debian eclipse-temurin " +
@@ -23,14 +19,6 @@ export function looksLikeImage([word = "", next]: readonly string[], folder?: st
   return next !== undefined && attempt(() => requireCommand(next, folder)).ok;
 }
 
-/** Whether to drop the first word after `run`. */
-export function ignoresImage(given: boolean): boolean {
-  const text = Deno.env.get(VARIABLE) || "false";
-  const on = parseBool(text);
-  if (on === undefined) throw invalidOption(VARIABLE, text, "give true or false");
-  return given || on;
-}
-
 /** Checks that a command can be run. If its name looks like an image, the error says what to do. */
 export function requireNoImage(words: readonly string[], folder?: string): void {
   const [command = ""] = words;
@@ -40,7 +28,7 @@ export function requireNoImage(words: readonly string[], folder?: string): void 
     if (!isIpvlanError(error, "command-unusable") || !looksLikeImage(words, folder)) throw error;
     const reason =
       "it looks like an image, and there are no images here, a sandbox has this machine's files: " +
-      `leave the word out, or give --image or set ${VARIABLE}=1 to have it dropped`;
+      "leave the word out, or give --image to have it dropped";
     throw new IpvlanError("command-unusable", { command, status: error.status, reason });
   }
 }

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ignoresImage, looksLikeImage, requireNoImage } from "../../../../lib/cli/docker/image.ts";
-import { inEnv } from "../../../kit/processes.ts";
+import { looksLikeImage, requireNoImage } from "../../../../lib/cli/docker/image.ts";
 import { assertThrowsError } from "../../../kit/errors.ts";
 
 const CASES: [words: string, isImage: boolean][] = [
@@ -37,8 +36,8 @@ Deno.test("an image is explained, with the status of a command that does not exi
   assertEquals([error.status, error.message], [
     127,
     'The command "alpine:3" cannot be run: it looks like an image, and there are no images here, ' +
-    "a sandbox has this machine's files: leave the word out, or give --image or set " +
-    "IPVLAN_IGNORE_IMAGE=1 to have it dropped",
+    "a sandbox has this machine's files: leave the word out, or give --image to " +
+    "have it dropped",
   ]);
   assertThrowsError(
     () => requireNoImage(["no-such-command"]),
@@ -46,13 +45,4 @@ Deno.test("an image is explained, with the status of a command that does not exi
     "it is not on PATH",
   );
   requireNoImage(["sh"]);
-});
-
-Deno.test("the image is dropped by --image, or by a variable that is true", () => {
-  for (const [value, drops] of [["1", true], ["true", true], ["0", false], ["", false]] as const) {
-    using _variable = inEnv("IPVLAN_IGNORE_IMAGE", value);
-    assertEquals([ignoresImage(false), ignoresImage(true)], [drops, true]);
-  }
-  using _variable = inEnv("IPVLAN_IGNORE_IMAGE", "yes");
-  assertThrowsError(() => ignoresImage(false), "invalid-option", "IPVLAN_IGNORE_IMAGE");
 });
