@@ -7,8 +7,7 @@ import { readFile, SiteText } from "./file.ts";
 import { SITE } from "./format.ts";
 import { type IsSound, judge, parseCheck } from "./judge.ts";
 import { type NetworkValues, toSiteNetwork } from "./network.ts";
-import { type Report, ShapeReader } from "./reader.ts";
-import { aliasesOf, type Path } from "./shape.ts";
+import { aliasesOf, type Path, type Report, ShapeReader } from "./shape.ts";
 import type { Desired } from "./types.ts";
 
 /** The mapping of a site file. Each single value has been checked. */

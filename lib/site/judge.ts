@@ -5,7 +5,7 @@ import { addressIn, endpointAddresses, familyOf } from "../ipam/address.ts";
 import { parseAddress, Pools } from "../ipam/mod.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { SiteNetwork } from "./network.ts";
-import type { Report } from "./reader.ts";
+import type { Report } from "./shape.ts";
 import type { Check, Desired, DesiredSandbox } from "./types.ts";
 
 interface SiteConnection extends Connection {

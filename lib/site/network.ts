@@ -11,8 +11,7 @@ import type { NetworkIpam, NetworkOptions, NetworkSpec } from "../driver/model/t
 import type { IpvlanError } from "../base/errors.ts";
 import type { SubnetSpec } from "../ipam/mod.ts";
 import { type LooseWords, nestSubnets } from "../ipam/nest.ts";
-import type { Report } from "./reader.ts";
-import { keyOf, type Path } from "./shape.ts";
+import { keyOf, type Path, type Report } from "./shape.ts";
 
 /** The fields next to `subnets` whose values belong to subnets, by the fields of a subnet. */
 const BESIDE: Readonly<Record<string, keyof LooseWords>> = {
