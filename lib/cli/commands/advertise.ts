@@ -4,9 +4,6 @@ import type { Arguments, Command } from "../command.ts";
 import { table } from "../docker/list.ts";
 import { usageError } from "../errors.ts";
 
-/** The options that are only for `--config`. */
-const FOR_CONFIG = ["asn", "neighbor"];
-
 export default {
   usage: "[OPTIONS]",
   example: "ipvlan advertise\n" +
@@ -25,7 +22,7 @@ export default {
       print(configText(config, args, name));
       return;
     }
-    const needless = FOR_CONFIG.filter((option) => args.values(option).length > 0);
+    const needless = ["asn", "neighbor"].filter((option) => args.values(option).length > 0);
     if (needless.length > 0) {
       throw usageError(name, needless.map((option) => `Option --${option} needs --config`));
     }

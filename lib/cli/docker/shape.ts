@@ -77,7 +77,9 @@ export function inspectedSandbox(
       // The first process, by which `nsenter` finds the namespace.
       Pid: pids.length === 0 ? 0 : Math.min(...pids),
       ExitCode: exitStatus,
-      Error: running ? differences(endpoints) : "",
+      // What the kernel lacks of the endpoints.
+      Error: endpoints.filter(({ state }) => running && state !== "up")
+        .map(({ network, ifname, state }) => `${ifname} on ${network} is ${state}`).join(", "),
     },
     // An engine writes its hosts files itself.
     HostsPath: isOwned(name) ? "" : `/etc/netns/${name}/hosts`,
@@ -153,12 +155,6 @@ export function sandboxFields(now: number): Fields<SeenSandbox> {
 function shownOwner({ owner }: { owner?: Owner }): Value | (() => Value) {
   const { engine = "", id = "" } = owner ?? {};
   return unlessEmpty({ Engine: engine, Id: id }, owner === undefined);
-}
-
-/** Describes in a line what the kernel lacks of endpoints. Empty if nothing is missing. */
-function differences(endpoints: SeenSandbox["endpoints"]): string {
-  return endpoints.filter(({ state }) => state !== "up")
-    .map(({ network, ifname, state }) => `${ifname} on ${network} is ${state}`).join(", ");
 }
 
 function stateWord(running: boolean): string {

@@ -115,9 +115,7 @@ const settledKeys = {
 export const SETTLED_BY_NETWORK: readonly string[] = [...Object.keys(settledKeys), "ipam"];
 
 /** The keys that the specification has for every plugin, and whose values do not matter here. */
-const COMMON = [
-  ...["cniVersion", "cniVersions", "name", "type", "capabilities", "runtimeConfig", "args"],
-];
+const COMMON = "cniVersion cniVersions name type capabilities runtimeConfig args".split(" ");
 
 /** Reads the keys for a link. */
 export const linkKeys = only({

@@ -82,7 +82,8 @@ export function readCreateNetwork(
     if (rule !== undefined) problems.push(invalidOption(label, String(value), rule));
   }
   if (gateway !== undefined && gateway !== NO_GATEWAY) {
-    problems.push(invalidOption("driver option", `gateway=${gateway}`, RULE));
+    const rule = "write gateway=none, or give an address with --gateway";
+    problems.push(invalidOption("driver option", `gateway=${gateway}`, rule));
   }
   const spec: EngineNetworkSpec = {
     ...options,
@@ -94,8 +95,6 @@ export function readCreateNetwork(
   };
   return { spec, problems };
 }
-
-const RULE = "write gateway=none, or give an address with --gateway";
 
 function toSubnet(
   { Pool, Gateway, AuxAddresses }: ReturnType<typeof ipamData>[number],

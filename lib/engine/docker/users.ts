@@ -106,7 +106,8 @@ function toNetwork(
     // The prefix in etcd under which hosts share its addresses, if Docker shows it.
     prefix: sharedPrefix(IPAM, place),
     // In the form of the pools. Docker does not show the etcd of a pool.
-    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet ? [canonical(Subnet, subnetIn)] : []),
+    subnets: IPAM.Config.flatMap(({ Subnet }) => Subnet || [])
+      .map((subnet) => canonical(subnet, (text) => formatPrefix(parsePrefix(text).prefix))),
     // The auxiliary addresses that Docker has claimed, by their names.
     auxiliary: Object.fromEntries(
       IPAM.Config.flatMap(({ AuxiliaryAddresses }) => Object.entries(AuxiliaryAddresses)),
@@ -132,8 +133,6 @@ function canonical(text: string, write: (text: string) => string): string {
   const written = attempt(() => write(text));
   return written.ok ? written.value : text;
 }
-
-const subnetIn = (text: string) => formatPrefix(parsePrefix(text).prefix);
 
 /** Lists the addresses that Docker uses, in the form of the claims. */
 export function usedAddresses(
