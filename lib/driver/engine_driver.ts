@@ -8,7 +8,7 @@ import {
   releaseClaims,
   releasePool,
 } from "./addresses/shared/claims.ts";
-import { Calls } from "./calls.ts";
+import { Calls, type DriverOptions } from "./calls.ts";
 import { Driver } from "./driver.ts";
 import { engineOf, isOwned } from "./model/names.ts";
 import { borrowSpec, engineNetworkSpec, requireSpec } from "./model/specs.ts";
@@ -27,7 +27,6 @@ import type {
   SubnetPoolRequest,
 } from "./model/types.ts";
 import { settle, type Settlement } from "./network/settle.ts";
-import type { DriverOptions } from "./open.ts";
 import { removeStale } from "./restore/leftovers.ts";
 import type { WrapRunner } from "./run/namespaces.ts";
 import { findSandbox } from "./store/find.ts";

@@ -10,7 +10,7 @@ export type { ClaimPlace } from "./addresses/shared/claims.ts";
 export { Driver } from "./driver.ts";
 export { EngineDriver } from "./engine_driver.ts";
 export type { ListedHost } from "./addresses/shared/pools.ts";
-export type { DriverOptions } from "./open.ts";
+export type { DriverOptions } from "./calls.ts";
 export type * from "./model/types.ts";
 export { settle, settleAll, type Settlement, toSettled, withParent } from "./network/settle.ts";
 export { possibleParents } from "./network/parent.ts";

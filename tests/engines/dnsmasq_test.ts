@@ -1,8 +1,7 @@
 // The tests of leases from a DHCP server, in a guest of the lab.
 import { assert, assertEquals, assertStringIncludes, fail } from "@std/assert";
-import { Calls } from "../../lib/driver/calls.ts";
+import { Calls, type DriverOptions } from "../../lib/driver/calls.ts";
 import { Driver } from "../../lib/driver/mod.ts";
-import type { DriverOptions } from "../../lib/driver/open.ts";
 import { DhcpServer } from "../../scenarios/kit/machines/dhcp_server.ts";
 import { run, succeed } from "../../scenarios/kit/program.ts";
 import { assertRejectsError } from "../kit/errors.ts";

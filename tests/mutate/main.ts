@@ -16,7 +16,7 @@ const HELP = `Break code at one place at a time, and see whether the unit tests 
 Usage:
   deno task mutate [--count N] [--seed N] PATH...
 
-PATH is a folder or a file of lib/: "ipam", "driver/network", "driver/open.ts". Its tests are those in the
+PATH is a folder or a file of lib/: "ipam", "driver/network", "driver/calls.ts". Its tests are those in the
 folder of tests/unit/ with the same name, or else the one above it, and all that import one of its files.
 What they did not notice is printed, and the last line has the counts.
 
