@@ -82,19 +82,19 @@ import type {
 export class Driver implements AsyncDisposable {
   /** Sentences for the user about changes on opening: file modes that let other users in. */
   readonly notices: readonly string[];
-  readonly #calls: Calls;
-  /** Whether it was opened, and not made by {@linkcode Driver.withSignal}. */
-  readonly #owns: boolean;
 
   /**
    * Use {@linkcode Driver.open}.
    *
+   * @param owns Whether it was opened, and not made by {@linkcode Driver.withSignal}.
    * @ignore
    */
-  constructor(calls: Calls, owns = true) {
+  constructor(
+    /** @ignore */
+    protected readonly calls: Calls,
+    private readonly owns = true,
+  ) {
     this.notices = calls.base.notices;
-    this.#calls = calls;
-    this.#owns = owns;
   }
 
   /**
@@ -126,17 +126,17 @@ export class Driver implements AsyncDisposable {
    * ```
    */
   withSignal(signal?: AbortSignal): Driver {
-    return new Driver(this.#calls.withSignal(signal), false);
+    return new Driver(this.calls.withSignal(signal), false);
   }
 
   /** Finds all problems of networks to create, next to each other too. Changes nothing. */
   async problemsOf(specs: readonly NetworkSpec[]): Promise<readonly IpvlanError[]> {
-    return await this.#calls.problems(specs.map((spec) => settle(requireSpec(networkSpec, spec))));
+    return await this.calls.problems(specs.map((spec) => settle(requireSpec(networkSpec, spec))));
   }
 
   /** Finds why the next endpoint of a network would get no address, or would reach nothing. */
   async problemsOfNext(network: string): Promise<readonly IpvlanError[]> {
-    const { pools, store, namespaces } = this.#calls.parts;
+    const { pools, store, namespaces } = this.calls.parts;
     const found = findNetwork(store, network);
     const problems = pools.problems(found);
     if (networkParent(found).kind !== "host") return problems;
@@ -151,7 +151,7 @@ export class Driver implements AsyncDisposable {
    * @returns An empty list if the network does not give the addresses itself.
    */
   addressUsage(network: string): PoolUsage[] {
-    const { pools, store } = this.#calls.parts;
+    const { pools, store } = this.calls.parts;
     return pools.usage(findNetwork(store, network));
   }
 
@@ -160,7 +160,7 @@ export class Driver implements AsyncDisposable {
    * a dummy link. The driver tests whether the kernel takes an ipvlan link on the parent.
    */
   async createNetwork(spec: NetworkSpec): Promise<Outcome<Network>> {
-    return await this.#calls.createNetwork(settle(requireSpec(networkSpec, spec)));
+    return await this.calls.createNetwork(settle(requireSpec(networkSpec, spec)));
   }
 
   /**
@@ -171,7 +171,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} Also for an option that only a new network can have.
    */
   async updateNetwork(name: string, options: Partial<NetworkOptions>): Promise<Outcome<Network>> {
-    return await this.#calls.exclusive((parts) => updateNetwork(parts, name, options));
+    return await this.calls.exclusive((parts) => updateNetwork(parts, name, options));
   }
 
   /**
@@ -180,7 +180,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"network-in-use"} Sandboxes are connected to it.
    */
   async removeNetwork(name: string): Promise<void> {
-    await this.#calls.exclusive(({ store, unstoppable }) =>
+    await this.calls.exclusive(({ store, unstoppable }) =>
       removeNetwork(unstoppable, findNetwork(store, name))
     );
   }
@@ -192,7 +192,7 @@ export class Driver implements AsyncDisposable {
    * @param matches Selects networks to remove; by default all.
    */
   async pruneNetworks(matches: (network: Network) => boolean = () => true): Promise<PruneReport> {
-    return await this.#calls.exclusive((parts) => pruneNetworks(parts, matches));
+    return await this.calls.exclusive((parts) => pruneNetworks(parts, matches));
   }
 
   /**
@@ -200,23 +200,23 @@ export class Driver implements AsyncDisposable {
    * driver's marks that are on no record come last.
    */
   async advertisedRoutes(): Promise<AdvertisedRoute[]> {
-    return await listAdvertised(this.#calls.parts);
+    return await listAdvertised(this.calls.parts);
   }
 
   /** All networks, by name. */
   listNetworks(): Network[] {
-    return this.#calls.networks();
+    return this.calls.networks();
   }
 
   /** One network; `undefined` if there is none with this name. */
   findNetwork(name: string): Network | undefined {
-    const network = this.#calls.parts.store.network(name);
+    const network = this.calls.parts.store.network(name);
     return network && isReady(network) ? withoutState(network) : undefined;
   }
 
   /** A network with its endpoints. */
   inspectNetwork(name: string): NetworkDetails {
-    const { store } = this.#calls.parts;
+    const { store } = this.calls.parts;
     return store.transaction(() => {
       const network = findNetwork(store, name);
       const endpoints = store.endpoints({ network: network.id }).filter(isReady)
@@ -229,7 +229,7 @@ export class Driver implements AsyncDisposable {
   async createSandbox(spec: SandboxSpec): Promise<Outcome<MadeSandbox>> {
     const { name, connections, labels } = requireSpec(sandboxSpec, spec);
     const request = { name, connections, labels, ...settingsOf(spec) };
-    return await this.#calls.createSandbox(request, "made");
+    return await this.calls.createSandbox(request, "made");
   }
 
   /**
@@ -238,7 +238,7 @@ export class Driver implements AsyncDisposable {
    */
   async adoptSandbox(spec: AdoptSpec): Promise<Outcome<MadeSandbox>> {
     const { pid } = requireSpec(adoptSpec, spec);
-    return await this.#calls.createSandbox(spec, pid === undefined ? "found" : "attached");
+    return await this.calls.createSandbox(spec, pid === undefined ? "found" : "attached");
   }
 
   /**
@@ -252,8 +252,8 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} This process is in it, and `busy` is `kill`.
    */
   async removeSandbox(name: string, busy: "leave" | "refuse" | "kill" = "leave"): Promise<void> {
-    const { store, output, unstoppable } = this.#calls.parts;
-    const networks = await this.#calls.shared(async () => {
+    const { store, output, unstoppable } = this.calls.parts;
+    const networks = await this.calls.shared(async () => {
       const sandbox = findSandbox(store, name);
       const networks = networksOf(store, store.endpoints({ sandbox: sandbox.name }));
       const pids = busy === "leave" ? [] : await this.processes(sandbox.id);
@@ -265,12 +265,12 @@ export class Driver implements AsyncDisposable {
       output.remove(sandbox.id);
       return networks;
     });
-    await this.#calls.removeTransient([...networks.values()]);
+    await this.calls.removeTransient([...networks.values()]);
   }
 
   /** The ids of the processes in a sandbox, without its DHCP clients. */
   async processes(sandbox: string): Promise<number[]> {
-    const { store, processes, dhcp } = this.#calls.parts;
+    const { store, processes, dhcp } = this.calls.parts;
     const { id, name, path } = findSandbox(store, sandbox);
     const [all, clients] = await Promise.all([
       processes.in(name, path),
@@ -289,19 +289,19 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} The file does not exist, is no namespace, or no process is in it.
    */
   async processAt(path: string): Promise<number> {
-    return await this.#calls.parts.processes.at(path);
+    return await this.calls.parts.processes.at(path);
   }
 
   /** Lists the names of sandboxes with a namespace. After a restart of the host, none has one. */
   async runningSandboxes(): Promise<string[]> {
-    const { namespaces } = this.#calls.parts;
+    const { namespaces } = this.calls.parts;
     const present = new Set(await namespaces.caller().netns.list());
     return this.listSandboxes().map(({ name }) => name).filter((name) => present.has(name));
   }
 
   /** All sandboxes with their endpoints, by name. */
   listSandboxes(): SandboxDetails[] {
-    const { store } = this.#calls.parts;
+    const { store } = this.calls.parts;
     return store.transaction(() => {
       const records = store.endpoints().filter(isReady);
       const networks = networksOf(store, records);
@@ -325,12 +325,12 @@ export class Driver implements AsyncDisposable {
    */
   async seeSandboxes(names?: readonly string[]): Promise<SeenSandbox[]> {
     const sandboxes = names?.map((name) => this.inspectSandbox(name)) ?? this.listSandboxes();
-    return await seeSandboxes(this.#calls.parts, sandboxes);
+    return await seeSandboxes(this.calls.parts, sandboxes);
   }
 
   /** A sandbox with its endpoints. */
   inspectSandbox(name: string): SandboxDetails {
-    const { store } = this.#calls.parts;
+    const { store } = this.calls.parts;
     return store.transaction(() => {
       const sandbox = findSandbox(store, name);
       const all = findReady(store, sandbox.name);
@@ -348,7 +348,7 @@ export class Driver implements AsyncDisposable {
     options: ConnectOptions = {},
   ): Promise<Outcome<MadeEndpoint>> {
     const connections = [{ ...requireSpec(connectOptions, options), network }];
-    const { endpoints, notices } = await this.#calls.attach({ name: sandbox, connections });
+    const { endpoints, notices } = await this.calls.attach({ name: sandbox, connections });
     return { value: endpoints[0]!, notices };
   }
 
@@ -359,7 +359,7 @@ export class Driver implements AsyncDisposable {
    * @throws {IpvlanError} The parent cannot be made.
    */
   async restoreNetwork(name: string): Promise<void> {
-    await this.#calls.exclusive((parts) => restoreParent(parts, findNetwork(parts.store, name)));
+    await this.calls.exclusive((parts) => restoreParent(parts, findNetwork(parts.store, name)));
   }
 
   /**
@@ -369,10 +369,10 @@ export class Driver implements AsyncDisposable {
    * @throws {"not-connected"} It is not connected.
    */
   async disconnect(network: string, sandbox: string, ifname?: string): Promise<void> {
-    const { store, unstoppable } = this.#calls.parts;
+    const { store, unstoppable } = this.calls.parts;
     const target = store.network(network);
-    await this.#calls.shared(() => disconnect(unstoppable, network, sandbox, ifname));
-    if (target) await this.#calls.removeTransient([target]);
+    await this.calls.shared(() => disconnect(unstoppable, network, sandbox, ifname));
+    if (target) await this.calls.removeTransient([target]);
   }
 
   /**
@@ -392,8 +392,8 @@ export class Driver implements AsyncDisposable {
     address?: string,
     seconds?: number,
   ): Promise<ReservedAddress[]> {
-    return await this.#calls.shared(() =>
-      reserveAddress(this.#calls.parts, network, name, address, seconds)
+    return await this.calls.shared(() =>
+      reserveAddress(this.calls.parts, network, name, address, seconds)
     );
   }
 
@@ -402,13 +402,13 @@ export class Driver implements AsyncDisposable {
    * engine made for its containers goes with the last one, if none of them is left.
    */
   async releaseReservations(network: string, name: string): Promise<ReservedAddress[]> {
-    const { store } = this.#calls.parts;
+    const { store } = this.calls.parts;
     // Afterwards, another call may remove it with its last container.
     const found = findNetwork(store, network);
-    const gone = await this.#calls.shared(() =>
-      releaseReservations(this.#calls.parts, network, name)
+    const gone = await this.calls.shared(() =>
+      releaseReservations(this.calls.parts, network, name)
     );
-    await this.#calls.removeTransient([found]);
+    await this.calls.removeTransient([found]);
     return gone;
   }
 
@@ -416,13 +416,13 @@ export class Driver implements AsyncDisposable {
   async listReservations(
     networks: readonly string[] = [],
   ): Promise<(ReservedAddress & { network: string })[]> {
-    return await this.#calls.shared(() => listReservations(this.#calls.parts, networks));
+    return await this.calls.shared(() => listReservations(this.calls.parts, networks));
   }
 
   /** Replaces the labels of networks and sandboxes. */
   async label(labellings: readonly Labelling[]): Promise<void> {
-    await this.#calls.shared(() => {
-      const { store } = this.#calls.parts;
+    await this.calls.shared(() => {
+      const { store } = this.calls.parts;
       // One transaction, because the disk takes a while to write each.
       store.transaction(() => {
         for (const { kind, name, labels } of labellings) {
@@ -443,7 +443,7 @@ export class Driver implements AsyncDisposable {
    */
   exec(sandbox: string, words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
     const [program, ...args] = this.#wordsInside(sandbox, words);
-    const { signal } = this.#calls.parts.wait;
+    const { signal } = this.calls.parts.wait;
     return new Deno.Command(program!, { signal, ...options, args });
   }
 
@@ -458,7 +458,7 @@ export class Driver implements AsyncDisposable {
     words: readonly string[],
     options: BackgroundOptions = {},
   ): Promise<void> {
-    const { store, output, wait } = this.#calls.parts;
+    const { store, output, wait } = this.calls.parts;
     const { id } = findSandbox(store, sandbox);
     const inside = this.#wordsInside(id, words);
     const folder = options.keepOutput ? output.begin(id) : undefined;
@@ -467,20 +467,20 @@ export class Driver implements AsyncDisposable {
 
   /** Reads the output of the command last started with `keepOutput`, at most its last megabyte. */
   output(sandbox: string): Uint8Array<ArrayBuffer> {
-    const { id } = findSandbox(this.#calls.parts.store, sandbox);
-    return this.#calls.parts.output.read(id);
+    const { id } = findSandbox(this.calls.parts.store, sandbox);
+    return this.calls.parts.output.read(id);
   }
 
   /** Yields the same in one piece, and then all further output until the command has ended. */
   followOutput(sandbox: string): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    const { id } = findSandbox(this.#calls.parts.store, sandbox);
+    const { id } = findSandbox(this.calls.parts.store, sandbox);
     const isBusy = async () => (await this.processes(id)).length > 0;
-    return this.#calls.parts.output.follow(id, isBusy, this.#calls.parts.wait.signal);
+    return this.calls.parts.output.follow(id, isBusy, this.calls.parts.wait.signal);
   }
 
   /** Keeps the exit status of a command that {@linkcode exec} has run, as {@linkcode start} does. */
   keepExitStatus(sandbox: string, status: number): void {
-    this.#calls.parts.output.keepStatus(findSandbox(this.#calls.parts.store, sandbox).id, status);
+    this.calls.parts.output.keepStatus(findSandbox(this.calls.parts.store, sandbox).id, status);
   }
 
   /**
@@ -488,8 +488,8 @@ export class Driver implements AsyncDisposable {
    * `undefined` if there was none, 255 if the machine was restarted before its end.
    */
   async exitStatus(sandbox: string): Promise<number | undefined> {
-    const { id } = findSandbox(this.#calls.parts.store, sandbox);
-    return await this.#calls.parts.output.status(id);
+    const { id } = findSandbox(this.calls.parts.store, sandbox);
+    return await this.calls.parts.output.status(id);
   }
 
   /**
@@ -499,7 +499,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"invalid-option"} This process is one of them.
    */
   async signal(sandbox: string, signal: Deno.Signal): Promise<number[]> {
-    const { id, name } = findSandbox(this.#calls.parts.store, sandbox);
+    const { id, name } = findSandbox(this.calls.parts.store, sandbox);
     const pids = await this.processes(id);
     await this.#kill(name, pids, signal);
     return pids;
@@ -514,10 +514,10 @@ export class Driver implements AsyncDisposable {
    * @param seconds The time to wait for parents that do not exist yet.
    */
   async restore(seconds = 0): Promise<RestoreReport> {
-    return await restoreUntil(seconds, this.#calls.parts, async () => {
+    return await restoreUntil(seconds, this.calls.parts, async () => {
       // Ask etcd who holds the addresses before any link comes up.
-      const said = await this.#calls.reconcile();
-      const report = await this.#calls.exclusive(restoreAll);
+      const said = await this.calls.reconcile();
+      const report = await this.calls.exclusive(restoreAll);
       const notices = [...said, ...report.notices ?? []];
       return notices.length > 0 ? { ...report, notices } : report;
     });
@@ -525,12 +525,12 @@ export class Driver implements AsyncDisposable {
 
   /** All hosts that share address pools with this one, by prefix and name. */
   async listHosts(access?: EtcdAccess): Promise<ListedHost[]> {
-    return await listHosts(this.#calls.parts, access);
+    return await listHosts(this.calls.parts, access);
   }
 
   /** Returns a sentence for each damaged key in etcd that calls have ignored, each once. */
   async damagedKeys(access?: EtcdAccess): Promise<string[]> {
-    const { store, openShared } = this.#calls.parts;
+    const { store, openShared } = this.calls.parts;
     if (!access && !hasShared(store)) return [];
     return (await openShared())?.damaged() ?? [];
   }
@@ -540,7 +540,7 @@ export class Driver implements AsyncDisposable {
    * same name. Unlike {@linkcode Driver.listHosts}, it does not read their addresses.
    */
   async hostNames(access?: EtcdAccess): Promise<string[]> {
-    return await hostNames(this.#calls.parts, access);
+    return await hostNames(this.calls.parts, access);
   }
 
   /**
@@ -552,7 +552,7 @@ export class Driver implements AsyncDisposable {
    * @throws {"host-not-found"} There is no such host, or several have the name.
    */
   async removeHost(idOrName: string, access?: EtcdAccess, force = false): Promise<RemovedHost[]> {
-    return await removeHost(this.#calls.parts, idOrName, access, force);
+    return await removeHost(this.calls.parts, idOrName, access, force);
   }
 
   /**
@@ -565,17 +565,17 @@ export class Driver implements AsyncDisposable {
    * @throws {"agent-runs"} Another one runs on this state folder.
    */
   async runAgent(options: AgentOptions = {}): Promise<void> {
-    const { parts, base } = this.#calls;
+    const { parts, base } = this.calls;
     await runAgent(parts, base.agentLock, options, async (signal) => {
       const driver = this.withSignal(signal);
-      await watchParents(driver.#calls.parts, () => driver.restore(), options, signal);
+      await watchParents(driver.calls.parts, () => driver.restore(), options, signal);
     });
   }
 
   /** Removes what a crash left half made or half removed. Resolves to a sentence for each. */
   async recover(): Promise<string[]> {
-    const undone = await this.#calls.exclusive((_parts, { undone }) => Promise.resolve(undone));
-    return [...undone, ...await this.#calls.reconcile()];
+    const undone = await this.calls.exclusive((_parts, { undone }) => Promise.resolve(undone));
+    return [...undone, ...await this.calls.reconcile()];
   }
 
   /**
@@ -583,17 +583,17 @@ export class Driver implements AsyncDisposable {
    * a function at a time. Calls outside of such functions are not blocked.
    */
   async sequence<T>(run: () => Promise<T>): Promise<T> {
-    return await this.#calls.base.sequences.exclusive(run, this.#calls.parts.wait);
+    return await this.calls.base.sequences.exclusive(run, this.calls.parts.wait);
   }
 
   /** Ends the driver's processes and closes its store, once. Networks and sandboxes stay. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#owns) await this.#calls.base.close();
+    if (this.owns) await this.calls.base.close();
   }
 
   /** Builds the command line that runs a command in a sandbox. */
   #wordsInside(sandbox: string, words: readonly string[]): string[] {
-    const { name, hostname, path } = findSandbox(this.#calls.parts.store, sandbox);
+    const { name, hostname, path } = findSandbox(this.calls.parts.store, sandbox);
     if (path !== undefined) return ["nsenter", `--net=${path}`, ...words];
     if (!namespaceExists(name)) throw new IpvlanError("sandbox-gone", { sandbox: name });
     return ["ip", "netns", "exec", name, ...withHostname(hostname, words)];
@@ -601,7 +601,7 @@ export class Driver implements AsyncDisposable {
 
   /** Kills processes; on a dry run, reports the commands. */
   async #kill(sandbox: string, pids: readonly number[], signal: Deno.Signal): Promise<void> {
-    const { parts: { isRehearsal, processes }, base: { report } } = this.#calls;
+    const { parts: { isRehearsal, processes }, base: { report } } = this.calls;
     // This program itself may run in a sandbox.
     if (pids.includes(Deno.pid)) {
       throw invalidOption("sandbox", sandbox, "this program is in it itself");

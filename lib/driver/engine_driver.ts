@@ -37,14 +37,6 @@ import { invalidOption, type IpvlanError } from "../base/errors.ts";
  * and address pools without a network.
  */
 export class EngineDriver extends Driver {
-  readonly #calls: Calls;
-
-  /** @param owns Whether it closes the store when it is disposed of. */
-  constructor(calls: Calls, owns = true) {
-    super(calls, owns);
-    this.#calls = calls;
-  }
-
   /** Opens it: see {@linkcode Driver.open}. @param wrap Wraps the runner of each namespace. */
   // deno-lint-ignore require-await
   static override async open(
@@ -56,13 +48,13 @@ export class EngineDriver extends Driver {
 
   /** The same driver with another signal for its calls: see {@linkcode Driver.withSignal}. */
   override withSignal(signal?: AbortSignal): EngineDriver {
-    return new EngineDriver(this.#calls.withSignal(signal), false);
+    return new EngineDriver(this.calls.withSignal(signal), false);
   }
 
   /** Finds all problems of networks to create, next to each other too. Changes nothing. */
   override async problemsOf(specs: readonly EngineNetworkSpec[]): Promise<readonly IpvlanError[]> {
     const settled = specs.map((spec) => settle(requireSpec(engineNetworkSpec, spec)));
-    return await this.#calls.problems(settled);
+    return await this.calls.problems(settled);
   }
 
   override async createNetwork(spec: EngineNetworkSpec): Promise<Outcome<Network>> {
@@ -70,13 +62,13 @@ export class EngineDriver extends Driver {
   }
 
   async createSettled(settled: Settlement): Promise<Outcome<Network>> {
-    return await this.#calls.createNetwork(settled);
+    return await this.calls.createNetwork(settled);
   }
 
   /** Finds the problems of a network's first endpoint, for a network that is made with it. */
   async problemsOfFirst(settled: Settlement): Promise<readonly IpvlanError[]> {
-    const decision = (await this.#calls.decide([settled]))[0]!;
-    return decision.ok ? this.#calls.parts.pools.problems(decision.network) : decision.problems;
+    const decision = (await this.calls.decide([settled]))[0]!;
+    return decision.ok ? this.calls.parts.pools.problems(decision.network) : decision.problems;
   }
 
   /**
@@ -84,7 +76,7 @@ export class EngineDriver extends Driver {
    * whose namespace is gone has the name or a requested address, the driver removes that sandbox first.
    */
   async borrowSandbox(spec: BorrowSpec): Promise<Outcome<MadeSandbox>> {
-    return await this.#calls.createSandbox(requireSpec(borrowSpec, spec), "borrowed");
+    return await this.calls.createSandbox(requireSpec(borrowSpec, spec), "borrowed");
   }
 
   /**
@@ -95,8 +87,8 @@ export class EngineDriver extends Driver {
    * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
-    await this.#calls.shared(async () => {
-      const { store, borrowed } = this.#calls.parts;
+    await this.calls.shared(async () => {
+      const { store, borrowed } = this.calls.parts;
       await borrowed.identify(path, true);
       store.transaction(() => {
         const { namespaceId: _, ...sandbox } = findSandbox(store, name);
@@ -119,18 +111,18 @@ export class EngineDriver extends Driver {
     engine?: EngineName,
     isForgotten?: (sandbox: string) => boolean,
   ): Promise<string[]> {
-    const { store, unstoppable } = this.#calls.parts;
+    const { store, unstoppable } = this.calls.parts;
     const all = () =>
       store.sandboxes().filter(({ name }) => engine === undefined || engineOf(name) === engine);
-    const removed = await this.#calls.shared(() => removeStale(unstoppable, all(), isForgotten));
-    await this.#calls.removeTransient(store.networks());
+    const removed = await this.calls.shared(() => removeStale(unstoppable, all(), isForgotten));
+    await this.calls.removeTransient(store.networks());
     return removed;
   }
 
   /** Removes a transient network if nothing is connected to it, and nothing reserved on it. */
   async removeUnused(name: string): Promise<void> {
-    const network = this.#calls.parts.store.network(name);
-    if (network) await this.#calls.removeTransient([network]);
+    const network = this.calls.parts.store.network(name);
+    if (network) await this.calls.removeTransient([network]);
   }
 
   /**
@@ -144,9 +136,9 @@ export class EngineDriver extends Driver {
    * @throws {"missing-pool-subnet"} The request is for IPv6, and has no subnet.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
-    if (request.subnet !== undefined) return requestPool(this.#calls.parts, request);
+    if (request.subnet !== undefined) return requestPool(this.calls.parts, request);
     // This needs the lock, as a network being created might choose the same default pool.
-    return await this.#calls.exclusive(async (parts) => {
+    return await this.calls.exclusive(async (parts) => {
       const routes = await parts.namespaces.host().route.show(4);
       return requestPool(parts, request, routes);
     });
@@ -154,7 +146,7 @@ export class EngineDriver extends Driver {
 
   /** Releases a request for an address pool. The last one removes it. A missing pool is no error. */
   async releasePool(id: string): Promise<void> {
-    await this.#calls.shared(() => releasePool(this.#calls.parts, id));
+    await this.calls.shared(() => releasePool(this.calls.parts, id));
   }
 
   /**
@@ -170,7 +162,7 @@ export class EngineDriver extends Driver {
     pool: string | SubnetPoolRequest,
     claim: ClaimRequest,
   ): Promise<{ address: string }> {
-    return await this.#calls.shared(() => claimAddress(this.#calls.parts, pool, claim));
+    return await this.calls.shared(() => claimAddress(this.calls.parts, pool, claim));
   }
 
   /**
@@ -181,12 +173,12 @@ export class EngineDriver extends Driver {
    * @throws {"address-held"} Another one has the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
-    return await this.#calls.shared(() => claimGateway(this.#calls.parts, pool, address));
+    return await this.calls.shared(() => claimGateway(this.calls.parts, pool, address));
   }
 
   /** Releases an address of an address pool. An address that is not claimed is no error. */
   async releaseAddress(pool: string, address: string): Promise<void> {
-    await this.#calls.shared(() => releaseAddress(this.#calls.parts, pool, address));
+    await this.calls.shared(() => releaseAddress(this.calls.parts, pool, address));
   }
 
   /**
@@ -198,7 +190,7 @@ export class EngineDriver extends Driver {
    * @returns Sentences for the user, if etcd or a hosts file could not be changed.
    */
   async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
-    return await this.#calls.shared(() => nameClaims(this.#calls.parts, engine, users));
+    return await this.calls.shared(() => nameClaims(this.calls.parts, engine, users));
   }
 
   /**
@@ -211,7 +203,7 @@ export class EngineDriver extends Driver {
     engine: EngineName,
     isUnused: (claim: ClaimPlace) => boolean,
   ): Promise<ClaimPlace[]> {
-    return await this.#calls.shared(() => releaseClaims(this.#calls.parts, engine, isUnused));
+    return await this.calls.shared(() => releaseClaims(this.calls.parts, engine, isUnused));
   }
 
   /**
@@ -219,12 +211,12 @@ export class EngineDriver extends Driver {
    * them for another container.
    */
   keepAddresses(engine: EngineName, addresses: readonly string[]): void {
-    keepAddresses(this.#calls.parts.store, engine, addresses);
+    keepAddresses(this.calls.parts.store, engine, addresses);
   }
 
   /** All address pools with their claims, by id. */
   listPools(): AddressPoolDetails[] {
-    return listPools(this.#calls.parts.store);
+    return listPools(this.calls.parts.store);
   }
 
   /**
@@ -234,7 +226,7 @@ export class EngineDriver extends Driver {
    * @param only A sandbox with its connections, and a network; by default all.
    */
   hasUnfinished(only?: { sandbox: string; network: string }): boolean {
-    const { store } = this.#calls.parts;
+    const { store } = this.calls.parts;
     return store.transaction(() =>
       store.networks({ unready: true }).some(({ name }) => !only || name === only.network) ||
       store.sandboxes({ unready: true }).some(({ name }) => !only || name === only.sandbox) ||
