@@ -77,7 +77,6 @@ export interface DriverBase {
   >;
   /** The options of namespaces, besides the signal. */
   namespaces: NamespacesOptions;
-  /** The state folder. */
   folder: string;
   /** Called with each command that changes something. */
   report: ((command: string) => void) | undefined;
@@ -89,11 +88,9 @@ export interface DriverBase {
   agentLock: FileLock | undefined;
   /** The lock of calls. Without a file, it never blocks. */
   lock: StateLock;
-  /** The lock of sequences of calls. */
   sequences: StateLock;
 }
 
-/** Opens the parts that drivers with different signals share. */
 function openBase(
   { host, stateDir, dryRun, verbose, waiting }: DriverOptions,
   wrap?: WrapRunner,
@@ -271,7 +268,6 @@ export class Calls {
     return pools ? await reconcile(this.parts, pools) : [];
   }
 
-  /** All networks, by name. */
   networks(): Network[] {
     return this.parts.store.networks().filter(isReady).map(withoutState);
   }
@@ -285,7 +281,6 @@ export class Calls {
       .map((each) => decideNetwork(each, newIdentity(), networks, facts));
   }
 
-  /** Finds the problems of settled networks that will exist together. */
   async problems(settled: readonly Settlement[]): Promise<readonly IpvlanError[]> {
     const decisions = await this.decide(settled);
     return decisions.flatMap((decision) => decision.ok ? [] : decision.problems);

@@ -142,7 +142,6 @@ function untilFound(
   };
 }
 
-/** Waits until a gateway answers. */
 function untilAnswered(
   { network: { name, parent: usual }, endpoint: { parent = usual } }: NetworkEndpoint,
   dst: string,

@@ -327,7 +327,6 @@ export function borrowedOf(
   return { ...owner && { owner }, ...path !== undefined && { path, namespaceId } };
 }
 
-/** Writes a notice for each parent that is down. */
 export function downNotices(
   planned: readonly NetworkEndpoint[],
   facts: HostFacts | undefined,

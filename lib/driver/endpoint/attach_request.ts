@@ -37,7 +37,6 @@ export interface AttachRequest extends AdoptSpec, Partial<Pick<BorrowSpec, "owne
   isHost?: boolean;
 }
 
-/** An endpoint that a sandbox has, and its network. */
 export interface PresentEndpoint extends NetworkEndpoint {
   endpoint: Stated<EndpointRecord>;
 }
@@ -47,7 +46,6 @@ export interface PlannedEndpoint extends NetworkEndpoint {
   reserveAs?: string;
 }
 
-/** The records that a request is about, and the endpoints to make. */
 interface DecidedRequest {
   record: Stated<Sandbox> | undefined;
   present: PresentEndpoint[];
@@ -150,7 +148,6 @@ export function reservationProblems({ name, ipam, foreignAddresses }: Network): 
   return [invalidOption("network", name, rule)];
 }
 
-/** Lists the addresses that a network reserves for a name. */
 export function reservedFor({ reservations = [] }: Network, name: string): string[] {
   return reservations.filter((each) => each.name === name).map(({ address }) => address);
 }
@@ -191,7 +188,6 @@ function hopNotices(store: Store, network: Network, endpoint: EndpointRecord): s
   });
 }
 
-/** Finds the endpoints that a sandbox has, with their networks. */
 export function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
   return store.endpoints({ sandbox }).map((endpoint) => ({
     // The store keeps a network as long as it has endpoints.

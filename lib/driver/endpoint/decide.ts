@@ -34,7 +34,6 @@ interface DecidedEndpoint {
   notices: string[];
 }
 
-/** The input of {@linkcode decideEndpoint}. */
 export interface EndpointFacts {
   network: Network;
   /** The network's pools, in which the addresses of its endpoints are taken. */
@@ -320,7 +319,6 @@ function takeNext(
   };
 }
 
-/** Takes the address that is asked for, if no link holds it. */
 function takeGiven(
   pools: Pools,
   family: Family,

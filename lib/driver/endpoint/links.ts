@@ -46,7 +46,6 @@ function isIpvlan({ info }: Link): boolean {
   return info.type === "ipvlan" || info.type === "ipvtap";
 }
 
-/** Whether a link may be an endpoint's, by its kind and its parent. */
 function isCandidate(link: Link, endpoint: EndpointRecord, parentOf: ParentOf): boolean {
   const parent = parentOf(endpoint);
   return isIpvlan(link) && (parent === undefined || link.linkIndex === parent);
@@ -195,7 +194,6 @@ async function deleteInside(
   throw leftError(parts, removed[0]!, COMES_BACK);
 }
 
-/** The links of a namespace before and after links were deleted in it. */
 interface Deletion {
   before: readonly Link[];
   after: readonly Link[];
@@ -236,7 +234,6 @@ export async function unlessGone(remove: () => Promise<void>): Promise<boolean> 
   }
 }
 
-/** Reads the indexes of the parents of endpoints in the host. */
 async function readParents(
   parts: Parts<"store" | "namespaces">,
   endpoints: readonly EndpointRecord[],

@@ -43,7 +43,6 @@ export async function pruneNetworks(
   return report;
 }
 
-/** Whether a network has no endpoints, and reserves no address. */
 export function isUnused(store: Store, { id, reservations }: Network): boolean {
   return !reservations && store.endpoints({ network: id }).length === 0;
 }
@@ -118,7 +117,6 @@ export async function removeSandbox(
   });
 }
 
-/** Removes the endpoint of a sandbox on a network. */
 export async function disconnect(
   parts: DriverParts,
   networkName: string,

@@ -104,7 +104,6 @@ export async function reserveAddress(
   }
 }
 
-/** Finds what is wrong with the time to the end of a reservation, in seconds. */
 function endProblems(network: Network, seconds: number | undefined): IpvlanError[] {
   if (seconds === undefined) return [];
   const rules = [

@@ -44,7 +44,6 @@ const NOWHERE = 1_000_000;
 /** The other endpoints of a sandbox: `none`, `equal`, or `ranked` if any endpoint has a priority. */
 export type Siblings = "none" | "equal" | "ranked";
 
-/** Classifies the endpoints of a sandbox. */
 export function siblingsOf(endpoints: readonly EndpointRecord[]): Siblings {
   if (endpoints.length < 2) return "none";
   return endpoints.some(({ gatewayPriority = 0 }) => gatewayPriority !== 0) ? "ranked" : "equal";
@@ -131,7 +130,6 @@ function innerRoutes(network: Network, endpoint: EndpointRecord): RouteSpec[] {
     .map(({ subnet }) => ({ dst: subnet, dev: ifname, metric: LATER + ordinal }));
 }
 
-/** The subnets of an endpoint's addresses. */
 export function ownSubnets(network: Network, endpoint: EndpointRecord): string[] {
   const all = linkAddresses(network, endpoint);
   return [...new Set(all.map(({ address }) => formatPrefix(parsePrefix(address).prefix)))];
@@ -151,7 +149,6 @@ export function staticRoutes(network: Network, endpoint: EndpointRecord): Static
   return [...given, ...moreRoutes];
 }
 
-/** The subnets that an endpoint has routes to: those of its addresses, and others of its network. */
 export function routedSubnets(network: Network, endpoint: EndpointRecord): string[] {
   return [
     ...ownSubnets(network, endpoint),

@@ -81,7 +81,6 @@ export function isSecond(
   });
 }
 
-/** Finds the parent of an endpoint among the links that were seen. */
 export function parentLink(
   { network, endpoint }: NetworkEndpoint,
   facts: HostFacts | undefined,

@@ -54,7 +54,6 @@ export function linkIndex({ id, ordinal }: Pick<EndpointRecord, "id" | "ordinal"
 /** The priority of the rules for answers: before that of the main table, 32766. */
 const POLICY_PRIORITY = 20_000;
 
-/** The routes of an endpoint's link, and the rules that lead to some of them. */
 interface Routing {
   routes: readonly RouteSpec[];
   rules: readonly RuleSpec[];
@@ -98,7 +97,6 @@ export function withdrawn(old: Routing, next: Routing): Routing {
   };
 }
 
-/** The steps that change the routing of an endpoint as its sandbox gets and loses others. */
 export function rerouteSteps(
   { network, endpoint }: NetworkEndpoint,
   before: Siblings,
@@ -254,7 +252,6 @@ function settingsFor(network: Network, { ip, ip6 }: EndpointRecord): LinkSetting
   ];
 }
 
-/** The addresses of an endpoint's link: those of the network, and the link-local ones. */
 export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[] {
   const { ifname: dev, linkLocalAddresses = [] } = endpoint;
   const { dad } = network;

@@ -27,7 +27,6 @@ const MARKS: Readonly<Record<AdvertisedRoute["kind"], { protocol: number; metric
 
 export const ADVERT_PROTOCOLS = [MARKS.subnet.protocol, MARKS.cover.protocol];
 
-/** Makes the step for a route of a kind to a prefix. */
 export function advert(kind: AdvertisedRoute["kind"], dst: string): RouteStep {
   return { kind: "route.add", route: { type: "unreachable", dst, ...MARKS[kind] } };
 }
@@ -58,7 +57,6 @@ export function endpointAdverts(
   return endpointAddresses(endpoint).map((address) => advert("address", routePrefix(address)));
 }
 
-/** Finds why a network cannot advertise, without looking at other networks. */
 export function whyNoAdverts(
   { advertise, mode, parent, foreignAddresses }: SettledNetwork,
   isolated: boolean,

@@ -4,7 +4,6 @@ import type { Route } from "../../iproute2/route_types.ts";
 import type { Rule } from "../../iproute2/rule.ts";
 import type { AddressPool } from "./types.ts";
 
-/** The links, addresses and routes of a sandbox's namespace. */
 export interface SeenNamespace {
   links: readonly Link[];
   addrs: readonly Addr[];
@@ -19,7 +18,6 @@ export interface HostFacts extends Omit<SeenNamespace, "rules"> {
   /** The kernel's release, as `uname -r` prints it. */
   release: string;
   pools?: readonly AddressPool[];
-  /** Whether the kernel has `optimistic_dad`. */
   hasOptimisticDad?: boolean;
   /** The settings of links that the option `proxy` asks about and that are on. */
   settings?: ReadonlySet<string>;

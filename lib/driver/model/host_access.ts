@@ -23,7 +23,6 @@ export function hostLink(parent: string): string {
   return `h-${parent.slice(-13)}`;
 }
 
-/** Finds why a network cannot have the option. */
 export function whyNoHostAccess({ parent, internal, flag }: SettledNetwork): string | undefined {
   if (internal) return "the network is internal, so nothing else reaches its sandboxes";
   if (networkParent({ parent }).kind === "sandbox") {
@@ -81,7 +80,6 @@ export function endpointAccessSteps(
   });
 }
 
-/** The routes of an endpoint to the host. */
 export function routesToHost(
   { hostAccess }: Pick<Network, "hostAccess">,
   endpoint: Addresses,
@@ -109,7 +107,6 @@ function familiesAt(endpoint: Addresses): Family[] {
   return [...new Set(endpointAddresses(endpoint).map(familyOf))];
 }
 
-/** The lines of a sandbox's hosts file for the host. */
 export function hostNames(
   network: Network | undefined,
 ): { address: string; names: readonly string[] }[] {

@@ -13,7 +13,6 @@ import {
 import { didYouMean } from "../../base/suggest.ts";
 import type { Network, NetworkIpam } from "./types.ts";
 
-/** The names of the IPAM drivers that a network can have. */
 export const [ETCD, DHCP] = ["etcd", "dhcp"] as const;
 
 /** The IPAM drivers, each with where the addresses of a network come from. */
@@ -23,7 +22,6 @@ export const IPAM_DRIVERS = {
   [DHCP]: "the LAN's DHCP server",
 };
 
-/** A description of them in a line. */
 export const IPAM_DRIVERS_HELP: string = Object.entries(IPAM_DRIVERS)
   .map(([driver, source]) => `${driver}: ${source}`).join("; ");
 
@@ -35,7 +33,6 @@ export function ipamDriver({ ipam, dhcp }: Pick<Network, "ipam" | "dhcp">): stri
 export interface IpamOption {
   /** Its name behind `--ipam-opt`, and with underscores in a site file. */
   name: string;
-  /** A description of half a line. */
   help: string;
 }
 
@@ -53,7 +50,6 @@ export const IPAM_OPTIONS: { readonly [Field in keyof EtcdAccess]-?: IpamOption 
   },
 };
 
-/** The options that name a file. */
 const FILES = ["ca", "cert", "key", "passwordFile"] as const;
 
 export const IPAM_FIELDS = Object.keys(IPAM_OPTIONS) as (keyof EtcdAccess)[];
@@ -68,7 +64,6 @@ export function variableOf(field: keyof EtcdAccess): string {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The input of {@linkcode readIpamOptions} besides the words. */
 export interface IpamSurroundings {
   /** The folder of relative paths; left out, paths must be absolute. */
   folder?: string;

@@ -5,7 +5,6 @@ import type { LinkSetting } from "../../iproute2/sysctl.ts";
 import { wayOut } from "./routes.ts";
 import type { Network, SettledNetwork } from "./types.ts";
 
-/** Finds why a network cannot have its option `ipv6`. */
 export function whyNoIpv6Mode(
   { ipv6Mode, mode, subnets, foreignAddresses }: SettledNetwork,
   isolated: boolean,
@@ -43,13 +42,11 @@ export function interfaceToken({ id }: { id: string }): string {
   return formatAddress({ family: 6, bits: BigInt(`0x1${id.padStart(12, "0")}`) });
 }
 
-/** Whether the last halves of two addresses are equal. */
 export function endAlike(one: string, other: string): boolean {
   const half = (text: string) => BigInt.asUintN(64, parseAddress(text).bits);
   return half(one) === half(other);
 }
 
-/** Finds why a network cannot have its option `dad`. */
 export function whyNoDad(network: SettledNetwork, isolated: boolean): string | undefined {
   const { dad, subnets, foreignAddresses } = network;
   if (dad === "off") return undefined;
@@ -58,14 +55,12 @@ export function whyNoDad(network: SettledNetwork, isolated: boolean): string | u
     (dad === "optimistic" && !hasIPv6 ? "it is for IPv6, and no IPv6 subnet is given" : undefined);
 }
 
-/** Finds why a network cannot have its option `probe`. */
 export function whyNoProbe(network: SettledNetwork, isolated: boolean): string | undefined {
   const hasGateway = !network.foreignAddresses && wayOut({ ...network, isolated }) === "gateway";
   return whyNobody(network, isolated) ??
     (hasGateway ? undefined : "the network knows no gateway of its subnets");
 }
 
-/** Finds why a network cannot ask its LAN. */
 function whyNobody({ mode }: SettledNetwork, isolated: boolean): string | undefined {
   if (isolated) return "the network is isolated, so no other machine is there; give it a parent";
   if (mode === "l2") return undefined;

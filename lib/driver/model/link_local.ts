@@ -20,7 +20,6 @@ export function linkLocalProblem(text: string): IpvlanError | undefined {
 
 const WHAT = "link-local address";
 
-/** Finds all problems of the link-local addresses of an endpoint. */
 export function linkLocalProblems(network: Network, given: readonly string[]): IpvlanError[] {
   return given.flatMap((text, index) => {
     const problem = linkLocalProblem(text);
@@ -35,7 +34,6 @@ export function linkLocalProblems(network: Network, given: readonly string[]): I
   });
 }
 
-/** The addresses in their canonical form. */
 export function usual(addresses: readonly string[]): string[] {
   return addresses.map((text) => formatAddress(parseAddress(text)));
 }

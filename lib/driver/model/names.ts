@@ -51,7 +51,6 @@ export function engineOf(name: string): EngineName | undefined {
   return rest === undefined ? undefined : engine as EngineName;
 }
 
-/** Whether a name is that of an engine's network or sandbox. */
 export function isOwned(name: string): boolean {
   return engineOf(name) !== undefined;
 }
@@ -103,13 +102,11 @@ export function networkParent({ parent }: { parent?: string }): NetworkParent {
   return parent === IN_SANDBOX ? { kind: "sandbox" } : { kind: "host", link: parent };
 }
 
-/** A VLAN sub-interface to make for a parent. */
 export interface SubInterface {
   /** Its name: `eth0.20`. */
   name: string;
   /** The link below: `eth0`. */
   link: string;
-  /** The VLAN id. */
   id: number;
   protocol: VlanProtocol;
 }

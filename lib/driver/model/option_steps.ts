@@ -29,7 +29,6 @@ export type HostStep =
   /** An address that the host answers for on a link. */
   | { kind: "proxy.add"; dst: string; dev: string };
 
-/** A setting of a link of the host. */
 export type HostSetting = {
   kind: "setting.add";
   dev: string;
@@ -49,7 +48,6 @@ export type OptionStep = SettingStep | HostStep;
 /** A step, and the name of its option in messages. */
 export type OwnStep = OptionStep & { label: string };
 
-/** Whether a step is in the host's namespace. */
 export function isHostStep<T extends OptionStep>(step: T): step is Extract<T, HostStep> {
   return step.kind.endsWith(".add");
 }

@@ -14,7 +14,6 @@ import { parseRoutes, routeProblems, routesText, usualRoute } from "./routes.ts"
 import type { Addresses } from "../../ipam/address.ts";
 import type { Endpoint, Network, NetworkOptions, SettledNetwork, StaticRoute } from "./types.ts";
 
-/** The values that an option takes. */
 export type OptionValue =
   /** The name of a link that can be a parent. */
   | { kind: "link" }
@@ -53,7 +52,6 @@ export interface NetworkOption<T> {
   whyNot?(network: SettledNetwork, isolated: boolean): string | undefined;
   /** The same, where there may be several reasons, or the fault is in a part of its value. */
   problems?(network: SettledNetwork, isolated: boolean): IpvlanError[];
-  /** Checks it against other networks. */
   conflicts?(network: SettledNetwork, others: NetworkIndex): IpvlanError[];
   ofNetwork?(network: Network): OptionStep[];
   ofEndpoint?(network: Network, endpoint: OptionEndpoint): OptionStep[];
@@ -261,7 +259,6 @@ export const NETWORK_OPTIONS: {
   },
 };
 
-/** The steps of all options for a network, or for an endpoint on it. */
 export function stepsOf(network: Network, endpoint?: OptionEndpoint): OwnStep[] {
   return Object.values(NETWORK_OPTIONS).flatMap(({ label, ofNetwork, ofEndpoint }) => {
     const steps = endpoint ? ofEndpoint?.(network, endpoint) : ofNetwork?.(network);
@@ -300,7 +297,6 @@ export function settleOptions(
   return { options, problems };
 }
 
-/** Checks the value of one option, without looking at the others. */
 export function optionProblems(name: OptionName, value: unknown): readonly IpvlanError[] {
   const { label, value: accepted } = NETWORK_OPTIONS[name];
   const invalid = (rule: string) => [invalidOption(label, String(value), rule)];
@@ -412,7 +408,6 @@ export const DRIVER_OPTIONS: readonly string[] = OPTION_NAMES.flatMap((name) =>
   NETWORK_OPTIONS[name].driverOption ?? []
 );
 
-/** The options of a network under the names that `-o` takes. */
 export function toDriverOptions(network: NetworkOptions): Record<string, string> {
   const entries = OPTION_NAMES.flatMap((name) => {
     const { driverOption } = NETWORK_OPTIONS[name];

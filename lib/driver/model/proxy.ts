@@ -21,7 +21,6 @@ export const PARENT_SETTINGS = ["ipv4/forwarding", "ipv6/forwarding", "ipv6/prox
 
 type ParentSetting = typeof PARENT_SETTINGS[number];
 
-/** Finds why a network cannot have the option. */
 export function whyNoProxy(
   { mode, parent, ipv4, foreignAddresses, advertise }: SettledNetwork,
   isolated: boolean,

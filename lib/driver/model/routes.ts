@@ -43,7 +43,6 @@ export function routeText({ dst, via }: StaticRoute): string {
   return via === undefined ? dst : `${dst}=${via}`;
 }
 
-/** Writes routes with commas between them. */
 export function routesText(routes: readonly StaticRoute[]): string {
   return routes.map(routeText).join(",");
 }

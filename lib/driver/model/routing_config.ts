@@ -15,7 +15,6 @@ export interface BgpPeers {
   neighbors: readonly string[];
 }
 
-/** The words of a command line that ask for a configuration. */
 export interface ConfigWords {
   daemon: string;
   asn?: string;
@@ -25,7 +24,6 @@ export interface ConfigWords {
 /** The greatest number of an autonomous system (RFC 6793). */
 const MAX_ASN = 2 ** 32 - 1;
 
-/** Reads which configuration a command line asks for. */
 export function readConfig(
   { daemon: word, asn: number, neighbors }: ConfigWords,
 ): Decision<{ daemon: RoutingDaemon; peers: BgpPeers }> {

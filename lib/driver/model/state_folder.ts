@@ -9,10 +9,8 @@ export function stateFolder(): string {
   return Deno.env.get("IPVLAN_STATE_DIR") || STATE_FOLDER;
 }
 
-/** The store's file in the state folder. */
 export const STORE_FILE = "ipvlan.db";
 
-/** The path of the store's file. @param folder The state folder. */
 export function storeFile(folder: string): string {
   return `${folder}/${STORE_FILE}`;
 }

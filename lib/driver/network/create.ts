@@ -15,7 +15,6 @@ import { shareNetwork, takeOver, unshareNetwork } from "../addresses/shared/netw
 import { type Store, withoutState } from "../store/store.ts";
 import type { Network, Outcome, SettledNetwork } from "../model/types.ts";
 
-/** Makes the id and the creation time of a new network. */
 export function newIdentity(): Pick<Network, "id" | "created"> {
   return { id: randomHex(32), created: new Date().toISOString() };
 }
@@ -96,7 +95,6 @@ export function unneededLinks(store: Store, { id, parent }: Network): string[] {
   return unneeded;
 }
 
-/** Asks etcd for the settings of a shared network, and takes them over. */
 async function withSharedSettings(
   { openShared }: Parts<"openShared">,
   settled: Settlement,
@@ -139,7 +137,6 @@ function hasOptimisticDad(): boolean | undefined {
   return isGranted({ name: "read", path }) ? statOf(path) !== undefined : undefined;
 }
 
-/** Reads the facts that decisions on endpoints need. */
 export async function linkFacts({ namespaces }: Parts<"namespaces">): Promise<HostFacts> {
   const host = { netns: namespaces.hostName, ip: namespaces.host(), run: namespaces.run };
   const seen = await look(host, { links: true, addrs: true });

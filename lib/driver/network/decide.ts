@@ -109,7 +109,6 @@ export function carrierProblems(
   ];
 }
 
-/** Refuses an MTU above that of the link that sends the packets. */
 function mtuProblems(mtu: number | undefined, carrier: Link | undefined): IpvlanError[] {
   if (!carrier || mtu === undefined || mtu <= carrier.mtu) return [];
   const rule = `the link "${carrier.name}" has ${carrier.mtu}, and drops larger packets`;

@@ -36,7 +36,6 @@ import { isGone, type Line, type Step } from "../run/plan.ts";
 import type { EndpointRecord } from "../store/records.ts";
 import { isReady, withoutState } from "../store/store.ts";
 
-/** The steps in the host's namespace for a network, or for an endpoint on it. */
 export function hostSteps(network: Network, endpoint?: OptionEndpoint): HostStep[] {
   return stepsOf(network, endpoint).filter(isHostStep);
 }
@@ -159,7 +158,6 @@ export async function removeHostSteps(
   }
 }
 
-/** Reads the routes of some protocols in the host's main table. */
 async function readRoutes(
   { namespaces }: Parts<"namespaces">,
   protocols: readonly RouteSpec["protocol"][],

@@ -14,7 +14,6 @@ import type { Network, SettledNetwork } from "../model/types.ts";
 /** The group that marks every link as the driver's ("ipv" in ASCII), even if the store is lost. */
 export const LINK_GROUP = 0x69_70_76;
 
-/** Whether a link is marked as made by the driver. */
 export function isOurs(link: Link): boolean {
   return link.group === String(LINK_GROUP);
 }
@@ -242,7 +241,6 @@ export function conflictProblem(
   });
 }
 
-/** The links that the driver made, by name. */
 export type MadeLinks = ReadonlyMap<string, LinkSpec>;
 
 export function byLinkName<Link extends { name: string }>(

@@ -50,7 +50,6 @@ export async function restoreParents(
 interface ParentsPlan {
   /** The links on record that another program has made again. The driver must not delete them. */
   foreign: string[];
-  /** The problems of parents that cannot be restored, by the network's id. */
   problems: Map<string, IpvlanError>;
   /** The links to make or to repair. A link is on a later level than the link below it. */
   levels: { name: string; steps: Step[] }[][];

@@ -23,7 +23,6 @@ import type {
   SettledNetwork,
 } from "../model/types.ts";
 
-/** A network with all defaults filled in, and its problems. */
 export interface Settlement {
   spec: EngineNetworkSpec;
   /** The network; if there are problems, without the parts that could not be settled. */
@@ -159,7 +158,6 @@ export function settleSubnets(
   };
 }
 
-/** Turns a network on record into a specification of the same network. */
 export function toSettled(network: Network): SettledNetwork {
   const {
     id: _id,
@@ -174,7 +172,6 @@ export function toSettled(network: Network): SettledNetwork {
   return isolated ? settled : { ...settled, parent };
 }
 
-/** Checks the subnets of each family against the options for IPv4, IPv6 and the MTU. */
 function familyProblems(
   { name, subnets = [], ipv4, ipv6, mtu, foreignAddresses, dhcp }: EngineNetworkSpec,
 ): IpvlanError[] {

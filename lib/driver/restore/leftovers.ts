@@ -23,7 +23,6 @@ import type { EndpointRecord, State } from "../store/records.ts";
 import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
 import { undoUpdate } from "./update.ts";
 
-/** The report of {@linkcode recover}: what is removed, and what could not be removed. */
 export type Recovery = Pick<RestoreReport, "undone" | "missing">;
 
 /**
@@ -56,7 +55,6 @@ export async function recover(
   return recovery;
 }
 
-/** A network, sandbox or endpoint that a crash left half made or half removed. */
 interface Unfinished {
   /** The kind to tell the user. An endpoint counts as part of its sandbox. */
   kind: "network" | "sandbox";
@@ -149,7 +147,6 @@ async function findStale(
   return found.filter((sandbox) => !isHandedOver(sandbox) || !hasLink(sandbox, elsewhere));
 }
 
-/** Lists the links in all namespaces that can be entered, except the host's. */
 async function linksElsewhere({ namespaces }: Parts<"namespaces">): Promise<Link[]> {
   const places = await findEnterable(namespaces.run, namespaces.hostName);
   const seen = await Promise.all(

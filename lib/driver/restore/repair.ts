@@ -28,7 +28,6 @@ import { isHostStep, type OwnStep, settingsIn, stepKey, stepText } from "../mode
 import { stepsOf } from "../model/options.ts";
 
 interface EndpointView {
-  /** The sandbox's namespace; `undefined` if it does not exist. */
   seen: SeenNamespace | undefined;
   /** The network's parent; left out if it is not known, or has only just been made. */
   parent?: Link;
@@ -39,7 +38,6 @@ interface EndpointView {
   beside?: ReadonlySet<string>;
 }
 
-/** The state of an endpoint in the kernel, and the steps that repair it. */
 export interface EndpointRepair {
   state: EndpointState;
   /** The differences: a sentence for each, with the actual and the expected value. */
@@ -242,7 +240,6 @@ function markDifferences(
   ];
 }
 
-/** Finds the settings of a link that differ, and the lines that change them. */
 function settingDifferences(steps: readonly OwnStep[], link: Link): Difference[] {
   const { name, index } = link;
   const has: Record<string, unknown> = { ...link, ...link.info };

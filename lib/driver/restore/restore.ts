@@ -119,7 +119,6 @@ export async function restoreUntil(
   }
 }
 
-/** A network or sandbox, and why it is not complete. */
 interface Restored {
   kind: "network" | "sandbox";
   name: string;
@@ -127,7 +126,6 @@ interface Restored {
   reasons: readonly string[];
   /** The other host that has its address now, if nothing else is wrong. */
   holder?: string;
-  /** Sentences for the user, if nothing is wrong. */
   notices?: readonly string[];
 }
 
@@ -155,7 +153,6 @@ export function toReport(
   };
 }
 
-/** The state of the host that the restoring of every sandbox needs. */
 interface HostView {
   /** By id. */
   networks: ReadonlyMap<string, Network>;

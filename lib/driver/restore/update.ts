@@ -52,7 +52,6 @@ export async function updateNetwork(
   return { value: next, notices };
 }
 
-/** Undoes an update that failed, or whose program was killed. */
 export async function undoUpdate(
   parts: Parts<"store" | "namespaces">,
   network: Network,
@@ -62,7 +61,6 @@ export async function undoUpdate(
   parts.store.putNetwork(network, "ready");
 }
 
-/** Decides on the network with its new options, or throws everything that is wrong. */
 async function decideUpdate(
   parts: Parts<"store" | "namespaces">,
   { id, created, ...network }: Network,

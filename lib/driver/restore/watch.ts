@@ -11,7 +11,6 @@ import { byLinkName, linksUnder, type MadeLinks, whyCutOff } from "../network/pa
 import { LinkMonitor, stoppedLinks } from "../run/monitor.ts";
 import { isReady } from "../store/store.ts";
 
-/** The links that a network stands on. */
 export interface Ground {
   id: string;
   /** The lowest link; the driver made the others, and can make them again. */

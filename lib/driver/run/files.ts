@@ -4,7 +4,6 @@ import { statOf } from "../../base/files.ts";
 import { IpvlanError } from "../../base/errors.ts";
 import { ipCommandError } from "../../iproute2/errors.ts";
 
-/** A file that a path leads to, by its device and its inode there. */
 export interface FoundFile {
   path: string;
   dev: number;

@@ -15,7 +15,6 @@ export class FileLock {
 
   constructor(readonly path: string) {}
 
-  /** Takes the shared lock. Dispose of the result to unlock it. */
   async shared(options: WaitOptions = {}): Promise<Disposable> {
     return await this.#lock(false, options);
   }

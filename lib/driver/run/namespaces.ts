@@ -121,7 +121,6 @@ export class Namespaces {
     return this.options.host;
   }
 
-  /** Runs a plan and then a function, all or nothing: {@linkcode runPlan}. */
   async apply(
     steps: readonly Step[],
     finish?: () => void | Promise<void>,

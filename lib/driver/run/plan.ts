@@ -18,7 +18,6 @@ export const CALLER: unique symbol = Symbol("caller");
 /** Where a line acts: a sandbox's namespace, by name; the host's (`undefined`); or the caller's. */
 export type Place = string | undefined | typeof CALLER;
 
-/** A change, and where it acts. */
 export interface Line extends Change {
   /** Where it acts; left out, in the host's namespace. */
   netns?: Place;
@@ -26,7 +25,6 @@ export interface Line extends Change {
   settings?: readonly string[];
 }
 
-/** One `ip` line of a plan. */
 export interface Step extends Line {
   undo?: Line;
   /** Whether it begins a new burst, because a line before it makes the link of its `settings`. */

@@ -50,7 +50,6 @@ export class BorrowedNamespaces {
     );
   }
 
-  /** Finds files. One that leads to a namespace has the identity of that. */
   async #find(
     paths: readonly string[],
   ): Promise<ReadonlyMap<string, { identity?: string; isHost: boolean }>> {

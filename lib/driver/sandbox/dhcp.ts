@@ -36,7 +36,6 @@ export function readLease(text: string): { lease?: Lease; server?: string } {
   return { lease, server: near(server) };
 }
 
-/** Whether an endpoint on record has what a lease gives. */
 export function hasLease(endpoint: EndpointRecord, { ip, prefixLengths, gateway }: Lease): boolean {
   return endpoint.ip === ip && endpoint.prefixLengths?.[ip] === prefixLengths[ip] &&
     endpoint.gateway === gateway;
@@ -72,7 +71,6 @@ exec ip netns exec "$sandbox" "$@"
 const PATIENCE = 1000;
 
 interface ClientsOptions extends WaitOptions {
-  /** The state folder. */
   folder: string;
   processes: Processes;
   /** Called with each command that changes something, before it runs. */
@@ -80,7 +78,6 @@ interface ClientsOptions extends WaitOptions {
   isRehearsal: boolean;
 }
 
-/** Starts, finds and ends the DHCP clients of endpoints. */
 export class DhcpClients {
   constructor(private readonly options: ClientsOptions) {}
 
@@ -126,7 +123,6 @@ export class DhcpClients {
     return readLease(unlessMissing(() => Deno.readTextFileSync(path)) ?? "");
   }
 
-  /** Says what is wrong with the client or the lease of an endpoint. */
   async problemsOf(endpoint: EndpointRecord): Promise<string[]> {
     const { ifname, ip } = endpoint;
     if (!await this.#runs(endpoint)) return [`No DHCP client renews the lease of ${ifname}`];

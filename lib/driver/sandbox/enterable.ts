@@ -3,7 +3,6 @@ import type { RunProgram } from "../../iproute2/shell.ts";
 import { fromNetnsFolder, isNetnsPath, netnsName } from "../../iproute2/words.ts";
 import { findFiles, findOpenFiles, type FoundFile, readKnown } from "../run/files.ts";
 
-/** A network namespace that a program can enter. */
 export interface EnterableNamespace {
   /** A name or a path, as `ip -n` takes it; `undefined` for the namespace of this process. */
   netns: string | undefined;

@@ -10,7 +10,6 @@ import { IpvlanError, type IpvlanErrorOf } from "../../base/errors.ts";
 /** The file that `ip netns exec NAME` mounts a sandbox's file over. */
 const HOSTS = "/etc/hosts";
 
-/** Returns a warning if names will not work on this machine. */
 export function noticeHosts(): string[] {
   return !isGranted({ name: "read", path: HOSTS }) || statOf(HOSTS) ? [] : [
     `There is no ${HOSTS}, so sandboxes do not find each other by name: touch ${HOSTS}`,

@@ -150,7 +150,6 @@ function openFile({ own, path, home, place }: Paths): Deno.FsFile | undefined {
   return file;
 }
 
-/** Opens a regular file, or makes it. */
 function openOwn(own: string, path: string): Deno.FsFile {
   const found = lstatOf(path);
   if (found?.isFile) {

@@ -41,7 +41,6 @@ export class KeptOutput {
     return folder;
   }
 
-  /** Keeps the exit status of a command without its output. */
   keepStatus(sandbox: string, status: number): void {
     const path = `${this.begin(sandbox)}/status`;
     this.#explain(() => Deno.writeTextFileSync(path, `${status}\n`, { mode: 0o600 }));
@@ -58,7 +57,6 @@ export class KeptOutput {
     this.#explain(() => unlessMissing(change));
   }
 
-  /** Runs a change. @throws {"store-unusable"} It fails. */
   #explain(run: () => void): void {
     try {
       run();
@@ -134,7 +132,6 @@ class LogReader implements Disposable {
 
   constructor(private readonly folder: string) {}
 
-  /** Reads what is new since the last time. */
   read(): Uint8Array<ArrayBuffer> {
     const pieces: Uint8Array[] = [];
     for (;;) {

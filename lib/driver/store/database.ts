@@ -16,7 +16,6 @@ const MEMORY = ":memory:";
 
 type SqlValue = string | number | null;
 
-/** A row as SQLite gives it, by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
 
 /** The text that each of these must be, or `true` for a condition; `undefined` selects all. */
@@ -63,7 +62,6 @@ export class Database implements Disposable {
     }
   }
 
-  /** Copies the file in a folder into memory. Without a file, the copy is empty. */
   static copy(folder: string): Database {
     const copy = new Database(folder, MEMORY);
     copy.#requireTables();

@@ -46,9 +46,7 @@ export interface EndpointRecord
   id: string;
   /** The network's id. */
   network: string;
-  /** The sandbox's name. */
   sandbox: string;
-  /** The name of its link. */
   ifname: string;
   /** Its number among the sandbox's endpoints, from 0: among equal priorities, the lowest number wins. */
   ordinal: number;
@@ -185,7 +183,6 @@ const POOL = object<AddressPool>({
   kept: optional(list(address)),
 });
 
-/** The kinds of records, with the types of their values. */
 export interface RecordKinds {
   network: Network;
   sandbox: Sandbox;

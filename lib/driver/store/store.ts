@@ -248,7 +248,6 @@ export class Store implements Disposable {
     this.db.run("DELETE FROM pool WHERE id = ?", id);
   }
 
-  /** The claims in an address pool, or those of one holder in it. */
   claims(pool: string, holder?: string): PoolClaim[] {
     return this.#claims({ pool, holder });
   }
@@ -262,7 +261,6 @@ export class Store implements Disposable {
       .map((row) => ({ ...row }) as unknown as PoolClaim);
   }
 
-  /** Whether an address pool has claims of other holders. */
   hasClaims(pool: string, except: string): boolean {
     const sql = "SELECT 1 FROM claim WHERE pool = ? AND holder <> ? LIMIT 1";
     return this.db.rows(sql, pool, except).length > 0;

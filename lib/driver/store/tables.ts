@@ -102,13 +102,10 @@ export const SELECTORS = {
   network: {
     parent: ofRecord("record ->> 'parent'"),
     owned: isOwnedSql("name"),
-    /** Whether it has a range for automatic addresses. */
     ranged: ofRecord(`record ->> 'subnets' LIKE '%"ipRange":%'`),
-    /** Whether several hosts share its addresses. */
     shared: ofRecord("record ->> 'ipam' IS NOT NULL"),
     unready: UNREADY,
   },
-  /** Its link below. */
   link: { on: ofRecord("record ->> 'link'") },
   sandbox: {
     /** One that an earlier version recorded has none. */
