@@ -12,5 +12,5 @@ export { EngineDriver } from "./engine_driver.ts";
 export type { ListedHost } from "./addresses/shared/pools.ts";
 export type { DriverOptions } from "./calls.ts";
 export type * from "./model/types.ts";
-export { settle, settleAll, type Settlement, toSettled, withParent } from "./network/settle.ts";
+export { settle, settleAll, type Settlement, toSettled } from "./network/settle.ts";
 export { possibleParents } from "./network/parent.ts";

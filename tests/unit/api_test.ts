@@ -113,7 +113,6 @@ Deno.test("the main module exports all that its rooms do", async () => {
     "settle",
     "settleAll",
     "toSettled",
-    "withParent",
   ];
   assertEquals(names.filter((name) => !main.includes(name)).sort(), own);
 });

@@ -11,7 +11,7 @@ import { NO_GATEWAY } from "../../ipam/subnet.ts";
 import { whyNoSubnet } from "../../ipam/well_known.ts";
 import { type Exit, wayOut } from "../model/routes.ts";
 import { accessProblems, settleAccess } from "../model/ipam_options.ts";
-import { isOwned, nameProblem, networkParent, parentProblems } from "../model/names.ts";
+import { isOwned, nameProblem, networkParent } from "../model/names.ts";
 import { NetworkIndex } from "../model/network_index.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, problemsBeside, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
@@ -36,8 +36,7 @@ export interface Settlement {
  * Fills in all defaults of a network and finds all its problems that do not depend on the machine.
  * The result has a network even with problems, so that `decideNetwork` can find the others, too.
  *
- * @param parentIsKnown Whether a network without a parent is isolated. If not,
- * {@linkcode withParent} gives it one later.
+ * @param parentIsKnown Whether a network without a parent is isolated. If not, it gets one later.
  */
 export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlement {
   const { name, owner, labels = {} } = spec;
@@ -77,16 +76,6 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
     ...subnets.ok ? [] : subnets.problems.map((problem) => problem.at("subnets")),
   ];
   return { spec, network, notices, problems };
-}
-
-export function withParent({ spec, network, ...rest }: Settlement, parent: string): Settlement {
-  const problems = parentProblems(parent).map((problem) => problem.at("parent"));
-  return {
-    spec: { ...spec, parent },
-    network: { ...network, parent },
-    ...rest,
-    problems: [...rest.problems, ...problems],
-  };
 }
 
 /**

@@ -1,6 +1,6 @@
 // The CNI plugin for containerd, Kubernetes, Nomad and Podman (CNI 0.3.0 to 1.1).
 import { statOf } from "../../base/files.ts";
-import { type EngineDriver, type Settlement, withParent } from "../../driver/mod.ts";
+import { type EngineDriver, settle, type Settlement } from "../../driver/mod.ts";
 import {
   IpvlanError,
   type IpvlanErrorOf,
@@ -212,7 +212,8 @@ async function findNetwork({ conf, settled }: CniRequest): Promise<Settlement | 
   if (settled!.network.parent !== undefined) return settled!;
   await using ip = await Ip.open();
   const routes = await Promise.all([ip.route.show(4), ip.route.show(6)]);
-  const placed = withParent(settled!, parentOf(conf, defaultLink(routes.flat())));
+  const parent = parentOf(conf, defaultLink(routes.flat()));
+  const placed = settle({ ...settled!.spec, parent });
   throwProblems(placed.problems);
   return placed;
 }

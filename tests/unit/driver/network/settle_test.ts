@@ -10,7 +10,6 @@ import {
   settleAll,
   type Settlement,
   toSettled,
-  withParent,
 } from "../../../../lib/driver/network/settle.ts";
 import type { EngineNetworkSpec, SettledNetwork } from "../../../../lib/driver/model/types.ts";
 import { prefix } from "../../../kit/arbitraries.ts";
@@ -22,18 +21,11 @@ function settled(spec: EngineNetworkSpec, networks: SettledNetwork[] = []) {
   return settlement!;
 }
 
-Deno.test("a parent that is found later is no isolation, and is settled then", () => {
+Deno.test("a parent that is found later is no isolation", () => {
   const spec = { name: "n", mode: "l3", advertise: "subnet", subnets: ["10.0.0.0/24"] } as const;
   assertEquals(wrong(spec), [["invalid-option", "advertise"]]);
   const later = settle(spec, false);
   assertEquals(later.problems, []);
-  const parent = "eth0";
-  assertEquals(withParent(later, parent), settle({ ...spec, parent }));
-  const said = ({ problems }: Settlement) => problems.map(({ message }) => message);
-  assertEquals(said(withParent(later, "a b")), said(settle({ ...spec, parent: "a b" })));
-  // In L2 mode, its route leads to a gateway.
-  const l2 = { name: "n", subnets: ["10.0.0.0/24"] };
-  assertEquals(withParent(settle(l2, false), parent), settle({ ...l2, parent }));
 });
 
 /** What is wrong: the error, and the field that it is about. */
