@@ -22,7 +22,7 @@ import {
   removeTransient,
 } from "./endpoint/remove.ts";
 import { byLinkName, cutOffProblem } from "./network/parent.ts";
-import { restoreParent } from "./network/restore_parents.ts";
+import { restoreParent } from "./network/create.ts";
 import { settle } from "./network/settle.ts";
 import { restore, restoreUntil } from "./restore/restore.ts";
 import { seeSandboxes } from "./restore/repair.ts";

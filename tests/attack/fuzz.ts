@@ -18,7 +18,7 @@ import { decideNetwork } from "../../lib/driver/network/decide.ts";
 import { decideEndpoint } from "../../lib/driver/endpoint/decide.ts";
 import { parseDriverOptions } from "../../lib/driver/model/options.ts";
 import { byLinkName } from "../../lib/driver/network/parent.ts";
-import { parentsPlan } from "../../lib/driver/network/restore_parents.ts";
+import { parentsPlan } from "../../lib/driver/network/create.ts";
 import { settleAll } from "../../lib/driver/network/settle.ts";
 import { Store, withoutState } from "../../lib/driver/store/store.ts";
 import type { Network } from "../../lib/driver/model/types.ts";

@@ -29,7 +29,7 @@ import type { Network, RestoreReport, Sandbox } from "../model/types.ts";
 import { lookInside } from "../run/namespaces.ts";
 import { LinkMonitor } from "../run/monitor.ts";
 import { pause, sayIfLong } from "../../base/waiting.ts";
-import { restoreParents } from "../network/restore_parents.ts";
+import { restoreParents } from "../network/create.ts";
 
 /**
  * Makes again everything on record that the kernel lacks, and repairs what differs. Reports a failure,

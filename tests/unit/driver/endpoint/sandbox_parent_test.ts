@@ -6,7 +6,7 @@ import { decideNetwork } from "../../../../lib/driver/network/decide.ts";
 import { runPlan } from "../../../../lib/driver/run/plan.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import { endpointRepair } from "../../../../lib/driver/restore/repair.ts";
-import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
+import { parentsPlan } from "../../../../lib/driver/network/create.ts";
 import { decideSandboxParent, isSecond } from "../../../../lib/driver/endpoint/sandbox_parent.ts";
 import { besideOthers, settle } from "../../../../lib/driver/network/settle.ts";
 import type {

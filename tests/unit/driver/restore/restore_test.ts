@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { IN_SANDBOX } from "../../../../lib/driver/model/names.ts";
 import { byLinkName, LINK_GROUP } from "../../../../lib/driver/network/parent.ts";
-import { parentsPlan } from "../../../../lib/driver/network/restore_parents.ts";
+import { parentsPlan } from "../../../../lib/driver/network/create.ts";
 import { isUntaken, namespacePlan, toReport } from "../../../../lib/driver/restore/restore.ts";
 import type { SeenNamespace } from "../../../../lib/driver/model/facts.ts";
 import type { Link, LinkSpec } from "../../../../lib/iproute2/link_types.ts";
