@@ -251,13 +251,14 @@ export class Calls {
    * Runs a function with the shared lock. If it needs something that is half done, it runs again with
    * the exclusive lock: then other calls have ended, and what a crash left is removed.
    */
-  async shared<T>(run: () => Promise<T>): Promise<T> {
-    const result = await this.base.lock.shared(run, this.parts.wait).catch((error) => {
+  async shared<T>(run: (parts: DriverParts) => Promise<T>): Promise<T> {
+    const { parts } = this;
+    const result = await this.base.lock.shared(() => run(parts), parts.wait).catch((error) => {
       if (!isIpvlanError(error, "half-done")) throw error;
       return this.exclusive(run);
     });
     // Once for all calls that end together.
-    await this.parts.store.sync();
+    await parts.store.sync();
     return result;
   }
 
@@ -301,8 +302,8 @@ export class Calls {
 
   /** Makes endpoints, and their sandbox if the request says the origin of its namespace. */
   async attach(request: AttachRequest): Promise<Attached> {
-    return await this.shared(async () => {
-      const { store, borrowed, unstoppable } = this.parts;
+    return await this.shared(async (parts) => {
+      const { store, borrowed, unstoppable } = parts;
       const { name, connections } = request;
       const others = [...inTheWay(store, name, connections)].flatMap((each) =>
         (request.namespace === undefined && each === name) ? [] : store.sandbox(each) ?? []
@@ -313,11 +314,11 @@ export class Calls {
       const [namespaceId, isHost, facts] = await Promise.all([
         path === undefined ? undefined : borrowed.identify(path),
         taken === undefined ? false : borrowed.isHost(taken),
-        connections.length > 0 ? linkFacts(this.parts) : undefined,
+        connections.length > 0 ? linkFacts(parts) : undefined,
       ]);
       // This enters a namespace only after it was identified.
-      const seen = facts && { ...facts, ...await lookForParents(this.parts, connections, path) };
-      return await attach(this.parts, { ...request, namespaceId, isHost }, seen);
+      const seen = facts && { ...facts, ...await lookForParents(parts, connections, path) };
+      return await attach(parts, { ...request, namespaceId, isHost }, seen);
     });
   }
 

@@ -392,8 +392,8 @@ export class Driver implements AsyncDisposable {
     address?: string,
     seconds?: number,
   ): Promise<ReservedAddress[]> {
-    return await this.calls.shared(() =>
-      reserveAddress(this.calls.parts, network, name, address, seconds)
+    return await this.calls.shared((parts) =>
+      reserveAddress(parts, network, name, address, seconds)
     );
   }
 
@@ -405,9 +405,7 @@ export class Driver implements AsyncDisposable {
     const { store } = this.calls.parts;
     // Afterwards, another call may remove it with its last container.
     const found = findNetwork(store, network);
-    const gone = await this.calls.shared(() =>
-      releaseReservations(this.calls.parts, network, name)
-    );
+    const gone = await this.calls.shared((parts) => releaseReservations(parts, network, name));
     await this.calls.removeTransient([found]);
     return gone;
   }
@@ -416,13 +414,12 @@ export class Driver implements AsyncDisposable {
   async listReservations(
     networks: readonly string[] = [],
   ): Promise<(ReservedAddress & { network: string })[]> {
-    return await this.calls.shared(() => listReservations(this.calls.parts, networks));
+    return await this.calls.shared((parts) => listReservations(parts, networks));
   }
 
   /** Replaces the labels of networks and sandboxes. */
   async label(labellings: readonly Labelling[]): Promise<void> {
-    await this.calls.shared(() => {
-      const { store } = this.calls.parts;
+    await this.calls.shared(({ store }) => {
       // One transaction, because the disk takes a while to write each.
       store.transaction(() => {
         for (const { kind, name, labels } of labellings) {

@@ -87,8 +87,7 @@ export class EngineDriver extends Driver {
    * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
-    await this.calls.shared(async () => {
-      const { store, borrowed } = this.calls.parts;
+    await this.calls.shared(async ({ store, borrowed }) => {
       await borrowed.identify(path, true);
       store.transaction(() => {
         const { namespaceId: _, ...sandbox } = findSandbox(store, name);
@@ -146,7 +145,7 @@ export class EngineDriver extends Driver {
 
   /** Releases a request for an address pool. The last one removes it. A missing pool is no error. */
   async releasePool(id: string): Promise<void> {
-    await this.calls.shared(() => releasePool(this.calls.parts, id));
+    await this.calls.shared((parts) => releasePool(parts, id));
   }
 
   /**
@@ -162,7 +161,7 @@ export class EngineDriver extends Driver {
     pool: string | SubnetPoolRequest,
     claim: ClaimRequest,
   ): Promise<{ address: string }> {
-    return await this.calls.shared(() => claimAddress(this.calls.parts, pool, claim));
+    return await this.calls.shared((parts) => claimAddress(parts, pool, claim));
   }
 
   /**
@@ -173,12 +172,12 @@ export class EngineDriver extends Driver {
    * @throws {"address-held"} Another one has the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
-    return await this.calls.shared(() => claimGateway(this.calls.parts, pool, address));
+    return await this.calls.shared((parts) => claimGateway(parts, pool, address));
   }
 
   /** Releases an address of an address pool. An address that is not claimed is no error. */
   async releaseAddress(pool: string, address: string): Promise<void> {
-    await this.calls.shared(() => releaseAddress(this.calls.parts, pool, address));
+    await this.calls.shared((parts) => releaseAddress(parts, pool, address));
   }
 
   /**
@@ -190,7 +189,7 @@ export class EngineDriver extends Driver {
    * @returns Sentences for the user, if etcd or a hosts file could not be changed.
    */
   async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
-    return await this.calls.shared(() => nameClaims(this.calls.parts, engine, users));
+    return await this.calls.shared((parts) => nameClaims(parts, engine, users));
   }
 
   /**
@@ -203,7 +202,7 @@ export class EngineDriver extends Driver {
     engine: EngineName,
     isUnused: (claim: ClaimPlace) => boolean,
   ): Promise<ClaimPlace[]> {
-    return await this.calls.shared(() => releaseClaims(this.calls.parts, engine, isUnused));
+    return await this.calls.shared((parts) => releaseClaims(parts, engine, isUnused));
   }
 
   /**
