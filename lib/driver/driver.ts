@@ -7,10 +7,16 @@ import { type AgentOptions, runAgent } from "./addresses/shared/agent.ts";
 import { listAdvertised } from "./network/host_steps.ts";
 import { Calls, type DriverOptions } from "./calls.ts";
 import { type BackgroundOptions, startInBackground } from "./sandbox/background.ts";
-import { findReady } from "./endpoint/attach_request.ts";
 import { listReservations, releaseReservations, reserveAddress } from "./endpoint/reserve.ts";
 import { toEndpoint } from "./endpoint/routes.ts";
-import { findNetwork, findSandbox, findSettled, networksOf } from "./store/find.ts";
+import {
+  findNetwork,
+  findPresent,
+  findReady,
+  findSandbox,
+  findSettled,
+  withNetworks,
+} from "./store/find.ts";
 import type { DriverParts } from "./addresses/parts.ts";
 import { namespaceExists } from "./sandbox/processes.ts";
 import { type Recovery, removeStale } from "./restore/leftovers.ts";
@@ -255,7 +261,7 @@ export class Driver implements AsyncDisposable {
     const { store, output, unstoppable } = this.calls.parts;
     const networks = await this.calls.shared(async () => {
       const sandbox = findSandbox(store, name);
-      const networks = networksOf(store, store.endpoints({ sandbox: sandbox.name }));
+      const networks = findPresent(store, sandbox.name).map(({ network }) => network);
       const pids = busy === "leave" ? [] : await this.processes(sandbox.id);
       if (busy === "refuse" && pids.length > 0) {
         throw new IpvlanError("sandbox-in-use", { sandbox: sandbox.name, pids });
@@ -265,7 +271,7 @@ export class Driver implements AsyncDisposable {
       output.remove(sandbox.id);
       return networks;
     });
-    await this.calls.removeTransient([...networks.values()]);
+    await this.calls.removeTransient(networks);
   }
 
   /** The ids of the processes in a sandbox, without its DHCP clients. */
@@ -303,12 +309,7 @@ export class Driver implements AsyncDisposable {
   listSandboxes(): SandboxDetails[] {
     const { store } = this.calls.parts;
     return store.transaction(() => {
-      const records = store.endpoints().filter(isReady);
-      const networks = networksOf(store, records);
-      const present = records.map((endpoint) => ({
-        network: networks.get(endpoint.network)!,
-        endpoint,
-      }));
+      const present = withNetworks(store, store.endpoints().filter(isReady));
       const bySandbox = Map.groupBy(present, ({ endpoint }) => endpoint.sandbox);
       return store.sandboxes().filter(isReady).map(withoutState).map((sandbox) => {
         const all = bySandbox.get(sandbox.name) ?? [];

@@ -19,13 +19,9 @@ import type { Connection, MadeEndpoint, Network, Sandbox } from "../model/types.
 import { byPlace, type Step } from "../run/plan.ts";
 import { noticeHosts } from "../sandbox/hosts.ts";
 import type { EndpointRecord } from "../store/records.ts";
+import type { PresentEndpoint } from "../store/find.ts";
 import { isReady, withoutState } from "../store/store.ts";
-import {
-  type AttachRequest,
-  decide,
-  type PlannedEndpoint,
-  type PresentEndpoint,
-} from "./attach_request.ts";
+import { type AttachRequest, decide, type PlannedEndpoint } from "./attach_request.ts";
 import { askSteps } from "./ask.ts";
 import { obtainLeases } from "./lease.ts";
 import { deleteRecords, disconnect, type RecordGroup, removeSandbox, setState } from "./remove.ts";

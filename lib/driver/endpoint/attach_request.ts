@@ -12,7 +12,7 @@ import type { Pools } from "../../ipam/mod.ts";
 import { holderElsewhere } from "../addresses/claims.ts";
 import { decideEndpoint } from "./decide.ts";
 import { type NetworkEndpoint, staticRoutes } from "./routes.ts";
-import { findNetwork, sandboxNotFound } from "../store/find.ts";
+import { findNetwork, findPresent, type PresentEndpoint, sandboxNotFound } from "../store/find.ts";
 import type { HeldAddresses } from "../addresses/held_addresses.ts";
 import { isOwned, nameProblem, networkParent } from "../model/names.ts";
 import { globalAddrs } from "../../iproute2/addr.ts";
@@ -23,7 +23,7 @@ import type { EndpointRecord } from "../store/records.ts";
 import type { HostFacts } from "../model/facts.ts";
 import { decideSandboxParent, isSecond } from "./sandbox_parent.ts";
 import { settingsProblems } from "../model/settings.ts";
-import { isReady, type Stated, type Store, withoutState } from "../store/store.ts";
+import { isReady, type Stated, type Store } from "../store/store.ts";
 import type { AdoptSpec, BorrowSpec, Connection, Network, Sandbox } from "../model/types.ts";
 
 /** Connections to make for a sandbox, which may be new. */
@@ -35,10 +35,6 @@ export interface AttachRequest extends AdoptSpec, Partial<Pick<BorrowSpec, "owne
   namespaceId?: string;
   /** Whether the namespace to adopt is that of the host. */
   isHost?: boolean;
-}
-
-export interface PresentEndpoint extends NetworkEndpoint {
-  endpoint: Stated<EndpointRecord>;
 }
 
 /** An endpoint to make, and the name for which the network reserves its addresses. */
@@ -186,19 +182,6 @@ function hopNotices(store: Store, network: Network, endpoint: EndpointRecord): s
       "only what is sent to its own addresses",
     ];
   });
-}
-
-export function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
-  return store.endpoints({ sandbox }).map((endpoint) => ({
-    // The store keeps a network as long as it has endpoints.
-    network: withoutState(store.networkById(endpoint.network)!),
-    endpoint,
-  }));
-}
-
-/** The same without those that are being made or removed. */
-export function findReady(store: Store, sandbox: string): PresentEndpoint[] {
-  return findPresent(store, sandbox).filter(({ endpoint }) => isReady(endpoint));
 }
 
 /** Finds the network of a connection. @throws {"half-done"} It or the connection is not ready. */

@@ -10,7 +10,12 @@ import { linkSetting } from "../../iproute2/sysctl.ts";
 import { type Rule, ruleChange, type RuleSpec } from "../../iproute2/rule.ts";
 import { printedDestination } from "../../iproute2/words.ts";
 import type { Parts } from "../addresses/parts.ts";
-import { DEFAULT_METRIC, type Siblings, siblingsOf } from "../endpoint/routes.ts";
+import {
+  DEFAULT_METRIC,
+  type NetworkEndpoint,
+  type Siblings,
+  siblingsOf,
+} from "../endpoint/routes.ts";
 import { endpointSteps, linkAddrs, linkIndex, routingOf, withdrawn } from "../endpoint/steps.ts";
 import { aliasOf, byLinkName, cutOffProblem, isOurs, LINK_GROUP } from "../network/parent.ts";
 import type { Step } from "../run/plan.ts";
@@ -21,7 +26,7 @@ import { endAlike, interfaceToken, ipv6Settings } from "../model/lan_options.ts"
 import { isOwned } from "../model/names.ts";
 import { findHostSteps, hostSteps } from "../network/host_steps.ts";
 import { lookInside } from "../run/namespaces.ts";
-import { networksOf } from "../store/find.ts";
+import { withNetworks } from "../store/find.ts";
 import { isReady } from "../store/store.ts";
 import type { SeenNamespace } from "../model/facts.ts";
 import { isHostStep, type OwnStep, settingsIn, stepKey, stepText } from "../model/option_steps.ts";
@@ -364,12 +369,9 @@ function isSameRoute(found: Route, wanted: RouteSpec): boolean {
 }
 
 /** Whether endpoints have rules, or routes in tables that are not the main one. */
-export function hasTables(
-  endpoints: readonly EndpointRecord[],
-  networks: ReadonlyMap<string, Network>,
-): boolean {
-  return endpoints.some(({ routes = [], network }) =>
-    networks.get(network)?.policyRoutes || routes.some(({ table }) => table !== undefined)
+export function hasTables(endpoints: readonly NetworkEndpoint[]): boolean {
+  return endpoints.some(({ network, endpoint: { routes = [] } }) =>
+    network.policyRoutes || routes.some(({ table }) => table !== undefined)
   );
 }
 
@@ -378,22 +380,15 @@ export async function seeSandboxes(
   sandboxes: readonly SandboxDetails[],
 ): Promise<SeenSandbox[]> {
   const { store, namespaces } = parts;
-  const { endpoints, networks } = store.transaction(() => {
-    const all = store.endpoints().filter(isReady);
-    return {
-      endpoints: Map.groupBy(all, ({ sandbox }) => sandbox),
-      networks: networksOf(store, all),
-    };
-  });
+  const all = store.transaction(() => withNetworks(store, store.endpoints().filter(isReady)));
+  const endpoints = Map.groupBy(all, ({ endpoint }) => endpoint.sandbox);
   const [names, borrowed] = await Promise.all([
     namespaces.caller().netns.list(),
     parts.borrowed.present(sandboxes),
   ]);
   const present = new Set([...names, ...borrowed]);
-  const steps = sandboxes.flatMap(({ name }) => endpoints.get(name) ?? []).flatMap((endpoint) => {
-    const network = networks.get(endpoint.network)!;
-    return [...hostSteps(network), ...hostSteps(network, endpoint)];
-  });
+  const steps = sandboxes.flatMap(({ name }) => endpoints.get(name) ?? [])
+    .flatMap(({ network, endpoint }) => [...hostSteps(network), ...hostSteps(network, endpoint)]);
   const [{ seen: beside }, links] = await Promise.all([
     findHostSteps(parts, steps),
     namespaces.host().link.show().then(byLinkName),
@@ -403,11 +398,10 @@ export async function seeSandboxes(
     // Links that an engine has not taken yet are in the host's namespace.
     const isThere = present.has(name) || isOwned(name) && sandbox.path === undefined;
     const own = endpoints.get(name) ?? [];
-    const seen = isThere ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
-    const siblings = siblingsOf(own);
+    const seen = isThere ? await lookInside(namespaces, name, hasTables(own)) : undefined;
+    const siblings = siblingsOf(own.map(({ endpoint }) => endpoint));
     const repairs = new Map(
-      await Promise.all(own.map(async (endpoint) => {
-        const network = networks.get(endpoint.network)!;
+      await Promise.all(own.map(async ({ network, endpoint }) => {
         const view = { seen, siblings, path: sandbox.path, beside };
         const repair = endpointRepair(network, endpoint, view);
         const cut = cutOffProblem(network, links);

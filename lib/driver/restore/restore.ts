@@ -181,6 +181,7 @@ async function restoreSandbox(
   const connected = new Set<EndpointRecord>();
   const taken = endpoints.filter((each) => isIpvlanError(doubts.get(each), "address-held"));
   const own = endpoints.filter((endpoint) => !taken.includes(endpoint));
+  const present = own.map((endpoint) => ({ network: networks.get(endpoint.network)!, endpoint }));
   const failure = await failureOf(async () => {
     await deleteLinks(parts, { sandbox, removed: taken, kept: own, isLost: true });
     // Its links are handed over, but the engine has not taken them yet, or has given them back.
@@ -189,16 +190,16 @@ async function restoreSandbox(
       return;
     }
     const hasName = names.has(name);
-    const seen = hasName ? await lookInside(namespaces, name, hasTables(own, networks)) : undefined;
+    const seen = hasName ? await lookInside(namespaces, name, hasTables(present)) : undefined;
     const base = accept(namespacePlan(sandbox, seen, hasName));
     // A client keeps the namespace that it is in, also when that has lost its name.
     if (!seen && !parts.isRehearsal) await parts.processes.kill(await parts.dhcp.pids(own));
     const siblings = siblingsOf(endpoints);
-    const repairs = own.filter(({ network }) => !lost.has(network)).map((endpoint) => {
-      const network = networks.get(endpoint.network)!;
+    const repairs = present.filter(({ network }) => !lost.has(network.id)).map((each) => {
+      const { network, endpoint } = each;
       const parent = links.get(network.parent);
       const repair = endpointRepair(network, endpoint, { seen, parent, siblings, path });
-      return { network, endpoint, ...repair };
+      return { ...each, ...repair };
     });
     const wanted = repairs.filter(({ endpoint }) => !doubts.has(endpoint));
     const unmade = wanted.filter(({ make }) => make.length > 0);
@@ -229,9 +230,7 @@ async function restoreSandbox(
       if (!failed.includes(endpoint)) connected.add(endpoint);
     }
     if (!seen) await settings.apply(name, sandbox);
-    const there = [...connected].map((endpoint) => {
-      return { network: networks.get(endpoint.network)!, endpoint };
-    });
+    const there = present.filter(({ endpoint }) => connected.has(endpoint));
     notices.push(...await obtainLeases(parts, there, siblings, "ready"));
   });
   if (failure !== undefined) reasons.push(failure);

@@ -10,7 +10,6 @@ import {
 import { endpointAddresses } from "../../ipam/address.ts";
 import { linkSet } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
-import { findPresent } from "../endpoint/attach_request.ts";
 import { overlapProblems } from "../endpoint/decide.ts";
 import { siblingsOf } from "../endpoint/routes.ts";
 import { CHANGING, NETWORK_OPTIONS, type OptionName } from "../model/options.ts";
@@ -21,7 +20,7 @@ import { restoreHostSteps } from "../network/host_steps.ts";
 import { byLinkName } from "../network/parent.ts";
 import { besideOthers, settle, toSettled } from "../network/settle.ts";
 import { lookInside } from "../run/namespaces.ts";
-import { findSettled } from "../store/find.ts";
+import { findPresent, findSettled } from "../store/find.ts";
 import { isReady, type Store, withoutState } from "../store/store.ts";
 import { endpointRepair, withdrawals } from "./repair.ts";
 

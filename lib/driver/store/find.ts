@@ -50,11 +50,27 @@ export function sandboxNotFound(store: Store, name: string): IpvlanErrorOf<"sand
   return new IpvlanError("sandbox-not-found", { sandbox: name, known: others });
 }
 
-export function networksOf(
+/** An endpoint on record, and its network. */
+export interface PresentEndpoint {
+  network: Network;
+  endpoint: Stated<EndpointRecord>;
+}
+
+/** Finds the networks of endpoints. The store keeps a network as long as it has endpoints. */
+export function withNetworks(
   store: Store,
-  endpoints: readonly EndpointRecord[],
-): Map<string, Network> {
+  endpoints: readonly Stated<EndpointRecord>[],
+): PresentEndpoint[] {
   const ids = new Set(endpoints.map(({ network }) => network));
-  // The store keeps a network as long as it has endpoints.
-  return new Map([...ids].map((id) => [id, withoutState(store.networkById(id)!)]));
+  const networks = new Map([...ids].map((id) => [id, withoutState(store.networkById(id)!)]));
+  return endpoints.map((endpoint) => ({ network: networks.get(endpoint.network)!, endpoint }));
+}
+
+export function findPresent(store: Store, sandbox: string): PresentEndpoint[] {
+  return withNetworks(store, store.endpoints({ sandbox }));
+}
+
+/** The same without those that are being made or removed. */
+export function findReady(store: Store, sandbox: string): PresentEndpoint[] {
+  return withNetworks(store, store.endpoints({ sandbox }).filter(isReady));
 }
