@@ -251,16 +251,14 @@ async function make(
   // It is awaited below. Until then, its failure must not end the program as an unhandled rejection.
   hostsWritten.catch(() => {});
   try {
-    const lease = async () => {
-      const leased = planned.filter(({ network }) => network.dhcp);
-      if (leased.length === 0) return;
-      const siblings = siblingsOf([...present, ...planned].map(({ endpoint }) => endpoint));
-      await obtainLeases(parts, leased, siblings, "making");
-      await hosts.refresh(leased.map(({ network }) => network.id), [sandbox.name], wait);
-    };
     const finish = async () => {
       await requireParents(parts, sandbox.name, planned, facts);
-      await lease();
+      const leased = planned.filter(({ network }) => network.dhcp);
+      if (leased.length > 0) {
+        const siblings = siblingsOf([...present, ...planned].map(({ endpoint }) => endpoint));
+        await obtainLeases(parts, leased, siblings, "making");
+        await hosts.refresh(leased.map(({ network }) => network.id), [sandbox.name], wait);
+      }
       const own = (await hostsWritten).get(sandbox.name);
       if (own) throw own;
       if (records.sandbox) await settings.apply(sandbox.name, sandbox);

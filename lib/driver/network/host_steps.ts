@@ -165,18 +165,14 @@ async function readRoutes(
   const { route } = namespaces.host();
   const seen = await Promise.all(
     protocols.flatMap((protocol) =>
-      ([4, 6] as const).map(async (family) =>
-        (await route.show(family, { protocol })).map(({ type, dst, metric, dev }) => ({
-          kind: "route.add",
-          route: {
-            type,
-            dst: routePrefix(dst, family),
-            protocol,
-            metric,
-            ...type === "unicast" && { dev },
-          },
-        } as RouteStep))
-      )
+      ([4, 6] as const).map(async (family) => {
+        const routes = await route.show(family, { protocol });
+        return routes.map(({ type, dst: shown, metric, dev }) => {
+          const dst = routePrefix(shown, family);
+          const step = { type, dst, protocol, metric, ...type === "unicast" && { dev } };
+          return { kind: "route.add", route: step } as RouteStep;
+        });
+      })
     ),
   );
   return seen.flat();
