@@ -5,6 +5,7 @@ import {
   invalidOption,
   IpvlanError,
   type IpvlanErrorOf,
+  problemOf,
 } from "../../base/errors.ts";
 import { addressFields, addressIn, familyOf } from "../../ipam/address.ts";
 import {
@@ -95,8 +96,7 @@ export function decideEndpoint(
     ? temporaryName({ id })
     : options.ifname ?? `eth${lowestFree((number) => names.has(`eth${number}`), ordinal)}`;
   if (names.has(ifname)) problems.push(new IpvlanError("link-exists", { sandbox, link: ifname }));
-  const named = attempt(() => linkName(ifname));
-  if (!named.ok) problems.push(...named.problems);
+  problems.push(...problemOf(() => linkName(ifname))?.problems ?? []);
 
   let { pools } = facts;
   const notices: string[] = [];

@@ -1,5 +1,5 @@
 // Removes networks, sandboxes and endpoints: from the kernel, and then their records.
-import { failureOf, IpvlanError, unlessError } from "../../base/errors.ts";
+import { failureOf, IpvlanError, problemIn, unlessError } from "../../base/errors.ts";
 import { OUT_OF_REACH } from "../../claims/local.ts";
 import { linkDel } from "../../iproute2/link.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
@@ -28,15 +28,11 @@ export async function pruneNetworks(
   const report: PruneReport = { removed: [], failed: [] };
   for (const network of unused) {
     const { name } = network;
-    try {
-      await removeNetwork(unstoppable, network);
-      report.removed.push(name);
-    } catch (error) {
-      if (!(error instanceof IpvlanError)) throw error;
-      report.failed.push({ name, error });
-      // After the signal, the removal of the other networks may hang too.
-      if (wait.signal?.aborted) break;
-    }
+    const error = await problemIn(() => removeNetwork(unstoppable, network));
+    if (error) report.failed.push({ name, error });
+    else report.removed.push(name);
+    // After the signal, the removal of the other networks may hang too.
+    if (error && wait.signal?.aborted) break;
   }
   return report;
 }

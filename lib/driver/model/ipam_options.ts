@@ -3,13 +3,7 @@
 import { resolve } from "node:path";
 import { accessProblems as claimsProblems, etcdOption, readAccess } from "../../claims/access.ts";
 import type { EtcdAccess } from "../../claims/types.ts";
-import {
-  attempt,
-  type Decision,
-  invalidOption,
-  type IpvlanError,
-  isIpvlanError,
-} from "../../base/errors.ts";
+import { type Decision, invalidOption, type IpvlanError, problemOf } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import type { Network, NetworkIpam } from "./types.ts";
 
@@ -151,9 +145,7 @@ export function accessProblems(access: EtcdAccess, readsFiles = false): IpvlanEr
 
 /** Finds the problems of an access and of its files, such as a file that other users may read. */
 export function fileProblems(access: EtcdAccess): readonly IpvlanError[] {
-  const read = attempt(() => readAccess(access));
-  if (read.ok) return [];
-  return read.problems.flatMap((each) => isIpvlanError(each, "problems") ? each.problems : each);
+  return problemOf(() => readAccess(access))?.problems ?? [];
 }
 
 /** The options of an access under the names that `--ipam-opt` takes. */

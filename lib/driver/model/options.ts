@@ -1,4 +1,4 @@
-import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError, problemOf } from "../../base/errors.ts";
 import { exactly, fits, list, optional, type Reader, text } from "../../base/reader.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { IPVLAN_FLAGS, IPVLAN_MODES } from "../../iproute2/kinds/ipvlan.ts";
@@ -319,10 +319,7 @@ export function optionProblems(name: OptionName, value: unknown): readonly Ipvla
     }
     case "routes":
       if (!fits(ROUTES, value)) return invalid("give a list of routes");
-      return value.flatMap((route) => {
-        const read = attempt(() => usualRoute(route));
-        return read.ok ? [] : read.problems;
-      });
+      return value.flatMap((route) => problemOf(() => usualRoute(route)) ?? []);
   }
 }
 

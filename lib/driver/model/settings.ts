@@ -1,4 +1,4 @@
-import { attempt, invalidOption, type IpvlanError } from "../../base/errors.ts";
+import { invalidOption, type IpvlanError, problemOf } from "../../base/errors.ts";
 import { parseAddress } from "../../ipam/address.ts";
 import type { SandboxSettings } from "./types.ts";
 
@@ -50,8 +50,7 @@ export function settingsProblems(
 }
 
 function addressProblems(text: string): readonly IpvlanError[] {
-  const address = attempt(() => parseAddress(text));
-  return address.ok ? [] : address.problems;
+  return problemOf(() => parseAddress(text))?.problems ?? [];
 }
 
 /**

@@ -1,7 +1,7 @@
 // Finds and removes what was left behind: by a call that was killed, and by an engine. An engine
 // that was killed does not say which of its sandboxes have ended, and a restart of the machine ends
 // all of them.
-import { attempt, failureOf, IpvlanError } from "../../base/errors.ts";
+import { attempt, failureOf, problemIn } from "../../base/errors.ts";
 import { addressIn, endpointAddresses } from "../../ipam/address.ts";
 import type { Link } from "../../iproute2/link_types.ts";
 import type { DriverParts, Parts } from "../addresses/parts.ts";
@@ -165,16 +165,10 @@ export async function removeStale(
 ): Promise<string[]> {
   const owned = sandboxes.filter(({ name }) => isOwned(name)).filter(isReady);
   const stale = await findStale(parts, owned.map(withoutState), isForgotten);
-  const removed = await Promise.all(stale.map(async ({ name }) => {
-    try {
-      await removeSandbox(parts, name);
-      return [name];
-    } catch (error) {
-      // Another call removes it, or its link is still somewhere: the next call tries again.
-      if (!(error instanceof IpvlanError)) throw error;
-      return [];
-    }
-  }));
+  const removed = await Promise.all(stale.map(async ({ name }) =>
+    // If another call removes it, or its link is still somewhere, the next call tries again.
+    await problemIn(() => removeSandbox(parts, name)) ? [] : [name]
+  ));
   return removed.flat();
 }
 

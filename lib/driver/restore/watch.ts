@@ -111,7 +111,10 @@ export async function watchParents(
       notify(`The link "${name}" is ${whyCutOff(links.get(name))}: what stands on it waits for it`);
     }
     if (isDue) {
-      const problems = await problemsOf(restoreOnce, signal);
+      const problems = await restoreOnce().then(restoreSentences, (error) => {
+        if (signal.aborted || !(error instanceof IpvlanError)) throw error;
+        return [error.message];
+      });
       problems.filter((each) => !said.includes(each)).forEach(notify);
       said = problems;
       for (const name of problems.length > 0 ? [] : back) {
@@ -121,17 +124,5 @@ export async function watchParents(
     known = next;
     await pause(REST, signal);
     stopped = stoppedLinks(await monitor.changed(signal));
-  }
-}
-
-async function problemsOf(
-  restoreOnce: () => Promise<RestoreReport>,
-  signal: AbortSignal,
-): Promise<string[]> {
-  try {
-    return restoreSentences(await restoreOnce());
-  } catch (error) {
-    if (signal.aborted || !(error instanceof IpvlanError)) throw error;
-    return [error.message];
   }
 }
