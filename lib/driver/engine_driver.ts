@@ -37,7 +37,7 @@ import { invalidOption, type IpvlanError } from "../base/errors.ts";
  * and address pools without a network.
  */
 export class EngineDriver extends Driver {
-  /** Opens it: see {@linkcode Driver.open}. @param wrap Wraps the runner of each namespace. */
+  /** @param wrap Wraps the runner of each namespace. */
   // deno-lint-ignore require-await
   static override async open(
     options: DriverOptions = {},
@@ -46,12 +46,10 @@ export class EngineDriver extends Driver {
     return new EngineDriver(Calls.open(options, wrap));
   }
 
-  /** The same driver with another signal for its calls: see {@linkcode Driver.withSignal}. */
   override withSignal(signal?: AbortSignal): EngineDriver {
     return new EngineDriver(this.calls.withSignal(signal), false);
   }
 
-  /** Finds all problems of networks to create, next to each other too. Changes nothing. */
   override async problemsOf(specs: readonly EngineNetworkSpec[]): Promise<readonly IpvlanError[]> {
     const settled = specs.map((spec) => settle(requireSpec(engineNetworkSpec, spec)));
     return await this.calls.problems(settled);
@@ -82,9 +80,6 @@ export class EngineDriver extends Driver {
   /**
    * Records the namespace into which an engine moves the links of a sandbox. It need not exist yet:
    * Docker makes it later.
-   *
-   * @throws {"invalid-option"} The sandbox is not an engine's, or the file is not a namespace.
-   * @throws {"invalid-word"} The path cannot be that of a namespace.
    */
   async setSandboxPath(name: string, path: string): Promise<void> {
     await this.calls.shared(async ({ store, borrowed }) => {
@@ -100,11 +95,9 @@ export class EngineDriver extends Driver {
   }
 
   /**
-   * Removes the engines' sandboxes whose namespaces are gone, and transient networks without sandboxes.
+   * Removes the sandboxes of an engine, or of all, whose namespaces are gone, and then transient networks.
    *
-   * @param engine The engine; by default all engines.
-   * @param isForgotten Whether the engine will never take the sandbox's links that are still in the
-   * host's namespace. By default, it may take any.
+   * @param isForgotten Whether the engine will never take the sandbox's links from the host's namespace.
    */
   async removeStale(
     engine?: EngineName,
@@ -131,8 +124,6 @@ export class EngineDriver extends Driver {
    *
    * No address is given away twice. An automatic address of a network or a pool is never one that
    * another one on an overlapping subnet has given away.
-   *
-   * @throws {"missing-pool-subnet"} The request is for IPv6, and has no subnet.
    */
   async requestPool(request: PoolRequest): Promise<AddressPool> {
     if (request.subnet !== undefined) return requestPool(this.calls.parts, request);
@@ -154,8 +145,6 @@ export class EngineDriver extends Driver {
    *
    * @param pool The pool's id; or a request, for a pool that exists as long as it has claims.
    * @returns The address with its prefix length: `192.168.1.2/24`.
-   * @throws {"pool-exhausted"} No address is free.
-   * @throws {"address-held"} Another one has the address.
    */
   async claimAddress(
     pool: string | SubnetPoolRequest,
@@ -169,7 +158,6 @@ export class EngineDriver extends Driver {
    * the same gateway.
    *
    * @param address The address; by default the one claimed before, or the first usable one.
-   * @throws {"address-held"} Another one has the address.
    */
   async claimGateway(pool: string, address?: string): Promise<{ address: string }> {
     return await this.calls.shared((parts) => claimGateway(parts, pool, address));
@@ -185,7 +173,6 @@ export class EngineDriver extends Driver {
    * on networks of the same name find a user by its names, on all hosts. A claim without a user has no
    * names.
    *
-   * @param users All present users of the engine's claims.
    * @returns Sentences for the user, if etcd or a hosts file could not be changed.
    */
   async nameClaims(engine: EngineName, users: readonly ClaimUser[]): Promise<string[]> {
@@ -193,10 +180,8 @@ export class EngineDriver extends Driver {
   }
 
   /**
-   * Releases the unused claims of an engine, as after a crash of the engine.
-   *
-   * @param isUnused Whether a claim has no user. No other call changes the claim between this check and
-   * its release.
+   * Releases the unused claims of an engine, as after a crash of the engine. No other call changes a claim
+   * between the check and its release.
    */
   async releaseClaims(
     engine: EngineName,

@@ -295,16 +295,13 @@ async function make(
   }
 }
 
-/**
- * The steps that change the routing of a sandbox's present endpoints for new ones.
- *
- * @throws {"half-done"} An endpoint is being made or removed, so its routes may come or go.
- */
+/** The steps that change the routing of a sandbox's present endpoints for new ones. */
 export function giveWay(present: readonly PresentEndpoint[], siblings: Siblings): Step[] {
   const before = siblingsOf(present.map(({ endpoint }) => endpoint));
   return present.flatMap((each) => {
     const { network, endpoint } = each;
     const steps = rerouteSteps(each, before, siblings);
+    // One that is being made or removed may get or lose its routes.
     if (steps.length > 0 && !isReady(endpoint)) {
       throw new IpvlanError("half-done", {
         what: `connection of "${endpoint.sandbox}" to "${network.name}"`,

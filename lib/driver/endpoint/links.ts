@@ -194,16 +194,8 @@ async function deleteInside(
   throw leftError(parts, removed[0]!, COMES_BACK);
 }
 
-interface Deletion {
-  before: readonly Link[];
-  after: readonly Link[];
-  addrs: readonly Addr[];
-  /** The indexes of the links that the kernel deleted. */
-  deleted: ReadonlySet<number>;
-}
-
 /**
- * Deletes links in a namespace by their indexes.
+ * Deletes links in a namespace. Resolves to those before and after, and to the indexes of the deleted.
  *
  * @param isEnding Whether an error means that the namespace has no links any more.
  */
@@ -211,7 +203,7 @@ async function deleteByIndex(
   ip: Ip,
   indexes: readonly number[],
   isEnding: (error: unknown) => boolean,
-): Promise<Deletion> {
+) {
   const looked = Promise.all([ip.link.show(), ip.addr.show()]);
   const lines = Promise.all(indexes.map((index) => unlessGone(() => ip.link.del({ index }))));
   try {
@@ -219,7 +211,7 @@ async function deleteByIndex(
     return { before, after, addrs, deleted: new Set(indexes.filter((_, place) => exist[place])) };
   } catch (error) {
     if (!isEnding(error)) throw error;
-    return { before: [], after: [], addrs: [], deleted: new Set() };
+    return { before: [], after: [], addrs: [], deleted: new Set<number>() };
   }
 }
 
@@ -360,8 +352,6 @@ const [TIMEOUT, INTERVAL] = [5000, 100];
 /**
  * Waits until the addresses of an endpoint without a link are free. The kernel deletes the links of
  * a namespace a moment after the namespace.
- *
- * @throws {"link-left"} An address is not free.
  */
 async function requireFree(
   parts: Parts<"store" | "namespaces" | "wait">,

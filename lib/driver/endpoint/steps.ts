@@ -277,8 +277,6 @@ export function linkAddrs(network: Network, endpoint: EndpointRecord): AddrSpec[
 /**
  * The steps that make a sandbox: make its namespace and set the loopback up, or give a name to the
  * namespace of a process. The loopback of a namespace that the driver did not make stays as it is.
- *
- * @param pid The process, if the namespace is that of a process.
  */
 export function sandboxSteps(
   { name, namespace }: Pick<Sandbox, "name" | "namespace">,

@@ -88,11 +88,7 @@ export function routesToHost(
   return familiesAt(endpoint).map((family) => ({ dst: routePrefix(HOST_ADDRESS[family]) }));
 }
 
-/**
- * The neighbours that spare an endpoint in L2 mode from asking for the host, which the LAN would hear.
- *
- * @param mac The MAC address of the parent, which all links on it have.
- */
+/** The neighbours that spare an endpoint in L2 mode from asking for the host: the LAN would hear it. */
 export function hostNeighbours(
   { hostAccess, mode }: Pick<Network, "hostAccess" | "mode">,
   endpoint: Addresses & { ifname: string },

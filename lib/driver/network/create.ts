@@ -111,11 +111,7 @@ async function withSharedSettings(
   return settings ? settle(accept(takeOver(settled.spec, settings)).spec) : settled;
 }
 
-/**
- * Reads the facts that decisions on networks need.
- *
- * @param few Whether to read only the links of a network's parent: see {@linkcode lookAtLinks}.
- */
+/** Reads the facts that decisions on networks need. @param few Whether of their parents only. */
 export async function hostFacts(
   { namespaces, store }: Parts<"store" | "namespaces">,
   networks: readonly SettledNetwork[],

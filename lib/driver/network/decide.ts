@@ -37,8 +37,6 @@ export interface DecidedNetwork {
 /**
  * Decides on a settled network on this machine: chooses the links to make and, if it has no IPv4
  * subnet, a default pool. Or finds all problems, including those of the settlement.
- *
- * @param settlement The network, compared with the others: see {@linkcode besideOthers}.
  */
 export function decideNetwork(
   settlement: Settlement,

@@ -48,8 +48,6 @@ export function unshared(steps: readonly HostStep[], others: readonly Network[])
 }
 
 /**
- * The plan that does the steps.
- *
  * @param owned The steps that undoing takes back; by default all. Another network has done the others: a
  * link and its address are made once.
  * @param mac The MAC address of the parent, for neighbours.
@@ -246,9 +244,7 @@ const RA = 9;
  * Brings the host in sync with what was restored: does the steps of restored networks and endpoints,
  * and undoes those of the others, so that no router sends packets here for nothing.
  *
- * @param links The links of the host.
  * @param lost The ids of the networks that could not be restored.
- * @param connected The endpoints that are restored.
  * @param former What a network was, whose other steps are undone.
  * @returns The error of each network whose steps failed, by the network's id.
  */
