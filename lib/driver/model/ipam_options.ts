@@ -120,9 +120,10 @@ function absolute(access: EtcdAccess, folder: string): EtcdAccess {
   return { ...access, ...Object.fromEntries(paths) };
 }
 
-/** The canonical form of an access without problems: URLs without a slash at the end. */
+/** The canonical form of an access: URLs without a slash at the end. A wrong one stays as it is. */
 export function settleAccess({ endpoints, ...access }: EtcdAccess): EtcdAccess {
-  return { endpoints: [...new Set(endpoints.map((text) => new URL(text).origin))], ...access };
+  const origins = endpoints.map((text) => URL.parse(text)?.origin ?? text);
+  return { endpoints: [...new Set(origins)], ...access };
 }
 
 /** Finds all problems of an access. @param readsFiles Whether to check its files, too. */

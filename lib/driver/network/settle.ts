@@ -15,13 +15,7 @@ import { isOwned, nameProblem, networkParent } from "../model/names.ts";
 import { NetworkIndex } from "../model/network_index.ts";
 import { NETWORK_OPTIONS, OPTION_NAMES, problemsBeside, settleOptions } from "../model/options.ts";
 import { conflictProblem } from "./parent.ts";
-import type {
-  EngineNetworkSpec,
-  Network,
-  NetworkIpam,
-  NetworkSubnet,
-  SettledNetwork,
-} from "../model/types.ts";
+import type { EngineNetworkSpec, Network, NetworkSubnet, SettledNetwork } from "../model/types.ts";
 
 export interface Settlement {
   spec: EngineNetworkSpec;
@@ -55,7 +49,7 @@ export function settle(spec: EngineNetworkSpec, parentIsKnown = true): Settlemen
     ...(spec.owner && { owner: spec.owner }),
     ...(spec.transient && { transient: true }),
     ...((spec.foreignAddresses || options.dhcp) && { foreignAddresses: true }),
-    ...(spec.ipam && { ipam: settleIpam(spec.ipam) }),
+    ...(spec.ipam && { ipam: { ...spec.ipam, access: settleAccess(spec.ipam.access) } }),
   };
   const notices = subnets.ok ? subnets.notices : [];
   if (network.internal && parent !== undefined) {
@@ -182,11 +176,6 @@ function familyProblems(
   if (mtu === undefined || !Number.isInteger(mtu) || mtu < 68 || mtu >= 1280) return [];
   const least = "give a whole number from 1280 to 65535";
   return [invalidOption("MTU", String(mtu), least).at("mtu")];
-}
-
-/** The canonical form of a network's source of addresses, if that has no problems. */
-function settleIpam({ driver, access }: NetworkIpam): NetworkIpam {
-  return { driver, access: accessProblems(access).length > 0 ? access : settleAccess(access) };
 }
 
 function ipamProblems({ ipam, foreignAddresses }: EngineNetworkSpec): IpvlanError[] {
