@@ -19,4 +19,13 @@ export { toMermaid } from "./mermaid.ts";
 export { toSvg } from "./svg.ts";
 export { toText } from "./text.ts";
 export { buildWorld, WANTED } from "./world.ts";
-export type { GraphView, World, WorldEndpoint, WorldLink, WorldNetwork } from "./world.ts";
+export type {
+  GraphView,
+  World,
+  WorldEndpoint,
+  WorldLink,
+  WorldMachine,
+  WorldNetwork,
+  WorldPath,
+  WorldWire,
+} from "./world.ts";

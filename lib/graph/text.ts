@@ -1,6 +1,9 @@
 import { familyOf } from "../ipam/address.ts";
+import { pathIn } from "./path.ts";
 import {
   countOf,
+  fold,
+  machineLines,
   networkTitle,
   notesOf,
   sameRoutes,
@@ -14,6 +17,9 @@ import {
 /** This many endpoints of a network, or more, are written side by side, so that 100 fit a screen. */
 const SIDE_BY_SIDE = 6;
 
+/** Marks what the path passes. */
+type Mark = (part: object) => string;
+
 /** A line of the tree with what hangs from it. */
 type Branch = { line: string; branches: Branch[] };
 
@@ -24,12 +30,15 @@ type Branch = { line: string; branches: Branch[] };
  */
 export function toText(world: World, width: number): string {
   const { networks, sandboxes } = countOf(world);
+  const { on, stop } = pathIn(world);
+  const mark = (part: object) => part === stop ? "✗" : on.has(part) ? "●" : "";
   const count = (number: number, one: string, many = `${one}s`) =>
     `${number} ${number === 1 ? one : many}`;
   return [
-    ...world.links.flatMap((link) => draw(linkBranch(link, 0, width), "", "")),
+    ...world.links.flatMap((link) => draw(linkBranch(link, 0, width, mark), "", "")),
     ...notesOf(world),
     `${count(networks, "network")}, ${count(sandboxes, "sandbox", "sandboxes")}`,
+    ...world.path?.text ?? [],
   ].join("\n");
 }
 
@@ -50,30 +59,37 @@ function joined(...parts: string[]): string {
   return parts.filter((part) => part !== "").join("  ");
 }
 
-function linkBranch(link: WorldLink, depth: number, width: number): Branch {
-  const { name, kind, state, mtu, addresses, routes } = link;
+function linkBranch(link: WorldLink, depth: number, width: number, mark: Mark): Branch {
+  const { name, kind, state, mtu, addresses, routes, networks, subInterfaces } = link;
+  // Of others, no more is known than the route to them, which stands there already.
+  const machines = link.wire?.machines.filter(({ mac, netns }) => mac ?? netns) ?? [];
+  const { shown, more } = fold(machines, (machine) => mark(machine) !== "");
+  const leaf = (line: string): Branch => ({ line, branches: [] });
   return {
-    line: joined(name, kind, state, `mtu ${mtu}`, ...addresses, ...routes),
+    line: joined(name, kind, state, `mtu ${mtu}`, ...addresses, ...routes, mark(link)),
     branches: [
-      ...link.networks.map((network) => networkBranch(network, depth + 1, width)),
-      ...link.subInterfaces.map((sub) => linkBranch(sub, depth + 1, width)),
+      ...shown.map((each) => leaf(joined(...machineLines(each), mark(each)))),
+      ...more > 0 ? [leaf(`+ ${more} more`)] : [],
+      ...networks.map((network) => networkBranch(network, depth + 1, width, mark)),
+      ...subInterfaces.map((sub) => linkBranch(sub, depth + 1, width, mark)),
     ],
   };
 }
 
-function networkBranch(network: WorldNetwork, depth: number, width: number): Branch {
+function networkBranch(network: WorldNetwork, depth: number, width: number, mark: Mark): Branch {
   const { mode, flag, subnets, routes } = network;
   // Three columns of the line's own for each level of the tree, and three for the endpoints.
-  const lines = endpointLines(network, width - 3 * (depth + 1));
+  const lines = endpointLines(network, width - 3 * (depth + 1), mark);
   return {
-    line: joined(networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes),
+    line: joined(networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes, mark(network)),
     branches: lines.map((line) => ({ line, branches: [] })),
   };
 }
 
-function endpointLines(network: WorldNetwork, width: number): string[] {
+function endpointLines(network: WorldNetwork, width: number, mark: Mark): string[] {
   const { subnets, endpoints } = network;
-  const odd = (endpoint: WorldEndpoint) => oddities(network, endpoint);
+  const odd = (endpoint: WorldEndpoint) =>
+    [...oddities(network, endpoint), mark(endpoint)].filter((part) => part !== "");
   if (endpoints.length < SIDE_BY_SIDE) {
     return endpoints.map((each) =>
       joined(sandboxTitle(each), each.ifname, ...each.addresses, ...odd(each))

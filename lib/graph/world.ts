@@ -9,7 +9,12 @@ import type { Seen, View, Wanted } from "../iproute2/view.ts";
 import { netnsOf } from "../iproute2/words.ts";
 
 /** The parts of each namespace to read for a picture. */
-export const WANTED = { links: true, addrs: true, routes: "main" } as const satisfies Wanted;
+export const WANTED = {
+  links: true,
+  addrs: true,
+  routes: "main",
+  neighs: true,
+} as const satisfies Wanted;
 
 /** The view that a picture is drawn from. */
 export type GraphView = View<Seen<typeof WANTED>>;
@@ -24,6 +29,18 @@ export interface World {
   absent: { network: string; parent: string }[];
   /** Namespaces that could not be looked into, and why. */
   closed: { netns: string; reason: string }[];
+  /** The way of a packet to highlight. */
+  path?: WorldPath;
+}
+
+/** The way of a packet and of its answer, as `ipvlan why` finds it. */
+export interface WorldPath {
+  /** Whether the answer comes back. */
+  verdict: "yes" | "no" | "leaves" | "unknown";
+  /** What happens on the way, in order. If the verdict is `no` or `unknown`, it ends with the last. */
+  steps: { code: string; netns?: string; link?: string }[];
+  /** The same in words, line by line; the first is the verdict. */
+  text: string[];
 }
 
 /** A link of the host: a parent, or one that a parent is a sub-interface of. */
@@ -44,6 +61,30 @@ export interface WorldLink {
   networks: WorldNetwork[];
   /** The sub-interfaces on it. */
   subInterfaces: WorldLink[];
+  /** What its frames go out to; left out, nowhere, as it is a dummy. */
+  wire?: WorldWire;
+}
+
+/** What a link sends its frames to: an Ethernet segment. */
+export interface WorldWire {
+  /** The tags of its frames, the outer one first: `VLAN 20`. */
+  tags: string[];
+  /** The machines on it that are known here, gateways and routers first. */
+  machines: WorldMachine[];
+}
+
+/** A machine on a wire. */
+export interface WorldMachine {
+  /** `gateway` if a default route or `--gateway` names it, `router` if another route does. */
+  role: "gateway" | "router" | "machine";
+  /** Its addresses. */
+  addresses: string[];
+  /** Its MAC address; left out, no neighbour table has it. */
+  mac?: string;
+  /** Its namespace, if it is one of this host. */
+  netns?: string;
+  /** Its link there. */
+  ifname?: string;
 }
 
 /** A network on a parent. */
@@ -80,13 +121,17 @@ export interface WorldEndpoint {
  * Builds the world from a view. The records only add names.
  *
  * @param sandboxes The sandboxes on record. Those of engines have namespaces under other names.
+ * @param path The way of a packet in this view.
  */
 export function buildWorld(
   view: GraphView,
   networks: readonly Network[],
   sandboxes: readonly Pick<Sandbox, "name" | "path">[] = [],
+  path?: WorldPath,
 ): World {
-  const { host, others, closed } = withSandboxNames(view, sandboxes);
+  const rename = renamer(sandboxes);
+  const [host, others, closed] = [view.host, view.others.map(rename), view.closed.map(rename)];
+  const steps = path?.steps.map(rename) ?? [];
   const linkAt = new Map(host.links.map((link) => [link.index, link]));
   const ipvlans = [host, ...others].flatMap((namespace) =>
     namespace.links.flatMap((link): SeenIpvlan[] => {
@@ -102,54 +147,70 @@ export function buildWorld(
   ]);
   const carries = ({ name }: Link): boolean =>
     parents.has(name) || host.links.some((link) => isSubInterface(link, name) && carries(link));
-  const toLink = (link: Link): WorldLink => ({
-    name: plain(link.name),
-    kind: kindOf(link),
-    state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
-    mtu: link.mtu,
-    addresses: globalAddresses(link, host),
-    routes: routesOf(link, host),
-    networks: networksOf(
-      ipvlans.filter(({ parent }) => parent === link.name),
-      networks.filter(({ parent }) => parent === link.name),
+  const holders = Map.groupBy(
+    others.flatMap(({ netns, links, addrs }) =>
+      addrs.map(({ address, dev }): Holder => {
+        const isOnPath = steps.some((step) => step.netns === netns && step.link === dev);
+        const mac = links.find(({ name }) => name === dev)?.address;
+        return { address, netns: netns!, ifname: dev, mac, isOnPath };
+      })
     ),
-    subInterfaces: host.links.filter((other) => isSubInterface(other, link.name) && carries(other))
-      .map(toLink),
-  });
+    ({ address }) => address,
+  );
+  const toLink = (link: Link, tagsBelow: string[] = []): WorldLink => {
+    const seen = ipvlans.filter(({ parent }) => parent === link.name);
+    const records = networks.filter(({ parent }) => parent === link.name);
+    const tags = [...tagsBelow, ...link.info.type === "vlan" ? [kindOf(link)] : []];
+    return {
+      name: plain(link.name),
+      kind: kindOf(link),
+      state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
+      mtu: link.mtu,
+      addresses: globalAddresses(link, host),
+      routes: routesOf(link, host),
+      networks: networksOf(seen, records),
+      subInterfaces: host.links
+        .filter((other) => isSubInterface(other, link.name) && carries(other))
+        .map((other) => toLink(other, tags)),
+      ...link.info.type !== "dummy" && {
+        wire: {
+          tags,
+          machines: machinesOf([{ link, namespace: host }, ...seen], records, holders),
+        },
+      },
+    };
+  };
   const lowest = host.links.filter((link) =>
     carries(link) && !host.links.some(({ name }) => isSubInterface(link, name))
   );
   const here = new Set(host.links.map(({ name }) => name));
   return {
-    links: lowest.map(toLink),
+    links: lowest.map((link) => toLink(link)),
     absent: networks.filter(({ parent }) => !here.has(parent))
       .map(({ name, parent }) => ({ network: name, parent })),
-    closed: closed.map(({ netns, reason }) => ({ netns: plain(netns), reason: plain(reason) })),
+    closed: closed.map(({ netns, reason }) => ({ netns, reason: plain(reason) })),
+    ...path && { path: { ...path, steps, text: path.text.map(plain) } },
   };
 }
 
-/** Renames the namespaces of engines' sandboxes in a view to the sandboxes' names. */
-function withSandboxNames(
-  view: GraphView,
-  sandboxes: readonly Pick<Sandbox, "name" | "path">[],
-): GraphView {
+/** What gives the namespaces of engines' sandboxes the sandboxes' names. */
+function renamer(sandboxes: readonly Pick<Sandbox, "name" | "path">[]) {
   const nameByNetns = new Map(
     sandboxes.flatMap(({ name, path }) => path === undefined ? [] : [[netnsOf(path), name]]),
   );
-  const rename = <T extends { netns?: string }>(namespace: T): T => {
-    const name = nameByNetns.get(namespace.netns ?? "");
-    return name === undefined ? namespace : { ...namespace, netns: name };
-  };
-  return { host: view.host, others: view.others.map(rename), closed: view.closed.map(rename) };
+  return <T extends { netns?: string }>(thing: T): T =>
+    thing.netns === undefined
+      ? thing
+      : { ...thing, netns: plain(nameByNetns.get(thing.netns) ?? thing.netns) };
 }
 
 function isSubInterface(link: Link, below: string): boolean {
   return link.info.type === "vlan" && link.link === below;
 }
 
-/** A name or a text without control characters, which could move a terminal's cursor. */
+/** A name or a text without what moves a terminal's cursor, or is no character of XML. */
 function plain(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
+  return text.replace(/\p{C}/gu, "?");
 }
 
 function kindOf({ info }: Link): string {
@@ -162,18 +223,76 @@ function globalAddresses(link: Link, { addrs }: GraphNamespace): string[] {
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
 
-function routesOf(link: Link, { routes }: GraphNamespace): string[] {
-  return routes.filter(({ protocol, type }) => protocol !== "kernel" && type === "unicast")
+function routesOf(link: Link, namespace: GraphNamespace): string[] {
+  return hopsOf(link, namespace).map(({ route: { family, dst }, via }) => {
+    const to = family === 6 && dst === "default" ? "::/0" : dst;
+    return via === undefined ? `${to} on the link` : `${to} via ${via}`;
+  });
+}
+
+/** The routes of the main table by a link that the kernel did not add by itself, with their next hops. */
+function hopsOf(link: Link, { routes }: GraphNamespace): { route: Route; via?: string }[] {
+  return routes
+    .filter(({ protocol, type, table }) =>
+      protocol !== "kernel" && type === "unicast" && table === "main"
+    )
     .flatMap((route) =>
       (route.nexthops.length > 0 ? route.nexthops : [route])
         .filter(({ dev }) => dev === link.name)
-        .map(({ via }) => routeText(route, via))
+        .map(({ via }) => ({ route, via }))
     );
 }
 
-function routeText({ family, dst }: Route, via: string | undefined): string {
-  const to = family === 6 && dst === "default" ? "::/0" : dst;
-  return via === undefined ? `${to} on the link` : `${to} via ${via}`;
+/** An address of a namespace of this host, the link that has it, and whether the path is by that. */
+interface Holder extends Required<Pick<WorldMachine, "netns" | "ifname">> {
+  address: string;
+  mac: string | undefined;
+  isOnPath: boolean;
+}
+
+/** The machines that the links on one wire know: a parent, and the ipvlan links on it. */
+function machinesOf(
+  links: readonly Omit<SeenIpvlan, "parent">[],
+  networks: readonly Network[],
+  holders: ReadonlyMap<string, readonly Holder[]>,
+): WorldMachine[] {
+  const hops = links.flatMap(({ link, namespace }) => hopsOf(link, namespace));
+  const isDefault = ({ route }: typeof hops[number]) => route.dst === "default";
+  const gateways = [
+    ...hops.filter(isDefault).map(({ via }) => via),
+    ...networks.filter(({ mode, internal }) => mode === "l2" && !internal)
+      .flatMap(({ subnets }) => subnets.map(({ gateway }) => gateway)),
+  ];
+  const routers = hops.map(({ via }) => via);
+  // The links of a parent have its MAC address.
+  const [parent] = links;
+  const macs = new Map(links.flatMap(({ link, namespace }) =>
+    namespace.neighs
+      .filter(({ dev, address, state }) => dev === link.name && address && state !== "FAILED")
+      .map(({ dst, address }) => [dst, address!])
+  ));
+  const own = new Set(
+    links.flatMap(({ namespace }) => namespace.addrs.map(({ address }) => address)),
+  );
+  const addresses = [...new Set([...gateways, ...routers, ...macs.keys()])]
+    .filter((address) => address !== undefined)
+    .filter((address) => !own.has(address) && (macs.get(address) ?? "") !== parent!.link.address);
+  return [...Map.groupBy(addresses, (address) => macs.get(address) ?? address).values()]
+    .map((addresses): WorldMachine => {
+      const has = (list: readonly (string | undefined)[]) =>
+        addresses.some((address) => list.includes(address));
+      const mac = macs.get(addresses[0]!);
+      const [holder, ...more] = addresses.flatMap((address) => holders.get(address) ?? [])
+        .filter((each) => mac === undefined ? each.isOnPath : each.mac === mac);
+      return {
+        role: has(gateways) ? "gateway" : has(routers) ? "router" : "machine",
+        addresses,
+        ...mac !== undefined && { mac },
+        // Two namespaces may have one address, on wires that have nothing to do with each other.
+        ...holder && more.every(({ netns }) => netns === holder.netns) &&
+          { netns: holder.netns, ifname: holder.ifname },
+      };
+    });
 }
 
 /** An ipvlan link, its parent's name, and the namespace that it is in. */
@@ -211,7 +330,7 @@ function networkName(link: Link): string | undefined {
 
 function toEndpoint({ link, namespace }: SeenIpvlan): WorldEndpoint {
   return {
-    ...(namespace.netns !== undefined && { sandbox: plain(namespace.netns) }),
+    ...(namespace.netns !== undefined && { sandbox: namespace.netns }),
     ifname: plain(link.name),
     up: link.up,
     addresses: globalAddresses(link, namespace),
@@ -249,6 +368,23 @@ export function sandboxTitle({ sandbox }: WorldEndpoint): string {
   return sandbox ?? "this host";
 }
 
+/** The words of a machine: its name and role, its addresses, and its MAC address. */
+export function machineLines({ role, netns, addresses, mac }: WorldMachine): string[] {
+  return [netns === undefined ? role : `${netns} (${role})`, ...addresses, mac ?? "MAC not known"];
+}
+
+/** Leaves out all things above a number, but none to keep. */
+export function fold<T>(
+  things: readonly T[],
+  isKept: (thing: T) => boolean,
+  most = 4,
+): { shown: T[]; more: number } {
+  const usual = things.filter((thing) => !isKept(thing));
+  const kept = things.length - usual.length;
+  const hidden = new Set(things.length > most + 1 ? usual.slice(Math.max(0, most - kept)) : []);
+  return { shown: things.filter((thing) => !hidden.has(thing)), more: hidden.size };
+}
+
 /** Sentences about what could not be drawn. */
 export function notesOf({ absent, closed }: World): string[] {
   return [
@@ -261,9 +397,13 @@ export function notesOf({ absent, closed }: World): string[] {
   ];
 }
 
+/** Some links, and all that stand on them. */
+export function linksOf(links: readonly WorldLink[]): WorldLink[] {
+  return links.flatMap((link) => [link, ...linksOf(link.subInterfaces)]);
+}
+
 export function countOf({ links }: World): { networks: number; sandboxes: number } {
-  const all = (link: WorldLink): WorldLink[] => [link, ...link.subInterfaces.flatMap(all)];
-  const networks = links.flatMap(all).flatMap((link) => link.networks);
+  const networks = linksOf(links).flatMap((link) => link.networks);
   const sandboxes = networks.flatMap(({ endpoints }) => endpoints.map(({ sandbox }) => sandbox));
   return {
     networks: networks.filter(({ name }) => name !== undefined).length,

@@ -116,6 +116,7 @@ export function sandbox(
     links: [endpoint(parent, network)],
     addrs: addresses.map((address) => addr("eth0", address)),
     routes,
+    neighs: [],
   };
 }
 

@@ -1,7 +1,10 @@
+import { invalidOption } from "../../base/errors.ts";
 import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
+import { explain, toText as toAnswer } from "../../why/mod.ts";
 import type { Command } from "../command.ts";
-import { invalidOption } from "../../base/errors.ts";
+import { usageError } from "../errors.ts";
+import { findFlow, type FoundFlow } from "../flow.ts";
 
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
@@ -11,15 +14,23 @@ const FORMATS: Record<string, (world: World) => string> = {
 };
 
 export default {
-  usage: "[OPTIONS]",
+  usage: "[OPTIONS] [FROM TO]",
+  positionals: [0, 2],
   example: `ipvlan graph
-ipvlan graph --format svg > ipvlan.svg`,
+ipvlan graph --format svg > ipvlan.svg
+ipvlan graph --path c1 c2`,
   options: {
+    "--path": "mark the way of a packet from FROM to TO, as ipvlan why finds it",
     "--format FORMAT": `${Object.keys(FORMATS).join(", ")}; default text`,
     "--json": "the same as --format json",
   },
   asks: true,
-  async run(args, { open, print, interrupted: signal }) {
+  async run(args, { command, open, print, interrupted: signal }) {
+    const { positionals } = args;
+    const hasPath = args.on("path");
+    if (positionals.length !== (hasPath ? 2 : 0)) {
+      throw usageError(command, [`Give FROM and TO with --path: ${command} --path c1 c2`]);
+    }
     const format = args.on("json") ? "json" : args.value("format") ?? "text";
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
     if (!show) {
@@ -29,7 +40,15 @@ ipvlan graph --format svg > ipvlan.svg`,
     await using driver = await open();
     const sandboxes = driver.listSandboxes();
     const files = sandboxes.flatMap(({ path }) => path ?? []);
-    const view = await lookAround(WANTED, { files, signal });
-    print(show(buildWorld(view, driver.listNetworks(), sandboxes)));
+    const flow = hasPath ? await findFlow(driver, positionals, signal) : undefined;
+    const view = flow?.view ?? await lookAround(WANTED, { files, signal });
+    const path = flow && await pathOf(flow, positionals[0]!);
+    print(show(buildWorld(view, driver.listNetworks(), sandboxes, path)));
   },
 } satisfies Command;
+
+async function pathOf({ view, node, dst, src, target: to }: FoundFlow, from: string) {
+  const { fix, ...answer } = await explain(view, node, { dst, src });
+  const text = toAnswer(answer, { from, to, fix }).split("\n");
+  return { verdict: answer.verdict, steps: [...answer.there, ...answer.back], text };
+}

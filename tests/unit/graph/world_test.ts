@@ -163,6 +163,6 @@ Deno.test("the routes of a network are those that most of its endpoints have", (
     [],
   ).links;
   assertEquals(first!.networks[0]!.routes, ["default on the link"]);
-  assertEquals(WANTED, { links: true, addrs: true, routes: "main" });
+  assertEquals(WANTED, { links: true, addrs: true, routes: "main", neighs: true });
   assertEquals(networkTitle({ ...links[0]!.networks[0]!, name: undefined }), "not of this driver");
 });
