@@ -5,17 +5,16 @@
  * ```ts
  * import { Driver } from "@ipvlan/kit";
  * import { lookAround } from "@ipvlan/kit/ip";
- * import { buildWorld, toMermaid, toSvg, toText, WANTED } from "@ipvlan/kit/graph";
+ * import { buildWorld, toSvg, toText, WANTED } from "@ipvlan/kit/graph";
  *
  * await using driver = await Driver.open();
  * const world = buildWorld(await lookAround(WANTED), driver.listNetworks());
- * console.log(toText(world, 100), toMermaid(world));
+ * console.log(toText(world, 100));
  * await Deno.writeTextFile("world.svg", toSvg(world));
  * ```
  *
  * @module
  */
-export { toMermaid } from "./mermaid.ts";
 export { toSvg } from "./svg.ts";
 export { toText } from "./text.ts";
 export { buildWorld, WANTED } from "./world.ts";

@@ -1,5 +1,5 @@
 import { invalidOption } from "../../base/errors.ts";
-import { buildWorld, toMermaid, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
+import { buildWorld, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
 import { explain, toText as toAnswer } from "../../why/mod.ts";
 import type { Command } from "../command.ts";
@@ -8,7 +8,6 @@ import { findFlow, type FoundFlow } from "../flow.ts";
 
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
-  mermaid: toMermaid,
   svg: toSvg,
   json: (world) => JSON.stringify(world, null, 4),
 };

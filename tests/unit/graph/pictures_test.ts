@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { toMermaid, toSvg, toText } from "../../../lib/graph/mod.ts";
+import { toSvg, toText } from "../../../lib/graph/mod.ts";
 import { buildWorld } from "../../../lib/graph/world.ts";
 import {
   addr,
@@ -127,40 +127,11 @@ Deno.test("text: without networks and sandboxes, the text says so", () => {
   assertEquals(toText(buildWorld(view([link("eth0")]), []), 80), "0 networks, 0 sandboxes");
 });
 
-Deno.test("mermaid: a flowchart with a node for each link, network and sandbox", () => {
-  assertEquals(
-    toMermaid(small()),
-    `\
-flowchart LR
-  n0[["eth0<br>device, up<br>192.168.1.250/24"]]
-  n1[/"default via 192.168.1.1"/]
-  n0 -.-> n1
-  n2(["db_net<br>l2 bridge<br>192.168.1.0/24"])
-  n0 --- n2
-  n3[/"default via 192.168.1.1"/]
-  n2 -.-> n3
-  n4["c1"]
-  n2 -- "192.168.1.2/24" --- n4
-  n5["c2"]
-  n2 -- "192.168.1.3/24" --- n5
-  n6[["eth0.20<br>VLAN 20, up"]]
-  n7(["web<br>l2 bridge<br>192.168.20.0/24<br>2001:db8::/64"])
-  n6 --- n7
-  n8["c3"]
-  n7 -- "192.168.20.2/24<br>2001:db8::2/64<br>down" --- n8
-  n0 --- n6
-  n9[["di-1<br>dummy, up"]]
-  n10(["isolated<br>l2 bridge"])
-  n9 --- n10`,
-  );
-});
-
-Deno.test("mermaid and svg: a name cannot end its label or become markup", () => {
+Deno.test("svg: a name cannot end its label or become markup", () => {
   const world = buildWorld(
     view([link("eth0")], [sandbox('<b>"#`', "eth0", "web", ["10.0.0.2/24"])]),
     [],
   );
-  assertStringIncludes(toMermaid(world), '["#60;b#62;#34;#35;#96;"]');
   const svg = toSvg(world);
   assertStringIncludes(svg, "&#60;b&#62;&#34;#`");
   assert(!svg.includes("<b>"));
