@@ -1,10 +1,9 @@
 import { invalidOption } from "../../base/errors.ts";
 import { buildWorld, toSvg, toText, WANTED, type World } from "../../graph/mod.ts";
 import { lookAround } from "../../iproute2/view.ts";
-import { explain, toText as toAnswer } from "../../why/mod.ts";
 import type { Command } from "../command.ts";
 import { usageError } from "../errors.ts";
-import { findFlow, type FoundFlow } from "../flow.ts";
+import { askWhy } from "./why.ts";
 
 const FORMATS: Record<string, (world: World) => string> = {
   text: (world) => toText(world, Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100),
@@ -39,15 +38,13 @@ ipvlan graph --path c1 c2`,
     await using driver = await open();
     const sandboxes = driver.listSandboxes();
     const files = sandboxes.flatMap(({ path }) => path ?? []);
-    const flow = hasPath ? await findFlow(driver, positionals, signal) : undefined;
-    const view = flow?.view ?? await lookAround(WANTED, { files, signal });
-    const path = flow && await pathOf(flow, positionals[0]!);
+    const answer = hasPath ? await askWhy(driver, positionals, signal) : undefined;
+    const view = answer?.view ?? await lookAround(WANTED, { files, signal });
+    const path = answer && {
+      verdict: answer.verdict,
+      steps: [...answer.there, ...answer.back],
+      text: answer.text.split("\n"),
+    };
     print(show(buildWorld(view, driver.listNetworks(), sandboxes, path)));
   },
 } satisfies Command;
-
-async function pathOf({ view, node, dst, src, target: to }: FoundFlow, from: string) {
-  const { fix, ...answer } = await explain(view, node, { dst, src });
-  const text = toAnswer(answer, { from, to, fix }).split("\n");
-  return { verdict: answer.verdict, steps: [...answer.there, ...answer.back], text };
-}

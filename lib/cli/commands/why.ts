@@ -1,6 +1,11 @@
-import { explain, toText } from "../../why/mod.ts";
+import { addressIn, familyOf } from "../../ipam/address.ts";
+import { invalidOption } from "../../base/errors.ts";
+import type { EngineDriver } from "../../driver/mod.ts";
+import { lookAround } from "../../iproute2/view.ts";
+import { netnsOf } from "../../iproute2/words.ts";
+import { addressOf, explain, nodeOf, toText, WANTED } from "../../why/mod.ts";
+import type { Answer, WhyView } from "../../why/mod.ts";
 import type { Command } from "../command.ts";
-import { findFlow } from "../flow.ts";
 
 const STATUSES = { yes: 0, no: 1, leaves: 3, unknown: 3 } as const;
 
@@ -18,12 +23,40 @@ ipvlan why host:eth0 c1`,
     ["3", "that is not known: the packet leaves what is in view, or is treated in an unknown way"],
   ],
   async run(args, { open, print, interrupted: signal }) {
-    const [from = ""] = args.positionals;
     await using driver = await open();
-    const { view, node, dst, src, target } = await findFlow(driver, args.positionals, signal);
-    const { fix, ...answer } = await explain(view, node, { dst, src });
-    if (args.on("json")) print(JSON.stringify({ from, to: dst, ...answer, fix }, null, 4));
-    else print(toText(answer, { from, to: target, fix }));
+    const { view: _, text, ...answer } = await askWhy(driver, args.positionals, signal);
+    print(args.on("json") ? JSON.stringify(answer, null, 4) : text);
     return STATUSES[answer.verdict];
   },
 } satisfies Command;
+
+/** Asks whether FROM (`c1`, `host`, `host:eth0`) reaches TO (the same, or an address). */
+export async function askWhy(
+  driver: EngineDriver,
+  [from = "", to = ""]: readonly string[],
+  signal: AbortSignal,
+): Promise<Answer & { view: WhyView; text: string; from: string; to: string; fix?: string }> {
+  const sandboxes = driver.listSandboxes();
+  const files = sandboxes.flatMap(({ path }) => path ?? []);
+  const view = await lookAround(WANTED, { files, signal });
+  const find = (name: string) => {
+    const path = sandboxes.find((each) => each.name === name)?.path;
+    return name === "host" ? view.host : nodeOf(view, path === undefined ? name : netnsOf(path));
+  };
+  const [, name = from, link] = find(from) ? [] : /^(.*):([^:]+)$/.exec(from) ?? [];
+  const node = find(name);
+  if (!node) throw invalidOption("name", name, "give host, a sandbox or a network namespace");
+  const target = find(to);
+  const dst = target ? addressOf(target, node) : addressIn(to);
+  if (dst === undefined) {
+    throw invalidOption("target", to, "it has no address: give one that has");
+  }
+  const family = familyOf(dst);
+  const src = node.addrs.find((each) => each.dev === link && each.family === family)?.address;
+  if (link !== undefined && src === undefined) {
+    throw invalidOption("link", link, `give a link of ${name} that has an IPv${family} address`);
+  }
+  const { fix, ...answer } = await explain(view, node, { dst, src });
+  const text = toText(answer, { from, to: target ? `${to} (${dst})` : dst, fix });
+  return { view, text, from, to: dst, ...answer, fix };
+}
