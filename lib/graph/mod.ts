@@ -26,5 +26,4 @@ export type {
   WorldMachine,
   WorldNetwork,
   WorldPath,
-  WorldWire,
 } from "./world.ts";

@@ -1,21 +1,8 @@
 // The columns of the picture, from left to right: machines, wires, links of the host with those that
 // stand on them, and networks with their sandboxes. So all lines are straight, and none crosses another.
-import { pathIn } from "./path.ts";
+import { allOf, type Box, boxOf, fold, SIGNS } from "./boxes.ts";
 import { toText } from "./text.ts";
-import {
-  fold,
-  linksOf,
-  machineLines,
-  networkTitle,
-  notesOf,
-  sameRoutes,
-  sandboxTitle,
-  type World,
-  type WorldEndpoint,
-  type WorldLink,
-  type WorldNetwork,
-  type WorldWire,
-} from "./world.ts";
+import { notesOf, type World } from "./world.ts";
 
 /** All lengths are in pixels: the least width of a picture, and the greatest for a line of text. */
 const [NARROW, WIDE] = [860, 1280];
@@ -28,45 +15,43 @@ const MIDDLE = 19;
 const [LINES, SANDBOXES, ABREAST] = [8, 20, 4];
 
 /** The colours, in light and in dark. No CSS variables: not every SVG viewer knows them. */
-export const COLOURS = {
-  light: {
-    ...{ page: "#ffffff", text: "#1f2328", dim: "#525b65", bad: "#b42318", way: "#7b3fd1" },
-    ...{ line: "#7d8590", host: "#f6f8fa", link: "#e9edf1", network: "#e3effd", edge: "#3a7fc8" },
-    ...{ machine: "#fff4d6", rim: "#94700a" },
-  },
-  dark: {
-    ...{ page: "#0d1117", text: "#e6edf3", dim: "#a3abb4", bad: "#ff8f85", way: "#c8a2ff" },
-    ...{ line: "#7d8590", host: "#11161d", link: "#21262d", network: "#12253d", edge: "#4d8fd6" },
-    ...{ machine: "#2b2411", rim: "#b8912d" },
-  },
-};
+export const COLOURS: [selector: string, part: "fill" | "stroke", light: string, dark: string][] = [
+  [".page, .sandbox", "fill", "#ffffff", "#0d1117"],
+  ["text", "fill", "#1f2328", "#e6edf3"],
+  [".dim", "fill", "#525b65", "#a3abb4"],
+  [".bad", "fill", "#b42318", "#ff8f85"],
+  [".host", "fill", "#f6f8fa", "#11161d"],
+  [".link", "fill", "#e9edf1", "#21262d"],
+  [".network", "fill", "#e3effd", "#12253d"],
+  [".machine", "fill", "#fff4d6", "#2b2411"],
+  [".host, .link, .sandbox, .wire", "stroke", "#7d8590", "#7d8590"],
+  [".network", "stroke", "#3a7fc8", "#4d8fd6"],
+  [".machine", "stroke", "#94700a", "#b8912d"],
+  [".off", "stroke", "#b42318", "#ff8f85"],
+  [".on", "stroke", "#7b3fd1", "#c8a2ff"],
+  [".stop", "stroke", "#b42318", "#ff8f85"],
+];
 
-const rules = (colours: typeof COLOURS.light) =>
-  `.page { fill: ${colours.page} }
-text { fill: ${colours.text} }
-.dim { fill: ${colours.dim} }
-.bad { fill: ${colours.bad} }
-.host { fill: ${colours.host}; stroke: ${colours.line} }
-.link { fill: ${colours.link}; stroke: ${colours.line} }
-.network { fill: ${colours.network}; stroke: ${colours.edge} }
-.sandbox { fill: ${colours.page}; stroke: ${colours.line} }
-.machine { fill: ${colours.machine}; stroke: ${colours.rim} }
-.wire { fill: none; stroke: ${colours.line} }
-.off { stroke: ${colours.bad} }
-.on { stroke: ${colours.way} }
-.stop { stroke: ${colours.bad} }`;
+const rules = (theme: 2 | 3) =>
+  COLOURS.map((row) => `${row[0]} { ${row[1]}: ${row[theme]} }`).join("\n");
 
 /** Each rule has the class of the picture, as a page that has it inside may have rules of its own. */
 const STYLE =
   `text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre }
 .title { font-weight: 700 }
-.wire { stroke-width: 2 }
+.wire { stroke-width: 2; fill: none }
 .off { stroke-dasharray: 5 3 }
 .on { stroke-width: 3 }
-${rules(COLOURS.light)}
+${rules(2)}
 @media (prefers-color-scheme: dark) {
-${rules(COLOURS.dark)}
-}`.replace(/^(?=[.t])/gm, ".ipvlan-graph ");
+${rules(3)}
+}`.replace(/(?<=^|, )(?=[.t])/gm, ".ipvlan-graph ");
+
+/** What the classes of boxes mean. */
+const LEGEND = {
+  ...{ "machine": "LAN machine", "link": "link", "network": "network", "sandbox": "sandbox" },
+  ...{ "sandbox off": "down", "sandbox on": "● on the way", "sandbox on stop": "✗ it ends here" },
+};
 
 /** The world as an SVG picture that needs nothing else, in light and in dark. */
 export function toSvg(world: World): string {
@@ -89,182 +74,148 @@ export function toSvg(world: World): string {
 class Drawing {
   readonly lines: string[] = [];
   readonly width: number;
-  readonly #path;
-  /** The widths of a machine, a link, the text of a network, and a sandbox. */
+  readonly #host: Box;
   readonly #wide;
   /** Where the wires, the host, its links and the networks begin. */
   readonly #left;
 
   constructor(private readonly world: World) {
-    this.#path = pathIn(world);
-    const links = linksOf(world.links);
-    const networks = links.flatMap((link) => link.networks);
-    const machines = links.flatMap(({ wire }) => wire?.machines ?? []).map(machineLines);
-    const chips = networks.map((network) =>
-      network.endpoints.map((each) => chipLines(network, each))
+    this.#host = boxOf(world);
+    const { link: links = [], network: networks = [], ...others } = Object.groupBy(
+      allOf(this.#host),
+      ({ kind }) => kind,
     );
+    const widest = (boxes: readonly Box[] = [], most: number) =>
+      Math.min(most, widthFor(boxes.flatMap(({ lines }) => lines)));
     const wide = this.#wide = {
-      machine: widthFor(machines, 330),
-      link: widthFor(links.map(linkLines), 250),
-      network: widthFor(networks.map(networkLines), 280),
-      chip: widthFor(chips.flat(), 340),
+      machine: widest(others.machine, 330),
+      wire: widest(others.wire, 240),
+      link: widest(links, 250),
+      network: widest(networks, 280),
+      sandbox: widest(others.sandbox, 340),
     };
-    const wires = PADDING + wide.machine + (machines.length > 0 ? GAP : 0);
-    const host = wires + widthFor(links.map(({ wire }) => [tagsOf(wire)]), 240);
-    const depth = Math.max(0, ...links.map(({ wire }) => wire?.tags.length ?? 0)) + 1;
+    const wires = PADDING + wide.machine + (wide.machine > 0 ? GAP : 0);
+    const host = wires + wide.wire;
     const link = host + GAP;
+    const depths = links.map(({ toWire }) => toWire.filter(({ kind }) => kind === "link").length);
+    const depth = Math.max(0, ...depths) + 1;
     const left = this.#left = { wires, host, link, network: link + depth * (wide.link + 2 * GAP) };
-    const abreast = Math.min(ABREAST, Math.max(0, ...chips.map(({ length }) => length)));
+    const abreast = Math.min(ABREAST, Math.max(0, ...networks.map(({ boxes }) => boxes.length)));
     this.width = Math.max(
       NARROW,
-      Math.min(WIDE, widthFor([world.path?.text ?? []], Infinity)),
-      left.network + wide.network + abreast * (wide.chip + PADDING) + GAP + PADDING,
+      Math.min(WIDE, widthFor(world.path?.text ?? [])),
+      left.network + wide.network + abreast * (wide.sandbox + PADDING) + GAP + PADDING,
     );
   }
 
   all(): number {
-    const { path, links } = this.world;
-    const above = (path?.text ?? []).reduce(
-      (y, line, index) => this.#words(line, index === 0 ? "title" : "dim", y),
-      PADDING,
-    );
-    const notes = notesOf(this.world);
-    if (links.length === 0) notes.unshift("No link has a network on it");
-    const host = links.length > 0 ? this.#drawHost(above + GAP / 2) + GAP : above;
-    return this.#drawLegend(notes.reduce((y, note) => this.#words(note, "bad", y), host) + GAP) +
-      PADDING;
+    const text = this.world.path?.text ?? [];
+    const empty = this.world.links.length > 0 ? [] : ["No link has a network on it"];
+    const verdict = this.#words(text.slice(0, 1), "title", PADDING);
+    const above = this.#words(text.slice(1), "dim", verdict);
+    const host = this.#drawHost(above + GAP / 2) + GAP;
+    return this.#drawLegend(this.#words([...empty, ...notesOf(this.world)], "bad", host) + GAP);
   }
 
-  #words(line: string, kind: string, y: number): number {
-    this.#text(PADDING, y + 14, line, this.width - 2 * PADDING, kind);
-    return y + LINE;
+  #words(lines: readonly string[], kind: string, y: number): number {
+    lines.forEach((line, index) =>
+      this.#text(PADDING, y + index * LINE + 14, line, this.width - 2 * PADDING, kind)
+    );
+    return y + lines.length * LINE;
   }
 
   #drawHost(y: number): number {
     const x = this.#left.host;
-    const width = this.width - PADDING - x;
     if (this.#wide.machine > 0) this.#text(PADDING, y + MIDDLE + 4, "LAN", 60, "title");
     return this.#box(
-      ["this host"],
-      `host${this.#mark(this.world)}`,
-      { x, y, width },
+      this.#host,
+      { x, y, width: this.width - PADDING - x },
       () =>
-        stack(this.world.links, y + LINE + PADDING, (link, top) => this.#drawLink(link, 0, top)) +
+        stack(this.#host.boxes, y + LINE + PADDING, (link, top) => this.#drawLink(link, 0, top)) +
         PADDING,
     );
   }
 
   /** Draws a link, left of it its wire, and right of it what stands on it. */
-  #drawLink(link: WorldLink, depth: number, y: number): number {
-    const { state, networks, subInterfaces, addresses, wire } = link;
+  #drawLink(box: Box, depth: number, y: number): number {
     const width = this.#wide.link;
     const x = this.#left.link + depth * (width + 2 * GAP);
-    const kind = `link${state === "up" ? "" : " off"}${this.#mark(link)}`;
-    return this.#box(linkLines(link), kind, { x, y, width }, () => {
-      const used = [...networks, ...addresses, ...wire?.machines ?? []];
-      const isBare = used.length === 0 && subInterfaces.length > 0;
-      const own = isBare ? y - GAP : Math.max(
+    const { wire = [], network = [], link = [] } = Object.groupBy(box.boxes, ({ kind }) => kind);
+    return this.#box(box, { x, y, width }, () => {
+      const own = Math.max(
         y + 2 * MIDDLE,
-        wire ? this.#drawWire(link, wire, depth, y) : y,
-        stack(networks, y, (each, top) => this.#drawNetwork(each, link, x + width, top)),
+        ...wire.map((each) => this.#drawWire(each, depth, y)),
+        stack(network, y, (each, top) => this.#drawNetwork(each, box, x + width, top)),
       );
-      return stack(subInterfaces, own + GAP, (each, top) => this.#drawLink(each, depth + 1, top));
+      return stack(link, own + GAP, (each, top) => this.#drawLink(each, depth + 1, top));
     });
   }
 
   /** Draws a wire with its machines, up to the link and through those below it. */
-  #drawWire({ state }: WorldLink, wire: WorldWire, depth: number, y: number): number {
+  #drawWire(wire: Box, depth: number, y: number): number {
     const { wires, host, link } = this.#left;
-    const step = this.#wide.link + 2 * GAP;
-    const off = state === "up" ? "" : " off";
+    const { machine: width, link: room } = this.#wide;
     const middle = y + MIDDLE;
-    const gaps = Array.from({ length: depth }, (_, index) => link + index * step)
-      .map((x) => `M${x + this.#wide.link} ${middle}H${x + step}`);
-    this.#line(`M${wires} ${middle}H${link}${gaps.join("")}`, `wire${off}${this.#mark(wire)}`);
-    this.#text(wires + 8, middle - 6, tagsOf(wire), host - wires, "dim");
-    const [width, x] = [this.#wide.machine, PADDING];
-    const { shown, more } = fold(wire.machines, (each) => this.#path.on.has(each));
-    const boxes: [string[], object?][] = shown.map((each) => [machineLines(each), each]);
-    if (more > 0) boxes.push([[`+ ${more} more`]]);
-    return stack(boxes, y, ([lines, machine], top) => {
-      this.#line(`M${x + width} ${top + MIDDLE}H${wires}V${middle}`, `wire${this.#mark(machine)}`);
-      return this.#box(lines, `machine${this.#mark(machine)}`, { x, y: top, width });
+    const gaps = Array.from({ length: depth }, (_, index) => link + index * (room + 2 * GAP))
+      .map((x) => `M${x + room} ${middle}h${2 * GAP}`);
+    this.#line(`M${wires} ${middle}H${link}${gaps.join("")}`, `wire${marksOf(wire)}`);
+    this.#text(wires + 8, middle - 6, wire.lines[0]!, host - wires, "dim");
+    return stack(fold(wire.boxes), y, (machine, top) => {
+      const x = PADDING + width;
+      this.#line(`M${x} ${top + MIDDLE}H${wires}V${middle}`, `wire${marksOf(machine)}`);
+      return this.#box(machine, { x: PADDING, y: top, width });
     });
   }
 
-  #drawNetwork(network: WorldNetwork, link: WorldLink, from: number, y: number): number {
+  #drawNetwork(network: Box, link: Box, from: number, y: number): number {
     const { network: x } = this.#left;
-    const { chip, network: room } = this.#wide;
-    this.#line(`M${from} ${y + MIDDLE}H${x}`, `wire${this.#mark(network, link)}`);
-    const { shown, more } = fold(
-      network.endpoints,
-      (each) => !each.up || !sameRoutes(network, each) || this.#path.on.has(each),
-      SANDBOXES,
+    const { sandbox: width, network: room } = this.#wide;
+    this.#line(`M${from} ${y + MIDDLE}H${x}`, `wire${link.mark ? marksOf(network) : ""}`);
+    const rows = Object.groupBy(
+      fold(network.boxes, SANDBOXES),
+      (_, index) => Math.floor(index / ABREAST),
     );
-    const chips = shown.map((each) => ({
-      lines: chipLines(network, each),
-      kind: `sandbox${each.up ? "" : " off"}${this.#mark(each)}`,
-    }));
-    if (more > 0) chips.push({ lines: [`+ ${more} more`], kind: "sandbox" });
-    const width = this.width - PADDING - GAP - x;
     return this.#box(
-      networkLines(network),
-      `network${this.#mark(network)}`,
-      { x, y, width, room },
-      () => {
-        let top = y + PADDING;
-        for (let start = 0; start < chips.length; start += ABREAST) {
-          const row = chips.slice(start, start + ABREAST);
-          const bottom = top + Math.max(...row.map(({ lines }) => heightOf(lines)));
-          row.forEach(({ lines, kind }, index) => {
-            const left = x + room + index * (chip + PADDING);
-            this.#box(lines, kind, { x: left, y: top, width: chip }, () => bottom);
-          });
-          top = bottom + PADDING;
-        }
-        return top;
-      },
+      network,
+      { x, y, width: this.width - PADDING - GAP - x, room },
+      () =>
+        Object.values(rows).reduce((y, row = []) => {
+          const bottom = y + Math.max(...row.map(heightOf));
+          row.forEach((each, index) =>
+            this.#box(each, { x: x + room + index * (width + PADDING), y, width }, () => bottom)
+          );
+          return bottom + PADDING;
+        }, y + PADDING),
     );
   }
 
   #drawLegend(y: number): number {
-    const entries = [
-      ["machine", "LAN machine"],
-      ["link", "link"],
-      ["network", "network"],
-      ["sandbox", "sandbox"],
-      ["sandbox off", "down"],
-      ...this.world.path
-        ? [["sandbox on", "● on the way"], ["sandbox on stop", "✗ it ends here"]]
-        : [],
-    ];
     let x = PADDING;
-    for (const [kind = "", label = ""] of entries) {
+    for (const [kind, label] of Object.entries(LEGEND)) {
+      if (kind.includes(" on") && !this.world.path) continue;
       this.lines.push(
         `<rect class="key ${kind}" x="${x}" y="${y}" width="18" height="12" rx="3"/>`,
       );
       this.#text(x + 24, y + 10, label, 200, "dim");
       x += Math.ceil(24 + lengthOf(label) * CHARACTER + GAP);
     }
-    return y + LINE;
+    return y + LINE + PADDING;
   }
 
   /** Draws a box behind what `draw` draws in it or beside it, as high as that or its own lines. */
   #box(
-    lines: readonly string[],
-    kind: string,
+    box: Box,
     { x, y, width, room = width }: { x: number; y: number; width: number; room?: number },
     draw = () => y,
   ): number {
     const place = this.lines.push("") - 1;
-    const bottom = Math.max(draw(), y + heightOf(lines));
-    const mark = kind.endsWith(" stop") ? "✗ " : kind.endsWith(" on") ? "● " : "";
-    this.lines[place] = `<rect class="${kind}" x="${x}" y="${y}" width="${width}" ` +
-      `height="${bottom - y}" rx="5"/>`;
-    lines.forEach((line, index) => {
+    const bottom = Math.max(draw(), y + heightOf(box));
+    this.lines[place] = `<rect class="${box.kind}${marksOf(box)}" x="${x}" y="${y}" ` +
+      `width="${width}" height="${bottom - y}" rx="5"/>`;
+    const [title, ...lines] = linesOf(box);
+    [`${box.mark ? `${SIGNS[box.mark]} ` : ""}${title}`, ...lines].forEach((line, index) => {
       const kind = index === 0 ? "title" : "dim";
-      const text = index === 0 ? mark + line : line;
-      this.#text(x + PADDING, y + MIDDLE + 4 + LINE * index, text, room - 2 * PADDING, kind);
+      this.#text(x + PADDING, y + MIDDLE + 4 + LINE * index, line, room - 2 * PADDING, kind);
     });
     return bottom;
   }
@@ -278,52 +229,31 @@ class Drawing {
     const whole = shown === text ? "" : `<title>${escape(text)}</title>`;
     this.lines.push(`<text class="${kind}" x="${x}" y="${y}">${escape(shown)}${whole}</text>`);
   }
-
-  /** The classes of what the path passes, or ends at. */
-  #mark(...things: (object | undefined)[]): string {
-    const { on, stop } = this.#path;
-    const isOn = things.every((thing) => thing && on.has(thing));
-    return isOn ? things[0] === stop ? " on stop" : " on" : "";
-  }
 }
 
-function linkLines({ name, kind, state, mtu, addresses, routes }: WorldLink): string[] {
-  return capped([name, `${kind}, ${state}`, `mtu ${mtu}`, ...addresses, ...routes]);
+/** The classes of a box that is down, and of one that the path passes or ends at. */
+function marksOf({ isOff, mark }: Box): string {
+  return (isOff ? " off" : "") + (mark ? " on" : "") + (mark === "stop" ? " stop" : "");
 }
 
-function networkLines(network: WorldNetwork): string[] {
-  const { mode, flag, subnets, routes } = network;
-  return capped([networkTitle(network), `${mode} ${flag}`, ...subnets, ...routes]);
-}
-
-function chipLines(network: WorldNetwork, endpoint: WorldEndpoint): string[] {
-  const { ifname, addresses, routes, up } = endpoint;
-  const own = sameRoutes(network, endpoint) ? [] : routes.length > 0 ? routes : ["no way out"];
-  return capped([`${sandboxTitle(endpoint)} ${ifname}${up ? "" : " down"}`, ...addresses, ...own]);
-}
-
-function tagsOf(wire: WorldWire | undefined): string {
-  return wire?.tags.join(" in ") || "untagged";
-}
-
-function capped(lines: string[]): string[] {
+function linesOf({ lines }: Box): string[] {
   const more = lines.length - LINES + 1;
   return more > 1 ? [...lines.slice(0, -more), `+ ${more} more`] : lines;
 }
 
-/** Draws things one below the other. */
-function stack<T>(things: readonly T[], y: number, draw: (thing: T, y: number) => number): number {
-  return things.reduce((bottom, thing) => draw(thing, bottom + GAP), y - GAP);
+/** Draws boxes one below the other. */
+function stack(boxes: readonly Box[], y: number, draw: (box: Box, y: number) => number): number {
+  return boxes.reduce((bottom, box) => draw(box, bottom + GAP), y - GAP);
 }
 
-function heightOf(lines: readonly string[]): number {
-  return lines.length * LINE + 13;
+function heightOf(box: Box): number {
+  return linesOf(box).length * LINE + 13;
 }
 
 /** The width of a box for the longest of some lines, with a mark of the path. */
-function widthFor(boxes: readonly string[][], most: number): number {
-  const longest = Math.max(0, ...boxes.flat().map(lengthOf));
-  return longest === 0 ? 0 : Math.min(most, Math.ceil((longest + 2) * CHARACTER) + 2 * PADDING);
+function widthFor(lines: readonly string[]): number {
+  const longest = lines.reduce((most, line) => Math.max(most, lengthOf(line)), 0);
+  return longest === 0 ? 0 : Math.ceil((longest + 2) * CHARACTER) + 2 * PADDING;
 }
 
 /** The length of a text in characters of the font. Those of some scripts are twice as wide. */

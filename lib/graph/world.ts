@@ -61,16 +61,11 @@ export interface WorldLink {
   networks: WorldNetwork[];
   /** The sub-interfaces on it. */
   subInterfaces: WorldLink[];
-  /** What its frames go out to; left out, nowhere, as it is a dummy. */
-  wire?: WorldWire;
-}
-
-/** What a link sends its frames to: an Ethernet segment. */
-export interface WorldWire {
-  /** The tags of its frames, the outer one first: `VLAN 20`. */
-  tags: string[];
-  /** The machines on it that are known here, gateways and routers first. */
-  machines: WorldMachine[];
+  /**
+   * The Ethernet segment that its frames go out to, with their tags, the inner one first, and the
+   * machines on it that are known here, gateways and routers first. Left out for a dummy.
+   */
+  wire?: { tags: string[]; machines: WorldMachine[] };
 }
 
 /** A machine on a wire. */
@@ -129,55 +124,58 @@ export function buildWorld(
   sandboxes: readonly Pick<Sandbox, "name" | "path">[] = [],
   path?: WorldPath,
 ): World {
-  const rename = renamer(sandboxes);
+  const names = new Map(sandboxes.map(({ name, path = "" }) => [path && netnsOf(path), name]));
+  const rename = <T extends { netns?: string }>(thing: T): T =>
+    thing.netns === undefined
+      ? thing
+      : { ...thing, netns: plain(names.get(thing.netns) ?? thing.netns) };
   const [host, others, closed] = [view.host, view.others.map(rename), view.closed.map(rename)];
   const steps = path?.steps.map(rename) ?? [];
-  const linkAt = new Map(host.links.map((link) => [link.index, link]));
-  const ipvlans = [host, ...others].flatMap((namespace) =>
-    namespace.links.flatMap((link): SeenIpvlan[] => {
-      const parent = linkAt.get(link.linkIndex ?? 0);
-      // A parent in a sandbox is not drawn.
-      if (!parent || !isIpvlanOn(parent, link, namespace.netns)) return [];
-      return [{ link, parent: parent.name, namespace }];
-    })
+  const ports = [host, ...others].flatMap((namespace) =>
+    namespace.links.map((link): Port => ({ link, namespace }))
   );
-  const parents = new Set([
-    ...ipvlans.map(({ parent }) => parent),
-    ...networks.map(({ parent }) => parent),
-  ]);
+  const linkAt = new Map(host.links.map((link) => [link.index, link]));
+  const ipvlans = Map.groupBy(ports, ({ link, namespace }) => {
+    const parent = linkAt.get(link.linkIndex ?? 0);
+    // A parent in a sandbox is not drawn.
+    return parent && isIpvlanOn(parent, link, namespace.netns) ? parent.name : undefined;
+  });
+  const parents = new Set([...ipvlans.keys(), ...networks.map(({ parent }) => parent)]);
   const carries = ({ name }: Link): boolean =>
     parents.has(name) || host.links.some((link) => isSubInterface(link, name) && carries(link));
-  const holders = Map.groupBy(
-    others.flatMap(({ netns, links, addrs }) =>
-      addrs.map(({ address, dev }): Holder => {
-        const isOnPath = steps.some((step) => step.netns === netns && step.link === dev);
-        const mac = links.find(({ name }) => name === dev)?.address;
-        return { address, netns: netns!, ifname: dev, mac, isOnPath };
-      })
-    ),
-    ({ address }) => address,
-  );
-  const toLink = (link: Link, tagsBelow: string[] = []): WorldLink => {
-    const seen = ipvlans.filter(({ parent }) => parent === link.name);
+  // Machines on wires that have nothing to do with each other may have one address.
+  const holderOf = ({ addresses, mac }: WorldMachine) => {
+    const holder = ports.find(({ link: { name, address }, namespace: { netns, addrs } }) =>
+      netns !== undefined &&
+      addrs.some((each) => each.dev === name && addresses.includes(each.address)) &&
+      (mac === undefined
+        ? steps.some((step) => step.netns === netns && step.link === name)
+        : address === mac)
+    );
+    return holder && { netns: holder.namespace.netns, ifname: holder.link.name };
+  };
+  const toLink = (link: Link, tagsBelow?: string[]): WorldLink => {
+    const port = { link, namespace: host };
+    const seen = ipvlans.get(link.name) ?? [];
     const records = networks.filter(({ parent }) => parent === link.name);
-    const tags = [...tagsBelow, ...link.info.type === "vlan" ? [kindOf(link)] : []];
+    // Without tags, also of what stands on it, a frame goes nowhere.
+    const tags = link.info.type === "dummy"
+      ? undefined
+      : tagsBelow && [...link.info.type === "vlan" ? [kindOf(link)] : [], ...tagsBelow];
+    const machines = machinesOf(port, seen, records)
+      .map((machine) => ({ ...machine, ...holderOf(machine) }));
     return {
       name: plain(link.name),
       kind: kindOf(link),
       state: !link.up ? "down" : link.flags.includes("LOWER_UP") ? "up" : "no carrier",
       mtu: link.mtu,
-      addresses: globalAddresses(link, host),
-      routes: routesOf(link, host),
+      addresses: addressesOf(port),
+      routes: routesOf(port),
       networks: networksOf(seen, records),
       subInterfaces: host.links
         .filter((other) => isSubInterface(other, link.name) && carries(other))
         .map((other) => toLink(other, tags)),
-      ...link.info.type !== "dummy" && {
-        wire: {
-          tags,
-          machines: machinesOf([{ link, namespace: host }, ...seen], records, holders),
-        },
-      },
+      ...tags && { wire: { tags, machines } },
     };
   };
   const lowest = host.links.filter((link) =>
@@ -185,23 +183,12 @@ export function buildWorld(
   );
   const here = new Set(host.links.map(({ name }) => name));
   return {
-    links: lowest.map((link) => toLink(link)),
+    links: lowest.map((link) => toLink(link, [])),
     absent: networks.filter(({ parent }) => !here.has(parent))
       .map(({ name, parent }) => ({ network: name, parent })),
     closed: closed.map(({ netns, reason }) => ({ netns, reason: plain(reason) })),
     ...path && { path: { ...path, steps, text: path.text.map(plain) } },
   };
-}
-
-/** What gives the namespaces of engines' sandboxes the sandboxes' names. */
-function renamer(sandboxes: readonly Pick<Sandbox, "name" | "path">[]) {
-  const nameByNetns = new Map(
-    sandboxes.flatMap(({ name, path }) => path === undefined ? [] : [[netnsOf(path), name]]),
-  );
-  return <T extends { netns?: string }>(thing: T): T =>
-    thing.netns === undefined
-      ? thing
-      : { ...thing, netns: plain(nameByNetns.get(thing.netns) ?? thing.netns) };
 }
 
 function isSubInterface(link: Link, below: string): boolean {
@@ -218,21 +205,27 @@ function kindOf({ info }: Link): string {
   return info.type === "other" ? info.kind : info.type;
 }
 
-function globalAddresses(link: Link, { addrs }: GraphNamespace): string[] {
-  return globalAddrs(link.name, addrs)
+/** A link in its namespace. */
+interface Port {
+  link: Link;
+  namespace: GraphNamespace;
+}
+
+function addressesOf({ link, namespace }: Port): string[] {
+  return globalAddrs(link.name, namespace.addrs)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
 }
 
-function routesOf(link: Link, namespace: GraphNamespace): string[] {
-  return hopsOf(link, namespace).map(({ route: { family, dst }, via }) => {
+function routesOf(port: Port): string[] {
+  return hopsOf(port).map(({ route: { family, dst }, via }) => {
     const to = family === 6 && dst === "default" ? "::/0" : dst;
     return via === undefined ? `${to} on the link` : `${to} via ${via}`;
   });
 }
 
 /** The routes of the main table by a link that the kernel did not add by itself, with their next hops. */
-function hopsOf(link: Link, { routes }: GraphNamespace): { route: Route; via?: string }[] {
-  return routes
+function hopsOf({ link, namespace }: Port): { route: Route; via?: string }[] {
+  return namespace.routes
     .filter(({ protocol, type, table }) =>
       protocol !== "kernel" && type === "unicast" && table === "main"
     )
@@ -243,66 +236,46 @@ function hopsOf(link: Link, { routes }: GraphNamespace): { route: Route; via?: s
     );
 }
 
-/** An address of a namespace of this host, the link that has it, and whether the path is by that. */
-interface Holder extends Required<Pick<WorldMachine, "netns" | "ifname">> {
-  address: string;
-  mac: string | undefined;
-  isOnPath: boolean;
-}
-
-/** The machines that the links on one wire know: a parent, and the ipvlan links on it. */
+/** The machines that a parent and the ipvlan links on it know. */
 function machinesOf(
-  links: readonly Omit<SeenIpvlan, "parent">[],
+  parent: Port,
+  seen: readonly Port[],
   networks: readonly Network[],
-  holders: ReadonlyMap<string, readonly Holder[]>,
 ): WorldMachine[] {
-  const hops = links.flatMap(({ link, namespace }) => hopsOf(link, namespace));
-  const isDefault = ({ route }: typeof hops[number]) => route.dst === "default";
+  const ports = [parent, ...seen];
+  const hops = ports.flatMap(hopsOf);
   const gateways = [
-    ...hops.filter(isDefault).map(({ via }) => via),
+    ...hops.filter(({ route }) => route.dst === "default").map(({ via }) => via),
     ...networks.filter(({ mode, internal }) => mode === "l2" && !internal)
       .flatMap(({ subnets }) => subnets.map(({ gateway }) => gateway)),
   ];
   const routers = hops.map(({ via }) => via);
-  // The links of a parent have its MAC address.
-  const [parent] = links;
-  const macs = new Map(links.flatMap(({ link, namespace }) =>
+  const macs = new Map(ports.flatMap(({ link, namespace }) =>
     namespace.neighs
       .filter(({ dev, address, state }) => dev === link.name && address && state !== "FAILED")
       .map(({ dst, address }) => [dst, address!])
   ));
   const own = new Set(
-    links.flatMap(({ namespace }) => namespace.addrs.map(({ address }) => address)),
+    ports.flatMap(({ namespace }) => namespace.addrs.map((each) => each.address)),
   );
   const addresses = [...new Set([...gateways, ...routers, ...macs.keys()])]
     .filter((address) => address !== undefined)
-    .filter((address) => !own.has(address) && (macs.get(address) ?? "") !== parent!.link.address);
+    // The links of a parent have its MAC address.
+    .filter((address) => !own.has(address) && (macs.get(address) ?? "") !== parent.link.address);
   return [...Map.groupBy(addresses, (address) => macs.get(address) ?? address).values()]
     .map((addresses): WorldMachine => {
-      const has = (list: readonly (string | undefined)[]) =>
+      const isOne = (list: readonly (string | undefined)[]) =>
         addresses.some((address) => list.includes(address));
       const mac = macs.get(addresses[0]!);
-      const [holder, ...more] = addresses.flatMap((address) => holders.get(address) ?? [])
-        .filter((each) => mac === undefined ? each.isOnPath : each.mac === mac);
       return {
-        role: has(gateways) ? "gateway" : has(routers) ? "router" : "machine",
+        role: isOne(gateways) ? "gateway" : isOne(routers) ? "router" : "machine",
         addresses,
         ...mac !== undefined && { mac },
-        // Two namespaces may have one address, on wires that have nothing to do with each other.
-        ...holder && more.every(({ netns }) => netns === holder.netns) &&
-          { netns: holder.netns, ifname: holder.ifname },
       };
     });
 }
 
-/** An ipvlan link, its parent's name, and the namespace that it is in. */
-interface SeenIpvlan {
-  link: Link;
-  parent: string;
-  namespace: GraphNamespace;
-}
-
-function networksOf(seen: readonly SeenIpvlan[], networks: readonly Network[]): WorldNetwork[] {
+function networksOf(seen: readonly Port[], networks: readonly Network[]): WorldNetwork[] {
   const byNetwork = Map.groupBy(seen, ({ link }) => networkName(link));
   const names = new Set([...networks.map(({ name }) => name), ...byNetwork.keys()]);
   return [...names].map((name) => {
@@ -328,13 +301,14 @@ function networkName(link: Link): string | undefined {
   return isOurs(link) ? /^ipvlan-kit (\S+)/.exec(link.alias ?? "")?.[1] : undefined;
 }
 
-function toEndpoint({ link, namespace }: SeenIpvlan): WorldEndpoint {
+function toEndpoint(port: Port): WorldEndpoint {
+  const { link, namespace } = port;
   return {
     ...(namespace.netns !== undefined && { sandbox: namespace.netns }),
     ifname: plain(link.name),
     up: link.up,
-    addresses: globalAddresses(link, namespace),
-    routes: routesOf(link, namespace),
+    addresses: addressesOf(port),
+    routes: routesOf(port),
   };
 }
 
@@ -354,37 +328,6 @@ function mostCommon(lists: readonly string[][]): string[] {
   return groups.sort((a, b) => b.length - a.length)[0]?.[0] ?? [];
 }
 
-/** Whether an endpoint's routes are those of its network. */
-export function sameRoutes(network: WorldNetwork, endpoint: WorldEndpoint): boolean {
-  return network.routes.join("\n") === endpoint.routes.join("\n");
-}
-
-export function networkTitle({ name }: WorldNetwork): string {
-  return name ?? "not of this driver";
-}
-
-/** The title of an endpoint's namespace in a picture. */
-export function sandboxTitle({ sandbox }: WorldEndpoint): string {
-  return sandbox ?? "this host";
-}
-
-/** The words of a machine: its name and role, its addresses, and its MAC address. */
-export function machineLines({ role, netns, addresses, mac }: WorldMachine): string[] {
-  return [netns === undefined ? role : `${netns} (${role})`, ...addresses, mac ?? "MAC not known"];
-}
-
-/** Leaves out all things above a number, but none to keep. */
-export function fold<T>(
-  things: readonly T[],
-  isKept: (thing: T) => boolean,
-  most = 4,
-): { shown: T[]; more: number } {
-  const usual = things.filter((thing) => !isKept(thing));
-  const kept = things.length - usual.length;
-  const hidden = new Set(things.length > most + 1 ? usual.slice(Math.max(0, most - kept)) : []);
-  return { shown: things.filter((thing) => !hidden.has(thing)), more: hidden.size };
-}
-
 /** Sentences about what could not be drawn. */
 export function notesOf({ absent, closed }: World): string[] {
   return [
@@ -397,13 +340,9 @@ export function notesOf({ absent, closed }: World): string[] {
   ];
 }
 
-/** Some links, and all that stand on them. */
-export function linksOf(links: readonly WorldLink[]): WorldLink[] {
-  return links.flatMap((link) => [link, ...linksOf(link.subInterfaces)]);
-}
-
 export function countOf({ links }: World): { networks: number; sandboxes: number } {
-  const networks = linksOf(links).flatMap((link) => link.networks);
+  const all = (link: WorldLink): WorldLink[] => [link, ...link.subInterfaces.flatMap(all)];
+  const networks = links.flatMap(all).flatMap((link) => link.networks);
   const sandboxes = networks.flatMap(({ endpoints }) => endpoints.map(({ sandbox }) => sandbox));
   return {
     networks: networks.filter(({ name }) => name !== undefined).length,

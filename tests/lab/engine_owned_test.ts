@@ -56,7 +56,7 @@ Deno.test("what engines own is shown with its owner, and changed by them alone",
   assertStringIncludes(await succeeds("inspect", SANDBOX), `"Id": "${CONTAINER}"`);
   const picture = await succeeds("graph");
   assertMatch(picture, /cni:lan {2}l2 bridge/);
-  assertMatch(picture, /─ cni:8fb5d13892e30+ {2}eth0 {2}192.168.20.2\/24$/m);
+  assertMatch(picture, /─ cni:8fb5d13892e30+ eth0 {2}192.168.20.2\/24$/m);
   assertEquals((await doctor()).filter((line) => /state folder|cni|docker/.test(line)), []);
 
   const refused: [words: string[], line: string][] = [

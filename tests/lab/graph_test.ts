@@ -33,15 +33,15 @@ Deno.test("graph shows what the kernel has, whoever made it", async () => {
   assertEquals(
     out,
     `\
-eth0  veth  up  mtu 1500  192.168.1.250/24
+eth0  veth, up  mtu 1500  192.168.1.250/24
 ├─ db_net  l2 bridge  192.168.1.0/24  default via 192.168.1.1
-│  └─ c1  eth0  192.168.1.2/24
+│  └─ c1 eth0  192.168.1.2/24
 ├─ not of this driver  l2 bridge
-│  └─ other  ipvl7  (down)
-└─ eth0.20  VLAN 20  up  mtu 1500
+│  └─ other ipvl7  down
+└─ eth0.20  VLAN 20, up  mtu 1500
    └─ fabric  l3 bridge  10.3.0.0/24  2001:db8:3::/64  default on the link  ::/0 on the link
-      ├─ c1  eth1  10.3.0.2/24  2001:db8:3::2/64
-      └─ c2  eth0  10.3.0.3/24  10.3.0.99/24  2001:db8:3::3/64  (default on the link, 192.0.2.0/24 via 10.3.0.7, ::/0 on the link)
+      ├─ c1 eth1  10.3.0.2/24  2001:db8:3::2/64
+      └─ c2 eth0  10.3.0.3/24  10.3.0.99/24  2001:db8:3::3/64  default on the link  192.0.2.0/24 via 10.3.0.7  ::/0 on the link
 2 networks, 3 sandboxes`,
   );
   assertMatch((await ipvlan("graph", "--format=svg")).out, /^<svg [^]*>c2 eth0<[^]*<\/svg>$/);

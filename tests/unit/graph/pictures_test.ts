@@ -47,14 +47,14 @@ Deno.test("text: a tree of links, networks and sandboxes", () => {
   assertEquals(
     toText(small(), 80),
     `\
-eth0  device  up  mtu 1500  192.168.1.250/24  default via 192.168.1.1
+eth0  device, up  mtu 1500  192.168.1.250/24  default via 192.168.1.1
 ├─ db_net  l2 bridge  192.168.1.0/24  default via 192.168.1.1
-│  ├─ c1  eth0  192.168.1.2/24
-│  └─ c2  eth0  192.168.1.3/24  (no way out)
-└─ eth0.20  VLAN 20  up  mtu 1500
+│  ├─ c1 eth0  192.168.1.2/24
+│  └─ c2 eth0  192.168.1.3/24  no way out
+└─ eth0.20  VLAN 20, up  mtu 1500
    └─ web  l2 bridge  192.168.20.0/24  2001:db8::/64
-      └─ c3  eth0  192.168.20.2/24  2001:db8::2/64  (down)
-di-1  dummy  up  mtu 1500
+      └─ c3 eth0  192.168.20.2/24  2001:db8::2/64  down
+di-1  dummy, up  mtu 1500
 └─ isolated  l2 bridge
 The network old is on record, but its parent eth9 is not there
 The namespace other cannot be seen: it is gone
@@ -69,8 +69,8 @@ Deno.test("text: a hundred sandboxes fit a screen", () => {
   const rows = lines.reduce((sum, { length }) => sum + Math.ceil(length / 100), 0);
   assert(rows <= 50, `${rows} rows`);
   assertEquals(lines.slice(0, 5), [
-    "eth0  device  up  mtu 1500  192.168.1.250/24  default via 192.168.1.1",
-    "├─ eth0.10  VLAN 10  up  mtu 1500",
+    "eth0  device, up  mtu 1500  192.168.1.250/24  default via 192.168.1.1",
+    "├─ eth0.10  VLAN 10, up  mtu 1500",
     "│  └─ vlan10  l2 bridge  10.1.10.0/24  2001:db8:10::/64  default via 10.1.10.1  ::/0 via 2001:db8:10::1",
     "│     ├─ web10-1 .2 ::2     web10-2 .3 ::3     web10-3 .4 ::4     web10-4 .5 ::5",
     "│     ├─ web10-5 .6 ::6     web10-6 .7 ::7     web10-7 .8 ::8     web10-8 .9 ::9",
@@ -114,8 +114,8 @@ Deno.test("text: only sandboxes that differ from their neighbours have a line of
   assertEquals(text(["10.0.0.0/24"]), [
     "   ├─ c1 .2        c2 10.0.1.3  c4 10.0.1.5",
     "   ├─ c6 10.0.1.7  c7 .8",
-    "   ├─ c3 .4 (down)",
-    "   └─ c5 .6 (default via 10.0.0.9)",
+    "   ├─ c3 eth0  10.0.0.4/24  down",
+    "   └─ c5 eth0  10.0.0.6/24  default via 10.0.0.9",
   ]);
   assertEquals(
     text(["10.0.0.0/24", "10.0.1.0/24"])[0],
@@ -164,7 +164,7 @@ Deno.test("svg: every name and address is in it, in boxes that lie within the pi
 Deno.test("svg: links that are down or missing are marked", () => {
   const svg = toSvg(small());
   assertStringIncludes(svg, 'class="sandbox off"');
-  assertStringIncludes(svg, ">c3 eth0 down</text>");
+  assertStringIncludes(svg, ">down</text>");
   assertStringIncludes(svg, "its parent eth9 is not there");
 });
 

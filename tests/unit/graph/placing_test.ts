@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
 import "../../kit/seed.ts";
 import { buildWorld, toSvg, toText, type WorldPath } from "../../../lib/graph/mod.ts";
-import { pathIn } from "../../../lib/graph/path.ts";
+import { allOf, boxOf } from "../../../lib/graph/boxes.ts";
 import { COLOURS } from "../../../lib/graph/svg.ts";
 import { addr, endpoint, link, network, route, sandbox, view, vlanInfo } from "../../kit/values.ts";
 
@@ -216,27 +216,16 @@ Deno.test("a machine has the name of the namespace that has its address and its 
   assertEquals(named(["lan", "02:00:00:00:00:01"]), ["lan", "up0"]);
   assertEquals(named(["lan", "02:00:00:00:00:02"]), [undefined, undefined]);
   assertEquals(named(["lan", "02:00:00:00:00:02"], ["b", "02:00:00:00:00:01"]), ["b", "up0"]);
-  const both = named(["a", "02:00:00:00:00:01"], ["b", "02:00:00:00:00:01"]);
-  assertEquals(both, [undefined, undefined]);
 });
 
 Deno.test("a path marks what frames pass, from one of its namespaces to the next", () => {
   const seen = crowd(5);
   const marked = (verdict: WorldPath["verdict"], ...steps: WorldPath["steps"]) => {
     const world = buildWorld(seen, [], [], { verdict, steps, text: ["the verdict", "a step"] });
-    const { on, stop } = pathIn(world);
-    const [eth0] = world.links;
-    const named = [eth0!, ...eth0!.subInterfaces].flatMap((each) => [
-      [each.name, each],
-      [`wire of ${each.name}`, each.wire!],
-      ...each.networks.flatMap((net) => [
-        [net.name!, net],
-        ...net.endpoints.map((one) => [one.sandbox!, one]),
-      ]),
-    ]) as [string, object][];
-    return named.flatMap(([name, part]) =>
-      part === stop ? [`${name}!`] : on.has(part) ? [name] : []
-    );
+    return allOf(boxOf(world)).flatMap(({ kind, lines: [title = ""], mark }) => {
+      const name = kind === "wire" ? title : title.replace(" eth0", "");
+      return mark === "stop" ? [`${name}!`] : mark ? [name] : [];
+    });
   };
   const at = (netns: string, code = "route") => ({ code, netns, link: "eth0" });
   assertEquals(marked("yes", at("c0"), at("c4")), ["v10", "c0", "c4"]);
@@ -250,17 +239,17 @@ Deno.test("a path marks what frames pass, from one of its namespaces to the next
     "c1!",
   ]);
   assertEquals(marked("leaves", at("c0"), { code: "wire", link: "eth0" }), [
-    ...["eth0", "eth0.10", "wire of eth0.10", "v10", "c0"],
+    ...["eth0", "eth0.10", "VLAN 10", "v10", "c0"],
   ]);
   assertEquals(marked("yes", at("c0"), at("elsewhere"), at("c1")), [
     ...[
       "eth0",
       "eth0.10",
-      "wire of eth0.10",
+      "VLAN 10",
       "v10",
       "c0",
       "eth0.20",
-      "wire of eth0.20",
+      "VLAN 20",
       "v20",
       "c1",
     ],
@@ -275,6 +264,35 @@ Deno.test("a path marks what frames pass, from one of its namespaces to the next
   );
 });
 
+Deno.test("a wire shows its tags from the inside out, and what stands on a dummy has none", () => {
+  const vlan = (name: string, id: number, below: string) =>
+    link(name, { info: vlanInfo(id), link: below });
+  const cards = [
+    ...[link("eth0"), vlan("eth0.10", 10, "eth0"), vlan("eth0.10.20", 20, "eth0.10")],
+    ...[link("d0", { info: { type: "dummy" } }), vlan("d0.30", 30, "d0")],
+  ];
+  const parents = ["eth0.10.20", "d0.30"].map((parent) => network(parent, { parent }));
+  const wires = allOf(boxOf(buildWorld(view(cards), parents))).filter(({ kind }) =>
+    kind === "wire"
+  );
+  assertEquals(wires.map(({ lines }) => lines), [
+    ["untagged"],
+    ["VLAN 10"],
+    ["VLAN 20 in VLAN 10"],
+  ]);
+});
+
+Deno.test("a path by a link that is not drawn marks its namespace, but no wire", () => {
+  const seen = crowd(5);
+  const steps = [{ code: "route", netns: "c0", link: "veth0" }, {
+    code: "accepted",
+    link: "veth1",
+  }];
+  const world = buildWorld(seen, [], [], { verdict: "yes", steps, text: ["yes"] });
+  const marked = allOf(boxOf(world)).filter(({ mark }) => mark).map(({ lines }) => lines[0]);
+  assertEquals(marked, ["this host", "c0 eth0"]);
+});
+
 Deno.test("the text of a picture can be read: by contrast, and by a screen reader", () => {
   const light = (colour: string) => {
     const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) =>
@@ -287,17 +305,23 @@ Deno.test("the text of a picture can be read: by contrast, and by a screen reade
     const [low = 0, high = 0] = [light(a), light(b)].sort((x, y) => x - y);
     return (high + 0.05) / (low + 0.05);
   };
-  for (const colours of Object.values(COLOURS)) {
-    const { page, host, link, network, machine, text, dim, bad, way, line, edge, rim } = colours;
-    for (const back of [page, host, link, network, machine]) {
-      for (const front of [text, dim]) assert(contrast(back, front) >= 4.5, `${front} on ${back}`);
+  for (const theme of [2, 3] as const) {
+    const colour = (name: string, part = "fill") =>
+      COLOURS.find(([names, of]) => names.split(", ").includes(name) && of === part)![theme];
+    const boxes = [".host", ".link", ".network", ".sandbox", ".machine"];
+    for (const back of [".page", ...boxes].map((name) => colour(name))) {
+      for (const front of [colour("text"), colour(".dim")]) {
+        assert(contrast(back, front) >= 4.5, `${front} on ${back}`);
+      }
     }
-    assert(contrast(page, bad) >= 4.5);
-    for (const front of [way, bad, line, edge, rim]) assert(contrast(host, front) >= 3, front);
+    assert(contrast(colour(".page"), colour(".bad")) >= 4.5);
+    for (const front of [...boxes, ".wire", ".off", ".on", ".stop"]) {
+      assert(contrast(colour(".host"), colour(front, "stroke")) >= 3, front);
+    }
   }
   const svg = toSvg(buildWorld(crowd(5), []));
   assertMatch(
     svg,
-    /^<svg [^>]*role="img"[^>]*>\n<title>[^<]+<\/title>\n<desc>eth0 {2}device[^<]*<\/desc>/,
+    /^<svg [^>]*role="img"[^>]*>\n<title>[^<]+<\/title>\n<desc>eth0 {2}device, up[^<]*<\/desc>/,
   );
 });
