@@ -110,11 +110,19 @@ class Drawing {
 
   all(): number {
     const text = this.world.path?.text ?? [];
-    const empty = this.world.links.length > 0 ? [] : ["No link has a network on it"];
     const verdict = this.#words(text.slice(0, 1), "title", PADDING);
-    const above = this.#words(text.slice(1), "dim", verdict);
-    const host = this.#drawHost(above + GAP / 2) + GAP;
-    return this.#drawLegend(this.#words([...empty, ...notesOf(this.world)], "bad", host) + GAP);
+    const y = this.#words(text.slice(1), "dim", verdict) + GAP / 2;
+    const x = this.#left.host;
+    if (this.#wide.machine > 0) this.#text(PADDING, y + MIDDLE + 4, "LAN", 60, "title");
+    const { boxes } = this.#host;
+    const bottom = this.#box(
+      this.#host,
+      { x, y, width: this.width - PADDING - x },
+      () => stack(boxes, y + LINE + PADDING, (each, top) => this.#drawLink(each, 0, top)) + PADDING,
+    );
+    const empty = boxes.length > 0 ? [] : ["No link has a network on it"];
+    const notes = this.#words([...empty, ...notesOf(this.world)], "bad", bottom + GAP);
+    return this.#drawLegend(notes + GAP);
   }
 
   #words(lines: readonly string[], kind: string, y: number): number {
@@ -122,18 +130,6 @@ class Drawing {
       this.#text(PADDING, y + index * LINE + 14, line, this.width - 2 * PADDING, kind)
     );
     return y + lines.length * LINE;
-  }
-
-  #drawHost(y: number): number {
-    const x = this.#left.host;
-    if (this.#wide.machine > 0) this.#text(PADDING, y + MIDDLE + 4, "LAN", 60, "title");
-    return this.#box(
-      this.#host,
-      { x, y, width: this.width - PADDING - x },
-      () =>
-        stack(this.#host.boxes, y + LINE + PADDING, (link, top) => this.#drawLink(link, 0, top)) +
-        PADDING,
-    );
   }
 
   /** Draws a link, left of it its wire, and right of it what stands on it. */
@@ -262,10 +258,9 @@ function lengthOf(text: string): number {
 }
 
 function fit(text: string, most: number): string {
-  if (lengthOf(text) <= most) return text;
-  const characters = [...text];
-  while (lengthOf(characters.join("")) >= most) characters.pop();
-  return `${characters.join("")}…`;
+  let shown = text;
+  while (lengthOf(shown) > most) shown = shown.replace(/.…?$/u, "…");
+  return shown;
 }
 
 function escape(text: string): string {

@@ -11,6 +11,8 @@ const FORMATS: Record<string, (world: World) => string> = {
   json: (world) => JSON.stringify(world, null, 4),
 };
 
+const CHOICES = Object.keys(FORMATS).join(", ");
+
 export default {
   usage: "[OPTIONS] [FROM TO]",
   positionals: [0, 2],
@@ -19,7 +21,7 @@ ipvlan graph --format svg > ipvlan.svg
 ipvlan graph --path c1 c2`,
   options: {
     "--path": "mark the way of a packet from FROM to TO, as ipvlan why finds it",
-    "--format FORMAT": `${Object.keys(FORMATS).join(", ")}; default text`,
+    "--format FORMAT": `${CHOICES}; default text`,
     "--json": "the same as --format json",
   },
   asks: true,
@@ -31,10 +33,7 @@ ipvlan graph --path c1 c2`,
     }
     const format = args.on("json") ? "json" : args.value("format") ?? "text";
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
-    if (!show) {
-      const choices = Object.keys(FORMATS).join(", ");
-      throw invalidOption("format", format, `choose one of ${choices}`);
-    }
+    if (!show) throw invalidOption("format", format, `choose one of ${CHOICES}`);
     await using driver = await open();
     const sandboxes = driver.listSandboxes();
     const files = sandboxes.flatMap(({ path }) => path ?? []);
