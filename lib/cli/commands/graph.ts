@@ -14,8 +14,7 @@ const FORMATS: Record<string, (world: World) => string> = {
 const CHOICES = Object.keys(FORMATS).join(", ");
 
 export default {
-  usage: "[OPTIONS] [FROM TO]",
-  positionals: [0, 2],
+  usage: "[OPTIONS] [FROM] [TO]",
   example: `ipvlan graph
 ipvlan graph --format svg > ipvlan.svg
 ipvlan graph --path c1 c2`,
