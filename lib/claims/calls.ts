@@ -69,9 +69,9 @@ export class Calls implements Disposable {
     run: (session: Session) => Promise<T>,
     { isReport = false, check = "none" }: { isReport?: boolean; check?: Check } = {},
   ): Promise<T> {
-    const [patience, turn, signal] = isReport
-      ? [REPORT_TIMEOUT, REPORT_TIMEOUT, this.signals.reports]
-      : [TIMEOUT, TURN_TIMEOUT, this.signals.signal];
+    const [turn, signal] = isReport
+      ? [REPORT_TIMEOUT, this.signals.reports]
+      : [TURN_TIMEOUT, this.signals.signal];
     const client = this.client(access);
     const { store } = this.options;
     const key = JSON.stringify(access);
@@ -82,6 +82,8 @@ export class Calls implements Disposable {
       const outage = store.transaction(() => store.shared.outage(key));
       const isKnown = outage !== undefined && outage.at > asked && outage.at <= Date.now();
       if (isKnown) throw new IpvlanError("etcd-unreachable", { reasons: outage.reasons });
+      // A look before this call may have waited for etcd already.
+      const patience = isReport || client.isSilent ? REPORT_TIMEOUT : TIMEOUT;
       const options = () => this.#within(patience, signal);
       try {
         const session = await Session.begin(this.options, client, access, options, check);

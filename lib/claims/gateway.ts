@@ -36,6 +36,8 @@ export class Gateway implements Disposable {
   #identity: Identity;
   /** The endpoints; the one that answered last comes first. */
   #endpoints: readonly string[];
+  /** Whether the last call got no answer. */
+  isSilent = false;
 
   /** Reads the files of an access. @throws {"etcd-option"} An option or file is wrong. */
   constructor(private readonly access: EtcdAccess) {
@@ -72,6 +74,7 @@ export class Gateway implements Disposable {
           const response = await this.#post(identity, { endpoint, path, body, signal: attempt });
           const answer = await read(endpoint, response);
           this.#prefer(endpoint);
+          this.isSilent = false;
           return { answer, mayRepeat };
         } catch (error) {
           if (this.#renew(identity)) isRenewed = true;
@@ -130,6 +133,7 @@ export class Gateway implements Disposable {
   }
 
   #unreachable(reasons: Readonly<Record<string, string>>): IpvlanErrorOf<"etcd-unreachable"> {
+    this.isSilent = true;
     const all = this.#identity.files.endpoints.map((each) => [each, reasons[each] ?? NO_ANSWER]);
     return new IpvlanError("etcd-unreachable", { reasons: Object.fromEntries(all) });
   }

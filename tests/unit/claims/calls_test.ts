@@ -90,6 +90,20 @@ Deno.test("an etcd that was out of reach while a call waited for its turn is not
     }
   }));
 
+Deno.test("a call waits half as long if etcd left the one before it without an answer", () =>
+  withPool(async (joined) => {
+    const { access } = joined;
+    using calls = callsOf(joined, {});
+    const patience = (isSilent: boolean) => {
+      calls.client(access).isSilent = isSilent;
+      return calls.run(access, ({ options }) => {
+        const left = options().deadline - performance.now();
+        return Promise.resolve(Math.ceil(left / 1000));
+      });
+    };
+    assertEquals([await patience(false), await patience(true)], [4, 2]);
+  }));
+
 Deno.test("that etcd is out of reach is on record if a call needed it, and not if a report or etcd failed", () =>
   withPool(async (joined) => {
     const { records, access } = joined;

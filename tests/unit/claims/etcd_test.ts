@@ -58,12 +58,15 @@ Deno.test("the endpoint that answered last is asked first, and one that nothing 
   await using good = server(() => Response.json(ANSWER));
   const closed = `http://127.0.0.1:${port}`;
   using client = new Etcd({ endpoints: [closed, good.endpoint] });
+  client.isSilent = true;
   assertEquals((await client.read([], within())).mayRepeat, false);
   assertEquals((await client.read([], within())).mayRepeat, false);
+  assertEquals(client.isSilent, false);
   assertEquals(good.paths, ["kv/txn", "kv/txn"]);
   using alone = new Etcd({ endpoints: [closed] });
   const error = await assertRejectsError(() => alone.read([], within(1)), "etcd-unreachable");
   assertEquals(Object.keys(error.reasons), [closed]);
+  assertEquals(alone.isSilent, true);
   // Without any time, none was asked.
   const late = await assertRejectsError(() => alone.read([], within(-1)), "etcd-unreachable");
   assertEquals(late.reasons, { [closed]: "no answer" });
