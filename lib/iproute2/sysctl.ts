@@ -18,7 +18,7 @@ const DECISIVE = [
   ...["forwarding", "rp_filter", "arp_ignore", "accept_local", "proxy_arp"]
     .map((name) => `net/ipv4/conf/*/${name}`),
   "net/ipv6/icmp/echo_ignore_all",
-  ...["forwarding", "proxy_ndp"].map((name) => `net/ipv6/conf/*/${name}`),
+  ...["forwarding", "proxy_ndp", "mtu"].map((name) => `net/ipv6/conf/*/${name}`),
 ];
 
 /** Reads the settings of a namespace that decide where packets go: see {@linkcode NamespaceView}. */

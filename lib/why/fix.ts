@@ -3,10 +3,9 @@
 import { familyOf } from "../ipam/address.ts";
 import type { Addr } from "../iproute2/addr.ts";
 import type { Link } from "../iproute2/link_types.ts";
-import type { Flow } from "./route.ts";
 import type { Step } from "./walk.ts";
 import { readFirewall } from "./ruleset.ts";
-import { type Answer, firewallsFor, why } from "./why.ts";
+import { type Answer, firewallsFor, type Question, why } from "./why.ts";
 import { addressesOf, isIn, type Node, type Port, sysctl, type WhyView, World } from "./world.ts";
 
 /** A change: the command that makes it, and the same in a view. */
@@ -19,14 +18,14 @@ interface Change {
 export async function explain(
   view: WhyView,
   node: Node,
-  flow: Pick<Flow, "dst" | "src">,
+  question: Question,
 ): Promise<Answer & { fix?: string }> {
-  const ask = () => why(new World(view), node, flow);
+  const ask = () => why(new World(view), node, question);
   let answer = ask();
-  for (let unread; (unread = firewallsFor(view, flow.dst, answer)).length > 0; answer = ask()) {
+  for (let unread; (unread = firewallsFor(view, question.dst, answer)).length > 0; answer = ask()) {
     await Promise.all(unread.map(async (each) => each.firewall = await readFirewall(each.netns)));
   }
-  return { ...answer, fix: findFix(view, node.netns, flow, answer) };
+  return { ...answer, fix: findFix(view, node.netns, question, answer) };
 }
 
 /**
@@ -39,18 +38,18 @@ export async function explain(
 export function findFix(
   view: WhyView,
   netns: string | undefined,
-  flow: Pick<Flow, "dst" | "src">,
+  question: Question,
   answer: Answer,
 ): string | undefined {
   const last = [...answer.there, ...answer.back].at(-1);
   const node = last && nodeOf(view, last.netns);
   // If no namespace has the address, no command helps.
-  const isKnown = new World(view).holderOf(flow.dst) !== undefined;
-  if (answer.verdict !== "no" || !node || !isKnown) return undefined;
-  return changesFor(view, node, last, flow.dst).find(({ make }) => {
+  const isKnown = new World(view).holderOf(question.dst) !== undefined;
+  if (!node || !isKnown) return undefined;
+  return changesFor(view, node, last, question).find(({ make }) => {
     const copy = structuredClone(view);
     make(copy, nodeOf(copy, last.netns)!);
-    return why(new World(copy), nodeOf(copy, netns)!, flow).verdict === "yes";
+    return why(new World(copy), nodeOf(copy, netns)!, question).verdict === "yes";
   })?.line;
 }
 
@@ -64,7 +63,7 @@ function changesFor(
   view: WhyView,
   node: Node,
   { code, link: dev = "", about = "" }: Step,
-  target: string,
+  { dst: target, size = 0 }: Question,
 ): Change[] {
   const ip = (line: string) => ipIn(node.netns) + line;
   const set = (path: string, value: number): Change => ({
@@ -92,6 +91,32 @@ function changesFor(
     case "link-down":
     case "no-carrier":
       return setUp(view, node, dev);
+    case "too-big":
+      return [{
+        line: ip(`link set ${dev} mtu ${size}`),
+        make: (copy, node) => {
+          const link = node.links.find(({ name }) => name === dev)!;
+          // What stands on a parent has its MTU (`ipvlan_adjust_mtu`).
+          for (const each of [link, ...new World(copy).above(link).map(({ link }) => link)]) {
+            each.mtu = size;
+          }
+          node.sysctls[`net/ipv6/conf/${dev}/mtu`] = size;
+        },
+      }];
+    case "duplicate": {
+      const [address = ""] = about.split(" ");
+      // The first in view keeps the address, if that helps.
+      return [view.host, ...view.others].reverse().flatMap(({ netns, addrs }) =>
+        addrs.filter((each) => each.address === address).map(({ prefixLength, dev }): Change => ({
+          line: `${ipIn(netns)}addr del ${address}/${prefixLength} dev ${dev}`,
+          make: (copy) => {
+            const node = nodeOf(copy, netns)!;
+            node.addrs = node.addrs.filter((each) => each.address !== address || each.dev !== dev);
+            node.routes = node.routes.filter(({ dst }) => dst !== address);
+          },
+        }))
+      );
+    }
     case "private": {
       const info = node.links.find(({ name }) => name === dev)?.info;
       if (info?.type !== "ipvlan") return [];

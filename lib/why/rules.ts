@@ -22,8 +22,13 @@ export const RULES = {
   "link-down": { says: "the link is down", source: "ip-link(8)" },
   "no-carrier": { says: "the link has no carrier", source: "ip-link(8)" },
   "dummy": { says: "a dummy link drops what leaves by it", source: "drivers/net/dummy.c" },
+  "too-big": {
+    says: "the packet is larger than the MTU, {}, and may not be cut into parts",
+    source: "ip-link(8), RFC 1191, RFC 8200",
+  },
   "neighbour": { says: "learns that {}", source: "arp(7), RFC 4861" },
   "no-answer": { says: "nobody there answers for {}", source: "arp(7), RFC 4861" },
+  "duplicate": { says: "several answer for {}", source: "arp(7), RFC 5227" },
   "host-apart": {
     says: "a host and the sandboxes on its parent never hear each other's questions, here for {}",
     source: `${CORE}: ipvlan_process_multicast`,

@@ -33,6 +33,8 @@ interface Packet {
   src: string;
   dst: string;
   ttl: number;
+  /** The bytes of it, or of its largest part after it was cut into parts. */
+  size: number;
 }
 
 /** The namespace that keeps a packet, as the address is its own, and the link that it came in by. */
@@ -50,6 +52,8 @@ interface Frame {
   key: string;
   /** Its tags, the outer one first. */
   tags: readonly { id: number; protocol?: string }[];
+  /** The bytes of the packet in it. */
+  size: number;
 }
 
 const ALL = "ff:ff:ff:ff:ff:ff";
@@ -82,16 +86,16 @@ export class Walk {
   }
 
   /** Sends a packet from a namespace, and follows it. @throws {End} It does not arrive. */
-  send(node: Node, flow: Flow): Delivery {
+  send(node: Node, flow: Flow & { size: number }): Delivery {
     const route = this.#requireRoute({ netns: node.netns }, node, flow);
     const src = flow.src ?? sourceFor(node, route, flow.dst);
-    const { dst } = flow;
+    const { dst, size } = flow;
     if (src === undefined) return this.#end("no", "no-source", { netns: node.netns }, dst);
-    const packet = { src, dst, ttl: TTL };
+    const packet = { src, dst, ttl: TTL, size };
     if (route.type !== "local") {
       const out = this.#wayOut(node, route);
       this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: out.link.name });
-      return this.#out(out, route.via ?? dst, packet);
+      return this.#out(out, route.via ?? dst, packet, route.mtu);
     }
     const lo = node.links.find(({ name }) => name === "lo");
     if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
@@ -181,17 +185,20 @@ export class Walk {
     return { node, link };
   }
 
-  /** Lets a packet leave by a link to its next hop. */
-  #out(port: Port, hop: string, packet: Packet): Delivery {
+  /** Lets a packet leave by a link to its next hop, in parts if it is larger than an MTU. */
+  #out(port: Port, hop: string, whole: Packet, mtu = mtuOf(port, hop)): Delivery {
     const { link } = port;
     const at = placeOf(port);
     if (!link.up) this.#end("no", "link-down", at);
     if (!link.flags.includes("LOWER_UP")) this.#end("no", "no-carrier", at);
+    // A reply may be cut into parts. Where IPv6 lets only its sender do so, the sender learns of it.
+    if (whole.size > mtu && !this.#request) this.#end("no", "too-big", at, `${mtu}`);
+    const packet = { ...whole, size: Math.min(whole.size, mtu) };
     if (link.info.type === "ipvlan" && link.info.mode !== "l2") return this.#outL3(port, packet);
     if (link.info.type === "dummy") this.#end("no", "dummy", at);
     const to = this.#resolve(port, hop, packet.src);
     this.#lost = [];
-    const [arrival] = this.#frames(port, { to, key: packet.dst, tags: [] });
+    const [arrival] = this.#frames(port, { to, key: packet.dst, tags: [], size: packet.size });
     return arrival ? this.#input(arrival, packet) : this.#giveUp(port, hop);
   }
 
@@ -205,6 +212,8 @@ export class Walk {
     const sibling = this.#world.lookUp(parent.link, packet.dst);
     if (sibling && info.flag !== "vepa") {
       if (info.flag === "private") this.#end("no", "private", placeOf(port));
+      const { mtu } = sibling.link;
+      if (!takes(sibling, packet)) this.#end("no", "too-big", placeOf(sibling), `${mtu}`);
       this.#step("sibling", placeOf(port), nameOf(sibling));
       return this.#input(sibling, packet);
     }
@@ -221,8 +230,12 @@ export class Walk {
       return this.#keep(parent, packet);
     }
     const out = route ? this.#wayOut(parent.node, route) : parent;
+    const mtu = route?.mtu ?? mtuOf(out, packet.dst);
+    if (!isIPv4 && this.#request && packet.size > mtu) {
+      this.#unknown(placeOf(out), `whether ${nameOf(port)} learns of the MTU, ${mtu}`);
+    }
     this.#filter(out.node, ["OUTPUT", "POSTROUTING"], packet, { oif: out.link.name });
-    return this.#out(out, route?.via ?? packet.dst, packet);
+    return this.#out(out, route?.via ?? packet.dst, packet, mtu);
   }
 
   #keep(port: Port, packet: Packet): Delivery {
@@ -241,16 +254,24 @@ export class Walk {
     if (known !== undefined) return known;
     const asker = askerOf(node, link, hop, src);
     this.#lost = [];
-    const answering = this.#frames(port, { to: ALL, key: hop, tags: [] })
+    const answering = this.#frames(port, { to: ALL, key: hop, tags: [], size: 0 })
       .filter((each) => answers(each, hop, asker));
     if (answering.length === 0) return this.#giveUp(port, hop);
+    if (new Set(answering.map((each) => each.link.address)).size > 1) {
+      this.#end(
+        "unknown",
+        "duplicate",
+        placeOf(port),
+        `${hop} (${answering.map(nameOf).join(", ")})`,
+      );
+    }
     if (familyOf(hop) === 6) this.#filterQuestion(port, answering, hop, asker);
     for (const each of asker === undefined ? [] : answering) {
       const heard = this.#heard.get(each.link) ?? new Map<string, string>();
       this.#heard.set(each.link, heard.set(asker!, link.address!));
     }
     const first = answering.find((each) =>
-      this.#frames(each, { to: link.address!, key: asker ?? "0.0.0.0", tags: [] })
+      this.#frames(each, { to: link.address!, key: asker ?? "0.0.0.0", tags: [], size: 0 })
         .some((arrival) => arrival.link === link)
     );
     const { address } = (first ?? answering[0]!).link;
@@ -297,6 +318,11 @@ export class Walk {
     return this.#end("no", "no-answer", placeOf(port), hop);
   }
 
+  /** The link that another one hands a frame to; none if it is too large. */
+  #take(port: Port, frame: Frame): Port[] {
+    return takes(port, frame) ? [port] : this.#lose("no", "too-big", port, `${port.link.mtu}`);
+  }
+
   #lose(verdict: End["verdict"], code: Code, port: Port, about?: string): [] {
     this.#lost.push({ verdict, step: { code, ...placeOf(port), about } });
     return [];
@@ -330,8 +356,9 @@ export class Walk {
         return this.#frames(below, { ...frame, tags }, left - 1);
       }
       case "macvlan": {
-        const siblings = this.#world.above(below.link, "macvlan")
-          .filter((each) => each.link !== link && each.link.up && isFor(frame, each.link));
+        const siblings = this.#world.above(below.link, "macvlan").filter((each) =>
+          each.link !== link && each.link.up && isFor(frame, each.link)
+        ).flatMap((each) => this.#take(each, frame));
         return [...siblings, ...this.#frames(below, frame, left - 1)];
       }
     }
@@ -351,7 +378,8 @@ export class Walk {
     if (frame.to !== address || info.flag === "vepa") return this.#frames(below, frame, left);
     const sibling = this.#world.lookUp(below.link, frame.key);
     if (!sibling) return [below];
-    return info.flag === "private" ? this.#lose("no", "private", port) : [sibling];
+    if (info.flag === "private") return this.#lose("no", "private", port);
+    return this.#take(sibling, frame);
   }
 
   /** Sends a frame by all ports of a bridge but the one that it came in by. */
@@ -361,13 +389,15 @@ export class Walk {
       return this.#lose("unknown", "unknown", { node, link: bridge }, "the VLANs of its ports");
     }
     return node.links.filter((each) => each.master === bridge.name && each !== from)
-      .flatMap((link) => this.#frames({ node, link }, frame, left));
+      .flatMap((link) => this.#take({ node, link }, frame))
+      .flatMap((each) => this.#frames(each, frame, left));
   }
 
   /** A link gets a frame from outside: a port of a bridge passes it on. */
   #receive(port: Port, frame: Frame, left: number): Port[] {
     const { node, link } = port;
     if (!link.up) return this.#lose("no", "link-down", port);
+    if (this.#take(port, frame).length === 0) return [];
     const { masterKind = "bridge" } = link;
     if (masterKind !== "bridge") {
       return this.#lose("unknown", "unknown", port, `it is a part of a ${masterKind}`);
@@ -432,7 +462,7 @@ export class Walk {
     const out = this.#wayOut(node, route);
     this.#filter(node, ["FORWARD"], packet, { iif, oif: out.link.name });
     this.#filter(node, ["POSTROUTING"], packet, { oif: out.link.name });
-    return this.#out(out, route.via ?? dst, { ...packet, ttl: packet.ttl - 1 });
+    return this.#out(out, route.via ?? dst, { ...packet, ttl: packet.ttl - 1 }, route.mtu);
   }
 
   #requireInput(port: Port, { dst, src }: Packet): Route {
@@ -469,6 +499,17 @@ function placeOf({ node, link }: Port): Pick<Step, "netns" | "link"> {
 
 function nameOf({ node, link }: Port): string {
   return `${link.name} of ${node.netns ?? "the host"}`;
+}
+
+/** The MTU of a link. That for IPv6 does not follow a parent's (`ipvlan_adjust_mtu`). */
+function mtuOf({ node, link }: Port, address: string): number {
+  const own = familyOf(address) === 6 && sysctl(node, `ipv6/conf/${link.name}/mtu`);
+  return own || link.mtu;
+}
+
+/** Whether a link takes what another one hands to it (`__is_skb_forwardable`, with room for a tag). */
+function takes({ link }: Port, { size }: { size: number }): boolean {
+  return size <= link.mtu + 4;
 }
 
 function isFor({ to }: Frame, { address }: Link): boolean {

@@ -30,6 +30,7 @@ Deno.test("an answer of IPv6 leaves by the link that was asked", async () => {
       isDown: false,
       isProxy: false,
     }],
+    mtus: [],
     router: { vlans: [], forwards: false, knows: false, rules: [] },
   };
   assertEquals(await differences(spec), []);

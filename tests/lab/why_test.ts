@@ -5,6 +5,7 @@ import { ipvlan, succeeds } from "../kit/command.ts";
 import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
 import { commandHost } from "../kit/worlds.ts";
+import { pingAll } from "../../scenarios/kit/machines/ping_all.ts";
 import { counts, differences } from "../why/compare.ts";
 import { worlds } from "../why/worlds.ts";
 
@@ -20,7 +21,15 @@ Deno.test("in random worlds, a ping comes back where the model says so, and nowh
 /** What people do wrong: lines that make it so, who asks whom, the rule that stops it, and the fix. */
 const MISTAKES: Record<
   string,
-  { lines?: string[]; from: string; to: string; rule: string; fix?: string }
+  {
+    lines?: string[];
+    from: string;
+    to: string;
+    rule: string;
+    fix?: string;
+    verdict?: "unknown";
+    size?: number;
+  }
 > = {
   "a host and its own sandbox": { from: "host", to: "c1", rule: "host-apart" },
   "a router that does not forward": {
@@ -94,6 +103,25 @@ const MISTAKES: Record<
     to: "c1",
     rule: "rp-filter",
   },
+  "an address that a machine of the LAN has, too": {
+    lines: ["ip -n lan addr add 192.168.1.3/24 dev eth0"],
+    from: "c1",
+    to: "c2",
+    rule: "duplicate",
+    fix: "ip -n lan addr del 192.168.1.3/24 dev eth0",
+    verdict: "unknown",
+  },
+  "a gateway whose link is too small": {
+    lines: [
+      "ip netns exec lan sysctl -w net.ipv4.ip_forward=1",
+      "ip -n lan link set eth0.20 mtu 1400",
+    ],
+    from: "c1",
+    to: "c20",
+    rule: "too-big",
+    fix: "ip -n lan link set eth0.20 mtu 1500",
+    size: 1500,
+  },
   "no answers to echo requests": {
     lines: ["ip netns exec c2 sysctl -w net.ipv4.icmp_echo_ignore_all=1"],
     from: "c1",
@@ -103,8 +131,9 @@ const MISTAKES: Record<
   },
 };
 
-for (const [mistake, { lines = [], from, to, rule, fix }] of Object.entries(MISTAKES)) {
+for (const [mistake, { lines = [], from, to, rule, fix, ...more }] of Object.entries(MISTAKES)) {
   Deno.test(`the model names ${mistake}, and its advice helps`, async () => {
+    const { verdict = "no", size = 0 } = more;
     await using host = await commandHost();
     await using undo = new AsyncDisposableStack();
     await host.ip.netns.add("lan");
@@ -136,22 +165,31 @@ for (const [mistake, { lines = [], from, to, rule, fix }] of Object.entries(MIST
     }
     await shell(...lines);
     const ask = async () => {
-      const { status, out, err } = await ipvlan("why", "--json", from, to);
+      const { status, out, err } = await ipvlan("why", `--size=${size}`, "--json", from, to);
       assertEquals(err, "");
       return { status, ...JSON.parse(out) };
     };
     const answer = await ask();
     assertEquals([...answer.there, ...answer.back].at(-1).code, rule);
-    assertEquals([answer.status, answer.verdict, answer.fix], [1, "no", fix]);
+    assertEquals([answer.status, answer.verdict, answer.fix], [
+      verdict === "no" ? 1 : 3,
+      verdict,
+      fix,
+    ]);
     const ping = [...from === "host" ? [] : ["ip", "netns", "exec", from], "ping", "-c1", "-W2"];
-    assertEquals(await reaches([...ping, answer.to]), false);
+    // Not every ping can forbid that a packet is cut.
+    const isAnswered = async (expected: boolean) =>
+      size === 0
+        ? await reaches([...ping, answer.to])
+        : (await pingAll([{ netns: from, dst: answer.to, size }], [expected]))[0];
+    if (verdict === "no") assertEquals(await isAnswered(false), false);
     if (fix === undefined) return;
     await shell(fix);
     // The kernel may be about to give a question up that it asked before.
     await shell(`ip -n ${from} neigh flush all`);
-    assertEquals(await reaches([...ping, answer.to]), true);
-    const { status, verdict } = await ask();
-    assertEquals([status, verdict], [0, "yes"]);
+    assertEquals(await isAnswered(true), true);
+    const then = await ask();
+    assertEquals([then.status, then.verdict], [0, "yes"]);
   });
 }
 
@@ -178,7 +216,13 @@ Deno.test("ipvlan why says the same in words, from a link of the host, and refus
     "host:eth0 does not reach c1 (192.168.1.2): the host eth0: a host and the sandboxes on its " +
     "parent never hear each other's questions, here for 192.168.1.2 [host-apart]",
   ]);
-  for (const words of [["c9", "c1"], ["c1", "nobody"], ["host:eth9", "c1"], ["c1", "::1::"]]) {
+  for (
+    const words of [["c9", "c1"], ["c1", "nobody"], ["host:eth9", "c1"], ["c1", "::1::"], [
+      "c1",
+      "c2",
+      "--size=1.5",
+    ]]
+  ) {
     const [status, said] = await why(...words);
     assertEquals([status, `${said}`.split("\n").length], [1, 1], `${said}`);
   }

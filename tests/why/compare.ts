@@ -97,6 +97,7 @@ interface Pair {
 
 /** Builds a world, and returns a sentence for each pair of which the model and the kernel differ. */
 export async function differences(spec: WorldSpec): Promise<string[]> {
+  const { size } = spec;
   await clean();
   try {
     await make(spec);
@@ -109,10 +110,10 @@ export async function differences(spec: WorldSpec): Promise<string[]> {
     const pairs = nodes.flatMap((node) =>
       nodes.flatMap(({ addrs }) =>
         addrs.filter(({ scope }) => scope === "global")
-          .map(({ address: dst }): Pair => ({ node, dst, answer: why(world, node, { dst }) }))
+          .map(({ address: dst }): Pair => ({ node, dst, answer: why(world, node, { dst, size }) }))
       )
     );
-    const answered = await ping(pairs);
+    const answered = await ping(pairs, size);
     counts.worlds++;
     const wrong = pairs.flatMap((pair, index) => {
       const { answer } = pair;
@@ -123,14 +124,14 @@ export async function differences(spec: WorldSpec): Promise<string[]> {
       if (!isKnown) count(answer);
       return !isKnown || (answer.verdict === "yes") === answered[index] ? [] : [sentence(pair)];
     });
-    return wrong.length > 0 ? wrong : await wrongFix(view, pairs);
+    return wrong.length > 0 ? wrong : await wrongFix(view, pairs, size);
   } finally {
     await clean();
   }
 }
 
-async function ping(pairs: readonly Pair[]): Promise<boolean[]> {
-  const pings = pairs.map(({ node, dst }) => ({ netns: node.netns!, dst }));
+async function ping(pairs: readonly Pair[], size?: number): Promise<boolean[]> {
+  const pings = pairs.map(({ node, dst }) => ({ netns: node.netns!, dst, size }));
   return await pingAll(pings, pairs.map(({ answer }) => answer.verdict === "yes"));
 }
 
@@ -146,16 +147,20 @@ function count(answer: Answer): void {
 }
 
 /** Does what the model advises for one of the pairs that do not reach each other. */
-async function wrongFix(view: WhyView, pairs: readonly Pair[]): Promise<string[]> {
+async function wrongFix(
+  view: WhyView,
+  pairs: readonly Pair[],
+  size?: number,
+): Promise<string[]> {
   for (const pair of pairs.filter(({ answer }) => answer.verdict === "no").toReversed()) {
     const { node: { netns }, dst, answer } = pair;
-    const fix = findFix(view, netns, { dst }, answer);
+    const fix = findFix(view, netns, { dst, size }, answer);
     if (fix === undefined) continue;
     counts.fixes++;
     const { code, stderr } = await run("sh", "-c", fix);
     if (code !== 0) return [`${sentence(pair)}; the fix failed: ${fix}: ${stderr}`];
     await settled();
-    const [isAnswered] = await pingAll([{ netns: netns!, dst }], [true]);
+    const [isAnswered] = await pingAll([{ netns: netns!, dst, size }], [true]);
     return isAnswered ? [] : [`${sentence(pair)}; the fix does not help: ${fix}`];
   }
   return [];

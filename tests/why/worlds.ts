@@ -61,7 +61,14 @@ export interface Host {
   isProxy: boolean;
 }
 
+/** The sizes that links may be too small for, and that are asked with. */
+const SIZES = [1500, 1400, 1404, 1406, 1600] as const;
+
 export interface WorldSpec {
+  /** The bytes of the packets that are sent; left out, a few. */
+  size?: number;
+  /** The MTUs of links that have another one than 1500: `r eth0.20`, `sw p-h0`. */
+  mtus: { at: number; mtu: number }[];
   hosts: Host[];
   /** The VLANs in which the router is the gateway; without forwarding, it is none. */
   router: { vlans: number[]; forwards: boolean; knows: boolean; rules: FirewallRule[] };
@@ -163,6 +170,10 @@ const host: fc.Arbitrary<Host> = fc.record({
 
 /** Worlds, as they are drawn. */
 export const worlds: fc.Arbitrary<WorldSpec> = fc.record({
+  size: fc.constantFrom(undefined, undefined, ...SIZES),
+  mtus: fc.array(fc.record({ at: fc.nat(1000), mtu: fc.constantFrom(1400, 1600) }), {
+    maxLength: 3,
+  }),
   hosts: fc.array(host, { minLength: 1, maxLength: 2 }),
   router: fc.record({
     vlans: fc.subarray([0, 20, 30]),
@@ -188,7 +199,7 @@ export const PREFIX = "why-";
 const linkIn = (vlan: number) => vlan === 0 ? "eth0" : `eth0.${vlan}`;
 
 /** The lines that make a world. */
-export function build({ hosts, router }: WorldSpec): Built {
+export function build({ hosts, router, mtus }: WorldSpec): Built {
   const first: string[] = [`netns add ${PREFIX}sw`];
   const lines: Built["lines"] = [];
   const sysctls: Built["sysctls"] = [];
@@ -339,6 +350,14 @@ export function build({ hosts, router }: WorldSpec): Built {
       }
     }
     if (host.isDown) to(name, "link set eth0 down");
+  }
+  const links = lines.flatMap(([netns, line]): [string, string][] => {
+    const [, name] = /^link set (\S+).* up$/.exec(line) ?? [];
+    return name === undefined || name === "lo" ? [] : [[netns, name]];
+  });
+  for (const { at, mtu } of mtus) {
+    const [netns, name] = links[at % links.length]!;
+    lines.push([netns, `link set ${name} mtu ${mtu}`]);
   }
   return { first, lines, sysctls, firewalls };
 }

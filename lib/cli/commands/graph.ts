@@ -36,7 +36,7 @@ ipvlan graph --path c1 c2`,
     await using driver = await open();
     const sandboxes = driver.listSandboxes();
     const files = sandboxes.flatMap(({ path }) => path ?? []);
-    const answer = hasPath ? await askWhy(driver, positionals, signal) : undefined;
+    const answer = hasPath ? await askWhy(driver, positionals, { signal }) : undefined;
     const view = answer?.view ?? await lookAround(WANTED, { files, signal });
     const path = answer && {
       verdict: answer.verdict,

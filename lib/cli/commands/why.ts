@@ -13,8 +13,13 @@ export default {
   usage: "[OPTIONS] FROM TO",
   example: `ipvlan why c1 c2
 ipvlan why c1 192.168.1.250
-ipvlan why host:eth0 c1`,
-  options: { "--json": "print an object with verdict, there, back and fix" },
+ipvlan why host:eth0 c1
+ipvlan why c1 c2 --size 9000`,
+  options: {
+    "--size BYTES":
+      "ask with a packet of this size that may not be cut into parts; default: a small one",
+    "--json": "print an object with verdict, there, back and fix",
+  },
   asks: true,
   statuses: [
     ["0", "it is reached"],
@@ -23,8 +28,13 @@ ipvlan why host:eth0 c1`,
     ["3", "that is not known: the packet leaves what is in view, or is treated in an unknown way"],
   ],
   async run(args, { open, print, interrupted: signal }) {
+    const bytes = args.value("size") ?? "0";
+    const size = /^\d+$/.test(bytes) ? Number(bytes) : Infinity;
+    if (size > 65535) {
+      throw invalidOption("size", bytes, "give the bytes of a packet, at most 65535");
+    }
     await using driver = await open();
-    const { view: _, text, ...answer } = await askWhy(driver, args.positionals, signal);
+    const { view: _, text, ...answer } = await askWhy(driver, args.positionals, { size, signal });
     print(args.on("json") ? JSON.stringify(answer, null, 4) : text);
     return STATUSES[answer.verdict];
   },
@@ -34,7 +44,7 @@ ipvlan why host:eth0 c1`,
 export async function askWhy(
   driver: EngineDriver,
   [from = "", to = ""]: readonly string[],
-  signal: AbortSignal,
+  { size, signal }: { size?: number; signal: AbortSignal },
 ): Promise<Answer & { view: WhyView; text: string; from: string; to: string; fix?: string }> {
   const sandboxes = driver.listSandboxes();
   const files = sandboxes.flatMap(({ path }) => path ?? []);
@@ -56,7 +66,7 @@ export async function askWhy(
   if (link !== undefined && src === undefined) {
     throw invalidOption("link", link, `give a link of ${name} that has an IPv${family} address`);
   }
-  const { fix, ...answer } = await explain(view, node, { dst, src });
+  const { fix, ...answer } = await explain(view, node, { dst, src, size });
   const text = toText(answer, { from, to: target ? `${to} (${dst})` : dst, fix });
   return { view, text, from, to: dst, ...answer, fix };
 }

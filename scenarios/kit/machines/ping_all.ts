@@ -11,6 +11,8 @@ import { inNamespace } from "../../../lib/netlink/namespace.ts";
 export interface Ping {
   netns: string;
   dst: string;
+  /** The bytes of the packet, which may not be cut into parts; left out, a few. */
+  size?: number;
 }
 
 const { symbols: libc } = Deno.dlopen("libc.so.6", {
@@ -30,6 +32,12 @@ const OF = {
   4: { domain: 2, protocol: 1, request: 8, reply: 0, filter: [255, 1] },
   6: { domain: 10, protocol: 58, request: 128, reply: 129, filter: [58, 1] },
 } as const;
+
+/**
+ * The options by which a packet is never cut, whatever MTU the kernel has learned for its way:
+ * `IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`.
+ */
+const UNCUT = { 4: [[0, 10, 3]], 6: [[41, 23, 3], [41, 62, 1]] } as const;
 
 /** How long to wait for answers that are not expected, and at most for all others, in milliseconds. */
 const [REST, PATIENCE] = [400, 5000];
@@ -63,9 +71,9 @@ export async function pingAll(
       const now = performance.now() - start;
       if (now - sent >= AGAIN) {
         sent = now;
-        for (const [index, { netns, dst }] of pings.entries()) {
-          const family = familyOf(dst);
-          if (!answered[index]) send(socketOf(netns, family), family, dst, id, index);
+        for (const [index, ping] of pings.entries()) {
+          const family = familyOf(ping.dst);
+          if (!answered[index]) send(socketOf(ping.netns, family), family, ping, id, index);
         }
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -92,11 +100,15 @@ function openSocket(family: Family): number {
   const filter = new Uint32Array(family === 4 ? 1 : 8).fill(0xffffffff);
   filter[reply >> 5]! &= ~(1 << (reply & 31));
   libc.setsockopt(fd, level, name, filter, filter.byteLength);
+  for (const [level, name, value] of UNCUT[family]) {
+    libc.setsockopt(fd, level, name, new Uint32Array([value]), 4);
+  }
   return fd;
 }
 
-function send(fd: number, family: Family, dst: string, id: number, index: number): void {
-  const packet = new Uint8Array(16);
+function send(fd: number, family: Family, ping: Ping, id: number, index: number): void {
+  const { dst, size = 0 } = ping;
+  const packet = new Uint8Array(Math.max(16, size - (family === 4 ? 20 : 40)));
   const view = new DataView(packet.buffer);
   view.setUint8(0, OF[family].request);
   view.setUint16(4, id);
@@ -109,7 +121,7 @@ function send(fd: number, family: Family, dst: string, id: number, index: number
 
 /** The numbers of the pings whose replies a socket has received. */
 function* received(fd: number, family: Family, id: number): Iterable<number> {
-  const buffer = new Uint8Array(2048);
+  const buffer = new Uint8Array(65536);
   while (libc.recv(fd, buffer, BigInt(buffer.length), 0) > 0n) {
     const start = family === 4 ? (buffer[0]! & 15) * 4 : 0;
     const view = new DataView(buffer.buffer, start);

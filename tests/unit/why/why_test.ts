@@ -175,6 +175,76 @@ Deno.test("a namespace answers as a proxy if it forwards, and IPv4 only for what
   assertEquals([end("none"), end("entry", 0), end("entry", 1, "eth3")], [silent, silent, silent]);
 });
 
+/** A namespace in the middle that forwards, between the host and the sandbox c2. */
+function routed(middle: Partial<Link>, far: Partial<Link> = {}): WhyView {
+  const veth = (index: number, linkIndex: number, more: Partial<Link> = {}) => {
+    const address = `02:00:00:00:00:0${index}`;
+    return link(index, `eth${index}`, {
+      ...{ info: { type: "veth" }, linkIndex, linkNetnsid: 0, address, ...more },
+    });
+  };
+  const forwards = Object.fromEntries(
+    ["eth3", "eth4"].map((dev) => [`net/ipv4/conf/${dev}/forwarding`, 1]),
+  );
+  const near = { dst: "10.1.0.2", dev: "eth2", via: "10.0.0.2" };
+  const back = { dst: "10.0.0.1", dev: "eth5", via: "10.1.0.1" };
+  return {
+    host: node(undefined, [[veth(2, 3), "10.0.0.1"]], [near]),
+    others: [
+      node("c1", [[veth(3, 2), "10.0.0.2"], [veth(4, 5, middle), "10.1.0.1"]], [], forwards),
+      node("c2", [[veth(5, 4, far), "10.1.0.2"]], [back]),
+    ],
+    closed: [],
+  };
+}
+
+Deno.test("a packet that is too large ends where a link is too small for it, a reply is cut there", () => {
+  const end = (size: number, middle: number, far = 1500) => {
+    const view = routed({ mtu: middle }, { mtu: far });
+    const world = new World(view);
+    const flow = { dst: "10.1.0.2", size };
+    const answer = why(world, view.host, flow);
+    const { code, netns, link, about } = [...answer.there, ...answer.back].at(-1)!;
+    if (answer.verdict === "yes") return "yes";
+    return [code, netns, link, about, findFix(view, undefined, flow, answer)];
+  };
+  assertEquals(end(1500, 1500), "yes");
+  // One command does not help: c1's other link and that of c2 are too small, too.
+  assertEquals(end(1600, 1600), ["too-big", undefined, "eth2", "1500", undefined]);
+  assertEquals(end(1500, 1499), [
+    "too-big",
+    "c1",
+    "eth4",
+    "1499",
+    "ip -n c1 link set eth4 mtu 1500",
+  ]);
+  // The receiver's link takes four bytes more. It cuts the reply.
+  assertEquals(end(1500, 1500, 1496), "yes");
+  assertEquals(end(1500, 1500, 1495), [
+    "too-big",
+    "c2",
+    "eth5",
+    "1495",
+    "ip -n c2 link set eth5 mtu 1500",
+  ]);
+});
+
+Deno.test("where two machines have one address, no verdict is given, and one of them may go", () => {
+  const view = twoSandboxes("l2", "bridge");
+  const info = { type: "veth" } as const;
+  const address = "02:00:00:00:00:02";
+  const lan = link(9, "eth0", { info, linkIndex: 2, linkNetnsid: 1, address });
+  Object.assign(view.host.links[0]!, { info, linkIndex: 9, linkNetnsid: 1 });
+  view.others.push(node("lan", [[lan, "192.168.1.3"]]));
+  const { verdict, ...answer } = ask(view, "c1", "192.168.1.3");
+  assertEquals([verdict, answer.there.at(-1)], ["unknown", {
+    ...{ code: "duplicate", netns: "c1", link: "eth0" },
+    about: "192.168.1.3 (eth0 of c2, eth0 of lan)",
+  }]);
+  const fix = findFix(view, "c1", { dst: "192.168.1.3" }, { verdict, ...answer });
+  assertEquals(fix, "ip -n lan addr del 192.168.1.3/24 dev eth0");
+});
+
 Deno.test("a command is offered only if the packet arrives with it", () => {
   const view = twoSandboxes("l2", "private");
   const flow = { dst: "192.168.1.3" };
