@@ -35,15 +35,15 @@ export interface Request {
   body: Bytes;
 }
 
-/** A socket of rtnetlink(7). It acts in the network namespace in which it was opened. */
+/** A socket of netlink(7), by default of rtnetlink(7). It acts in the network namespace in which it was opened. */
 export class NetlinkSocket implements Disposable {
   readonly libc: Libc;
   readonly #file: OpenFile;
   #sequence = 0;
 
   /** Opens a socket in the namespace of this thread. @throws {SystemError} */
-  constructor(libc: Libc) {
-    const fd = libc.calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+  constructor(libc: Libc, protocol = 0) {
+    const fd = libc.calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0) throw libc.error("Cannot open netlink socket");
     this.libc = libc;
     this.#file = new OpenFile(libc, fd);

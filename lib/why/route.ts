@@ -136,7 +136,7 @@ export function askerOf(
 }
 
 /** The address of a namespace that another one would use: one on a wire of both, else the first. */
-export function addressOf({ addrs }: Node, from: Node): string | undefined {
+export function addressOf({ addrs }: Pick<Node, "addrs">, from: Node): string | undefined {
   const own = addrs.filter(({ scope }) => scope === "global").map(({ address }) => address);
   const routes = own.map((dst) => findRoute(from, { dst }).route);
   const isNear = (route?: Route) =>

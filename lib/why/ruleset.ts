@@ -1,7 +1,12 @@
 // The rules of iptables and nftables, read from what `iptables-save` and `nft` print into one form.
 import { unlessError } from "../base/errors.ts";
+import { unlessMissing } from "../base/files.ts";
+import { isGranted } from "../base/permissions.ts";
 import { feed, spawn } from "../iproute2/shell.ts";
 import { pathToEnter } from "../iproute2/words.ts";
+import { ERRNO, openLibc, type SystemError } from "../netlink/libc.ts";
+import { inNamespace } from "../netlink/namespace.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
 
 /** The hooks of netfilter that IP packets pass. */
 export const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
@@ -232,8 +237,34 @@ function valuesOf(value: NftValue): (string | undefined)[] {
 /** The tables that iptables has in nftables: `iptables-save` prints their rules, too. */
 const IPTABLES_TABLES = ["filter", "nat", "mangle", "raw", "security"];
 
+/** `NFT_MSG_GETTABLE` of `NFNL_SUBSYS_NFTABLES`, and the protocol of its sockets. */
+const [GET_TABLES, NETLINK_NETFILTER] = [0xa01, 12];
+const EPROTONOSUPPORT = 93;
+
+/** Whether the kernel may have rules in a namespace. If it has none, no program has to look. */
+function mayHaveRules(netns?: string): boolean {
+  const { libc } = openLibc();
+  if (!libc || !isGranted({ name: "read" })) return true;
+  const look = () => {
+    const tablesOf = (family: string) =>
+      unlessMissing(() => Deno.readTextFileSync(`/proc/thread-self/net/${family}_tables_names`));
+    if (tablesOf("ip") || tablesOf("ip6")) return true;
+    using socket = new NetlinkSocket(libc, NETLINK_NETFILTER);
+    // A `nfgenmsg` for all families.
+    return socket.list({ type: GET_TABLES, body: new Uint8Array(4) }, () => true).length > 0;
+  };
+  try {
+    return netns === undefined ? look() : inNamespace(libc, pathToEnter(netns), netns, look);
+  } catch (error) {
+    // A kernel without nftables has no such socket, or takes no such message. Else, the programs say why.
+    const { errno } = error as SystemError;
+    return errno !== ERRNO.EINVAL && errno !== EPROTONOSUPPORT;
+  }
+}
+
 /** Reads the rules of a namespace's firewall, with those of the programs that there are. */
 export async function readFirewall(netns?: string): Promise<Chain[]> {
+  if (!mayHaveRules(netns)) return [];
   const enter = netns === undefined ? [] : ["nsenter", `--net=${pathToEnter(netns)}`];
   const print = async (...command: string[]) =>
     await unlessError(["program-not-found"], async () => {

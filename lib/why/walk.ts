@@ -97,8 +97,6 @@ export class Walk {
       this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: out.link.name });
       return this.#out(out, route.via ?? dst, packet, route.mtu);
     }
-    const lo = node.links.find(({ name }) => name === "lo");
-    if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
     this.#filterLoop(node, packet);
     this.#step("own-address", { netns: node.netns }, dst);
     return { node, link: "lo", packet };
@@ -157,8 +155,10 @@ export class Walk {
     return this.#request ? reply : request;
   }
 
-  /** The same of a packet to an address of its own namespace. */
+  /** The same of a packet to an address of its own namespace, which passes lo. */
   #filterLoop(node: Node, packet: Packet): void {
+    const lo = node.links.find(({ name }) => name === "lo");
+    if (lo?.up === false) this.#end("no", "link-down", { netns: node.netns, link: "lo" });
     this.#filter(node, ["OUTPUT", "POSTROUTING"], packet, { oif: "lo" });
     this.#filter(node, ["PREROUTING", "INPUT"], packet, { iif: "lo" });
   }

@@ -21,6 +21,7 @@ Deno.test("an answer of IPv6 leaves by the link that was asked", async () => {
   const endpoint = { net: 0, length: 24, way: "gateway", isDown: false } as const;
   const rule = { family: 6, hook: "OUTPUT", condition: "-o eth0", target: "DROP" } as const;
   const spec: WorldSpec = {
+    loss: 0,
     hosts: [{
       nets: [{ parent: 0, mode: "l2", flag: "bridge", isOwn: false }],
       sandboxes: [{ endpoints: [endpoint, endpoint], sysctls: [], rules: [rule] }],

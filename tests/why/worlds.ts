@@ -70,6 +70,8 @@ export interface WorldSpec {
   /** The MTUs of links that have another one than 1500: `r eth0.20`, `sw p-h0`. */
   mtus: { at: number; mtu: number }[];
   hosts: Host[];
+  /** The number of the link or namespace that fails at the end. */
+  loss: number;
   /** The VLANs in which the router is the gateway; without forwarding, it is none. */
   router: { vlans: number[]; forwards: boolean; knows: boolean; rules: FirewallRule[] };
 }
@@ -175,6 +177,7 @@ export const worlds: fc.Arbitrary<WorldSpec> = fc.record({
     maxLength: 3,
   }),
   hosts: fc.array(host, { minLength: 1, maxLength: 2 }),
+  loss: fc.nat(),
   router: fc.record({
     vlans: fc.subarray([0, 20, 30]),
     forwards: often(true, false),

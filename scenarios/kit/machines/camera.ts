@@ -1,4 +1,5 @@
 import { buildWorld, toSvg, toText } from "../../../lib/graph/mod.ts";
+import { pingAll } from "../../../lib/netlink/ping.ts";
 import { nodeOf, type WhyView, World } from "../../../lib/why/mod.ts";
 import type { Matrix, Picture } from "../report/entry.ts";
 import { ask, lookUntilSettled, prepare, withoutNeighbours } from "./model.ts";
@@ -64,10 +65,14 @@ async function makeMatrix(view: WhyView): Promise<Matrix | undefined> {
       return { verdict, reason };
     })
   );
-  // It loads a library of Linux, which a machine that only lists the scenarios need not have.
-  const { pingAll } = await import("./ping_all.ts");
-  const expected = predicted.flat().map(({ verdict }) => verdict === "yes");
-  const answered = await pingAll(pairs.flat(), expected);
+  const isExpected = predicted.flat().map(({ verdict }) => verdict === "yes");
+  const answered = await pingAll(
+    pairs.flat().map(({ netns, dst }, index) => ({
+      path: `/run/netns/${netns}`,
+      dst,
+      isExpected: isExpected[index]!,
+    })),
+  );
   const seen = from.map((_, row) => answered.slice(row * to.length, (row + 1) * to.length));
   return { from, to, predicted, seen };
 }

@@ -1,87 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { findFix, type Node, stepText, why, type WhyView, World } from "../../../lib/why/mod.ts";
+import { findFix, stepText, why, type WhyView, World } from "../../../lib/why/mod.ts";
 import { findRoute, sourceFor } from "../../../lib/why/route.ts";
 import { RULES } from "../../../lib/why/rules.ts";
 import { readIptables } from "../../../lib/why/ruleset.ts";
 import { readPage } from "../../kit/pages.ts";
-
-type Link = Node["links"][number];
-
-/** A link that is up, with an index that no other one of the test has. */
-function link(index: number, name: string, more: Partial<Link> = {}): Link {
-  return {
-    index,
-    name,
-    flags: ["UP", "LOWER_UP"],
-    up: true,
-    state: "UP",
-    mtu: 1500,
-    address: "02:00:00:00:00:01",
-    group: "default",
-    linkType: "ether",
-    info: { type: "other", kind: "device" },
-    ...more,
-  } as Link;
-}
-
-const RULE = { not: false, action: "lookup", others: {} } as const;
-
-/** A namespace with links that have one IPv4 address each, and routes besides the connected ones. */
-function node(
-  netns: string | undefined,
-  links: [Link, address?: string][],
-  routes: Partial<Node["routes"][number]>[] = [],
-  sysctls: Node["sysctls"] = {},
-): Node {
-  const plain = { family: 4, table: "main", type: "unicast" } as const;
-  const more = () => ({ nexthops: [], flags: [] });
-  const addrs = links.flatMap(([{ name: dev }, address]) =>
-    address === undefined ? [] : [{
-      dev,
-      address,
-      prefixLength: 24,
-      family: 4 as const,
-      flags: [],
-      scope: "global" as const,
-    }]
-  );
-  return {
-    ...(netns !== undefined && { netns }),
-    links: links.map(([each]) => each),
-    addrs,
-    routes: [
-      ...addrs.map(({ address: dst, dev }) => ({
-        ...plain,
-        ...more(),
-        table: "local",
-        type: "local" as const,
-        dst,
-        dev,
-      })),
-      ...addrs.map(({ address, dev }) => ({ ...plain, ...more(), dst: `${address}/24`, dev })),
-      ...routes.map((route) => ({ ...plain, ...more(), dst: "default", ...route })),
-    ],
-    rules: [
-      { ...RULE, family: 4, priority: 0, table: "local" },
-      { ...RULE, family: 4, priority: 32766, table: "main" },
-    ],
-    neighs: [],
-    sysctls,
-  };
-}
-
-/** Two sandboxes on the link eth0 of the host, which has an address, too. */
-function twoSandboxes(mode: "l2" | "l3" | "l3s", flag: "bridge" | "private" | "vepa"): WhyView {
-  const on = { linkIndex: 2, linkNetnsid: 0, info: { type: "ipvlan", mode, flag } } as const;
-  return {
-    host: node(undefined, [[link(2, "eth0"), "192.168.1.250"]]),
-    others: [
-      node("c1", [[link(7, "eth0", on), "192.168.1.2"]]),
-      node("c2", [[link(8, "eth0", on), "192.168.1.3"]]),
-    ],
-    closed: [],
-  };
-}
+import { type Link, link, node, RULE, twoSandboxes } from "./views.ts";
 
 function ask(view: WhyView, from: string | undefined, dst: string) {
   const world = new World(view);
@@ -243,6 +166,14 @@ Deno.test("where two machines have one address, no verdict is given, and one of 
   }]);
   const fix = findFix(view, "c1", { dst: "192.168.1.3" }, { verdict, ...answer });
   assertEquals(fix, "ip -n lan addr del 192.168.1.3/24 dev eth0");
+});
+
+Deno.test("what a sandbox of an L3 mode sends to its host passes the host's lo", () => {
+  const view = twoSandboxes("l3s", "bridge");
+  const end = () => ask(view, "c1", "192.168.1.250").there.at(-1)!;
+  assertEquals(end().code, "accepted");
+  view.host.links.push(link(1, "lo", { up: false, flags: [] }));
+  assertEquals(end(), { code: "link-down", netns: undefined, link: "lo", about: undefined });
 });
 
 Deno.test("a command is offered only if the packet arrives with it", () => {
