@@ -107,7 +107,6 @@ export class Etcd extends Gateway {
     return { succeeded, revision: Number(header.revision), ranges, mayRepeat };
   }
 
-  /** Reads ranges, all at one revision. */
   async read(ranges: readonly Range[], options: CallOptions): Promise<Outcome> {
     return await this.transact({ success: ranges.map((range) => ({ range })) }, options);
   }
@@ -207,7 +206,6 @@ async function* linesOf(response: Response): AsyncGenerator<string> {
   }
 }
 
-/** A key with its value, as the gateway has it. */
 interface RawPair {
   key: string;
   value?: string;

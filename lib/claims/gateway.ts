@@ -107,7 +107,6 @@ export class Gateway implements Disposable {
     return true;
   }
 
-  /** Sends a request, with the user's token if there is a user. */
   async #post(identity: Identity, request: PostRequest): Promise<Response> {
     if (identity.files.user === undefined) return await send(identity, request);
     for (let isFirst = true;; isFirst = false) {

@@ -33,7 +33,6 @@ export async function listClaims(
   return claims;
 }
 
-/** The hosts that have registered, without what they hold. */
 async function registeredHosts({ etcd, keys, options }: Reader): Promise<SharedHost[]> {
   const { ranges: [known, alive, copies] } = await etcd.read([
     under(keys.host()),

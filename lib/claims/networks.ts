@@ -52,7 +52,6 @@ export async function removeFromNetwork(
   if (!left) await unreserve(etcd, lastPart(key));
 }
 
-/** A session, or etcd without one. */
 interface Changing extends Reader {
   transact: (transaction: Transaction) => Promise<Outcome>;
 }

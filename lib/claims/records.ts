@@ -199,7 +199,6 @@ function toField(name: string, column: unknown): unknown {
 export class ClaimRecords {
   constructor(private readonly db: Database) {}
 
-  /** Reads the records of a query on a table. */
   #select<T>(query: string, ...values: (string | number)[]): T[] {
     return this.db.rows(`SELECT * FROM ${query}`, ...values).map((row) =>
       Object.fromEntries(
@@ -208,7 +207,6 @@ export class ClaimRecords {
     );
   }
 
-  /** Adds a record, or replaces the one with the same key. */
   #put(table: string, key: string, record: object): void {
     const names = Object.keys(record);
     this.db.run(
@@ -258,7 +256,6 @@ export class ClaimRecords {
     this.#put("shared_pool", "id", pool);
   }
 
-  /** Deletes the record of a pool, with its blocks and addresses. */
   deletePool(id: string): void {
     this.db.run("DELETE FROM shared_pool WHERE id = ?", id);
   }

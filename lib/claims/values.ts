@@ -145,7 +145,6 @@ export class Damage {
     this.#known.add(error.key);
   }
 
-  /** Returns a sentence for each key that has not been reported yet. */
   name(): string[] {
     return this.#unnamed.splice(0);
   }

@@ -3,7 +3,6 @@ import type { Command, Names, Option } from "./command.ts";
 import { COMMANDS, findCommand, isGroup, typedName } from "./commands.ts";
 import { optionsOf } from "./options.ts";
 
-/** The usual width of a terminal, in columns. */
 const WIDTH = 80;
 
 function columns(rows: [left: string, right: string][]): string {
@@ -89,7 +88,6 @@ async function candidates(before: readonly string[], last: string, names: Names)
   return await forCommand(command, before.slice(typed.split(" ").length), last, names);
 }
 
-/** Lists the options and names that can follow these words of one command. */
 async function forCommand(
   command: Command,
   before: readonly string[],
@@ -119,7 +117,6 @@ async function valuesOf({ value = "", keys = {} }: Option, typed: string, names:
   return (await ofKind(keys[name]!, names)).map((word) => `${name}=${word}`);
 }
 
-/** Lists the words of a kind, or of several: `NETWORK|SANDBOX`. */
 async function ofKind(kinds: string, names: Names): Promise<string[]> {
   const lists = kinds.split("|").map((kind) => {
     if (Object.hasOwn(names, kind)) return names[kind as keyof Names]();

@@ -35,7 +35,6 @@ async function reportErrors(
   }
 }
 
-/** Runs the command that was typed, or prints help. @param forRun More options for `run`. */
 async function dispatch(typed: readonly string[], forRun: readonly string[] = []): Promise<number> {
   const [first = "--help", second = "--help"] = typed;
   // For `alias docker="ipvlan --image"`.

@@ -151,7 +151,6 @@ async function answerCall(
   };
 }
 
-/** Encodes a text as a process prints it. */
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(`${printable(text)}\n`);
 }

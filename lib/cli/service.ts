@@ -19,7 +19,6 @@ interface ServiceForm {
   options?: Options;
   /** Whether both commands take the folder of an executable. */
   hasFolder?: boolean;
-  /** Makes the service of either command's arguments. */
   make(args: Arguments): MakeService | Promise<MakeService>;
 }
 
@@ -45,7 +44,6 @@ export function serviceCommands(
   };
 }
 
-/** Installs a service, and says what to do next. */
 function installService(make: MakeService, args: Arguments, { print, warn }: Context): undefined {
   const service = make(lastingProgram(), Deno.env.toObject());
   if (args.on("print-unit")) {
@@ -65,7 +63,6 @@ function installService(make: MakeService, args: Arguments, { print, warn }: Con
   warn(`Next: systemctl enable --now ${unitsToEnable(service).join(" ")}`);
 }
 
-/** Uninstalls a service, and says what is left and what to do next. */
 async function uninstallService(make: MakeService, { print, warn }: Context): Promise<undefined> {
   const service = make(thisProgram(), {});
   const { command, socket } = service;

@@ -309,7 +309,6 @@ function diagnoseAddresses({ addresses, subject }: Examined): Diagnosis[] {
   return [...found, subject.warning(what, fix)];
 }
 
-/** Reports links of others that hold addresses of the networks. */
 function diagnoseHolders({ name, networks, subject, facts }: Examined): Diagnosis[] {
   const { held, state: { endpoints } } = facts;
   return networks.flatMap((network) => {

@@ -237,7 +237,6 @@ function linesOf({ lines }: Box): string[] {
   return more > 1 ? [...lines.slice(0, -more), `+ ${more} more`] : lines;
 }
 
-/** Draws boxes one below the other. */
 function stack(boxes: readonly Box[], y: number, draw: (box: Box, y: number) => number): number {
   return boxes.reduce((bottom, box) => draw(box, bottom + GAP), y - GAP);
 }

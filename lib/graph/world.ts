@@ -205,7 +205,6 @@ function kindOf({ info }: Link): string {
   return info.type === "other" ? info.kind : info.type;
 }
 
-/** A link in its namespace. */
 interface Port {
   link: Link;
   namespace: GraphNamespace;

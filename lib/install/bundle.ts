@@ -187,7 +187,6 @@ async function plan(
   };
 }
 
-/** The reason why a folder cannot be made; `undefined` if it can. */
 function whyNoFolder(path: string): string | undefined {
   if (path === "") return "give the name of a folder";
   if (!statOf(dirname(path))?.isDirectory) return `there is no folder ${dirname(path)}`;

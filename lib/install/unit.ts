@@ -133,7 +133,6 @@ type Capability = keyof typeof CAPABILITIES;
 
 const HOSTS_FILES: Capability[] = ["CAP_DAC_OVERRIDE", "CAP_FOWNER"];
 
-/** The rights of units that restore. */
 const RESTORES: Pick<ServiceUnit, "needs" | "namespaces" | "calls"> = {
   needs: ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE", ...HOSTS_FILES],
   // `ip netns exec` has mounts of its own.

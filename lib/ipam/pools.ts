@@ -28,7 +28,6 @@ export interface Taken {
   readonly pools: Pools;
 }
 
-/** A subnet, and the use of its addresses. */
 interface Pool {
   readonly subnet: Subnet;
   /** The addresses that cannot be taken, as they are taken, reserved or unusable. */

@@ -203,7 +203,6 @@ const FLAGS = {
 /** The flags that an address can be given. */
 const SET_FLAGS = ["nodad", "optimistic", "noprefixroute"] as const;
 
-/** Puts an address on a link, or takes it off. */
 function sendAddr(verb: "add" | "del", spec: AddrSpec): Send | undefined {
   const { dev, peer } = spec;
   const { family, length, bytes: local } = prefixBytes(wholeAddress(spec));
@@ -240,7 +239,6 @@ function readAddrs(socket: NetlinkSocket, dev?: string): Row[] {
   }).sort((one, other) => one.ifindex - other.ifindex);
 }
 
-/** An address as the row that `ip` prints. */
 function rowOf(body: Reader): Row {
   const attributes = body.part(FIXED);
   const isIPv6 = body.u8(0) === AF[6];

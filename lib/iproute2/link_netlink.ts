@@ -222,7 +222,6 @@ export function linkNames(socket: NetlinkSocket): NameAt {
   };
 }
 
-/** A link as the row that `ip` prints. */
 function rowOf(body: Reader, nameAt: NameAt): Row {
   const attributes = body.part(FIXED);
   const info = attributes.get(IFLA.LINKINFO);

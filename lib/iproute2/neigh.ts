@@ -170,7 +170,6 @@ function sendNeigh(
   };
 }
 
-/** Reads neighbours as the rows that `ip` prints. */
 function readNeighs(
   socket: NetlinkSocket,
   { dev: asked, state, proxy }: Partial<NeighSpec>,

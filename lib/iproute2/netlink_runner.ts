@@ -68,7 +68,6 @@ async function runDirectly(
   }
 }
 
-/** Opens a socket in the namespace, and makes the settings. */
 function openSocket({ libc, netns, settings = [] }: NetlinkOptions): NetlinkSocket {
   using files = new DisposableStack();
   using opened = new DisposableStack();

@@ -190,7 +190,6 @@ function list<T>(
   return unlessErrno(none, () => socket.list(request, readWanted)) ?? [];
 }
 
-/** A route as the row that `ip` prints. */
 function rowOf(body: Reader, nameAt: NameAt) {
   const attributes = body.part(FIXED);
   const address = attributes.get(RTA.DST)?.ip() ?? "::";

@@ -111,7 +111,6 @@ function priorityWord(priority: number): string {
   return wholeNumber(priority, "priority of a rule", 0, 0xffff_ffff);
 }
 
-/** Writes a mark or a mask, as a number of 32 bits. */
 function markWord(value: number | string): string {
   const isNumber = typeof value === "number" || /^(0x[\da-f]+|0|[1-9]\d*)$/i.test(value);
   if (isNumber) return wholeNumber(Number(value), "mark of packets", 0, 0xffff_ffff);

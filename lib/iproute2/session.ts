@@ -37,7 +37,6 @@ interface Transports extends ProgramOptions {
   netlink?: (lines: readonly DirectLine[]) => Promise<Outcome[]>;
 }
 
-/** A line without an outcome yet. */
 interface PendingLine extends DirectLine, PromiseWithResolvers<Row[]> {}
 
 /**

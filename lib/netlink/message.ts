@@ -101,12 +101,10 @@ export class Reader {
     return this.view.getUint32(offset, true);
   }
 
-  /** A number of 32 bits with a sign. */
   i32(offset = 0): number {
     return this.view.getInt32(offset, true);
   }
 
-  /** A copy of the bytes. */
   bytes(offset = 0): Uint8Array<ArrayBuffer> {
     const { buffer, byteOffset, byteLength } = this.view;
     return new Uint8Array(buffer, byteOffset, byteLength).slice(offset);
@@ -119,7 +117,6 @@ export class Reader {
     return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
   }
 
-  /** The bytes as an IP address. */
   ip(offset = 0): string {
     return addressText(this.bytes(offset));
   }

@@ -94,7 +94,6 @@ export async function destroy(
   });
 }
 
-/** Requires the caller's consent to the changes that need it. A dry run needs no consent. */
 function requireConsent(
   { changes }: Plan,
   needsConsent: (change: Change) => boolean,

@@ -71,7 +71,6 @@ export function showCommand(command: readonly string[]): string {
 /** Things to compare, as texts. What is left out of those wanted may be anything. */
 type Texts = Record<string, string | undefined>;
 
-/** Lists the differences as phrases: `mode l2 -> l3`. */
 function differences(now: Texts, wanted: Texts): string[] {
   return Object.keys(now).filter((each) => wanted[each] !== undefined && wanted[each] !== now[each])
     .map((each) => `${each} ${now[each]} -> ${wanted[each]}`);

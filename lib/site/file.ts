@@ -146,7 +146,6 @@ export class SiteText {
   }
 }
 
-/** A value in the text, and the last step of its path. */
 interface Found {
   step: string | number;
   offset: number;

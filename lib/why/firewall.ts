@@ -12,7 +12,6 @@ export interface Passing {
   /** The links that it came in by and leaves by, by their names. */
   iif?: string;
   oif?: string;
-  /** The ICMP type. */
   type: keyof typeof TYPES;
   /** What connection tracking takes it for. */
   state: "new" | "established" | "invalid" | "untracked";

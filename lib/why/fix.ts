@@ -8,7 +8,6 @@ import { readFirewall } from "./ruleset.ts";
 import { type Answer, firewallsFor, type Question, why } from "./why.ts";
 import { addressesOf, isIn, type Node, type Port, sysctl, type WhyView, World } from "./world.ts";
 
-/** A change: the command that makes it, and the same in a view. */
 interface Change {
   line: string;
   make(view: WhyView, node: Node): void;
@@ -106,7 +105,7 @@ function changesFor(
     case "duplicate": {
       const [address = ""] = about.split(" ");
       // The first in view keeps the address, if that helps.
-      return [view.host, ...view.others].reverse().flatMap(({ netns, addrs }) =>
+      return new World(view).nodes.toReversed().flatMap(({ netns, addrs }) =>
         addrs.filter((each) => each.address === address).map(({ prefixLength, dev }): Change => ({
           line: `${ipIn(netns)}addr del ${address}/${prefixLength} dev ${dev}`,
           make: (copy) => {

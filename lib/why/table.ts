@@ -1,11 +1,8 @@
 // A matrix as people and programs read it.
 import { differs, type Matrix, type Pair } from "./matrix.ts";
 
-/** The most members that have a row each. Of more, those that behave alike share one. */
-const MOST_ROWS = 31;
-
-/** The most names of a row. */
-const MOST_NAMES = 3;
+/** The most members that have a row each, as those of more share one; and the most names of a row. */
+const [MOST_ROWS, MOST_NAMES] = [31, 3];
 
 /** A table of signs for each family, the first row with the numbers of the columns, and a legend. */
 function tablesOf({ members, groups, rows }: Matrix): { rows: string[][]; legend: string[] }[] {

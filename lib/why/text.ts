@@ -2,7 +2,6 @@ import { type Rule, RULES } from "./rules.ts";
 import type { Step } from "./walk.ts";
 import type { Answer } from "./why.ts";
 
-/** The verdicts as a person would say them. */
 const VERDICTS: Readonly<Record<Answer["verdict"], string>> = {
   yes: "reaches",
   no: "does not reach",

@@ -28,7 +28,6 @@ export class End {
   constructor(readonly verdict: Exclude<Verdict, "yes">) {}
 }
 
-/** An IP packet on its way. */
 interface Packet {
   src: string;
   dst: string;
@@ -44,7 +43,6 @@ export interface Delivery {
   packet: Packet;
 }
 
-/** An Ethernet frame. */
 interface Frame {
   /** The receiver's MAC address. */
   to: string;
@@ -61,7 +59,6 @@ const ALL = "ff:ff:ff:ff:ff:ff";
 /** The most links that a frame passes, so that a loop of bridges ends. */
 const MOST_LINKS = 32;
 
-/** The hops of a packet. */
 const TTL = 64;
 
 /** One way of a packet through a world. */
@@ -76,7 +73,6 @@ export class Walk {
   readonly #heard: Map<Link, Map<string, string>>;
   /** The namespaces whose connection tracking has seen the packet. */
   readonly #tracked = new Set<Node>();
-  /** The places where the last frame was lost. */
   #lost: { verdict: End["verdict"]; step: Step }[] = [];
 
   constructor(world: World, request?: Walk) {
@@ -258,12 +254,8 @@ export class Walk {
       .filter((each) => answers(each, hop, asker));
     if (answering.length === 0) return this.#giveUp(port, hop);
     if (new Set(answering.map((each) => each.link.address)).size > 1) {
-      this.#end(
-        "unknown",
-        "duplicate",
-        placeOf(port),
-        `${hop} (${answering.map(nameOf).join(", ")})`,
-      );
+      const names = answering.map(nameOf).join(", ");
+      this.#end("unknown", "duplicate", placeOf(port), `${hop} (${names})`);
     }
     if (familyOf(hop) === 6) this.#filterQuestion(port, answering, hop, asker);
     for (const each of asker === undefined ? [] : answering) {
@@ -492,7 +484,6 @@ export class Walk {
   }
 }
 
-/** Where a step happens. */
 function placeOf({ node, link }: Port): Pick<Step, "netns" | "link"> {
   return { netns: node.netns, link: link.name };
 }

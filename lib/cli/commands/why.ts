@@ -10,7 +10,6 @@ import {
   explain,
   FORMATS,
   matrixOf,
-  type Node,
   nodeOf,
   pingPairs,
   readFirewall,
@@ -120,11 +119,9 @@ ipvlan matrix --format html > matrix.html`,
   },
 };
 
-function readSize(args: Pick<Arguments, "value">): number | undefined {
-  const text = args.value("size");
-  if (text === undefined || /^\d{1,5}$/.test(text) && Number(text) <= 65535) {
-    return text && Number(text) || undefined;
-  }
+function readSize(args: Arguments): number {
+  const text = args.value("size") ?? "0";
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
   throw invalidOption("size", text, "give the bytes of a packet, at most 65535");
 }
 
@@ -154,19 +151,17 @@ export async function askWhy(
   return { view, text, from, to: dst, ...answer, fix };
 }
 
-/** What this machine will have without what is lost, and by names as they are typed, what it has now. */
-interface Sight {
-  view: WhyView;
-  find(name: string, seen?: WhyView): Node | undefined;
-  read(typed: string): { name: string; node?: Node; link?: string };
-}
-
-/** Looks at this machine. @param losses The links and namespaces to be without: `eth0`, `c1:eth0`, `c1`. */
+/**
+ * Looks at this machine. `view` is what it will have without what is lost; by names as they are typed,
+ * `find` and `read` give what it has now.
+ *
+ * @param losses The links and namespaces to be without: `eth0`, `c1:eth0`, `c1`.
+ */
 async function lookAtAll(
   driver: EngineDriver,
   signal: AbortSignal,
   losses: readonly string[] = [],
-): Promise<Sight> {
+) {
   const sandboxes = driver.listSandboxes();
   const files = sandboxes.flatMap(({ path }) => path ?? []);
   const now = await lookAround(WANTED, { files, signal });

@@ -243,7 +243,6 @@ function endpointSettings(endpoint: Endpoint, network: Network): Struct {
 /** The greatest number of addresses that Docker shows. */
 const MAX_COUNT = (1n << 64n) - 1n;
 
-/** Counts used and free addresses of each subnet, as Docker 29 does. */
 function subnetStatus(
   { subnets }: NetworkDetails,
   usage: readonly PoolUsage[],
@@ -304,7 +303,6 @@ export function sandboxColumns(
   };
 }
 
-/** The column of owners, if any row has one. */
 function ownerColumn(
   rows: readonly { owner?: Owner }[],
   containers?: ReadonlyMap<string, string>,

@@ -52,7 +52,7 @@ export function removeRequest(store: Store, id: string): PoolClaim[] {
     store.putPool({ ...pool, requests });
     return [];
   }
-  const claims = store.claims(id).filter(({ holder }) => holder !== GATEWAY);
+  const claims = store.claims({ pool: id }).filter(({ holder }) => holder !== GATEWAY);
   store.deletePool(id);
   return claims;
 }
@@ -61,7 +61,7 @@ export function removeRequest(store: Store, id: string): PoolClaim[] {
 export function removeClaim(store: Store, id: string, address: string): PoolClaim[] {
   const text = formatAddress(parseAddress(address));
   const pool = store.pool(id);
-  const claim = store.claimsOf(text).find((each) => each.pool === id);
+  const claim = store.claims({ address: text }).find((each) => each.pool === id);
   if (!pool || !claim || claim.holder === GATEWAY) return [];
   store.deleteClaim(claim);
   if (pool.requests === 0 && !store.hasClaims(id, GATEWAY)) store.deletePool(id);
@@ -82,7 +82,7 @@ export function keepAddresses(store: Store, engine: EngineName, all: readonly st
 export function listPools(store: Store): AddressPoolDetails[] {
   return store.transaction(() =>
     store.pools().map((pool) => {
-      const claims = store.claims(pool.id);
+      const claims = store.claims({ pool: pool.id });
       return { ...pool, claims: claims.map(({ address, holder }) => ({ address, holder })) };
     })
   );
@@ -110,7 +110,7 @@ export function holderElsewhere(
   const reserved = store.networks({ parent }).flatMap(({ reservations = [] }) => reservations)
     .find((each) => each.address === address && each.name !== sandbox);
   if (reserved) return `the reservation for "${reserved.name}"`;
-  const claim = store.claimsOf(address)
+  const claim = store.claims({ address })
     .find((each) => store.pool(each.pool)!.owner.engine !== engineOf(name));
   return claim && claimText(claim);
 }
@@ -210,7 +210,7 @@ export function addGateway(
 
 /** The claimed gateway of a pool, or else its first usable address. */
 export function gatewayOf(store: Store, { id, subnet }: AddressPool): string {
-  const [known] = store.claims(id, GATEWAY);
+  const [known] = store.claims({ pool: id, holder: GATEWAY });
   return known?.address ?? formatAddress(firstUsable(parsePrefix(subnet).prefix));
 }
 
@@ -220,7 +220,7 @@ export function ownClaims(
   id: string,
   { holder = "", address }: ClaimRequest,
 ): string[] {
-  const own = holder === "" ? [] : store.claims(id, holder).map((each) => each.address);
+  const own = holder === "" ? [] : store.claims({ pool: id, holder }).map((each) => each.address);
   return own.filter((each) =>
     address === undefined || each === formatAddress(parseAddress(address))
   );
@@ -230,7 +230,7 @@ export function ownClaims(
 export function findHolder(store: Store, address: string, holder: string): string | undefined {
   const [user] = store.endpoints({ address });
   if (user) return sandboxText(user.sandbox);
-  const claim = store.claimsOf(address)
+  const claim = store.claims({ address })
     .find((each) => holder !== GATEWAY || each.holder !== GATEWAY);
   return claim && claimText(claim);
 }

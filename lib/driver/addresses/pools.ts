@@ -136,7 +136,7 @@ export class KnownPools {
   #givenBy({ id }: Network | AddressPool): string[] {
     return [
       ...this.store.endpoints({ network: id }).flatMap(endpointAddresses),
-      ...this.store.claims(id).map(({ address }) => address),
+      ...this.store.claims({ pool: id }).map(({ address }) => address),
     ];
   }
 
@@ -146,7 +146,7 @@ export class KnownPools {
     const users = store.endpoints({ address }).map(({ network }) => store.networkById(network)!);
     const ids = [
       ...users.filter(isNear).map(({ id }) => id),
-      ...store.claimsOf(address).map(({ pool }) => pool),
+      ...store.claims({ address }).map(({ pool }) => pool),
     ];
     return ids.includes(id) ? "taken" : ids.length > 0 ? "elsewhere" : "free";
   }

@@ -248,15 +248,7 @@ export class Store implements Disposable {
     this.db.run("DELETE FROM pool WHERE id = ?", id);
   }
 
-  claims(pool: string, holder?: string): PoolClaim[] {
-    return this.#claims({ pool, holder });
-  }
-
-  claimsOf(address: string): PoolClaim[] {
-    return this.#claims({ address });
-  }
-
-  #claims(selection: Selection): PoolClaim[] {
+  claims(selection: Partial<PoolClaim>): PoolClaim[] {
     return this.db.select("SELECT pool, address, holder FROM claim", "address", selection)
       .map((row) => ({ ...row }) as unknown as PoolClaim);
   }

@@ -150,7 +150,6 @@ export class ConfReader {
     }
   }
 
-  /** The type of the section `ipam`, if there is one with a type. */
   #ipamType({ ipam }: Record<string, unknown>): string | undefined {
     if (ipam === undefined) return undefined;
     if (!isObject(ipam)) {
@@ -199,7 +198,6 @@ export class ConfReader {
     }
   }
 
-  /** Refuses keys that do not go together, and those that need others. */
   #refuseContradictions(
     { linkInContainer, keepAddresses, source: { kind } }: Conf,
     values: Record<string, unknown>,

@@ -38,7 +38,6 @@ interface Call extends CniRequest {
   warn(line: string): void;
 }
 
-/** Carries out one command. Resolves to the result of ADD. */
 type Run = (call: Call) => Promise<Result | undefined | void>;
 
 /** Answers the call in the environment and the configuration on standard input. Never throws. */
@@ -115,7 +114,6 @@ async function labelLink(
   await driver.label([{ kind: "sandbox", name: sandbox, labels }]);
 }
 
-/** Removes the link of an attachment, if there is one, and then its addresses. */
 async function del(call: Call): Promise<void> {
   const { driver, conf, environment } = call;
   const name = sandboxName(environment.containerId);
@@ -155,7 +153,6 @@ function namespaceId(path: string): string | undefined {
   return file && `${file.dev}:${file.ino}`;
 }
 
-/** Removes every attachment that is not valid. Goes on after an error. */
 async function collect(call: Call): Promise<void> {
   const { driver, conf } = call;
   await recover(driver, networkName(conf));

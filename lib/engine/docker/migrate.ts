@@ -117,7 +117,6 @@ async function decide(asked: string, driver: MigrateOptions["driver"]): Promise<
   return { migration, steps: stepsTo(PLUGIN_NAME, migration, networks, containers) };
 }
 
-/** Lists the steps from what Docker has now. */
 async function stepsFrom(migration: Migration, driver: string, wasKilled = false) {
   const containers = await inspect(migration.containers.map(({ Id }) => Id));
   return stepsTo(driver, migration, await listNetworks(), containers, wasKilled);
@@ -161,7 +160,6 @@ function writing<T>(path: string, run: () => T): T {
   }
 }
 
-/** Reads the migration that was killed, if there is one. */
 function readKilled(asked: string, path: string): Migration | undefined {
   const text = statOf(path) ? Deno.readTextFileSync(path) : "";
   // One that was not written whole has changed nothing.

@@ -83,7 +83,6 @@ export function decideMigration(
   return { migration: { network: found, containers: members }, spec, problems };
 }
 
-/** Why a network is of a kind that cannot be migrated. */
 function wrongKind({ Driver, Scope, ConfigOnly, ConfigFrom }: Network): string | undefined {
   if (ConfigOnly) return "it is only a template of other networks (--config-only)";
   if (Driver.split(":")[0] === PLUGIN_NAME) return `its driver is ${Driver} already`;

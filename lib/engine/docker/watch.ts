@@ -235,7 +235,6 @@ export class DockerWatch {
     });
   }
 
-  /** Reports to etcd the users of the claims that hosts share. */
   async #name(): Promise<void> {
     const { driver, notify, signal } = this.options;
     const networks = new Map((await this.#listNetworks()).map((each) => [each.id, each]));

@@ -174,7 +174,6 @@ export function setupAnswer(
   };
 }
 
-/** Reads a network as Podman keeps it, with the problems of its options and routes. */
 function readPodmanNetwork(
   config: PodmanNetwork,
 ): { spec: EngineNetworkSpec; routes: StaticRoute[]; problems: IpvlanError[] } {

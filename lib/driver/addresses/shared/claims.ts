@@ -141,7 +141,9 @@ export async function releaseClaims(
   const { store } = parts;
   const pools = store.pools().filter(({ owner }) => owner.engine === engine);
   return await release(parts, pools, ({ id }) => {
-    const unused = store.claims(id).filter(({ holder }) => holder !== GATEWAY).filter(isUnused);
+    const unused = store.claims({ pool: id }).filter(({ holder }) => holder !== GATEWAY).filter(
+      isUnused,
+    );
     unused.forEach((claim) => store.deleteClaim(claim));
     return unused;
   });
@@ -200,7 +202,7 @@ export async function nameClaims(
   store.transaction(() => {
     for (const { id, ipam: { access }, subnet } of own()) {
       const [prefix, shared] = [prefixOf(access), poolId(access, subnet)];
-      for (const { address, holder } of store.claims(id)) {
+      for (const { address, holder } of store.claims({ pool: id })) {
         if (holder === GATEWAY) continue;
         const user = userAt.get(keyOf({ prefix, address }));
         const [before, now] = [pools.holder(shared, address), claimHolder(engine, holder, user)];

@@ -104,7 +104,7 @@ function ownClaimNames(store: Store, prefix: string, network: string): SharedNam
   return store.pools().filter(isShared)
     .filter(({ ipam }) => prefixOf(ipam.access) === prefix)
     .flatMap(({ id, ipam, subnet }) =>
-      store.claims(id).flatMap(({ address }) => {
+      store.claims({ pool: id }).flatMap(({ address }) => {
         const hex = hexOf(parseAddress(address));
         const record = store.shared.address(poolId(ipam.access, subnet), hex);
         if (record?.state !== "used" || record.holder.network !== network) return [];

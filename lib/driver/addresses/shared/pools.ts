@@ -133,7 +133,7 @@ export function inPools(
 function claimedAddresses(store: Store, endpoint: EndpointRecord): PooledAddress[] {
   const engine = engineOf(store.networkById(endpoint.network)!.name);
   return endpointAddresses(endpoint).flatMap((address) =>
-    store.claimsOf(address).map(({ pool }) => store.pool(pool)!).filter(isShared)
+    store.claims({ address }).map(({ pool }) => store.pool(pool)!).filter(isShared)
       .filter(({ owner }) => owner.engine === engine)
       .map(({ ipam, subnet }) => ({ pool: poolId(ipam.access, subnet), address }))
   );
@@ -225,7 +225,7 @@ export function releaseUnused({ store }: Parts<"store">, pools: SharedPools): He
       const { pool, address } = held;
       const ids = [
         ...store.endpoints({ address }).map(({ network }) => network),
-        ...store.claimsOf(address).map((claim) => claim.pool),
+        ...store.claims({ address }).map((claim) => claim.pool),
       ];
       return !isOwn(held) && !ids.some((id) => users.get(id)?.pools.includes(pool));
     });

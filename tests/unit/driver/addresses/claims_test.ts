@@ -465,9 +465,9 @@ Deno.test("the claims of a pool are read once, however many are made and release
   const { store } = parts;
   const claims = store.claims.bind(store);
   let readings = 0;
-  store.claims = (pool, holder) => {
-    if (holder === undefined) readings++;
-    return claims(pool, holder);
+  store.claims = (selection) => {
+    if (selection.holder === undefined) readings++;
+    return claims(selection);
   };
   const given = Array.from({ length: 3000 }, () => parts.claim(pool).split("/")[0]!);
   for (const address of given.slice(1000, 2000)) {

@@ -61,7 +61,7 @@ function content(store: Store): unknown[] {
     store.sandboxes(),
     store.endpoints(),
     store.pools(),
-    store.claims(POOL.id),
+    store.claims({ pool: POOL.id }),
   ];
 }
 
