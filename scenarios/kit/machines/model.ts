@@ -27,10 +27,20 @@ export async function lookUntilSettled(): Promise<WhyView> {
   for (let last = "";;) {
     const view = await lookAround(WANTED);
     const text = withoutNeighbours(view);
-    const isSettled = text === last && !text.includes('"tentative"');
+    const isSettled = text === last && [view.host, ...view.others].every(hasSettled);
     if (isSettled || performance.now() > end) return view;
     last = text;
   }
+}
+
+/** Whether no IPv6 address is still being set up. The kernel routes to one last (`addrconf_dad_work`). */
+function hasSettled({ links, addrs, routes }: Node): boolean {
+  const running = links.filter(({ flags }) => flags.includes("LOWER_UP")).map(({ name }) => name);
+  return addrs.every(({ address, dev, family, flags }) =>
+    !flags.includes("tentative") &&
+    (family === 4 || flags.includes("dadfailed") || !running.includes(dev) ||
+      routes.some(({ type, dst }) => type === "local" && dst === address))
+  );
 }
 
 /** A view as text, without what changes by every packet. */

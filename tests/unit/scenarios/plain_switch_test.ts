@@ -11,7 +11,8 @@ type Link = Node["links"][number];
 
 function link(index: number, name: string, more: Partial<Link>): Link {
   const mac = `02:00:00:00:00:${index.toString(16).padStart(2, "0")}`;
-  return { index, name, flags: ["UP", "LOWER_UP"], up: true, address: mac, ...more } as Link;
+  const flags = ["UP", "LOWER_UP"];
+  return { index, name, flags, up: true, mtu: 1500, address: mac, ...more } as Link;
 }
 
 /** A namespace with an IPv4 address on one of its links. */
