@@ -69,6 +69,7 @@ ipvlan matrix --format html > matrix.html`,
     "--network NETWORK": "only the host and the sandboxes of this network",
     "--family 4|6": "only addresses of this family",
     "--format FORMAT": `${CHOICES}; default text`,
+    "--json": "the same as --format json",
     "--ping": "also ping everybody from everybody, and mark where the kernel answers otherwise",
     ...OPTIONS,
   },
@@ -79,7 +80,8 @@ ipvlan matrix --format html > matrix.html`,
     ...OTHER_STATUSES,
   ],
   async run(args, { open, print, warn, interrupted: signal }) {
-    const [format = "text", family, network] = ["format", "family", "network"].map(args.value);
+    const [family, network] = ["family", "network"].map(args.value);
+    const format = args.on("json") ? "json" : args.value("format") ?? "text";
     const show = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
     if (!show) throw invalidOption("format", format, `choose one of ${CHOICES}`);
     if (family !== undefined && !["4", "6"].includes(family)) {
