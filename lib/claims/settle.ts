@@ -81,7 +81,7 @@ interface BlockReport {
   block: BlockRecord;
   /** The set of addresses that the block keeps. */
   kept: bigint;
-  /** The addresses of which to tell. */
+  /** The addresses whose changes etcd has to be told. */
   changed: AddressRecord[];
 }
 

@@ -70,7 +70,7 @@ export function toSvg(world: World): string {
   ].join("\n");
 }
 
-/** Draws from top to bottom: what draws a part is told its top, and returns its bottom. */
+/** Draws from top to bottom. Each method gets the top of its part as `y`, and returns the bottom. */
 class Drawing {
   readonly lines: string[] = [];
   readonly width: number;

@@ -170,8 +170,8 @@ function commandWithSettings(program: BatchProgram, settings: readonly string[])
 
 /**
  * The input of a batch: each line after a mark, so that what it prints is between two marks, and the
- * marks show where the program ended. `ip` names a failed line by its number, from 1. A line of IPv6 is
- * alone, without marks, which are IPv4.
+ * marks show where the program ended. `ip` names a failed line by its number, from 1. A line of IPv6 has
+ * a batch of its own without marks, as these are lines of IPv4.
  */
 export function inputOf({ program }: BatchProgram, lines: readonly BatchLine[]): string[] {
   const [first] = lines;
@@ -183,7 +183,7 @@ export function inputOf({ program }: BatchProgram, lines: readonly BatchLine[]):
 /**
  * The outcome of each line. The program ended at the line after the last mark that it answered. That
  * line has failed, those before it are done unless there is a complaint, and those after it were not
- * run. If the program was killed, or its marks do not fit its complaints, nobody knows what was done.
+ * run. After a kill, or with marks that do not fit the complaints, it is not known what was done.
  */
 export function outcomesOf(
   program: BatchProgram,

@@ -76,7 +76,6 @@ export class Session implements Runner, AsyncDisposable {
   #queue: PendingLine[] = [];
   /** Settles when the queue is empty; `undefined` if it is. */
   #running: Promise<void> | undefined;
-  /** Settles with the current burst. */
   #burst: Promise<unknown> | undefined;
   #closed: IpvlanErrorOf<"session-closed"> | undefined;
 

@@ -17,14 +17,12 @@ export interface Ping {
 
 const SOCKET = 3 | 0o4000 | 0o2000000; // SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC
 
-/** `SO_RCVBUFFORCE`, for many replies. */
-const BUFFER = [1, 33, 1 << 22] as const;
-
 /**
- * The options by which a packet is never cut, whatever MTU the kernel has learned for its way:
- * `IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`.
+ * By these options there is room for many replies (`SO_RCVBUFFORCE`), and no packet is cut, whatever MTU
+ * the kernel has learned for its way (`IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`).
  */
-const WHOLE = { 4: [[0, 10, 3]], 6: [[41, 23, 3], [41, 62, 1]] } as const;
+const ROOM = [1, 33, 1 << 22] as const;
+const OPTIONS = { 4: [ROOM, [0, 10, 3]], 6: [ROOM, [41, 23, 3], [41, 62, 1]] } as const;
 
 /** The protocol and the types of a request and a reply (`icmp.h`, `icmpv6.h`). */
 const ICMP = { 4: [1, 8, 0], 6: [58, 128, 129] } as const;
@@ -80,7 +78,7 @@ class Echo extends OpenFile {
     const fd = libc.calls.socket(AF[family], SOCKET, ICMP[family][0]);
     if (fd < 0) throw libc.error("Cannot open a socket for echo requests");
     super(libc, fd);
-    for (const [level, name, value] of [BUFFER, ...WHOLE[family]]) {
+    for (const [level, name, value] of OPTIONS[family]) {
       libc.calls.setsockopt(fd, level, name, Uint32Array.of(value), 4);
     }
   }

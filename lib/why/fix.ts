@@ -102,20 +102,18 @@ function changesFor(
           node.sysctls[`net/ipv6/conf/${dev}/mtu`] = size;
         },
       }];
-    case "duplicate": {
-      const [address = ""] = about.split(" ");
+    case "duplicate":
       // The first in view keeps the address, if that helps.
       return new World(view).nodes.toReversed().flatMap(({ netns, addrs }) =>
-        addrs.filter((each) => each.address === address).map(({ prefixLength, dev }): Change => ({
-          line: `${ipIn(netns)}addr del ${address}/${prefixLength} dev ${dev}`,
+        addrs.filter((each) => each.address === about).map(({ prefixLength, dev }): Change => ({
+          line: `${ipIn(netns)}addr del ${about}/${prefixLength} dev ${dev}`,
           make: (copy) => {
             const node = nodeOf(copy, netns)!;
-            node.addrs = node.addrs.filter((each) => each.address !== address || each.dev !== dev);
-            node.routes = node.routes.filter(({ dst }) => dst !== address);
+            node.addrs = node.addrs.filter((each) => each.address !== about || each.dev !== dev);
+            node.routes = node.routes.filter(({ dst }) => dst !== about);
           },
         }))
       );
-    }
     case "private": {
       const info = node.links.find(({ name }) => name === dev)?.info;
       if (info?.type !== "ipvlan") return [];

@@ -254,8 +254,14 @@ export class Walk {
       .filter((each) => answers(each, hop, asker));
     if (answering.length === 0) return this.#giveUp(port, hop);
     if (new Set(answering.map((each) => each.link.address)).size > 1) {
-      const names = answering.map(nameOf).join(", ");
-      this.#end("unknown", "duplicate", placeOf(port), `${hop} (${names})`);
+      for (const each of answering) {
+        this.#step(
+          "neighbour",
+          placeOf(port),
+          `${hop} is at ${each.link.address}, ${nameOf(each)}`,
+        );
+      }
+      this.#end("unknown", "duplicate", placeOf(port), hop);
     }
     if (familyOf(hop) === 6) this.#filterQuestion(port, answering, hop, asker);
     for (const each of asker === undefined ? [] : answering) {

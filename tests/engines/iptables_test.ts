@@ -4,7 +4,7 @@ import fc from "fast-check";
 import "../kit/seed.ts";
 import { ipvlan, succeeds } from "../kit/command.ts";
 import { run } from "../kit/processes.ts";
-import { commandHost } from "../kit/worlds.ts";
+import { commandHost, shell } from "../kit/worlds.ts";
 import { counts, differences } from "../why/compare.ts";
 import { worlds, type WorldSpec } from "../why/worlds.ts";
 
@@ -95,8 +95,3 @@ Deno.test("ipvlan why names the rule that drops a packet, and the rule that it d
     "-A INPUT -d 10.3.0.2/32 -j DROP",
   ]);
 });
-
-async function shell(line: string): Promise<void> {
-  const { code, stderr } = await run("sh", "-c", line);
-  assertEquals([line, code, stderr], [line, 0, ""]);
-}

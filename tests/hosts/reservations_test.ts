@@ -140,7 +140,7 @@ test(
 );
 
 test(
-  "a freed address that is reserved goes to its name alone, even before etcd knows",
+  "a reserved address that is free again goes only to its name, also before etcd is told",
   ["a"],
   async ([a], access) => {
     const id = await join([a], access, "10.8.0.0/30");

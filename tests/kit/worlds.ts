@@ -201,6 +201,35 @@ export async function commandHost(): Promise<CommandHost> {
   };
 }
 
+/**
+ * Makes a machine of the LAN, the namespace `lan`, of the other end of a host's link: it has 192.168.1.1,
+ * and 192.168.20.1 in VLAN 20. The host gets 192.168.1.250. At the end of the scope, the end is back.
+ */
+export async function lanOf({ ip }: CommandHost): Promise<AsyncDisposable> {
+  await using undo = new AsyncDisposableStack();
+  await ip.netns.add("lan");
+  undo.defer(() => ip.netns.del("lan"));
+  undo.defer(() => shell(`ip -n lan link set eth0 netns ${Deno.pid} name eth0-peer`));
+  await shell(
+    "ip link set eth0-peer netns lan name eth0",
+    "ip addr add 192.168.1.250/24 dev eth0",
+    "ip -n lan link set eth0 up",
+    "ip -n lan addr add 192.168.1.1/24 dev eth0",
+    "ip -n lan link add link eth0 name eth0.20 type vlan id 20",
+    "ip -n lan link set eth0.20 up",
+    "ip -n lan addr add 192.168.20.1/24 dev eth0.20",
+  );
+  return undo.move();
+}
+
+/** Runs lines of a shell. Each has to succeed, and to say nothing on standard error. */
+export async function shell(...lines: string[]): Promise<void> {
+  for (const line of lines) {
+    const { code, stderr } = await run("sh", "-c", line);
+    assertEquals([line, code, stderr], [line, 0, ""]);
+  }
+}
+
 /** Makes a state folder for the `ipvlan` command. The end of the scope removes all that is on record. */
 export async function commandFolder(): Promise<AsyncDisposable & { path: string }> {
   await using undo = new AsyncDisposableStack();

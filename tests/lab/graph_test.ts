@@ -1,8 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ip } from "../../lib/iproute2/ip.ts";
 import { ipvlan, succeeds } from "../kit/command.ts";
-import { run } from "../kit/processes.ts";
-import { commandHost } from "../kit/worlds.ts";
+import { commandHost, lanOf, shell } from "../kit/worlds.ts";
 import { drawTrunk } from "./picture.ts";
 
 Deno.test("graph shows what the kernel has, whoever made it", async () => {
@@ -55,18 +54,8 @@ eth0  veth, up  mtu 1500  192.168.1.250/24
 
 Deno.test("graph shows the machines on the wires, and the way of a packet to where it ends", async () => {
   await using host = await commandHost();
-  await using undo = new AsyncDisposableStack();
-  await host.ip.netns.add("lan");
-  undo.defer(() => host.ip.netns.del("lan"));
-  undo.defer(() => shell(`ip -n lan link set eth0 netns ${Deno.pid} name eth0-peer`));
+  await using _lan = await lanOf(host);
   await shell(
-    "ip link set eth0-peer netns lan name eth0",
-    "ip -n lan link set eth0 up",
-    "ip -n lan addr add 192.168.1.1/24 dev eth0",
-    "ip -n lan link add link eth0 name eth0.20 type vlan id 20",
-    "ip -n lan link set eth0.20 up",
-    "ip -n lan addr add 192.168.20.1/24 dev eth0.20",
-    "ip addr add 192.168.1.250/24 dev eth0",
     "ip route add 10.9.0.0/16 via 192.168.1.8",
     "ip neigh replace 192.168.1.9 lladdr 02:00:00:00:00:09 dev eth0",
     "ip -6 neigh replace fe80::9 lladdr 02:00:00:00:00:09 dev eth0",
@@ -134,10 +123,3 @@ Deno.test("the picture in the README is what graph draws of that site file", asy
   const file = new URL("../../docs/trunk.svg", import.meta.url);
   assertEquals(`${await drawTrunk()}\n`, await Deno.readTextFile(file));
 });
-
-async function shell(...lines: string[]): Promise<void> {
-  for (const line of lines) {
-    const { code, stderr } = await run("sh", "-c", line);
-    assertEquals([line, code, stderr], [line, 0, ""]);
-  }
-}

@@ -5,7 +5,7 @@ import { ipvlan, succeeds } from "../kit/command.ts";
 import { pingAll } from "../../lib/netlink/ping.ts";
 import { blocks } from "../kit/pages.ts";
 import { run } from "../kit/processes.ts";
-import { commandHost } from "../kit/worlds.ts";
+import { commandHost, lanOf, shell } from "../kit/worlds.ts";
 import { counts, differences } from "../why/compare.ts";
 import { worlds } from "../why/worlds.ts";
 
@@ -135,19 +135,7 @@ for (const [mistake, { lines = [], from, to, rule, fix, ...more }] of Object.ent
   Deno.test(`the model names ${mistake}, and its advice helps`, async () => {
     const { verdict = "no", size = 0 } = more;
     await using host = await commandHost();
-    await using undo = new AsyncDisposableStack();
-    await host.ip.netns.add("lan");
-    undo.defer(() => host.ip.netns.del("lan"));
-    undo.defer(() => shell(`ip -n lan link set eth0 netns ${Deno.pid} name eth0-peer`));
-    await shell(
-      "ip link set eth0-peer netns lan name eth0",
-      "ip addr add 192.168.1.250/24 dev eth0",
-      "ip -n lan link set eth0 up",
-      "ip -n lan addr add 192.168.1.1/24 dev eth0",
-      "ip -n lan link add link eth0 name eth0.20 type vlan id 20",
-      "ip -n lan link set eth0.20 up",
-      "ip -n lan addr add 192.168.20.1/24 dev eth0.20",
-    );
+    await using _lan = await lanOf(host);
     const create = (name: string, subnet: string, ...more: string[]) =>
       succeeds("network", "create", `--subnet=${subnet}`, ...more, name);
     const run = (name: string, net: string) =>
@@ -287,13 +275,6 @@ Deno.test("ipvlan matrix says who reaches whom as the kernel does, and marks wha
     assertEquals([status, said.split("\n").length], [1, 1], said);
   }
 });
-
-async function shell(...lines: string[]): Promise<void> {
-  for (const line of lines) {
-    const { code, stderr } = await run("sh", "-c", line);
-    assertEquals([line, code, stderr], [line, 0, ""]);
-  }
-}
 
 async function reaches([program = "", ...words]: string[]): Promise<boolean> {
   return (await run(program, ...words)).code === 0;

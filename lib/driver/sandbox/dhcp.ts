@@ -140,9 +140,9 @@ export class DhcpClients {
   }
 
   /**
-   * Ends the clients of those endpoints that have one. Each first gives back its lease, on the link
-   * that is still there, and is told to end only then: of two signals at once, it might take the
-   * second one first. A client that does not end is killed.
+   * Ends the clients of those endpoints that have one. Each first gives back its lease, while its link
+   * is still there. Only then it gets the signal to end: a process may take the later one of two pending
+   * signals first. A client that does not end is killed.
    */
   async release(endpoints: readonly EndpointRecord[]): Promise<void> {
     const { processes, report, isRehearsal } = this.options;

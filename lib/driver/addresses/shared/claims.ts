@@ -141,9 +141,8 @@ export async function releaseClaims(
   const { store } = parts;
   const pools = store.pools().filter(({ owner }) => owner.engine === engine);
   return await release(parts, pools, ({ id }) => {
-    const unused = store.claims({ pool: id }).filter(({ holder }) => holder !== GATEWAY).filter(
-      isUnused,
-    );
+    const unused = store.claims({ pool: id })
+      .filter((each) => each.holder !== GATEWAY && isUnused(each));
     unused.forEach((claim) => store.deleteClaim(claim));
     return unused;
   });
