@@ -22,7 +22,7 @@ const SOCKET = 3 | 0o4000 | 0o2000000; // SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXE
  * the kernel has learned for its way (`IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`).
  */
 const ROOM = [1, 33, 1 << 22] as const;
-const OPTIONS = { 4: [ROOM, [0, 10, 3]], 6: [ROOM, [41, 23, 3], [41, 62, 1]] } as const;
+const OPTIONS = { 4: [ROOM, [0, 10, 3]], 6: [ROOM, [41, 23, 2], [41, 62, 1]] } as const;
 
 /** The protocol and the types of a request and a reply (`icmp.h`, `icmpv6.h`). */
 const ICMP = { 4: [1, 8, 0], 6: [58, 128, 129] } as const;

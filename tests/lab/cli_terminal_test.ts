@@ -153,6 +153,8 @@ Deno.test("with --tty, a command has a terminal of its own, and this one is give
   await shell.shows(/Stopped[^]*inside:$/);
   await shell.type("fg\n");
   await shell.shows(/inside:fg\r\nsleep 1000\r\n/);
+  // The shell says so before it gives the terminal to it.
+  while (!(await sleeperOn(own)));
   await shell.type("\x03");
   await shell.shows(/sleep 1000\r\n[^]*\ninside:$/);
   await shell.type("trap 'stty size' WINCH; echo re''ady\n");
