@@ -96,9 +96,8 @@ function changesFor(
         make: (copy, node) => {
           const link = node.links.find(({ name }) => name === dev)!;
           // What stands on a parent has its MTU (`ipvlan_adjust_mtu`).
-          for (const each of [link, ...new World(copy).above(link).map(({ link }) => link)]) {
-            each.mtu = size;
-          }
+          const above = new World(copy).above(link, "ipvlan");
+          for (const each of [link, ...above.map(({ link }) => link)]) each.mtu = size;
           node.sysctls[`net/ipv6/conf/${dev}/mtu`] = size;
         },
       }];

@@ -141,6 +141,8 @@ Deno.test("a packet that is too large ends where a link is too small for it, a r
     "1499",
     "ip -n c1 link set eth4 mtu 1500",
   ]);
+  // The other end of a wire keeps its MTU.
+  assertEquals(end(1500, 1495, 1495), ["too-big", "c1", "eth4", "1495", undefined]);
   // The receiver's link takes four bytes more. It cuts the reply.
   assertEquals(end(1500, 1500, 1496), "yes");
   assertEquals(end(1500, 1500, 1495), [
