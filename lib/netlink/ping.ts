@@ -18,8 +18,9 @@ export interface Ping {
 const SOCKET = 3 | 0o4000 | 0o2000000; // SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC
 
 /**
- * By these options there is room for many replies (`SO_RCVBUFFORCE`), and no packet is cut, whatever MTU
- * the kernel has learned for its way (`IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`).
+ * By these options there is room for many replies (`SO_RCVBUFFORCE`), and no packet is cut
+ * (`IP_MTU_DISCOVER`; `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`). With `IP_PMTUDISC_PROBE`, an MTU that was
+ * learned for a way does not count; for IPv6, it would leave out a link's own MTU for IPv6, too.
  */
 const ROOM = [1, 33, 1 << 22] as const;
 const OPTIONS = { 4: [ROOM, [0, 10, 3]], 6: [ROOM, [41, 23, 2], [41, 62, 1]] } as const;

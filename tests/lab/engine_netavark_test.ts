@@ -343,8 +343,8 @@ Deno.test("12 setups at once, and the server is killed meanwhile: each has one a
     runPlugin(
       [running.program],
       [command, places[index]!.path],
-      // Two digits: "c1" and "c10" would be the same once filled up with zeros.
-      request(index + 10, { container: `c${String(index).padStart(2, "0")}` }),
+      // Of two digits, as "c1" and "c10" would be the same once filled up with zeros.
+      request(index + 10, { container: `c${index + 10}` }),
     );
   const all = (command: string) => Promise.all(places.map((_, index) => call(command, index)));
   const answers = places.map((_, index) => call("setup", index));
